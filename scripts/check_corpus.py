@@ -1,0 +1,139 @@
+"""Says whether a corpus on disk is complete and sound, and what to do where it is not."""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from zoo.cli import run
+from zoo.data import corpora
+from zoo.data.check import Report, check
+from zoo.data.divisions import Protocol
+from zoo.data.protocols import PROTOCOLS, count_problems
+from zoo.data.schema import Clip
+from zoo.errors import UserError
+
+SHOWN = 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 for a clean corpus, 1 where there are findings; a user's mistake raises UserError."""
+    args = _parser().parse_args(argv)
+    root = corpora.resolve_root(args.corpus, args.data_root)
+    report = _check(args.corpus, root)
+    if args.json:
+        print(json.dumps({"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report)}, indent=2))
+    else:
+        _print(report, f"{corpora.get(args.corpus).title} in {root}")
+    return 1 if report.advice else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
+    )
+    what = parser.add_argument_group("what to check")
+    what.add_argument("--corpus", required=True, metavar="NAME", help=f"one of {', '.join(corpora.CORPORA)}")
+    what.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        help=f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print everything found as one JSON object")
+    return parser
+
+
+def _check(name: str, root: Path) -> Report:
+    loaded = corpora.load(name, root)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=len(loaded.clips))
+        return check(
+            loaded.clips,
+            loaded.ignored,
+            missing=loaded.missing,
+            repeated=loaded.duplicates,
+            problems=_problems(name, loaded.clips),
+            on_clip=lambda: progress.advance(task),
+        )
+
+
+def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
+    """Returns what differs from the counts of the corpus's protocols, each difference once.
+
+    A protocol without a single clip is passed over where another has some: RAVDESS's song is an archive of its own.
+    """
+    found = {row.name: _differences(row, clips) for row in PROTOCOLS.values() if row.corpus == corpus}
+    if all(problems is None for problems in found.values()):
+        return [f"no clip belongs to {' or '.join(found)}"]
+    names: dict[str, list[str]] = {}
+    for name, problems in found.items():
+        for problem in problems or ():
+            names.setdefault(problem, []).append(name)
+    return [f"{', '.join(protocols)}: {problem}" for problem, protocols in names.items()]
+
+
+def _differences(protocol: Protocol, clips: Sequence[Clip]) -> list[str] | None:
+    """Returns what differs from a protocol's counts, or None where none of its clips is there."""
+    try:
+        return count_problems(protocol, clips) if protocol.select(clips) else None
+    except UserError as error:  # the protocol's own label file is missing
+        return [str(error)]
+
+
+def _print(report: Report, title: str) -> None:
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(title)}[/]")
+    console.print(f"{report.clips} clips of {len(report.speakers)} speakers")
+    if report.seconds:
+        console.print(
+            "{hours:.2f} h; a clip lasts {min:.2f} to {max:.2f} s, median {median:.2f} s".format(
+                hours=report.seconds["total"] / 3600, **report.seconds
+            )
+        )
+    rates = {f"{rate_hz} Hz": count for rate_hz, count in report.rates_hz.items()}
+    tables = {"label": report.labels, "speaker": report.speakers, "sampling rate": rates, "left alone": report.ignored}
+    console.print(Columns([_counts(heading, counts) for heading, counts in tables.items() if counts]))
+    for heading, entries in _findings(report).items():
+        console.print(f"[bold]{escape(heading)}[/]: {len(entries)}")
+        for entry in entries[:SHOWN]:
+            console.print(f"  {escape(entry)}", soft_wrap=True)
+        if len(entries) > SHOWN:
+            console.print(f"  and {len(entries) - SHOWN} more; --json lists all")
+    console.print("[bold]What to do[/]")
+    for sentence in report.advice or ["Nothing: the corpus is complete and sound."]:
+        console.print(f"  {escape(sentence)}", soft_wrap=True)
+
+
+def _counts(heading: str, counts: Mapping[str, int]) -> Table:
+    table = Table(heading, "files")
+    table.columns[1].justify = "right"
+    for name, count in counts.items():
+        table.add_row(escape(name), str(count))
+    return table
+
+
+def _findings(report: Report) -> dict[str, list[str]]:
+    """Returns what was found as lines of text under headings, without the headings that have none."""
+    findings = {f"unreadable ({kind})": messages for kind, messages in report.unreadable.items()}
+    findings["counts"] = report.problems
+    findings["labelled but missing"] = report.missing
+    findings["second copies"] = report.repeated
+    findings["same audio"] = [" = ".join(names) for names in report.duplicates]
+    findings["near silence"] = report.near_silent
+    findings["mis-sampled"] = [f"{name}: {rate_hz} Hz" for name, rate_hz in report.mis_sampled.items()]
+    findings["clipped"] = [f"{name}: {share:.2%} of its samples" for name, share in report.clipped.items()]
+    return {heading: entries for heading, entries in findings.items() if entries}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,36 @@
+"""Writes a small synthetic corpus in exactly the layout of a real one, to try recipes without its licence."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from zoo.cli import run
+from zoo.data.synthetic import TWINS, synthesize
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__ + " The voice is synthetic: scores on it say nothing about real speech.",
+        epilog="example: python scripts/synthesize.py --corpus iemocap --out corpora/iemocap-synthetic --clips 200",
+    )
+    what = parser.add_argument_group("what to write")
+    what.add_argument("--corpus", required=True, metavar="NAME", help=f"layout to follow: {', '.join(sorted(TWINS))}")
+    what.add_argument("--clips", type=int, default=200, metavar="N", help="number of clips (default: %(default)s)")
+    what.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bytes (default: %(default)s)")
+    where = parser.add_argument_group("where to")
+    where.add_argument("--out", type=Path, required=True, metavar="DIR", help="corpus root; a new or an empty folder")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = _arguments()
+    root = synthesize(arguments.corpus, arguments.out, arguments.clips, arguments.seed)
+    print(f"synthetic {arguments.corpus}: {arguments.clips} synthetic clips in {root}")
+    print("Try it (the scores are those of a synthetic voice):")
+    where = shlex.quote(str(root))
+    print(f"  python scripts/train.py --model attention_blstm_fcn --corpus {arguments.corpus} --data-root {where}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

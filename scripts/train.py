@@ -1,0 +1,36 @@
+"""Train a network of the zoo on a corpus, fold by fold, and test it.
+
+    python scripts/train.py --model attention_blstm_fcn --corpus iemocap --data-root DIR
+    python scripts/train.py --model attention_blstm_fcn --corpus iemocap --synthetic
+    python scripts/train.py --model attention_fcn --corpus ravdess --data-root DIR --fold 0 --out runs/mine --resume
+
+Results lie in runs/NAME: config.json, metrics.json, predictions.csv and confusion.png of all folds together, and a
+folder per fold with its model.keras, history.csv and curves.png.
+"""
+
+import argparse
+
+from zoo import config
+from zoo.cli import run, use_backend
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, if there is one")
+    config.add_flags(parser)
+    given = vars(parser.parse_args())
+    resume = given.pop("resume")
+    settings = config.from_flags(given)
+    use_backend(settings.backend)
+
+    from zoo import report  # after the backend is chosen
+    from zoo.evaluate import read_record
+    from zoo.train import train
+
+    finished = train(settings, resume)
+    report.print_metrics(read_record(finished.folder), finished.title())
+    print(f"results: {finished.folder}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,47 @@
+"""What every script does the same way: a user's mistake becomes one message and exit code 2."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from zoo.errors import UserError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+INTERRUPTED = 130
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Calls `main` and ends the process with its exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every new length of clip
+    try:
+        code = main() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept", file=sys.stderr)
+        code = INTERRUPTED
+    raise SystemExit(code)
+
+
+def use_backend(name: str) -> None:
+    """Chooses the Keras backend of this process. Must come before anything imports keras.
+
+    Raises UserError for an unknown backend, one that is not installed, or a keras already running on another.
+    """
+    from importlib.util import find_spec
+
+    from zoo.errors import unknown
+
+    if name not in BACKENDS:
+        raise unknown("backend", name, BACKENDS)
+    if find_spec(name) is None:
+        raise UserError(f"backend {name!r} is not installed: pip install 'speech-emotion-zoo[{name}]'")
+    if "keras" in sys.modules:
+        import keras
+
+        if keras.backend.backend() != name:
+            raise UserError(f"keras already runs on {keras.backend.backend()!r} here; start a new process for {name!r}")
+    os.environ["KERAS_BACKEND"] = name

@@ -1,0 +1,179 @@
+"""One frozen record per run: its fields are the command line's flags and the saved config.json."""
+
+import argparse
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from zoo import registry
+from zoo.cli import BACKENDS
+from zoo.errors import UserError, unknown
+
+CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
+
+
+def _flag(default: Any, group: str, text: str, **extra: Any) -> Any:
+    return field(default=default, metadata={"group": group, "help": text, **extra})
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's result, and where its files lie.
+
+    Made by `from_flags`, which puts the model's recipe between these defaults and what the user gave.
+    """
+
+    model: str = _flag("attention_blstm_fcn", "what to run", "network; see README for the table")
+    recipe: str = _flag("", "what to run", "training preset of the network (default: its paper's)")
+    corpus: str = _flag("iemocap", "what to run", "corpus")
+    protocol: str = _flag("", "what to run", "named division into folds (default: the corpus's usual one)")
+    fold: str = _flag("", "what to run", "'all', or fold numbers such as 4 or 0,2 (default: all; 0 with --synthetic)")
+
+    data_root: str = _flag("", "data", "the corpus's folder (default: its usual name below $SPEECH_CORPORA)")
+    synthetic: bool = _flag(False, "data", "use the corpus's synthetic twin: no licence, no download, no claim")
+    clips: int = _flag(240, "data", "clips of the synthetic twin", least=1)
+    allow_incomplete: bool = _flag(False, "data", "go on although clips of the protocol are absent")
+    allow_leakage: bool = _flag(False, "data", "go on although speakers or audio stand on both sides of a split")
+    on_bad_clip: str = _flag("fail", "data", "at a clip that cannot be used", choices=("fail", "skip"))
+    max_clip_seconds: float = _flag(60.0, "data", "longer clips are bad clips", least=0.1)
+    cache_dir: str = _flag("", "data", f"features are kept here (default: ${CACHE_VARIABLE} or ~/.cache/speech-zoo)")
+
+    window_ms: float = _flag(25.0, "front-end", "analysis window in milliseconds", least=1.0)
+    hop_ms: float = _flag(10.0, "front-end", "hop in milliseconds", least=1.0)
+    bands: int = _flag(40, "front-end", "mel bands", least=1)
+    mel_scale: str = _flag("htk", "front-end", "mel scale", choices=("htk", "slaney"))
+    floor: float = _flag(1e-10, "front-end", "smallest band energy, before the logarithm", least=1e-30)
+
+    option: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata={"group": "network", "help": "keyword of the network's builder as NAME=VALUE; may be repeated"},
+    )
+    precision: str = _flag("float32", "network", "arithmetic", choices=("float32", "mixed_bfloat16"))
+
+    epochs: int = _flag(100, "training", "at most this many passes over the training clips", least=1)
+    batch_size: int = _flag(100, "training", "clips per step at most", least=1)
+    learning_rate: float = _flag(1e-3, "training", "of Adam, at its highest", least=0.0)
+    schedule: str = _flag(
+        "decay", "training", "learning rate: lr / (1 + decay * step), or a cosine to 0", choices=("decay", "cosine")
+    )
+    decay: float = _flag(1e-6, "training", "learning-rate decay per step", least=0.0)
+    weight_decay: float = _flag(0.0, "training", "decoupled weight decay of Adam", least=0.0)
+    crop_seconds: float = _flag(5.0, "training", "train on a random crop of at most this length", least=0.1)
+    class_weights: str = _flag(
+        "inverse", "training", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,CLASS=W,..."
+    )
+    augment: str = _flag("none", "training", "augmentation of training features", choices=("none", "specaugment"))
+    patience: int = _flag(20, "training", "stop after so many epochs without a better validation UA", least=1)
+    seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0)
+
+    backend: str = _flag("tensorflow", "running", "Keras backend", choices=BACKENDS)
+    out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
+
+    def saved(self) -> dict[str, Any]:
+        """Returns the record as config.json holds it."""
+        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+
+
+# Fields that say where things lie, not what comes out; --resume lets them differ.
+PLACES = ("data_root", "cache_dir", "out")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds a flag for every field of RunConfig, in its group. Flags that are not given leave no trace."""
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    types = get_type_hints(RunConfig)
+    for item in dataclasses.fields(RunConfig):
+        name = item.metadata["group"]
+        group = groups[name] if name in groups else groups.setdefault(name, parser.add_argument_group(name))
+        flag, text = "--" + item.name.replace("_", "-"), item.metadata["help"]
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
+        if types[item.name] is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif item.name == "option":
+            options.update(action="append", metavar="NAME=VALUE")
+        else:
+            options.update(type=types[item.name], metavar=item.name.upper())
+            if item.default != "":
+                options["help"] += (
+                    f" (default: {item.default}{'' if item.name not in _in_recipes() else '; recipes differ'})"
+                )
+            if "choices" in item.metadata:
+                options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
+        group.add_argument(flag, **options)
+
+
+def from_flags(given: Mapping[str, Any]) -> RunConfig:
+    """Returns the configuration from the flags a user gave: defaults, then the recipe's values, then theirs.
+
+    Raises UserError for a value that is unknown or out of range.
+    """
+    given = dict(given)
+    if "option" in given and not isinstance(given["option"], Mapping):
+        given["option"] = _parse_options(given["option"])
+    model = given.get("model", RunConfig.model)
+    recipes = registry.get(model).recipes
+    recipe = given.get("recipe") or next(iter(recipes))
+    if recipe not in recipes:
+        raise unknown(f"recipe of {model}", recipe, recipes)
+    preset = dict(recipes[recipe])
+    options = {**preset.pop("option", {}), **given.get("option", {})}
+    config = RunConfig(**{**preset, **given, "recipe": recipe, "option": options})
+    for item in dataclasses.fields(config):
+        _check(item, getattr(config, item.name))
+    return config
+
+
+def load(path: Path) -> RunConfig:
+    """Reads a saved config.json. Raises UserError when it is absent, damaged, or of another version."""
+    try:
+        return RunConfig(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path.parent}: no run is here (config.json is absent); give a folder that train.py made"
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: not a configuration this version wrote ({error})") from error
+
+
+def differences(old: RunConfig, new: RunConfig) -> list[str]:
+    """Says in what two configurations differ, places aside, e.g. "batch_size was 100, now 32"."""
+    return [
+        f"{name} was {getattr(old, name)!r}, now {getattr(new, name)!r}"
+        for name in (item.name for item in dataclasses.fields(RunConfig))
+        if name not in PLACES and getattr(old, name) != getattr(new, name)
+    ]
+
+
+def cache_folder(config: RunConfig) -> Path:
+    """Where features and synthetic corpora are kept between runs."""
+    return Path(config.cache_dir or os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "speech-zoo")
+
+
+def _in_recipes() -> set[str]:
+    return {name for entry in registry.MODELS.values() for recipe in entry.recipes.values() for name in recipe}
+
+
+def _parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise UserError(f"--option {text}: expected NAME=VALUE, e.g. --option dropout=0.5")
+        try:
+            options[name] = json.loads(value.lower() if value in ("True", "False") else value)
+        except json.JSONDecodeError:
+            options[name] = None if value == "None" else value  # a word, such as recurrent=lstm
+    return options
+
+
+def _check(item: dataclasses.Field, value: Any) -> None:
+    flag = "--" + item.name.replace("_", "-")
+    choices, least = item.metadata.get("choices"), item.metadata.get("least")
+    if choices and value not in choices:
+        raise unknown(flag, value, choices)
+    if least is not None and not (least <= value < float("inf")):
+        raise UserError(f"{flag} is {value}, expected at least {least}")

@@ -1,0 +1,155 @@
+"""What a protocol is, and how protocols choose clips and divide them. All but `random_67` keep speakers apart."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from zoo.data.schema import Clip, Fold
+from zoo.errors import UserError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A row of `PROTOCOLS`.
+
+    `select` keeps the protocol's clips of what the loader gave, labelled with `classes`; `divide` makes the folds of
+    the selected clips. `expected` holds the number of clips of the complete corpus by (group, class), where `group`
+    names a clip's group. `paper` is the source of the division.
+    """
+
+    name: str
+    version: int
+    corpus: str
+    title: str
+    classes: tuple[str, ...]
+    speaker_independent: bool
+    paper: str
+    select: Callable[[Sequence[Clip]], list[Clip]]
+    divide: Callable[[Sequence[Clip]], list[Fold]]
+    group: Callable[[Clip], str]
+    expected: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class Division:
+    """The folds of a protocol, and what the user must know of them (empty for a complete corpus)."""
+
+    folds: tuple[Fold, ...]
+    notes: tuple[str, ...]
+
+
+def select(clips: Iterable[Clip], names: Mapping[str, str], **tags: str) -> list[Clip]:
+    """Returns the clips that carry all `tags` and a label in `names` (corpus's label -> class), labelled by class."""
+    return [
+        replace(clip, label=names[clip.label])
+        for clip in clips
+        if clip.label in names and all(clip.tags.get(tag) == value for tag, value in tags.items())
+    ]
+
+
+def select_aibo_2(clips: Sequence[Clip], names: Mapping[str, str]) -> list[Clip]:
+    """As `select`, by the two-class label; UserError where FAU Aibo was loaded without its two-class file."""
+    if clips and not any("label_2cl" in clip.tags for clip in clips):
+        raise UserError(
+            "aibo-2 needs the two-class labels; expected labels/IS2009EmotionChallenge/chunk_labels_2cl_corpus.txt, "
+            "found none. Add the file or choose --protocol aibo-5."
+        )
+    return select([replace(clip, label=clip.tags.get("label_2cl", "")) for clip in clips], names)
+
+
+def leave_one_session_out(clips: Sequence[Clip]) -> list[Fold]:
+    """Ten folds of IEMOCAP: of the session left out one speaker is tested, the other is for validation, both ways."""
+    folds: list[Fold] = []
+    for session in range(1, 6):
+        woman, man = f"Ses0{session}F", f"Ses0{session}M"
+        for test, validation in ((woman, man), (man, woman)):
+            folds.append(_fold(f"{len(folds)}-{test}", clips, [validation], [test]))
+    return folds
+
+
+def by_session(clips: Sequence[Clip]) -> list[Fold]:
+    """One fold for each session present: it is tested, the next one (cyclically) is for validation."""
+    sessions = sorted({clip.tags["session"] for clip in clips})
+    groups = [[f"Ses0{session}F", f"Ses0{session}M"] for session in sessions]
+    return _rotate(clips, groups, validation_step=1)
+
+
+def by_consecutive_speakers(clips: Sequence[Clip], size: int) -> list[Fold]:
+    """Groups of `size` consecutive speakers among those present; fold k tests group k, validates on group k - 1."""
+    speakers = _speakers(clips)
+    return _rotate(clips, [speakers[i : i + size] for i in range(0, len(speakers), size)])
+
+
+def by_speaker_groups(clips: Sequence[Clip], n_groups: int) -> list[Fold]:
+    """`n_groups` runs of consecutive speakers, nearly equal in number; fold k tests k and validates on k - 1."""
+    speakers = _speakers(clips)
+    bounds = [round(i * len(speakers) / n_groups) for i in range(n_groups + 1)]
+    groups = [speakers[a:b] for a, b in pairwise(bounds) if a < b]
+    return _rotate(clips, groups)
+
+
+def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:
+    """The one fold of FAU Aibo: test on Mont, train on Ohm less its validation speakers.
+
+    The challenge names no validation set. Of the five sets "every fifth child of Ohm", the one is taken that leaves
+    the fewest classes out on either side and then has the share of Ohm's clips nearest 20 %.
+    """
+    ohm = [clip for clip in clips if clip.tags["part"] == "train"]
+    children = _speakers(ohm)
+
+    def cost(validation: Collection[str]) -> tuple[int, float]:
+        inside = [clip.label for clip in ohm if clip.speaker in validation]
+        outside = [clip.label for clip in ohm if clip.speaker not in validation]
+        return -len(set(inside)) - len(set(outside)), abs(len(inside) - 0.2 * len(ohm))
+
+    validation = min((children[offset::5] for offset in range(5)), key=cost)
+    test = _speakers([clip for clip in clips if clip.tags["part"] == "test"])
+    return [_fold("0-Mont", clips, validation, test)]
+
+
+def random_67(clips: Sequence[Clip]) -> list[Fold]:
+    """One fold: 33 % of the clips at random are tested, 15 % of the others are for validation; not stratified (seed 0).
+
+    Speakers are on every side: the figure says nothing about new speakers.
+    """
+    ordered = sorted(clips, key=lambda clip: clip.name)
+    # RandomState's streams are frozen by NumPy's policy; default_rng's may change with its version.
+    shuffled = [ordered[i] for i in np.random.RandomState(0).permutation(len(ordered))]
+    n_train = round(0.67 * len(ordered))
+    n_validation = round(0.15 * n_train)
+    return [
+        Fold(
+            "0-random",
+            train=tuple(shuffled[n_validation:n_train]),
+            validation=tuple(shuffled[:n_validation]),
+            test=tuple(shuffled[n_train:]),
+        )
+    ]
+
+
+def _speakers(clips: Iterable[Clip]) -> list[str]:
+    return sorted({clip.speaker for clip in clips})
+
+
+def _rotate(clips: Sequence[Clip], groups: Sequence[Sequence[str]], validation_step: int = -1) -> list[Fold]:
+    """Fold k tests group k of the speakers, validates on group k + `validation_step`, trains on the others."""
+    folds = []
+    for k, test in enumerate(groups):
+        # A single group cannot also be its own validation: the empty side is then refused by name.
+        validation = groups[(k + validation_step) % len(groups)] if len(groups) > 1 else []
+        name = test[0] if len(test) == 1 else f"{test[0]}-{test[-1]}"
+        folds.append(_fold(f"{k}-{name}", clips, validation, test))
+    return folds
+
+
+def _fold(name: str, clips: Iterable[Clip], validation: Collection[str], test: Collection[str]) -> Fold:
+    """Returns the fold that trains on every speaker in neither `validation` nor `test`."""
+    clips = sorted(clips, key=lambda clip: clip.name)
+    return Fold(
+        name,
+        train=tuple(clip for clip in clips if clip.speaker not in validation and clip.speaker not in test),
+        validation=tuple(clip for clip in clips if clip.speaker in validation),
+        test=tuple(clip for clip in clips if clip.speaker in test),
+    )

@@ -1,0 +1,124 @@
+"""Features on disk: each clip is decoded, checked and turned into features once, then kept by content.
+
+A file's name in the cache is the hash of the audio file's bytes and of the front-end's settings, so a changed clip or
+setting is another file; it appears by renaming a complete one, so a killed run leaves none half-written.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.audio import BadClip
+from zoo.data.scan import file_sha256, probe
+from zoo.data.schema import Clip
+from zoo.errors import UserError
+from zoo.storage import write_json, written_aside
+
+# Raise it when the front-ends' arithmetic changes, so that features of older versions are never used.
+VERSION = 1
+_READ_AHEAD = 16
+
+
+@dataclass(frozen=True)
+class Features:
+    """Where one clip's features lie: an .npy of float32 (n_frames, n_bands), and its audio's hash."""
+
+    path: Path
+    n_frames: int
+    seconds: float
+    audio_sha256: str
+
+    def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
+        """Returns `n_frames` frames (default: all) from `start`. Only these are read from disk."""
+        mapped = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return np.array(mapped[start : None if n_frames is None else start + n_frames])
+
+
+def extract(
+    clips: Sequence[Clip],
+    frontend: Callable[[np.ndarray], np.ndarray],
+    settings: Mapping[str, Any],
+    cache: Path,
+    *,
+    rate_hz: int = 16_000,
+    max_seconds: float = 60.0,
+    on_bad_clip: str = "fail",
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[dict[str, Features], list[dict[str, str]]]:
+    """Returns every clip's features by its name, and "clip" and "reason" of those left out (`on_bad_clip="skip"`).
+
+    `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on.
+    Reading and checking run ahead in threads. Raises BadClip naming the first clip that cannot be used, unless
+    skipping; UserError when the cache folder cannot be written.
+    """
+    folder = cache / "features" / _digest({**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "v": VERSION})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--cache-dir {cache}: cannot make {folder} ({error.strerror}); choose another") from error
+    found: dict[str, Features] = {}
+    bad: list[dict[str, str]] = []
+
+    def cached_or_decoded(clip: Clip):
+        path = folder / f"{file_sha256(clip.path) if clip.path.is_file() else 'absent'}.npy"
+        features = _load(path)
+        return (path, features, None) if features else (path, None, probe(clip.path, rate_hz, max_seconds=max_seconds))
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        jobs = ((clip, pool.submit(cached_or_decoded, clip)) for clip in clips)
+        for done, (clip, job) in enumerate(_ahead(jobs), start=1):
+            try:
+                path, features, decoded = job.result()
+            except BadClip as error:
+                if on_bad_clip == "fail":
+                    pool.shutdown(cancel_futures=True)
+                    raise
+                bad.append({"clip": clip.name, "reason": str(error)})
+                continue
+            if decoded:
+                facts, waveform = decoded
+                features = _store(path, frontend(waveform), facts.seconds, facts.audio_sha256)
+            found[clip.name] = features
+            progress(done)
+    return found, bad
+
+
+def _ahead(jobs: Iterator[tuple[Clip, Future]]) -> Iterator[tuple[Clip, Future]]:
+    """Keeps a few jobs running ahead of the one handed out, however many there are."""
+    waiting = list(islice(jobs, _READ_AHEAD))
+    while waiting:
+        yield waiting.pop(0)
+        waiting.extend(islice(jobs, 1))
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _load(path: Path) -> Features | None:
+    """Returns cached features whose array is whole; None when they have to be made."""
+    facts_path = path.with_suffix(".json")
+    if not (path.is_file() and facts_path.is_file()):
+        return None
+    try:
+        facts = json.loads(facts_path.read_text())
+        n_frames = len(np.load(path, mmap_mode="r", allow_pickle=False))
+        return Features(path, n_frames, facts["seconds"], facts["audio_sha256"])
+    except (ValueError, KeyError, EOFError):  # cut short by the disk, not by us: make it again
+        return None
+
+
+def _store(path: Path, features: np.ndarray, seconds: float, audio_sha256: str) -> Features:
+    record = Features(path, len(features), seconds, audio_sha256)
+    facts = {key: value for key, value in asdict(record).items() if key not in ("path", "n_frames")}
+    with written_aside(path) as aside:
+        np.save(aside, np.ascontiguousarray(features, np.float32), allow_pickle=False)
+    write_json(path.with_suffix(".json"), facts)  # last: its presence says that both are whole
+    return record

@@ -1,0 +1,114 @@
+"""From features on disk to batches: shuffled by seed, grouped by length, cropped, padded, weighted; as tf.data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.data.features import Features
+
+# Batches are made of neighbours in length among this many batches' worth of shuffled clips.
+_CHUNK_BATCHES = 8
+_BUCKETS = 4
+_BUCKET_STEP = 8
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip as a network sees it: features, class index (>= 0) and the weight of its loss."""
+
+    features: Features
+    label: int
+    weight: float = 1.0
+
+
+def training_batches(
+    examples: Sequence[Example],
+    batch_size: int,
+    max_frames: int,
+    *,
+    seed: int,
+    epoch: int,
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+) -> tf.data.Dataset:
+    """Returns one epoch of training: ({"features", "n_frames"}, label, weight) batches.
+
+    Order, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be had again after a crash.
+    Clips longer than `max_frames` are cropped at random. All batches have `batch_size` clips or one to few less, in
+    equal measure: a small last batch would be a noisy step.
+    """
+    lengths = np.minimum([example.features.n_frames for example in examples], max_frames)
+    plan = _shuffled_plan(lengths, batch_size, np.random.default_rng((seed, epoch)))
+
+    def load(index: int) -> np.ndarray:
+        features, rng = examples[index].features, np.random.default_rng((seed, epoch, int(index)))
+        start = int(rng.integers(0, features.n_frames - lengths[index] + 1))
+        crop = features.read(start, int(lengths[index]))
+        return augment(crop, rng) if augment else crop
+
+    return _dataset(examples, plan, lengths, load)
+
+
+def whole_batches(examples: Sequence[Example], batch_size: int) -> tf.data.Dataset:
+    """Returns all examples in their order, uncropped, in the same form as `training_batches`."""
+    lengths = np.array([example.features.n_frames for example in examples])
+    plan = np.split(np.arange(len(examples)), range(batch_size, len(examples), batch_size))
+    return _dataset(examples, plan, lengths, lambda index: examples[index].features.read())
+
+
+def moments(examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and variance per band over every frame of the examples: two float64 (bands,)."""
+    count, mean, square = 0, 0.0, 0.0
+    for example in examples:
+        frames = example.features.read().astype(np.float64)
+        count += len(frames)
+        delta = frames.mean(axis=0) - mean  # Chan et al. 1983: merging moments, stable for any offset
+        mean = mean + delta * len(frames) / count
+        square = square + frames.var(axis=0) * len(frames) + delta**2 * len(frames) * (count - len(frames)) / count
+    return np.asarray(mean), np.asarray(square / count)
+
+
+def _shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    order = rng.permutation(len(lengths))
+    for start in range(0, len(order), _CHUNK_BATCHES * batch_size):
+        chunk = order[start : start + _CHUNK_BATCHES * batch_size]
+        chunk[:] = chunk[np.argsort(lengths[chunk], kind="stable")]
+    plan = np.array_split(order, -(-len(order) // batch_size))
+    rng.shuffle(plan)
+    return plan
+
+
+def _dataset(examples, plan, lengths, load) -> tf.data.Dataset:
+    """Reads and pads the plan's batches ahead of their use."""
+    boundaries = _boundaries(lengths)
+    labels = np.array([example.label for example in examples], np.int32)
+    weights = np.array([example.weight for example in examples], np.float32)
+
+    def batch(number):
+        chosen = plan[number]
+        frames = int(boundaries[np.searchsorted(boundaries, lengths[chosen].max())])
+        clips = [load(index) for index in chosen]
+        padded = np.zeros((len(clips), frames, clips[0].shape[1]), np.float32)
+        for row, clip in zip(padded, clips, strict=True):
+            row[: len(clip)] = clip
+        return padded, lengths[chosen].astype(np.int32), labels[chosen], weights[chosen]
+
+    def tensors(number):
+        features, n_frames, label, weight = tf.numpy_function(
+            batch, [number], (tf.float32, tf.int32, tf.int32, tf.float32), stateful=False
+        )
+        features.set_shape((None, None, n_bands))
+        for vector in (n_frames, label, weight):
+            vector.set_shape((None,))
+        return {"features": features, "n_frames": n_frames}, label, weight
+
+    n_bands = examples[0].features.read(0, 1).shape[1]
+    numbers = tf.data.Dataset.range(len(plan))
+    return numbers.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _boundaries(lengths: np.ndarray) -> np.ndarray:
+    """Few padded lengths for all batches: each new shape costs the backends a compilation."""
+    quantiles = np.quantile(lengths, np.arange(1, _BUCKETS + 1) / _BUCKETS)
+    return np.unique(np.ceil(quantiles / _BUCKET_STEP).astype(int) * _BUCKET_STEP)

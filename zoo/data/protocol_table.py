@@ -1,0 +1,195 @@
+"""The protocols as data: which clips a figure is measured on, their classes, the folds, and the counts they need.
+
+A figure may be compared with another only if protocol and version are the same.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from zoo.data import divisions
+from zoo.data.divisions import Protocol
+from zoo.data.schema import Clip
+
+
+def _table(groups: Iterable[str], classes: Sequence[str], rows: Iterable[Sequence[int]]) -> dict[tuple[str, str], int]:
+    """Returns {(group, class): count} of a table with a row for each group and a column for each class."""
+    table = zip(groups, rows, strict=True)
+    return {(group, label): count for group, row in table for label, count in zip(classes, row, strict=True)}
+
+
+def _same(classes: Iterable[str]) -> dict[str, str]:
+    return {label: label for label in classes}
+
+
+def _everyone(clip: Clip) -> str:
+    return "all speakers"
+
+
+def _speaker(clip: Clip) -> str:
+    return clip.speaker
+
+
+def _session(clip: Clip) -> str:
+    return f"session {clip.tags['session']}"
+
+
+def _part(clip: Clip) -> str:
+    return clip.tags["part"]
+
+
+_IEMOCAP = {"neu": "neutral", "hap": "happy", "exc": "happy", "sad": "sad", "ang": "angry"}
+_IEMOCAP_CLASSES = ("neutral", "happy", "sad", "angry")
+_SESSIONS = tuple(f"session {session}" for session in range(1, 6))
+_AIBO_5 = {"A": "angry", "E": "emphatic", "N": "neutral", "P": "positive", "R": "rest"}
+_AIBO_2 = {"NEG": "negative", "IDL": "idle"}
+_PARTS = ("train", "test")
+_SPEECH = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+_SONG = _SPEECH[:6]
+_ACTORS = tuple(f"Actor_{actor:02d}" for actor in range(1, 25))
+_SINGERS = tuple(actor for actor in _ACTORS if actor != "Actor_18")
+_EMODB = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+_CREMAD = ("anger", "disgust", "fear", "happy", "neutral", "sad")
+
+_ROWS = (
+    Protocol(
+        name="iemocap-impro-4",
+        version=1,
+        corpus="iemocap",
+        title="improvised dialogues, happy and excited merged, one session left out, its speakers validation and test",
+        classes=_IEMOCAP_CLASSES,
+        speaker_independent=True,
+        paper="Zhao et al. 2019, IEEE Access 7, Table 1",
+        select=partial(divisions.select, names=_IEMOCAP, kind="impro"),
+        divide=divisions.leave_one_session_out,
+        group=_session,
+        expected=_table(
+            _SESSIONS,
+            _IEMOCAP_CLASSES,
+            ((223, 132, 104, 62), (217, 191, 100, 22), (198, 149, 190, 90), (174, 195, 81, 84), (287, 280, 133, 31)),
+        ),
+    ),
+    Protocol(
+        name="iemocap-4",
+        version=1,
+        corpus="iemocap",
+        title="all dialogues, happy and excited merged, five folds by session, the next session for validation",
+        classes=_IEMOCAP_CLASSES,
+        speaker_independent=True,
+        paper="the 5,531 utterances most work since 2017 uses; the validation session is our choice",
+        select=partial(divisions.select, names=_IEMOCAP),
+        divide=divisions.by_session,
+        group=_session,
+        expected=_table(
+            _SESSIONS,
+            _IEMOCAP_CLASSES,
+            (
+                (384, 278, 194, 229),
+                (362, 327, 197, 137),
+                (320, 286, 305, 240),
+                (258, 303, 143, 327),
+                (384, 442, 245, 170),
+            ),
+        ),
+    ),
+    Protocol(
+        name="aibo-5",
+        version=1,
+        corpus="aibo",
+        title="five classes, trained on Ohm, tested on Mont, a fifth of Ohm's children for validation",
+        classes=tuple(_AIBO_5.values()),
+        speaker_independent=True,
+        paper="Schuller, Steidl, Batliner 2009 (Interspeech emotion challenge); the validation children are our choice",
+        select=partial(divisions.select, names=_AIBO_5),
+        divide=divisions.train_ohm_test_mont,
+        group=_part,
+        expected=_table(
+            _PARTS, tuple(_AIBO_5.values()), ((881, 2_093, 5_590, 674, 721), (611, 1_508, 5_377, 215, 546))
+        ),
+    ),
+    Protocol(
+        name="aibo-2",
+        version=1,
+        corpus="aibo",
+        title="negative against idle, trained on Ohm, tested on Mont, a fifth of Ohm's children for validation",
+        classes=tuple(_AIBO_2.values()),
+        speaker_independent=True,
+        paper="Schuller, Steidl, Batliner 2009 (Interspeech emotion challenge); the validation children are our choice",
+        select=partial(divisions.select_aibo_2, names=_AIBO_2),
+        divide=divisions.train_ohm_test_mont,
+        group=_part,
+        expected=_table(_PARTS, tuple(_AIBO_2.values()), ((3_358, 6_601), (2_465, 5_792))),
+    ),
+    Protocol(
+        name="ravdess-random-67",
+        version=1,
+        corpus="ravdess",
+        title="speech, a random 67 % for training and validation, the rest tested; not speaker-independent",
+        classes=_SPEECH,
+        speaker_independent=False,
+        paper="Khan, Butt, Ali 2020; the seed and the validation share are our choice",
+        select=partial(divisions.select, names=_same(_SPEECH), channel="speech"),
+        divide=divisions.random_67,
+        group=_speaker,
+        expected=_table(_ACTORS, _SPEECH, [(4, 8, 8, 8, 8, 8, 8, 8)] * 24),
+    ),
+    Protocol(
+        name="ravdess-actors",
+        version=1,
+        corpus="ravdess",
+        title="speech, groups of four consecutive actors, the group before for validation",
+        classes=_SPEECH,
+        speaker_independent=True,
+        paper="our choice",
+        select=partial(divisions.select, names=_same(_SPEECH), channel="speech"),
+        divide=partial(divisions.by_consecutive_speakers, size=4),
+        group=_speaker,
+        expected=_table(_ACTORS, _SPEECH, [(4, 8, 8, 8, 8, 8, 8, 8)] * 24),
+    ),
+    Protocol(
+        name="ravdess-song-actors",
+        version=1,
+        corpus="ravdess",
+        title="song, groups of four consecutive actors, the group before for validation",
+        classes=_SONG,
+        speaker_independent=True,
+        paper="our choice",
+        select=partial(divisions.select, names=_same(_SONG), channel="song"),
+        divide=partial(divisions.by_consecutive_speakers, size=4),
+        group=_speaker,
+        expected=_table(_SINGERS, _SONG, [(4, 8, 8, 8, 8, 8)] * 23),
+    ),
+    Protocol(
+        name="emodb-speakers",
+        version=1,
+        corpus="emodb",
+        title="one speaker left out, the speaker before for validation",
+        classes=_EMODB,
+        speaker_independent=True,
+        paper="leave one speaker out, as usual; the validation speaker is our choice",
+        select=partial(divisions.select, names=_same(_EMODB)),
+        divide=partial(divisions.by_consecutive_speakers, size=1),
+        group=_everyone,
+        expected=_table(["all speakers"], _EMODB, [(127, 81, 46, 69, 71, 79, 62)]),
+    ),
+    Protocol(
+        name="cremad-actors",
+        version=1,
+        corpus="cremad",
+        title="five groups of consecutive actors, the group before for validation",
+        classes=_CREMAD,
+        speaker_independent=True,
+        paper="our choice",
+        select=partial(divisions.select, names=_same(_CREMAD)),
+        divide=partial(divisions.by_speaker_groups, n_groups=5),
+        group=_everyone,
+        expected=_table(["all speakers"], _CREMAD, [(1_271, 1_271, 1_271, 1_271, 1_087, 1_271)]),
+    ),
+)
+PROTOCOLS: dict[str, Protocol] = {row.name: row for row in _ROWS}
+DEFAULT_PROTOCOL: dict[str, str] = {
+    "iemocap": "iemocap-impro-4",
+    "aibo": "aibo-5",
+    "ravdess": "ravdess-actors",
+    "emodb": "emodb-speakers",
+    "cremad": "cremad-actors",
+}

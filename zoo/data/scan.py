@@ -1,0 +1,63 @@
+"""What one file holds, measured in a single decoding."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.audio import decode, to_mono
+
+CLIPPED = 0.999
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A file's facts.
+
+    `seconds`, `rate_hz`, `channels`, `peak` and `clipped_share` (0..1, of samples at |x| >= 0.999) are of the file as
+    stored. `sha256` is of its bytes. `audio_sha256` is of the waveform that was returned, rounded to 16 bits, so that
+    the same recording as WAV and as FLAC agree.
+    """
+
+    seconds: float
+    rate_hz: int
+    channels: int
+    sha256: str
+    audio_sha256: str
+    peak: float
+    clipped_share: float
+
+
+def probe(
+    path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
+) -> tuple[Probe, np.ndarray]:
+    """Returns a file's facts and its waveform, float32 (samples,) at `rate_hz`. Raises BadClip as `audio.read` does."""
+    samples, file_rate_hz = decode(path, min_seconds, max_seconds)
+    waveform = to_mono(samples, file_rate_hz, rate_hz)
+    level = np.abs(samples)
+    facts = Probe(
+        seconds=len(samples) / file_rate_hz,
+        rate_hz=file_rate_hz,
+        channels=samples.shape[1],
+        sha256=file_sha256(path),
+        audio_sha256=audio_sha256(waveform),
+        peak=float(level.max()),
+        clipped_share=float(np.mean(level >= CLIPPED)),
+    )
+    return facts, waveform
+
+
+def file_sha256(path: str | Path) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def audio_sha256(waveform: np.ndarray) -> str:
+    """Returns the SHA-256 of a waveform (samples,) as 16-bit little-endian PCM, in hexadecimal."""
+    pcm = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2")
+    return hashlib.sha256(pcm.tobytes()).hexdigest()

@@ -1,0 +1,88 @@
+"""From a configuration to audited folds of clips: corpus, synthetic twin, protocol, chosen folds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zoo.config import RunConfig, cache_folder
+from zoo.data import corpora, protocols, synthetic
+from zoo.data.divisions import Protocol
+from zoo.data.leakage import audit
+from zoo.data.schema import Clip, Fold
+from zoo.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a run is trained and tested on. `notes` are sentences every result must carry."""
+
+    protocol: Protocol
+    folds: tuple[Fold, ...]
+    notes: tuple[str, ...]
+    synthetic: bool
+
+    @property
+    def clips(self) -> list[Clip]:
+        """Every clip of the chosen folds, once."""
+        sides = (clip for fold in self.folds for side in (fold.train, fold.validation, fold.test) for clip in side)
+        return list({clip.name: clip for clip in sides}.values())
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """Returns the configuration with protocol and fold spelt out. Raises UserError for unknown ones."""
+    protocol = protocols.get(config.protocol or None, config.corpus)
+    return replace(config, protocol=protocol.name, fold=config.fold or ("0" if config.synthetic else "all"))
+
+
+def open_source(config: RunConfig) -> Source:
+    """Finds the corpus and divides it. Raises UserError for anything missing, with what to do."""
+    protocol = protocols.get(config.protocol, config.corpus)
+    if config.synthetic:
+        root = synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
+    else:
+        root = corpora.resolve_root(config.corpus, Path(config.data_root).expanduser() if config.data_root else None)
+    is_synthetic = synthetic.is_synthetic(root)
+    clips = corpora.load(config.corpus, root).clips
+    division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
+    # A twin is small by design; only for a real corpus do absent clips say anything.
+    notes = () if is_synthetic else division.notes
+    return Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+
+
+def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
+    """Returns the source without its `bad` clips, each a mapping with the clip's name as "clip".
+
+    Raises UserError when a side of a fold is left empty, or training is left without a class.
+    """
+    names = {item["clip"] for item in bad}
+    kept = []
+    for fold in source.folds:
+        sides = {
+            side: tuple(clip for clip in getattr(fold, side) if clip.name not in names)
+            for side in ("train", "validation", "test")
+        }
+        absent = set(source.protocol.classes) - {clip.label for clip in sides["train"]}
+        if absent or not all(sides.values()):
+            left = ", ".join(f"{side} {len(clips)}" for side, clips in sides.items())
+            lacking = f", no training clip of {', '.join(sorted(absent))}" if absent else ""
+            raise UserError(
+                f"fold {fold.name}: too many clips cannot be used. Left are {left}{lacking}; repair the files"
+            )
+        kept.append(replace(fold, **sides))
+    return replace(source, folds=tuple(kept))
+
+
+def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) -> list[str]:
+    """Runs the leakage audit over all folds; returns its findings, which every result must carry."""
+    return [finding for fold in source.folds for finding in audit(fold, audio_sha256, allow)]
+
+
+def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:
+    if wanted == "all":
+        return folds
+    by_number = {fold.name.split("-")[0]: fold for fold in folds}  # "4-Actor_17-Actor_20" is fold 4
+    numbers = wanted.split(",")
+    for number in numbers:
+        if number not in by_number:
+            raise unknown("--fold", number, ["all", *by_number])
+    return tuple(by_number[number] for number in dict.fromkeys(numbers))

@@ -1,0 +1,19 @@
+"""The one exception a user may cause.
+
+Scripts turn it into one message on standard error and exit code 2; everything else is a bug and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Names the file or option, what was expected, what was found, and what to do."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Returns the error for a name that is not in a table, e.g. `unknown("model", "fnc", MODELS)`."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}")

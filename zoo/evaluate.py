@@ -1,0 +1,96 @@
+"""Scores of a run on its test clips, always from the saved model and the audio, as a user of the model would."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import config, metrics, report
+from zoo.data.schema import Clip, Fold
+from zoo.data.source import drop_clips, open_source
+from zoo.errors import UserError
+from zoo.predict import load_model, probabilities
+from zoo.storage import write_csv, write_json
+
+Row = dict[str, Any]
+
+
+def score_clips(model_path: Path, clips: Sequence[Clip], classes: Sequence[str], max_seconds: float) -> list[Row]:
+    """Returns one row per clip: clip, speaker, truth, prediction, and a probability per class as p_CLASS."""
+    model = load_model(model_path)
+    outputs = probabilities(model, [clip.path for clip in clips], max_seconds=max_seconds)
+    return [
+        {
+            "clip": clip.name,
+            "speaker": clip.speaker,
+            "truth": clip.label,
+            "prediction": classes[int(np.argmax(output))],
+            **{f"p_{name}": f"{value:.6f}" for name, value in zip(classes, output, strict=True)},
+        }
+        for clip, (_, output) in zip(clips, outputs, strict=True)
+    ]
+
+
+def scores(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
+    """Returns the metrics of rows as `score_clips` makes them."""
+    columns = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
+    truth, prediction, speakers = columns
+    indices = (metrics.class_indices(labels, classes) for labels in (truth, prediction))
+    return metrics.evaluate(*indices, classes, speakers)
+
+
+def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
+    """Writes predictions.csv, confusion.png and, last, metrics.json: its presence says that all are there."""
+    write_csv(folder / "predictions.csv", rows)
+    report.plot_confusion(summary["confusion"], summary["classes"], folder / "confusion.png", title)
+    write_json(folder / "metrics.json", summary)
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """Reads a predictions.csv back."""
+    with (folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Reads the metrics.json of a run or of one of its folds. Raises UserError when it is not there yet."""
+    path = folder / "metrics.json"
+    if not path.is_file():
+        raise UserError(f"{folder}: not finished (metrics.json is absent); go on with train.py --resume")
+    return json.loads(path.read_text())
+
+
+def fold_folder(run: Path, fold: Fold) -> Path:
+    """Where a fold's files lie in a run."""
+    return run / f"fold-{fold.name}"
+
+
+def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
+    """Scores a finished run again on its test clips.
+
+    Returns the metrics, and in what they differ from those the run recorded (empty: the same figures again). Raises
+    UserError when the run is not finished or its data is absent.
+    """
+    settings = config.load(run / "config.json")
+    recorded = read_record(run)
+    source = open_source(replace(settings, data_root=data_root or settings.data_root))
+    if source.synthetic != recorded["synthetic"]:
+        raise UserError(f"{run} was trained on {'synthetic' if recorded['synthetic'] else 'real'} clips, these are not")
+    source = drop_clips(source, recorded["bad_clips"])
+    classes = source.protocol.classes
+    rows = [
+        row
+        for fold in source.folds
+        for row in score_clips(fold_folder(run, fold) / "model.keras", fold.test, classes, settings.max_clip_seconds)
+    ]
+    summary = {**recorded, **scores(rows, classes)}
+    changed = [
+        f"{name}: {recorded[name]} was recorded, {summary[name]} found"
+        for name in ("n_clips", "ua", "wa", "macro_f1", "confusion")
+        if recorded[name] != summary[name]
+    ]
+    return summary, changed

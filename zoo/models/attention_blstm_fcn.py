@@ -1,0 +1,99 @@
+"""Attention-based BLSTM and fully convolutional networks for speech emotion recognition.
+
+Zhao, Bao, Zhang, Cummins, Wang, Schuller: "Exploring Deep Spectrum Representations via Attention-Based Recurrent
+and Convolutional Neural Networks for Speech Emotion Recognition", IEEE Access 7, 2019, section III.
+"""
+
+import keras
+from keras import layers, ops
+
+from zoo.layers import AttentionMap, FrameMask, GridMask, WeightedSum, ZeroPadding
+
+FCN_FILTERS = (64, 128, 128)
+
+
+def attention_blstm_fcn(
+    n_classes: int,
+    n_bands: int = 40,
+    *,
+    fcn: bool = True,
+    fcn_attention: bool = True,
+    recurrent: str | None = "blstm",
+    recurrent_layers: int = 2,
+    recurrent_units: int = 128,
+    attention_scale: float = 0.3,
+    kernel_size: int = 3,
+    pool_size: int = 2,
+    hidden_units: int = 128,
+    dropout: float = 0.3,
+    norm_momentum: float = 0.9,
+    name: str = "attention_blstm_fcn",
+) -> keras.Model:
+    """Builds the network, or with a stream left out one of the ablations of Table 5.
+
+    The model maps {"features": (batch, frames, n_bands), "n_frames": (batch,)} to class probabilities (batch,
+    n_classes). Frames beyond `n_frames` are padding and change nothing, whatever they hold. Layers by name:
+    "fcn_attention" and "recurrent_attention" are the attention maps, "joint" the vector in front of the head
+    (384-d with both streams).
+
+    Args:
+        fcn: the convolutional stream: three blocks of 64, 128, 128 filters.
+        fcn_attention: pool that stream by scaled-softmax attention (eq 8-10) instead of the average.
+        recurrent: "blstm", "lstm" or None for no recurrent stream.
+        attention_scale: lambda of eq 9; the paper's best is 0.3.
+        kernel_size, pool_size: square, "same"; the paper is silent.
+        hidden_units: width of the attention's hidden layer and of the head; the paper is silent.
+        dropout: after each convolution block and in the head, in 0..1; the paper is silent on its rate.
+        norm_momentum: of batch normalisation's running statistics; the paper is silent. Keras's 0.99 needs hundreds
+            of steps before validation means anything, more than small corpora have.
+    """
+    if not fcn and recurrent is None:
+        raise ValueError("a network needs the fcn stream, a recurrent one ('blstm' or 'lstm'), or both")
+    features = keras.Input((None, n_bands), name="features")
+    n_frames = keras.Input((), dtype="int32", name="n_frames")
+    mask = FrameMask(name="mask")(features, n_frames)
+    frames = ZeroPadding(name="masked_features")(features, mask)
+
+    pooled = []
+    if fcn:
+        grid = layers.Reshape((-1, n_bands, 1), name="grid")(frames)
+        count, grid_mask = n_frames, mask
+        for index, filters in enumerate(FCN_FILTERS, start=1):
+            grid = _convolution_block(grid, grid_mask, filters, kernel_size, norm_momentum, index)
+            grid = layers.MaxPooling2D(pool_size, padding="same", name=f"pool{index}")(grid)
+            grid = layers.Dropout(dropout, name=f"dropout{index}")(grid)
+            count = -(-count // pool_size)  # "same" pooling rounds up, so the shortest clip keeps a frame
+            grid_mask = FrameMask(name=f"mask{index}")(grid, count)
+        if fcn_attention:
+            weights = AttentionMap(hidden_units, attention_scale, name="fcn_attention")(grid, grid_mask)
+            pooled.append(WeightedSum(name="fcn_context")(grid, weights))
+        else:
+            band_mean = ops.mean(grid, axis=2)
+            pooled.append(layers.GlobalAveragePooling1D(name="fcn_average")(band_mean, mask=grid_mask))
+    if recurrent is not None:
+        sequence = frames
+        for index in range(1, recurrent_layers + 1):
+            sequence = _recurrent(recurrent, recurrent_units, index)(sequence, mask=mask)
+        weights = AttentionMap(name="recurrent_attention")(sequence, mask)
+        pooled.append(WeightedSum(name="recurrent_context")(sequence, weights))
+
+    joint = layers.Concatenate(name="joint")(pooled) if len(pooled) > 1 else layers.Identity(name="joint")(pooled[0])
+    hidden = layers.Dense(hidden_units, activation="relu", name="head")(joint)
+    hidden = layers.Dropout(dropout, name="head_dropout")(hidden)
+    output = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")(hidden)
+    return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
+
+
+def _convolution_block(grid, mask, filters, kernel_size, norm_momentum, index):
+    grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
+    moments_mask = GridMask(name=f"grid_mask{index}")(grid, mask)
+    grid = layers.BatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, mask=moments_mask)
+    grid = layers.ReLU(name=f"relu{index}")(grid)
+    return ZeroPadding(name=f"masked{index}")(grid, mask)
+
+
+def _recurrent(kind, units, index):
+    if kind not in ("blstm", "lstm"):
+        raise ValueError(f"recurrent is {kind!r}, expected 'blstm', 'lstm' or None")
+    lstm = layers.LSTM(units, return_sequences=True, name=f"lstm{index}")
+    return layers.Bidirectional(lstm, name=f"blstm{index}") if kind == "blstm" else lstm

@@ -1,0 +1,198 @@
+"""A configuration in; a run folder with models, figures and the evidence for them out."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo import checkpoint, config, evaluate, registry, report
+from zoo.config import RunConfig
+from zoo.data.features import Features, extract
+from zoo.data.pipeline import Example
+from zoo.data.schema import Clip, Fold
+from zoo.data.source import Source, audit_folds, drop_clips, open_source, resolve
+from zoo.errors import UserError
+from zoo.fit import Task, best_epoch, fit
+from zoo.frontends import LogMel
+from zoo.losses import class_weights
+from zoo.progress import Progress
+from zoo.storage import write_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every fold of a run shares. `facts` go into every metrics.json."""
+
+    folder: Path
+    config: RunConfig
+    source: Source
+    features: Mapping[str, Features]
+    facts: Mapping[str, Any]
+
+    def title(self, fold: str = "") -> str:
+        """What every figure of the run says about itself."""
+        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
+        where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
+        seen = "" if self.source.protocol.speaker_independent else ", not speaker-independent"
+        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{seen}"
+
+
+def train(settings: RunConfig, resume: bool = False) -> Run:
+    """Trains and tests every fold asked for, and writes their results and the pooled ones.
+
+    With `resume`, finished folds are kept and an interrupted one goes on after its last whole epoch. Raises UserError
+    for anything a user can repair.
+    """
+    settings = resolve(settings)
+    registry.get(settings.model)
+    source = open_source(settings)
+    folder = _open_folder(settings, resume)
+    keras.config.set_dtype_policy(settings.precision)
+    with Progress() as progress:
+        run = _prepare(folder, settings, source, progress)
+        records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
+    rows = [row for fold in run.source.folds for row in evaluate.read_rows(evaluate.fold_folder(folder, fold))]
+    scores = evaluate.scores(rows, source.protocol.classes)
+    summary = {**run.facts, **scores, "folds": [_in_short(record) for record in records]}
+    evaluate.write_results(folder, rows, summary, run.title())
+    return run
+
+
+def _open_folder(settings: RunConfig, resume: bool) -> Path:
+    if settings.out:
+        folder = Path(settings.out)
+    else:
+        base = f"{settings.model}-{settings.corpus}{'-synthetic' if settings.synthetic else ''}"
+        names = (base if n == 1 else f"{base}-{n}" for n in range(1, 10_000))
+        folder = next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+    saved = folder / "config.json"
+    if saved.is_file() and resume:
+        changed = config.differences(config.load(saved), settings)
+        if changed:
+            raise UserError(
+                f"{folder} holds a run of another configuration: {'; '.join(changed)}. Resume with the flags it was "
+                "started with, or give another --out"
+            )
+        return folder
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UserError(f"{folder} is there already: add --resume to go on with its run, or give another --out")
+    write_json(saved, settings.saved())
+    return folder
+
+
+def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
+    """Reads, checks and audits every clip, and has its features on disk, before anything is trained."""
+    frontend = _frontend(settings)
+    clips = source.clips
+    with progress.task("features", len(clips)) as advance:
+        features, bad = extract(
+            clips,
+            _as_function(frontend),
+            {**frontend.get_config(), "backend": keras.backend.backend()},
+            config.cache_folder(settings),
+            rate_hz=frontend.rate_hz,
+            max_seconds=settings.max_clip_seconds,
+            on_bad_clip=settings.on_bad_clip,
+            progress=advance,
+        )
+    source = drop_clips(source, bad)
+    hashes = {name: item.audio_sha256 for name, item in features.items()}
+    facts = {
+        "model": settings.model,
+        "recipe": settings.recipe,
+        "corpus": settings.corpus,
+        "protocol": f"{source.protocol.name} v{source.protocol.version}",
+        "synthetic": source.synthetic,
+        "speaker_independent": source.protocol.speaker_independent,
+        "leakage": audit_folds(source, hashes, settings.allow_leakage),
+        "notes": list(source.notes),
+        "bad_clips": bad,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("speech-emotion-zoo", "keras", "numpy", settings.backend)},
+        },
+    }
+    return Run(folder, settings, source, features, facts)
+
+
+def _frontend(settings: RunConfig) -> LogMel:
+    try:
+        return LogMel(
+            window_ms=settings.window_ms,
+            hop_ms=settings.hop_ms,
+            bands=settings.bands,
+            mel_scale=settings.mel_scale,
+            floor=settings.floor,
+            name="log_mel",
+        )
+    except ValueError as error:
+        raise UserError(f"front-end: {error}") from error
+
+
+def _as_function(frontend: LogMel) -> Callable[[np.ndarray], np.ndarray]:
+    """Runs the layer on one clip at a time, padded to whole seconds so that few shapes are compiled."""
+    waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
+    model = keras.Model([waveform, n_samples], frontend(waveform, n_samples))
+
+    def features(clip: np.ndarray) -> np.ndarray:
+        padded = np.zeros((1, -(-len(clip) // frontend.rate_hz) * frontend.rate_hz), np.float32)
+        padded[0, : len(clip)] = clip
+        output, n_frames = model.predict_on_batch([padded, np.array([len(clip)], np.int32)])
+        return np.asarray(output)[0, : int(n_frames[0])]
+
+    return features
+
+
+def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
+    """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
+    folder = evaluate.fold_folder(run.folder, fold)
+    if not (folder / "metrics.json").is_file():
+        settings, classes = run.config, run.source.protocol.classes
+        task = Task(
+            fold.name,
+            folder,
+            classes,
+            _examples(run, fold.train, settings.class_weights),
+            sorted(_examples(run, fold.validation), key=lambda example: example.features.n_frames),
+            _frontend(settings),
+        )
+        history = fit(task, settings, progress)
+        report.plot_curves(history, folder / "curves.png", run.title(fold.name))
+        rows = evaluate.score_clips(folder / "model.keras", fold.test, classes, settings.max_clip_seconds)
+        record = {**_record(fold, history), **evaluate.scores(rows, classes)}
+        evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
+        checkpoint.remove(folder)
+    return evaluate.read_record(folder)
+
+
+def _record(fold: Fold, history) -> dict[str, Any]:
+    best = best_epoch(history)
+    return {
+        "fold": fold.name,
+        "train_clips": len(fold.train),
+        "validation_clips": len(fold.validation),
+        "test_speakers": sorted({clip.speaker for clip in fold.test}),
+        "epochs": len(history),
+        "best_epoch": best,
+        "validation_ua": history[best - 1]["validation_ua"],
+        "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
+    }
+
+
+def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("fold", "n_clips", "ua", "wa", "validation_ua", "best_epoch", "epochs", "seconds_per_epoch")
+    return {name: record[name] for name in names}
+
+
+def _examples(run: Run, clips: Sequence[Clip], weighting: str = "none") -> list[Example]:
+    classes = run.source.protocol.classes
+    labels = [classes.index(clip.label) for clip in clips]
+    weights = class_weights(weighting, labels, classes)
+    return [
+        Example(run.features[clip.name], label, weights[clip.label]) for clip, label in zip(clips, labels, strict=True)
+    ]
