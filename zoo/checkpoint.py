@@ -26,7 +26,7 @@ def save(folder: Path, model: keras.Model, history: list[dict[str, Any]], best: 
     last = folder / _LAST
     with written_aside(last) as aside:
         with aside.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         if last.exists():
             last.replace(folder / _BEFORE)
 

@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 def run(main: Callable[[], int | None]) -> None:
     """Calls `main` and ends the process with its exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is no error
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every new length of clip
     try:
         code = main() or 0

@@ -42,8 +42,8 @@ class RunConfig:
     max_clip_seconds: float = _flag(60.0, "data", "longer clips are bad clips", least=0.1)
     cache_dir: str = _flag("", "data", f"features are kept here (default: ${CACHE_VARIABLE} or ~/.cache/speech-zoo)")
 
-    window_ms: float = _flag(25.0, "front-end", "analysis window in milliseconds", least=1.0)
-    hop_ms: float = _flag(10.0, "front-end", "hop in milliseconds", least=1.0)
+    window_ms: float = _flag(25.0, "front-end", "analysis window in milliseconds", least=1.0, most=1000.0)
+    hop_ms: float = _flag(10.0, "front-end", "hop in milliseconds", least=1.0, most=1000.0)
     bands: int = _flag(40, "front-end", "mel bands", least=1)
     mel_scale: str = _flag("htk", "front-end", "mel scale", choices=("htk", "slaney"))
     floor: float = _flag(1e-10, "front-end", "smallest band energy, before the logarithm", least=1e-30)
@@ -68,7 +68,7 @@ class RunConfig:
     )
     augment: str = _flag("none", "training", "augmentation of training features", choices=("none", "specaugment"))
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation UA", least=1)
-    seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0)
+    seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
 
     backend: str = _flag("tensorflow", "running", "Keras backend", choices=BACKENDS)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
@@ -109,7 +109,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def from_flags(given: Mapping[str, Any]) -> RunConfig:
     """Returns the configuration from the flags a user gave: defaults, then the recipe's values, then theirs.
 
-    Raises UserError for a value that is unknown or out of range.
+    Raises UserError for a value that is unknown or out of range, and for flags that exclude each other.
     """
     given = dict(given)
     if "option" in given and not isinstance(given["option"], Mapping):
@@ -124,19 +124,33 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     config = RunConfig(**{**preset, **given, "recipe": recipe, "option": options})
     for item in dataclasses.fields(config):
         _check(item, getattr(config, item.name))
+    if config.synthetic and config.data_root:
+        raise UserError(f"--synthetic and --data-root {config.data_root} exclude each other; give one of them")
+    if config.clips != RunConfig.clips and not config.synthetic:
+        raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
     return config
 
 
 def load(path: Path) -> RunConfig:
     """Reads a saved config.json. Raises UserError when it is absent, damaged, or of another version."""
     try:
-        return RunConfig(**json.loads(path.read_text()))
-    except FileNotFoundError:
+        saved = json.loads(path.read_text())
+        config = RunConfig(**saved)
+        absent = [item.name for item in dataclasses.fields(config) if item.name not in saved]
+        if absent:  # a default in its place might not be what the run was trained with
+            raise ValueError(f"without {', '.join(absent)}")
+        for item in dataclasses.fields(config):
+            _check(item, getattr(config, item.name))
+    except OSError as error:
         raise UserError(
-            f"{path.parent}: no run is here (config.json is absent); give a folder that train.py made"
-        ) from None
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: not a configuration this version wrote ({error})") from error
+            f"{path.parent}: no run is here (config.json: {error.strerror}); give a folder that train.py made"
+        ) from error
+    except (ValueError, TypeError, UserError) as error:
+        raise UserError(
+            f"{path}: expected the configuration of a run as this version writes it, found another ({error}). "
+            "Restore the file, or train again into another folder"
+        ) from error
+    return config
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
@@ -172,8 +186,10 @@ def _parse_options(texts: Sequence[str]) -> dict[str, Any]:
 
 def _check(item: dataclasses.Field, value: Any) -> None:
     flag = "--" + item.name.replace("_", "-")
-    choices, least = item.metadata.get("choices"), item.metadata.get("least")
+    choices, least, most = (item.metadata.get(key) for key in ("choices", "least", "most"))
     if choices and value not in choices:
         raise unknown(flag, value, choices)
-    if least is not None and not (least <= value < float("inf")):
-        raise UserError(f"{flag} is {value}, expected at least {least}")
+    if most is not None and not least <= value <= most:
+        raise UserError(f"{flag} is {value}, expected {least} to {most}")
+    if least is not None and not least <= value < float("inf"):
+        raise UserError(f"{flag} is {value}, expected a finite number, at least {least}")

@@ -13,7 +13,7 @@ from zoo import config, metrics, report
 from zoo.data.schema import Clip, Fold
 from zoo.data.source import drop_clips, open_source
 from zoo.errors import UserError
-from zoo.predict import load_model, probabilities
+from zoo.predict import frontend, load_model, predict, read_windows
 from zoo.storage import write_csv, write_json
 
 Row = dict[str, Any]
@@ -22,7 +22,8 @@ Row = dict[str, Any]
 def score_clips(model_path: Path, clips: Sequence[Clip], classes: Sequence[str], max_seconds: float) -> list[Row]:
     """Returns one row per clip: clip, speaker, truth, prediction, and a probability per class as p_CLASS."""
     model = load_model(model_path)
-    outputs = probabilities(model, [clip.path for clip in clips], max_seconds=max_seconds)
+    windows = read_windows([clip.path for clip in clips], frontend(model).rate_hz, max_seconds)
+    outputs = [output for window in windows for output in predict(model, [waveform for _, waveform in window])]
     return [
         {
             "clip": clip.name,
@@ -31,16 +32,14 @@ def score_clips(model_path: Path, clips: Sequence[Clip], classes: Sequence[str],
             "prediction": classes[int(np.argmax(output))],
             **{f"p_{name}": f"{value:.6f}" for name, value in zip(classes, output, strict=True)},
         }
-        for clip, (_, output) in zip(clips, outputs, strict=True)
+        for clip, output in zip(clips, outputs, strict=True)
     ]
 
 
 def scores(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
     """Returns the metrics of rows as `score_clips` makes them."""
-    columns = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    truth, prediction, speakers = columns
-    indices = (metrics.class_indices(labels, classes) for labels in (truth, prediction))
-    return metrics.evaluate(*indices, classes, speakers)
+    truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
+    return metrics.evaluate(truth, prediction, classes, speakers)
 
 
 def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
@@ -61,7 +60,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / "metrics.json"
     if not path.is_file():
         raise UserError(f"{folder}: not finished (metrics.json is absent); go on with train.py --resume")
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path}: expected a run's figures, found {error}; train again into another folder") from error
 
 
 def fold_folder(run: Path, fold: Fold) -> Path:

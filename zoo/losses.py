@@ -1,6 +1,6 @@
 """What training minimises: class weights here; the losses themselves are Keras's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def class_weights(kind: str, labels: Sequence[int], classes: Sequence[str]) -> d
     return _explicit(kind, classes)
 
 
-def _explicit(text: str, classes: Sequence[str]) -> Mapping[str, float]:
+def _explicit(text: str, classes: Sequence[str]) -> dict[str, float]:
     weights = {}
     for part in text.split(","):
         name, _, value = part.partition("=")

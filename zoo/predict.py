@@ -1,15 +1,19 @@
 """Class probabilities for audio, by saved models that take waveforms."""
 
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 import zoo.frontends  # noqa: F401  a saved model's layers are looked up by name
+from zoo import config
+from zoo.data import protocols
 from zoo.data.audio import READABLE_SUFFIXES, BadClip, read
-from zoo.errors import UserError
+from zoo.errors import UserError, unknown
 
 # Clips are read this many at a time, so that neighbours in length can share a batch and memory stays flat.
 _WINDOW = 64
@@ -19,15 +23,23 @@ _BATCH_SECONDS = 120
 def load_model(path: Path) -> keras.Model:
     """Loads a saved .keras model that takes waveforms. Nothing in the file is executed (Keras's safe mode).
 
-    Raises UserError when it is absent or no such model.
+    Raises UserError when it is absent, damaged, or no such model.
     """
     if not path.is_file():
         raise UserError(f"{path}: no trained model is there; train to the end first, or add --resume to go on")
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a model this version saved ({reason})") from error
+        if not zipfile.is_zipfile(path):  # Keras would say that there is no file
+            raise ValueError("no .keras archive")
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if not any(hasattr(layer, "rate_hz") for layer in model.layers):
+            raise ValueError("one without a front-end")
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{path}: expected a model as train.py saves it, found another or a damaged one ({reason}). "
+            "Restore the file, or train again into another folder"
+        ) from error
+    return model
 
 
 def frontend(model: keras.Model) -> keras.layers.Layer:
@@ -35,19 +47,16 @@ def frontend(model: keras.Model) -> keras.layers.Layer:
     return next(layer for layer in model.layers if hasattr(layer, "rate_hz"))
 
 
-def probabilities(
-    model: keras.Model,
+def read_windows(
     paths: Sequence[Path],
-    *,
+    rate_hz: int,
     max_seconds: float = 60.0,
     on_bad: Callable[[BadClip], None] | None = None,
-) -> Iterator[tuple[Path, np.ndarray]]:
-    """Yields (path, probabilities (classes,)) in the order given.
+) -> Iterator[list[tuple[Path, np.ndarray]]]:
+    """Yields the clips in order, some at a time, as (path, waveform (samples,)).
 
-    A clip's probabilities do not depend on its neighbours. A clip that cannot be used raises BadClip, or is handed to
-    `on_bad` and left out.
+    A clip that cannot be used raises BadClip, or is handed to `on_bad` and left out.
     """
-    rate_hz = frontend(model).rate_hz
 
     def waveform(path: Path) -> np.ndarray | BadClip:
         try:
@@ -66,12 +75,16 @@ def probabilities(
                     on_bad(result)  # type: ignore[misc]
                 else:
                     good.append((path, result))
-            outputs = _in_batches(model, [clip for _, clip in good], rate_hz)
-            yield from ((path, output) for (path, _), output in zip(good, outputs, strict=True))
+            yield good
 
 
-def _in_batches(model: keras.Model, clips: Sequence[np.ndarray], rate_hz: int) -> list[np.ndarray]:
-    """Predicts clips of like length together, padded to whole seconds: few shapes, little padding."""
+def predict(model: keras.Model, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns the model's output for each waveform (samples,), in order.
+
+    Clips of like length share a batch, padded to whole seconds: few shapes, little padding. The network ignores
+    padding, so a clip's output does not depend on its neighbours.
+    """
+    rate_hz = frontend(model).rate_hz
     outputs: list[np.ndarray] = [np.empty(0)] * len(clips)
     by_seconds: dict[int, list[int]] = {}
     for index, clip in enumerate(clips):
@@ -88,6 +101,37 @@ def _in_batches(model: keras.Model, clips: Sequence[np.ndarray], rate_hz: int) -
             for index, output in zip(chosen, np.asarray(batch), strict=True):
                 outputs[index] = output
     return outputs
+
+
+def predict_run(
+    run: Path,
+    paths: Sequence[Path],
+    fold: str | None = None,
+    max_seconds: float = 60.0,
+    on_bad: Callable[[BadClip], None] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yields {"file", "emotion", "probabilities": {class: share}} per clip, by a run's models.
+
+    Probabilities are the mean over the run's folds, or those of the `fold` numbered so. A clip that cannot be used
+    raises BadClip, or is handed to `on_bad` and left out. Raises UserError when no model is there.
+    """
+    if not 0 < max_seconds < float("inf"):
+        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
+    settings = config.load(run / "config.json")
+    classes = protocols.get(settings.protocol, settings.corpus).classes
+    found = {path.parent.name.split("-")[1]: path for path in sorted(run.glob("fold-*/model.keras"))}
+    if fold is not None and fold not in found:
+        raise unknown(f"fold of {run}", fold, found)
+    if not found:
+        raise UserError(f"{run}: no trained model is there yet; go on with train.py --out {run} --resume")
+    models = [load_model(path) for number, path in found.items() if fold in (None, number)]
+    for window in read_windows(paths, frontend(models[0]).rate_hz, max_seconds, on_bad):
+        clips = [clip for _, clip in window]
+        by_model = [predict(model, clips) for model in models]
+        for (path, _), *outputs in zip(window, *by_model, strict=True):
+            mean = np.mean(outputs, axis=0)
+            shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}
+            yield {"file": str(path), "emotion": classes[int(mean.argmax())], "probabilities": shares}
 
 
 def audio_files(places: Sequence[str]) -> list[Path]:

@@ -67,7 +67,7 @@ def extract(
     bad: list[dict[str, str]] = []
 
     def cached_or_decoded(clip: Clip):
-        path = folder / f"{file_sha256(clip.path) if clip.path.is_file() else 'absent'}.npy"
+        path = folder / f"{file_sha256(clip.path)}.npy"
         features = _load(path)
         return (path, features, None) if features else (path, None, probe(clip.path, rate_hz, max_seconds=max_seconds))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.audio import decode, to_mono
+from zoo.data.audio import BadClip, decode, to_mono
 
 CLIPPED = 0.999
 
@@ -49,11 +49,14 @@ def probe(
 
 
 def file_sha256(path: str | Path) -> str:
-    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
+    """Returns the SHA-256 of a file's bytes, in hexadecimal. Raises BadClip where it cannot be read."""
     digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    try:
+        with Path(path).open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise BadClip(path, "missing", error.strerror or type(error).__name__) from error
     return digest.hexdigest()
 
 

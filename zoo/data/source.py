@@ -57,18 +57,18 @@ def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
     names = {item["clip"] for item in bad}
     kept = []
     for fold in source.folds:
-        sides = {
-            side: tuple(clip for clip in getattr(fold, side) if clip.name not in names)
-            for side in ("train", "validation", "test")
-        }
-        absent = set(source.protocol.classes) - {clip.label for clip in sides["train"]}
-        if absent or not all(sides.values()):
-            left = ", ".join(f"{side} {len(clips)}" for side, clips in sides.items())
+        sides = [
+            tuple(clip for clip in side if clip.name not in names) for side in (fold.train, fold.validation, fold.test)
+        ]
+        absent = set(source.protocol.classes) - {clip.label for clip in sides[0]}
+        if absent or not all(sides):
+            left = "train {}, validation {}, test {}".format(*map(len, sides))
             lacking = f", no training clip of {', '.join(sorted(absent))}" if absent else ""
             raise UserError(
-                f"fold {fold.name}: too many clips cannot be used. Left are {left}{lacking}; repair the files"
+                f"fold {fold.name}: too many clips cannot be used. Expected clips on every side and of every class to "
+                f"train on; left are {left}{lacking}. Repair the files (check_corpus.py lists them)"
             )
-        kept.append(replace(fold, **sides))
+        kept.append(Fold(fold.name, *sides))
     return replace(source, folds=tuple(kept))
 
 

@@ -97,7 +97,7 @@ def _checked(corpus: str, out: Path, n_clips: int, seed: int, seconds: tuple[flo
     if not least <= n_clips <= most:
         raise UserError(
             f"a synthetic {corpus} takes {least} to {most} clips (its {len(twin.speakers)} speakers must each have "
-            f"every class), but {n_clips} were asked for"
+            f"every class), but {n_clips} were asked for; give --clips within that"
         )
     if not 0.2 <= seconds[0] <= seconds[1] <= 60:
         raise UserError(f"expected seconds as (shortest, longest) within 0.2 to 60, got {tuple(seconds)}")

@@ -1,0 +1,43 @@
+# Every target makes .venv by itself. PYTHON may name another interpreter (3.10 to 3.13).
+PYTHON ?= python3.11
+BIN := .venv/bin
+BACKENDS := jax torch
+
+.PHONY: demo test lint bench test-tfio clean
+
+demo: .venv/base
+	$(BIN)/python scripts/train.py --model attention_blstm_fcn --corpus iemocap --synthetic
+
+# All tests on TensorFlow, then those that depend on the backend on the others.
+test: .venv/dev
+	$(BIN)/python -m pytest -n 2
+	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 -m backend || exit 1; done
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+# In-graph decoding needs tensorflow-io, which needs TensorFlow 2.16: an environment of its own.
+test-tfio: .venv-tfio/done
+	.venv-tfio/bin/python -m pytest tests/data/test_audio.py tests/data/test_graph_audio.py
+
+.venv/base: setup.cfg constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@ && rm -f .venv/dev
+
+.venv/dev: .venv/base
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev,jax,torch]'
+	touch $@
+
+.venv-tfio/done: setup.cfg constraints-tfio.txt
+	$(PYTHON) -m venv .venv-tfio
+	.venv-tfio/bin/pip install -q -c constraints-tfio.txt -e '.[tfio]' pytest
+	touch $@
+
+clean:
+	rm -rf .venv .venv-tfio

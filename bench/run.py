@@ -1,0 +1,63 @@
+"""Measure the zoo against its references: ratios of medians, taken in turns in one run.
+
+    python -m bench
+    python -m bench logmel step
+    python -m bench step --backends jax torch
+
+Absolute numbers are this machine's; only ratios are compared with a target. All goes into runs/bench.json too.
+"""
+
+import argparse
+import os
+import platform
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bench import inputs
+from bench.processes import in_own_process
+from bench.result import Result
+from zoo.storage import write_json
+
+NAMES = ("logmel", "pipeline", "step", "latency", "memory")
+LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(NAMES)} (default: all)")
+    parser.add_argument("--backends", nargs="+", choices=("jax", "torch"), default=[], help="measure their step too")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that all of it runs, and nothing more")
+    parser.add_argument("--out", default="runs/bench.json", help="results as JSON (default: %(default)s)")
+    given = parser.parse_args()
+    for name in given.names:
+        if name not in NAMES:
+            parser.error(f"unknown measurement {name!r}; known: {', '.join(NAMES)}")
+
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {inputs.kind_of_speech()} speech", flush=True)
+    results: list[Result] = []
+    for name in given.names or NAMES:
+        options = {"backends": ["tensorflow", *given.backends]} if name == "step" else {}
+        for result in in_own_process(_measure, name, given.quick, options):
+            print(result.line(), flush=True)
+            results.append(result)
+        write_json(Path(given.out), {**_machine(given.quick), "results": [result.record() for result in results]})
+    print(f"results: {given.out}")
+
+
+def _measure(name: str, quick: bool, options: dict[str, Any]) -> list[Result]:
+    return import_module(f"bench.{name}").measure(quick, **options)
+
+
+def _machine(quick: bool) -> dict[str, Any]:
+    return {
+        "quick": quick,
+        "speech": inputs.kind_of_speech(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg(),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in LIBRARIES if find_spec(name)},
+    }

@@ -1,0 +1,133 @@
+"""The train step of attention_blstm_fcn under Keras against the same network in plain PyTorch modules.
+
+Each framework has a process of its own, with its default threads; they take turns.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from bench.processes import serve, worker
+from bench.result import Result, median_seconds
+from zoo.cli import use_backend
+from zoo.errors import UserError
+
+N_CLASSES, N_BANDS = 4, 40
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is trained on: clips in a batch, frames in a clip, steps that are timed together."""
+
+    batch: int = 16
+    frames: int = 500
+    steps: int = 3
+
+
+def measure(quick: bool, backends: Sequence[str] = ("tensorflow",)) -> list[Result]:
+    size, repeats = (Size(2, 32, 2), 2) if quick else (Size(), 7)
+    for name in (*backends, "torch"):
+        if find_spec(name) is None:
+            raise UserError(
+                f"bench step needs {name}, which is not installed: pip install 'speech-emotion-zoo[{name}]'"
+            )
+    with ExitStack() as stack:
+        pipes = {name: stack.enter_context(worker(_keras_worker, name, size)) for name in backends}
+        pipes["plain torch"] = stack.enter_context(worker(_torch_worker, size))
+        facts = {name: pipe.recv() for name, pipe in pipes.items()}
+        _check_parameters(facts)
+
+        seconds = median_seconds({name: partial(_ask, pipe, size.steps) for name, pipe in pipes.items()}, repeats)
+    rates = {name: size.batch * size.steps / taken for name, taken in seconds.items()}
+    return [_result(name, rates, facts, size) for name in backends]
+
+
+def _ask(pipe: Connection, steps: int) -> None:
+    pipe.send(steps)
+    pipe.recv()
+
+
+def _result(backend, rates, facts, size) -> Result:
+    ours, reference = facts[backend], facts["plain torch"]
+    note = (
+        f"Keras on {backend}, {size.batch} x {size.frames} x {N_BANDS}, {ours['parameters']:,} trained parameters, "
+        f"{ours['threads']} threads; PyTorch modules, {reference['threads']} threads"
+    )
+    name, target = ("step", 1.5) if backend == "tensorflow" else (f"step-{backend}", None)
+    return Result(name, "clips/s", rates[backend], rates["plain torch"], target, note=note)
+
+
+def _check_parameters(facts) -> None:
+    from bench.torch_reference import SECOND_LSTM_BIASES
+
+    expected = facts["plain torch"]["parameters"] - SECOND_LSTM_BIASES
+    for name, found in facts.items():
+        if name != "plain torch" and found["parameters"] != expected:
+            raise RuntimeError(f"{name} trains {found['parameters']} parameters, the reference {expected}")
+
+
+def _data(size: Size) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((size.batch, size.frames, N_BANDS), np.float32)
+    return features, rng.integers(0, N_CLASSES, size.batch)
+
+
+def _keras_worker(pipe: Connection, backend: str, size: Size) -> None:
+    use_backend(backend)
+    from zoo import config, registry
+    from zoo.fit import compile_model, make_repeatable
+    from zoo.frontends import with_normalization
+
+    settings = config.from_flags({"batch_size": size.batch})
+    make_repeatable(settings.seed)
+    network = registry.build(settings.model, N_CLASSES, N_BANDS)
+    model = with_normalization(np.zeros(N_BANDS), np.ones(N_BANDS), network)
+    compile_model(model, settings, steps_per_epoch=100)
+    features, labels = _data(size)
+
+    def run(steps: int) -> None:
+        inputs = {
+            "features": np.tile(features, (steps, 1, 1)),
+            "n_frames": np.full(steps * size.batch, size.frames, np.int32),
+        }
+        model.fit(inputs, np.tile(labels, steps), batch_size=size.batch, shuffle=False, verbose=0)
+
+    parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    serve(pipe, {"parameters": parameters, "threads": _threads(backend)}, run)
+
+
+def _torch_worker(pipe: Connection, size: Size) -> None:
+    import torch
+
+    from bench.torch_reference import AttentionBlstmFcn
+
+    torch.manual_seed(0)
+    model = AttentionBlstmFcn(N_CLASSES, N_BANDS)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7)
+    loss_of = torch.nn.CrossEntropyLoss()
+    features, labels = map(torch.from_numpy, _data(size))
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = loss_of(model(features), labels)
+            loss.backward()
+            optimizer.step()
+
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    serve(pipe, {"parameters": parameters, "threads": _threads("torch")}, run)
+
+
+def _threads(backend: str) -> int:
+    """TensorFlow and JAX take a thread per core by themselves."""
+    if backend != "torch":
+        return os.cpu_count() or 1
+    import torch
+
+    return torch.get_num_threads()

@@ -1,0 +1,46 @@
+"""Ways to spoil a clip and what is to be said of each, with what the tests of bad input share otherwise."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+RATE_HZ = 16_000
+SMALL = ["--model", "fcn", "--corpus", "emodb", "--fold", "0", "--epochs", "1", "--bands", "8"]
+
+
+def has(message, *parts):
+    """Asserts that a message holds all of these."""
+    for part in parts:
+        assert str(part) in message
+    return True
+
+
+def tone(seconds, rate_hz=RATE_HZ):
+    return (0.1 * np.sin(2 * np.pi * 220 * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
+
+
+def truncate(path):
+    soundfile.write(path, tone(0.4), RATE_HZ)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def with_nan(path):
+    samples = tone(0.4)
+    samples[100:103] = np.nan
+    soundfile.write(path, samples, RATE_HZ, subtype="FLOAT")
+
+
+# what is wrong: (how it comes about, what the message says was expected, found, and is to be done)
+KINDS = {
+    "absent": (Path.unlink, "a readable file", "No such file", "Check the path"),
+    "zero bytes": (lambda path: path.write_bytes(b""), "a recording", "zero bytes", "Fetch the file again"),
+    "truncated": (truncate, "the whole recording", "5000 bytes where its header declares 12844", "Fetch the file"),
+    "header only": (lambda path: soundfile.write(path, tone(0), RATE_HZ), "a recording", "without samples", "Fetch"),
+    "text": (lambda path: path.write_text("not a sound\n"), "WAV, FLAC, OGG or MP3", "b'not a sound\\n'", "Convert"),
+    "zeros": (lambda path: soundfile.write(path, 0 * tone(0.4), RATE_HZ), "speech", "0.4 s of zeros", "Leave the"),
+    "NaN": (with_nan, "finite samples", "3 of 6400 samples that are NaN", "Write the file again"),
+    "0.02 s": (lambda path: soundfile.write(path, tone(0.02), RATE_HZ), "a longer clip", "0.02 s (the least", "Leave"),
+    "10 minutes": (lambda path: soundfile.write(path, tone(600, 8000), 8000), "one utterance", "600 s (the", "Cut"),
+}

@@ -1,0 +1,75 @@
+"""Words the command line does not know, and values that do not fit."""
+
+import subprocess
+import sys
+
+import keras
+import pytest
+from spoil import SCRIPTS, SMALL, has
+
+from zoo import cli, registry
+from zoo.data import corpora
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--model", "fnc"], ["unknown model 'fnc'", "Did you mean 'fcn'?", *registry.MODELS]),
+        (["--corpus", "emobd"], ["unknown corpus 'emobd'", "Did you mean 'emodb'?", *corpora.CORPORA]),
+        (["--corpus", "iemocap", "--protocol", "iemocap-5"], ["unknown iemocap protocol 'iemocap-5'", "iemocap-4,"]),
+        (["--corpus", "emodb", "--protocol", "iemocap-4"], ["unknown emodb protocol 'iemocap-4'", "emodb-speakers"]),
+        (["--backend", "theano"], ["unknown --backend 'theano'", *cli.BACKENDS]),
+        (["--recipe", "best"], ["unknown recipe of attention_blstm_fcn 'best'", "paper", "tuned"]),
+    ],
+)
+def test_unknown_names_list_the_known(refused, words, parts):
+    assert has(refused("train.py", *words, "--synthetic"), *parts)
+
+
+@pytest.mark.parametrize("fold", ["11", "0,11", "-1", "0-03", "0,"])
+def test_unknown_fold_lists_the_folds(refused, twins, fold):
+    message = refused("train.py", "--corpus", "emodb", "--data-root", twins["emodb"], f"--fold={fold}")
+    assert has(message, "unknown --fold", "Known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, all")
+
+
+def test_backend_that_is_not_installed(refused, monkeypatch):
+    other = next(name for name in cli.BACKENDS if name != keras.backend.backend())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == other else object())
+    message = refused("train.py", "--synthetic", "--backend", other)
+    assert has(message, f"backend '{other}' is not installed", "pip install", f"[{other}]")
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--class-weights", "inverted"], ["unknown --class-weights 'inverted'", "'inverse'", "balanced", "none"]),
+        (["--class-weights", "angry=2"], ["unknown class in --class-weights 'angry'", "'anger'", "boredom"]),
+        (["--class-weights", "anger=-1"], ["--class-weights: anger has '-1', expected a positive number"]),
+        (["--class-weights", "anger=2,fear=1"], ["--class-weights: no weight for ", "sadness", "expected one for"]),
+        (["--option", "dropot=0.1"], ["unknown option of fcn 'dropot'", "Did you mean 'dropout'?", "kernel_size"]),
+        (["--option", "dropout=2"], ["fcn cannot be built with {'dropout': 2}", "between 0 and 1"]),
+        (["--option", "fcn=false"], ["fcn cannot be built with {'fcn': False}", "needs the fcn stream"]),
+        (["--bands", "8000"], ["front-end", "8000 htk bands are too narrow for a window of 400", "use fewer"]),
+        (["--clips", "7", "--synthetic"], ["takes 70 to 4200 clips", "7 were asked for", "--clips"]),
+    ],
+)
+def test_values_that_do_not_fit(refused, twins, words, parts):
+    data = [] if "--synthetic" in words else ["--data-root", twins["emodb"]]
+    assert has(refused("train.py", *SMALL, *data, *words), *parts)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["train.py", "--model", "fnc"], "unknown model 'fnc'"),
+        (["train.py", "--corpus", "ravdess", "--data-root", "absent"], "absent: expected the folder of RAVDESS"),
+        (["predict.py", "absent", "clip.wav"], "absent: no run is here"),
+    ],
+)
+def test_process_ends_with_2_and_one_message(words, found, tmp_path):
+    command = [sys.executable, SCRIPTS / words[0], *words[1:]]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr.count("error: ") == 1 and f"error: {found}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,79 @@
+"""Recordings that cannot be used, on their way into training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from spoil import KINDS, SMALL, has, truncate
+
+from zoo.data import corpora
+from zoo.data.audio import BadClip
+from zoo.data.features import extract
+
+
+@pytest.fixture
+def clips(emodb):
+    return corpora.load("emodb", emodb).clips[: len(KINDS) + 2]
+
+
+@pytest.fixture
+def extracted(tmp_path):
+    """Extracts clips by a stand-in front-end: the loudness of every 10 ms."""
+
+    def frontend(waveform):
+        return np.abs(np.resize(waveform, (len(waveform) // 160, 160))).mean(axis=1, keepdims=True)
+
+    return lambda clips, **options: extract(clips, frontend, {}, tmp_path / "cache", **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unusable_clip_is_named_with_what_to_do(clips, extracted, kind):
+    spoil, expected, found, remedy = KINDS[kind]
+    spoil(clips[1].path)
+    with pytest.raises(BadClip) as error:
+        extracted(clips)
+    message = str(error.value)
+    assert message.startswith(f"{clips[1].path}: expected {expected}, found ") and has(message, found, remedy)
+
+
+def test_skip_counts_and_lists_every_one(clips, extracted):
+    for (spoil, *_), clip in zip(KINDS.values(), clips[1:], strict=False):
+        spoil(clip.path)
+    features, bad = extracted(clips, on_bad_clip="skip")
+    assert [item["clip"] for item in bad] == [clip.name for clip in clips[1:-1]]
+    assert all(has(item["reason"], *parts) for item, (_, *parts) in zip(bad, KINDS.values(), strict=True))
+    assert list(features) == [clips[0].name, clips[-1].name]
+
+
+def test_long_clips_can_be_allowed(clips, extracted):
+    KINDS["10 minutes"][0](clips[0].path)
+    features, _ = extracted(clips[:1], max_seconds=601)
+    assert features[clips[0].name].n_frames == 60_000
+
+
+def test_clip_that_may_not_be_read(clips, extracted, monkeypatch):
+    opened = Path.open
+
+    def locked(path, *arguments, **options):
+        if path == clips[1].path:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", locked)
+    with pytest.raises(BadClip, match=f"{clips[1].path}: expected a readable file, found Permission denied"):
+        extracted(clips)
+
+
+def test_train_stops_at_the_clip_before_training(refused, emodb, tmp_path):
+    truncate(emodb / "wav" / "11a01Fa.wav")
+    message = refused("train.py", *SMALL, "--data-root", emodb, "--out", tmp_path / "run")
+    assert has(message, emodb / "wav" / "11a01Fa.wav", "5000 bytes where its header declares", "Fetch")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+
+
+def test_skipping_too_many_clips(refused, emodb):
+    for path in emodb.glob("wav/*W?.wav"):
+        path.write_bytes(b"")
+    message = refused("train.py", *SMALL, "--data-root", emodb, "--on-bad-clip", "skip")
+    assert has(message, "fold 0-03: too many clips cannot be used", "no training clip of anger", "train 48,")
+    assert has(message, "Repair the files", "check_corpus.py")

@@ -1,0 +1,130 @@
+"""Folders, label files and sets of speakers that are not what the recipe needs."""
+
+import shutil
+
+import pytest
+from spoil import SMALL, has
+
+from zoo.config import from_flags
+from zoo.data import corpora
+from zoo.data.source import open_source, resolve
+from zoo.data.synthetic import MARKER
+
+
+def refused_root(refused, root):
+    return refused("train.py", "--corpus", "emodb", "--data-root", root)
+
+
+def test_nothing_given(refused):
+    message = refused("train.py", "--corpus", "emodb")
+    corpus = corpora.CORPORA["emodb"]
+    assert has(message, "no folder given for EmoDB", "--data-root DIR", corpora.DATA_ROOT_VARIABLE)
+    assert has(message, corpus.licence, corpus.address, corpus.layout, "--synthetic")
+
+
+def test_variable_without_the_corpus(refused, monkeypatch, tmp_path):
+    monkeypatch.setenv(corpora.DATA_ROOT_VARIABLE, str(tmp_path))
+    message = refused("train.py", "--corpus", "emodb")
+    assert has(message, f"{corpora.DATA_ROOT_VARIABLE}={tmp_path}", "EmoDB or emodb", "found none", "--synthetic")
+
+
+def test_missing_empty_and_a_file(refused, tmp_path):
+    message = refused_root(refused, tmp_path / "absent")
+    assert has(message, tmp_path / "absent", "expected the folder of EmoDB, found nothing", "obtained from")
+    (tmp_path / "empty").mkdir()
+    message = refused_root(refused, tmp_path / "empty")
+    assert has(message, tmp_path / "empty", "found an empty folder", "obtained from")
+    (tmp_path / "emodb.zip").touch()
+    message = refused_root(refused, tmp_path / "emodb.zip")
+    assert has(message, tmp_path / "emodb.zip", "found a file. Unpack it")
+
+
+def test_parent_and_child_name_the_right_folder(refused, emodb):
+    message = refused_root(refused, emodb.parent)
+    assert has(message, emodb.parent, "above the corpus's folder", f"Did you mean {emodb}?")
+    message = refused_root(refused, emodb / "wav")
+    assert has(message, emodb / "wav", "inside the corpus's folder", f"Did you mean {emodb}?")
+
+
+def test_another_corpus(refused, twins):
+    message = refused_root(refused, twins["iemocap"])
+    assert has(message, twins["iemocap"], "looks like IEMOCAP, not EmoDB", "--corpus iemocap")
+
+
+def test_right_folder_without_audio(refused, emodb):
+    for path in emodb.glob("wav/*"):
+        path.rename(path.with_suffix(".mp4"))
+    message = refused_root(refused, emodb)
+    assert has(message, "Expected .wav or .flac files as wav/*", "not .wav or .flac: 70", "Check that")
+
+
+def test_synthetic_beside_a_data_root(refused, twins):
+    message = refused("train.py", "--corpus", "emodb", "--synthetic", "--data-root", twins["emodb"])
+    assert has(message, "--synthetic and --data-root", "exclude each other; give one of them")
+
+
+@pytest.mark.parametrize("broken", ["[1.0 - 2.0]\tSes01F_impro01_F000\tneu", "nonsense"])
+def test_broken_line_of_iemocap(refused, twins, tmp_path, broken):
+    root = shutil.copytree(twins["iemocap"], tmp_path / "iemocap")
+    labels = sorted(root.glob("Session2/dialog/EmoEvaluation/*.txt"))[0]
+    lines = labels.read_text().split("\n")
+    labels.write_text("\n".join([*lines[:4], broken, *lines[4:]]))
+    message = refused("train.py", "--corpus", "iemocap", "--data-root", root)
+    assert has(message, f"{labels}, line 5: expected '[start - end] utterance", f"found {broken!r}", "Correct the")
+
+
+def test_broken_line_of_aibo(refused, twins, tmp_path):
+    root = shutil.copytree(twins["aibo"], tmp_path / "aibo")
+    labels = root / "labels" / "IS2009EmotionChallenge" / "chunk_labels_5cl_corpus.txt"
+    lines = labels.read_text().splitlines()
+    lines[6] = lines[6].replace(" ", ";")
+    labels.write_text("\n".join(lines))
+    message = refused("train.py", "--corpus", "aibo", "--data-root", root)
+    assert has(message, f"{labels}, line 7: expected 'chunk class confidence'", f"found {lines[6]!r}", "restore")
+
+
+def keep(root, wanted):
+    """Removes the clips whose speaker ("03") and emotion ("F") are not wanted."""
+    for path in root.glob("wav/*"):
+        if not wanted(path.stem[:2], path.stem[5]):
+            path.unlink()
+
+
+def test_class_without_training_clips(refused, emodb):
+    keep(emodb, lambda speaker, emotion: emotion != "W" or speaker in ("03", "16"))
+    message = refused_root(refused, emodb)
+    assert has(message, "emodb-speakers, fold 0-03", "expected training clips of every class", "none of anger")
+    assert has(message, "Training has boredom 8", "Add the corpus's other speakers")
+
+
+def test_class_without_test_clips_is_allowed(emodb):
+    keep(emodb, lambda speaker, emotion: emotion != "W" or speaker != "03")
+    source = open_source(resolve(from_flags({"corpus": "emodb", "data_root": str(emodb), "fold": "0"})))
+    assert "anger" not in {clip.label for clip in source.folds[0].test} and len(source.folds[0].test) == 6
+
+
+def test_one_speaker(refused, emodb):
+    keep(emodb, lambda speaker, _: speaker == "08")
+    message = refused_root(refused, emodb)
+    assert has(message, "no complete division of 7 clips of 1 speaker (08)", "Expected speakers for training")
+    assert has(message, "add the corpus's other speakers")
+
+
+def test_two_speakers_leave_none_to_train_on(refused, emodb):
+    keep(emodb, lambda speaker, _: speaker in ("08", "09"))
+    message = refused_root(refused, emodb)
+    assert has(message, "expected training clips of every class", "Training has no clip", "1 speaker (08)")
+
+
+def test_incomplete_real_corpus_says_what_differs_and_how_to_go_on(refused, emodb):
+    (emodb / MARKER).unlink()
+    message = refused_root(refused, emodb)
+    assert has(message, "defined on 535 clips", "anger: expected 127 clips, found 10", "--allow-incomplete")
+    settings = from_flags({"corpus": "emodb", "data_root": str(emodb), "allow_incomplete": True})
+    assert "all speakers, anger: expected 127 clips, found 10" in open_source(resolve(settings)).notes
+
+
+def test_same_audio_on_two_sides(refused, emodb):
+    shutil.copy(emodb / "wav" / "03a01Wa.wav", emodb / "wav" / "16a01Wa.wav")
+    message = refused("train.py", *SMALL, "--data-root", emodb)
+    assert has(message, "Fold 0-03: 1 of 69 recordings", "16a01Wa (", "03a01Wa (test)", "--allow-leakage")

@@ -1,0 +1,31 @@
+"""What tests share: the real clips where they are there, and a small synthetic corpus."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real speech. Tests that need it are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("real speech (../shared/data) is not here")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """Keeps the tests out of the user's cache and corpora."""
+    monkeypatch.setenv("SPEECH_ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("SPEECH_CORPORA", raising=False)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

@@ -1,0 +1,96 @@
+"""The facts of Zhao et al. 2019, and their equations worked in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.errors import UserError
+from zoo.models.attention_blstm_fcn import attention_blstm_fcn
+from zoo.registry import build
+
+pytestmark = pytest.mark.backend
+
+
+def softmax(scores):
+    shares = np.exp(scores - scores.max())
+    return shares / shares.sum()
+
+
+def layer_outputs(model, names, features):
+    batch = {"features": features[None], "n_frames": np.array([len(features)], "int32")}
+    inside = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    return [keras.ops.convert_to_numpy(output)[0] for output in inside([batch["features"], batch["n_frames"]])]
+
+
+def test_parameters_for_the_five_classes_of_aibo():
+    assert attention_blstm_fcn(5).count_params() == 857_477
+
+
+def test_layers_have_the_papers_shapes():
+    model = attention_blstm_fcn(4)
+    shapes = {name: model.get_layer(name).output.shape[1:] for name in ("conv1", "conv2", "conv3", "pool3")}
+    assert shapes == {
+        "conv1": (None, 40, 64),
+        "conv2": (None, 20, 128),
+        "conv3": (None, 10, 128),
+        "pool3": (None, 5, 128),
+    }
+    assert model.get_layer("blstm2").output.shape[1:] == (None, 256)
+    assert model.get_layer("joint").output.shape[1:] == (384,)
+
+
+def test_scaled_softmax_attention_is_equations_8_to_10(rng):
+    model = attention_blstm_fcn(3, 8, recurrent=None, attention_scale=0.3, hidden_units=5)
+    grid, weights, context = layer_outputs(
+        model, ["dropout3", "fcn_attention", "fcn_context"], rng.normal(size=(30, 8)).astype("float32")
+    )
+    assert weights.shape == grid.shape[:2] == (4, 1)
+    kernel, bias, query = model.get_layer("fcn_attention").get_weights()
+    vectors = grid.reshape(-1, 128)
+    alpha = softmax(0.3 * (np.tanh(vectors @ kernel + bias) @ query)[:, 0])
+    np.testing.assert_allclose(weights.ravel(), alpha, rtol=1e-4)
+    np.testing.assert_allclose(context, alpha @ vectors, rtol=1e-3, atol=1e-5)
+
+
+def test_recurrent_attention_is_equations_5_and_6(rng):
+    model = attention_blstm_fcn(3, 8, fcn=False, recurrent_units=6)
+    sequence, weights, context = layer_outputs(
+        model, ["blstm2", "recurrent_attention", "recurrent_context"], rng.normal(size=(11, 8)).astype("float32")
+    )
+    (query,) = model.get_layer("recurrent_attention").get_weights()
+    alpha = softmax((sequence @ query)[:, 0])
+    np.testing.assert_allclose(weights, alpha, rtol=1e-4)
+    np.testing.assert_allclose(context, alpha @ sequence, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "spread"), [(0.0, 0.0), (1.0, 1e-4)])
+def test_scale_zero_is_the_average(scale, spread, rng):
+    model = attention_blstm_fcn(3, 16, recurrent=None, attention_scale=scale)
+    weights, _ = layer_outputs(model, ["fcn_attention", "joint"], 30 * rng.normal(size=(64, 16)).astype("float32"))
+    assert (np.ptp(weights) > spread) == (scale > 0)
+    assert weights.sum() == pytest.approx(1, rel=1e-5)
+
+
+def test_padding_gets_no_attention(rng):
+    model = attention_blstm_fcn(3, 8, recurrent_units=6)
+    inside = keras.Model(
+        model.inputs, [model.get_layer(f"{stream}_attention").output for stream in ("fcn", "recurrent")]
+    )
+    features, n_frames = rng.normal(size=(1, 40, 8)).astype("float32"), np.array([17], "int32")
+    fcn, recurrent = (keras.ops.convert_to_numpy(output)[0] for output in inside([features, n_frames]))
+    assert not recurrent[17:].any() and recurrent[:17].all()
+    assert not fcn[3:].any() and fcn[:3].all()  # 17 frames, halved thrice and rounded up: 9, 5, 3
+
+
+@pytest.mark.parametrize("bands", [30, 60, 80, 100])
+def test_any_number_of_bands_the_paper_tried(bands):
+    assert attention_blstm_fcn(4, bands).get_layer("features").output.shape == (None, None, bands)
+
+
+def test_nothing_left_is_refused():
+    with pytest.raises(UserError, match="needs the fcn stream"):
+        build("attention_fcn", 4, 40, fcn=False)
+    with pytest.raises(UserError, match="'gru'"):
+        build("attention_lstm", 4, 40, recurrent="gru")
+    with pytest.raises(UserError, match=r"option of fcn 'dropuot'.*Did you mean 'dropout'"):
+        build("fcn", 4, 40, dropuot=0.1)
