@@ -26,7 +26,9 @@ LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(NAMES)} (default: all)")
     parser.add_argument("--backends", nargs="+", choices=("jax", "torch"), default=[], help="measure their step too")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that all of it runs, and nothing more")

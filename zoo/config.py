@@ -28,10 +28,18 @@ class RunConfig:
     """
 
     model: str = _flag("attention_blstm_fcn", "what to run", "network; see README for the table")
-    recipe: str = _flag("", "what to run", "training preset of the network (default: its paper's)")
+    recipe: str = _flag(
+        "",
+        "what to run",
+        "training preset of the network: paper, tuned or quick (default: paper; quick with --synthetic)",
+    )
     corpus: str = _flag("iemocap", "what to run", "corpus")
     protocol: str = _flag("", "what to run", "named division into folds (default: the corpus's usual one)")
-    fold: str = _flag("", "what to run", "'all', or fold numbers such as 4 or 0,2 (default: all; 0 with --synthetic)")
+    fold: str = _flag(
+        "",
+        "what to run",
+        "all, few (four at most, spread evenly), or numbers such as 4 or 0,2 (default: all; few with --synthetic)",
+    )
 
     data_root: str = _flag("", "data", "the corpus's folder (default: its usual name below $SPEECH_CORPORA)")
     synthetic: bool = _flag(False, "data", "use the corpus's synthetic twin: no licence, no download, no claim")
@@ -116,7 +124,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         given["option"] = _parse_options(given["option"])
     model = given.get("model", RunConfig.model)
     recipes = registry.get(model).recipes
-    recipe = given.get("recipe") or next(iter(recipes))
+    recipe = given.get("recipe") or ("quick" if given.get("synthetic") else "paper")
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
     preset = dict(recipes[recipe])

@@ -47,14 +47,36 @@ class ZeroPadding(ExplicitMask):
 
 
 @register
-class GridMask(ExplicitMask):
-    """Spreads a frame mask over the bands of a (batch, frames, bands, channels) grid: -> (batch, frames, bands)."""
+class MaskedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation over the last axis whose moments leave padding out.
 
-    def call(self, grid, mask):
-        return ops.broadcast_to(mask[:, :, None], ops.shape(grid)[:3])
+    Keras's own takes a mask too, but as large as its input and in several passes over it; two products with the mask as
+    a vector make the convolutional networks' step 1.2 times faster on TensorFlow.
 
-    def compute_output_spec(self, grid, mask):
-        return keras.KerasTensor(grid.shape[:3], "bool")
+    Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape.
+    """
+
+    def call(self, inputs, mask, training=None):
+        inputs = ops.cast(inputs, "float32")
+        if training and self.trainable:
+            mean, variance = self._masked_moments(inputs, mask)
+            for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving * self.momentum + value * (1 - self.momentum))
+        else:
+            mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
+        outputs = ops.batch_normalization(inputs, mean, variance, -1, self.beta, self.gamma, self.epsilon)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _masked_moments(self, inputs, mask):
+        mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(inputs.shape) - 3)))
+        weights = ops.reshape(ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(inputs)[:-1]), (1, -1))
+        weights = weights / ops.sum(weights)
+        vectors = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        mean = ops.matmul(weights, vectors)[0]
+        return mean, ops.matmul(weights, ops.square(vectors - mean))[0]
+
+    def compute_output_spec(self, inputs, mask, training=None):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
 
 @register

@@ -42,8 +42,8 @@ def _explicit(text: str, classes: Sequence[str]) -> dict[str, float]:
             weights[name] = float(value)
         except ValueError:
             weights[name] = -1.0
-        if not 0 < weights[name] < float("inf"):
-            raise UserError(f"--class-weights: {name} has {value!r}, expected a positive number")
+        if not 0 < weights[name] <= 1000:
+            raise UserError(f"--class-weights: {name} has {value!r}, expected a positive number up to 1000")
     absent = [name for name in classes if name not in weights]
     if absent:
         raise UserError(f"--class-weights: no weight for {', '.join(absent)}; expected one for every class")

@@ -49,10 +49,10 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     for anything a user can repair.
     """
     settings = resolve(settings)
-    registry.get(settings.model)
     source = open_source(settings)
-    folder = _open_folder(settings, resume)
     keras.config.set_dtype_policy(settings.precision)
+    _try_out(settings, source.protocol.classes)
+    folder = _open_folder(settings, resume)
     with Progress() as progress:
         run = _prepare(folder, settings, source, progress)
         records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
@@ -63,13 +63,18 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     return run
 
 
+def _try_out(settings: RunConfig, classes: Sequence[str]) -> None:
+    """Finds a setting that cannot work before anything is written and every clip is read."""
+    _frontend(settings)
+    registry.build(settings.model, len(classes), settings.bands, **settings.option)
+    class_weights(settings.class_weights, range(len(classes)), classes)
+
+
 def _open_folder(settings: RunConfig, resume: bool) -> Path:
-    if settings.out:
-        folder = Path(settings.out)
-    else:
-        base = f"{settings.model}-{settings.corpus}{'-synthetic' if settings.synthetic else ''}"
-        names = (base if n == 1 else f"{base}-{n}" for n in range(1, 10_000))
-        folder = next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+    """Returns the run's folder: a new one with its config.json, or with `resume` one of the same configuration."""
+    if resume and not settings.out:
+        raise UserError("--resume needs --out DIR, the folder of the run to go on with")
+    folder = Path(settings.out) if settings.out else _new_name(settings)
     saved = folder / "config.json"
     if saved.is_file() and resume:
         changed = config.differences(config.load(saved), settings)
@@ -78,11 +83,20 @@ def _open_folder(settings: RunConfig, resume: bool) -> Path:
                 f"{folder} holds a run of another configuration: {'; '.join(changed)}. Resume with the flags it was "
                 "started with, or give another --out"
             )
+        for leftover in folder.rglob(".*"):  # what a kill in the middle of a write left aside
+            leftover.unlink()
         return folder
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UserError(f"{folder} is there already: add --resume to go on with its run, or give another --out")
+        advice = "add --resume to go on with its run" if saved.is_file() else "no run is in it (config.json is absent)"
+        raise UserError(f"{folder} is there already: {advice}, or give another --out")
     write_json(saved, settings.saved())
     return folder
+
+
+def _new_name(settings: RunConfig) -> Path:
+    base = f"{settings.model}-{settings.corpus}{'-synthetic' if settings.synthetic else ''}"
+    names = (base if number == 1 else f"{base}-{number}" for number in range(1, 10_000))
+    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
 
 
 def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:

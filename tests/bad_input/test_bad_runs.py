@@ -85,7 +85,7 @@ def test_folder_with_other_files_is_left_alone(refused, twins, tmp_path):
     (tmp_path / "thesis" / "chapter.tex").write_text("mine")
     for resume in ([], ["--resume"]):
         message = refused("train.py", *words_for(twins, tmp_path / "thesis"), *resume)
-        assert has(message, f"{tmp_path / 'thesis'} is there already", "another --out")
+        assert has(message, f"{tmp_path / 'thesis'} is there already", "no run is in it", "another --out")
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
 
 
@@ -199,11 +199,30 @@ def test_other_archives_and_models(tmp_path):
         assert has(str(error.value), found, "train again")
 
 
-def test_training_loss_that_is_not_finite(refused, twins, tmp_path, monkeypatch):
-    class Fitted:
-        history = {"loss": [float("nan")]}  # noqa: RUF012
-
-    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: Fitted)
-    words = [*SMALL, "--data-root", twins["emodb"], "--out", tmp_path / "run", "--learning-rate", "1000"]
+def test_training_loss_that_is_not_finite(refused, twins, tmp_path):
+    words = [*words_for(twins, tmp_path / "run"), "--batch-size", "35", "--learning-rate", "1e30"]
     message = refused("train.py", *words)
-    assert has(message, "fold 0-03: the training loss is nan in epoch 1", "--learning-rate than 1000.0", "float32")
+    assert has(message, "fold 0-03: the training loss is nan in epoch 1", "--learning-rate than 1e+30", "float32")
+    assert not (tmp_path / "run" / "fold-0-03").exists()
+
+
+def test_resume_without_a_folder(refused, twins):
+    words = words_for(twins, "anything")
+    del words[words.index("--out") : words.index("--out") + 2]
+    assert has(refused("train.py", *words, "--resume"), "--resume needs --out DIR")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--option", "attention_scale=high"], "'attention_scale': 'high'"),
+        (["--option", "recurrent_layers=0"], "recurrent_layers is 0, expected 1"),
+        (["--option", "name=x"], "option of"),
+        (["--option", "n_classes=3"], "option of"),
+        (["--class-weights", "sad=1e300"], "--class-weights"),
+        (["--bands", "5000000"], "front-end: 5000000 htk bands"),
+    ],
+)
+def test_what_cannot_work_is_found_before_anything_is_written(refused, twins, tmp_path, words, found):
+    assert has(refused("train.py", *words_for(twins, tmp_path / "run"), *words), found)
+    assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ and Convolutional Neural Networks for Speech Emotion Recognition", IEEE Access 7
 import keras
 from keras import layers, ops
 
-from zoo.layers import AttentionMap, FrameMask, GridMask, WeightedSum, ZeroPadding
+from zoo.layers import AttentionMap, FrameMask, MaskedBatchNormalization, WeightedSum, ZeroPadding
 
 FCN_FILTERS = (64, 128, 128)
 
@@ -49,6 +49,9 @@ def attention_blstm_fcn(
     """
     if not fcn and recurrent is None:
         raise ValueError("a network needs the fcn stream, a recurrent one ('blstm' or 'lstm'), or both")
+    _check_range("recurrent_layers", recurrent_layers, 1, 16)
+    _check_range("attention_scale", attention_scale, 0.0, 100.0)
+    _check_range("norm_momentum", norm_momentum, 0.0, 1.0)
     features = keras.Input((None, n_bands), name="features")
     n_frames = keras.Input((), dtype="int32", name="n_frames")
     mask = FrameMask(name="mask")(features, n_frames)
@@ -84,12 +87,16 @@ def attention_blstm_fcn(
     return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
 
 
-def _convolution_block(grid, mask, filters, kernel_size, norm_momentum, index):
+def _check_range(name, value, low, high):
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}, expected {low} to {high}")
+
+
+def _convolution_block(grid, grid_mask, filters, kernel_size, norm_momentum, index):
     grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
-    moments_mask = GridMask(name=f"grid_mask{index}")(grid, mask)
-    grid = layers.BatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, mask=moments_mask)
+    grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, grid_mask)
     grid = layers.ReLU(name=f"relu{index}")(grid)
-    return ZeroPadding(name=f"masked{index}")(grid, mask)
+    return ZeroPadding(name=f"masked{index}")(grid, grid_mask)
 
 
 def _recurrent(kind, units, index):

@@ -1,0 +1,26 @@
+"""Make the tables in README.md anew from the registry and the corpora. --check only says whether they are current."""
+
+import argparse
+from pathlib import Path
+
+from zoo import tables
+from zoo.cli import run
+from zoo.storage import written_aside
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a table is out of date")
+    args = parser.parse_args()
+    new = tables.fill(README)
+    if args.check:
+        return int(new != README.read_text())
+    with written_aside(README) as aside:
+        aside.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
