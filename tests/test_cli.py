@@ -98,11 +98,11 @@ def test_a_flag_that_repeats_the_default_still_beats_the_recipe():
 
 
 def test_options_are_merged_over_those_of_the_recipe(monkeypatch):
-    row = dataclasses.replace(MODELS["fcn"], recipes={"mine": {"option": {"dropout": 0.1, "kernel_size": 5}}})
+    row = dataclasses.replace(MODELS["fcn"], recipes={"paper": {"option": {"dropout": 0.1, "kernel_size": 5}}})
     monkeypatch.setitem(MODELS, "fcn", row)
     merged = from_flags(parse("--model", "fcn", "--option", "dropout=0.5"))
     assert merged.option == {"dropout": 0.5, "kernel_size": 5}
-    assert row.recipes["mine"]["option"] == {"dropout": 0.1, "kernel_size": 5}, "the table is not to be changed"
+    assert row.recipes["paper"]["option"] == {"dropout": 0.1, "kernel_size": 5}, "the table is not to be changed"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_round_trip(saved):
     settings = load(saved)
     assert settings == from_flags(settings.saved())
     assert from_flags({}) == from_flags(from_flags({}).saved())
-    assert settings.option == {"recurrent": None, "dropout": 0.1} and settings.fold == "0,2" and settings.synthetic
+    assert settings.option.items() >= {"recurrent": None, "dropout": 0.1}.items() and settings.fold == "0,2" and settings.synthetic
     assert list(json.loads(saved.read_text())) == list(FIELDS)
 
 

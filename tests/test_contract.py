@@ -13,7 +13,7 @@ from zoo import registry
 pytestmark = pytest.mark.backend
 
 BANDS, CLASSES, FRAMES = 10, 3, 37
-NARROW = {"recurrent_units": 6, "hidden_units": 8, "dropout": 0.0}
+NARROW = {"recurrent_units": 6, "hidden_units": 8, "block_dropout": 0.0, "dropout": 0.0}
 
 
 def build(name, **options):

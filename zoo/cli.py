@@ -38,7 +38,7 @@ def use_backend(name: str) -> None:
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS)
     if find_spec(name) is None:
-        raise UserError(f"backend {name!r} is not installed here: pip install {name}")
+        raise UserError(f"backend {name!r} is not installed: pip install {name}")
     if "keras" in sys.modules:
         import keras
 

@@ -27,13 +27,12 @@ ZHAO_TUNED = {
     **ZHAO_PAPER,
     "batch_size": 32,
     "schedule": "cosine",
-    "option": {"norm_momentum": 0.97},
+    "option": {"block_dropout": 0.0, "dropout": 0.5},
     "augment": "specaugment",
     "class_weights": "balanced",
-    "crop_seconds": 3.0,
     "floor": 1e-6,
-    "epochs": 40,
-    "patience": 40,
+    "epochs": 30,
+    "patience": 30,
 }
 
 # Minutes instead of hours, to see a recipe work; what --synthetic takes unless told otherwise.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.errors import UserError
+from zoo.storage import written_aside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -158,17 +157,5 @@ def _column(history: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
 
 
 def _save_png(figure: Figure, path: str | os.PathLike) -> None:
-    """Writes aside, then replaces, so that a killed run leaves the old picture or the new one, never half of it."""
-    path = Path(path)
-    # The suffix stays .png, for whoever finds the file after a kill; the next run writes over it.
-    aside = path.with_name(f".{path.stem}.partial.png")
-    try:
+    with written_aside(Path(path)) as aside:
         figure.savefig(aside, format="png", dpi=120)
-        aside.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"cannot write {path}: {reason}. Free some space or name a folder you can write to.") from error
-    finally:
-        # Nothing is left aside when all went well; otherwise the first error is the one to tell.
-        with suppress(OSError):
-            aside.unlink()

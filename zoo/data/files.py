@@ -5,10 +5,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.data.audio import AUDIO_SUFFIXES
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-
-AUDIO_SUFFIXES = (".wav", ".flac")
 
 
 @dataclass(frozen=True)
