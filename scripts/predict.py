@@ -4,7 +4,8 @@
     python scripts/predict.py runs/NAME folder/ --json > predictions.jsonl
 
 Reads WAV, FLAC, OGG and MP3 at any rate, mono or mixed down. With several folds, their models' probabilities are
-averaged. Files that cannot be used are named on standard error and left out; the exit code is then 1.
+averaged; on clips of the run's own corpus, which all but one of them were trained on, that is no test. Files that
+cannot be used are named on standard error and left out; the exit code is then 1.
 """
 
 import argparse
@@ -25,8 +26,9 @@ def main() -> int:
     model.add_argument("--max-clip-seconds", type=float, default=60.0, help="longer clips are refused (default: 60)")
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
     args = parser.parse_args()
-    use_backend(config.load(args.run / "config.json").backend)
+    use_backend(args.backend or config.load(args.run / "config.json").backend)
 
     from zoo.predict import audio_files, predict_run
 
@@ -40,7 +42,12 @@ def main() -> int:
 
 def _line(result: dict) -> str:
     shares = sorted(result["probabilities"].items(), key=lambda item: -item[1])
-    return f"{result['file']}\t{result['emotion']}\t" + "  ".join(f"{name} {share:.3f}" for name, share in shares)
+    synthetic = "\ttrained on synthetic speech" if result["trained_on"].startswith("synthetic") else ""
+    return (
+        f"{result['file']}\t{result['emotion']}\t"
+        + "  ".join(f"{name} {share:.3f}" for name, share in shares)
+        + synthetic
+    )
 
 
 if __name__ == "__main__":

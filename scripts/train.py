@@ -10,21 +10,23 @@ folder per fold with its model.keras, history.csv and curves.png.
 
 import argparse
 
-from zoo import config
+from zoo import config, tables
 from zoo.cli import run, use_backend
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, if there is one")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=tables.in_plain_text(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its flags")
     config.add_flags(parser)
     given = vars(parser.parse_args())
     resume = given.pop("resume")
-    settings = config.from_flags(given)
+    settings = config.resume(given) if resume else config.from_flags(given)
     use_backend(settings.backend)
 
     from zoo import report  # after the backend is chosen
-    from zoo.evaluate import read_record
+    from zoo.folder import read_record
     from zoo.train import train
 
     finished = train(settings, resume)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.errors import UserError
 from zoo.storage import written_aside
 
 _LAST, _BEFORE = "state.npz", "state-before.npz"
@@ -36,11 +37,12 @@ def restore(folder: Path, model: keras.Model) -> tuple[list[dict[str, Any]], lis
     for name in (_LAST, _BEFORE):
         try:
             arrays = _read(folder / name)
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError, KeyError):
-            continue  # absent, or damaged: the archive's checksums say so
-        variables = _variables(model)
-        for index, variable in enumerate(variables):
-            variable.assign(arrays[f"variable/{index}"])
+        except FileNotFoundError:
+            continue
+        except (zipfile.BadZipFile, ValueError, EOFError):  # damaged: the archive's checksums say so
+            (folder / name).unlink()  # or the next save would keep it in place of the good one
+            continue
+        _assign(model, arrays, folder / name)
         best = [arrays[f"best/{index}"] for index in range(sum(key.startswith("best/") for key in arrays))]
         return json.loads(arrays["history"].tobytes()), best
     return None
@@ -55,6 +57,18 @@ def remove(folder: Path) -> None:
 def _read(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}
+
+
+def _assign(model: keras.Model, arrays: dict[str, np.ndarray], path: Path) -> None:
+    variables = _variables(model)
+    found = [arrays[f"variable/{index}"] for index in range(sum(key.startswith("variable/") for key in arrays))]
+    if [variable.shape for variable in variables] != [array.shape for array in found]:
+        raise UserError(
+            f"{path}: expected the {len(variables)} variables of this network, found {len(found)} of other shapes, "
+            "written by another version of the zoo or of Keras; train again into another folder"
+        )
+    for variable, array in zip(variables, found, strict=True):
+        variable.assign(array)
 
 
 def _variables(model: keras.Model) -> list:

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -78,7 +78,7 @@ class RunConfig:
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation UA", least=1)
     seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
 
-    backend: str = _flag("tensorflow", "running", "Keras backend", choices=BACKENDS)
+    backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=BACKENDS)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
 
     def saved(self) -> dict[str, Any]:
@@ -100,15 +100,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         flag, text = "--" + item.name.replace("_", "-"), item.metadata["help"]
         options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
         if types[item.name] is bool:
-            options["action"] = argparse.BooleanOptionalAction
+            options["action"] = "store_true"
         elif item.name == "option":
             options.update(action="append", metavar="NAME=VALUE")
         else:
             options.update(type=types[item.name], metavar=item.name.upper())
             if item.default != "":
-                options["help"] += (
-                    f" (default: {item.default}{'' if item.name not in _in_recipes() else '; recipes differ'})"
-                )
+                differ = any(preset.get(item.name, item.default) != item.default for preset in _recipes())
+                options["help"] += f" (default: {item.default}{'; recipes differ' if differ else ''})"
             if "choices" in item.metadata:
                 options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
         group.add_argument(flag, **options)
@@ -122,6 +121,8 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     given = dict(given)
     if "option" in given and not isinstance(given["option"], Mapping):
         given["option"] = _parse_options(given["option"])
+    if "backend" not in given and os.environ.get("KERAS_BACKEND"):
+        given["backend"] = os.environ["KERAS_BACKEND"]
     model = given.get("model", RunConfig.model)
     recipes = registry.get(model).recipes
     recipe = given.get("recipe") or ("quick" if given.get("synthetic") else "paper")
@@ -134,9 +135,26 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         _check(item, getattr(config, item.name))
     if config.synthetic and config.data_root:
         raise UserError(f"--synthetic and --data-root {config.data_root} exclude each other; give one of them")
+    if config.schedule == "cosine" and config.decay != RunConfig.decay:
+        raise UserError(f"--decay {config.decay} has no effect with --schedule cosine; leave one of them out")
     if config.clips != RunConfig.clips and not config.synthetic:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
     return config
+
+
+def resume(given: Mapping[str, Any]) -> RunConfig:
+    """Returns the configuration of the run in the folder `given["out"]`, changed by the flags a user gave beside it.
+
+    A folder without a run yields what `from_flags` does. Raises UserError when no folder is given.
+    """
+    if not given.get("out"):
+        raise UserError("--resume needs --out DIR, the folder of the run to go on with")
+    saved = Path(given["out"]) / "config.json"
+    if not saved.is_file():
+        return from_flags(given)
+    old = load(saved)
+    option = {**old.option, **(_parse_options(given["option"]) if "option" in given else {})}
+    return from_flags({**old.saved(), **given, "option": option})
 
 
 def load(path: Path) -> RunConfig:
@@ -175,8 +193,8 @@ def cache_folder(config: RunConfig) -> Path:
     return Path(config.cache_dir or os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "speech-zoo")
 
 
-def _in_recipes() -> set[str]:
-    return {name for entry in registry.MODELS.values() for recipe in entry.recipes.values() for name in recipe}
+def _recipes() -> Iterator[Mapping[str, Any]]:
+    return (preset for entry in registry.MODELS.values() for preset in entry.recipes.values())
 
 
 def _parse_options(texts: Sequence[str]) -> dict[str, Any]:

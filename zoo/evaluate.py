@@ -1,7 +1,5 @@
 """Scores of a run on its test clips, always from the saved model and the audio, as a user of the model would."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,22 +8,26 @@ from typing import Any
 import numpy as np
 
 from zoo import config, metrics, report
-from zoo.data.schema import Clip, Fold
+from zoo.data.schema import Clip
 from zoo.data.source import drop_clips, open_source
 from zoo.errors import UserError
+from zoo.folder import corpus_name, fold_folder, read_record
 from zoo.predict import frontend, load_model, predict, read_windows
 from zoo.storage import write_csv, write_json
 
 Row = dict[str, Any]
 
 
-def score_clips(model_path: Path, clips: Sequence[Clip], classes: Sequence[str], max_seconds: float) -> list[Row]:
-    """Returns one row per clip: clip, speaker, truth, prediction, and a probability per class as p_CLASS."""
+def score_clips(
+    model_path: Path, clips: Sequence[Clip], classes: Sequence[str], corpus: str, max_seconds: float
+) -> list[Row]:
+    """Returns one row per clip: corpus, clip, speaker, truth, prediction, and a probability per class as p_CLASS."""
     model = load_model(model_path)
     windows = read_windows([clip.path for clip in clips], frontend(model).rate_hz, max_seconds)
     outputs = [output for window in windows for output in predict(model, [waveform for _, waveform in window])]
     return [
         {
+            "corpus": corpus,
             "clip": clip.name,
             "speaker": clip.speaker,
             "truth": clip.label,
@@ -49,28 +51,6 @@ def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any],
     write_json(folder / "metrics.json", summary)
 
 
-def read_rows(folder: Path) -> list[Row]:
-    """Reads a predictions.csv back."""
-    with (folder / "predictions.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Reads the metrics.json of a run or of one of its folds. Raises UserError when it is not there yet."""
-    path = folder / "metrics.json"
-    if not path.is_file():
-        raise UserError(f"{folder}: not finished (metrics.json is absent); go on with train.py --resume")
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path}: expected a run's figures, found {error}; train again into another folder") from error
-
-
-def fold_folder(run: Path, fold: Fold) -> Path:
-    """Where a fold's files lie in a run."""
-    return run / f"fold-{fold.name}"
-
-
 def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
     """Scores a finished run again on its test clips.
 
@@ -87,7 +67,9 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
     rows = [
         row
         for fold in source.folds
-        for row in score_clips(fold_folder(run, fold) / "model.keras", fold.test, classes, settings.max_clip_seconds)
+        for row in score_clips(
+            fold_folder(run, fold) / "model.keras", fold.test, classes, corpus_name(recorded), settings.max_clip_seconds
+        )
     ]
     summary = {**recorded, **scores(rows, classes)}
     changed = [
@@ -96,3 +78,18 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
         if recorded[name] != summary[name]
     ]
     return summary, changed
+
+
+def compare(run: Path, other: Path) -> dict[str, float]:
+    """Tests whether the accuracy (WA) of `other` exceeds that of `run`: {"z", "p"}, one-tailed.
+
+    The z-test of Zhao et al. 2019, section IV, takes the runs' test clips as independent samples. Raises UserError when
+    the runs were tested under different protocols.
+    """
+    records = [read_record(folder) for folder in (run, other)]
+    if records[0]["protocol"] != records[1]["protocol"]:
+        raise UserError(
+            f"{run} is under {records[0]['protocol']}, {other} under {records[1]['protocol']}: not comparable"
+        )
+    z, p = metrics.z_test(*(value for record in records for value in (record["wa"]["value"], record["n_clips"])))
+    return {"z": z, "p": p}

@@ -56,6 +56,7 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
             best = model.get_weights()
         checkpoint.save(task.folder, model, history, best)
         write_csv(task.folder / "history.csv", history)
+    write_csv(task.folder / "history.csv", history)  # a kill may have come between the last state and this
     model.set_weights(best)
     with written_aside(task.folder / "model.keras") as aside:
         with_frontend(task.frontend, model).save(aside)
@@ -122,7 +123,7 @@ def _epoch(model, task: Task, config: RunConfig, epoch: int, augment, progress: 
 
 def _validate(model, task: Task) -> dict[str, float]:
     truth = np.array([example.label for example in task.validation])
-    output = np.asarray(model.predict(whole_batches(task.validation, 32), verbose=0), np.float64)
+    output = np.asarray(model.predict(whole_batches(task.validation), verbose=0), np.float64)
     confusion = metrics.confusion_matrix(truth, output.argmax(axis=-1), len(task.classes))
     likelihood = np.maximum(output[np.arange(len(truth)), truth], 1e-12)
     return {

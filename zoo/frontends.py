@@ -45,7 +45,7 @@ class LogMel(keras.layers.Layer):
         if n_fft is not None and n_fft < self.window:
             raise ValueError(f"n_fft is {n_fft}, expected at least the window's {self.window} samples")
         self.n_fft = n_fft or _smallest_transform(rate_hz, self.window, bands, mel_scale)
-        self.in_clip, self.silence = FrameMask(), ZeroPadding()
+        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def build(self, waveform_shape, n_samples_shape=None):
         mel = _mel_matrix(self.rate_hz, self.n_fft, self.bands, self.mel_scale)
@@ -80,7 +80,7 @@ def with_frontend(frontend: keras.layers.Layer, network: keras.Model) -> keras.M
     n_samples = keras.Input((), dtype="int32", name="n_samples")
     features, n_frames = frontend(waveform, n_samples)
     output = network({"features": features, "n_frames": n_frames})
-    return keras.Model({"waveform": waveform, "n_samples": n_samples}, output, name=network.name)
+    return keras.Model({"waveform": waveform, "n_samples": n_samples}, output, name=f"{network.name}_on_waveforms")
 
 
 def with_normalization(mean: np.ndarray, variance: np.ndarray, network: keras.Model) -> keras.Model:
@@ -89,9 +89,11 @@ def with_normalization(mean: np.ndarray, variance: np.ndarray, network: keras.Mo
     n_frames = keras.Input((), dtype="int32", name="n_frames")
     # A band that never varies (above the cut-off of band-limited recordings) carries nothing: do not blow it up.
     variance = np.maximum(variance, 1e-4)
-    normalize = keras.layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), name="normalization")
+    normalize = keras.layers.Normalization(
+        mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="normalization"
+    )
     output = network({"features": normalize(features), "n_frames": n_frames})
-    return keras.Model({"features": features, "n_frames": n_frames}, output, name=network.name)
+    return keras.Model({"features": features, "n_frames": n_frames}, output, name=f"{network.name}_normalized")
 
 
 def _mel_matrix(rate_hz, n_fft, bands, mel_scale):

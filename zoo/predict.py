@@ -14,6 +14,7 @@ from zoo import config
 from zoo.data import protocols
 from zoo.data.audio import READABLE_SUFFIXES, BadClip, read
 from zoo.errors import UserError, unknown
+from zoo.folder import corpus_name, read_record
 
 # Clips are read this many at a time, so that neighbours in length can share a batch and memory stays flat.
 _WINDOW = 64
@@ -110,9 +111,10 @@ def predict_run(
     max_seconds: float = 60.0,
     on_bad: Callable[[BadClip], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yields {"file", "emotion", "probabilities": {class: share}} per clip, by a run's models.
+    """Yields {"file", "emotion", "probabilities": {class: share}, "trained_on"} per clip, by a run's models.
 
-    Probabilities are the mean over the run's folds, or those of the `fold` numbered so. A clip that cannot be used
+    Probabilities are the mean over the run's folds, or those of the `fold` numbered so; most of a corpus was seen in
+    training by all but one of its folds, so these are no test results on its own clips. A clip that cannot be used
     raises BadClip, or is handed to `on_bad` and left out. Raises UserError when no model is there.
     """
     if not 0 < max_seconds < float("inf"):
@@ -122,8 +124,7 @@ def predict_run(
     found = {path.parent.name.split("-")[1]: path for path in sorted(run.glob("fold-*/model.keras"))}
     if fold is not None and fold not in found:
         raise unknown(f"fold of {run}", fold, found)
-    if not found:
-        raise UserError(f"{run}: no trained model is there yet; go on with train.py --out {run} --resume")
+    corpus = corpus_name(read_record(run if fold is None else found[fold].parent))
     models = [load_model(path) for number, path in found.items() if fold in (None, number)]
     for window in read_windows(paths, frontend(models[0]).rate_hz, max_seconds, on_bad):
         clips = [clip for _, clip in window]
@@ -131,7 +132,8 @@ def predict_run(
         for (path, _), *outputs in zip(window, *by_model, strict=True):
             mean = np.mean(outputs, axis=0)
             shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}
-            yield {"file": str(path), "emotion": classes[int(mean.argmax())], "probabilities": shares}
+            emotion = classes[int(mean.argmax())]
+            yield {"file": str(path), "emotion": emotion, "probabilities": shares, "trained_on": corpus}
 
 
 def audio_files(places: Sequence[str]) -> list[Path]:

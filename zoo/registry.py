@@ -25,16 +25,17 @@ ZHAO_PAPER = {
 # What learnt best on validation speakers of RAVDESS (docs/reproduction.md has the runs).
 ZHAO_TUNED = {
     **ZHAO_PAPER,
-    "batch_size": 32,
-    "schedule": "cosine",
-    "option": {"block_dropout": 0.0, "dropout": 0.5},
-    "augment": "specaugment",
-    "class_weights": "balanced",
+    "window_ms": 40.0,
+    "hop_ms": 20.0,
     "floor": 1e-6,
-    "epochs": 30,
-    "patience": 30,
+    "option": {"block_dropout": 0.0},
+    "epochs": 50,
+    "patience": 50,
+    "batch_size": 16,
+    "schedule": "cosine",
+    "class_weights": "balanced",
+    "augment": "specaugment",
 }
-
 # Minutes instead of hours, to see a recipe work; what --synthetic takes unless told otherwise.
 ZHAO_QUICK = {**ZHAO_TUNED, "batch_size": 16, "epochs": 6}
 

@@ -111,8 +111,8 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: str | os.PathLike, t
 def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | None = None) -> None:
     """Prints the dictionary of `zoo.metrics.evaluate`: UA and WA with their intervals, macro-F1, a row per class.
 
-    Two more keys are honoured: `synthetic` (true: the title says so), and `speaker_independent` (false) or `leakage`
-    (sentences): either says that the figures are not speaker-independent.
+    More keys are honoured: `synthetic` (true: the title says so), `speaker_independent` (false) or `leakage`
+    (sentences): either says that the figures are not speaker-independent; `notes` and `bad_clips` (what is absent).
     """
     console = console or Console()
     lines = [
@@ -127,6 +127,11 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     leakage = metrics.get("leakage") or []
     if leakage or metrics.get("speaker_independent") is False:
         lines += ["not speaker-independent", *(f"  {sentence}" for sentence in leakage)]
+
+    if metrics.get("notes"):
+        lines += ["incomplete corpus:", *(f"  {note}" for note in metrics["notes"])]
+    if metrics.get("bad_clips"):
+        lines.append(f"{len(metrics['bad_clips'])} clips left out as unusable, listed in metrics.json")
 
     # Text, not str: names may hold square brackets, which rich would read as markup.
     console.print(Text(f"SYNTHETIC DATA · {title}" if metrics.get("synthetic") else title, style="bold"))

@@ -10,6 +10,8 @@ from typing import Any
 
 from zoo.errors import UserError
 
+ASIDE = ".writing-"  # how the names of unfinished files begin; a kill may leave one behind
+
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
@@ -17,7 +19,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
     Raises UserError naming `path` when the disk is full or the folder cannot be written; what was there stays.
     """
-    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    aside = path.with_name(f"{ASIDE}{path.stem}.{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside

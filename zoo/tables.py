@@ -22,12 +22,18 @@ def corpora() -> str:
     head = ["| `--corpus` | what | licence | `--protocol` |", "|---|---|---|---|"]
     rows = []
     for name, corpus in CORPORA.items():
-        default = DEFAULT_PROTOCOL[name]
-        others = [row.name for row in PROTOCOLS.values() if row.corpus == name and row.name != default]
-        protocols = ", ".join(f"`{item}`{_mark(item)}" for item in (default, *others))
+        protocols = ", ".join(f"`{item}`{_mark(item)}" for item in _protocols(name))
         title = f"[{corpus.title}]({corpus.address}), {corpus.n_clips:,} clips"
         rows.append(f"| `{name}` | {title} | {corpus.licence} | {protocols} |")
     return "\n".join(head + rows)
+
+
+def in_plain_text() -> str:
+    """Returns networks, corpora and protocols as the command line lists them."""
+    lines = ["networks (--model):", *(f"  {name:28}{entry.title}" for name, entry in MODELS.items())]
+    lines += ["", "corpora (--corpus) and their protocols (--protocol), the default first:"]
+    lines += [f"  {name:10}{', '.join(item + _mark(item) for item in _protocols(name))}" for name in CORPORA]
+    return "\n".join(lines)
 
 
 def fill(path: Path) -> str:
@@ -38,6 +44,11 @@ def fill(path: Path) -> str:
         before, _, rest = text.partition(start)
         text = before + start + table + end + rest.partition(end)[2]
     return text
+
+
+def _protocols(corpus: str) -> list[str]:
+    known = [row.name for row in PROTOCOLS.values() if row.corpus == corpus]
+    return sorted(known, key=lambda name: name != DEFAULT_PROTOCOL[corpus])
 
 
 def _mark(protocol: str) -> str:

@@ -1,9 +1,13 @@
 """A configuration in; a run folder with models, figures and the evidence for them out."""
 
+import fcntl
+import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +19,14 @@ from zoo.config import RunConfig
 from zoo.data.features import Features, extract
 from zoo.data.pipeline import Example
 from zoo.data.schema import Clip, Fold
-from zoo.data.source import Source, audit_folds, drop_clips, open_source, resolve
+from zoo.data.source import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.errors import UserError
 from zoo.fit import Task, best_epoch, fit
+from zoo.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.frontends import LogMel
 from zoo.losses import class_weights
 from zoo.progress import Progress
-from zoo.storage import write_json
+from zoo.storage import ASIDE, write_json
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,9 @@ class Run:
         """What every figure of the run says about itself."""
         corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
         where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
-        seen = "" if self.source.protocol.speaker_independent else ", not speaker-independent"
-        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{seen}"
+        seen = ", not speaker-independent" if self.facts["leakage"] else ""
+        part = ", incomplete" if self.source.notes else ""
+        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
 
 def train(settings: RunConfig, resume: bool = False) -> Run:
@@ -53,14 +59,29 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     keras.config.set_dtype_policy(settings.precision)
     _try_out(settings, source.protocol.classes)
     folder = _open_folder(settings, resume)
-    with Progress() as progress:
+    with _alone_in(folder), Progress() as progress:
         run = _prepare(folder, settings, source, progress)
         records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
-    rows = [row for fold in run.source.folds for row in evaluate.read_rows(evaluate.fold_folder(folder, fold))]
+    rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
     scores = evaluate.scores(rows, source.protocol.classes)
     summary = {**run.facts, **scores, "folds": [_in_short(record) for record in records]}
     evaluate.write_results(folder, rows, summary, run.title())
     return run
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Holds the run's folder against other processes. The system lets go when this one ends, however it does."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{folder}: another process is at work on this run; wait for it or give another --out"
+            ) from error
+        for leftover in folder.rglob(f"{ASIDE}*"):  # a kill came in the middle of a write
+            leftover.unlink()
+        yield
 
 
 def _try_out(settings: RunConfig, classes: Sequence[str]) -> None:
@@ -72,9 +93,7 @@ def _try_out(settings: RunConfig, classes: Sequence[str]) -> None:
 
 def _open_folder(settings: RunConfig, resume: bool) -> Path:
     """Returns the run's folder: a new one with its config.json, or with `resume` one of the same configuration."""
-    if resume and not settings.out:
-        raise UserError("--resume needs --out DIR, the folder of the run to go on with")
-    folder = Path(settings.out) if settings.out else _new_name(settings)
+    folder = Path(settings.out) if settings.out else _new_folder(settings)
     saved = folder / "config.json"
     if saved.is_file() and resume:
         changed = config.differences(config.load(saved), settings)
@@ -83,8 +102,6 @@ def _open_folder(settings: RunConfig, resume: bool) -> Path:
                 f"{folder} holds a run of another configuration: {'; '.join(changed)}. Resume with the flags it was "
                 "started with, or give another --out"
             )
-        for leftover in folder.rglob(".*"):  # what a kill in the middle of a write left aside
-            leftover.unlink()
         return folder
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         advice = "add --resume to go on with its run" if saved.is_file() else "no run is in it (config.json is absent)"
@@ -93,10 +110,18 @@ def _open_folder(settings: RunConfig, resume: bool) -> Path:
     return folder
 
 
-def _new_name(settings: RunConfig) -> Path:
+def _new_folder(settings: RunConfig) -> Path:
     base = f"{settings.model}-{settings.corpus}{'-synthetic' if settings.synthetic else ''}"
-    names = (base if number == 1 else f"{base}-{number}" for number in range(1, 10_000))
-    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+    for number in count(1):
+        folder = Path("runs") / (base if number == 1 else f"{base}-{number}")
+        try:
+            folder.mkdir(parents=True)  # made here, so that two runs started together get one each
+            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"{folder} cannot be made ({error.strerror}); give another --out") from error
+    raise AssertionError("count() does not end")
 
 
 def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
@@ -116,6 +141,8 @@ def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progre
         )
     source = drop_clips(source, bad)
     hashes = {name: item.audio_sha256 for name, item in features.items()}
+    data = fingerprint(source, hashes)
+    _check_same_data(folder, data)
     facts = {
         "model": settings.model,
         "recipe": settings.recipe,
@@ -125,6 +152,7 @@ def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progre
         "speaker_independent": source.protocol.speaker_independent,
         "leakage": audit_folds(source, hashes, settings.allow_leakage),
         "notes": list(source.notes),
+        "data_sha256": data,
         "bad_clips": bad,
         "versions": {
             "python": platform.python_version(),
@@ -132,6 +160,18 @@ def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progre
         },
     }
     return Run(folder, settings, source, features, facts)
+
+
+def _check_same_data(folder: Path, data: str) -> None:
+    """Folds trained on other clips, labels or divisions must never be pooled with this run's."""
+    path = folder / "data.json"
+    if not path.is_file():
+        write_json(path, {"data_sha256": data})
+    elif json.loads(path.read_text())["data_sha256"] != data:
+        raise UserError(
+            f"{folder}: the clips, labels or folds are not those this run was started on ({path.name}). Resume with "
+            "the data it had, or give another --out"
+        )
 
 
 def _frontend(settings: RunConfig) -> LogMel:
@@ -164,7 +204,7 @@ def _as_function(frontend: LogMel) -> Callable[[np.ndarray], np.ndarray]:
 
 def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
-    folder = evaluate.fold_folder(run.folder, fold)
+    folder = fold_folder(run.folder, fold)
     if not (folder / "metrics.json").is_file():
         settings, classes = run.config, run.source.protocol.classes
         task = Task(
@@ -177,11 +217,12 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         )
         history = fit(task, settings, progress)
         report.plot_curves(history, folder / "curves.png", run.title(fold.name))
-        rows = evaluate.score_clips(folder / "model.keras", fold.test, classes, settings.max_clip_seconds)
+        corpus = corpus_name(run.facts)
+        rows = evaluate.score_clips(folder / "model.keras", fold.test, classes, corpus, settings.max_clip_seconds)
         record = {**_record(fold, history), **evaluate.scores(rows, classes)}
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
-        checkpoint.remove(folder)
-    return evaluate.read_record(folder)
+    checkpoint.remove(folder)
+    return read_record(folder)
 
 
 def _record(fold: Fold, history) -> dict[str, Any]:

@@ -29,3 +29,8 @@ class Fold:
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
     test: tuple[Clip, ...]
+
+    @property
+    def sides(self) -> tuple[tuple[Clip, ...], ...]:
+        """Training, validation and test clips."""
+        return self.train, self.validation, self.test

@@ -1,5 +1,7 @@
 """From a configuration to audited folds of clips: corpus, synthetic twin, protocol, chosen folds."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,14 +28,19 @@ class Source:
     @property
     def clips(self) -> list[Clip]:
         """Every clip of the chosen folds, once."""
-        sides = (clip for fold in self.folds for side in (fold.train, fold.validation, fold.test) for clip in side)
-        return list({clip.name: clip for clip in sides}.values())
+        every = (clip for fold in self.folds for side in fold.sides for clip in side)
+        return list({clip.name: clip for clip in every}.values())
 
 
 def resolve(config: RunConfig) -> RunConfig:
-    """Returns the configuration with protocol and fold spelt out. Raises UserError for unknown ones."""
+    """Returns the configuration with protocol, folds and place spelt out. Raises UserError for unknown ones."""
     protocol = protocols.get(config.protocol or None, config.corpus)
-    return replace(config, protocol=protocol.name, fold=config.fold or ("few" if config.synthetic else "all"))
+    return replace(
+        config,
+        protocol=protocol.name,
+        fold=config.fold or ("few" if config.synthetic else "all"),
+        data_root=str(Path(config.data_root).expanduser().resolve()) if config.data_root else "",
+    )
 
 
 def open_source(config: RunConfig) -> Source:
@@ -42,7 +49,7 @@ def open_source(config: RunConfig) -> Source:
     if config.synthetic:
         root = synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
     else:
-        root = corpora.resolve_root(config.corpus, Path(config.data_root).expanduser() if config.data_root else None)
+        root = corpora.resolve_root(config.corpus, Path(config.data_root) if config.data_root else None)
     is_synthetic = synthetic.is_synthetic(root)
     clips = corpora.load(config.corpus, root).clips
     division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
@@ -59,9 +66,7 @@ def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
     names = {item["clip"] for item in bad}
     kept = []
     for fold in source.folds:
-        sides = [
-            tuple(clip for clip in side if clip.name not in names) for side in (fold.train, fold.validation, fold.test)
-        ]
+        sides = [tuple(clip for clip in side if clip.name not in names) for side in fold.sides]
         absent = set(source.protocol.classes) - {clip.label for clip in sides[0]}
         if absent or not all(sides):
             left = "train {}, validation {}, test {}".format(*map(len, sides))
@@ -77,6 +82,15 @@ def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
 def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) -> list[str]:
     """Runs the leakage audit over all folds; returns its findings, which every result must carry."""
     return [finding for fold in source.folds for finding in audit(fold, audio_sha256, allow)]
+
+
+def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
+    """Returns a hash of all that a source says: clips, their audio, labels and speakers, and who is on which side."""
+    content = [
+        [fold.name, *([(c.name, c.label, c.speaker, audio_sha256[c.name]) for c in side] for side in fold.sides)]
+        for fold in source.folds
+    ]
+    return hashlib.sha256(json.dumps([source.synthetic, source.protocol.version, content]).encode()).hexdigest()
 
 
 def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:

@@ -56,6 +56,8 @@ def attention_blstm_fcn(
     _check_range("recurrent_layers", recurrent_layers, 1, 16)
     _check_range("attention_scale", attention_scale, 0.0, 100.0)
     _check_range("norm_momentum", norm_momentum, 0.0, 1.0)
+    # Wider pools would begin at another frame when padding is added, and move a clip's output.
+    _check_range("pool_size", pool_size, 1, 2)
     features = keras.Input((None, n_bands), name="features")
     n_frames = keras.Input((), dtype="int32", name="n_frames")
     mask = FrameMask(name="mask")(features, n_frames)

@@ -1,0 +1,37 @@
+"""What a run's folder holds, and how it is read back."""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.data.schema import Fold
+from zoo.errors import UserError
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Reads a predictions.csv back."""
+    with (folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Reads the metrics.json of a run or of one of its folds. Raises UserError when it is not there yet."""
+    path = folder / "metrics.json"
+    if not path.is_file():
+        raise UserError(f"{folder}: not finished (metrics.json is absent); go on with train.py --out RUN --resume")
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path}: expected a run's figures, found {error}; train again into another folder") from error
+
+
+def fold_folder(run: Path, fold: Fold) -> Path:
+    """Where a fold's files lie in a run."""
+    return run / f"fold-{fold.name}"
+
+
+def corpus_name(record: Mapping[str, Any]) -> str:
+    """Returns the corpus a record's figures are of, marked where it is a synthetic twin."""
+    return f"{'synthetic ' if record['synthetic'] else ''}{record['corpus']}"
