@@ -38,10 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{corpora.in_plain_text()}\n\n"
+        "Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
     )
     what = parser.add_argument_group("what to check")
-    what.add_argument("--corpus", required=True, metavar="NAME", help=f"one of {', '.join(corpora.CORPORA)}")
+    what.add_argument("--corpus", required=True, metavar="NAME", help="the corpus; see below")
     what.add_argument(
         "--data-root",
         type=Path,
@@ -60,6 +62,7 @@ def _check(name: str, root: Path) -> Report:
         return check(
             loaded.clips,
             loaded.ignored,
+            rate_hz=corpora.get(name).rate_hz,
             missing=loaded.missing,
             repeated=loaded.duplicates,
             problems=_problems(name, loaded.clips),
@@ -103,6 +106,8 @@ def _print(report: Report, title: str) -> None:
     rates = {f"{rate_hz} Hz": count for rate_hz, count in report.rates_hz.items()}
     tables = {"label": report.labels, "speaker": report.speakers, "sampling rate": rates, "left alone": report.ignored}
     console.print(Columns([_counts(heading, counts) for heading, counts in tables.items() if counts]))
+    for sentence in report.resampled:
+        console.print(sentence, soft_wrap=True)
     for heading, entries in _findings(report).items():
         console.print(f"[bold]{escape(heading)}[/]: {len(entries)}")
         for entry in entries[:SHOWN]:
@@ -130,7 +135,7 @@ def _findings(report: Report) -> dict[str, list[str]]:
     findings["second copies"] = report.repeated
     findings["same audio"] = [" = ".join(names) for names in report.duplicates]
     findings["near silence"] = report.near_silent
-    findings["mis-sampled"] = [f"{name}: {rate_hz} Hz" for name, rate_hz in report.mis_sampled.items()]
+    findings["low sampling rate"] = [f"{name}: {rate_hz} Hz" for name, rate_hz in report.low_rate.items()]
     findings["clipped"] = [f"{name}: {share:.2%} of its samples" for name, share in report.clipped.items()]
     return {heading: entries for heading, entries in findings.items() if entries}
 

@@ -5,16 +5,19 @@ import shlex
 from pathlib import Path
 
 from zoo.cli import run
-from zoo.data.synthetic import TWINS, synthesize
+from zoo.data import corpora
+from zoo.data.synthetic import synthesize
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__ + " The voice is synthetic: scores on it say nothing about real speech.",
-        epilog="example: python scripts/synthesize.py --corpus iemocap --out corpora/iemocap-synthetic --clips 200",
+        description=__doc__ + " The voice is\nsynthetic: scores on it say nothing about real speech.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{corpora.in_plain_text()}\n\n"
+        "example: python scripts/synthesize.py --corpus iemocap --out corpora/iemocap-synthetic --clips 200",
     )
     what = parser.add_argument_group("what to write")
-    what.add_argument("--corpus", required=True, metavar="NAME", help=f"layout to follow: {', '.join(sorted(TWINS))}")
+    what.add_argument("--corpus", required=True, metavar="NAME", help="layout to follow; see below")
     what.add_argument("--clips", type=int, default=200, metavar="N", help="number of clips (default: %(default)s)")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bytes (default: %(default)s)")
     where = parser.add_argument_group("where to")

@@ -23,6 +23,20 @@ def cut_and_die(path):
     die()
 
 
+def in_the_middle_of_a_feature_file():
+    import numpy as np
+
+    plain, written = np.save, []
+
+    def save(path, array, **options):
+        plain(path, array, **options)
+        written.append(path)
+        if len(written) == 5:
+            cut_and_die(path)
+
+    np.save = save
+
+
 def in_the_middle_of_an_epoch():
     from zoo.progress import Progress
 
@@ -49,11 +63,19 @@ def in_the_middle_of_a_state():
     np.savez = savez
 
 
-def after_a_state_before_its_history():
+def before_the_history_of(epoch):
     from zoo import fit
 
     plain = fit.write_csv
-    fit.write_csv = lambda path, rows: die() if len(rows) == 2 else plain(path, rows)
+    fit.write_csv = lambda path, rows: die() if len(rows) == epoch else plain(path, rows)
+
+
+def after_a_state_before_its_history():
+    before_the_history_of(2)
+
+
+def after_the_last_state_before_its_history():
+    before_the_history_of(3)
 
 
 def in_the_middle_of_a_model():
@@ -63,13 +85,47 @@ def in_the_middle_of_a_model():
     keras.Model.save = lambda self, path: (plain(self, path), cut_and_die(path))
 
 
+def in_the_middle_of_a_folds_metrics():
+    plain = Path.write_text
+
+    def write_text(self, text):
+        plain(self, text)
+        if "metrics" in self.name and self.parent.name.startswith("fold-"):
+            cut_and_die(self)
+
+    Path.write_text = write_text
+
+
+def after_a_folds_metrics_before_its_states_go():
+    from zoo import checkpoint
+
+    checkpoint.remove = lambda folder: die()
+
+
+def before_the_pooled_results():
+    from zoo import evaluate
+
+    plain = evaluate.write_results
+
+    def write_results(folder, *results):
+        return plain(folder, *results) if folder.name.startswith("fold-") else die()
+
+    evaluate.write_results = write_results
+
+
+# In the order of a run: each moment lies after the one before, so that one run can be killed at all of them.
 MOMENTS = {
     moment.__name__: moment
     for moment in (
+        in_the_middle_of_a_feature_file,
         in_the_middle_of_an_epoch,
         in_the_middle_of_a_state,
         after_a_state_before_its_history,
+        after_the_last_state_before_its_history,
         in_the_middle_of_a_model,
+        in_the_middle_of_a_folds_metrics,
+        after_a_folds_metrics_before_its_states_go,
+        before_the_pooled_results,
     )
 }
 

@@ -106,6 +106,24 @@ def test_a_clip_is_the_same_beside_a_loud_one(voices):
     np.testing.assert_allclose(beside, alone, atol=1e-5)
 
 
+def test_half_precision_leaves_the_features_alone(voices):
+    """In bfloat16, of 8 significant bits, a log energy of -20 would be off by up to 0.06."""
+
+    def features():
+        waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
+        model = keras.Model([waveform, n_samples], LogMel()(waveform, n_samples)[0])
+        output = model([voices[0][None], np.array([len(voices[0])], np.int32)])
+        assert keras.backend.standardize_dtype(output.dtype) == "float32"
+        return keras.ops.convert_to_numpy(output)
+
+    expected = features()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        np.testing.assert_allclose(features(), expected, rtol=0, atol=1e-5)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_every_band_holds_a_bin():
     for bands in (30, 40, 60, 80, 100):
         layer = LogMel(bands=bands)

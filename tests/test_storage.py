@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import UserError
-from zoo.storage import write_csv, write_json, written_aside
+from zoo.storage import ASIDE, write_csv, write_json, written_aside
 
 OLD, NEW = {"epoch": 1}, {"epoch": 2, "text": "x" * 10_000}
 
@@ -128,6 +128,6 @@ def test_kill_in_the_middle_of_a_write_keeps_the_old_file(saved):
     assert killed.returncode == -signal.SIGKILL
     assert json.loads(saved.read_text()) == OLD
     (left,) = [path for path in saved.parent.iterdir() if path != saved]
-    assert left.name.startswith(".metrics.") and left.read_text() == "half"
+    assert left.name.startswith(f"{ASIDE}metrics.") and left.read_text() == "half"
     write_json(saved, NEW)
     assert json.loads(saved.read_text()) == NEW

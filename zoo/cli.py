@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 
-from zoo.errors import UserError
+from zoo.errors import UserError, unknown
+from zoo.registry import BACKENDS
 
-BACKENDS = ("tensorflow", "jax", "torch")
 INTERRUPTED = 130
 
 
@@ -32,8 +32,6 @@ def use_backend(name: str) -> None:
     Raises UserError for an unknown backend, one that is not installed, or a keras already running on another.
     """
     from importlib.util import find_spec
-
-    from zoo.errors import unknown
 
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from zoo import registry
-from zoo.cli import BACKENDS
 from zoo.errors import UserError, unknown
 
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
@@ -78,7 +77,7 @@ class RunConfig:
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation UA", least=1)
     seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
 
-    backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=BACKENDS)
+    backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=registry.BACKENDS)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
 
     def saved(self) -> dict[str, Any]:

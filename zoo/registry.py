@@ -1,4 +1,4 @@
-"""Every network by the name a user types. Adding one is adding a row."""
+"""Every network by the name a user types, and the backends they run on. Adding one is adding a row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from zoo.errors import UserError, unknown
 if TYPE_CHECKING:
     import keras
 
+BACKENDS = ("tensorflow", "jax", "torch")
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
 
 # What section IV of the paper states; the rest is the defaults of RunConfig.

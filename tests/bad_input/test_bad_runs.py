@@ -92,9 +92,11 @@ def test_folder_with_other_files_is_left_alone(refused, twins, tmp_path):
 def test_resume_with_another_configuration(refused, twins, tmp_path):
     folder = saved_run(tmp_path / "run", twins, batch_size=32, option={"dropout": 0.1})
     before = (folder / "config.json").read_bytes()
-    message = refused("train.py", *words_for(twins, folder), "--resume")
+    words = [*words_for(twins, folder), "--batch-size", "100", "--option", "dropout=0.2", "--resume"]
+    message = refused("train.py", *words)
     assert has(message, f"{folder} holds a run of another configuration", "batch_size was 32, now 100")
-    assert has(message, "option was {'dropout': 0.1}, now {}", "flags it was started with", "another --out")
+    assert has(message, "option was {'dropout': 0.1}, now {'dropout': 0.2}", "flags it was started", "another --out")
+    assert not any(name in message for name in ("model was", "corpus was", "bands was", "epochs was"))
     assert (folder / "config.json").read_bytes() == before
 
 
@@ -167,6 +169,9 @@ def test_run_without_its_model(refused, run, tmp_path):
     soundfile.write(tmp_path / "clip.wav", tone(0.5), RATE_HZ)
     (run / "fold-0-03" / "model.keras").unlink()
     assert has(refused("predict.py", run, tmp_path / "clip.wav"), run, "no trained model is there", "--resume")
+    (run / "metrics.json").unlink()
+    message = refused("predict.py", run, tmp_path / "clip.wav")
+    assert has(message, f"{run}: not finished (metrics.json is absent)", "train.py", "--resume")
 
 
 def test_damaged_records(refused, run):

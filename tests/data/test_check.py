@@ -34,7 +34,7 @@ def test_clean_corpus(tmp_path):
         make(tmp_path, "b1", speech(3, 6.0), speaker="B"),
     ]
     seen = []
-    report = check(clips, {"other files": 2}, on_clip=lambda: seen.append(1))
+    report = check(clips, {"other files": 2}, rate_hz=RATE_HZ, on_clip=lambda: seen.append(1))
     assert report.advice == [] and len(seen) == report.clips == 3
     assert report.labels == {"neutral": 2, "angry": 1}
     assert report.speakers == {"A": 2, "B": 1}
@@ -63,9 +63,11 @@ def test_every_fault_is_found_once_and_says_what_to_do(tmp_path):
     ]
     clips[-2].path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     clips[-1].path.write_bytes(clips[-1].path.read_bytes()[:-100])
-    report = check(clips, {}, missing=["m1", "m2"], repeated=["twice.wav"], problems=["angry: 0, expected 7"])
+    more = {"missing": ["m1", "m2"], "repeated": ["twice.wav"], "problems": ["angry: 0, expected 7"]}
+    report = check(clips, {}, rate_hz=RATE_HZ, **more)
     assert report.duplicates == [["good", "copy"]]
-    assert report.mis_sampled == {"rate": 8_000}
+    assert report.low_rate == {"rate": 8_000}
+    assert report.resampled == ["resampled copy: 8000 Hz where the release has 16000 (1 of 6 clips)"]
     assert report.near_silent == ["faint"]
     assert report.clipped == {"clipped": pytest.approx(17 / 16_000)}
     assert set(report.unreadable) == {"silent", "too-short", "pointer", "truncated"}
@@ -77,16 +79,32 @@ def test_every_fault_is_found_once_and_says_what_to_do(tmp_path):
     assert any("git lfs pull" in sentence for sentence in report.advice)
 
 
+@pytest.mark.parametrize(
+    ("release_hz", "found_hz", "low"), [(48_000, 16_000, 0), (16_000, 48_000, 0), (48_000, 8_000, 2)]
+)
+def test_a_copy_at_another_rate_is_told_once(tmp_path, release_hz, found_hz, low):
+    clips = [make(tmp_path, name, speech(seed), rate_hz=found_hz) for seed, name in enumerate("ab")]
+    report = check(clips, {}, rate_hz=release_hz)
+    assert report.resampled == [f"resampled copy: {found_hz} Hz where the release has {release_hz} (2 of 2 clips)"]
+    assert len(report.low_rate) == low
+    assert bool(report.advice) == bool(low)  # resampling alone asks for nothing
+
+
+def test_release_below_the_reading_rate_is_no_finding(tmp_path):
+    report = check([make(tmp_path, "a", speech(1), rate_hz=8_000)], {}, rate_hz=8_000)
+    assert (report.resampled, report.low_rate, report.advice) == ([], {}, [])
+
+
 def test_corpus_without_a_readable_clip(tmp_path):
-    report = check([Clip(tmp_path / "none.wav", "none", "A", "neutral")], {})
+    report = check([Clip(tmp_path / "none.wav", "none", "A", "neutral")], {}, rate_hz=RATE_HZ)
     assert report.seconds == {} and report.rates_hz == {} and list(report.unreadable) == ["missing"]
-    assert check([], {}).advice == []
+    assert check([], {}, rate_hz=RATE_HZ).advice == []
 
 
 def test_real_clips_are_counted_as_soundfile_counts_them(shared_data):
     paths = sorted((shared_data / "ravdess" / "Actor_01").glob("*.flac"))
-    report = check([Clip(path, path.stem, "01", "unknown") for path in paths], {})
-    assert report.unreadable == {} and report.mis_sampled == {} and report.clips == len(paths) == 60
+    report = check([Clip(path, path.stem, "01", "unknown") for path in paths], {}, rate_hz=48_000)
+    assert report.unreadable == {} and report.clips == len(paths) == 60
     assert report.seconds["total"] == pytest.approx(sum(soundfile.info(path).duration for path in paths))
 
 
@@ -122,6 +140,29 @@ def test_script_prints_one_json_object(tmp_path, script, capsys):
     assert all(problem.startswith("emodb-") for problem in report["problems"]) and len(report["problems"]) > 1
 
 
+def test_script_tells_of_a_resampled_copy_and_returns_0(tmp_path, script, capsys, monkeypatch):
+    monkeypatch.setattr(script, "count_problems", lambda protocol, clips: [])
+    (tmp_path / "Actor_01").mkdir()
+    soundfile.write(tmp_path / "Actor_01" / "03-01-01-01-01-01-01.wav", speech(0), RATE_HZ)
+    assert script.main(["--corpus", "ravdess", "--data-root", str(tmp_path)]) == 0
+    assert "resampled copy: 16000 Hz where the release has 48000 (1 of 1 clips)" in capsys.readouterr().out
+
+
+def test_script_without_the_voice_votes_of_cremad_says_what_to_add(tmp_path, script, capsys):
+    (tmp_path / "AudioWAV").mkdir()
+    soundfile.write(tmp_path / "AudioWAV" / "1001_DFA_ANG_XX.wav", speech(0), RATE_HZ)
+    assert script.main(["--corpus", "cremad", "--data-root", str(tmp_path), "--json"]) == 1
+    (problem,) = [p for p in json.loads(capsys.readouterr().out)["problems"] if "cremad-voice-actors" in p]
+    assert "processedResults/summaryTable.csv, found none for 1 of 1" in problem
+
+
+def test_help_lists_the_corpora(script, capsys):
+    with pytest.raises(SystemExit):
+        script.main(["--help"])
+    listed = capsys.readouterr().out
+    assert all(f"  {name} " in listed and corpus.title in listed for name, corpus in CORPORA.items())
+
+
 def test_script_returns_0_when_nothing_is_wrong(tmp_path, script, capsys, monkeypatch):
     monkeypatch.setattr(script, "count_problems", lambda protocol, clips: [])
     assert script.main(emodb(tmp_path)) == 0
@@ -143,4 +184,5 @@ def test_script_reports_what_the_shared_copy_of_ravdess_lacks(shared_data, scrip
     assert report["unreadable"] == {} and report["missing"] == []
     absent = [problem for problem in report["problems"] if "found 0" in problem]
     assert len(report["problems"]) == len(absent) == 4  # Actor_21 ... Actor_24; song is another archive
+    assert report["resampled"] == ["resampled copy: 16000 Hz where the release has 48000 (1200 of 1200 clips)"]
     assert report["duplicates"] == [["03-01-03-01-02-01-07", "03-01-03-01-02-02-07"]]

@@ -318,9 +318,12 @@ def test_cremad_voice_votes(tmp_path):
     names = ("1001_DFA_ANG_XX", "1002_DFA_SAD_XX", "1003_DFA_SAD_XX")
     touch(tmp_path, *(f"AudioWAV/{name}.wav" for name in names))
     write(tmp_path, {"processedResults/summaryTable.csv": VOTES + '"3","1040_ITH_SAD_X","S","90"\n'})
-    loaded = cremad.load(tmp_path, label_source="voice")
-    assert [(clip.name, clip.label) for clip in loaded.clips] == [("1001_DFA_ANG_XX", "neutral")]
-    assert loaded.ignored == {"tie in the voice vote": 1, "no line in the label files": 1}
+    loaded = cremad.load(tmp_path)
+    assert [(clip.name, clip.label, clip.tags.get("voice")) for clip in loaded.clips] == [
+        (names[0], "anger", "neutral"),
+        (names[1], "sad", ""),  # a tie
+        (names[2], "sad", None),  # not in the table
+    ]
     assert loaded.missing == ["1040_ITH_SAD_XX"]
 
 
@@ -338,12 +341,4 @@ def test_cremad_broken_votes(tmp_path, text, number):
     touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav")
     write(tmp_path, {"processedResults/summaryTable.csv": text})
     with pytest.raises(UserError, match=rf"summaryTable\.csv, line {number}: expected "):
-        cremad.load(tmp_path, label_source="voice")
-
-
-def test_cremad_unknown_source_and_absent_votes(tmp_path):
-    touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav")
-    with pytest.raises(UserError, match=r"unknown label source 'voices'.*Known: intended, voice"):
-        cremad.load(tmp_path, label_source="voices")
-    with pytest.raises(UserError, match=r"summaryTable\.csv: expected a label file, found No such file"):
-        cremad.load(tmp_path, label_source="voice")
+        cremad.load(tmp_path)

@@ -94,3 +94,9 @@ def test_nothing_left_is_refused():
         build("attention_lstm", 4, 40, recurrent="gru")
     with pytest.raises(UserError, match=r"option of fcn 'dropuot'.*Did you mean 'dropout'"):
         build("fcn", 4, 40, dropuot=0.1)
+
+
+@pytest.mark.parametrize("pool_size", [0, 3])
+def test_pools_that_padding_would_shift_are_refused(pool_size):
+    with pytest.raises(UserError, match=f"fcn cannot be built with .* pool_size is {pool_size}, expected 1 to 2"):
+        build("fcn", 4, 40, pool_size=pool_size)

@@ -14,6 +14,7 @@ from zoo.data.schema import Clip
 
 CLIPPED_SHARE = 0.001
 NEAR_SILENT_PEAK = 0.001  # -60 dB of full scale
+READ_RATE_HZ = 16_000  # of the networks' waveforms
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class Report:
     """What `check` found. Lists hold clip names, mappings go from clip names unless said otherwise.
 
     `labels`, `speakers` and `rates_hz` count clips; `seconds` has total, min, median and max of the readable clips and
-    is empty without any. `unreadable` goes from a kind of `audio.BAD_KINDS` to the messages. `mis_sampled` holds the
-    rates in Hz that differ from the corpus's commonest, `clipped` the share of samples, 0..1. `advice` has one
-    sentence per kind of finding and is empty for a clean corpus.
+    is empty without any. `unreadable` goes from a kind of `audio.BAD_KINDS` to the messages. `resampled` says once per
+    sampling rate other than the release's how many clips have it; that alone is no finding, unless the rate is lower
+    than `READ_RATE_HZ` (`low_rate`, in Hz). `clipped` holds the share of samples, 0..1. `advice` has one sentence per
+    kind of finding and is empty for a clean corpus.
     """
 
     clips: int
@@ -32,7 +34,8 @@ class Report:
     rates_hz: dict[int, int]
     seconds: dict[str, float]
     unreadable: dict[str, list[str]]
-    mis_sampled: dict[str, int]
+    resampled: list[str]
+    low_rate: dict[str, int]
     duplicates: list[list[str]]
     near_silent: list[str]
     clipped: dict[str, float]
@@ -47,6 +50,7 @@ def check(
     clips: Sequence[Clip],
     ignored: Mapping[str, int],
     *,
+    rate_hz: int,
     missing: Sequence[str] = (),
     repeated: Sequence[str] = (),
     problems: Sequence[str] = (),
@@ -54,9 +58,10 @@ def check(
 ) -> Report:
     """Reads every clip and returns the report.
 
-    `ignored` counts files left alone by reason, `missing` lists labelled clips without audio, `repeated` files left
-    out because another of that name was taken, `problems` what differs from a protocol's counts (`corpora.Loaded`,
-    `Protocol.count_problems`). `on_clip` is called after each clip.
+    `rate_hz` is the sampling rate of the corpus's release (`corpora.Corpus`). `ignored` counts files left alone by
+    reason, `missing` lists labelled clips without audio, `repeated` files left out because another of that name was
+    taken (`files.Loaded`), `problems` what differs from a protocol's counts (`protocols.count_problems`). `on_clip` is
+    called after each clip.
     """
     probes: dict[str, Probe] = {}
     unreadable: dict[str, list[str]] = {}
@@ -68,10 +73,9 @@ def check(
                 probes[clip.name] = result
             on_clip()
     rates_hz = Counter(facts.rate_hz for facts in probes.values())
-    usual_hz = rates_hz.most_common(1)[0][0] if rates_hz else None
     findings: dict = {
         "unreadable": unreadable,
-        "mis_sampled": {name: facts.rate_hz for name, facts in probes.items() if facts.rate_hz != usual_hz},
+        "low_rate": {n: f.rate_hz for n, f in probes.items() if f.rate_hz < min(rate_hz, READ_RATE_HZ)},
         "duplicates": _duplicates(probes),
         "near_silent": [name for name, facts in probes.items() if facts.peak < NEAR_SILENT_PEAK],
         "clipped": {n: f.clipped_share for n, f in probes.items() if f.clipped_share > CLIPPED_SHARE},
@@ -85,6 +89,7 @@ def check(
         speakers=dict(sorted(Counter(clip.speaker for clip in clips).items())),
         rates_hz=dict(rates_hz.most_common()),
         seconds=_durations([facts.seconds for facts in probes.values()]),
+        resampled=_resampled(probes, rate_hz),
         ignored=dict(ignored),
         advice=_advice(findings),
         **findings,
@@ -106,6 +111,15 @@ def _duplicates(probes: Mapping[str, Probe]) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
+def _resampled(probes: Mapping[str, Probe], release_hz: int) -> list[str]:
+    found = Counter(facts.rate_hz for facts in probes.values())
+    return [
+        f"resampled copy: {rate_hz} Hz where the release has {release_hz} ({count} of {len(probes)} clips)"
+        for rate_hz, count in found.most_common()
+        if rate_hz != release_hz
+    ]
+
+
 def _durations(seconds: list[float]) -> dict[str, float]:
     if not seconds:
         return {}
@@ -118,8 +132,8 @@ def _durations(seconds: list[float]) -> dict[str, float]:
 
 
 _ADVICE = {
-    "mis_sampled": "{} clip(s) have another sampling rate than the rest. They are resampled when read; if a lower rate "
-    "has cost them their upper band, fetch the originals.",
+    "low_rate": f"{{}} clip(s) have a lower sampling rate than the {READ_RATE_HZ} Hz they are read at, which has cost "
+    "them their upper band. Fetch the originals.",
     "duplicates": "{} recording(s) are there under several names. Keep one of each: across a split they leak.",
     "near_silent": "{} clip(s) peak below -60 dB of full scale. Listen to them, and leave them out if nothing is said.",
     "clipped": "{} clip(s) have more than 0.1 % of their samples at full scale. Fetch the originals if your copies "

@@ -105,6 +105,11 @@ def get(name: str) -> Corpus:
     return CORPORA[name]
 
 
+def in_plain_text() -> str:
+    """Returns the known corpora as the command line lists them."""
+    return "\n".join(["corpora (--corpus):", *(f"  {row.name:10}{row.title}" for row in _ROWS)])
+
+
 def load(name: str, root: Path) -> Loaded:
     """Lists the clips of corpus `name` under `root`; UserError for an unknown name or what the loader cannot read."""
     return get(name).load(root)

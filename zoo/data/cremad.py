@@ -2,24 +2,20 @@
 
 import csv
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from zoo.data.files import Loaded, broken_line, collect, label_lines, wrong_layout
 from zoo.data.schema import Clip
-from zoo.errors import unknown
 
 LAYOUT = """\
 AudioWAV/1001_DFA_ANG_XX.wav
-processedResults/summaryTable.csv (for the label source "voice")"""
+processedResults/summaryTable.csv (for the voice votes)"""
 EMOTIONS = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 VOTES = {code[0]: name for code, name in EMOTIONS.items()}
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}
-LABEL_SOURCES = ("intended", "voice")
 
 _NAME = re.compile(r"(?P<actor>1\d\d\d)_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3})_(?P<level>LO|MD|HI|XX|X)")
 _VOTE = re.compile(r"[ADFHNS](:[ADFHNS])*")
-_TIE = "tie in the voice vote"
 
 
 def locate(root: Path) -> Path | None:
@@ -27,44 +23,33 @@ def locate(root: Path) -> Path | None:
     return root if any(_NAME.fullmatch(path.stem) for path in root.glob("AudioWAV/*")) else None
 
 
-def load(root: Path, label_source: str = "intended") -> Loaded:
-    """Lists the clips of CREMA-D with the emotion's name.
+def load(root: Path) -> Loaded:
+    """Lists the clips of CREMA-D with the emotion the actor was asked for.
 
-    `label_source` "intended" takes the emotion the actor was asked for (in the file's name); "voice" takes the one most
-    raters heard in the audio alone, and leaves out ties. The two agree in 3,099 of 7,442 clips.
-    Speakers are "1001" ... "1091". Tags: sentence ("DFA"), level ("low", "medium", "high", "unspecified").
+    Speakers are "1001" ... "1091". Tags: sentence ("DFA"), level ("low", "medium", "high", "unspecified") and, where
+    processedResults/summaryTable.csv has the clip, voice: the emotion most raters heard in the audio alone, "" for a
+    tie. The two agree in 3,099 of 7,442 clips.
 
-    Raises UserError for another layout or label source, a broken line of the votes, and a tree without audio.
+    Raises UserError for another layout, a broken line of the votes, and a tree without audio.
     """
-    if label_source not in LABEL_SOURCES:
-        raise unknown("label source", label_source, LABEL_SOURCES)
     if locate(root) is None:
         raise wrong_layout(root, LAYOUT)
-    if label_source == "intended":
-        return collect(root, ("AudioWAV/*",), _read_clip)
-    votes = _read_votes(root / "processedResults" / "summaryTable.csv")
+    table = root / "processedResults" / "summaryTable.csv"
+    votes = _read_votes(table) if table.exists() else {}
 
-    def read_voted_clip(path: Path) -> Clip | str:
-        clip = _read_clip(path)
-        if isinstance(clip, str):
-            return clip
-        if clip.name not in votes:
-            return "no line in the label files"
-        vote = votes[clip.name]
-        return replace(clip, label=VOTES[vote]) if vote in VOTES else _TIE
+    def read_clip(path: Path) -> Clip | str:
+        match = _NAME.fullmatch(path.stem)
+        if not match:
+            return "name not of this corpus"
+        if match["emotion"] not in EMOTIONS:
+            return "unknown emotion code"
+        name = _modern(path.stem)
+        tags = {"sentence": match["sentence"], "level": LEVELS[_modern(match["level"])]}
+        if name in votes:
+            tags["voice"] = VOTES.get(votes[name], "")
+        return Clip(path, name, match["actor"], EMOTIONS[match["emotion"]], tags)
 
-    decided = {name for name, vote in votes.items() if vote in VOTES}
-    return collect(root, ("AudioWAV/*",), read_voted_clip, decided)
-
-
-def _read_clip(path: Path) -> Clip | str:
-    match = _NAME.fullmatch(path.stem)
-    if not match:
-        return "name not of this corpus"
-    if match["emotion"] not in EMOTIONS:
-        return "unknown emotion code"
-    tags = {"sentence": match["sentence"], "level": LEVELS[_modern(match["level"])]}
-    return Clip(path, _modern(path.stem), match["actor"], EMOTIONS[match["emotion"]], tags)
+    return collect(root, ("AudioWAV/*",), read_clip, votes)
 
 
 def _modern(name: str) -> str:

@@ -16,7 +16,8 @@ class Protocol:
 
     `select` keeps the protocol's clips of what the loader gave, labelled with `classes`; `divide` makes the folds of
     the selected clips. `expected` holds the number of clips of the complete corpus by (group, class), where `group`
-    names a clip's group. `paper` is the source of the division.
+    names a clip's group; it is empty where no source states the numbers, and then none are asserted. `paper` is the
+    source of the division.
     """
 
     name: str
@@ -49,14 +50,20 @@ def select(clips: Iterable[Clip], names: Mapping[str, str], **tags: str) -> list
     ]
 
 
-def select_aibo_2(clips: Sequence[Clip], names: Mapping[str, str]) -> list[Clip]:
-    """As `select`, by the two-class label; UserError where FAU Aibo was loaded without its two-class file."""
-    if clips and not any("label_2cl" in clip.tags for clip in clips):
+def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, file: str, instead: str) -> list[Clip]:
+    """As `select`, by another label, which the loader put under `tag`.
+
+    Raises UserError where clips lack the tag: `file`, which holds these labels, is absent or incomplete; `instead` is
+    the protocol that needs none.
+    """
+    clips = list(clips)
+    lacking = [clip.name for clip in clips if tag not in clip.tags]
+    if lacking:
         raise UserError(
-            "aibo-2 needs the two-class labels; expected labels/IS2009EmotionChallenge/chunk_labels_2cl_corpus.txt, "
-            "found none. Add the file or choose --protocol aibo-5."
+            f"expected a label for each clip in {file}, found none for {len(lacking)} of {len(clips)} "
+            f"({lacking[0]} is the first). Add or restore the file, or choose --protocol {instead}."
         )
-    return select([replace(clip, label=clip.tags.get("label_2cl", "")) for clip in clips], names)
+    return select([replace(clip, label=clip.tags[tag]) for clip in clips], names)
 
 
 def leave_one_session_out(clips: Sequence[Clip]) -> list[Fold]:

@@ -1,7 +1,8 @@
 """WAV, FLAC and MP3 decoded inside a TensorFlow graph: in tf.data, or in a SavedModel that takes a file's bytes.
 
+It is for graphs and exports; training and prediction do not use it, they read through soundfile (`zoo.data.audio`).
 tensorflow-io does it, which loads with TensorFlow 2.16 alone (the extra [tfio]). A SavedModel with its operations loads
-only after `has_tfio()` has loaded them. Everywhere else `zoo.data.audio` reads the same bytes through soundfile.
+only after `has_tfio()` has loaded them.
 """
 
 import functools

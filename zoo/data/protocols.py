@@ -23,7 +23,12 @@ def get(name: str | None, corpus: str) -> Protocol:
 
 
 def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
-    """Says where the loader's `clips` differ from the complete corpus; a group that is wholly absent is one line."""
+    """Says where the loader's `clips` differ from the complete corpus; a group that is wholly absent is one line.
+
+    A protocol that expects no numbers has no problems.
+    """
+    if not protocol.expected:
+        return []
     found = Counter((protocol.group(clip), clip.label) for clip in protocol.select(clips))
     groups = dict.fromkeys(group for group, _ in [*protocol.expected, *sorted(found)])
     problems = []
@@ -39,22 +44,13 @@ def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
     return problems
 
 
-def folds(protocol: Protocol | str, clips: Sequence[Clip], allow_incomplete: bool = False) -> list[Fold]:
-    """Returns the folds of `division`."""
-    return list(division(protocol, clips, allow_incomplete).folds)
-
-
-def division(protocol: Protocol | str, clips: Sequence[Clip], allow_incomplete: bool = False) -> Division:
+def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool = False) -> Division:
     """Divides the loader's `clips` by a protocol.
 
     With `allow_incomplete`, counts that differ become notes, and so do folds left out because no clip is there to
     test or validate on. Raises UserError for counts that differ without it; and always where no fold can be formed
     or a fold has no training clip of a class.
     """
-    if isinstance(protocol, str):
-        if protocol not in PROTOCOLS:
-            raise unknown("protocol", protocol, PROTOCOLS)
-        protocol = PROTOCOLS[protocol]
     problems = count_problems(protocol, clips)
     if problems and not allow_incomplete:
         raise UserError(_incomplete(protocol, problems))

@@ -15,15 +15,13 @@ CLIPPED = 0.999
 class Probe:
     """A file's facts.
 
-    `seconds`, `rate_hz`, `channels`, `peak` and `clipped_share` (0..1, of samples at |x| >= 0.999) are of the file as
-    stored. `sha256` is of its bytes. `audio_sha256` is of the waveform that was returned, rounded to 16 bits, so that
-    the same recording as WAV and as FLAC agree.
+    `seconds`, `rate_hz`, `peak` and `clipped_share` (0..1, of samples at |x| >= 0.999) are of the file as stored.
+    `audio_sha256` is of the waveform that was returned, rounded to 16 bits, so that the same recording as WAV and as
+    FLAC agree.
     """
 
     seconds: float
     rate_hz: int
-    channels: int
-    sha256: str
     audio_sha256: str
     peak: float
     clipped_share: float
@@ -39,8 +37,6 @@ def probe(
     facts = Probe(
         seconds=len(samples) / file_rate_hz,
         rate_hz=file_rate_hz,
-        channels=samples.shape[1],
-        sha256=file_sha256(path),
         audio_sha256=audio_sha256(waveform),
         peak=float(level.max()),
         clipped_share=float(np.mean(level >= CLIPPED)),

@@ -7,8 +7,9 @@ voices are made by `zoo.data.voice`. A result on a twin is no result on the corp
 import json
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import soundfile
 from zoo.data import emodb, ravdess, voice
 from zoo.errors import UserError, unknown
 
-GENERATOR_VERSION = 1  # raise it whenever the same seed gives other bytes
+GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
 MARKER = "SYNTHETIC.json"
 
 
@@ -33,7 +34,11 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Twin:
-    """What a corpus looks like. `turns` bounds a speaker's clips; the least number gives each speaker every class."""
+    """What a corpus looks like.
+
+    `turns` bounds a speaker's clips; the least number gives each speaker every class. `song` is a second part of the
+    corpus, of some of its speakers and labels: a third of the clips, or those above the least number if fewer.
+    """
 
     speakers: Mapping[str, str]  # name -> row of voice.KINDS
     voices: Mapping[str, str]  # label -> row of voice.EMOTIONS
@@ -43,6 +48,7 @@ class Twin:
     write_labels: Callable[[Path, list[Utterance], np.random.Generator], None] | None = None
     rate_hz: int = 16000
     stereo_clips: int = 0
+    song: "Twin | None" = None
 
 
 def synthesize(
@@ -50,6 +56,7 @@ def synthesize(
 ) -> Path:
     """Writes the synthetic twin of `corpus` and returns its root, which is `out`.
 
+    `n_clips` counts all clips: RAVDESS's first 192 are speech, and from 288 on a third of all are song.
     Clips are 16-bit WAV of the corpus's rate, `seconds` (shortest, longest) long; speakers and classes are balanced.
     The same arguments give the same bytes. `out` appears at once, complete, or not at all.
 
@@ -132,7 +139,14 @@ def _write(root: Path, corpus: str, twin: Twin, n_clips: int, seed: int, seconds
     (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
 
 
-def _plan(twin: Twin, n_clips: int, seconds: tuple[float, float], rng: np.random.Generator) -> Iterable[Utterance]:
+def _plan(twin: Twin, n_clips: int, seconds: tuple[float, float], rng: np.random.Generator) -> Iterator[Utterance]:
+    n_song = min(n_clips // 3, n_clips - twin.turns[0] * len(twin.speakers)) if twin.song else 0
+    yield from _part(twin, n_clips - n_song, seconds, rng)
+    if twin.song:
+        yield from _part(twin.song, n_song, seconds, rng)
+
+
+def _part(twin: Twin, n_clips: int, seconds: tuple[float, float], rng: np.random.Generator) -> Iterator[Utterance]:
     speakers, cycle = list(twin.speakers), twin.cycle or tuple(twin.voices)
     said: Counter[tuple[str, str]] = Counter()
     for index in range(n_clips):
@@ -212,10 +226,10 @@ def _write_aibo_labels(root: Path, utterances: list[Utterance], rng: np.random.G
         (folder / f"chunk_labels_{scheme}_corpus.txt").write_text("".join(lines))
 
 
-def _ravdess_path(speaker: str, label: str, turn: int, said: int) -> str:
+def _ravdess_path(speaker: str, label: str, turn: int, said: int, channel: str = "01") -> str:
     strong, take = (0, said) if label == "01" else (said % 2, said // 2)  # neutral has no strong clips
     repetition, statement = divmod(take, 2)
-    return f"Actor_{speaker}/03-01-{label}-0{strong + 1}-0{statement + 1}-0{repetition + 1}-{speaker}.wav"
+    return f"Actor_{speaker}/03-{channel}-{label}-0{strong + 1}-0{statement + 1}-0{repetition + 1}-{speaker}.wav"
 
 
 EMODB_TEXTS = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
@@ -246,6 +260,8 @@ def _write_cremad_votes(root: Path, utterances: list[Utterance], rng: np.random.
     path.write_text("\n".join(lines) + "\n")
 
 
+RAVDESS_ACTORS = {f"{actor:02d}": "FM"[actor % 2] for actor in range(1, 25)}
+
 TWINS = {
     "iemocap": Twin(
         speakers={f"Ses0{session}{gender}": gender for session in range(1, 6) for gender in "FM"},
@@ -275,12 +291,19 @@ TWINS = {
         write_labels=_write_aibo_labels,
     ),
     "ravdess": Twin(
-        speakers={f"{actor:02d}": "FM"[actor % 2] for actor in range(1, 25)},
+        speakers=RAVDESS_ACTORS,
         voices=ravdess.EMOTIONS,
-        turns=(8, 32),
+        turns=(8, 48),  # at most 32 of speech and, as there is one singer less, 17 of song
         path=_ravdess_path,
         rate_hz=48000,
         stereo_clips=1,
+        # Spoken like the rest: only the names say that it is song. Actor 18 sang nothing, and no one the last two.
+        song=Twin(
+            speakers={actor: kind for actor, kind in RAVDESS_ACTORS.items() if actor != "18"},
+            voices=dict(list(ravdess.EMOTIONS.items())[:6]),
+            turns=(0, 17),
+            path=partial(_ravdess_path, channel="02"),
+        ),
     ),
     "emodb": Twin(
         speakers={
