@@ -30,6 +30,7 @@ def measure(quick: bool) -> list[Result]:
             return training_batches(examples, BATCH_SIZE, max_frames=300, seed=0, epoch=1, augment=augment)
 
         in_memory = reduce(tf.data.Dataset.concatenate, map(tf.data.Dataset.from_tensors, batches()))
+        in_memory = in_memory.with_options(batches().options())
         seconds = median_seconds(
             {
                 "ours": lambda: model.fit(batches(), shuffle=False, verbose=0),
