@@ -121,11 +121,13 @@ def predict_run(
         raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
     settings = config.load(run / "config.json")
     classes = protocols.get(settings.protocol, settings.corpus).classes
-    found = {path.parent.name.split("-")[1]: path for path in sorted(run.glob("fold-*/model.keras"))}
-    if fold is not None and fold not in found:
-        raise unknown(f"fold of {run}", fold, found)
-    corpus = corpus_name(read_record(run if fold is None else found[fold].parent))
-    models = [load_model(path) for number, path in found.items() if fold in (None, number)]
+    folders = {path.name.split("-")[1]: path for path in sorted(run.glob("fold-*"))}
+    if fold is not None and fold not in folders:
+        raise unknown(f"fold of {run}", fold, folders)
+    record = read_record(run if fold is None else folders[fold])
+    names = [item["fold"] for item in record["folds"]] if fold is None else [record["fold"]]
+    models = [load_model(run / f"fold-{name}" / "model.keras") for name in names]
+    corpus = corpus_name(record)
     for window in read_windows(paths, frontend(models[0]).rate_hz, max_seconds, on_bad):
         clips = [clip for _, clip in window]
         by_model = [predict(model, clips) for model in models]

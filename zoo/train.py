@@ -205,7 +205,7 @@ def _as_function(frontend: LogMel) -> Callable[[np.ndarray], np.ndarray]:
 def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
     folder = fold_folder(run.folder, fold)
-    if not (folder / "metrics.json").is_file():
+    if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
         settings, classes = run.config, run.source.protocol.classes
         task = Task(
             fold.name,
