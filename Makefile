@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 BACKENDS := jax torch
+# The versions CI ran; some of them have no release for Python 3.10, where the newest that fit are taken.
+PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
 
 .PHONY: demo test lint bench test-tfio clean
 
@@ -27,11 +29,11 @@ test-tfio: .venv-tfio/done
 
 .venv/base: setup.cfg constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e .
+	$(BIN)/pip install -q $(PINS) -e .
 	touch $@ && rm -f .venv/dev
 
 .venv/dev: .venv/base
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev,jax,torch]'
+	$(BIN)/pip install -q $(PINS) -e '.[dev,jax,torch]'
 	touch $@
 
 .venv-tfio/done: setup.cfg constraints-tfio.txt

@@ -12,7 +12,6 @@ from typing import Any, get_type_hints
 from zoo import registry
 from zoo.errors import UserError, unknown
 
-AUGMENTATIONS = ("none", "specaugment", "strong")
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
 
 
@@ -74,9 +73,7 @@ class RunConfig:
     class_weights: str = _flag(
         "inverse", "training", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,CLASS=W,..."
     )
-    augment: str = _flag(
-        "none", "training", "training features: stretches hidden; strong perturbs voices first", choices=AUGMENTATIONS
-    )
+    augment: str = _flag("none", "training", "augmentation of training features", choices=("none", "specaugment"))
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation UA", least=1)
     seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
 

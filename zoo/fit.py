@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo import checkpoint, metrics, registry
 from zoo.config import RunConfig
-from zoo.data.augment import perturb, specaugment
+from zoo.data.augment import specaugment
 from zoo.data.pipeline import Example, moments, training_batches, whole_batches
 from zoo.errors import UserError
 from zoo.frontends import LogMel, with_frontend, with_normalization
@@ -21,7 +21,6 @@ from zoo.progress import Progress
 from zoo.storage import write_csv, written_aside
 
 History = list[dict[str, Any]]
-Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     model = with_normalization(mean, variance, network)
     compile_model(model, config, steps_per_epoch=-(-len(task.train) // config.batch_size))
     model.optimizer.build(model.trainable_variables)
-    augment = augmentation(config.augment, mean)
+    augment = partial(specaugment, fill=mean.astype(np.float32)) if config.augment == "specaugment" else None
 
     history, best = checkpoint.restore(task.folder, model) or ([], [])
     while not finished(history, config):
@@ -62,13 +61,6 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     with written_aside(task.folder / "model.keras") as aside:
         with_frontend(task.frontend, model).save(aside)
     return history
-
-
-def augmentation(kind: str, mean: np.ndarray) -> Augment | None:
-    """Returns the function of (features, generator) that `--augment` names; hidden stretches hold the training mean."""
-    hide = partial(specaugment, fill=mean.astype(np.float32))
-    functions = {"none": None, "specaugment": hide, "strong": lambda features, rng: hide(perturb(features, rng), rng)}
-    return functions[kind]
 
 
 def make_repeatable(seed: int) -> None:

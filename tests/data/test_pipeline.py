@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from zoo.data.audio import BadClip
-from zoo.data.augment import perturb, specaugment
+from zoo.data.augment import specaugment
 from zoo.data.features import Features, extract
 from zoo.data.pipeline import Example, moments, training_batches, whole_batches
 from zoo.data.schema import Clip
@@ -193,33 +193,3 @@ def test_a_bad_clip_stops_or_is_listed(clips, tmp_path):
     assert set(found) == {"a", "c"}
     assert [item["clip"] for item in bad] == ["b"] and "b.wav" in bad[0]["reason"]
     assert json.dumps(bad)
-
-
-def test_perturb_stretches_time_and_bands(rng):
-    """A ridge at frame t and band b moves to t * tempo and b / warp."""
-    ridge = np.exp(-((np.arange(100)[:, None] - 40) ** 2) / 20 - (np.arange(40)[None] - 20) ** 2 / 8).astype("float32")
-    moved = set()
-    for _ in range(60):
-        out = perturb(ridge, rng, max_gain=0.0)
-        assert out.dtype == np.float32 and out.shape[1] == 40 and 85 <= len(out) <= 115
-        frame, band = np.unravel_index(out.argmax(), out.shape)
-        assert abs(frame - 40 * len(out) / 100) <= 1
-        moved.add(int(band))
-    assert min(moved) == 18 and max(moved) in (22, 23)  # 20 / 1.12 and 20 / 0.88
-
-
-def test_perturb_by_nothing_is_nothing(rng):
-    features = rng.normal(size=(9, 4)).astype("float32")
-    np.testing.assert_allclose(perturb(features, rng, max_warp=0, max_tempo=0, max_gain=0), features, atol=1e-6)
-    louder = perturb(features, rng, max_warp=0, max_tempo=0, max_gain=2.0) - features
-    assert 0 < abs(louder.mean()) <= 2 and louder.std() < 1e-5
-    assert perturb(features[:1], rng).shape == (1, 4)
-
-
-def test_augmented_clips_are_never_longer_than_their_place(examples):
-    seen, _ = clips_of(
-        training_batches(examples, 4, 20, seed=0, epoch=1, augment=lambda clip, rng: np.repeat(clip, 2, axis=0)[:-1])
-    )
-    assert max(len(frames) for frames, _, _ in seen.values()) == 20
-    shorter, _ = clips_of(training_batches(examples, 4, 20, seed=0, epoch=1, augment=lambda clip, rng: clip[:2]))
-    assert {len(frames) for frames, _, _ in shorter.values()} == {2}

@@ -32,35 +32,6 @@ def specaugment(
     return features
 
 
-def perturb(
-    features: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    max_warp: float = 0.12,
-    max_tempo: float = 0.15,
-    max_gain: float = 1.0,
-) -> np.ndarray:
-    """Makes another speaker of a clip: vocal-tract length, tempo and loudness, each drawn uniformly.
-
-    The band axis is stretched by up to 1 +- `max_warp` (vocal tract length perturbation, Jaitly and Hinton 2013, on the
-    mel axis), the time axis by up to 1 +- `max_tempo`, and up to +- `max_gain` is added, as features are logarithms.
-    (frames, bands) -> (frames stretched, bands).
-    """
-    warp, tempo = 1 + rng.uniform(-max_warp, max_warp), 1 + rng.uniform(-max_tempo, max_tempo)
-    n_frames, n_bands = features.shape
-    bands = _resample(features.T, np.arange(n_bands) * warp).T
-    return _resample(bands, np.arange(max(1, round(n_frames * tempo))) / tempo) + rng.uniform(-max_gain, max_gain)
-
-
-def _resample(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Returns rows at fractional positions, by linear interpolation; beyond the last row, the last."""
-    positions = np.minimum(positions, len(rows) - 1)
-    below = np.minimum(positions.astype(int), max(len(rows) - 2, 0))
-    share = (positions - below)[:, None]
-    above = np.minimum(below + 1, len(rows) - 1)
-    return ((1 - share) * rows[below] + share * rows[above]).astype(rows.dtype)
-
-
 def _stretch(rng: np.random.Generator, length: int, max_share: float) -> tuple[int, int]:
     width = int(rng.integers(0, int(max_share * length) + 1))
     return int(rng.integers(0, length - width + 1)), width

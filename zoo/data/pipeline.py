@@ -35,7 +35,6 @@ def training_batches(
     """Returns one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
     Order, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be had again after a crash.
-    `augment` maps (features, random generator) to features, of which no more frames are used than were given.
     Clips longer than `max_frames` are cropped at random. All batches have `batch_size` clips or one to few less, in
     equal measure: a small last batch would be a noisy step.
     """
@@ -46,7 +45,7 @@ def training_batches(
         features, rng = examples[index].features, np.random.default_rng((seed, epoch, int(index)))
         start = int(rng.integers(0, features.n_frames - lengths[index] + 1))
         crop = features.read(start, int(lengths[index]))
-        return augment(crop, rng)[: lengths[index]] if augment else crop
+        return augment(crop, rng) if augment else crop
 
     return _dataset(examples, plan, lengths, load)
 
@@ -102,7 +101,7 @@ def _dataset(examples, plan, lengths, load) -> tf.data.Dataset:
         padded = np.zeros((len(clips), frames, clips[0].shape[1]), np.float32)
         for row, clip in zip(padded, clips, strict=True):
             row[: len(clip)] = clip
-        return padded, np.array([len(clip) for clip in clips], np.int32), labels[chosen], weights[chosen]
+        return padded, lengths[chosen].astype(np.int32), labels[chosen], weights[chosen]
 
     def tensors(number):
         features, n_frames, label, weight = tf.numpy_function(

@@ -46,7 +46,7 @@ def attention_blstm_fcn(
         hidden_units: width of the attention's hidden layer and of the head; the paper is silent.
         block_dropout: after each convolution block, in 0..1; the paper is silent on its rate. In front of another
             block's batch normalisation it makes inference see other variances than training did (Li et al. 2019,
-            CVPR): on RAVDESS that cost a quarter of the recall, so the "tuned" recipe sets it to zero.
+            CVPR), so the "tuned" recipe sets it to zero.
         dropout: in the head, in 0..1; the paper is silent.
         norm_momentum: of batch normalisation's running statistics; the paper is silent. Keras's 0.99 needs hundreds
             of steps before validation means anything, more than small corpora have.
