@@ -12,6 +12,7 @@ import argparse
 
 from zoo import config, tables
 from zoo.cli import run, use_backend
+from zoo.data.source import open_source, resolve
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     resume = given.pop("resume")
     settings = config.resume(given) if resume else config.from_flags(given)
     use_backend(settings.backend)
+    open_source(resolve(settings))  # tells of a wrong folder before the backend takes its seconds to start
 
     from zoo import report  # after the backend is chosen
     from zoo.folder import read_record

@@ -13,7 +13,7 @@ import pytest
 from kill_driver import MOMENTS
 
 import zoo.frontends  # noqa: F401  the saved model's layers
-from zoo import checkpoint
+from zoo import checkpoint, registry
 from zoo.folder import read_record
 from zoo.storage import ASIDE
 
@@ -83,17 +83,19 @@ def test_killed_at_every_moment_it_ends_the_same(tmp_path):
 
 
 def small_model():
+    """A network of the zoo, with its own dropout layers: what they draw is part of the state."""
     keras.utils.set_random_seed(3)
-    layers = [keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
-    model = keras.Sequential(layers)
-    model.compile(keras.optimizers.Adam(0.1), "mse")
+    options = {"recurrent_units": 3, "hidden_units": 8, "block_dropout": 0.5, "dropout": 0.5}
+    model = registry.build("attention_blstm_fcn_1layer", 2, 4, **options)
+    model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy", jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     return model
 
 
 def steps(model, count, rng):
     for _ in range(count):
-        model.train_on_batch(rng.normal(size=(8, 4)), rng.normal(size=(8, 2)))
+        clips = {"features": rng.normal(size=(8, 9, 4)).astype("float32"), "n_frames": np.full(8, 9, "int32")}
+        model.train_on_batch(clips, np.arange(8) % 2)
     return model.get_weights()
 
 

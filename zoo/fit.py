@@ -43,7 +43,7 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     """
     make_repeatable(config.seed)
     mean, variance = moments(task.train)
-    network = registry.build(config.model, len(task.classes), config.bands, **config.option)
+    network = registry.build(config.model, len(task.classes), config.bands, **{"seed": config.seed, **config.option})
     model = with_normalization(mean, variance, network)
     compile_model(model, config, steps_per_epoch=-(-len(task.train) // config.batch_size))
     model.optimizer.build(model.trainable_variables)

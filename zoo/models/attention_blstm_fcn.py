@@ -28,6 +28,7 @@ def attention_blstm_fcn(
     block_dropout: float = 0.3,
     dropout: float = 0.3,
     norm_momentum: float = 0.9,
+    seed: int = 0,
     name: str = "attention_blstm_fcn",
 ) -> keras.Model:
     """Builds the network, or with a stream left out one of the ablations of Table 5.
@@ -50,6 +51,7 @@ def attention_blstm_fcn(
         dropout: in the head, in 0..1; the paper is silent.
         norm_momentum: of batch normalisation's running statistics; the paper is silent. Keras's 0.99 needs hundreds
             of steps before validation means anything, more than small corpora have.
+        seed: of dropout. Without one Keras on PyTorch draws from a state that no checkpoint holds.
     """
     if not fcn and recurrent is None:
         raise ValueError("a network needs the fcn stream, a recurrent one ('blstm' or 'lstm'), or both")
@@ -70,7 +72,7 @@ def attention_blstm_fcn(
         for index, filters in enumerate(FCN_FILTERS, start=1):
             grid = _convolution_block(grid, grid_mask, filters, kernel_size, norm_momentum, index)
             grid = layers.MaxPooling2D(pool_size, padding="same", name=f"pool{index}")(grid)
-            grid = layers.Dropout(block_dropout, name=f"dropout{index}")(grid)
+            grid = layers.Dropout(block_dropout, seed=seed + index, name=f"dropout{index}")(grid)
             count = -(-count // pool_size)  # "same" pooling rounds up, so the shortest clip keeps a frame
             grid_mask = FrameMask(name=f"mask{index}")(grid, count)
         if fcn_attention:
@@ -88,7 +90,7 @@ def attention_blstm_fcn(
 
     joint = layers.Concatenate(name="joint")(pooled) if len(pooled) > 1 else layers.Identity(name="joint")(pooled[0])
     hidden = layers.Dense(hidden_units, activation="relu", name="head")(joint)
-    hidden = layers.Dropout(dropout, name="head_dropout")(hidden)
+    hidden = layers.Dropout(dropout, seed=seed, name="head_dropout")(hidden)
     output = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")(hidden)
     return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
 
