@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,13 @@ class Features:
 
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
         """Returns `n_frames` frames (default: all) from `start`. Only these are read from disk."""
-        mapped = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        return np.array(mapped[start : None if n_frames is None else start + n_frames])
+        # Not by np.load: it parses the header with ast, which CPython 3.11 cannot do in two threads at once (it raises
+        # SystemError, gh-106905), and this is called from several.
+        begin, size = _data_begin(self.path), self.path.stat().st_size
+        n_bands = (size - begin) // (4 * self.n_frames)
+        count = self.n_frames - start if n_frames is None else n_frames
+        values = np.fromfile(self.path, np.float32, count * n_bands, offset=begin + 4 * start * n_bands)
+        return values.reshape(count, n_bands)
 
 
 def extract(
@@ -109,15 +114,24 @@ def _load(path: Path) -> Features | None:
         return None
     try:
         facts = json.loads(facts_path.read_text())
-        n_frames = len(np.load(path, mmap_mode="r", allow_pickle=False))
+        n_frames, n_bands = facts["shape"]
+        if path.stat().st_size != _data_begin(path) + 4 * n_frames * n_bands:
+            return None  # cut short by the disk, not by us: make it again
         return Features(path, n_frames, facts["seconds"], facts["audio_sha256"])
-    except (ValueError, KeyError, EOFError):  # cut short by the disk, not by us: make it again
+    except (ValueError, KeyError):
         return None
+
+
+def _data_begin(path: Path) -> int:
+    """Returns where an .npy's values begin: its version 1 header gives its own length in bytes 8 and 9."""
+    with path.open("rb") as file:
+        head = file.read(10)
+    return 10 + int.from_bytes(head[8:10], "little")
 
 
 def _store(path: Path, features: np.ndarray, seconds: float, audio_sha256: str) -> Features:
     record = Features(path, len(features), seconds, audio_sha256)
-    facts = {key: value for key, value in asdict(record).items() if key not in ("path", "n_frames")}
+    facts = {"shape": features.shape, "seconds": seconds, "audio_sha256": audio_sha256}
     with written_aside(path) as aside:
         np.save(aside, np.ascontiguousarray(features, np.float32), allow_pickle=False)
     write_json(path.with_suffix(".json"), facts)  # last: its presence says that both are whole
