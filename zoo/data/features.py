@@ -38,7 +38,7 @@ class Features:
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
         """Returns `n_frames` frames (default: all) from `start`. Only these are read from disk."""
         # Not by np.load: it parses the header with ast, which CPython 3.11 cannot do in two threads at once (it raises
-        # SystemError, gh-106905), and this is called from several.
+        # SystemError), and this is called from several.
         begin, size = _data_begin(self.path), self.path.stat().st_size
         n_bands = (size - begin) // (4 * self.n_frames)
         count = self.n_frames - start if n_frames is None else n_frames
