@@ -4,6 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What raters felt while a recording went on.
+
+    `values` is (steps, dimensions), float32, usually -1..1. Step i is about `start_seconds + i * step_seconds`.
+    """
+
+    dimensions: tuple[str, ...]
+    values: np.ndarray
+    step_seconds: float
+    start_seconds: float = 0.0
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -11,7 +26,7 @@ class Clip:
 
     `name` is unique within its corpus (the utterance name, not the path). `label` is in the corpus's own words
     until a protocol maps it. `tags` holds what else the corpus says and a protocol may ask for, as strings
-    (session, gender, intensity ...).
+    (session, gender, intensity ...). A recording rated continuously has a `trace` and the label "".
     """
 
     path: Path
@@ -19,6 +34,7 @@ class Clip:
     speaker: str
     label: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
