@@ -1,11 +1,15 @@
-"""Class weights against the paper's Table 4 and scikit-learn."""
+"""Class weights against the paper's Table 4 and scikit-learn; losses of ratings against float64 NumPy and audmetric."""
 
+from functools import cache
+
+import audmetric
+import keras
 import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from zoo.errors import UserError
-from zoo.losses import class_weights
+from zoo.losses import LOSSES, class_weights, get_loss
 
 AIBO = ("A", "E", "N", "P", "R")
 COUNTS = (881, 2093, 5590, 674, 721)
@@ -46,3 +50,279 @@ def test_none_and_explicit():
 def test_what_cannot_be_meant_is_named(kind, words):
     with pytest.raises(UserError, match=words):
         class_weights(kind, LABELS, AIBO)
+
+
+def of_parts(name, part_loss):
+    """The definition on lists of unequal sequences (frames, targets): `part_loss` of each or of all as one."""
+
+    def loss(truth, prediction):
+        if name != "ccc_sum":
+            truth, prediction = [np.concatenate(truth)], [np.concatenate(prediction)]
+        columns = ((t[:, k], p[:, k]) for t, p in zip(truth, prediction, strict=True) for k in range(t.shape[1]))
+        return np.mean([part_loss(np.asarray(t, float), np.asarray(p, float)) for t, p in columns])
+
+    return loss
+
+
+def mean_square(truth, prediction):
+    return np.mean((prediction - truth) ** 2)
+
+
+def one_minus_ccc(truth, prediction):
+    covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
+    return 1 - 2 * covariance / (truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2)
+
+
+EXPECTED = {name: of_parts(name, mean_square if name == "sse" else one_minus_ccc) for name in LOSSES}
+
+
+def value(name, truth, prediction, weights=None):
+    return float(get_loss(name)(truth, prediction, weights))
+
+
+def value_and_gradient(name, truth, prediction, weights=None):
+    """The loss and its gradient in the prediction, by the backend's own differentiation."""
+    loss, prediction = get_loss(name), np.asarray(prediction, "float32")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        variable = tf.Variable(prediction)
+        with tf.GradientTape() as tape:
+            result = loss(truth, variable, weights)
+        gradient = tape.gradient(result, variable)
+    elif keras.backend.backend() == "jax":
+        result, gradient = jax_differentiation(name)(prediction, truth, weights)
+    else:
+        variable = keras.ops.convert_to_tensor(prediction).requires_grad_(True)
+        result = loss(truth, variable, weights)
+        result.backward()
+        result, gradient = result.detach(), variable.grad
+    return float(result), keras.ops.convert_to_numpy(gradient)
+
+
+@cache
+def jax_differentiation(name):
+    import jax
+
+    loss = get_loss(name)
+    return jax.jit(jax.value_and_grad(lambda prediction, truth, weights: loss(truth, prediction, weights)))
+
+
+def ratings(rng, shape=(4, 60, 2), offset=0.1, deviation=0.2):
+    truth = offset + deviation * (rng.normal(size=shape) + rng.normal(size=(shape[0], 1, shape[2])))
+    prediction = offset + 0.6 * (truth - offset) + deviation * (0.4 * rng.normal(size=shape) + 0.3)
+    return truth.astype("float32"), prediction.astype("float32")
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("shape", [(4, 60, 2), (1, 7, 1), (3, 2, 5)])
+def test_losses_are_their_definitions(rng, name, shape):
+    truth, prediction = ratings(rng, shape)
+    assert value(name, truth, prediction) == pytest.approx(EXPECTED[name](truth, prediction), rel=1e-5)
+
+
+@pytest.mark.backend
+def test_ccc_is_audmetrics(rng):
+    truth, prediction = ratings(rng)
+    flat, sequences = (
+        [audmetric.concordance_cc(truth[part][..., k].ravel(), prediction[part][..., k].ravel())
+         for k in range(2) for part in parts]
+        for parts in ([slice(None)], range(4))
+    )  # fmt: skip
+    assert value("ccc", truth, prediction) == pytest.approx(1 - np.mean(flat), rel=1e-5)
+    assert value("ccc_sum", truth, prediction) == pytest.approx(1 - np.mean(sequences), rel=1e-5)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_is_numeric_differentiation(rng, name):
+    truth, prediction = ratings(rng, (2, 5, 2))
+    _, gradient = value_and_gradient(name, truth, prediction)
+    numeric, step = np.zeros(prediction.shape), 1e-5
+    for index in np.ndindex(prediction.shape):
+        either = [prediction.astype("float64") for _ in range(2)]
+        either[0][index] -= step
+        either[1][index] += step
+        low, high = (EXPECTED[name](truth, moved) for moved in either)
+        numeric[index] = (high - low) / (2 * step)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-5 * np.abs(numeric).max())
+
+
+def closed_form(truth, prediction):
+    """d(1 - CCC)/dx_i = 2/N (2 cov (x_i - mean y) / spread^2 + (mean y - y_i) / spread)."""
+    y, x = truth.astype("float64"), prediction.astype("float64")
+    covariance = np.mean((x - x.mean()) * (y - y.mean()))
+    spread = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+    return 2 / x.size * (2 * covariance * (x - y.mean()) / spread**2 + (y.mean() - y) / spread)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(("offset", "deviation"), [(0.1, 0.2), (1e3, 1e-3), (-1e3, 1), (0, 1e-22), (0, 1e22)])
+def test_gradient_of_ccc_is_its_closed_form(rng, offset, deviation):
+    truth, prediction = ratings(rng, (3, 40, 1), offset, deviation)
+    expected = {
+        "ccc": closed_form(truth, prediction),
+        "ccc_sum": np.stack([closed_form(t, p) for t, p in zip(truth, prediction, strict=True)]) / 3,
+    }
+    for name, gradient in expected.items():
+        found = value_and_gradient(name, truth, prediction)[1]
+        np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-5 * np.abs(gradient).max())
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("junk", [0.0, -50.0, np.nan, np.inf])
+def test_a_masked_frame_is_one_that_is_not_there(rng, name, junk):
+    truth, prediction = ratings(rng)
+    lengths = (60, 10, 35, 2)
+    mask = np.arange(60) < np.array(lengths)[:, None]
+    parts = [[row[:n] for row, n in zip(rows, lengths, strict=True)] for rows in (truth, prediction)]
+    expected = EXPECTED[name](*parts)
+    truth[~mask], prediction[~mask] = junk, 2 * junk
+    for weights in (mask, mask.astype("float32"), 0.5 * mask[..., None], np.repeat(mask[..., None], 2, axis=2)):
+        assert value(name, truth, prediction, weights) == pytest.approx(expected, rel=1e-5)
+    gradient = value_and_gradient(name, truth, prediction, mask)[1]
+    assert np.all(gradient[~mask] == 0) and np.isfinite(gradient).all() and np.abs(gradient[mask]).max() > 0
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_weight_of_two_is_a_frame_twice(rng, name):
+    truth, prediction = ratings(rng)
+    twice = rng.random(60) < 0.3
+    repeated = [list(np.repeat(values, 1 + twice, axis=1)) for values in (truth, prediction)]
+    weights = np.tile(1.0 + twice, (4, 1))
+    assert value(name, truth, prediction, weights) == pytest.approx(EXPECTED[name](*repeated), rel=1e-5)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_weight_per_sequence_is_that_sequence_again_or_not_at_all(rng, name):
+    truth, prediction = ratings(rng)
+    again = [[values[0], values[0], values[2], values[3]] for values in (truth, prediction)]
+    weights = np.array([2, 0, 1, 1], "float32")
+    assert value(name, truth, prediction, weights) == pytest.approx(EXPECTED[name](*again), rel=1e-5)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", ["ccc", "ccc_sum"])
+@pytest.mark.parametrize(("offset", "deviation"), [(0.0, 0.2), (1e3, 1e-3), (-1e3, 1e-3), (1e3, 1.0)])
+def test_float32_holds_for_long_batches_and_large_offsets(rng, name, offset, deviation):
+    truth, prediction = ratings(rng, (50, 7500, 2), offset, deviation)
+    assert value(name, truth, prediction) == pytest.approx(EXPECTED[name](truth, prediction), rel=1e-4)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", ["ccc", "ccc_sum"])
+@pytest.mark.parametrize("constant", [0.0, 0.3, 1e3, 1e-20])
+def test_constants_are_finite(rng, name, constant):
+    varying = ratings(rng, (2, 50, 2))[0]
+    same, other = np.full_like(varying, constant), np.full_like(varying, np.nextafter(np.float32(constant + 0.1), 2))
+    for truth, prediction in ((same, same), (same, other), (same, varying)):
+        loss, gradient = value_and_gradient(name, truth, prediction)
+        assert loss == 1
+        assert np.all(gradient == 0)
+    loss, gradient = value_and_gradient(name, varying, same)
+    assert loss == 1
+    if name == "ccc":
+        expected = np.stack([closed_form(varying[..., k], same[..., k]) for k in range(2)], axis=2) / 2
+        np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", LOSSES)
+def test_nothing_to_learn_from_is_zero(rng, name):
+    truth, prediction = ratings(rng)
+    loss, gradient = value_and_gradient(name, truth * np.nan, prediction, np.zeros((4, 60)))
+    assert loss == 0 and np.all(gradient == 0)
+
+
+@pytest.mark.backend
+def test_figure_5_1(rng):
+    """On y, 2y has CC 1 and CCC < 1; 2y - 1 less still. By hand on 0, 1, 2, 3, where moving up costs as much."""
+    y = np.arange(4.0).reshape(1, 4, 1)
+    # Population variance 1.25, covariance with 2y 2.5, variance of 2y 5; means 1.5 and 3, of 2y + 2 it is 5.
+    assert 1 - value("ccc", y, 2 * y) == pytest.approx(5 / (6.25 + 2.25))
+    assert 1 - value("ccc", y, 2 * y + 2) == pytest.approx(5 / (6.25 + 12.25))
+    y = rng.normal(size=(1, 500, 1)) * 0.2
+    double, shifted = (1 - value("ccc", y, prediction) for prediction in (2 * y, 2 * y - 1))
+    assert 0 < shifted < double < 1
+    assert np.corrcoef(y.ravel(), (2 * y - 1).ravel())[0, 1] == pytest.approx(1)
+
+
+@pytest.mark.backend
+def test_figure_5_2():
+    """Predicting each sequence's mean: ccc_sum 0, ccc 0.37. With ratings -1 ± a and 1 ± a, CCC is 2 / (2 + a^2)."""
+    a = np.sqrt(2 / 0.37 - 2)
+    truth = np.array([[-1 - a, -1 + a] * 10, [1 - a, 1 + a] * 10])[..., None]
+    prediction = np.broadcast_to([[[-1.0]], [[1.0]]], truth.shape)
+    assert 1 - value("ccc_sum", truth, prediction) == 0
+    assert 1 - value("ccc", truth, prediction) == pytest.approx(0.37, abs=1e-6)
+
+
+@pytest.mark.backend
+def test_sse_is_divided_by_the_number_of_ratings():
+    truth, prediction = np.zeros((1, 2, 2)), np.array([[[1.0, 2.0], [3.0, 0.0]]])
+    assert value("sse", truth, prediction) == pytest.approx((1 + 4 + 9) / 4)
+    assert value("sse", truth, prediction, np.array([[3.0, 1.0]])) == pytest.approx((3 * 5 + 9) / 8)
+
+
+def rater(dtype=None):
+    inputs = keras.Input((None, 3))
+    return keras.Model(inputs, keras.layers.Dense(2, dtype=dtype, name="arousal_valence")(inputs))
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    ("name", "policy"), [*((name, "float32") for name in LOSSES), ("ccc", "mixed_bfloat16"), ("ccc", "mixed_float16")]
+)
+def test_fit_and_evaluate_with_a_mask(rng, name, policy, tmp_path):
+    features = rng.normal(size=(8, 30, 3)).astype("float32")
+    offset, tolerance = (1e3, 1e-4) if policy == "float32" else (0, 0.02)
+    truth = (offset + 0.5 * features @ rng.normal(size=(3, 2))).astype("float32")
+    mask = (np.arange(30) < rng.integers(2, 30, 8)[:, None]).astype("float32")
+    truth[mask == 0] = np.nan
+    model = rater(policy)
+    model.layers[-1].bias.assign([offset, offset])
+    model.compile(keras.optimizers.Adam(0.01), get_loss(name), jit_compile=keras.backend.backend() == "jax")
+    history = model.fit(features, truth, sample_weight=mask, epochs=2, batch_size=4, verbose=0).history["loss"]
+    assert np.isfinite(history).all() and np.isfinite(model.get_weights()[0]).all()
+
+    found = model.evaluate(features, truth, sample_weight=mask, batch_size=8, verbose=0)
+    prediction, real = model.predict(features, verbose=0).astype("float32"), mask.astype(int).sum(axis=1)
+    parts = [[row[:n] for row, n in zip(rows, real, strict=True)] for rows in (truth, prediction)]
+    assert found == pytest.approx(EXPECTED[name](*parts), rel=tolerance)
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.loss) is LOSSES[name] and loaded.loss.name == name
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", LOSSES)
+def test_half_precision_predictions_are_taken_in_float32(rng, name):
+    """Sums of thousands of squares overflow float16, and bfloat16 stops counting at 256."""
+    truth, prediction = ratings(rng, (4, 7500, 2))
+    for dtype in ("bfloat16", "float16"):
+        halved = keras.ops.cast(keras.ops.convert_to_tensor(20 * prediction), dtype)
+        seen = keras.ops.convert_to_numpy(keras.ops.cast(halved, "float32"))
+        loss = get_loss(name)(20 * truth, halved)
+        assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+        assert float(loss) == pytest.approx(EXPECTED[name](20 * truth, seen), rel=1e-4)
+
+
+def test_losses_by_name(rng):
+    for name in LOSSES:
+        loss = keras.losses.deserialize(keras.losses.serialize(get_loss(name)))
+        assert type(loss) is LOSSES[name] and loss.name == name
+    with pytest.raises(UserError, match=r"--loss 'cccc'. Did you mean 'ccc'"):
+        get_loss("cccc")
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("shape", [(2, 9, 2), (2, 10, 1), (2, 10)])
+def test_shapes_that_would_broadcast_are_refused(shape):
+    with pytest.raises(ValueError, match=r"\(batch, frames, targets\), found"):
+        get_loss("ccc")(np.zeros((2, 10, 2)), np.zeros(shape))

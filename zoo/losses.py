@@ -1,10 +1,21 @@
-"""What training minimises: class weights here; the losses themselves are Keras's."""
+"""What training minimises: class weights for Keras's losses of classes, and the losses of continuous ratings.
+
+The three losses for ratings compare (batch, frames, targets) with (batch, frames, targets). A weight per sequence
+(batch,), per frame (batch, frames) or (batch, frames, 1), or per rating (batch, frames, targets) acts inside the means
+and moments, so that a weight of zero is the same as a frame that is not there, whatever stands in it, NaN too. Keras
+would apply it after the loss was taken, when padding has already moved the moments. Weights are not negative; only
+their proportions matter. All is computed in float32, whatever the policy. Keras's implicit masks are not read.
+"""
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
+from keras import ops
 
 from zoo.errors import UserError, unknown
+
+register = keras.saving.register_keras_serializable("zoo")
 
 CLASS_WEIGHTS = ("none", "inverse", "balanced")
 
@@ -48,3 +59,145 @@ def _explicit(text: str, classes: Sequence[str]) -> dict[str, float]:
     if absent:
         raise UserError(f"--class-weights: no weight for {', '.join(absent)}; expected one for every class")
     return weights
+
+
+class RatingLoss(keras.losses.Loss):
+    """A loss of continuous ratings that applies the weights itself. Subclasses define `call` of truth, prediction and
+    weights, each (targets, batch, frames).
+    """
+
+    def __init__(self, name: str):
+        super().__init__(name=name, reduction=None)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        truth, prediction = _float32(y_true), _float32(y_pred)
+        if len(truth.shape) != 3 or len(prediction.shape) != 3 or _differ(truth.shape, prediction.shape):
+            raise ValueError(
+                f"{self.name}: expected ratings and predictions of one shape (batch, frames, targets), found "
+                f"{tuple(truth.shape)} and {tuple(prediction.shape)}"
+            )
+        weights = _float32(1.0 if sample_weight is None else sample_weight)
+        while 0 < len(weights.shape) < 3:
+            weights = ops.expand_dims(weights, -1)
+        weights = weights * ops.ones_like(truth)
+        # A product with a weight of zero would not keep NaN out.
+        truth, prediction = (ops.where(weights > 0, values, 0.0) for values in (truth, prediction))
+        # Frames last: over any other axis TensorFlow sums one by one, and float32 loses digits over long batches.
+        return self.call(*(ops.transpose(values, (2, 0, 1)) for values in (truth, prediction, weights)))
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+@register
+class SumOfSquares(RatingLoss):
+    """The sum of squared errors, "sse", divided by the sum of the weights (without weights: by the number of ratings).
+
+    The division moves no minimum; it makes the learning rate independent of batch size, sequence length and padding.
+    """
+
+    def __init__(self, name: str = "sse"):
+        super().__init__(name)
+
+    def call(self, truth, prediction, weights):
+        return ops.sum(weights * ops.square(prediction - truth)) / _or_one(ops.sum(weights))
+
+
+@register
+class SequenceCCC(RatingLoss):
+    """1 - CCC of each sequence by itself, averaged over sequences and targets: "ccc_sum" (MixedEmotions D4.2,
+    eq 2-3).
+
+    A sequence counts by its largest weight, so that one without any is left out, and a weight per sequence is heeded.
+    """
+
+    def __init__(self, name: str = "ccc_sum"):
+        super().__init__(name)
+
+    def call(self, truth, prediction, weights):
+        return _one_minus_ccc(truth, prediction, weights, axes=(2,))
+
+
+@register
+class BatchCCC(RatingLoss):
+    """1 - CCC with the whole mini-batch as one sequence, averaged over targets: "ccc" (MixedEmotions D4.2).
+
+    Unlike `SequenceCCC` it rewards the differences between sequences: predicting each one's mean scores above 0
+    (Figure 5.2).
+    """
+
+    def __init__(self, name: str = "ccc"):
+        super().__init__(name)
+
+    def call(self, truth, prediction, weights):
+        return _one_minus_ccc(truth, prediction, weights, axes=(1, 2))
+
+
+LOSSES = {"sse": SumOfSquares, "ccc_sum": SequenceCCC, "ccc": BatchCCC}
+
+
+def get_loss(name: str) -> keras.losses.Loss:
+    """Returns a loss of continuous ratings by its name in `LOSSES`.
+
+    Raises:
+        UserError: unknown name.
+    """
+    if name not in LOSSES:
+        raise unknown("--loss", name, LOSSES)
+    return LOSSES[name]()
+
+
+def _one_minus_ccc(truth, prediction, weights, axes: tuple[int, ...]):
+    """1 - CCC over `axes`, with population moments, averaged over the rest by each part's largest weight.
+
+    CCC = 2 cov(x, y) / (var x + var y + (mean x - mean y)^2). Where both are constant and equal, 0 / 0, it is taken as
+    0, as it is where they are constant and differ; the gradient is 0 there. Without any weight the loss is 0.
+    """
+    low_truth, range_truth = _range(truth, weights, axes)
+    low_prediction, range_prediction = _range(prediction, weights, axes)
+    # CCC does not change when both are shifted and scaled alike. From their lowest values constants are exactly 0 and
+    # offsets cost no digits; in units of the range no square overflows or vanishes. Both are constants to the gradient.
+    gap = low_prediction - low_truth
+    unit = ops.maximum(ops.maximum(range_truth, range_prediction), ops.abs(gap))
+    unit = ops.where(unit > 1e-30, unit, 1.0)
+    share = weights / _or_one(_sum(weights, axes))
+    truth, mean_truth = _centred((truth - low_truth) / unit, share, axes)
+    prediction, mean_prediction = _centred((prediction - low_prediction) / unit, share, axes)
+
+    covariance = _sum(share * truth * prediction, axes)
+    variances = _sum(share * ops.square(truth), axes) + _sum(share * ops.square(prediction), axes)
+    spread = variances + ops.square(gap / unit + mean_prediction - mean_truth)
+    ccc = 2 * covariance / _or_one(spread)
+    heaviest = ops.max(weights, axes, keepdims=True)
+    return ops.mean(_sum(heaviest * (1 - ccc), (1, 2)) / _or_one(_sum(heaviest, (1, 2))))
+
+
+def _range(values, weights, axes):
+    """The lowest value with a weight, and the highest less the lowest (negative where nothing has a weight)."""
+    values, most = ops.stop_gradient(values), 1e38
+    low = ops.min(ops.where(weights > 0, values, most), axes, keepdims=True)
+    high = ops.max(ops.where(weights > 0, values, -most), axes, keepdims=True)
+    return low, high - low
+
+
+def _centred(values, share, axes):
+    """Values less their weighted mean, and that mean."""
+    mean = _sum(share * values, axes)
+    return values - mean, mean
+
+
+def _sum(values, axes: tuple[int, ...]):
+    return ops.sum(values, axes, keepdims=True)
+
+
+def _or_one(divisor):
+    return ops.where(divisor > 0, divisor, 1.0)
+
+
+def _float32(values):
+    return ops.cast(ops.convert_to_tensor(values), "float32")
+
+
+def _differ(one, other) -> bool:
+    """Says whether two shapes differ where both are known."""
+    return any(None not in (a, b) and a != b for a, b in zip(one, other, strict=True))
