@@ -56,13 +56,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(name: str, root: Path) -> Report:
+    corpus = corpora.get(name)
     loaded = corpora.load(name, root)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=len(loaded.clips))
         return check(
             loaded.clips,
             loaded.ignored,
-            rate_hz=corpora.get(name).rate_hz,
+            rate_hz=corpus.rate_hz,
+            max_seconds=corpus.max_seconds,
             missing=loaded.missing,
             repeated=loaded.duplicates,
             problems=_problems(name, loaded.clips),
@@ -133,6 +135,7 @@ def _findings(report: Report) -> dict[str, list[str]]:
     findings["counts"] = report.problems
     findings["labelled but missing"] = report.missing
     findings["second copies"] = report.repeated
+    findings["labels and audio"] = report.misaligned
     findings["same audio"] = [" = ".join(names) for names in report.duplicates]
     findings["near silence"] = report.near_silent
     findings["low sampling rate"] = [f"{name}: {rate_hz} Hz" for name, rate_hz in report.low_rate.items()]

@@ -8,6 +8,15 @@ from zoo.data import corpora
 from zoo.errors import UserError
 
 NAMES = tuple(corpora.CORPORA)
+ARFF = """@relation GOLDSTANDARD
+@attribute Instance_name string
+@attribute frameTime numeric
+@attribute GoldStandard numeric
+@data
+dev_1,0.00,0.1
+dev_1,0.04,0.2
+"""
+RATINGS = "song_id,sample_15000ms,sample_15500ms\n2,0.1,0.2\n"
 TREES = {
     "iemocap": {
         "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav": "",
@@ -20,6 +29,15 @@ TREES = {
     "ravdess": {"Actor_12/03-01-06-01-02-01-12.wav": ""},
     "emodb": {"wav/03a01Fa.wav": ""},
     "cremad": {"AudioWAV/1001_DFA_ANG_XX.wav": ""},
+    "recola": {
+        "recordings_audio/dev_1.wav": "",
+        **{f"ratings_gold_standard/{dimension}/dev_1.arff": ARFF for dimension in ("arousal", "valence")},
+    },
+    "mediaeval_music": {
+        "clips_45seconds/2.wav": "",
+        **{f"annotations/{dimension}_cont_average.csv": RATINGS for dimension in ("arousal", "valence")},
+        "songs_info.csv": "song_id,Mediaeval 2013 set\n2,evaluation\n",
+    },
 }
 
 

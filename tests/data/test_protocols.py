@@ -5,11 +5,12 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from zoo.data import protocols
+from zoo.data import protocols, source
 from zoo.data.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-from zoo.data.schema import Clip, Fold
+from zoo.data.schema import Clip, Fold, Trace
 from zoo.errors import UserError
 
 TABLE_1 = ((223, 132, 104, 62), (217, 191, 100, 22), (198, 149, 190, 90), (174, 195, 81, 84), (287, 280, 133, 31))
@@ -80,18 +81,46 @@ def cremad() -> list[Clip]:
     return [replace(c, tags={"voice": label}) for c, label in zip(clips, heard, strict=True)]
 
 
+def rated(name: str, speaker: str, part: str) -> Clip:
+    values = np.random.default_rng(list(name.encode())).random((5, 2), np.float32)
+    return replace(clip(name, speaker, "", part=part), trace=Trace(("arousal", "valence"), values, 0.04))
+
+
+def recola(n: int = 9) -> list[Clip]:
+    names = [f"{part}_{i}" for part in ("train", "dev", "test") for i in range(1, n + 1)]
+    return [rated(name, name, name.split("_")[0]) for name in names]
+
+
+def music(artist_of=lambda song: str(song)) -> list[Clip]:
+    """744 songs, of which every sixth (with 0) is for evaluation: 124, and the last one."""
+    parts = ["evaluation" if song % 6 == 0 or song == 743 else "development" for song in range(744)]
+    return [rated(f"{song:03d}", artist_of(song), part) for song, part in enumerate(parts)]
+
+
 @pytest.fixture
 def full(request, shared_data):
     """The complete corpus of the protocol a test is parametrised with."""
-    make = {"aibo": aibo, "ravdess": ravdess, "emodb": emodb, "cremad": cremad}
+    make = {
+        "aibo": aibo,
+        "ravdess": ravdess,
+        "emodb": emodb,
+        "cremad": cremad,
+        "recola": recola,
+        "mediaeval_music": music,
+    }
     corpus = PROTOCOLS[request.param].corpus
     return iemocap(shared_data) if corpus == "iemocap" else make[corpus]()
 
 
-every_protocol = pytest.mark.parametrize(("name", "full"), [(name, name) for name in PROTOCOLS], indirect=["full"])
+def on_full(names):
+    return pytest.mark.parametrize(("name", "full"), [(name, name) for name in names], indirect=["full"])
 
 
-@every_protocol
+every_protocol = on_full(PROTOCOLS)
+CONTINUOUS = [name for name, row in PROTOCOLS.items() if row.targets]
+
+
+@on_full([name for name in PROTOCOLS if name not in CONTINUOUS])
 def test_complete_corpus(name, full):
     protocol = PROTOCOLS[name]
     assert protocols.count_problems(protocol, full) == []
@@ -130,6 +159,10 @@ TOTALS = {
     "emodb-speakers": (535, 10),
     "cremad-actors": (7442, 5),
     "cremad-voice-actors": (0, 5),  # no source states its numbers
+    "avec-2016": (18, 1),
+    "recola-nested": (18, 3),
+    "recola-kfold-10": (18, 9),
+    "mediaeval-2013": (744, 1),
 }
 
 
@@ -312,3 +345,162 @@ def test_get():
         protocols.get("ravdess-actors", "emodb")
     with pytest.raises(UserError, match=r"unknown corpus 'emo'\."):
         protocols.get(None, "emo")
+
+
+# Continuous ratings
+
+
+def parts(fold: Fold) -> list[set[str]]:
+    return [{c.tags["part"] for c in side} for side in fold.sides]
+
+
+def names(clips) -> list[str]:
+    return [c.name for c in clips]
+
+
+@on_full(CONTINUOUS)
+def test_complete_rated_corpus(name, full):
+    protocol = PROTOCOLS[name]
+    assert (protocol.classes, protocol.targets) == ((), ("arousal", "valence"))
+    assert protocols.count_problems(protocol, full) == []
+    division = protocols.division(protocol, full)
+    assert division.notes == ()
+    for fold in division.folds:
+        train, validation, test = ({c.speaker for c in side} for side in fold.sides)
+        assert train and validation and test
+        assert not train & (validation | test)
+        assert (validation == test) if protocol.selects_on_test else not validation & test
+        assert all(c.tags["part"] != "test" for side in fold.sides for c in side)
+    used = {c.name for fold in division.folds for side in fold.sides for c in side}
+    assert used == {c.name for c in protocol.select(full)}
+    assert len({fold.name for fold in division.folds}) == len(division.folds)
+
+
+def test_avec_2016():
+    (fold,) = folds("avec-2016", recola())
+    assert names(fold.train) == [f"train_{i}" for i in range(1, 10)]
+    assert names(fold.validation) == names(fold.test) == [f"dev_{i}" for i in range(1, 10)]
+    assert [name for name, row in PROTOCOLS.items() if row.selects_on_test] == ["avec-2016"]
+
+
+def test_recola_nested_tests_each_of_dev_once_and_never_selects_on_it():
+    formed = folds("recola-nested", recola())
+    assert [fold.name for fold in formed] == ["0-dev_1-dev_3", "1-dev_4-dev_6", "2-dev_7-dev_9"]
+    assert parts(formed[0]) == [{"train"}, {"dev"}, {"dev"}]
+    assert names(formed[1].validation) == ["dev_1", "dev_2", "dev_3", "dev_7", "dev_8", "dev_9"]
+    assert Counter(name for fold in formed for name in names(fold.test)) == {f"dev_{i}": 1 for i in range(1, 10)}
+    assert all(len(fold.train) == 9 for fold in formed)
+
+
+def test_recola_kfold_10_has_nine_folds():
+    formed = folds("recola-kfold-10", recola())
+    assert [names(fold.validation) for fold in formed] == [[f"train_{i}"] for i in range(1, 10)]
+    for fold in formed:
+        assert len(fold.train) == 8 and fold.validation[0] not in fold.train
+        assert names(fold.test) == [f"dev_{i}" for i in range(1, 10)]
+    assert "nine subjects cannot make ten" in PROTOCOLS["recola-kfold-10"].title
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("avec-2016", [[3, 3, 3]]),
+        ("recola-nested", [[3, 2, 1]] * 3),
+        ("recola-kfold-10", [[2, 1, 3]] * 3),
+    ],
+)
+def test_three_recordings_of_each_part(name, sizes):
+    with pytest.raises(UserError, match="train: expected 9 clips, found 3\n  dev: expected 9 clips, found 3"):
+        folds(name, recola(3))
+    division = protocols.division(PROTOCOLS[name], recola(3), allow_incomplete=True)
+    assert division.notes == ("train: expected 9 clips, found 3", "dev: expected 9 clips, found 3")
+    assert [[len(side) for side in fold.sides] for fold in division.folds] == sizes
+
+
+def test_one_recording_of_each_part():
+    assert len(folds("avec-2016", recola(1), allow_incomplete=True)) == 1
+    with pytest.raises(UserError, match=r"recola-nested: .* fold 0-dev_1 is left out: no clip for validation"):
+        folds("recola-nested", recola(1), allow_incomplete=True)
+    with pytest.raises(UserError, match=r"recola-kfold-10, fold 0-train_1: expected training clips, found none"):
+        folds("recola-kfold-10", recola(1), allow_incomplete=True)
+
+
+def test_music_validates_on_every_fifth_song_where_no_artist_is_known():
+    (fold,) = folds("mediaeval-2013", music())
+    development = sorted(name for name in names(music()) if int(name) % 6 and name != "743")
+    assert len(development) == 619
+    assert names(fold.validation) == development[::5]
+    assert names(fold.train) == [name for name in development if name not in development[::5]]
+    assert parts(fold) == [{"development"}, {"development"}, {"evaluation"}]
+    assert len(fold.test) == 125
+
+
+def test_music_keeps_artists_apart_and_says_what_it_leaves_out():
+    # Artists with five songs in a row. Every sixth song is tested, so most artists are: 619 songs, few of them left.
+    clips = music(lambda song: f"artist {song // 5}")
+    division = protocols.division(PROTOCOLS["mediaeval-2013"], clips)
+    (fold,) = division.folds
+    artists = [{c.speaker for c in side} for side in fold.sides]
+    assert not artists[0] & artists[1] and not artists[2] & (artists[0] | artists[1])
+    left_out = 744 - sum(len(side) for side in fold.sides)
+    assert division.notes[0].startswith(f"mediaeval-2013 uses {left_out} clips in no fold: 001, 002, 003, 004, 005 and")
+    assert len(fold.test) == 125
+
+
+def test_traces_in_the_order_of_the_targets():
+    clips = recola()
+    turned = [
+        replace(c, trace=replace(c.trace, dimensions=("valence", "arousal"), values=c.trace.values[:, ::-1]))
+        for c in clips
+    ]
+    for a, b in zip(PROTOCOLS["avec-2016"].select(clips), PROTOCOLS["avec-2016"].select(turned), strict=True):
+        assert a.trace.dimensions == b.trace.dimensions == ("arousal", "valence")
+        np.testing.assert_array_equal(a.trace.values, b.trace.values)
+
+
+def opened(name: str, clips: list[Clip]) -> tuple[source.Source, dict[str, str]]:
+    chosen = folds(name, clips, allow_incomplete=True)
+    return source.Source(PROTOCOLS[name], chosen, (), False), {c.name: c.name for c in clips}
+
+
+def test_selecting_on_test_is_a_finding_and_training_is_still_audited():
+    mine, hashes = opened("avec-2016", recola())
+    (finding,) = source.audit_folds(mine, hashes, allow=False)
+    assert finding.startswith("Fold 0-dev: validation and test are the same 9 recordings")
+    with pytest.raises(UserError, match=r"1 of 17 recordings on two sides: train_3 \(train\) = dev_2 \(test\)"):
+        source.audit_folds(mine, {**hashes, "dev_2": "train_3"}, allow=False)
+    assert len(source.audit_folds(mine, {**hashes, "dev_2": "train_3"}, allow=True)) == 2
+
+
+@pytest.mark.parametrize("name", ["recola-nested", "recola-kfold-10"])
+def test_honest_folds_have_no_finding(name):
+    mine, hashes = opened(name, recola())
+    assert source.audit_folds(mine, hashes, allow=False) == []
+    assert len(mine.clips) == 18
+
+
+def test_fingerprint_knows_the_traces():
+    def fingerprint(**changes):
+        clips = recola()
+        clips[4] = replace(clips[4], trace=replace(clips[4].trace, **changes))
+        return source.fingerprint(*opened("recola-kfold-10", clips))
+
+    values = recola()[4].trace.values.copy()
+    assert fingerprint() == fingerprint(values=values) == fingerprint(values=np.asfortranarray(values))
+    values[-1, 1] += 1e-6
+    changed = [
+        fingerprint(),
+        fingerprint(values=values),
+        fingerprint(step_seconds=0.05),
+        fingerprint(start_seconds=0.04),
+        fingerprint(values=values[:-1]),
+    ]
+    assert len(set(changed)) == len(changed)
+
+
+def test_clips_that_cannot_be_used_are_dropped():
+    mine, _ = opened("recola-nested", recola())
+    kept = source.drop_clips(mine, [{"clip": "dev_1"}, {"clip": "train_2"}])
+    assert [[len(side) for side in fold.sides] for fold in kept.folds] == [[8, 6, 2], [8, 5, 3], [8, 5, 3]]
+    with pytest.raises(UserError, match=r"Expected clips on every side; left are train 9, validation 6, test 0\. Rep"):
+        source.drop_clips(mine, [{"clip": f"dev_{i}"} for i in (1, 2, 3)])

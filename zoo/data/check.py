@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from zoo.data.alignment import MAX_GAP_SECONDS, gap_seconds
 from zoo.data.audio import BAD_KINDS, BadClip
 from zoo.data.scan import Probe, probe
 from zoo.data.schema import Clip
@@ -21,11 +23,12 @@ READ_RATE_HZ = 16_000  # of the networks' waveforms
 class Report:
     """What `check` found. Lists hold clip names, mappings go from clip names unless said otherwise.
 
-    `labels`, `speakers` and `rates_hz` count clips; `seconds` has total, min, median and max of the readable clips and
-    is empty without any. `unreadable` goes from a kind of `audio.BAD_KINDS` to the messages. `resampled` says once per
-    sampling rate other than the release's how many clips have it; that alone is no finding, unless the rate is lower
-    than `READ_RATE_HZ` (`low_rate`, in Hz). `clipped` holds the share of samples, 0..1. `advice` has one sentence per
-    kind of finding and is empty for a clean corpus.
+    `labels` (none for clips rated continuously), `speakers` and `rates_hz` count clips; `seconds` has total, min,
+    median and max of the readable clips and is empty without any. `unreadable` goes from a kind of `audio.BAD_KINDS` to
+    the messages. `resampled` says once per sampling rate other than the release's how many clips have it; that alone is
+    no finding, unless the rate is lower than `READ_RATE_HZ` (`low_rate`, in Hz). `misaligned` says whose labels end
+    elsewhere than the audio. `clipped` holds the share of samples, 0..1. `advice` has one sentence per kind of finding
+    and is empty for a clean corpus.
     """
 
     clips: int
@@ -35,6 +38,7 @@ class Report:
     seconds: dict[str, float]
     unreadable: dict[str, list[str]]
     resampled: list[str]
+    misaligned: list[str]
     low_rate: dict[str, int]
     duplicates: list[list[str]]
     near_silent: list[str]
@@ -51,6 +55,7 @@ def check(
     ignored: Mapping[str, int],
     *,
     rate_hz: int,
+    max_seconds: float = 60.0,
     missing: Sequence[str] = (),
     repeated: Sequence[str] = (),
     problems: Sequence[str] = (),
@@ -58,15 +63,15 @@ def check(
 ) -> Report:
     """Reads every clip and returns the report.
 
-    `rate_hz` is the sampling rate of the corpus's release (`corpora.Corpus`). `ignored` counts files left alone by
-    reason, `missing` lists labelled clips without audio, `repeated` files left out because another of that name was
-    taken (`files.Loaded`), `problems` what differs from a protocol's counts (`protocols.count_problems`). `on_clip` is
-    called after each clip.
+    `rate_hz` is the sampling rate of the corpus's release, and a clip longer than `max_seconds` is unreadable (both are
+    in `corpora.Corpus`). `ignored` counts files left alone by reason, `missing` lists labelled clips without audio,
+    `repeated` files left out because another of that name was taken (`files.Loaded`), `problems` what differs from a
+    protocol's counts (`protocols.count_problems`). `on_clip` is called after each clip.
     """
     probes: dict[str, Probe] = {}
     unreadable: dict[str, list[str]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for clip, result in zip(clips, pool.map(_probe, clips), strict=True):
+        for clip, result in zip(clips, pool.map(partial(_probe, max_seconds=max_seconds), clips), strict=True):
             if isinstance(result, BadClip):
                 unreadable.setdefault(result.kind, []).append(str(result))
             else:
@@ -76,6 +81,7 @@ def check(
     findings: dict = {
         "unreadable": unreadable,
         "low_rate": {n: f.rate_hz for n, f in probes.items() if f.rate_hz < min(rate_hz, READ_RATE_HZ)},
+        "misaligned": _misaligned(clips, probes),
         "duplicates": _duplicates(probes),
         "near_silent": [name for name, facts in probes.items() if facts.peak < NEAR_SILENT_PEAK],
         "clipped": {n: f.clipped_share for n, f in probes.items() if f.clipped_share > CLIPPED_SHARE},
@@ -85,7 +91,7 @@ def check(
     }
     return Report(
         clips=len(clips),
-        labels=dict(Counter(clip.label for clip in clips).most_common()),
+        labels=dict(Counter(clip.label for clip in clips if clip.label).most_common()),
         speakers=dict(sorted(Counter(clip.speaker for clip in clips).items())),
         rates_hz=dict(rates_hz.most_common()),
         seconds=_durations([facts.seconds for facts in probes.values()]),
@@ -96,9 +102,9 @@ def check(
     )
 
 
-def _probe(clip: Clip) -> Probe | BadClip:
+def _probe(clip: Clip, max_seconds: float) -> Probe | BadClip:
     try:
-        return probe(clip.path)[0]
+        return probe(clip.path, max_seconds=max_seconds)[0]
     except BadClip as bad:
         return bad
 
@@ -109,6 +115,17 @@ def _duplicates(probes: Mapping[str, Probe]) -> list[list[str]]:
     for name, facts in probes.items():
         groups.setdefault(facts.audio_sha256, []).append(name)
     return [names for names in groups.values() if len(names) > 1]
+
+
+def _misaligned(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]:
+    """Loaders hold labels against what a file declares, which a cut MP3 does as if it were whole."""
+    rated = [(clip.name, clip.trace) for clip in clips if clip.trace is not None and clip.name in probes]
+    gaps = {name: gap_seconds(trace, probes[name].seconds) for name, trace in rated}
+    return [
+        f"{name}: labels that end {abs(gap):.2f} s {'after' if gap > 0 else 'before'} the audio"
+        for name, gap in gaps.items()
+        if abs(gap) > MAX_GAP_SECONDS
+    ]
 
 
 def _resampled(probes: Mapping[str, Probe], release_hz: int) -> list[str]:
@@ -134,6 +151,7 @@ def _durations(seconds: list[float]) -> dict[str, float]:
 _ADVICE = {
     "low_rate": f"{{}} clip(s) have a lower sampling rate than the {READ_RATE_HZ} Hz they are read at, which has cost "
     "them their upper band. Fetch the originals.",
+    "misaligned": "{} recording(s) are over a second longer or shorter than their labels. Fetch them again.",
     "duplicates": "{} recording(s) are there under several names. Keep one of each: across a split they leak.",
     "near_silent": "{} clip(s) peak below -60 dB of full scale. Listen to them, and leave them out if nothing is said.",
     "clipped": "{} clip(s) have more than 0.1 % of their samples at full scale. Fetch the originals if your copies "

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.data import aibo, cremad, emodb, iemocap, ravdess
+from zoo.data import aibo, cremad, emodb, emotion_in_music, iemocap, ravdess, recola
 from zoo.data.files import Loaded
 from zoo.errors import UserError, unknown
 
@@ -18,7 +18,8 @@ class Corpus:
 
     `folders` are the names the corpus's folder usually has below $SPEECH_CORPORA. `rate_hz` is the sample rate of its
     release and `n_clips` the labelled clips in it. `locate` returns the folder the corpus starts in, or None if the
-    given folder is not laid out like it; `load` lists its clips.
+    given folder is not laid out like it; `load` lists its clips. A clip longer than `max_seconds` is a mistake.
+    `rating_seconds` lie from one rating to the next where it is rated continuously.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Corpus:
     n_clips: int
     locate: Callable[[Path], Path | None]
     load: Callable[[Path], Loaded]
+    max_seconds: float = 60.0
+    rating_seconds: float = 0.0
 
 
 _ROWS = (
@@ -94,6 +97,33 @@ _ROWS = (
         locate=cremad.locate,
         load=cremad.load,
     ),
+    Corpus(
+        name="recola",
+        title="RECOLA",
+        licence="free for research, signed licence",
+        address="https://diuf.unifr.ch/main/diva/recola/",
+        layout=recola.LAYOUT,
+        folders=("RECOLA", "recola", "AVEC_2016", "RECOLA_2016"),
+        rate_hz=16_000,
+        n_clips=18,  # the rated ones of AVEC's parts
+        locate=recola.locate,
+        load=recola.load,
+        max_seconds=3_600.0,
+        rating_seconds=0.04,
+    ),
+    Corpus(
+        name="mediaeval_music",
+        title="Emotion in Music (MediaEval 2013)",
+        licence="free for research, songs under Creative Commons",
+        address="https://cvml.unige.ch/databases/emoMusic/",
+        layout=emotion_in_music.LAYOUT,
+        folders=("emoMusic", "mediaeval_music", "1000Songs", "emoMusic45s"),
+        rate_hz=44_100,
+        n_clips=744,
+        locate=emotion_in_music.locate,
+        load=emotion_in_music.load,
+        rating_seconds=0.5,
+    ),
 )
 CORPORA: dict[str, Corpus] = {row.name: row for row in _ROWS}
 
@@ -107,7 +137,7 @@ def get(name: str) -> Corpus:
 
 def in_plain_text() -> str:
     """Returns the known corpora as the command line lists them."""
-    return "\n".join(["corpora (--corpus):", *(f"  {row.name:10}{row.title}" for row in _ROWS)])
+    return "\n".join(["corpora (--corpus):", *(f"  {row.name:16}{row.title}" for row in _ROWS)])
 
 
 def load(name: str, root: Path) -> Loaded:

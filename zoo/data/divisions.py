@@ -3,11 +3,14 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
-from zoo.data.schema import Clip, Fold
+from zoo.data.schema import Clip, Fold, Trace
 from zoo.errors import UserError
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,10 @@ class Protocol:
     the selected clips. `expected` holds the number of clips of the complete corpus by (group, class), where `group`
     names a clip's group; it is empty where no source states the numbers, and then none are asserted. `paper` is the
     source of the division.
+
+    A protocol of continuous ratings has no classes but `targets`, the rated dimensions in the order of a network's
+    outputs; its clips have traces of just these, and the label "". With `selects_on_test`, validation and test are the
+    same clips, and every result says so.
     """
 
     name: str
@@ -31,6 +38,8 @@ class Protocol:
     divide: Callable[[Sequence[Clip]], list[Fold]]
     group: Callable[[Clip], str]
     expected: Mapping[tuple[str, str], int]
+    targets: tuple[str, ...] = ()
+    selects_on_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,15 @@ def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, fil
     return select([replace(clip, label=clip.tags[tag]) for clip in clips], names)
 
 
+def select_rated(clips: Iterable[Clip], targets: Sequence[str], parts: Collection[str]) -> list[Clip]:
+    """Returns the clips of these parts that are rated in all `targets`, their traces in just that order."""
+    return [
+        replace(clip, trace=_ordered(clip.trace, targets))
+        for clip in clips
+        if clip.trace is not None and set(targets) <= set(clip.trace.dimensions) and clip.tags["part"] in parts
+    ]
+
+
 def leave_one_session_out(clips: Sequence[Clip]) -> list[Fold]:
     """Ten folds of IEMOCAP: of the session left out one speaker is tested, the other is for validation, both ways."""
     folds: list[Fold] = []
@@ -91,10 +109,7 @@ def by_consecutive_speakers(clips: Sequence[Clip], size: int) -> list[Fold]:
 
 def by_speaker_groups(clips: Sequence[Clip], n_groups: int) -> list[Fold]:
     """`n_groups` runs of consecutive speakers, nearly equal in number; fold k tests k and validates on k - 1."""
-    speakers = _speakers(clips)
-    bounds = [round(i * len(speakers) / n_groups) for i in range(n_groups + 1)]
-    groups = [speakers[a:b] for a, b in pairwise(bounds) if a < b]
-    return _rotate(clips, groups)
+    return _rotate(clips, _runs(_speakers(clips), n_groups))
 
 
 def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:
@@ -136,6 +151,68 @@ def random_67(clips: Sequence[Clip]) -> list[Fold]:
     ]
 
 
+def train_dev(clips: Sequence[Clip]) -> list[Fold]:
+    """The one fold of AVEC 2016: trained on train, validated and tested on dev (the test part's labels are secret)."""
+    dev = _of_part(clips, "dev")
+    return [Fold("0-dev", _of_part(clips, "train"), dev, dev)]
+
+
+def nested_dev(clips: Sequence[Clip], n_groups: int = 3) -> list[Fold]:
+    """Up to `n_groups` folds trained on train: fold k tests group k of dev and validates on the rest of dev.
+
+    So each recording of dev is tested once, by a network that was not chosen on it.
+    """
+    train, dev = _of_part(clips, "train"), _of_part(clips, "dev")
+    folds: list[Fold] = []
+    for test in _runs(dev, n_groups):
+        validation = tuple(clip for clip in dev if clip not in test)
+        folds.append(Fold(f"{len(folds)}-{_span([clip.name for clip in test])}", train, validation, test))
+    return folds
+
+
+def leave_one_of_train_out(clips: Sequence[Clip]) -> list[Fold]:
+    """A fold for each recording of train: it validates, the others train, and all of dev is tested each time."""
+    train, dev = _of_part(clips, "train"), _of_part(clips, "dev")
+    return [
+        Fold(f"{k}-{validation.name}", tuple(clip for clip in train if clip is not validation), (validation,), dev)
+        for k, validation in enumerate(train)
+    ]
+
+
+def development_evaluation(clips: Sequence[Clip]) -> list[Fold]:
+    """The one fold of MediaEval 2013: tested on the evaluation songs; every fifth artist of the others validates.
+
+    Artists are in the order of their first song; without artists that is every fifth song. Development songs of an
+    artist who is tested are left out.
+    """
+    test = _of_part(clips, "evaluation")
+    tested = _speakers(test)
+    development = [clip for clip in _of_part(clips, "development") if clip.speaker not in tested]
+    validation = list(dict.fromkeys(clip.speaker for clip in development))[::5]
+    return [_fold("0-evaluation", [*development, *test], validation, tested)]
+
+
+def _ordered(trace: Trace, targets: Sequence[str]) -> Trace:
+    if trace.dimensions == tuple(targets):
+        return trace
+    columns = [trace.dimensions.index(target) for target in targets]
+    return replace(trace, dimensions=tuple(targets), values=trace.values[:, columns])
+
+
+def _of_part(clips: Iterable[Clip], part: str) -> tuple[Clip, ...]:
+    return tuple(sorted((clip for clip in clips if clip.tags["part"] == part), key=lambda clip: clip.name))
+
+
+def _runs(items: Sequence[_Item], n_runs: int) -> list[tuple[_Item, ...]]:
+    """`n_runs` runs of consecutive items, nearly equal in number; fewer where there are fewer items."""
+    bounds = [round(i * len(items) / n_runs) for i in range(n_runs + 1)]
+    return [tuple(items[a:b]) for a, b in pairwise(bounds) if a < b]
+
+
+def _span(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
+
+
 def _speakers(clips: Iterable[Clip]) -> list[str]:
     return sorted({clip.speaker for clip in clips})
 
@@ -146,8 +223,7 @@ def _rotate(clips: Sequence[Clip], groups: Sequence[Sequence[str]], validation_s
     for k, test in enumerate(groups):
         # A single group cannot also be its own validation: the empty side is then refused by name.
         validation = groups[(k + validation_step) % len(groups)] if len(groups) > 1 else []
-        name = test[0] if len(test) == 1 else f"{test[0]}-{test[-1]}"
-        folds.append(_fold(f"{k}-{name}", clips, validation, test))
+        folds.append(_fold(f"{k}-{_span(test)}", clips, validation, test))
     return folds
 
 

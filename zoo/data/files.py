@@ -1,7 +1,7 @@
 """What every loader shares: walking a corpus's audio folders and reading its label files line by line."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,18 +26,22 @@ class Loaded:
 
 
 def collect(
-    root: Path, patterns: Collection[str], read_clip: Callable[[Path], Clip | str], labelled: Collection[str] = ()
+    root: Path,
+    patterns: Collection[str],
+    read_clip: Callable[[Path], Clip | str],
+    labelled: Collection[str] = (),
+    suffixes: Sequence[str] = AUDIO_SUFFIXES,
 ) -> Loaded:
     """Lists the audio under `root` that matches `patterns` (globs), in the order of their paths.
 
     `read_clip` makes a clip of an audio path, or says in a few words why the file is left out. `labelled` are the
-    clip names the label files hold. Raises UserError where no clip is found.
+    clip names the label files hold, `suffixes` those of audio. Raises UserError where no clip is found.
     """
     clips: dict[str, Clip] = {}
     ignored: Counter[str] = Counter()
     duplicates: list[str] = []
     for path in sorted(path for pattern in patterns for path in root.glob(pattern) if not path.is_dir()):
-        clip = _why_not_audio(path) or read_clip(path)
+        clip = _why_not_audio(path, suffixes) or read_clip(path)
         if isinstance(clip, str):
             ignored[clip] += 1
         elif clip.name in clips:
@@ -45,23 +49,29 @@ def collect(
         else:
             clips[clip.name] = clip
     if not clips:
-        raise UserError(_nothing_found(root, patterns, ignored, len(labelled)))
+        raise UserError(_nothing_found(root, patterns, ignored, len(labelled), suffixes))
     missing = sorted(set(labelled) - clips.keys())
     return Loaded([clips[name] for name in sorted(clips)], dict(ignored), missing, duplicates)
 
 
-def _why_not_audio(path: Path) -> str | None:
+def _why_not_audio(path: Path, suffixes: Sequence[str]) -> str | None:
     if path.name.startswith("."):
         return "hidden file"
-    return None if path.suffix.lower() in AUDIO_SUFFIXES else "not .wav or .flac"
+    return None if path.suffix.lower() in suffixes else f"not {_either(suffixes)}"
 
 
-def _nothing_found(root: Path, patterns: Collection[str], ignored: Counter[str], n_labelled: int) -> str:
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _nothing_found(
+    root: Path, patterns: Collection[str], ignored: Counter[str], n_labelled: int, suffixes: Sequence[str]
+) -> str:
     left_out = ", ".join(f"{reason}: {count}" for reason, count in sorted(ignored.items())) or "no file at all"
     labels = f" The label files name {n_labelled} clips." if n_labelled else ""
     return (
-        f"{root}: no clip found. Expected .wav or .flac files as {' or '.join(patterns)}, found none ({left_out})."
-        f"{labels} Check that the audio was unpacked here."
+        f"{root}: no clip found. Expected {_either(suffixes)} files as {' or '.join(patterns)}, found none "
+        f"({left_out}).{labels} Check that the audio was unpacked here."
     )
 
 

@@ -48,6 +48,10 @@ _SONG = _SPEECH[:6]
 _ACTORS = tuple(f"Actor_{actor:02d}" for actor in range(1, 25))
 _SINGERS = tuple(actor for actor in _ACTORS if actor != "Actor_18")
 _EMODB = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+_RATED = ("arousal", "valence")
+_AVEC_PARTS = ("train", "dev")
+_AVEC = "Valstar et al. 2016 (AVEC) for train and dev"
+_MUSIC_PARTS = ("development", "evaluation")
 _CREMAD = ("anger", "disgust", "fear", "happy", "neutral", "sad")
 
 _ROWS = (
@@ -209,6 +213,63 @@ _ROWS = (
         group=_everyone,
         expected={},
     ),
+    Protocol(
+        name="avec-2016",
+        version=1,
+        corpus="recola",
+        title="trained on train, epoch and post-processing chosen on dev, which is also tested",
+        classes=(),
+        speaker_independent=True,
+        paper="Tzirakis, Zhang, Schuller 2018 and most work on AVEC 2016 (Valstar et al. 2016)",
+        select=partial(divisions.select_rated, targets=_RATED, parts=_AVEC_PARTS),
+        divide=divisions.train_dev,
+        group=_part,
+        expected=_table(_AVEC_PARTS, [""], [(9,), (9,)]),
+        targets=_RATED,
+        selects_on_test=True,
+    ),
+    Protocol(
+        name="recola-nested",
+        version=1,
+        corpus="recola",
+        title="trained on train, each third of dev tested by a network chosen on the other two",
+        classes=(),
+        speaker_independent=True,
+        paper=f"{_AVEC}; the division is our choice",
+        select=partial(divisions.select_rated, targets=_RATED, parts=_AVEC_PARTS),
+        divide=divisions.nested_dev,
+        group=_part,
+        expected=_table(_AVEC_PARTS, [""], [(9,), (9,)]),
+        targets=_RATED,
+    ),
+    Protocol(
+        name="recola-kfold-10",
+        version=1,
+        corpus="recola",
+        title="nine folds, as nine subjects cannot make ten: each of train validates once, dev is tested each time",
+        classes=(),
+        speaker_independent=True,
+        paper=f"Bakhshi, Wong, Chalup 2020, whose ten folds over nine subjects cannot be subject-wise; {_AVEC}",
+        select=partial(divisions.select_rated, targets=_RATED, parts=_AVEC_PARTS),
+        divide=divisions.leave_one_of_train_out,
+        group=_part,
+        expected=_table(_AVEC_PARTS, [""], [(9,), (9,)]),
+        targets=_RATED,
+    ),
+    Protocol(
+        name="mediaeval-2013",
+        version=1,
+        corpus="mediaeval_music",
+        title="trained on development but for tested artists, a fifth of it for validation; tested on evaluation",
+        classes=(),
+        speaker_independent=True,
+        paper="Soleymani et al. 2013 (MediaEval); the validation songs are our choice",
+        select=partial(divisions.select_rated, targets=_RATED, parts=_MUSIC_PARTS),
+        divide=divisions.development_evaluation,
+        group=_part,
+        expected=_table(_MUSIC_PARTS, [""], [(619,), (125,)]),
+        targets=_RATED,
+    ),
 )
 PROTOCOLS: dict[str, Protocol] = {row.name: row for row in _ROWS}
 DEFAULT_PROTOCOL: dict[str, str] = {
@@ -217,4 +278,6 @@ DEFAULT_PROTOCOL: dict[str, str] = {
     "ravdess": "ravdess-actors",
     "emodb": "emodb-speakers",
     "cremad": "cremad-actors",
+    "recola": "recola-nested",
+    "mediaeval_music": "mediaeval-2013",
 }

@@ -9,6 +9,7 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, unknown
 
 _PROBLEMS_SHOWN = 20
+_NAMED = 5
 
 
 def get(name: str | None, corpus: str) -> Protocol:
@@ -34,13 +35,15 @@ def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
     problems = []
     for group in groups:
         expected_here = sum(n for (g, _), n in protocol.expected.items() if g == group)
-        if not any(found[group, label] for label in protocol.classes):
+        labels = protocol.classes or ("",)
+        if not any(found[group, label] for label in labels):
             problems.append(f"{group}: expected {expected_here} clips, found 0")
             continue
-        for label in protocol.classes:
+        for label in labels:
             expected = protocol.expected.get((group, label), 0)
             if found[group, label] != expected:
-                problems.append(f"{group}, {label}: expected {expected} clips, found {found[group, label]}")
+                what = f"{group}, {label}" if label else group
+                problems.append(f"{what}: expected {expected} clips, found {found[group, label]}")
     return problems
 
 
@@ -48,8 +51,8 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     """Divides the loader's `clips` by a protocol.
 
     With `allow_incomplete`, counts that differ become notes, and so do folds left out because no clip is there to
-    test or validate on. Raises UserError for counts that differ without it; and always where no fold can be formed
-    or a fold has no training clip of a class.
+    test or validate on. Clips that the protocol puts in no fold are a note in any case. Raises UserError for counts
+    that differ without it; and always where no fold can be formed or a fold has no training clip, or none of a class.
     """
     problems = count_problems(protocol, clips)
     if problems and not allow_incomplete:
@@ -62,7 +65,7 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
         raise UserError(_no_fold(protocol, clips, left_out))
     for fold in usable:
         _check_training(fold, protocol)
-    return Division(tuple(usable), (*problems, *left_out))
+    return Division(tuple(usable), (*problems, *left_out, *_unused(protocol, clips, formed)))
 
 
 def _empty_sides(fold: Fold) -> str:
@@ -72,13 +75,22 @@ def _empty_sides(fold: Fold) -> str:
 def _check_training(fold: Fold, protocol: Protocol) -> None:
     counts = Counter(clip.label for clip in fold.train)
     absent = [label for label in protocol.classes if not counts[label]]
-    if absent:
+    if absent or not fold.train:
+        of_classes = f" of every class, found none of {', '.join(absent)}" if absent else ", found none"
         raise UserError(
-            f"{protocol.name}, fold {fold.name}: expected training clips of every class, found none of "
-            f"{', '.join(absent)}. Training has {_listed(counts, 'no clip')}; validation {len(fold.validation)} clips "
-            f"of {_speakers(fold.validation)}; test {len(fold.test)} clips of {_speakers(fold.test)}. "
-            "Add the corpus's other speakers."
+            f"{protocol.name}, fold {fold.name}: expected training clips{of_classes}. Training has "
+            f"{_listed(counts, 'no clip')}; validation {len(fold.validation)} clips of {_speakers(fold.validation)}; "
+            f"test {len(fold.test)} clips of {_speakers(fold.test)}. Add the corpus's other speakers."
         )
+
+
+def _unused(protocol: Protocol, clips: Sequence[Clip], folds: Iterable[Fold]) -> list[str]:
+    used = {clip.name for fold in folds for side in fold.sides for clip in side}
+    unused = [clip.name for clip in protocol.select(clips) if clip.name not in used]
+    if not unused:
+        return []
+    more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
+    return [f"{protocol.name} uses {len(unused)} clips in no fold: {', '.join(unused[:_NAMED])}{more}"]
 
 
 def _incomplete(protocol: Protocol, problems: Sequence[str]) -> str:

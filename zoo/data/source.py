@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from zoo.config import RunConfig, cache_folder
 from zoo.data import corpora, protocols, synthetic
 from zoo.data.divisions import Protocol
@@ -33,12 +35,14 @@ class Source:
 
 
 def resolve(config: RunConfig) -> RunConfig:
-    """Returns the configuration with protocol, folds and place spelt out. Raises UserError for unknown ones."""
-    protocol = protocols.get(config.protocol or None, config.corpus)
+    """Returns the configuration with protocol, folds, limits and place spelt out. Raises UserError for unknown ones."""
+    protocol, corpus = protocols.get(config.protocol or None, config.corpus), corpora.get(config.corpus)
     return replace(
         config,
         protocol=protocol.name,
         fold=config.fold or ("few" if config.synthetic else "all"),
+        max_clip_seconds=config.max_clip_seconds or corpus.max_seconds,
+        frame_seconds=config.frame_seconds or corpus.rating_seconds,
         data_root=str(Path(config.data_root).expanduser().resolve()) if config.data_root else "",
     )
 
@@ -71,26 +75,50 @@ def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
         if absent or not all(sides):
             left = "train {}, validation {}, test {}".format(*map(len, sides))
             lacking = f", no training clip of {', '.join(sorted(absent))}" if absent else ""
+            of_classes = " and of every class to train on" if source.protocol.classes else ""
             raise UserError(
-                f"fold {fold.name}: too many clips cannot be used. Expected clips on every side and of every class to "
-                f"train on; left are {left}{lacking}. Repair the files (check_corpus.py lists them)"
+                f"fold {fold.name}: too many clips cannot be used. Expected clips on every side{of_classes}; left are "
+                f"{left}{lacking}. Repair the files (check_corpus.py lists them)"
             )
         kept.append(Fold(fold.name, *sides))
     return replace(source, folds=tuple(kept))
 
 
 def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) -> list[str]:
-    """Runs the leakage audit over all folds; returns its findings, which every result must carry."""
+    """Runs the leakage audit over all folds; returns its findings, which every result must carry.
+
+    Where the protocol itself selects on the test clips, that is a finding and nothing to refuse; training is audited
+    against them all the same.
+    """
+    if source.protocol.selects_on_test:
+        apart = [replace(fold, validation=()) for fold in source.folds]
+        return [*map(_selected_on_test, source.folds), *(f for fold in apart for f in audit(fold, audio_sha256, allow))]
     return [finding for fold in source.folds for finding in audit(fold, audio_sha256, allow)]
 
 
 def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
-    """Returns a hash of all that a source says: clips, their audio, labels and speakers, and who is on which side."""
+    """Returns a hash of all that a source says: clips, their audio, labels, traces and speakers, and their sides."""
     content = [
-        [fold.name, *([(c.name, c.label, c.speaker, audio_sha256[c.name]) for c in side] for side in fold.sides)]
+        [fold.name, *([_said_of(clip, audio_sha256[clip.name]) for clip in side] for side in fold.sides)]
         for fold in source.folds
     ]
     return hashlib.sha256(json.dumps([source.synthetic, source.protocol.version, content]).encode()).hexdigest()
+
+
+def _selected_on_test(fold: Fold) -> str:
+    return (
+        f"Fold {fold.name}: validation and test are the same {len(fold.test)} recordings, so that epoch and "
+        "post-processing are chosen where the figure is reported, as the papers on this protocol do."
+    )
+
+
+def _said_of(clip: Clip, audio_sha256: str) -> list:
+    if clip.trace is None:
+        return [clip.name, clip.label, clip.speaker, audio_sha256]
+    trace = clip.trace
+    values = hashlib.sha256(np.ascontiguousarray(trace.values, "<f4").tobytes()).hexdigest()
+    about = [trace.dimensions, trace.step_seconds, trace.start_seconds, trace.values.shape, values]
+    return [clip.name, clip.label, clip.speaker, audio_sha256, *about]
 
 
 def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:

@@ -1,0 +1,201 @@
+"""Ratings that cannot be used: each is refused with the file, what was expected and found, and what to do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from spoil import RATE_HZ, has
+
+ARFF = (
+    "@relation GOLDSTANDARD\n\n@attribute Instance_name string\n@attribute frameTime numeric\n"
+    "@attribute GoldStandard numeric\n\n@data\n"
+)
+RATERS = ("FM1 ", "FM2 ", "FM3 ", "FF1 ", "FF2 ", "FF3 ")
+STEPS = 101  # of 4 s
+GOLD = "ratings_gold_standard/arousal/dev_2.arff"
+RATINGS = "RECOLA-Annotation/emotional_behaviour/arousal/P19.csv"
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def sound(path, seconds=4.0, channels=1, rate_hz=RATE_HZ):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(list(path.stem.encode())).standard_normal((round(seconds * rate_hz), channels))
+    soundfile.write(path, 0.1 * np.clip(noise, -3, 3), rate_hz)
+
+
+def curve(name, dimension):
+    return np.sin(np.arange(STEPS) / 7 + len(name + dimension))
+
+
+@pytest.fixture
+def avec(tmp_path):
+    """The layout of AVEC 2016, three recordings a part."""
+    root = tmp_path / "avec"
+    for name in (f"{part}_{i}" for part in ("train", "dev") for i in (1, 2, 3)):
+        sound(root / f"recordings_audio/{name}.wav")
+        for dimension in ("arousal", "valence"):
+            rows = [f"{name},{i * 0.04:.2f},{value:.5f}" for i, value in enumerate(curve(name, dimension))]
+            write(root / f"ratings_gold_standard/{dimension}/{name}.arff", ARFF + "\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture
+def website(tmp_path):
+    root = tmp_path / "website"
+    rng = np.random.default_rng(0)
+    for name in ("P16", "P19"):
+        sound(root / f"RECOLA-Audio-recordings/{name}.wav")
+        for dimension in ("arousal", "valence"):
+            ratings = curve(name, dimension)[:, None] + 0.1 * rng.standard_normal((STEPS, 6))
+            rows = [f"{i * 0.04:.2f};" + ";".join(f"{x:.4f}" for x in row) for i, row in enumerate(ratings)]
+            text = "\n".join([f"time;{';'.join(RATERS)}", *rows])
+            write(root / f"RECOLA-Annotation/emotional_behaviour/{dimension}/{name}.csv", text)
+    return root
+
+
+@pytest.fixture
+def said_of(refused):
+    """Spoils one file of a corpus and returns what check_corpus.py says of it."""
+
+    def check(root: Path, file: str, spoil) -> str:
+        path = root / file
+        spoil(path)
+        return refused("check_corpus.py", "--corpus", "recola", "--data-root", root)
+
+    return check
+
+
+def edited(edit):
+    """A way to spoil a text file by a function of its text."""
+    return lambda path: path.write_text(edit(path.read_text()))
+
+
+def rows(text):
+    """The lines of an ARFF's rows."""
+    return text[len(ARFF) :].splitlines(keepends=True)
+
+
+def test_labels_shorter_or_longer_than_the_audio(said_of, avec):
+    for seconds, words in ((6.0, "end 1.96 s too early"), (2.5, "end 1.50 s too late")):
+        message = said_of(avec, "recordings_audio/dev_2.wav", lambda path, s=seconds: sound(path, s))
+        assert has(message, avec / GOLD, f"end of {avec}/recordings_audio/dev_2.wav at {seconds:.2f} s", words)
+        assert has(message, "expected labels that end within 1 s", "Check that labels and audio are of one recording")
+
+
+def test_labels_that_begin_late(said_of, avec):
+    (avec / GOLD.replace("arousal", "valence")).unlink()
+    spoil = edited(lambda text: ARFF + "".join(rows(text)[50:]))
+    spoil(avec / GOLD)
+    write(avec / GOLD.replace("arousal", "valence"), (avec / GOLD).read_text())
+    message = said_of(avec, GOLD, lambda path: None)
+    assert has(message, avec / GOLD, "expected labels that begin within 1 s", "found the first at 2 s", "Restore")
+
+
+def test_missing_dimension(said_of, avec):
+    message = said_of(avec, GOLD, Path.unlink)
+    assert has(message, f"{avec / GOLD}: expected arousal and valence labels of dev_2.wav", "found no file of arousal")
+    assert has(message, "Restore it from the corpus's archive")
+
+
+def test_a_dimension_with_fewer_steps(said_of, avec):
+    message = said_of(avec, GOLD, edited(lambda text: ARFF + "".join(rows(text)[:90])))
+    assert has(message, avec / GOLD, avec / GOLD.replace("arousal", "valence"), "expected the same steps in each")
+    assert has(message, "90 of arousal from 0 s and 101 of valence from 0 s", "Restore")
+
+
+@pytest.mark.parametrize(
+    ("edit", "line", "parts"),
+    [
+        (lambda text: text.replace("dev_2,0.40,", "dev_2,0.40,nan #"), 18, ["a time and numbers", "nan #"]),
+        (lambda text: ARFF + "".join(["dev_2,0.00,NaN\n", *rows(text)[1:]]), 8, ["finite numbers", "'dev_2,0.00,NaN'"]),
+        (lambda text: text.replace("dev_2,0.40,", "dev_2,0.40,?"), 18, ["a time and numbers"]),
+        (lambda text: ARFF + "".join(rows(text)[::2]), 9, ["a row every 0.04 s, here 0.04", "'dev_2,0.08,"]),
+        (lambda text: text.replace("dev_2,0.40,", "dev_2,0.04,"), 18, ["a row every 0.04 s, here 0.40"]),
+        (lambda text: text.replace("dev_2,0.40,", "dev_2;0.40;"), 18, ["Instance_name,frameTime,GoldStandard"]),
+        (lambda text: text.replace("dev_2,", "dev_1,"), 8, ["rows of dev_2", "'dev_1,0.00,"]),
+        (lambda text: text.replace("@data\n", ""), 7, ["'@data' before the first row", "'dev_2,0.00,"]),
+    ],
+)
+def test_broken_row(said_of, avec, edit, line, parts):
+    message = said_of(avec, GOLD, edited(edit))
+    assert has(message, f"{avec / GOLD}, line {line}: expected", *parts, "found", "Correct the line or restore")
+
+
+def test_arff_without_rows_or_data_or_attributes(said_of, avec):
+    text = (avec / GOLD).read_text()
+    message = said_of(avec, GOLD, lambda path: path.write_text(ARFF))
+    assert has(message, f"{avec / GOLD}: expected a row every 0.04 s, found none", "Restore the file")
+    message = said_of(avec, GOLD, lambda path: path.write_text(ARFF.replace("@data\n", "")))
+    assert has(message, f"{avec / GOLD}: expected a line '@data' above the rows, found none", "Restore the file")
+    message = said_of(avec, GOLD, lambda path: path.write_text(text.replace("GoldStandard", "Rating")))
+    assert has(message, f"{avec / GOLD}: expected the attributes frameTime and GoldStandard", "frameTime, Rating")
+
+
+def test_constant_trace(said_of, avec):
+    constant = [f"dev_2,{i * 0.04:.2f},0.25\n" for i in range(STEPS)]
+    message = said_of(avec, GOLD, lambda path: path.write_text(ARFF + "".join(constant)))
+    assert has(message, f"{avec / GOLD}: expected labels that change, found 0.25 in all 101 steps", "leave out the rec")
+
+
+def test_commas_instead_of_semicolons(said_of, website):
+    message = said_of(website, RATINGS, edited(lambda text: text.replace(";", ",")))
+    assert has(message, f"{website / RATINGS}, line 1: expected", "separated by semicolons", "found 'time,FM1 ,FM2")
+
+
+def test_raters_missing(said_of, website):
+    text = (website / RATINGS).read_text()
+    message = said_of(website, RATINGS, edited(lambda text: text.replace("FF2 ", "other")))
+    assert has(
+        message, f"{website / RATINGS}, line 1: expected the columns time;FM1;FM2;FM3;FF1;FF2;FF3", "missing: FF2"
+    )
+    without = "\n".join(line.rpartition(";")[0] for line in text.splitlines())
+    message = said_of(website, RATINGS, lambda path: path.write_text(without))
+    assert has(message, "line 1: expected the columns", "missing: FF3", "found 'time;FM1 ;FM2 ;FM3 ;FF1 ;FF2'")
+    lines = text.splitlines()
+    lines[4] = lines[4].rpartition(";")[0]
+    message = said_of(website, RATINGS, lambda path: path.write_text("\n".join(lines)))
+    assert has(message, f"{website / RATINGS}, line 5: expected 7 fields separated by semicolons", lines[4])
+    lines[4] += ";"
+    message = said_of(website, RATINGS, lambda path: path.write_text("\n".join(lines)))
+    assert has(message, f"{website / RATINGS}, line 5: expected a time and numbers", lines[4])
+
+
+def test_raters_of_whom_none_agrees(said_of, website):
+    still = "\n".join(f"{i * 0.04:.2f};0;0;0;0;0;0" for i in range(STEPS))
+    message = said_of(website, RATINGS, lambda path: path.write_text(f"time;{';'.join(RATERS)}\n{still}"))
+    assert has(message, website / RATINGS, "expected raters who agree, found none", "Restore the file")
+
+
+def test_empty_ratings(said_of, website):
+    message = said_of(website, RATINGS, lambda path: path.write_text(""))
+    assert has(message, f"{website / RATINGS}: expected a row every 0.04 s, found none")
+
+
+def test_stereo_and_another_rate_are_fine(script, avec):
+    sound(avec / "recordings_audio/dev_2.wav", channels=2)
+    sound(avec / "recordings_audio/dev_3.wav", rate_hz=44_100)
+    code, out, _ = script("check_corpus.py", "--corpus", "recola", "--data-root", avec)
+    assert code == 1  # for three recordings a part
+    assert has(out, "train: expected 9 clips, found 3", "44100 Hz", "2 count(s) differ")
+    assert "unreadable" not in out
+
+
+def test_cut_audio_is_told_by_its_labels(said_of, avec):
+    path = avec / "recordings_audio/dev_2.wav"
+    message = said_of(avec, GOLD, lambda _: path.write_bytes(path.read_bytes()[:60_000]))
+    assert has(message, avec / GOLD, "dev_2.wav at 1.87 s", "end 2.13 s too late", "restore the shorter one")
+
+
+def test_a_recording_of_ten_minutes_is_not_too_long(script, tmp_path):
+    sound(tmp_path / "long/recordings_audio/dev_1.wav", 600, rate_hz=8_000)
+    values = np.sin(np.arange(15_001) / 99)
+    text = ARFF + "".join(f"dev_1,{i * 0.04:.2f},{value:.4f}\n" for i, value in enumerate(values))
+    for dimension in ("arousal", "valence"):
+        write(tmp_path / f"long/ratings_gold_standard/{dimension}/dev_1.arff", text)
+    _, out, _ = script("check_corpus.py", "--corpus", "recola", "--data-root", tmp_path / "long")
+    assert has(out, "600.00 s") and "unreadable" not in out
