@@ -1,12 +1,15 @@
 """Writes a small synthetic corpus in exactly the layout of a real one, to try recipes without its licence."""
 
 import argparse
+import json
 import shlex
 from pathlib import Path
 
 from zoo.cli import run
 from zoo.data import corpora
-from zoo.data.synthetic import synthesize
+from zoo.data.synthetic import MARKER, synthesize
+
+MODELS = {"recola": "conv_lstm", "mediaeval_music": "lstm_drnn"}  # to try a corpus with, where not the usual one
 
 
 def _arguments() -> argparse.Namespace:
@@ -18,7 +21,8 @@ def _arguments() -> argparse.Namespace:
     )
     what = parser.add_argument_group("what to write")
     what.add_argument("--corpus", required=True, metavar="NAME", help="layout to follow; see below")
-    what.add_argument("--clips", type=int, default=200, metavar="N", help="number of clips (default: %(default)s)")
+    what.add_argument("--clips", type=int, default=0, metavar="N", help="number of clips (default: as usual for it)")
+    what.add_argument("--layout", default="", metavar="NAME", help="release to follow, e.g. website (recola only)")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bytes (default: %(default)s)")
     where = parser.add_argument_group("where to")
     where.add_argument("--out", type=Path, required=True, metavar="DIR", help="corpus root; a new or an empty folder")
@@ -27,11 +31,13 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = _arguments()
-    root = synthesize(arguments.corpus, arguments.out, arguments.clips, arguments.seed)
-    print(f"synthetic {arguments.corpus}: {arguments.clips} synthetic clips in {root}")
+    root = synthesize(arguments.corpus, arguments.out, arguments.clips, arguments.seed, layout=arguments.layout)
+    n_clips = json.loads((root / MARKER).read_text())["clips"]
+    print(f"synthetic {arguments.corpus}: {n_clips} synthetic clips in {root}")
     print("Try it (the scores are those of a synthetic voice):")
     where = shlex.quote(str(root))
-    print(f"  python scripts/train.py --model attention_blstm_fcn --corpus {arguments.corpus} --data-root {where}")
+    model = MODELS.get(arguments.corpus, "attention_blstm_fcn")
+    print(f"  python scripts/train.py --model {model} --corpus {arguments.corpus} --data-root {where}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 They let anybody run every recipe without a licence. Speakers, names and label files follow the real corpora; the
 voices are made by `zoo.data.voice`. A result on a twin is no result on the corpus, so each carries SYNTHETIC.json.
+Corpora that are rated continuously are in `zoo.data.synthetic_traces`.
 """
 
 import json
@@ -15,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from zoo.data import emodb, ravdess, voice
+from zoo.data import emodb, ravdess, synthetic_traces, voice
 from zoo.errors import UserError, unknown
 
 GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
+USUAL_CLIPS, USUAL_SECONDS = 240, (1.0, 2.5)
+Seconds = tuple[float, float]  # shortest, longest
 MARKER = "SYNTHETIC.json"
 
 
@@ -52,33 +55,36 @@ class Twin:
 
 
 def synthesize(
-    corpus: str, out: Path, n_clips: int = 200, seed: int = 0, seconds: tuple[float, float] = (1.0, 2.5)
+    corpus: str, out: Path, n_clips: int = 0, seed: int = 0, seconds: Seconds | None = None, layout: str = ""
 ) -> Path:
     """Writes the synthetic twin of `corpus` and returns its root, which is `out`.
 
-    `n_clips` counts all clips: RAVDESS's first 192 are speech, and from 288 on a third of all are song.
-    Clips are 16-bit WAV of the corpus's rate, `seconds` (shortest, longest) long; speakers and classes are balanced.
+    `n_clips` counts all clips, 0 is the corpus's usual number: RAVDESS's first 192 are speech, and from 288 on a third
+    of all are song. Clips are `seconds` (shortest, longest; None: as usual) long and have the corpus's rate; speakers
+    and classes are balanced. `layout` names a release of a corpus that has several ("website" of recola), "" the first.
     The same arguments give the same bytes. `out` appears at once, complete, or not at all.
 
     Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips the layout
     cannot take, impossible seconds, and when the disk refuses.
     """
     out = Path(out)
-    twin = _checked(corpus, out, n_clips, seed, seconds)
+    n_clips = _n_clips(corpus, n_clips)
+    seconds, layout = _checked(corpus, out, n_clips, seed, seconds, layout)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
             root = Path(aside) / "corpus"
-            _write(root, corpus, twin, n_clips, seed, seconds)
+            _write(root, corpus, n_clips, seed, seconds, layout)
             root.replace(out)
     except (OSError, soundfile.SoundFileError) as error:
         raise UserError(f"cannot write the synthetic corpus to {out}: {error}. Choose a folder with room.") from error
     return out
 
 
-def cached(corpus: str, cache_dir: Path, n_clips: int = 200, seed: int = 0) -> Path:
+def cached(corpus: str, cache_dir: Path, n_clips: int = 0, seed: int = 0) -> Path:
     """Returns the root of the twin under `cache_dir`, made on the first call. Raises what `synthesize` raises."""
-    root = Path(cache_dir) / "synthetic" / f"{corpus}-{n_clips}-{seed}-v{GENERATOR_VERSION}"
+    n_clips = _n_clips(corpus, n_clips)
+    root = Path(cache_dir) / "synthetic" / f"{corpus}-{n_clips}-{seed}-v{_version(corpus)}"
     if is_synthetic(root):
         return root
     try:
@@ -94,12 +100,28 @@ def is_synthetic(root: Path) -> bool:
     return (Path(root) / MARKER).is_file()
 
 
-def _checked(corpus: str, out: Path, n_clips: int, seed: int, seconds: tuple[float, float]) -> Twin:
-    if corpus not in TWINS:
-        raise unknown("corpus", corpus, TWINS)
+def _version(corpus: str) -> int:
+    return synthetic_traces.GENERATOR_VERSION if corpus in synthetic_traces.TWINS else GENERATOR_VERSION
+
+
+def _n_clips(corpus: str, n_clips: int) -> int:
+    """Returns `n_clips`, or the usual number of the corpus for 0."""
+    if corpus not in TWINS and corpus not in synthetic_traces.TWINS:
+        raise unknown("corpus", corpus, [*TWINS, *synthetic_traces.TWINS])
+    return n_clips or (synthetic_traces.TWINS[corpus].clips[0] if corpus in synthetic_traces.TWINS else USUAL_CLIPS)
+
+
+def _checked(
+    corpus: str, out: Path, n_clips: int, seed: int, seconds: Seconds | None, layout: str
+) -> tuple[Seconds, str]:
+    """Returns the seconds and the layout, spelt out."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{out} exists and is not an empty folder; give a new one or remove it")
-    twin = TWINS[corpus]
+    if seed < 0:
+        raise UserError(f"expected a seed of 0 or more, got {seed}")
+    if corpus in synthetic_traces.TWINS:
+        return synthetic_traces.checked(corpus, n_clips, seconds, layout)
+    twin, seconds = TWINS[corpus], seconds or USUAL_SECONDS
     least, most = (turns * len(twin.speakers) for turns in twin.turns)
     if not least <= n_clips <= most:
         raise UserError(
@@ -108,12 +130,23 @@ def _checked(corpus: str, out: Path, n_clips: int, seed: int, seconds: tuple[flo
         )
     if not 0.2 <= seconds[0] <= seconds[1] <= 60:
         raise UserError(f"expected seconds as (shortest, longest) within 0.2 to 60, got {tuple(seconds)}")
-    if seed < 0:
-        raise UserError(f"expected a seed of 0 or more, got {seed}")
-    return twin
+    if layout:
+        raise UserError(f"a synthetic {corpus} has one layout, but {layout!r} was asked for; leave --layout away")
+    return seconds, layout
 
 
-def _write(root: Path, corpus: str, twin: Twin, n_clips: int, seed: int, seconds: tuple[float, float]) -> None:
+def _write(root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds, layout: str) -> None:
+    if corpus in synthetic_traces.TWINS:
+        synthetic_traces.write(root, corpus, n_clips, seed, seconds, layout)
+    else:
+        _write_clips(root, corpus, n_clips, seed, seconds)
+    marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
+    marker |= {"generator_version": _version(corpus)} | ({"layout": layout} if layout else {})
+    (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
+
+
+def _write_clips(root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds) -> None:
+    twin = TWINS[corpus]
     rng = np.random.default_rng([seed, *corpus.encode()])
     speakers = {name: voice.draw_speaker(kind, rng) for name, kind in twin.speakers.items()}
     utterances = list(_plan(twin, n_clips, seconds, rng))
@@ -128,25 +161,16 @@ def _write(root: Path, corpus: str, twin: Twin, n_clips: int, seed: int, seconds
         soundfile.write(path, samples, twin.rate_hz, subtype="PCM_16", format="WAV")
     if twin.write_labels:
         twin.write_labels(root, utterances, rng)
-    marker = {
-        "synthetic": True,
-        "corpus": corpus,
-        "seed": seed,
-        "clips": n_clips,
-        "seconds": list(seconds),
-        "generator_version": GENERATOR_VERSION,
-    }
-    (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
 
 
-def _plan(twin: Twin, n_clips: int, seconds: tuple[float, float], rng: np.random.Generator) -> Iterator[Utterance]:
+def _plan(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
     n_song = min(n_clips // 3, n_clips - twin.turns[0] * len(twin.speakers)) if twin.song else 0
     yield from _part(twin, n_clips - n_song, seconds, rng)
     if twin.song:
         yield from _part(twin.song, n_song, seconds, rng)
 
 
-def _part(twin: Twin, n_clips: int, seconds: tuple[float, float], rng: np.random.Generator) -> Iterator[Utterance]:
+def _part(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
     speakers, cycle = list(twin.speakers), twin.cycle or tuple(twin.voices)
     said: Counter[tuple[str, str]] = Counter()
     for index in range(n_clips):
@@ -310,28 +334,13 @@ TWINS = {
             speaker: "M" if speaker in emodb.MEN else "F"
             for speaker in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
         },
-        voices={
-            "N": "neutral",
-            "W": "angry",
-            "L": "bored",
-            "E": "disgust",
-            "A": "fearful",
-            "F": "happy",
-            "T": "sad",
-        },
+        voices={"N": "neutral", "W": "angry", "L": "bored", "E": "disgust", "A": "fearful", "F": "happy", "T": "sad"},
         turns=(7, 420),
         path=_emodb_path,
     ),
     "cremad": Twin(
         speakers={str(actor): "FM"[actor % 2] for actor in range(1001, 1017)},
-        voices={
-            "NEU": "neutral",
-            "HAP": "happy",
-            "SAD": "sad",
-            "ANG": "angry",
-            "FEA": "fearful",
-            "DIS": "disgust",
-        },
+        voices={"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"},
         turns=(6, 288),
         path=_cremad_path,
         write_labels=_write_cremad_votes,

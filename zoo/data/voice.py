@@ -4,7 +4,7 @@ Glottal pulses and breath noise drive a cascade of formant resonators (Klatt 198
 formant synthesizer"); consonants are gaps and fricative noise. What an emotion does to a voice follows the direction
 of the cues in Juslin and Laukka (2003), "Communication of emotions in vocal expression and music performance",
 Table 7, and Banse and Scherer (1996); the sizes are ours. It serves to try recipes without licensed data and says
-nothing about real speech.
+nothing about real speech. `utterance` acts one emotion; `monologue` follows arousal and valence as they change.
 """
 
 from dataclasses import astuple, dataclass
@@ -118,12 +118,40 @@ def utterance(
         for track in (speaker.f0_hz * 2 ** (pitch / 12), voicing, friction)
     )
     source = _pulses(f0_hz, manner, manner.brightness_hz * speaker.brightness, rate_hz, rng)
+    hiss = friction * _hiss(n_samples, speaker, rate_hz, rng)
     speech = _formants(source * voicing, formants_hz, rate_hz)
-    speech /= np.sqrt(np.mean(speech**2)) + 1e-9
-    speech += 0.4 * friction * _hiss(n_samples, speaker, rate_hz, rng)
-    level = 10 ** ((-30 + manner.loudness_db + speaker.level_db) / 20)
-    room = 10 ** (rng.uniform(-64, -60) / 20)  # a floor of noise, as every recording has
-    return np.tanh(level * speech + room * rng.standard_normal(n_samples)).astype(np.float32)
+    return _recorded(speech, hiss, manner.loudness_db + speaker.level_db, rng)
+
+
+def monologue(
+    arousal: np.ndarray, valence: np.ndarray, speaker: Speaker, rng: np.random.Generator, rate_hz: int = 16000
+) -> np.ndarray:
+    """Returns speech whose manner follows `arousal` and `valence`, no two alike.
+
+    Both are (n_frames,) in -1..1, FRAMES_PER_SECOND values a second, the last at the end of the speech: it is float32
+    ((n_frames - 1) * rate_hz // FRAMES_PER_SECOND,), within -1..1. Arousal raises pitch, its range, loudness, tempo and
+    the upper partials; valence spreads the lips, clears the voice of breath and hiss and lifts the ends of phrases.
+
+    Raises ValueError on traces of other lengths and under 16 kHz (the formants reach 6 kHz).
+    """
+    if arousal.shape != valence.shape or arousal.ndim != 1 or len(arousal) < 2 or rate_hz < 16000:
+        raise ValueError(
+            f"expected two equal traces at 16000 Hz or more, got {arousal.shape}, {valence.shape}, {rate_hz}"
+        )
+    n_samples = (len(arousal) - 1) * rate_hz // FRAMES_PER_SECOND
+    frame_times = np.arange(len(arousal)) * (rate_hz / FRAMES_PER_SECOND)
+
+    def in_samples(track: np.ndarray) -> np.ndarray:
+        return np.interp(np.arange(n_samples), frame_times, track)
+
+    pitch, formants_hz, voicing, friction = _long_score(arousal, valence, speaker, rng)
+    flow = _glottal_flow(in_samples(speaker.f0_hz * 2 ** (pitch / 12)), 0.008, rate_hz, rng)
+    dark, bright = (_radiated(flow, hz * speaker.brightness, rate_hz) for hz in (600, 5000))
+    pulses = dark + (bright - dark) * in_samples(0.5 + 0.4 * arousal)
+    source = pulses + _breath(flow, in_samples(0.25 * 5**-valence), rng)
+    hiss = in_samples(friction * 3**-valence) * _hiss(n_samples, speaker, rate_hz, rng)
+    speech = _formants(source * in_samples(voicing), formants_hz, rate_hz)
+    return _recorded(speech, hiss, in_samples(8 * arousal) + speaker.level_db, rng)
 
 
 def _factor(spread: float, rng: np.random.Generator) -> float:
@@ -154,7 +182,51 @@ def _score(
     ends = np.cumsum(rng.lognormal(0, 0.25, n_syllables))
     n_frames = int(np.ceil(seconds * FRAMES_PER_SECOND)) + 1
     time = np.linspace(0, 1, n_frames)
-    position = time * ends[-1]
+    voicing, friction, accents, vowels_hz = _articulate(time * ends[-1], ends, rng)
+    pitch = manner.pitch_semitones + manner.slope_semitones * (time - 0.5)
+    pitch += _smooth(manner.range_semitones * accents, 7)
+    formants_hz = _with_upper_formants(vowels_hz) * (speaker.formant_scale * manner.smile)
+    edges = np.minimum(1, 20 * np.minimum(time, 1 - time))  # starts and ends in silence
+    return pitch, formants_hz, _smooth(voicing, 3) * edges, _smooth(friction, 3) * edges
+
+
+def _long_score(
+    arousal: np.ndarray, valence: np.ndarray, speaker: Speaker, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What `_score` draws, for a manner that changes from frame to frame and speech with pauses for breath."""
+    tempo = 4.4 * speaker.rate * 2 ** (0.5 * arousal)  # syllables per second
+    position = np.cumsum(tempo) / FRAMES_PER_SECOND
+    ends = np.cumsum(rng.lognormal(0, 0.25, int(1.2 * position[-1]) + 10))
+    voicing, friction, accents, vowels_hz = _articulate(position, ends, rng)
+    phrase = _phrases(len(arousal), rng)
+    pitch = 5 * arousal + (4 * valence - 1) * (np.nan_to_num(phrase) - 0.5)
+    pitch += _smooth(1.2 * 2**arousal * accents, 7)
+    smile = 1 + 0.12 * valence[:, None]
+    formants_hz = _with_upper_formants(vowels_hz) * (speaker.formant_scale * smile)
+    spoken = _smooth(np.isfinite(phrase).astype(float), 5)
+    return pitch, formants_hz, _smooth(voicing, 3) * spoken, _smooth(friction, 3) * spoken
+
+
+def _phrases(n_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns how far the phrase is, 0 to 1, in each frame; NaN in the pauses between phrases."""
+    progress = np.full(n_frames, np.nan)
+    start = 0
+    while start < n_frames:
+        length, pause = (rng.uniform((1.5, 0.2), (3.5, 0.6)) * FRAMES_PER_SECOND).astype(int)
+        phrase = np.linspace(0, 1, length)[: n_frames - start]
+        progress[start : start + length] = phrase
+        start += length + pause
+    return progress
+
+
+def _articulate(
+    position: np.ndarray, ends: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draws syllables that end at `ends`; frames are at `position` on the same scale.
+
+    Returns tracks over frames of voicing, friction, pitch accents of unit deviation and F1-F3 in Hz (frames, 3).
+    """
+    n_syllables = len(ends)
     syllable = np.minimum(np.searchsorted(ends, position), n_syllables - 1)
     within = 1 - (ends[syllable] - position) / np.diff(ends, prepend=0)[syllable]  # 0 at its start, 1 at its end
 
@@ -165,13 +237,14 @@ def _score(
     voicing = np.where((within > consonant) & spoken, stress, 0)
     friction = np.where((within < consonant) & fricative & spoken, stress, 0)
 
-    accents = rng.normal(0, manner.range_semitones, n_syllables)[syllable]
-    pitch = manner.pitch_semitones + manner.slope_semitones * (time - 0.5) + _smooth(accents, 7)
-    vowels = VOWELS_HZ[rng.permutation(max(n_syllables, len(VOWELS_HZ))) % len(VOWELS_HZ)][syllable]
-    upper = np.broadcast_to(UPPER_FORMANTS_HZ, (n_frames, 2))
-    formants_hz = np.hstack([_smooth(vowels, 5), upper]) * (speaker.formant_scale * manner.smile)
-    edges = np.minimum(1, 20 * np.minimum(time, 1 - time))  # starts and ends in silence
-    return pitch, formants_hz, _smooth(voicing, 3) * edges, _smooth(friction, 3) * edges
+    accents = rng.standard_normal(n_syllables)[syllable]
+    vowels_hz = VOWELS_HZ[rng.permutation(max(n_syllables, len(VOWELS_HZ))) % len(VOWELS_HZ)][syllable]
+    return voicing, friction, accents, vowels_hz
+
+
+def _with_upper_formants(vowels_hz: np.ndarray) -> np.ndarray:
+    upper = np.broadcast_to(UPPER_FORMANTS_HZ, (len(vowels_hz), 2))
+    return np.hstack([_smooth(vowels_hz, 5), upper])
 
 
 def _smooth(track: np.ndarray, n_frames: int) -> np.ndarray:
@@ -185,20 +258,33 @@ def _smooth(track: np.ndarray, n_frames: int) -> np.ndarray:
 def _pulses(
     f0_hz: np.ndarray, manner: Emotion, brightness_hz: float, rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Rosenberg's (1971) glottal pulses, type C, differentiated for the radiation at the lips, with breath noise."""
+    """Glottal pulses at the lips, with breath noise."""
+    flow = _glottal_flow(f0_hz, manner.jitter, rate_hz, rng)
+    return _radiated(flow, brightness_hz, rate_hz) + _breath(flow, manner.breath, rng)
+
+
+def _glottal_flow(f0_hz: np.ndarray, jitter: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Rosenberg's (1971) glottal pulses, type C, 0 to 1; `jitter` is the periods' relative standard deviation."""
     cycle = np.floor(np.cumsum(f0_hz) / rate_hz).astype(int)
-    period_factors = 1 + manner.jitter * rng.standard_normal(cycle[-1] + 1)
+    period_factors = 1 + jitter * rng.standard_normal(cycle[-1] + 1)
     phase = np.cumsum(f0_hz * period_factors[cycle]) / rate_hz % 1
     opening, closing = 0.4, 0.16  # shares of the period
     rising = 0.5 * (1 - np.cos(np.pi * phase / opening))
     falling = np.cos(0.5 * np.pi * np.minimum((phase - opening) / closing, 1))
-    flow = np.where(phase < opening, rising, falling)
+    return np.where(phase < opening, rising, falling)
+
+
+def _radiated(flow: np.ndarray, brightness_hz: float, rate_hz: int) -> np.ndarray:
+    """Differentiates for the radiation at the lips and darkens above `brightness_hz`; unit power."""
     pulses = np.diff(flow, prepend=flow[0])
     pole = np.exp(-2 * np.pi * brightness_hz / rate_hz)
     pulses = signal.lfilter([1 - pole], [1, -pole], pulses)
-    pulses /= np.std(pulses)
-    breath = manner.breath * (0.3 + flow) * rng.standard_normal(len(flow))  # air rushes while the glottis is open
-    return pulses + breath
+    return pulses / np.std(pulses)
+
+
+def _breath(flow: np.ndarray, amount: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns the noise of air, which rushes while the glottis is open."""
+    return amount * (0.3 + flow) * rng.standard_normal(len(flow))
 
 
 def _formants(source: np.ndarray, formants_hz: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -224,3 +310,13 @@ def _hiss(n_samples: int, speaker: Speaker, rate_hz: int, rng: np.random.Generat
     numerator, denominator = signal.iirpeak(centre_hz, 3, fs=rate_hz)
     noise = signal.lfilter(numerator, denominator, rng.standard_normal(n_samples))
     return noise / np.std(noise)
+
+
+def _recorded(
+    speech: np.ndarray, hiss: np.ndarray, loudness_db: float | np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Mixes speech and fricatives, at their loudness, over the floor of noise that every recording has."""
+    speech = speech / (np.sqrt(np.mean(speech**2)) + 1e-9) + 0.4 * hiss
+    level = 10 ** ((-30 + loudness_db) / 20)
+    room = 10 ** (rng.uniform(-64, -60) / 20)
+    return np.tanh(level * speech + room * rng.standard_normal(len(speech))).astype(np.float32)
