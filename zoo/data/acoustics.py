@@ -1,0 +1,148 @@
+"""Acoustic features by openSMILE: eGeMAPSv02 and ComParE_2016, in sliding windows or as low-level descriptors.
+
+They need the `opensmile` package, which the extra [opensmile] installs. openSMILE belongs to audEERING and is licensed
+for research and other non-commercial use only; its licence comes with the package.
+
+eGeMAPS: Eyben et al. (2016), "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and affective
+computing". ComParE: Schuller et al. (2016), "The INTERSPEECH 2016 computational paralinguistics challenge".
+
+openSMILE computes a recording's descriptors once and summarises them in every window: with 3 s windows every 40 ms a
+minute of audio takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes 5 minutes. The values
+differ from those of a window cut out as a recording of its own, half of them by less than 1% of their deviation, nine
+in ten of eGeMAPS by less than 10%: there, the F0 track (Viterbi search), moving averages and deltas end at its edges,
+and its 20 ms frames reach 40 ms closer to its end than its 60 ms frames do. Here all descriptors are of the same time.
+"""
+
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import UserError, unknown
+
+FEATURE_SETS = {"egemaps": 88, "compare": 6373}  # functionals per window
+DESCRIPTORS_PER_SECOND = 100
+_DESCRIPTOR_FRAME = 6  # hops in the longest analysis frame, that of F0: 60 ms
+_LEAST_DESCRIPTORS = 4  # openSMILE lengthens shorter windows to this many descriptor frames
+_OPENSMILE_NAMES = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
+
+
+def functionals(
+    waveform: np.ndarray, rate_hz: int, feature_set: str, window_seconds: float, hop_seconds: float
+) -> np.ndarray:
+    """Returns functionals in sliding windows: float32 (samples // round(hop_seconds * rate_hz), FEATURE_SETS[...]).
+
+    `waveform` is (samples,) within -1..1, beyond which it is clipped; openSMILE reads it as 16-bit samples. Row i is of
+    the window of `window_seconds` centred on the middle of frame i, that is on (i + 0.5) * hop_seconds, as far as the
+    recording reaches: windows at its ends are shorter. A window holds the descriptors whose analysis
+    frames (up to 60 ms) lie within it. Rows of windows too short for openSMILE (under 4 descriptors, 90 ms) repeat the
+    nearest row that is not. Values are finite: openSMILE writes 0 for what a window does not have, such as the F0 of
+    one without voice. ComParE's run up to 1e13 (the linear-prediction gain of spectral variance), also in speech.
+
+    Raises UserError on an unknown feature set, without the opensmile package, or when no window is long enough;
+    ValueError on another shape or a rate that is no multiple of 100 Hz (openSMILE would round its hop of 10 ms).
+    """
+    kind = _of_opensmile(feature_set)
+    _check(waveform, rate_hz)
+    first, last = _windows(len(waveform), rate_hz, window_seconds, hop_seconds)
+    if len(first) == 0:
+        return np.zeros((0, FEATURE_SETS[feature_set]), np.float32)
+    long_enough = np.flatnonzero(last - first + 1 >= _LEAST_DESCRIPTORS)
+    if len(long_enough) == 0:
+        raise UserError(
+            f"{len(waveform) / rate_hz:g} s of audio in windows of {window_seconds:g} s: openSMILE expects windows of "
+            "at least 0.09 s. Leave the recording out, or widen the windows"
+        )
+    intervals = ",".join(f"{first[i]}-{last[i]}" for i in long_enough)
+    values = _summarise(waveform, rate_hz, kind, intervals)
+    if values.shape != (len(long_enough), FEATURE_SETS[feature_set]) or not np.isfinite(values).all():
+        raise RuntimeError(
+            f"openSMILE gave {values.shape} or values that are not finite, in {len(long_enough)} windows"
+        )
+    return values[_nearest(long_enough, len(first))]
+
+
+def descriptors(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Returns low-level descriptors: times in seconds (n,), values float32 (n, 25 or 65) and their openSMILE names.
+
+    There is one row every 10 ms; a time is where the row's analysis frame (20 or 60 ms long) begins. The last row is
+    one more than there are whole frames of 60 ms: openSMILE's smoothing adds it. `waveform` and the errors are those of
+    `functionals`, but that 0.06 s are enough.
+    """
+    kind = _of_opensmile(feature_set)
+    _check(waveform, rate_hz)
+    if len(waveform) * DESCRIPTORS_PER_SECOND < _DESCRIPTOR_FRAME * rate_hz:
+        raise UserError(f"{len(waveform) / rate_hz:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
+    smile = _opensmile().Smile(kind, _opensmile().FeatureLevel.LowLevelDescriptors)
+    values = smile(_within_16_bits(waveform), rate_hz)[0].T
+    return np.arange(len(values)) / DESCRIPTORS_PER_SECOND, values, smile.feature_names
+
+
+def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dict[str, Any]:
+    """Returns all that `functionals` depend on beside the waveform and its rate, for the cache's key.
+
+    The version is the package's, which brings its own build of the openSMILE library. Raises as `functionals` does.
+    """
+    return {
+        "functionals": _of_opensmile(feature_set).name,
+        "window_seconds": window_seconds,
+        "hop_seconds": hop_seconds,
+        "opensmile": _opensmile().__version__,
+    }
+
+
+def _check(waveform: np.ndarray, rate_hz: int) -> None:
+    if waveform.ndim != 1 or rate_hz % DESCRIPTORS_PER_SECOND:
+        raise ValueError(f"expected (samples,) at a multiple of 100 Hz, got {waveform.shape} at {rate_hz} Hz")
+
+
+def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first and the last descriptor of every frame's window."""
+    window, hop = round(window_seconds * rate_hz), round(hop_seconds * rate_hz)
+    if window < 1 or hop < 1:
+        raise ValueError(f"expected a window and a hop of a sample or more, got {window_seconds} s and {hop_seconds} s")
+    step = rate_hz // DESCRIPTORS_PER_SECOND
+    begins = np.arange(n_samples // hop) * hop + hop // 2 - window // 2
+    ends = np.minimum(begins + window, n_samples)
+    return -(-np.maximum(begins, 0) // step), (ends - _DESCRIPTOR_FRAME * step) // step
+
+
+def _summarise(waveform: np.ndarray, rate_hz: int, kind: Any, intervals: str) -> np.ndarray:
+    """Runs openSMILE's own configuration with its frame mode replaced: a row for each interval of descriptors."""
+    with tempfile.TemporaryDirectory() as folder:
+        frame_mode = Path(folder) / "windows.conf.inc"
+        frame_mode.write_text(f"frameMode = list\nframeList = {intervals}\n", encoding="ascii")
+        options = {"frameModeFunctionalsConf": str(frame_mode)}
+        smile = _opensmile().Smile(kind, options=options)
+        return smile(_within_16_bits(waveform), rate_hz)[0].T
+
+
+def _nearest(chosen: np.ndarray, n_rows: int) -> np.ndarray:
+    """Returns for each of `n_rows` the position in `chosen` (row numbers, rising) of the row nearest to it."""
+    middles = (chosen[1:] + chosen[:-1]) / 2
+    return np.searchsorted(middles, np.arange(n_rows))
+
+
+def _within_16_bits(waveform: np.ndarray) -> np.ndarray:
+    """The package multiplies by 32768 and converts, so that a sample of 1 would become -1."""
+    return np.clip(waveform, -1, 32767 / 32768).astype(np.float32)
+
+
+def _of_opensmile(feature_set: str) -> Any:
+    """Returns the member of opensmile.FeatureSet."""
+    if feature_set not in FEATURE_SETS:
+        raise unknown("feature set", feature_set, FEATURE_SETS)
+    return _opensmile().FeatureSet[_OPENSMILE_NAMES[feature_set]]
+
+
+def _opensmile() -> ModuleType:
+    try:
+        import opensmile
+    except ImportError as error:
+        raise UserError(
+            "eGeMAPS and ComParE need the opensmile package, found none. Its licence allows research and other "
+            "non-commercial use only; if yours is, run pip install 'speech-emotion-zoo[opensmile]'"
+        ) from error
+    return opensmile
