@@ -56,6 +56,9 @@ SETTINGS = [
     {"window_ms": 200, "hop_ms": 50, "bands": 60},
     {"window_ms": 15, "floor": 1e-6},
     {"window_ms": 24.9375, "hop_ms": 7.3125},  # 399 and 117 samples: odd, and no whole number of hops
+    {"window_ms": 24.9375, "n_fft": 512},  # a window that its four parts do not share evenly
+    {"hop_ms": 10.125},  # 162 samples: even, but no multiple of four
+    {"window_ms": 24.875},  # 398 samples, an odd number of bins in each of two parts
     {"window_ms": 10, "hop_ms": 16},
     {"rate_hz": 8000},
 ]
@@ -66,6 +69,34 @@ def test_equal_to_librosa(settings, voices):
     layer = LogMel(**settings)
     for features, clip in zip(run(layer, voices), voices, strict=True):
         np.testing.assert_allclose(features, reference(clip, layer), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "radix"),
+    [
+        ({}, 4),
+        ({"window_ms": 24.9375, "n_fft": 512}, 4),
+        ({"hop_ms": 10.125}, 2),
+        ({"window_ms": 24.875}, 2),
+        ({"window_ms": 24.9375}, 1),
+        ({"hop_ms": 7.3125}, 1),
+    ],
+)
+def test_parts_divide_hop_and_transform(settings, radix):
+    """So each of the three ways to take the transform is among those compared with librosa."""
+    layer = LogMel(**settings)
+    layer.build((None, None))
+    assert len(layer.kernels) == radix
+
+
+def test_a_faint_band_beside_a_loud_one_keeps_its_digits(rng):
+    """The parts' transforms are of the loud band's size where their differences are the faint one's."""
+    low_passed = np.convolve(rng.normal(size=32_000), np.hanning(200) / 100, "same")
+    layer = LogMel()
+    (features,) = run(layer, [low_passed.astype("float32")])
+    expected = reference(low_passed, layer)
+    assert np.ptp(expected) > 20  # 87 dB
+    np.testing.assert_allclose(features, expected, rtol=0, atol=0.02)
 
 
 def test_equal_to_librosa_on_real_clips(shared_data):
@@ -128,7 +159,7 @@ def test_every_band_holds_a_bin():
     for bands in (30, 40, 60, 80, 100):
         layer = LogMel(bands=bands)
         layer.build((None, None))
-        assert layer.mel.any(axis=0).all() and layer.n_fft < 4 * layer.window
+        assert layer.mel.any(axis=(0, 1)).all() and layer.n_fft < 4 * layer.window
 
 
 @pytest.mark.parametrize(
