@@ -22,7 +22,7 @@ def measure(quick: bool) -> list[Result]:
     n_batches, repeats = (2, 1) if quick else (12, 7)
     with tempfile.TemporaryDirectory() as cache:
         examples = inputs.examples(inputs.clips(n_batches * BATCH_SIZE), Path(cache))
-        mean, variance = moments(examples)
+        mean, variance = moments(example.features for example in examples)
         model = _model(mean, variance, n_classes=1 + max(example.label for example in examples))
         augment = partial(specaugment, fill=mean.astype(np.float32))
 

@@ -21,7 +21,7 @@ from bench.processes import in_own_process
 from bench.result import Result
 from zoo.storage import write_json
 
-NAMES = ("logmel", "pipeline", "step", "latency", "memory")
+NAMES = ("logmel", "pipeline", "step", "latency", "memory", "long_convolution")
 LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 

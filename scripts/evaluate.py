@@ -8,8 +8,9 @@ Exit code 1 when a figure differs.
 import argparse
 from pathlib import Path
 
-from zoo import config
+from zoo import config, registry
 from zoo.cli import run, use_backend
+from zoo.errors import UserError
 
 
 def main() -> int:
@@ -17,6 +18,11 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="folder that train.py made")
     data = parser.add_argument_group("data")
     data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")
+    parser.add_argument_group("output").add_argument(
+        "--postprocess",
+        action="store_true",
+        help="also show the figures after the post-processing fitted on validation",
+    )
     parser.add_argument_group("comparison").add_argument(
         "--against",
         type=Path,
@@ -26,13 +32,20 @@ def main() -> int:
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
     args = parser.parse_args()
     settings = config.load(args.run / "config.json")
+    if args.postprocess and registry.get(settings.model).task != "continuous":
+        raise UserError(
+            f"--postprocess is for continuous ratings; {args.run} tells classes of emotion apart. Leave it out"
+        )
     use_backend(args.backend or settings.backend)
 
-    from zoo import report
+    from zoo import kinds
     from zoo.evaluate import compare, evaluate_run
 
     summary, changed = evaluate_run(args.run, args.data_root)
-    report.print_metrics(summary, f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}")
+    shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
+    kinds.of(settings.model).print_metrics(
+        shown, f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
+    )
     print("\n".join(changed) if changed else "the recorded figures come out again")
     if args.against:
         test = compare(args.run, args.against)

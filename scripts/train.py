@@ -3,9 +3,10 @@
     python scripts/train.py --model attention_blstm_fcn --corpus iemocap --data-root DIR
     python scripts/train.py --model attention_blstm_fcn --corpus iemocap --synthetic
     python scripts/train.py --model attention_fcn --corpus ravdess --data-root DIR --fold 0 --out runs/mine --resume
+    python scripts/train.py --model conv_lstm --corpus recola --data-root DIR
 
-Results lie in runs/NAME: config.json, metrics.json, predictions.csv and confusion.png of all folds together, and a
-folder per fold with its model.keras, history.csv and curves.png.
+Results lie in runs/NAME: config.json, metrics.json, predictions.csv and a figure of all folds together, and a folder
+per fold with its model.keras, history.csv and curves.png.
 """
 
 import argparse
@@ -27,12 +28,12 @@ def main() -> None:
     use_backend(settings.backend)
     open_source(resolve(settings))  # tells of a wrong folder before the backend takes its seconds to start
 
-    from zoo import report  # after the backend is chosen
+    from zoo import kinds  # after the backend is chosen
     from zoo.folder import read_record
     from zoo.train import train
 
     finished = train(settings, resume)
-    report.print_metrics(read_record(finished.folder), finished.title())
+    kinds.of(settings.model).print_metrics(read_record(finished.folder), finished.title())
     print(f"results: {finished.folder}")
 
 

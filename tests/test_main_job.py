@@ -168,7 +168,7 @@ def untrained(monkeypatch):
 
     def stand_in(task, config, progress):
         calls[task.name] += 1
-        network = registry.build(config.model, len(task.classes), config.bands, **config.option)
+        network = registry.build(config.model, len(task.outputs), config.bands, **config.option)
         model = with_normalization(np.full(config.bands, -9.0), np.full(config.bands, 9.0), network)
         task.folder.mkdir(exist_ok=True)
         with_frontend(task.frontend, model).save(task.folder / "model.keras")

@@ -21,7 +21,7 @@ CONFUSION = [[3, 1, 0], [2, 6, 0], [0, 0, 0]]
 def drawn(monkeypatch):
     """The figures that would be saved."""
     figures = []
-    monkeypatch.setattr(report, "_save_png", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(report, "save_png", lambda figure, path: figures.append(figure))
     return figures
 
 

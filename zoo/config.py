@@ -13,6 +13,9 @@ from zoo import registry
 from zoo.errors import UserError, unknown
 
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
+# Groups of flags that only some networks heed: the registry says which.
+_LOG_MEL, _FUNCTIONALS = "front-end of log-mel networks", "front-end of functionals networks"
+_EMOTION, _CONTINUOUS = "training of emotion networks", "training of continuous networks"
 
 
 def _flag(default: Any, group: str, text: str, **extra: Any) -> Any:
@@ -42,18 +45,25 @@ class RunConfig:
 
     data_root: str = _flag("", "data", "the corpus's folder (default: its usual name below $SPEECH_CORPORA)")
     synthetic: bool = _flag(False, "data", "use the corpus's synthetic twin: no licence, no download, no claim")
-    clips: int = _flag(240, "data", "clips of the synthetic twin", least=1)
+    clips: int = _flag(0, "data", "clips of the synthetic twin (default: 0, the corpus's usual number)", least=0)
     allow_incomplete: bool = _flag(False, "data", "go on although clips of the protocol are absent")
     allow_leakage: bool = _flag(False, "data", "go on although speakers or audio stand on both sides of a split")
     on_bad_clip: str = _flag("fail", "data", "at a clip that cannot be used", choices=("fail", "skip"))
-    max_clip_seconds: float = _flag(60.0, "data", "longer clips are bad clips", least=0.1)
+    max_clip_seconds: float = _flag(
+        0.0, "data", "longer clips are bad clips (default: 0, the corpus's usual limit)", least=0.0
+    )
     cache_dir: str = _flag("", "data", f"features are kept here (default: ${CACHE_VARIABLE} or ~/.cache/speech-zoo)")
 
-    window_ms: float = _flag(25.0, "front-end", "analysis window in milliseconds", least=1.0, most=1000.0)
-    hop_ms: float = _flag(10.0, "front-end", "hop in milliseconds", least=1.0, most=1000.0)
-    bands: int = _flag(40, "front-end", "mel bands", least=1)
-    mel_scale: str = _flag("htk", "front-end", "mel scale", choices=("htk", "slaney"))
-    floor: float = _flag(1e-10, "front-end", "smallest band energy, before the logarithm", least=1e-30)
+    window_ms: float = _flag(25.0, _LOG_MEL, "analysis window in milliseconds", least=1.0, most=1000.0)
+    hop_ms: float = _flag(10.0, _LOG_MEL, "hop in milliseconds", least=1.0, most=1000.0)
+    bands: int = _flag(40, _LOG_MEL, "mel bands", least=1)
+    mel_scale: str = _flag("htk", _LOG_MEL, "mel scale", choices=("htk", "slaney"))
+    floor: float = _flag(1e-10, _LOG_MEL, "smallest band energy, before the logarithm", least=1e-30)
+    feature_set: str = _flag("egemaps", _FUNCTIONALS, "openSMILE's features", choices=("egemaps", "compare"))
+    functional_seconds: float = _flag(3.0, _FUNCTIONALS, "window of the functionals", least=0.1, most=60.0)
+    frame_seconds: float = _flag(
+        0.0, _FUNCTIONALS, "from one window to the next (default: 0, the ratings' own step)", least=0.0, most=60.0
+    )
 
     option: Mapping[str, Any] = field(
         default_factory=dict,
@@ -63,19 +73,29 @@ class RunConfig:
 
     epochs: int = _flag(100, "training", "at most this many passes over the training clips", least=1)
     batch_size: int = _flag(100, "training", "clips per step at most", least=1)
-    learning_rate: float = _flag(1e-3, "training", "of Adam, at its highest", least=0.0)
+    optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd"))
+    momentum: float = _flag(0.0, "training", "of rmsprop and sgd", least=0.0, most=0.999)
+    learning_rate: float = _flag(1e-3, "training", "of the optimizer, at its highest", least=0.0)
     schedule: str = _flag(
         "decay", "training", "learning rate: lr / (1 + decay * step), or a cosine to 0", choices=("decay", "cosine")
     )
     decay: float = _flag(1e-6, "training", "learning-rate decay per step", least=0.0)
-    weight_decay: float = _flag(0.0, "training", "decoupled weight decay of Adam", least=0.0)
-    crop_seconds: float = _flag(5.0, "training", "train on a random crop of at most this length", least=0.1)
-    class_weights: str = _flag(
-        "inverse", "training", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,CLASS=W,..."
-    )
-    augment: str = _flag("none", "training", "augmentation of training features", choices=("none", "specaugment"))
-    patience: int = _flag(20, "training", "stop after so many epochs without a better validation UA", least=1)
+    weight_decay: float = _flag(0.0, "training", "decoupled weight decay", least=0.0)
+    patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
     seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
+
+    crop_seconds: float = _flag(5.0, _EMOTION, "train on a random crop of at most this length", least=0.1)
+    class_weights: str = _flag(
+        "inverse", _EMOTION, "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,CLASS=W,..."
+    )
+    augment: str = _flag("none", _EMOTION, "augmentation of training features", choices=("none", "specaugment"))
+
+    loss: str = _flag("ccc", _CONTINUOUS, "what training minimises", choices=("sse", "ccc_sum", "ccc"))
+    segment_seconds: float = _flag(20.0, _CONTINUOUS, "train on segments of this length", least=0.04)
+    label_delay_seconds: float = _flag(
+        0.0, _CONTINUOUS, "raters' delay: labels are moved back by it", least=0.0, most=20.0
+    )
+    perturb: str = _flag("none", _CONTINUOUS, "perturbation of training waveforms", choices=("none", "voice"))
 
     backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=registry.BACKENDS)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
@@ -83,6 +103,13 @@ class RunConfig:
     def saved(self) -> dict[str, Any]:
         """Returns the record as config.json holds it."""
         return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+
+
+def heeds(model: str, name: str) -> bool:
+    """Says whether the field `name` has an effect on a network."""
+    entry, group = registry.get(model), RunConfig.__dataclass_fields__[name].metadata["group"]
+    wanted = {_LOG_MEL: "log_mel", _FUNCTIONALS: "functionals", _EMOTION: "emotion", _CONTINUOUS: "continuous"}
+    return group not in wanted or wanted[group] in (entry.frontend, entry.task)
 
 
 # Fields that say where things lie, not what comes out; --resume lets them differ.
@@ -96,7 +123,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for item in dataclasses.fields(RunConfig):
         name = item.metadata["group"]
         group = groups[name] if name in groups else groups.setdefault(name, parser.add_argument_group(name))
-        flag, text = "--" + item.name.replace("_", "-"), item.metadata["help"]
+        flag, text = _as_flag(item.name), item.metadata["help"]
         options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
         if types[item.name] is bool:
             options["action"] = "store_true"
@@ -132,11 +159,17 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     config = RunConfig(**{**preset, **given, "recipe": recipe, "option": options})
     for item in dataclasses.fields(config):
         _check(item, getattr(config, item.name))
+        if not heeds(model, item.name) and getattr(config, item.name) != item.default:
+            raise UserError(
+                f"{_as_flag(item.name)} has no effect on {model}; it belongs to the {item.metadata['group']}"
+            )
     if config.synthetic and config.data_root:
         raise UserError(f"--synthetic and --data-root {config.data_root} exclude each other; give one of them")
     if config.schedule == "cosine" and config.decay != RunConfig.decay:
         raise UserError(f"--decay {config.decay} has no effect with --schedule cosine; leave one of them out")
-    if config.clips != RunConfig.clips and not config.synthetic:
+    if config.momentum and config.optimizer == "adam":
+        raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
+    if config.clips and not config.synthetic:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
     return config
 
@@ -196,6 +229,10 @@ def _recipes() -> Iterator[Mapping[str, Any]]:
     return (preset for entry in registry.MODELS.values() for preset in entry.recipes.values())
 
 
+def _as_flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def _parse_options(texts: Sequence[str]) -> dict[str, Any]:
     options = {}
     for text in texts:
@@ -210,7 +247,7 @@ def _parse_options(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _check(item: dataclasses.Field, value: Any) -> None:
-    flag = "--" + item.name.replace("_", "-")
+    flag = _as_flag(item.name)
     choices, least, most = (item.metadata.get(key) for key in ("choices", "least", "most"))
     if choices and value not in choices:
         raise unknown(flag, value, choices)

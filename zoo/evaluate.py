@@ -5,49 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from zoo import config, metrics, report
-from zoo.data.schema import Clip
+from zoo import config, kinds, metrics
 from zoo.data.source import drop_clips, open_source
 from zoo.errors import UserError
 from zoo.folder import corpus_name, fold_folder, read_record
-from zoo.predict import frontend, load_model, predict, read_windows
 from zoo.storage import write_csv, write_json
 
 Row = dict[str, Any]
 
 
-def score_clips(
-    model_path: Path, clips: Sequence[Clip], classes: Sequence[str], corpus: str, max_seconds: float
-) -> list[Row]:
-    """Returns one row per clip: corpus, clip, speaker, truth, prediction, and a probability per class as p_CLASS."""
-    model = load_model(model_path)
-    windows = read_windows([clip.path for clip in clips], frontend(model).rate_hz, max_seconds)
-    outputs = [output for window in windows for output in predict(model, [waveform for _, waveform in window])]
-    return [
-        {
-            "corpus": corpus,
-            "clip": clip.name,
-            "speaker": clip.speaker,
-            "truth": clip.label,
-            "prediction": classes[int(np.argmax(output))],
-            **{f"p_{name}": f"{value:.6f}" for name, value in zip(classes, output, strict=True)},
-        }
-        for clip, output in zip(clips, outputs, strict=True)
-    ]
-
-
-def scores(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
-    """Returns the metrics of rows as `score_clips` makes them."""
-    truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    return metrics.evaluate(truth, prediction, classes, speakers)
-
-
 def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
-    """Writes predictions.csv, confusion.png and, last, metrics.json: its presence says that all are there."""
+    """Writes predictions.csv, a figure and, last, metrics.json: its presence says that all are there."""
     write_csv(folder / "predictions.csv", rows)
-    report.plot_confusion(summary["confusion"], summary["classes"], folder / "confusion.png", title)
+    kinds.of(summary["model"]).plot(summary, rows, folder, title)
     write_json(folder / "metrics.json", summary)
 
 
@@ -63,18 +33,16 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
     if source.synthetic != recorded["synthetic"]:
         raise UserError(f"{run} was trained on {'synthetic' if recorded['synthetic'] else 'real'} clips, these are not")
     source = drop_clips(source, recorded["bad_clips"])
-    classes = source.protocol.classes
+    kind, protocol, corpus = kinds.of(settings.model), source.protocol, corpus_name(recorded)
     rows = [
         row
         for fold in source.folds
-        for row in score_clips(
-            fold_folder(run, fold) / "model.keras", fold.test, classes, corpus_name(recorded), settings.max_clip_seconds
-        )
+        for row in kind.test_rows(fold_folder(run, fold), fold.test, protocol, corpus, settings)
     ]
-    summary = {**recorded, **scores(rows, classes)}
+    summary = {**recorded, **kind.scores(rows, protocol)}
     changed = [
         f"{name}: {recorded[name]} was recorded, {summary[name]} found"
-        for name in ("n_clips", "ua", "wa", "macro_f1", "confusion")
+        for name in kind.FIGURES
         if recorded[name] != summary[name]
     ]
     return summary, changed
@@ -84,12 +52,14 @@ def compare(run: Path, other: Path) -> dict[str, float]:
     """Tests whether the accuracy (WA) of `other` exceeds that of `run`: {"z", "p"}, one-tailed.
 
     The z-test of Zhao et al. 2019, section IV, takes the runs' test clips as independent samples. Raises UserError when
-    the runs were tested under different protocols.
+    the runs were tested under different protocols, or have no accuracy.
     """
     records = [read_record(folder) for folder in (run, other)]
     if records[0]["protocol"] != records[1]["protocol"]:
         raise UserError(
             f"{run} is under {records[0]['protocol']}, {other} under {records[1]['protocol']}: not comparable"
         )
+    if "wa" not in records[0]:
+        raise UserError(f"{run} predicts ratings, not classes: the z-test compares accuracies")
     z, p = metrics.z_test(*(value for record in records for value in (record["wa"]["value"], record["n_clips"])))
     return {"z": z, "p": p}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.schema import Fold
-from zoo.errors import UserError
+from zoo.errors import UserError, unknown
 
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
@@ -35,3 +35,16 @@ def fold_folder(run: Path, fold: Fold) -> Path:
 def corpus_name(record: Mapping[str, Any]) -> str:
     """Returns the corpus a record's figures are of, marked where it is a synthetic twin."""
     return f"{'synthetic ' if record['synthetic'] else ''}{record['corpus']}"
+
+
+def finished_folds(run: Path, fold: str | None = None) -> tuple[list[Path], dict[str, Any]]:
+    """Returns the folders of a run's folds and its record; with `fold`, of the one numbered so.
+
+    Raises UserError where it is unknown or the run is not finished.
+    """
+    folders = {path.name.split("-")[1]: path for path in sorted(run.glob("fold-*"))}
+    if fold is not None and fold not in folders:
+        raise unknown(f"fold of {run}", fold, folders)
+    record = read_record(run if fold is None else folders[fold])
+    names = [item["fold"] for item in record["folds"]] if fold is None else [record["fold"]]
+    return [run / f"fold-{name}" for name in names], record

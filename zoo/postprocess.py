@@ -19,6 +19,7 @@ from scipy.ndimage import median_filter
 
 from zoo.errors import UserError
 from zoo.storage import write_json
+from zoo.traces import ccc
 
 # Roughly even in their logarithm: close windows filter alike. Each becomes the longest odd number of frames within it.
 MEDIAN_SECONDS = (
@@ -184,11 +185,11 @@ _STEPS: dict[str, tuple[Callable[..., np.ndarray], Callable[..., list[Values]]]]
 def _fit_chain(
     labels: np.ndarray, traces: list[np.ndarray], masks: Sequence[np.ndarray], step_seconds: float
 ) -> tuple[Step, ...]:
-    before = _ccc(labels, _pooled(traces, masks))
+    before = float(ccc(labels, _pooled(traces, masks)))
     steps = []
     for name, (function, candidates) in _STEPS.items():
         tried = [
-            (_ccc(labels, _pooled([function(trace, **values) for trace in traces], masks)), values)
+            (float(ccc(labels, _pooled([function(trace, **values) for trace in traces], masks))), values)
             for values in candidates(labels, _pooled(traces, masks), step_seconds)
         ]
         after, values = max(tried, key=itemgetter(0), default=(before, {}))  # of equals the first, the mildest
@@ -201,13 +202,6 @@ def _fit_chain(
 
 def _pooled(traces: Iterable[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([trace[mask] for trace, mask in zip(traces, masks, strict=True)])
-
-
-def _ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Concordance correlation, population moments. `truth` is not constant, so that the denominator is positive."""
-    truth_mean, prediction_mean = truth.mean(), prediction.mean()
-    covariance = np.mean((truth - truth_mean) * (prediction - prediction_mean))
-    return float(2 * covariance / (truth.var() + prediction.var() + (truth_mean - prediction_mean) ** 2))
 
 
 def _check(

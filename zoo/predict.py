@@ -13,16 +13,17 @@ import zoo.frontends  # noqa: F401  a saved model's layers are looked up by name
 from zoo import config
 from zoo.data import protocols
 from zoo.data.audio import READABLE_SUFFIXES, BadClip, read
-from zoo.errors import UserError, unknown
-from zoo.folder import corpus_name, read_record
+from zoo.errors import UserError
+from zoo.folder import corpus_name, finished_folds
 
 # Clips are read this many at a time, so that neighbours in length can share a batch and memory stays flat.
 _WINDOW = 64
 _BATCH_SECONDS = 120
 
 
-def load_model(path: Path) -> keras.Model:
-    """Loads a saved .keras model that takes waveforms. Nothing in the file is executed (Keras's safe mode).
+def load_model(path: Path, waveforms: bool = True) -> keras.Model:
+    """Loads a saved .keras model that takes waveforms, or one that takes features. Nothing in the file is executed
+    (Keras's safe mode).
 
     Raises UserError when it is absent, damaged, or no such model.
     """
@@ -32,7 +33,7 @@ def load_model(path: Path) -> keras.Model:
         if not zipfile.is_zipfile(path):  # Keras would say that there is no file
             raise ValueError("no .keras archive")
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        if not any(hasattr(layer, "rate_hz") for layer in model.layers):
+        if waveforms and not any(hasattr(layer, "rate_hz") for layer in model.layers):
             raise ValueError("one without a front-end")
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = str(error).partition("\n")[0]
@@ -121,12 +122,8 @@ def predict_run(
         raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
     settings = config.load(run / "config.json")
     classes = protocols.get(settings.protocol, settings.corpus).classes
-    folders = {path.name.split("-")[1]: path for path in sorted(run.glob("fold-*"))}
-    if fold is not None and fold not in folders:
-        raise unknown(f"fold of {run}", fold, folders)
-    record = read_record(run if fold is None else folders[fold])
-    names = [item["fold"] for item in record["folds"]] if fold is None else [record["fold"]]
-    models = [load_model(run / f"fold-{name}" / "model.keras") for name in names]
+    folders, record = finished_folds(run, fold)
+    models = [load_model(folder / "model.keras") for folder in folders]
     corpus = corpus_name(record)
     for window in read_windows(paths, frontend(models[0]).rate_hz, max_seconds, on_bad):
         clips = [clip for _, clip in window]

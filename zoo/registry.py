@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import keras
 
 BACKENDS = ("tensorflow", "jax", "torch")
+TASKS = {"emotion": "one of several emotions per clip", "continuous": "arousal and valence all along a recording"}
+FRONTENDS = {"log_mel": "log-mel bands", "waveform": "the waveform itself", "functionals": "openSMILE functionals"}
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
 
 # What section IV of the paper states; the rest is the defaults of RunConfig.
@@ -41,18 +43,64 @@ ZHAO_TUNED = {
 ZHAO_QUICK = {**ZHAO_TUNED, "epochs": 6}
 
 
+TZIRAKIS_2018 = "Tzirakis et al. 2018, ICASSP, End-to-End Speech Emotion Recognition Using Deep Neural Networks"
+BAKHSHI_2020 = "Bakhshi et al. 2020, End-to-End Emotion Recognition From Speech With Deep Frame Embeddings"
+TRIGEORGIS_2016 = "Trigeorgis et al. 2016, in MixedEmotions deliverable D4.2, section 5"
+MIXED_EMOTIONS = "MixedEmotions deliverable D4.2, sections 4 and 5"
+
+# No paper says when training ends but by validation; 50 epochs are our bound.
+_RATINGS = {"epochs": 50, "patience": 15, "decay": 0.0, "loss": "ccc"}
+TZIRAKIS_PAPER = {
+    **_RATINGS,
+    "optimizer": "rmsprop",
+    "momentum": 0.1,
+    "learning_rate": 1e-4,
+    "batch_size": 5,
+    "segment_seconds": 20.0,
+}
+BAKHSHI_PAPER = {
+    **_RATINGS,
+    "optimizer": "rmsprop",
+    "learning_rate": 1e-4,
+    "decay": 1e-5,
+    "batch_size": 50,
+    "segment_seconds": 8.0,
+}
+TRIGEORGIS_PAPER = {**_RATINGS, "learning_rate": 2e-3, "batch_size": 50, "segment_seconds": 6.0}
+# Learning rates 1e-2 ... 1e-7 were tried there; which one was best is not said, nor how long sequences were.
+MIXED_PAPER = {
+    **_RATINGS,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "learning_rate": 1e-2,
+    "batch_size": 5,
+    "segment_seconds": 20.0,
+}
+MUSIC_PAPER = {
+    **MIXED_PAPER,
+    "batch_size": 25,
+    "segment_seconds": 15.0,
+    "feature_set": "compare",
+    "functional_seconds": 1.0,
+}
+
+
 @dataclass(frozen=True)
 class Entry:
     """One network: where its builder is (module:function, imported when used), and what its paper fixes.
 
-    `parameters` is its size for four classes and 40 bands; `recipes` are RunConfig fields by preset name: "paper" is
-    the default, "quick" that of --synthetic.
+    `parameters` is its size for `shape`, the numbers of outputs and inputs (bands, channels or functionals). `task` is
+    a name in `TASKS`, `frontend` one in `FRONTENDS`. `recipes` are RunConfig fields by preset name: "paper" is the
+    default, "quick" that of --synthetic.
     """
 
     builder: str
     title: str
     paper: str
     parameters: int
+    shape: tuple[int, int] = (4, 40)
+    task: str = "emotion"
+    frontend: str = "log_mel"
     options: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -60,7 +108,31 @@ class Entry:
 def _zhao(title: str, parameters: int, **options) -> Entry:
     recipes = {"paper": ZHAO_PAPER, "tuned": ZHAO_TUNED, "quick": ZHAO_QUICK}
     return Entry(
-        "zoo.models.attention_blstm_fcn:attention_blstm_fcn", title, ZHAO_2019, parameters, options, recipes=recipes
+        "zoo.models.attention_blstm_fcn:attention_blstm_fcn",
+        title,
+        ZHAO_2019,
+        parameters,
+        options=options,
+        recipes=recipes,
+    )
+
+
+def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, **options) -> Entry:
+    """A row of a network for arousal and valence: on waveforms, or on so many functionals.
+
+    `quick` makes it small and fast, to see a recipe work in minutes; what --synthetic takes unless told otherwise.
+    """
+    fast = {"optimizer": "adam", "momentum": 0.0, "learning_rate": 2e-3, "epochs": 8}
+    return Entry(
+        f"zoo.models.{builder}",
+        title,
+        paper,
+        parameters,
+        shape=(2, inputs),
+        task="continuous",
+        frontend="waveform" if inputs == 1 else "functionals",
+        options=options,
+        recipes={"paper": recipe, "quick": {**recipe, **fast, **quick}},
     )
 
 
@@ -72,6 +144,80 @@ MODELS: dict[str, Entry] = {
     "attention_blstm_fcn": _zhao("both streams, two BLSTM layers", 857_348),
     "attention_blstm_fcn_1layer": _zhao("both streams, one BLSTM layer", 463_108, recurrent_layers=1),
     "attention_blstm_fcn_3layer": _zhao("both streams, three BLSTM layers", 1_251_588, recurrent_layers=3),
+    "conv_lstm": _rated(
+        "conv_lstm:conv_lstm",
+        "three convolutions on the waveform, two LSTM layers",
+        TZIRAKIS_2018,
+        1_297_858,
+        TZIRAKIS_PAPER,
+        {"segment_seconds": 8.0, "option": {"recurrent_units": 32, "filters": [16, 32, 64], "dropout": 0.1}},
+    ),
+    "conv_bigru": _rated(
+        "conv_bigru:conv_bigru",
+        "long convolutions on the waveform, one on its spectrum, two BiGRU layers",
+        BAKHSHI_2020,
+        1_258_792,
+        BAKHSHI_PAPER,
+        {"segment_seconds": 4.0, "batch_size": 8, "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}},
+    ),
+    "conv_bigru_frame": _rated(
+        "conv_bigru:conv_bigru",
+        "the same on the spectrum of each frame",
+        BAKHSHI_2020,
+        1_258_792,
+        BAKHSHI_PAPER,
+        {"segment_seconds": 4.0, "batch_size": 8, "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}},
+        fft="frame",
+    ),
+    "conv_blstm": _rated(
+        "conv_blstm:conv_blstm",
+        "two convolutions on the waveform, the second of 500 ms per channel, two BLSTM layers",
+        TRIGEORGIS_2016,
+        1_345_490,
+        TRIGEORGIS_PAPER,
+        {"batch_size": 8, "option": {"recurrent_units": 32, "dropout": 0.1}},
+    ),
+    "conv_blstm_dense": _rated(
+        "conv_blstm:conv_blstm",
+        "the same, its second convolution across all channels",
+        TRIGEORGIS_2016,
+        7_585_490,
+        TRIGEORGIS_PAPER,
+        {"batch_size": 8, "option": {"recurrent_units": 32, "dropout": 0.1}},
+        second_conv="dense",
+    ),
+    "lstm_drnn": _rated(
+        "lstm_drnn:lstm_drnn",
+        "three LSTM layers on eGeMAPS functionals of speech",
+        MIXED_EMOTIONS,
+        381_698,
+        MIXED_PAPER,
+        {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 32}},
+        inputs=102,
+    ),
+    "lstm_drnn_music": _rated(
+        "lstm_drnn:lstm_drnn",
+        "two LSTM layers on ComParE functionals of music",
+        MIXED_EMOTIONS,
+        7_314_946,
+        MUSIC_PAPER,
+        {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}},
+        inputs=6_373,
+        recurrent_layers=2,
+        recurrent_units=256,
+        input_noise=0.6,
+    ),
+    "blstm_drnn": _rated(
+        "lstm_drnn:lstm_drnn",
+        "three bidirectional LSTM layers on eGeMAPS functionals",
+        MIXED_EMOTIONS,
+        283_394,
+        MIXED_PAPER,
+        {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}},
+        inputs=102,
+        bidirectional=True,
+        recurrent_units=64,
+    ),
 }
 
 
@@ -82,8 +228,10 @@ def get(name: str) -> Entry:
     return MODELS[name]
 
 
-def build(name: str, n_classes: int, n_bands: int = 40, /, **options) -> "keras.Model":
+def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras.Model":
     """Builds a network, uncompiled, with `options` (keywords of its builder) over its row's.
+
+    `n_outputs` are classes or rated dimensions; `n_inputs` bands, channels or functionals, as its front-end gives.
 
     Raises UserError for an unknown name or option.
     """
@@ -96,6 +244,6 @@ def build(name: str, n_classes: int, n_bands: int = 40, /, **options) -> "keras.
         if option not in known:
             raise unknown(f"option of {name}", option, known)
     try:
-        return builder(n_classes, n_bands, **{**entry.options, "name": name, **options})
+        return builder(n_outputs, n_inputs, **{**entry.options, "name": name, **options})
     except (ValueError, TypeError) as error:
         raise UserError(f"{name} cannot be built with {options or 'its defaults'}: {error}") from error

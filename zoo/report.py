@@ -59,7 +59,7 @@ def plot_confusion(confusion: ArrayLike, classes: Sequence[str], path: str | os.
     axes.set_yticks(ticks, [f"{name} ({n})" for name, n in zip(classes, n_true[:, 0], strict=True)])
     axes.set(xlabel="Predicted", ylabel="True (clips)")
     figure.suptitle(title, wrap=True)
-    _save_png(figure, path)
+    save_png(figure, path)
 
 
 def plot_curves(history: Sequence[Mapping[str, Any]], path: str | os.PathLike, title: str) -> None:
@@ -105,7 +105,7 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: str | os.PathLike, t
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title, wrap=True)
-    _save_png(figure, path)
+    save_png(figure, path)
 
 
 def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | None = None) -> None:
@@ -161,6 +161,6 @@ def _column(history: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
     return np.array([math.nan if row[key] is None else row[key] for row in history], dtype=float)
 
 
-def _save_png(figure: Figure, path: str | os.PathLike) -> None:
+def save_png(figure: Figure, path: str | os.PathLike) -> None:
     with written_aside(Path(path)) as aside:
         figure.savefig(aside, format="png", dpi=120)

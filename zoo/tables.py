@@ -32,7 +32,7 @@ def in_plain_text() -> str:
     """Returns networks, corpora and protocols as the command line lists them."""
     lines = ["networks (--model):", *(f"  {name:28}{entry.title}" for name, entry in MODELS.items())]
     lines += ["", "corpora (--corpus) and their protocols (--protocol), the default first:"]
-    lines += [f"  {name:10}{', '.join(item + _mark(item) for item in _protocols(name))}" for name in CORPORA]
+    lines += [f"  {name:16}{', '.join(item + _mark(item) for item in _protocols(name))}" for name in CORPORA]
     return "\n".join(lines)
 
 

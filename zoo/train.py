@@ -3,7 +3,7 @@
 import fcntl
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,17 +14,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import checkpoint, config, evaluate, registry, report
+from zoo import checkpoint, config, evaluate, kinds
 from zoo.config import RunConfig
 from zoo.data.features import Features, extract
-from zoo.data.pipeline import Example
-from zoo.data.schema import Clip, Fold
+from zoo.data.schema import Fold
 from zoo.data.source import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.errors import UserError
 from zoo.fit import Task, best_epoch, fit
 from zoo.folder import corpus_name, fold_folder, read_record, read_rows
-from zoo.frontends import LogMel
-from zoo.losses import class_weights
 from zoo.progress import Progress
 from zoo.storage import ASIDE, write_json
 
@@ -44,6 +41,8 @@ class Run:
         corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
         where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
         seen = ", not speaker-independent" if self.facts["leakage"] else ""
+        if self.source.protocol.selects_on_test:
+            seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
@@ -57,14 +56,15 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     settings = resolve(settings)
     source = open_source(settings)
     keras.config.set_dtype_policy(settings.precision)
-    _try_out(settings, source.protocol.classes)
+    kinds.of(settings.model).check(settings, source.protocol)  # before anything is written and every clip is read
     folder = _open_folder(settings, resume)
     with _alone_in(folder), Progress() as progress:
         run = _prepare(folder, settings, source, progress)
         records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
     rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
-    scores = evaluate.scores(rows, source.protocol.classes)
-    summary = {**run.facts, **scores, "folds": [_in_short(record) for record in records]}
+    kind = kinds.of(settings.model)
+    scores = kind.scores(rows, source.protocol)
+    summary = {**run.facts, **scores, "folds": [_in_short(record, kind.SHORT) for record in records]}
     evaluate.write_results(folder, rows, summary, run.title())
     return run
 
@@ -82,13 +82,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         for leftover in folder.rglob(f"{ASIDE}*"):  # a kill came in the middle of a write
             leftover.unlink()
         yield
-
-
-def _try_out(settings: RunConfig, classes: Sequence[str]) -> None:
-    """Finds a setting that cannot work before anything is written and every clip is read."""
-    _frontend(settings)
-    registry.build(settings.model, len(classes), settings.bands, **settings.option)
-    class_weights(settings.class_weights, range(len(classes)), classes)
 
 
 def _open_folder(settings: RunConfig, resume: bool) -> Path:
@@ -126,15 +119,15 @@ def _new_folder(settings: RunConfig) -> Path:
 
 def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
     """Reads, checks and audits every clip, and has its features on disk, before anything is trained."""
-    frontend = _frontend(settings)
+    extractor = kinds.of(settings.model).extractor(settings)
     clips = source.clips
     with progress.task("features", len(clips)) as advance:
         features, bad = extract(
             clips,
-            _as_function(frontend),
-            {**frontend.get_config(), "backend": keras.backend.backend()},
+            extractor.features,
+            extractor.settings,
             config.cache_folder(settings),
-            rate_hz=frontend.rate_hz,
+            rate_hz=extractor.rate_hz,
             max_seconds=settings.max_clip_seconds,
             on_bad_clip=settings.on_bad_clip,
             progress=advance,
@@ -174,59 +167,31 @@ def _check_same_data(folder: Path, data: str) -> None:
         )
 
 
-def _frontend(settings: RunConfig) -> LogMel:
-    try:
-        return LogMel(
-            window_ms=settings.window_ms,
-            hop_ms=settings.hop_ms,
-            bands=settings.bands,
-            mel_scale=settings.mel_scale,
-            floor=settings.floor,
-            name="log_mel",
-        )
-    except ValueError as error:
-        raise UserError(f"front-end: {error}") from error
-
-
-def _as_function(frontend: LogMel) -> Callable[[np.ndarray], np.ndarray]:
-    """Runs the layer on one clip at a time, padded to whole seconds so that few shapes are compiled."""
-    waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
-    model = keras.Model([waveform, n_samples], frontend(waveform, n_samples))
-
-    def features(clip: np.ndarray) -> np.ndarray:
-        padded = np.zeros((1, -(-len(clip) // frontend.rate_hz) * frontend.rate_hz), np.float32)
-        padded[0, : len(clip)] = clip
-        output, n_frames = model.predict_on_batch([padded, np.array([len(clip)], np.int32)])
-        return np.asarray(output)[0, : int(n_frames[0])]
-
-    return features
-
-
 def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
-    folder = fold_folder(run.folder, fold)
+    folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
-        settings, classes = run.config, run.source.protocol.classes
+        kind = kinds.of(settings.model)
         task = Task(
             fold.name,
             folder,
-            classes,
-            _examples(run, fold.train, settings.class_weights),
-            sorted(_examples(run, fold.validation), key=lambda example: example.features.n_frames),
-            _frontend(settings),
+            protocol.classes or protocol.targets,
+            kind.examples(settings, protocol, run.features, fold.train, training=True),
+            kind.examples(settings, protocol, run.features, fold.validation, training=False),
+            kind.frontend(settings),
         )
         history = fit(task, settings, progress)
-        report.plot_curves(history, folder / "curves.png", run.title(fold.name))
-        corpus = corpus_name(run.facts)
-        rows = evaluate.score_clips(folder / "model.keras", fold.test, classes, corpus, settings.max_clip_seconds)
-        record = {**_record(fold, history), **evaluate.scores(rows, classes)}
+        kind.curves(history, folder / "curves.png", run.title(fold.name))
+        kind.after_training(folder / "model.keras", task, settings)
+        rows = kind.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
+        record = {**_record(fold, history, kind.SCORE), **kind.scores(rows, protocol)}
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
     return read_record(folder)
 
 
-def _record(fold: Fold, history) -> dict[str, Any]:
-    best = best_epoch(history)
+def _record(fold: Fold, history, score: str) -> dict[str, Any]:
+    best = best_epoch(history, score)
     return {
         "fold": fold.name,
         "train_clips": len(fold.train),
@@ -234,20 +199,10 @@ def _record(fold: Fold, history) -> dict[str, Any]:
         "test_speakers": sorted({clip.speaker for clip in fold.test}),
         "epochs": len(history),
         "best_epoch": best,
-        "validation_ua": history[best - 1]["validation_ua"],
+        score: history[best - 1][score],
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
     }
 
 
-def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("fold", "n_clips", "ua", "wa", "validation_ua", "best_epoch", "epochs", "seconds_per_epoch")
-    return {name: record[name] for name in names}
-
-
-def _examples(run: Run, clips: Sequence[Clip], weighting: str = "none") -> list[Example]:
-    classes = run.source.protocol.classes
-    labels = [classes.index(clip.label) for clip in clips]
-    weights = class_weights(weighting, labels, classes)
-    return [
-        Example(run.features[clip.name], label, weights[clip.label]) for clip, label in zip(clips, labels, strict=True)
-    ]
+def _in_short(record: Mapping[str, Any], figures: Sequence[str]) -> dict[str, Any]:
+    return {name: record[name] for name in ("fold", *figures, "best_epoch", "epochs", "seconds_per_epoch")}

@@ -207,7 +207,7 @@ def test_other_archives_and_models(tmp_path):
 def test_training_loss_that_is_not_finite(refused, twins, tmp_path):
     words = [*words_for(twins, tmp_path / "run"), "--batch-size", "35", "--learning-rate", "1e30"]
     message = refused("train.py", *words)
-    assert has(message, "fold 0-03: the training loss is nan in epoch 1", "--learning-rate than 1e+30", "float32")
+    assert has(message, "fold 0-03, epoch 1/1: the training loss is nan", "--learning-rate than 1e+30", "float32")
     assert not (tmp_path / "run" / "fold-0-03").exists()
 
 

@@ -97,7 +97,7 @@ def test_whole_batches_keep_order_and_length(examples):
 
 
 def test_moments_are_numpys_on_all_frames(examples):
-    mean, variance = moments(examples)
+    mean, variance = moments(example.features for example in examples)
     frames = np.concatenate([np.load(example.features.path) for example in examples]).astype("float64")
     np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(variance, frames.var(axis=0), rtol=1e-10, atol=1e-12)

@@ -1,6 +1,6 @@
 """From features on disk to batches: shuffled by seed, grouped by length, cropped, padded, weighted; as tf.data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,11 +66,11 @@ def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> tf.d
     return _dataset(examples, plan, lengths, lambda index: examples[index].features.read())
 
 
-def moments(examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and variance per band over every frame of the examples: two float64 (bands,)."""
+def moments(features: Iterable[Features]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and variance per band over every frame: two float64 (bands,)."""
     count, mean, square = 0, 0.0, 0.0
-    for example in examples:
-        frames = example.features.read().astype(np.float64)
+    for clip in features:
+        frames = clip.read().astype(np.float64)
         count += len(frames)
         delta = frames.mean(axis=0) - mean  # Chan et al. 1983: merging moments, stable for any offset
         mean = mean + delta * len(frames) / count
@@ -114,9 +114,15 @@ def _dataset(examples, plan, lengths, load) -> tf.data.Dataset:
 
     n_bands = examples[0].features.read(0, 1).shape[1]
     numbers = tf.data.Dataset.range(len(plan))
-    batches = numbers.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(2)
-    # With tf.data's autotuner, whose waits double from 10 ms, epochs of Model.fit lasted 10.2, 20.5, 41.0 or 81.9 s
-    # whatever the work (TensorFlow 2.21); without it they end when they are done. There is nothing to tune here.
+    return without_autotuner(numbers.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(2))
+
+
+def without_autotuner(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns the batches as they are.
+
+    With tf.data's autotuner, whose waits double from 10 ms, epochs of Model.fit lasted 10.2, 20.5, 41.0 or 81.9 s
+    whatever the work (TensorFlow 2.21); without it they end when they are done. There is nothing to tune here.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)

@@ -1,0 +1,76 @@
+"""Show what single recurrent cells of a run for continuous ratings follow in a recording (D4.2, section 5.4).
+
+    python scripts/inspect_cells.py runs/NAME recording.wav
+    python scripts/inspect_cells.py runs/NAME recording.wav --fold 0 --window-seconds 2 --out cells/
+
+Correlates every activation of every LSTM or GRU unit, gates and states, with the range of RMS energy, the loudness and
+the mean F0 around each frame. Prints the best, and writes cells.csv (all correlations) and cells.png (the best traces).
+The recording lasts at most ten minutes. Needs the opensmile package.
+"""
+
+import argparse
+from pathlib import Path
+
+from zoo import config, registry
+from zoo.cli import run, use_backend
+from zoo.data import acoustics
+from zoo.errors import UserError
+
+SHOWN = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder that train.py made")
+    parser.add_argument("recording", type=Path, help="audio file")
+    parser.add_argument_group("model").add_argument("--fold", help="number of the fold (default: the run's first)")
+    parser.add_argument_group("measures").add_argument(
+        "--window-seconds", type=float, default=1.0, help="they are taken over, around each frame (default: 1)"
+    )
+    parser.add_argument_group("output").add_argument("--out", type=Path, help="folder to write to (default: RUN/cells)")
+    parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
+    args = parser.parse_args()
+    settings = config.load(args.run / "config.json")
+    if registry.get(settings.model).task != "continuous":
+        raise UserError(
+            f"{args.run} tells classes of emotion apart, expected a run for continuous ratings. Choose one, such as of "
+            "--model conv_blstm"
+        )
+    use_backend(args.backend or settings.backend)
+    # Loads openSMILE, and before TensorFlow: both have functions named bitrv2, cftb1st, ..., and those of whichever was
+    # loaded first would serve both.
+    acoustics.settings("egemaps", args.window_seconds, args.window_seconds)
+
+    from zoo.cells import inspect_run
+
+    folder = args.out or args.run / "cells"
+    rows, title = inspect_run(args.run, args.recording, folder, args.fold, args.window_seconds)
+    _show(rows, title)
+    print(f"all correlations: {folder / 'cells.csv'}\nthe best ones' traces: {folder / 'cells.png'}")
+
+
+def _show(rows: list[dict], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from zoo.cells import MEASURES, best
+
+    console = Console()
+    console.print(Text(title, style="bold"))
+    table = Table("Measure", "Layer", "Direction", "Gate")
+    for heading in ("Unit", "r"):
+        table.add_column(heading, justify="right")
+    for measure, words in MEASURES.items():
+        found = best(rows, measure, SHOWN)
+        for row in found:
+            table.add_row(words, row["layer"], row["direction"], row["gate"], str(row["unit"]), f"{row[measure]:+.3f}")
+        if not found:
+            table.add_row(words, *"––––", "does not vary")
+        table.add_section()
+    console.print(table)
+    print(f"the largest |r| of {len(rows)} activations on one recording; among so many, some are large by chance")
+
+
+if __name__ == "__main__":
+    run(main)

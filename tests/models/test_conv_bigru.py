@@ -1,0 +1,113 @@
+"""The facts of Bakhshi et al. 2020, and both streams worked in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from zoo.models.conv_bigru import conv_bigru
+
+pytestmark = pytest.mark.backend
+
+SMALL = {"filters": (4, 3, 5), "kernel_sizes": (5, 30, 41), "fft_filters": 6, "channel_pool": 2, "recurrent_units": 2}
+
+
+@pytest.mark.parametrize("fft", ["segment", "frame"])
+def test_parameters(fft):
+    model = conv_bigru(2, fft=fft)
+    sizes = {name: model.get_layer(name).count_params() for name in ("conv1", "conv2", "conv3", "fft_conv")}
+    assert sizes == {"conv1": 680, "conv2": 409_620, "conv3": 204_810, "fft_conv": 680}
+    norms = 4 * (40 + 20 + 10 + 40)
+    gru1, gru2 = (2 * 3 * 128 * (inputs + 128 + 2) for inputs in (320, 256))
+    assert model.count_params() == sum(sizes.values()) + norms + gru1 + gru2 + 2 * (256 + 1) == 1_258_792
+
+
+def test_layers_have_the_papers_shapes():
+    model = conv_bigru(2)
+    assert [model.get_layer(name).output.shape[-1] for name in ("pool3", "fft_channel_pool")] == [1, 5]
+    assert [model.get_layer(f"{name}frames").output.shape[-1] for name in ("time_", "fft_", "")] == [160, 160, 320]
+    dropouts = [model.get_layer(name).rate for name in ("dropout1", "dropout2", "dropout3", "fft_dropout")]
+    assert dropouts == [0.5, 0.75, 0.75, 0.5]
+    assert [model.get_layer(name).momentum for name in ("norm1", "norm2", "norm3", "fft_norm")] == [0.9] * 4
+
+
+def convolved(sequence, layer):
+    kernel, bias = layer.get_weights()
+    kernel = kernel.reshape(-1, *kernel.shape[-2:])
+    before = (len(kernel) - 1) // 2
+    padded = np.pad(sequence, [(before, len(kernel) - 1 - before), (0, 0)])
+    return np.einsum("ncx,xcf->nf", sliding_window_view(padded, len(kernel), axis=0), kernel) + bias
+
+
+def normalised(sequence, layer):
+    scale, offset, mean, variance = layer.get_weights()
+    return (sequence - mean) / np.sqrt(variance + layer.epsilon) * scale + offset
+
+
+def pooled(sequence, size):
+    return sequence.reshape(-1, size, sequence.shape[1]).max(axis=1)
+
+
+def spectrum_frames(row, model):
+    spectrum = np.abs(np.fft.rfft(row, norm="ortho"))[1:, None]
+    bins = normalised(np.maximum(convolved(spectrum, model.get_layer("fft_conv")), 0), model.get_layer("fft_norm"))
+    channels = np.stack([bins[:, i : i + 2].max(axis=1) for i in (0, 2, 4)], axis=1)
+    return pooled(channels, 10).reshape(-1, 32 * 3)
+
+
+@pytest.mark.parametrize("fft", ["segment", "frame"])
+def test_frames_are_both_streams(fft, rng):
+    model = conv_bigru(2, fft=fft, **SMALL)
+    for weight in model.weights:  # variances are positive
+        weight.assign(
+            0.3 * rng.normal(size=weight.shape) if "variance" not in weight.path else np.full(weight.shape, 2)
+        )
+    waveform = rng.normal(size=(3 * 640, 1)).astype("float32")
+
+    time = normalised(np.maximum(convolved(waveform, model.get_layer("conv1")), 0), model.get_layer("norm1"))
+    time = normalised(convolved(pooled(time, 2), model.get_layer("conv2")), model.get_layer("norm2"))
+    time = normalised(convolved(pooled(time, 2), model.get_layer("conv3")), model.get_layer("norm3"))
+    channels = np.stack([time[:, :2].max(axis=1), time[:, 2:4].max(axis=1)], axis=1)  # the fifth is left out
+    rows = waveform.reshape(3 if fft == "frame" else 1, -1)
+    spectrum = np.concatenate([spectrum_frames(row, model) for row in rows])
+    expected = np.concatenate([channels.reshape(3, 160 * 2), spectrum], axis=1)
+
+    local = keras.Model(model.inputs, model.get_layer("frames").output)
+    frames = keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]
+    np.testing.assert_allclose(frames, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_only_the_segments_spectrum_sees_all_of_it(rng):
+    waveform = rng.normal(size=(1, 4 * 640, 1)).astype("float32")
+    louder_end = waveform.copy()
+    louder_end[:, 3 * 640 :] *= 10
+
+    def moved(fft):
+        model = conv_bigru(2, fft=fft, **SMALL)
+        stream = keras.Model(model.inputs, model.get_layer("fft_frames").output)
+        first, second = (
+            keras.ops.convert_to_numpy(stream([clip, np.array([4 * 640], "int32")])) for clip in (waveform, louder_end)
+        )
+        return np.abs(first - second).max(axis=(0, 2)) > 1e-4
+
+    assert moved("segment").tolist() == [True] * 4
+    assert moved("frame").tolist() == [False, False, False, True]
+
+
+def test_other_rates():
+    assert conv_bigru(2, rate_hz=8_000).get_layer("frames").output.shape[-1] == 160
+    with pytest.raises(ValueError, match="poolings' 20 do not divide a frame of 1764 samples"):
+        conv_bigru(2, rate_hz=44_100)
+    with pytest.raises(ValueError, match="40 ms are no whole number of samples"):
+        conv_bigru(2, rate_hz=11_030)
+
+
+def test_what_cannot_be_built_is_refused():
+    with pytest.raises(ValueError, match="'stft', expected 'segment' or 'frame'"):
+        conv_bigru(2, fft="stft")
+    with pytest.raises(ValueError, match="channel_pool is 11, expected 1 to the 10 filters"):
+        conv_bigru(2, channel_pool=11)
+    with pytest.raises(ValueError, match="need three numbers"):
+        conv_bigru(2, filters=(40, 20))
+    with pytest.raises(ValueError, match="one channel, not 2"):
+        conv_bigru(2, 2)

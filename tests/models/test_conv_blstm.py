@@ -1,0 +1,73 @@
+"""The facts of D4.2, section 5, and both forms of the second convolution worked in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from zoo.models.conv_blstm import conv_blstm
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.mark.parametrize(("second_conv", "parameters"), [("depthwise", 1_345_490), ("dense", 7_585_490)])
+def test_parameters(second_conv, parameters):
+    assert conv_blstm(2, second_conv=second_conv).count_params() == parameters
+
+
+def test_layers_have_the_papers_shapes():
+    model = conv_blstm(2)
+    assert model.get_layer("conv1").kernel.shape == (80, 1, 40)
+    assert model.get_layer("conv2").kernel.shape[0] == 4000
+    assert model.get_layer("pool2").output.shape == (None, None, 2)
+    assert model.get_layer("frames").output.shape == (None, None, 640)
+    assert [model.get_layer(f"blstm{index}").output.shape[-1] for index in (1, 2)] == [256, 256]
+    assert [model.get_layer(f"dropout{index}").rate for index in (1, 2)] == [0.5, 0.5]
+
+
+def convolved(sequence, kernel, equation):
+    before = (len(kernel) - 1) // 2
+    padded = np.pad(sequence, [(before, len(kernel) - 1 - before), (0, 0)])
+    return np.einsum(equation, sliding_window_view(padded, len(kernel), axis=0), kernel)
+
+
+@pytest.mark.parametrize(("second_conv", "equation"), [("depthwise", "ncx,xco->nc"), ("dense", "ncx,xcf->nf")])
+def test_frames_are_two_convolutions_and_a_pool_across_channels(second_conv, equation, rng):
+    model = conv_blstm(
+        2,
+        filters=4,
+        kernel_size=9,
+        second_conv=second_conv,
+        second_kernel_size=50,
+        channel_pool=2,
+        recurrent_units=2,
+    )
+    for weight in model.weights:
+        weight.assign(0.3 * rng.normal(size=weight.shape))
+    waveform = rng.normal(size=(2 * 640, 1)).astype("float32")
+    kernel, bias = model.get_layer("conv1").get_weights()
+    rectified = np.maximum(convolved(waveform, kernel, "ncx,xcf->nf") + bias, 0)
+    pooled = rectified.reshape(-1, 2, 4).max(axis=1)
+    kernel, bias = model.get_layer("conv2").get_weights()
+    second = convolved(pooled, kernel, equation) + bias
+    expected = np.maximum(second[:, ::2], second[:, 1::2]).reshape(2, 320 * 2)
+    local = keras.Model(model.inputs, model.get_layer("frames").output)
+    frames = keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]
+    np.testing.assert_allclose(frames, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_other_rates():
+    assert conv_blstm(2, rate_hz=8_000).get_layer("frames").output.shape[-1] == 320
+    with pytest.raises(ValueError, match="poolings' 2 do not divide a frame of 441 samples"):
+        conv_blstm(2, rate_hz=11_025)
+    with pytest.raises(ValueError, match="40 ms are no whole number of samples"):
+        conv_blstm(2, rate_hz=11_030)
+
+
+def test_what_cannot_be_built_is_refused():
+    with pytest.raises(ValueError, match="'separable', expected 'depthwise' or 'dense'"):
+        conv_blstm(2, second_conv="separable")
+    with pytest.raises(ValueError, match="channel_pool is 41, expected 1 to the 40 filters"):
+        conv_blstm(2, channel_pool=41)
+    with pytest.raises(ValueError, match="one channel, not 2"):
+        conv_blstm(2, 2)

@@ -1,0 +1,86 @@
+"""The facts of Tzirakis et al. 2018, and its convolutions worked in NumPy in the order of the paper."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from zoo.models.conv_lstm import conv_lstm, overlap_ratio
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.mark.parametrize(("units", "parameters"), [(256, 1_297_858), (128, 575_682)])
+def test_parameters(units, parameters):
+    assert conv_lstm(2, recurrent_units=units).count_params() == parameters
+
+
+def test_layers_have_the_papers_shapes():
+    model = conv_lstm(2)
+    kernels = {index: model.get_layer(f"conv{index}").kernel.shape for index in (1, 2, 3)}
+    assert kernels == {1: (8, 1, 64), 2: (6, 64, 128), 3: (6, 128, 256)}
+    assert [model.get_layer(f"pool{index}").pool_size for index in (1, 2, 3)] == [(10,), (8,), (8,)]
+    assert [model.get_layer(f"dropout{index}").rate for index in (1, 2, 3)] == [0.5, 0.5, 0.5]
+    assert model.get_layer("frames").output.shape == (None, None, 256)
+
+
+def test_twenty_seconds_are_500_frames():
+    model = conv_lstm(2, filters=(2, 2, 2), recurrent_units=2)
+    local = keras.Model(model.inputs, model.get_layer("frames").output)
+    assert local([np.zeros((1, 320_000, 1), "float32"), np.array([320_000], "int32")]).shape == (1, 500, 2)
+
+
+def test_frames_are_convolved_rectified_and_pooled(rng):
+    model = conv_lstm(2, filters=(3, 4, 5), recurrent_units=2)
+    for weight in model.weights:
+        weight.assign(0.5 * rng.normal(size=weight.shape))
+    waveform = rng.normal(size=(3 * 640, 1)).astype("float32")
+    expected = waveform.astype("float64")
+    for index, pool in ((1, 10), (2, 8), (3, 8)):
+        kernel, bias = model.get_layer(f"conv{index}").get_weights()
+        before = (len(kernel) - 1) // 2
+        padded = np.pad(expected, [(before, len(kernel) - 1 - before), (0, 0)])
+        windows = sliding_window_view(padded, len(kernel), axis=0)  # (positions, channels, taps)
+        rectified = np.maximum(np.einsum("ncx,xcf->nf", windows, kernel) + bias, 0)
+        expected = rectified.reshape(-1, pool, rectified.shape[1]).max(axis=1)
+    local = keras.Model(model.inputs, model.get_layer("frames").output)
+    frames = keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]
+    np.testing.assert_allclose(frames, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kernel", "pool", "ratio"), [(8, 10, 7 / 17), (6, 8, 5 / 13), (1, 1, 0), (9, 1, 8 / 9)])
+def test_overlap_is_equation_2(kernel, pool, ratio):
+    assert overlap_ratio(kernel, pool) == pytest.approx(ratio)
+
+
+def test_overlap_of_the_papers_design():
+    assert [round(overlap_ratio(*pair), 2) for pair in ((8, 10), (6, 8))] == [0.41, 0.38]
+
+
+def test_only_a_design_that_breaks_the_rule_is_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        conv_lstm(2, filters=(2, 2, 2), recurrent_units=2)
+    with pytest.warns(UserWarning, match=r"conv2: kernel 9 and pooling 8 overlap by 0\.50, the paper's rule") as found:
+        conv_lstm(2, filters=(2, 2, 2), kernel_sizes=(8, 9, 6), recurrent_units=2)
+    assert len(found) == 1
+
+
+def test_other_rates_need_other_pools():
+    narrow = {"filters": (2, 2, 2), "recurrent_units": 2}
+    model = conv_lstm(2, kernel_sizes=(8, 6, 4), pool_sizes=(10, 8, 4), rate_hz=8_000, **narrow)
+    batch = {"features": np.ones((1, 640, 1), "float32"), "n_frames": np.array([640], "int32")}
+    assert model(batch).shape == (1, 2, 2)
+    with pytest.raises(ValueError, match=r"pool_sizes \(10, 8, 8\) make frames of 640 samples, expected 320"):
+        conv_lstm(2, rate_hz=8_000)
+    with pytest.raises(ValueError, match="40 ms are no whole number of samples"):
+        conv_lstm(2, rate_hz=11_030)
+
+
+def test_what_cannot_be_built_is_refused():
+    with pytest.raises(ValueError, match="one channel, not 40"):
+        conv_lstm(2, 40)
+    with pytest.raises(ValueError, match="one number for each convolution"):
+        conv_lstm(2, filters=(64, 128))

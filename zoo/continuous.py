@@ -1,0 +1,223 @@
+"""The task of continuous networks: arousal and valence for every frame. zoo.kinds says what each function is for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo import losses, postprocess, registry, trace_report, traces
+from zoo.config import RunConfig
+from zoo.data.acoustics import FEATURE_SETS
+from zoo.data.alignment import frame_labels
+from zoo.data.audio import read
+from zoo.data.augment import perturb_voice
+from zoo.data.divisions import Protocol
+from zoo.data.features import Features
+from zoo.data.pipeline import moments
+from zoo.data.schema import Clip
+from zoo.data.segments import Rated, segment_batches
+from zoo.errors import UserError
+from zoo.extractor import Extractor, of_functionals, of_layer
+from zoo.frontends import StandardWaveform, with_normalization
+from zoo.predict import load_model
+from zoo.trace_prediction import Tracer, network_of, tracer
+
+SCORE = "validation_ccc"
+FIGURES = ("n_recordings", "n_frames", "ccc", "dimensions", "postprocessed")
+SHORT = ("n_recordings", "ccc", "validation_ccc")
+RATE_HZ = 16_000
+FRAME_SECONDS = 0.04  # of every network on waveforms: one frame for each rating of RECOLA
+
+Row = dict[str, Any]
+
+
+def frontend(config: RunConfig) -> StandardWaveform | None:
+    return StandardWaveform(name="waveform_frontend") if on_waveforms(config) else None
+
+
+def extractor(config: RunConfig) -> Extractor:
+    layer = frontend(config)
+    return (
+        of_layer(layer)
+        if layer
+        else of_functionals(config.feature_set, config.functional_seconds, frame_seconds(config))
+    )
+
+
+def check(config: RunConfig, protocol: Protocol) -> None:
+    if not protocol.targets:
+        raise UserError(
+            f"--model {config.model} predicts ratings all along a recording, and {protocol.name} has classes of "
+            "emotion. Choose another --corpus, or a network for classes (README has the table)"
+        )
+    frames = config.segment_seconds / frame_seconds(config)
+    if abs(frames - round(frames)) > 1e-6:
+        raise UserError(
+            f"--segment-seconds is {config.segment_seconds}, expected a multiple of a frame's "
+            f"{frame_seconds(config):g} s. Try {round(frames) * frame_seconds(config):g}"
+        )
+    _build(config, len(protocol.targets))
+
+
+def examples(
+    config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
+) -> list[Rated]:
+    found = [_rated(config, clip, features[clip.name]) for clip in clips]
+    for recording in found:
+        if training and len(recording.labels) < segment_frames(config):
+            seconds = len(recording.labels) * frame_seconds(config)
+            raise UserError(
+                f"{recording.name} is {seconds:g} s long, expected at least a segment of {config.segment_seconds:g} s. "
+                "Give a smaller --segment-seconds"
+            )
+    return found
+
+
+def network(task, config: RunConfig) -> keras.Model:
+    """Waveforms are standardised by their front-end, functionals by the training set's moments."""
+    built = _build(config, len(task.outputs))
+    return built if on_waveforms(config) else with_normalization(*moments(item.features for item in task.train), built)
+
+
+def loss(config: RunConfig) -> keras.losses.Loss:
+    return losses.get_loss(config.loss)
+
+
+def batches(task, config: RunConfig) -> Callable[[int], Any]:
+    perturb = perturb_voice if config.perturb == "voice" else None
+
+    def epoch_batches(epoch: int):
+        frames = segment_frames(config)
+        return segment_batches(task.train, config.batch_size, frames, seed=config.seed, epoch=epoch, perturb=perturb)
+
+    return epoch_batches
+
+
+def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[str, float]]:
+    """Validation is on whole recordings, pooled, before any post-processing."""
+    trace = tracer_of(model, config)
+
+    def validate() -> dict[str, float]:
+        truth, prediction = zip(
+            *((item.labels[item.rated], trace(item.features.read())[item.rated]) for item in task.validation),
+            strict=True,
+        )
+        by_dimension = traces.ccc(np.concatenate(truth), np.concatenate(prediction))
+        figures = {
+            f"validation_ccc_{name}": float(value) for name, value in zip(task.outputs, by_dimension, strict=True)
+        }
+        return {SCORE: float(np.mean(by_dimension)), **figures}
+
+    return validate
+
+
+def in_words(row: Mapping[str, float]) -> str:
+    figures = (f"{key.rpartition('_')[2]} {value:.3f}" for key, value in row.items() if key.startswith(f"{SCORE}_"))
+    return f"validation CCC {'  '.join(figures)}"
+
+
+def after_training(model_path: Path, task, config: RunConfig) -> None:
+    """Fits the post-processing on the validation predictions of the best epoch."""
+    trace = tracer_of(network_of(load_model(model_path, waveforms=on_waveforms(config))), config)
+    predictions = [trace(item.features.read()) for item in task.validation]
+    chain = postprocess.fit(
+        [item.labels for item in task.validation],
+        predictions,
+        task.outputs,
+        frame_seconds(config),
+        [item.rated for item in task.validation],
+    )
+    postprocess.save(chain, task.folder / "postprocess.json")
+
+
+def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: str, config: RunConfig) -> list[Row]:
+    """Returns a row per frame: corpus, clip, speaker, time in seconds, then for every dimension D truth_D (empty where
+    nobody rated), D as predicted, and postprocessed_D.
+
+    From the saved model and the audio, as a user of the model would.
+    """
+    predict, chain = predictor(folder, config), postprocess.load(folder / "postprocess.json")
+    rows: list[Row] = []
+    for clip in clips:
+        prediction = predict(read(clip.path, RATE_HZ, max_seconds=config.max_clip_seconds))
+        smooth = postprocess.apply(chain, prediction)
+        truth, rated = _labels(config, clip, len(prediction))
+        for frame, values in enumerate(zip(truth, prediction, smooth, strict=True)):
+            row: Row = {"corpus": corpus, "clip": clip.name, "speaker": clip.speaker}
+            row["time"] = f"{frame * frame_seconds(config):.2f}"
+            for name, label, raw, better in zip(protocol.targets, *values, strict=True):
+                row[f"truth_{name}"] = f"{label:.6f}" if rated[frame] else ""
+                row[name], row[f"postprocessed_{name}"] = f"{raw:.6f}", f"{better:.6f}"
+            rows.append(row)
+    return rows
+
+
+def predictor(folder: Path, config: RunConfig) -> Tracer:
+    """Returns a function from a waveform (samples,) to ratings (frames, dimensions), by a fold's saved model."""
+    model = load_model(folder / "model.keras", waveforms=on_waveforms(config))
+    trace, features = tracer_of(network_of(model), config), extractor(config).features
+    return lambda waveform: trace(features(waveform))
+
+
+def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
+    """Figures before and, as "postprocessed", after post-processing."""
+    clips = [list(group) for _, group in groupby(rows, key=lambda row: row["clip"])]
+    rated = [[row for row in clip if row[f"truth_{protocol.targets[0]}"] != ""] for clip in clips]
+    speakers = [clip[0]["speaker"] for clip in clips]
+
+    def column(prefix: str) -> list[np.ndarray]:
+        return [np.array([[float(row[prefix + name]) for name in protocol.targets] for row in clip]) for clip in rated]
+
+    truth = column("truth_")
+    before, after = (
+        traces.evaluate(truth, column(kind), protocol.targets, speakers) for kind in ("", "postprocessed_")
+    )
+    return {**before, "postprocessed": after}
+
+
+def plot(record: Mapping[str, Any], rows: Sequence[Row], folder: Path, title: str) -> None:
+    trace_report.plot_traces(rows, list(record["dimensions"]), folder / "traces.png", title)
+
+
+curves = trace_report.plot_curves
+print_metrics = trace_report.print_metrics
+
+
+def on_waveforms(config: RunConfig) -> bool:
+    return registry.get(config.model).frontend == "waveform"
+
+
+def frame_seconds(config: RunConfig) -> float:
+    """Seconds from one frame to the next."""
+    return FRAME_SECONDS if on_waveforms(config) else config.frame_seconds
+
+
+def steps_per_frame(config: RunConfig) -> int:
+    return round(RATE_HZ * FRAME_SECONDS) if on_waveforms(config) else 1
+
+
+def segment_frames(config: RunConfig) -> int:
+    return round(config.segment_seconds / frame_seconds(config))
+
+
+def _build(config: RunConfig, n_outputs: int) -> keras.Model:
+    n_inputs = 1 if on_waveforms(config) else FEATURE_SETS[config.feature_set]
+    return registry.build(config.model, n_outputs, n_inputs, **{"seed": config.seed, **config.option})
+
+
+def tracer_of(model: keras.Model, config: RunConfig) -> Tracer:
+    return tracer(model, steps_per_frame(config), segment_frames(config))
+
+
+def _rated(config: RunConfig, clip: Clip, features: Features) -> Rated:
+    steps = steps_per_frame(config)
+    labels, rated = _labels(config, clip, features.n_frames // steps)
+    return Rated(clip.name, features, labels, rated, steps)
+
+
+def _labels(config: RunConfig, clip: Clip, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    assert clip.trace is not None  # the protocol has targets
+    return frame_labels(clip.trace, n_frames, frame_seconds(config), config.label_delay_seconds, clip.name)

@@ -1,0 +1,89 @@
+"""From recordings on disk to batches of segments with a rating for every frame, as tf.data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.data.features import Features
+from zoo.data.pipeline import without_autotuner
+
+Perturb = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rated:
+    """One recording as a network sees it.
+
+    `labels` is (frames, dimensions) float32, `rated` (frames,) tells where there is a rating; a frame is
+    `steps_per_frame` steps of the features long, e.g. 640 samples of a waveform.
+    """
+
+    name: str
+    features: Features
+    labels: np.ndarray
+    rated: np.ndarray
+    steps_per_frame: int
+
+
+def segment_batches(
+    recordings: Sequence[Rated],
+    batch_size: int,
+    segment_frames: int,
+    *,
+    seed: int,
+    epoch: int,
+    perturb: Perturb | None = None,
+) -> tf.data.Dataset:
+    """Returns one epoch of training: ({"features", "n_frames"}, labels, weights) batches.
+
+    Each recording is cut into whole segments from a random offset on; offsets, order and perturbation depend on
+    (seed, epoch) alone, so an epoch can be had again after a crash. `labels` is (batch, frames, dimensions), `weights`
+    (batch, frames): 0 where a frame has no rating. All batches have `batch_size` segments or one to few less, in equal
+    measure: the moments of a CCC over a small last batch would be a noisy step.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    cuts = [
+        (number, int(start))
+        for number, recording in enumerate(recordings)
+        for start in _starts(len(recording.labels), segment_frames, rng)
+    ]
+    plan = np.array_split(rng.permutation(len(cuts)), -(-len(cuts) // batch_size))
+
+    def batch(which):
+        members = [cuts[index] for index in plan[which]]
+        features = np.stack([_features(recordings[number], start, segment_frames) for number, start in members])
+        if perturb:
+            generators = [np.random.default_rng((seed, epoch, int(index))) for index in plan[which]]
+            features = np.stack([perturb(one, generator) for one, generator in zip(features, generators, strict=True)])
+        chosen = [(recordings[number], slice(start, start + segment_frames)) for number, start in members]
+        labels = np.stack([recording.labels[frames] for recording, frames in chosen])
+        rated = np.stack([recording.rated[frames] for recording, frames in chosen])
+        n_steps = np.full(len(members), features.shape[1], np.int32)
+        return features.astype(np.float32), n_steps, labels.astype(np.float32), rated.astype(np.float32)
+
+    def tensors(which):
+        features, n_frames, labels, weights = tf.numpy_function(
+            batch, [which], (tf.float32, tf.int32, tf.float32, tf.float32), stateful=False
+        )
+        features.set_shape((None, segment_frames * recordings[0].steps_per_frame, n_channels))
+        n_frames.set_shape((None,))
+        labels.set_shape((None, segment_frames, recordings[0].labels.shape[1]))
+        weights.set_shape((None, segment_frames))
+        return {"features": features, "n_frames": n_frames}, labels, weights
+
+    n_channels = recordings[0].features.read(0, 1).shape[1]
+    numbers = tf.data.Dataset.range(len(plan))
+    return without_autotuner(numbers.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(2))
+
+
+def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """First frames of the segments. A recording just long enough for one still gives it anywhere."""
+    offset = rng.integers(0, min(segment_frames, n_frames - segment_frames + 1))
+    return np.arange(offset, n_frames - segment_frames + 1, segment_frames)
+
+
+def _features(recording: Rated, start: int, n_frames: int) -> np.ndarray:
+    steps = recording.steps_per_frame
+    return recording.features.read(start * steps, n_frames * steps)

@@ -1,0 +1,43 @@
+"""How the clips of a run become features, once, before training."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.data import acoustics
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """`features` maps a waveform (samples,) of `rate_hz` to (frames, bands), and depends on nothing but `settings`."""
+
+    features: Callable[[np.ndarray], np.ndarray]
+    settings: Mapping[str, Any]
+    rate_hz: int
+
+
+def of_layer(frontend: keras.layers.Layer) -> Extractor:
+    """Runs a front-end layer on one clip at a time, padded to whole seconds so that few shapes are compiled."""
+    waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
+    model = keras.Model([waveform, n_samples], frontend(waveform, n_samples))
+
+    def features(clip: np.ndarray) -> np.ndarray:
+        padded = np.zeros((1, -(-len(clip) // frontend.rate_hz) * frontend.rate_hz), np.float32)
+        padded[0, : len(clip)] = clip
+        output, n_frames = model.predict_on_batch([padded, np.array([len(clip)], np.int32)])
+        return np.asarray(output)[0, : int(n_frames[0])]
+
+    return Extractor(features, {**frontend.get_config(), "backend": keras.backend.backend()}, frontend.rate_hz)
+
+
+def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, rate_hz: int = 16_000) -> Extractor:
+    """Runs openSMILE over windows of a clip."""
+    settings = acoustics.settings(feature_set, window_seconds, hop_seconds)
+
+    def features(clip: np.ndarray) -> np.ndarray:
+        return acoustics.functionals(clip, rate_hz, feature_set, window_seconds, hop_seconds)
+
+    return Extractor(features, settings, rate_hz)

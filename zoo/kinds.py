@@ -1,0 +1,38 @@
+"""The kinds of task a network may have, each a module that says in the same words what is its own.
+
+Training, evaluation and prediction are the same for all networks but for what these modules define:
+
+    SCORE           column of the history by which the best epoch is chosen; higher is better
+    FIGURES         keys of a record that must come out again when a run is evaluated again
+    SHORT           keys of a fold's record that its run's record repeats
+    frontend        (config) -> the front-end of the saved model: a Keras layer from waveforms to features; or None
+    extractor       (config) -> how clips become features before training
+    check           (config, protocol) -> None; UserError for a setting that cannot work
+    examples        (config, protocol, features, clips, training) -> what the pipeline takes
+    network         (task, config) -> the network to be trained, uncompiled, from features
+    loss            (config) -> the loss
+    batches         (task, config) -> a function from an epoch's number (from 1) to its batches as tf.data
+    validator       (model, task, config) -> a function that returns the epoch's validation figures
+    in_words        (row of the history) -> its figures as a progress line shows them
+    after_training  (model file, task, config) -> None; anything else that is fitted on validation data
+    test_rows       (fold's folder, clips, protocol, corpus, config) -> rows of predictions.csv
+    scores          (rows, protocol) -> the figures of metrics.json
+    plot, curves    (record, rows, folder, title), (history, path, title): the PNGs
+    print_metrics   (record, title): the figures on the terminal
+"""
+
+from types import ModuleType
+
+from zoo import registry
+
+
+def of(model: str) -> ModuleType:
+    """Returns the module of a network's task."""
+    # Here, not above: a task's module takes seconds to import, for the backend comes with it.
+    if registry.get(model).task == "continuous":
+        from zoo import continuous
+
+        return continuous
+    from zoo import emotion
+
+    return emotion

@@ -1,0 +1,95 @@
+"""Convolutions on the raw waveform and an LSTM for continuous arousal and valence.
+
+Tzirakis, Zhang, Schuller: "End-to-End Speech Emotion Recognition Using Deep Neural Networks", ICASSP 2018.
+"""
+
+import warnings
+from collections.abc import Sequence
+from math import prod
+
+import keras
+from keras import layers
+
+from zoo.layers import FrameMask, ZeroPadding, frame_length, waveform_input
+
+
+def overlap_ratio(kernel_size: int, pool_size: int) -> float:
+    """Share of samples that neighbouring outputs of a convolution and its pooling see in common (eq 2), in 0..1.
+
+    R = (K - 1) / (K + P - 1) for kernel K and pooling P; the paper asks for R < 0.5, which keeps neighbours different.
+    """
+    return (kernel_size - 1) / (kernel_size + pool_size - 1)
+
+
+def conv_lstm(
+    n_targets: int,
+    n_inputs: int = 1,
+    /,
+    *,
+    filters: Sequence[int] = (64, 128, 256),
+    kernel_sizes: Sequence[int] = (8, 6, 6),
+    pool_sizes: Sequence[int] = (10, 8, 8),
+    activation: str = "relu",
+    dropout: float = 0.5,
+    recurrent_layers: int = 2,
+    recurrent_units: int = 256,
+    rate_hz: int = 16_000,
+    seed: int = 0,
+    name: str = "conv_lstm",
+) -> keras.Model:
+    """Builds the network.
+
+    The model maps {"features": (batch, samples, 1), "n_frames": (batch,)} to ratings (batch, samples of 40 ms,
+    n_targets). "features" is the waveform at zero mean and unit variance, "n_frames" its real samples; what comes
+    behind the last whole frame is padding and changes nothing. Layer "frames" ends the convolutional part (batch,
+    frames, filters): all behind it needs "n_frames" only.
+
+    Args:
+        filters, kernel_sizes, pool_sizes: of the convolutions; the pools multiply to the samples of 40 ms. A warning
+            names each that breaks the paper's rule on overlap (eq 2).
+        activation: the paper is silent. It stands behind the pooling, where for any that never falls the values are
+            the same and far fewer. The convolutions' "same" padding is not in the paper either.
+        dropout: after each pooling, in 0..1.
+        recurrent_units: the paper is silent; 256 is the width in its authors' public toolkit.
+        rate_hz: of the waveform.
+        seed: of dropout.
+
+    Raises ValueError where the pools do not make 40 ms at `rate_hz`, or `n_inputs` is not 1.
+    """
+    if not len(filters) == len(kernel_sizes) == len(pool_sizes):
+        raise ValueError("filters, kernel_sizes and pool_sizes need one number for each convolution")
+    frame_samples = frame_length(rate_hz)
+    if prod(pool_sizes) != frame_samples:
+        raise ValueError(
+            f"pool_sizes {tuple(pool_sizes)} make frames of {prod(pool_sizes)} samples, expected {frame_samples}: "
+            f"40 ms at rate_hz {rate_hz}"
+        )
+    inputs, sequence, n_frames = waveform_input(n_inputs, frame_samples)
+    position_samples = 1
+    for index, (width, taps, pool) in enumerate(zip(filters, kernel_sizes, pool_sizes, strict=True), start=1):
+        _warn_of_overlap(index, taps, pool)
+        if index > 1:  # biases and kernels have reached over the clip's end
+            mask = FrameMask(name=f"mask{index}")(sequence, n_frames * (frame_samples // position_samples))
+            sequence = ZeroPadding(name=f"masked{index}")(sequence, mask)
+        sequence = layers.Conv1D(width, taps, padding="same", name=f"conv{index}")(sequence)
+        sequence = layers.MaxPooling1D(pool, name=f"pool{index}")(sequence)
+        sequence = layers.Activation(activation, name=f"activation{index}")(sequence)
+        sequence = layers.Dropout(dropout, seed=seed + index, name=f"dropout{index}")(sequence)
+        position_samples *= pool
+
+    sequence = layers.Identity(name="frames")(sequence)
+    mask = FrameMask(name="mask")(sequence, n_frames)
+    for index in range(1, recurrent_layers + 1):
+        sequence = layers.LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")(sequence, mask=mask)
+    output = layers.Dense(n_targets, dtype="float32", name="arousal_valence")(sequence)
+    return keras.Model(inputs, output, name=name)
+
+
+def _warn_of_overlap(index, kernel_size, pool_size):
+    ratio = overlap_ratio(kernel_size, pool_size)
+    if ratio >= 0.5:
+        warnings.warn(
+            f"conv{index}: kernel {kernel_size} and pooling {pool_size} overlap by {ratio:.2f}, the paper's rule is "
+            "below 0.5 (eq 2)",
+            stacklevel=3,
+        )

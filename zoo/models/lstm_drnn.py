@@ -1,0 +1,49 @@
+"""Stacked LSTMs on acoustic features for continuous arousal and valence, in speech and in music.
+
+MixedEmotions deliverable D4.2: the LSTM-DRNN of section 4, and the bidirectional baseline of section 5.
+"""
+
+import keras
+from keras import layers
+
+from zoo.layers import FrameMask, ZeroPadding
+
+
+def lstm_drnn(
+    n_targets: int,
+    n_inputs: int,
+    /,
+    *,
+    recurrent_layers: int = 3,
+    recurrent_units: int = 128,
+    bidirectional: bool = False,
+    input_noise: float = 0.1,
+    seed: int = 0,
+    name: str = "lstm_drnn",
+) -> keras.Model:
+    """Builds the network, with its defaults as D4.2 has it for speech.
+
+    The model maps {"features": (batch, frames, n_inputs), "n_frames": (batch,)} to ratings (batch, frames, n_targets).
+    Frames beyond `n_frames` are padding and change nothing, whatever they hold.
+
+    Args:
+        recurrent_layers, recurrent_units: 3 of 128 for speech, 2 of 192 or 256 for music, 3 bidirectional of 64 for
+            the baseline of section 5.
+        bidirectional: LSTMs in both directions, `recurrent_units` each.
+        input_noise: standard deviation of the Gaussian noise that training adds to the standardised features: 0.1 for
+            speech, 0.6 for music. For the baseline of section 5 the paper is silent.
+        seed: of the noise.
+    """
+    if recurrent_layers < 1:
+        raise ValueError(f"recurrent_layers is {recurrent_layers}, expected 1 or more")
+    features = keras.Input((None, n_inputs), name="features")
+    n_frames = keras.Input((), dtype="int32", name="n_frames")
+    mask = FrameMask(name="mask")(features, n_frames)
+    sequence = ZeroPadding(name="masked_features")(features, mask)
+    sequence = layers.GaussianNoise(input_noise, seed=seed, name="input_noise")(sequence)
+    for index in range(1, recurrent_layers + 1):
+        lstm = layers.LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")
+        layer = layers.Bidirectional(lstm, name=f"blstm{index}") if bidirectional else lstm
+        sequence = layer(sequence, mask=mask)
+    output = layers.Dense(n_targets, dtype="float32", name="arousal_valence")(sequence)
+    return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
