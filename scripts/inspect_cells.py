@@ -37,9 +37,7 @@ def main() -> None:
             "--model conv_blstm"
         )
     use_backend(args.backend or settings.backend)
-    # Loads openSMILE, and before TensorFlow: both have functions named bitrv2, cftb1st, ..., and those of whichever was
-    # loaded first would serve both.
-    acoustics.settings("egemaps", args.window_seconds, args.window_seconds)
+    acoustics.settings("egemaps", args.window_seconds, args.window_seconds)  # tells of a package that is missing
 
     from zoo.cells import inspect_run
 

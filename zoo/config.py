@@ -165,7 +165,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
             )
     if config.synthetic and config.data_root:
         raise UserError(f"--synthetic and --data-root {config.data_root} exclude each other; give one of them")
-    if config.schedule == "cosine" and config.decay != RunConfig.decay:
+    if config.schedule == "cosine" and config.decay not in (RunConfig.decay, 0.0):
         raise UserError(f"--decay {config.decay} has no effect with --schedule cosine; leave one of them out")
     if config.momentum and config.optimizer == "adam":
         raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")

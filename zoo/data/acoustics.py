@@ -13,9 +13,12 @@ in ten of eGeMAPS by less than 10%: there, the F0 track (Viterbi search), moving
 and its 20 ms frames reach 40 ms closer to its end than its 60 ms frames do. Here all descriptors are of the same time.
 """
 
+import multiprocessing
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -44,8 +47,7 @@ def functionals(
     Raises UserError on an unknown feature set, without the opensmile package, or when no window is long enough;
     ValueError on another shape or a rate that is no multiple of 100 Hz (openSMILE would round its hop of 10 ms).
     """
-    kind = _of_opensmile(feature_set)
-    _check(waveform, rate_hz)
+    _check(waveform, rate_hz, feature_set)
     first, last = _windows(len(waveform), rate_hz, window_seconds, hop_seconds)
     if len(first) == 0:
         return np.zeros((0, FEATURE_SETS[feature_set]), np.float32)
@@ -56,7 +58,7 @@ def functionals(
             "at least 0.09 s. Leave the recording out, or widen the windows"
         )
     intervals = ",".join(f"{first[i]}-{last[i]}" for i in long_enough)
-    values = _summarise(waveform, rate_hz, kind, intervals)
+    values = own_process().submit(_summarise, waveform, rate_hz, feature_set, intervals).result()
     if values.shape != (len(long_enough), FEATURE_SETS[feature_set]) or not np.isfinite(values).all():
         raise RuntimeError(
             f"openSMILE gave {values.shape} or values that are not finite, in {len(long_enough)} windows"
@@ -71,13 +73,11 @@ def descriptors(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[n
     one more than there are whole frames of 60 ms: openSMILE's smoothing adds it. `waveform` and the errors are those of
     `functionals`, but that 0.06 s are enough.
     """
-    kind = _of_opensmile(feature_set)
-    _check(waveform, rate_hz)
+    _check(waveform, rate_hz, feature_set)
     if len(waveform) * DESCRIPTORS_PER_SECOND < _DESCRIPTOR_FRAME * rate_hz:
         raise UserError(f"{len(waveform) / rate_hz:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
-    smile = _opensmile().Smile(kind, _opensmile().FeatureLevel.LowLevelDescriptors)
-    values = smile(_within_16_bits(waveform), rate_hz)[0].T
-    return np.arange(len(values)) / DESCRIPTORS_PER_SECOND, values, smile.feature_names
+    values, names = own_process().submit(_describe, waveform, rate_hz, feature_set).result()
+    return np.arange(len(values)) / DESCRIPTORS_PER_SECOND, values, names
 
 
 def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dict[str, Any]:
@@ -85,15 +85,23 @@ def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dic
 
     The version is the package's, which brings its own build of the openSMILE library. Raises as `functionals` does.
     """
+    _check_set(feature_set)
     return {
-        "functionals": _of_opensmile(feature_set).name,
+        "functionals": _OPENSMILE_NAMES[feature_set],
         "window_seconds": window_seconds,
         "hop_seconds": hop_seconds,
-        "opensmile": _opensmile().__version__,
+        "opensmile": _version(),
     }
 
 
-def _check(waveform: np.ndarray, rate_hz: int) -> None:
+def _check_set(feature_set: str) -> None:
+    if feature_set not in FEATURE_SETS:
+        raise unknown("feature set", feature_set, FEATURE_SETS)
+
+
+def _check(waveform: np.ndarray, rate_hz: int, feature_set: str) -> None:
+    _check_set(feature_set)
+    _version()
     if waveform.ndim != 1 or rate_hz % DESCRIPTORS_PER_SECOND:
         raise ValueError(f"expected (samples,) at a multiple of 100 Hz, got {waveform.shape} at {rate_hz} Hz")
 
@@ -109,14 +117,34 @@ def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: f
     return -(-np.maximum(begins, 0) // step), (ends - _DESCRIPTOR_FRAME * step) // step
 
 
-def _summarise(waveform: np.ndarray, rate_hz: int, kind: Any, intervals: str) -> np.ndarray:
+@cache
+def own_process() -> ProcessPoolExecutor:
+    """The process of openSMILE, which is never loaded in this one.
+
+    Beside TensorFlow, the Fourier transforms of both would call each other's functions of the same names (bitrv2,
+    cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
+    """
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _summarise(waveform: np.ndarray, rate_hz: int, feature_set: str, intervals: str) -> np.ndarray:
     """Runs openSMILE's own configuration with its frame mode replaced: a row for each interval of descriptors."""
+    import opensmile
+
     with tempfile.TemporaryDirectory() as folder:
         frame_mode = Path(folder) / "windows.conf.inc"
         frame_mode.write_text(f"frameMode = list\nframeList = {intervals}\n", encoding="ascii")
         options = {"frameModeFunctionalsConf": str(frame_mode)}
-        smile = _opensmile().Smile(kind, options=options)
+        smile = opensmile.Smile(opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]], options=options)
         return smile(_within_16_bits(waveform), rate_hz)[0].T
+
+
+def _describe(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[np.ndarray, list[str]]:
+    import opensmile
+
+    level = opensmile.FeatureLevel.LowLevelDescriptors
+    smile = opensmile.Smile(opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]], level)
+    return smile(_within_16_bits(waveform), rate_hz)[0].T, smile.feature_names
 
 
 def _nearest(chosen: np.ndarray, n_rows: int) -> np.ndarray:
@@ -130,19 +158,12 @@ def _within_16_bits(waveform: np.ndarray) -> np.ndarray:
     return np.clip(waveform, -1, 32767 / 32768).astype(np.float32)
 
 
-def _of_opensmile(feature_set: str) -> Any:
-    """Returns the member of opensmile.FeatureSet."""
-    if feature_set not in FEATURE_SETS:
-        raise unknown("feature set", feature_set, FEATURE_SETS)
-    return _opensmile().FeatureSet[_OPENSMILE_NAMES[feature_set]]
-
-
-def _opensmile() -> ModuleType:
+def _version() -> str:
+    """Returns the version of the opensmile package, without loading it."""
     try:
-        import opensmile
-    except ImportError as error:
+        return version("opensmile")
+    except PackageNotFoundError as error:
         raise UserError(
             "eGeMAPS and ComParE need the opensmile package, found none. Its licence allows research and other "
             "non-commercial use only; if yours is, run pip install 'speech-emotion-zoo[opensmile]'"
         ) from error
-    return opensmile
