@@ -59,14 +59,20 @@ def main() -> int:
 def _emotions(args, bad: list) -> Iterator[dict]:
     from zoo.predict import audio_files, predict_run
 
-    return predict_run(args.run, audio_files(args.audio), args.fold, args.max_clip_seconds or 60.0, bad.append)
+    return predict_run(
+        args.run,
+        audio_files(args.audio),
+        args.fold,
+        60.0 if args.max_clip_seconds is None else args.max_clip_seconds,
+        bad.append,
+    )
 
 
 def _ratings(args, bad: list) -> Iterator[dict]:
     from zoo.predict import audio_files
     from zoo.predict_traces import trace_files
 
-    limit = {"max_seconds": args.max_clip_seconds} if args.max_clip_seconds else {}
+    limit = {} if args.max_clip_seconds is None else {"max_seconds": args.max_clip_seconds}
     return trace_files(args.run, audio_files(args.audio), args.fold, args.postprocess, bad.append, **limit)
 
 

@@ -3,8 +3,9 @@
     python scripts/reproduce.py bakhshi-table-3 --data-root DIR --out runs/bakhshi
     python scripts/reproduce.py bakhshi-table-3 --synthetic --out runs/bakhshi-synthetic
 
-Each network has a folder in --out; a command that was interrupted goes on when it is given again. All flags of train.py
-but --model and --resume hold for every network; without --recipe each is trained as its own paper has it.
+Each network has a folder in --out; a command that was interrupted goes on when it is given again. The table's segments
+and batches hold for all its networks, and so do all flags of train.py but --model and --resume; the rest is each
+network's own recipe.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 from zoo import config
 from zoo.cli import run, use_backend
 from zoo.data.source import open_source, resolve
-from zoo.errors import unknown
+from zoo.errors import UserError, unknown
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def main() -> None:
     config.add_flags(parser)
     given = vars(parser.parse_args())
     name = given.pop("table")
+    if "model" in given:
+        raise UserError(f"--model {given['model']}: the table names its networks. Leave it out")
     if name not in TABLES:
         raise unknown("table", name, TABLES)
     published = TABLES[name]

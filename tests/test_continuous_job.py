@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 import zoo.train
-from zoo import postprocess
+from zoo import config, postprocess
 from zoo.config import from_flags
+from zoo.data.audio import read
+from zoo.data.recola import load
 from zoo.data.synthetic import synthesize
 from zoo.errors import UserError
 from zoo.evaluate import compare, evaluate_run
@@ -38,6 +40,10 @@ def settings(root, out, **changes):
 def rows_of(folder):
     with (folder / "predictions.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def recola_clips(root):
+    return load(root).clips
 
 
 def record_of(folder):
@@ -107,12 +113,20 @@ def test_every_dev_recording_is_tested_once_and_never_seen(trained):
     assert len(clips) == len(set(clips))
 
 
-def test_raters_delay_leaves_the_last_frames_without_truth(trained):
-    rows = rows_of(trained[0])
-    last = [
-        row for row, following in zip(rows, [*rows[1:], {"clip": ""}], strict=True) if row["clip"] != following["clip"]
-    ]
-    assert last and all(row["truth_arousal"] == "" and row["arousal"] for row in last)
+def test_with_a_delay_predictions_come_later_and_the_truth_stays(trained, recola):
+    run, seen = trained
+    (clip,) = [clip for clip in recola_clips(recola) if clip.name == "dev_1"]
+    fold = next(name for name in seen if "dev_1" in {row["clip"] for row in rows_of(run / f"fold-{name}")})
+    rows = [row for row in rows_of(run / f"fold-{fold}") if row["clip"] == "dev_1"]
+    truth = np.array([float(row["truth_arousal"]) for row in rows])
+    np.testing.assert_allclose(truth, clip.trace.values[: len(rows), 0], atol=1e-6)
+    model = keras.saving.load_model(run / f"fold-{fold}" / "model.keras")
+    waveform = read(clip.path)
+    counts = np.array([len(waveform)], np.int32)
+    network = np.asarray(model.predict_on_batch({"waveform": waveform[None], "n_samples": counts}))[0, :, 0]
+    predicted = np.array([float(row["arousal"]) for row in rows])
+    np.testing.assert_allclose(predicted[5:], network[:-5], atol=2e-6)  # 0.2 s
+    np.testing.assert_allclose(predicted[:5], network[0], atol=2e-6)
 
 
 @pytest.mark.backend
@@ -200,6 +214,7 @@ def test_selection_on_the_test_recordings_is_said(recola, tmp_path):
         ({"segment_seconds": 2.01}, r"--segment-seconds is 2.01, expected a multiple of a frame's 0.04 s. Try 2"),
         ({"segment_seconds": 8.0}, r"train_1 is .* s long, expected at least a segment of 8 s"),
         ({"corpus": "emodb", "data_root": ""}, "emodb-speakers has classes"),
+        ({"model": "lstm_drnn", "perturb": "voice", "option": {}}, "--perturb voice is for waveforms"),
     ],
 )
 def test_what_cannot_work_is_refused(recola, tmp_path, changes, message):
@@ -223,11 +238,30 @@ def test_classes_from_a_rated_corpus_are_refused(recola, tmp_path):
         ({"loss": "mse"}, "unknown --loss 'mse'.*Known: ccc, ccc_sum, sse"),
         ({"model": "fcn", "corpus": "emodb", "segment_seconds": 4.0}, "--segment-seconds has no effect on fcn"),
         ({"momentum": 0.5, "optimizer": "adam"}, "--momentum 0.5 has no effect with --optimizer adam"),
+        ({"decay": 0.5, "schedule": "cosine"}, "--decay 0.5 has no effect with --schedule cosine"),
     ],
 )
 def test_flags_of_another_task_are_refused(words, message):
     with pytest.raises(UserError, match=message):
         from_flags({"model": "conv_lstm", "corpus": "recola", **words})
+
+
+def test_another_optimizer_or_schedule_takes_its_own_values_along():
+    given = from_flags({"model": "conv_bigru", "corpus": "recola", "optimizer": "adam", "schedule": "cosine"})
+    assert given.momentum == 0 and from_flags({"model": "conv_lstm", "corpus": "recola"}).momentum == 0.1
+
+
+def test_a_run_is_resumed_from_its_own_configuration(trained):
+    """As `train.py --out RUN --resume` does."""
+    resumed = config.resume({"out": str(trained[0])})
+    assert config.differences(config.load(trained[0] / "config.json"), zoo.train.resolve(resumed)) == []
+
+
+def test_longest_recordings_can_be_limited(trained, recola):
+    path = recola / "recordings_audio" / "dev_1.wav"
+    for limit, message in ((3.0, "the most is 3 s"), (0.0, "expected a finite number above 0")):
+        with pytest.raises(UserError, match=message):
+            list(trace_files(trained[0], [path], max_seconds=limit))
 
 
 def test_accuracies_of_ratings_are_not_compared(trained):

@@ -62,6 +62,19 @@ def test_a_network_of_whole_segments_gets_segments():
     np.testing.assert_allclose(short, directly(network, features[: 4 * STEPS]), atol=1e-6)
 
 
+@pytest.mark.parametrize("n_samples", [16_000 * 12, 16_000 * 8 + 160, 16_000 * 9 + 7 * STEPS + 1])
+def test_whole_segments_are_the_same_in_windows(tmp_path, n_samples):
+    """Also where the last window is left with less than a segment, or than a frame."""
+    network = registry.build("conv_bigru", 2, 1, filters=[4, 4, 8], kernel_sizes=[4, 8, 8], recurrent_units=4)
+    path, samples = tmp_path / "long.wav", np.random.default_rng(2).normal(0, 0.1, n_samples)
+    soundfile.write(path, samples, 16_000)
+    trace, written = tracer(network, STEPS, segment_frames=50), read(path)
+    whole = trace(((written - written.mean()) / written.std())[:, None])
+    ratings = trace_long(path, network, trace, STEPS, 50, window_seconds=4.5)
+    assert ratings.shape == whole.shape == (n_samples // STEPS, 2)
+    np.testing.assert_allclose(ratings, whole, atol=1e-5)
+
+
 def test_a_long_file_in_windows_differs_little_from_the_whole(network, tmp_path):
     path = tmp_path / "long.wav"
     samples = np.random.default_rng(1).normal(0.01, 0.1, 16_000 * 40)
@@ -70,7 +83,8 @@ def test_a_long_file_in_windows_differs_little_from_the_whole(network, tmp_path)
     counts = {"n_samples": np.array([len(samples)], np.int32)}
     whole = model.predict_on_batch({"waveform": read(path)[None], **counts})[0]
     assert network_of(model) is network
-    ratings = trace_long(path, tracer(network, STEPS, 50), 16_000, STEPS, inner_frames=250, margin_frames=200)
+    trace = tracer(network, STEPS, 50)
+    ratings = trace_long(path, network, trace, STEPS, 50, window_seconds=10.0, margin_seconds=8.0)
     assert ratings.shape == whole.shape
     np.testing.assert_allclose(ratings, whole, atol=1e-3)
     assert np.ptp(whole) > 0.01

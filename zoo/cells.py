@@ -22,7 +22,7 @@ from zoo.folder import corpus_name, finished_folds
 from zoo.predict import load_model
 from zoo.report import save_png
 from zoo.storage import write_csv
-from zoo.trace_prediction import looks_at_whole_segments, network_of, tracer
+from zoo.trace_prediction import looks_at_whole_segments, network_of, segment_starts, tracer
 
 MAX_SECONDS = 600.0
 MEASURES = {"rms_range": "range of RMS energy", "loudness": "loudness", "mean_f0": "mean F0"}
@@ -120,7 +120,7 @@ def activations(
     n_frames = len(features) // steps_per_frame
     size = min(segment_frames, n_frames) if looks_at_whole_segments(network) else n_frames
     found: dict[Cells, np.ndarray] = {}
-    for start in [*range(0, n_frames - size, size), n_frames - size]:  # the last one overlaps the one before
+    for start in segment_starts(n_frames, size):
         part = features[start * steps_per_frame : (start + size) * steps_per_frame]
         for layer, inputs in zip(layers, np.split(trace(part), ends, axis=1), strict=True):
             for key, values in _gates(layer, inputs):

@@ -93,7 +93,11 @@ class RunConfig:
     loss: str = _flag("ccc", _CONTINUOUS, "what training minimises", choices=("sse", "ccc_sum", "ccc"))
     segment_seconds: float = _flag(20.0, _CONTINUOUS, "train on segments of this length", least=0.04)
     label_delay_seconds: float = _flag(
-        0.0, _CONTINUOUS, "raters' delay: labels are moved back by it", least=0.0, most=20.0
+        0.0,
+        _CONTINUOUS,
+        "raters' delay: training labels are moved back by it, and predictions forward again",
+        least=0.0,
+        most=20.0,
     )
     perturb: str = _flag("none", _CONTINUOUS, "perturbation of training waveforms", choices=("none", "voice"))
 
@@ -155,6 +159,10 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
     preset = dict(recipes[recipe])
+    # What belongs to the recipe's optimizer and schedule goes with them.
+    for choice, own in (("optimizer", "momentum"), ("schedule", "decay")):
+        if given.get(choice, preset.get(choice)) != preset.get(choice):
+            preset.pop(own, None)
     options = {**preset.pop("option", {}), **given.get("option", {})}
     config = RunConfig(**{**preset, **given, "recipe": recipe, "option": options})
     for item in dataclasses.fields(config):

@@ -1,6 +1,7 @@
 """The task of continuous networks: arousal and valence for every frame. zoo.kinds says what each function is for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from zoo.config import RunConfig
 from zoo.data.acoustics import FEATURE_SETS
 from zoo.data.alignment import frame_labels
 from zoo.data.audio import read
+from zoo.data.audio_blocks import seconds_of
 from zoo.data.augment import perturb_voice
 from zoo.data.divisions import Protocol
 from zoo.data.features import Features
@@ -21,9 +23,10 @@ from zoo.data.schema import Clip
 from zoo.data.segments import Rated, segment_batches
 from zoo.errors import UserError
 from zoo.extractor import Extractor, of_functionals, of_layer
+from zoo.folder import fold_name
 from zoo.frontends import StandardWaveform, with_normalization
 from zoo.predict import load_model
-from zoo.trace_prediction import Tracer, network_of, tracer
+from zoo.trace_prediction import WHOLE_SECONDS, Tracer, network_of, trace_long, tracer
 
 SCORE = "validation_ccc"
 FIGURES = ("n_recordings", "n_frames", "ccc", "dimensions", "postprocessed")
@@ -53,11 +56,15 @@ def check(config: RunConfig, protocol: Protocol) -> None:
             f"--model {config.model} predicts ratings all along a recording, and {protocol.name} has classes of "
             "emotion. Choose another --corpus, or a network for classes (README has the table)"
         )
+    if config.perturb != "none" and not on_waveforms(config):
+        raise UserError(
+            f"--perturb {config.perturb} is for waveforms, and {config.model} is on functionals. Leave it out"
+        )
     frames = config.segment_seconds / frame_seconds(config)
     if abs(frames - round(frames)) > 1e-6:
         raise UserError(
             f"--segment-seconds is {config.segment_seconds}, expected a multiple of a frame's "
-            f"{frame_seconds(config):g} s. Try {round(frames) * frame_seconds(config):g}"
+            f"{frame_seconds(config):g} s. Try {max(1, round(frames)) * frame_seconds(config):g}"
         )
     _build(config, len(protocol.targets))
 
@@ -79,7 +86,10 @@ def examples(
 def network(task, config: RunConfig) -> keras.Model:
     """Waveforms are standardised by their front-end, functionals by the training set's moments."""
     built = _build(config, len(task.outputs))
-    return built if on_waveforms(config) else with_normalization(*moments(item.features for item in task.train), built)
+    if on_waveforms(config):
+        return built
+    # Functionals are of all sizes: only those that never vary are held back.
+    return with_normalization(*moments(item.features for item in task.train), built, least_variance=0.0)
 
 
 def loss(config: RunConfig) -> keras.losses.Loss:
@@ -105,6 +115,11 @@ def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[
             *((item.labels[item.rated], trace(item.features.read())[item.rated]) for item in task.validation),
             strict=True,
         )
+        if not all(np.isfinite(values).all() for values in prediction):
+            raise UserError(
+                f"fold {task.name}: the network predicts values that are not finite. Try a lower --learning-rate than "
+                f"{config.learning_rate}, or --precision float32"
+            )
         by_dimension = traces.ccc(np.concatenate(truth), np.concatenate(prediction))
         figures = {
             f"validation_ccc_{name}": float(value) for name, value in zip(task.outputs, by_dimension, strict=True)
@@ -134,19 +149,19 @@ def after_training(model_path: Path, task, config: RunConfig) -> None:
 
 
 def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: str, config: RunConfig) -> list[Row]:
-    """Returns a row per frame: corpus, clip, speaker, time in seconds, then for every dimension D truth_D (empty where
-    nobody rated), D as predicted, and postprocessed_D.
+    """Returns a row per frame: corpus, fold, clip, speaker, time in seconds, then for every dimension D truth_D (empty
+    where nobody rated), D as predicted, and postprocessed_D.
 
-    From the saved model and the audio, as a user of the model would.
+    From the saved model and the audio, as a user of the model would. The truth is the raters' own, at the time they
+    gave it, whatever delay training took off.
     """
-    predict, chain = predictor(folder, config), postprocess.load(folder / "postprocess.json")
+    predict = predictor(folder, config)
     rows: list[Row] = []
     for clip in clips:
-        prediction = predict(read(clip.path, RATE_HZ, max_seconds=config.max_clip_seconds))
-        smooth = postprocess.apply(chain, prediction)
-        truth, rated = _labels(config, clip, len(prediction))
+        prediction, smooth = predict(clip.path)
+        truth, rated = _labels(replace(config, label_delay_seconds=0.0), clip, len(prediction))
         for frame, values in enumerate(zip(truth, prediction, smooth, strict=True)):
-            row: Row = {"corpus": corpus, "clip": clip.name, "speaker": clip.speaker}
+            row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}
             row["time"] = f"{frame * frame_seconds(config):.2f}"
             for name, label, raw, better in zip(protocol.targets, *values, strict=True):
                 row[f"truth_{name}"] = f"{label:.6f}" if rated[frame] else ""
@@ -155,16 +170,36 @@ def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: s
     return rows
 
 
-def predictor(folder: Path, config: RunConfig) -> Tracer:
-    """Returns a function from a waveform (samples,) to ratings (frames, dimensions), by a fold's saved model."""
-    model = load_model(folder / "model.keras", waveforms=on_waveforms(config))
-    trace, features = tracer_of(network_of(model), config), extractor(config).features
-    return lambda waveform: trace(features(waveform))
+def predictor(folder: Path, config: RunConfig, max_seconds: float = 0.0) -> Callable[[Path], tuple[np.ndarray, ...]]:
+    """Returns a function from an audio file to its ratings (frames, dimensions) by a fold's saved model: as predicted,
+    and post-processed.
+
+    Both are at the raters' time: later than the voice by the delay that training took off. The function raises BadClip
+    for a file that cannot be used or is longer than `max_seconds` (0: as the configuration has it).
+    """
+    network = network_of(load_model(folder / "model.keras", waveforms=on_waveforms(config)))
+    chain = postprocess.load(folder / "postprocess.json")
+    trace, features = tracer_of(network, config), extractor(config).features
+    most, least = max_seconds or config.max_clip_seconds, frame_seconds(config)
+
+    def ratings(path: Path) -> tuple[np.ndarray, ...]:
+        if on_waveforms(config) and seconds_of(path) > WHOLE_SECONDS:
+            raw = trace_long(path, network, trace, steps_per_frame(config), segment_frames(config), RATE_HZ, most)
+        else:
+            raw = trace(features(read(path, RATE_HZ, min_seconds=least, max_seconds=most)))
+        return tuple(_delayed(values, config) for values in (raw, postprocess.apply(chain, raw)))
+
+    return ratings
+
+
+def _delayed(ratings: np.ndarray, config: RunConfig) -> np.ndarray:
+    frames = min(round(config.label_delay_seconds / frame_seconds(config)), len(ratings))
+    return np.concatenate([np.repeat(ratings[:1], frames, axis=0), ratings[: len(ratings) - frames]])
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     """Figures before and, as "postprocessed", after post-processing."""
-    clips = [list(group) for _, group in groupby(rows, key=lambda row: row["clip"])]
+    clips = [list(group) for _, group in groupby(rows, key=lambda row: (row["fold"], row["clip"]))]
     rated = [[row for row in clip if row[f"truth_{protocol.targets[0]}"] != ""] for clip in clips]
     speakers = [clip[0]["speaker"] for clip in clips]
 

@@ -32,6 +32,11 @@ def fold_folder(run: Path, fold: Fold) -> Path:
     return run / f"fold-{fold.name}"
 
 
+def fold_name(folder: Path) -> str:
+    """Returns the name of the fold whose files lie in a folder of a run."""
+    return folder.name.removeprefix("fold-")
+
+
 def corpus_name(record: Mapping[str, Any]) -> str:
     """Returns the corpus a record's figures are of, marked where it is a synthetic twin."""
     return f"{'synthetic ' if record['synthetic'] else ''}{record['corpus']}"

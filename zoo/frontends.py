@@ -123,12 +123,17 @@ def with_frontend(frontend: keras.layers.Layer, network: keras.Model) -> keras.M
     return keras.Model({"waveform": waveform, "n_samples": n_samples}, output, name=f"{network.name}_on_waveforms")
 
 
-def with_normalization(mean: np.ndarray, variance: np.ndarray, network: keras.Model) -> keras.Model:
-    """Returns the network behind a fixed standardisation of its features, per band: `mean`, `variance` (bands,)."""
+def with_normalization(
+    mean: np.ndarray, variance: np.ndarray, network: keras.Model, least_variance: float = 1e-4
+) -> keras.Model:
+    """Returns the network behind a fixed standardisation of its features, per band: `mean`, `variance` (bands,).
+
+    A band that hardly varies (above the cut-off of band-limited recordings) carries nothing and is not blown up: its
+    variance is taken as `least_variance`, whose default is for logarithms of energies; as 1 where it is exactly 0.
+    """
     features = keras.Input((None, len(mean)), name="features")
     n_frames = keras.Input((), dtype="int32", name="n_frames")
-    # A band that never varies (above the cut-off of band-limited recordings) carries nothing: do not blow it up.
-    variance = np.maximum(variance, 1e-4)
+    variance = np.maximum(np.where(variance == 0, 1.0, variance), least_variance)
     normalize = keras.layers.Normalization(
         mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="normalization"
     )

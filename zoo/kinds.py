@@ -1,6 +1,6 @@
 """The kinds of task a network may have, each a module that says in the same words what is its own.
 
-Training, evaluation and prediction are the same for all networks but for what these modules define:
+Training and evaluation are the same for all networks but for what these modules define:
 
     SCORE           column of the history by which the best epoch is chosen; higher is better
     FIGURES         keys of a record that must come out again when a run is evaluated again

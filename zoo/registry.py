@@ -43,10 +43,10 @@ ZHAO_TUNED = {
 ZHAO_QUICK = {**ZHAO_TUNED, "epochs": 6}
 
 
-TZIRAKIS_2018 = "Tzirakis et al. 2018, ICASSP, End-to-End Speech Emotion Recognition Using Deep Neural Networks"
-BAKHSHI_2020 = "Bakhshi et al. 2020, End-to-End Emotion Recognition From Speech With Deep Frame Embeddings"
-TRIGEORGIS_2016 = "Trigeorgis et al. 2016, in MixedEmotions deliverable D4.2, section 5"
-MIXED_EMOTIONS = "MixedEmotions deliverable D4.2, sections 4 and 5"
+TZIRAKIS_2018 = "Tzirakis, Zhang, Schuller 2018, ICASSP"
+BAKHSHI_2020 = "Bakhshi, Wong, Chalup 2020"
+TRIGEORGIS_2016 = "Trigeorgis et al. 2016, in MixedEmotions D4.2, section 5"
+MIXED_EMOTIONS = "MixedEmotions D4.2, sections 4 and 5"
 
 # No paper says when training ends but by validation; 50 epochs are our bound.
 _RATINGS = {"epochs": 50, "patience": 15, "decay": 0.0, "loss": "ccc"}

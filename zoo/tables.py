@@ -52,4 +52,6 @@ def _protocols(corpus: str) -> list[str]:
 
 
 def _mark(protocol: str) -> str:
+    if PROTOCOLS[protocol].selects_on_test:
+        return " (chosen on the recordings it is tested on)"
     return "" if PROTOCOLS[protocol].speaker_independent else " (not speaker-independent)"

@@ -13,9 +13,11 @@ import numpy as np
 
 from zoo.data.audio_blocks import moments, windows
 
-# Longer than the reach of any network's convolutions to either side (at most 0.25 s).
+# Longer than the reach of any network's convolutions to either side, with its paper's kernels (at most 0.25 s).
 MARGIN_FRAMES = 25
 PIECE_FRAMES = 500
+WHOLE_SECONDS = 600.0  # longer recordings are predicted in windows of this length
+MARGIN_SECONDS = 60.0  # that reach this far into their neighbours
 
 Tracer = Callable[[np.ndarray], np.ndarray]
 
@@ -33,18 +35,41 @@ def tracer(network: keras.Model, steps_per_frame: int, segment_frames: int) -> T
     return lambda features: _run(network, features)
 
 
-def trace_long(path: Path, trace: Tracer, rate_hz: int, steps_per_frame: int, inner_frames: int, margin_frames: int):
+def trace_long(
+    path: Path,
+    network: keras.Model,
+    trace: Tracer,
+    steps_per_frame: int,
+    segment_frames: int,
+    rate_hz: int = 16_000,
+    max_seconds: float = float("inf"),
+    window_seconds: float = WHOLE_SECONDS,
+    margin_seconds: float = MARGIN_SECONDS,
+) -> np.ndarray:
     """Returns the ratings (frames, dimensions) of a file of any length in constant memory, by overlapping windows.
 
-    `trace` takes the standardised waveform (samples, 1). The file is read twice: first for its mean and deviation.
+    `trace` is the network's tracer. The file is read twice: first for its mean and deviation, as its front-end takes
+    them of the whole. Raises BadClip for a file that cannot be used or is longer than `max_seconds`.
     """
-    mean, variance, _ = moments(path, rate_hz)
+    mean, variance, _ = moments(path, rate_hz, max_seconds)
+    inner = round(window_seconds * rate_hz / steps_per_frame)
+    margin = round(margin_seconds * rate_hz / steps_per_frame)
+    if looks_at_whole_segments(network):  # its segments must lie in every window as they do in the whole
+        inner, margin = inner // segment_frames * segment_frames, segment_frames
     parts = []
-    for window in windows(path, inner_frames * steps_per_frame, margin_frames * steps_per_frame, rate_hz):
-        ratings = trace(((window.samples - mean) / np.sqrt(variance + 1e-14)).astype(np.float32)[:, None])
+    for window in windows(path, inner * steps_per_frame, margin * steps_per_frame, rate_hz):
         before, after = window.before // steps_per_frame, window.after // steps_per_frame
+        if len(window.samples) // steps_per_frame <= before + after:
+            continue  # what is left of the file makes no frame
+        ratings = trace(((window.samples - mean) / np.sqrt(variance + 1e-14)).astype(np.float32)[:, None])
         parts.append(ratings[before : len(ratings) - after])
     return np.concatenate(parts)
+
+
+def segment_starts(n_frames: int, segment_frames: int) -> list[int]:
+    """Returns the first frames of consecutive segments that cover a recording; the last overlaps the one before."""
+    size = min(segment_frames, n_frames)
+    return [*range(0, n_frames - size, size), n_frames - size]
 
 
 def looks_at_whole_segments(network: keras.Model) -> bool:
@@ -68,9 +93,8 @@ def _in_segments(network, steps_per_frame, segment_frames) -> Tracer:
     def trace(features):
         n_frames = len(features) // steps_per_frame
         size = min(segment_frames, n_frames)
-        starts = [*range(0, n_frames - size, size), n_frames - size]  # the last one overlaps the one before
         ratings = np.empty((n_frames, network.output_shape[-1]), np.float32)
-        for start in starts:
+        for start in segment_starts(n_frames, segment_frames):
             part = _run(network, features[start * steps_per_frame : (start + size) * steps_per_frame])
             ratings[start : start + size] = part
         return ratings
@@ -91,9 +115,7 @@ def _convolutions_in_pieces(network, steps_per_frame) -> Tracer:
         frames = np.empty((n_frames, local.output_shape[-1]), np.float32)
         for start in range(0, n_frames, inner):
             first = min(max(start - MARGIN_FRAMES, 0), n_frames - size)
-            # The last piece keeps the samples beyond the last whole frame: its convolutions may still see them.
-            last = None if first == n_frames - size else (first + size) * steps_per_frame
-            part = _run(local, features[first * steps_per_frame : last])
+            part = _run(local, features[first * steps_per_frame : (first + size) * steps_per_frame])
             end = min(start + inner, n_frames)
             frames[start:end] = part[start - first : end - first]
         counts = np.array([n_frames * steps_per_frame], np.int32)

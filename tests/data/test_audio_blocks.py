@@ -30,6 +30,8 @@ def test_moments_are_those_of_all_samples(recording):
     assert count == len(samples)
     assert mean == pytest.approx(samples.mean(), abs=1e-9)
     assert variance == pytest.approx(samples.var(), rel=1e-6)
+    with pytest.raises(BadClip, match="more than the most of 60 s"):
+        audio_blocks.moments(recording, 44_100, max_seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,13 @@ def test_what_cannot_be_read_is_named(tmp_path):
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     with pytest.raises(BadClip, match="NaN or infinite samples behind sample 480000"):
         list(audio_blocks.blocks(tmp_path / "nan.wav"))
+    soundfile.write(tmp_path / "cut.wav", np.ones(16_000), 16_000)
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:-100])
+    with pytest.raises(BadClip, match=r"cut\.wav: .*bytes where its header declares"):
+        list(audio_blocks.blocks(tmp_path / "cut.wav"))
+    soundfile.write(tmp_path / "zeros.wav", np.zeros(16_000), 16_000)
+    with pytest.raises(BadClip, match=r"zeros\.wav: .*1 s of zeros"):
+        audio_blocks.moments(tmp_path / "zeros.wav")
     soundfile.write(tmp_path / "none.wav", samples[:0], 16_000)
     with pytest.raises(BadClip, match=r"none\.wav"):
         audio_blocks.moments(tmp_path / "none.wav")

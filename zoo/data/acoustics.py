@@ -15,7 +15,9 @@ and its 20 ms frames reach 40 ms closer to its end than its 60 ms frames do. Her
 
 import multiprocessing
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,7 +60,7 @@ def functionals(
             "at least 0.09 s. Leave the recording out, or widen the windows"
         )
     intervals = ",".join(f"{first[i]}-{last[i]}" for i in long_enough)
-    values = own_process().submit(_summarise, waveform, rate_hz, feature_set, intervals).result()
+    values = _elsewhere(_summarise, waveform, rate_hz, feature_set, intervals)
     if values.shape != (len(long_enough), FEATURE_SETS[feature_set]) or not np.isfinite(values).all():
         raise RuntimeError(
             f"openSMILE gave {values.shape} or values that are not finite, in {len(long_enough)} windows"
@@ -76,7 +78,7 @@ def descriptors(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[n
     _check(waveform, rate_hz, feature_set)
     if len(waveform) * DESCRIPTORS_PER_SECOND < _DESCRIPTOR_FRAME * rate_hz:
         raise UserError(f"{len(waveform) / rate_hz:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
-    values, names = own_process().submit(_describe, waveform, rate_hz, feature_set).result()
+    values, names = _elsewhere(_describe, waveform, rate_hz, feature_set)
     return np.arange(len(values)) / DESCRIPTORS_PER_SECOND, values, names
 
 
@@ -125,6 +127,14 @@ def own_process() -> ProcessPoolExecutor:
     cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
     """
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return own_process().submit(function, *arguments).result()
+    except BrokenProcessPool as error:
+        own_process.cache_clear()
+        raise UserError("openSMILE's process has ended before its work was done: out of memory? Start again") from error
 
 
 def _summarise(waveform: np.ndarray, rate_hz: int, feature_set: str, intervals: str) -> np.ndarray:

@@ -86,7 +86,7 @@ def to_mono(samples: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
 
 
 def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds: float) -> tuple[np.ndarray, int]:
-    _check_container(stream, name)
+    check_container(stream, name)
     try:
         audio = soundfile.SoundFile(stream)
     except soundfile.LibsndfileError as error:
@@ -111,7 +111,7 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
     return samples, rate_hz
 
 
-def _check_container(stream: BinaryIO, name: str | Path) -> None:
+def check_container(stream: BinaryIO, name: str | Path) -> None:
     """Looks at the bytes that libsndfile does not tell about, and leaves the stream at its start."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)

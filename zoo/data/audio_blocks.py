@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from zoo.data.audio import BadClip
+from zoo.data.audio import BadClip, check_container
 
 _BLOCK_SECONDS = 30
 
@@ -28,6 +28,8 @@ def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
     Raises BadClip for a file that cannot be opened, that breaks off, or that holds NaN or infinity.
     """
     try:
+        with path.open("rb") as stream:
+            check_container(stream, path)
         audio = soundfile.SoundFile(path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise BadClip(path, "not-audio", str(error)) from error
@@ -51,8 +53,18 @@ def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
             raise BadClip(path, "truncated", f"{done} of {audio.frames} samples")
 
 
-def moments(path: Path, rate_hz: int = 16_000) -> tuple[float, float, int]:
-    """Returns mean, variance and number of a file's samples."""
+def seconds_of(path: Path) -> float:
+    """Returns what a file's header says; 0 where there is none to read, so that reading it tells what is wrong."""
+    try:
+        return soundfile.info(path).duration
+    except (OSError, soundfile.LibsndfileError):
+        return 0.0
+
+
+def moments(path: Path, rate_hz: int = 16_000, max_seconds: float = float("inf")) -> tuple[float, float, int]:
+    """Returns mean, variance and number of a file's samples. Raises BadClip as `blocks` does, for silence, and for more
+    than `max_seconds`.
+    """
     total, squares, count = 0.0, 0.0, 0
     for block in blocks(path, rate_hz):
         total, squares, count = (
@@ -60,8 +72,12 @@ def moments(path: Path, rate_hz: int = 16_000) -> tuple[float, float, int]:
             squares + np.square(block, dtype=float).sum(),
             count + len(block),
         )
+        if count > max_seconds * rate_hz:
+            raise BadClip(path, "too-long", f"more than the most of {max_seconds:g} s")
     if not count:
         raise BadClip(path, "empty", "a header without samples")
+    if not squares:
+        raise BadClip(path, "silent", f"{count / rate_hz:g} s of zeros")
     return total / count, squares / count - (total / count) ** 2, count
 
 

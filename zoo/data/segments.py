@@ -48,6 +48,7 @@ def segment_batches(
         (number, int(start))
         for number, recording in enumerate(recordings)
         for start in _starts(len(recording.labels), segment_frames, rng)
+        if recording.rated[start : start + segment_frames].any()
     ]
     plan = np.array_split(rng.permutation(len(cuts)), -(-len(cuts) // batch_size))
 

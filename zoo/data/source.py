@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.config import RunConfig, cache_folder
+from zoo.config import RunConfig, cache_folder, heeds
 from zoo.data import corpora, protocols, synthetic
 from zoo.data.divisions import Protocol
 from zoo.data.leakage import audit
@@ -42,7 +42,7 @@ def resolve(config: RunConfig) -> RunConfig:
         protocol=protocol.name,
         fold=config.fold or ("few" if config.synthetic else "all"),
         max_clip_seconds=config.max_clip_seconds or corpus.max_seconds,
-        frame_seconds=config.frame_seconds or corpus.rating_seconds,
+        frame_seconds=config.frame_seconds or corpus.rating_seconds * heeds(config.model, "frame_seconds"),
         data_root=str(Path(config.data_root).expanduser().resolve()) if config.data_root else "",
     )
 
