@@ -42,9 +42,9 @@ ALLOWED = {
     "zoo.predict": BASE | {"zoo.config", "zoo.data", "zoo.folder", "zoo.frontends"},
     # The kinds of task, and what serves any of them.
     "zoo.emotion": BASE | {"zoo.config", "zoo.data"} | FIGURES | NETWORKS - {"zoo.trace_prediction"},
-    "zoo.continuous": BASE | {"zoo.config", "zoo.data"} | FIGURES | NETWORKS,
+    "zoo.continuous": BASE | {"zoo.config", "zoo.data", "zoo.folder"} | FIGURES | NETWORKS,
     "zoo.kinds": {"zoo.registry", "zoo.emotion", "zoo.continuous"},
-    "zoo.predict_traces": DATA | {"zoo.continuous", "zoo.postprocess", "zoo.predict", "zoo.trace_prediction"},
+    "zoo.predict_traces": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.continuous"},
     "zoo.cells": DATA | {"zoo.continuous", "zoo.predict", "zoo.registry", "zoo.report", "zoo.trace_prediction"},
     "zoo.evaluate": DATA | {"zoo.kinds", "zoo.metrics"},
     "zoo.fit": DATA - {"zoo.data.source", "zoo.folder"}
