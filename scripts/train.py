@@ -4,12 +4,14 @@
     python scripts/train.py --model attention_blstm_fcn --corpus iemocap --synthetic
     python scripts/train.py --model attention_fcn --corpus ravdess --data-root DIR --fold 0 --out runs/mine --resume
     python scripts/train.py --model conv_lstm --corpus recola --data-root DIR
+    python scripts/train.py --from-search searches/NAME
 
 Results lie in runs/NAME: config.json, metrics.json, predictions.csv and a figure of all folds together, and a folder
 per fold with its model.keras, history.csv and curves.png.
 """
 
 import argparse
+from pathlib import Path
 
 from zoo import config, tables
 from zoo.cli import run, use_backend
@@ -21,9 +23,19 @@ def main() -> None:
         description=__doc__, epilog=tables.in_plain_text(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its flags")
+    parser.add_argument(
+        "--from-search", metavar="DIR", help="train the best trial of a search (tune.py), changed by the flags given"
+    )
     config.add_flags(parser)
     given = vars(parser.parse_args())
-    resume = given.pop("resume")
+    resume, search = given.pop("resume"), given.pop("from_search")
+    if search:
+        from tuning.show import best_of
+
+        found = best_of(Path(search))
+        if "option" in given:
+            given["option"] = {**found.get("option", {}), **config.parse_options(given["option"])}
+        given = {**found, **given}
     settings = config.resume(given) if resume else config.from_flags(given)
     use_backend(settings.backend)
     open_source(resolve(settings))  # tells of a wrong folder before the backend takes its seconds to start

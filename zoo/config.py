@@ -14,8 +14,20 @@ from zoo.errors import UserError, unknown
 
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
 # Groups of flags that only some networks heed: the registry says which.
-_LOG_MEL, _FUNCTIONALS = "front-end of log-mel networks", "front-end of functionals networks"
-_EMOTION, _CONTINUOUS = "training of emotion networks", "training of continuous networks"
+_SPECTRAL, _LOG_MEL = "front-end of log-mel and MFCC networks", "front-end of log-mel networks"
+_MFCC, _FUNCTIONALS = "front-end of MFCC networks", "front-end of functionals networks"
+_EMOTION, _CROPS = "training of emotion networks", "training of log-mel networks"
+_CONTINUOUS = "training of continuous networks"
+# Which front-ends or tasks of the registry heed a group.
+_HEEDED_BY = {
+    _SPECTRAL: {"log_mel", "mfcc"},
+    _LOG_MEL: {"log_mel"},
+    _MFCC: {"mfcc"},
+    _FUNCTIONALS: {"functionals"},
+    _EMOTION: {"emotion"},
+    _CROPS: {"log_mel"},
+    _CONTINUOUS: {"continuous"},
+}
 
 
 def _flag(default: Any, group: str, text: str, **extra: Any) -> Any:
@@ -54,11 +66,22 @@ class RunConfig:
     )
     cache_dir: str = _flag("", "data", f"features are kept here (default: ${CACHE_VARIABLE} or ~/.cache/speech-zoo)")
 
-    window_ms: float = _flag(25.0, _LOG_MEL, "analysis window in milliseconds", least=1.0, most=1000.0)
-    hop_ms: float = _flag(10.0, _LOG_MEL, "hop in milliseconds", least=1.0, most=1000.0)
+    window_ms: float = _flag(25.0, _SPECTRAL, "analysis window in milliseconds", least=1.0, most=1000.0)
+    hop_ms: float = _flag(10.0, _SPECTRAL, "hop in milliseconds", least=1.0, most=1000.0)
     bands: int = _flag(40, _LOG_MEL, "mel bands", least=1)
     mel_scale: str = _flag("htk", _LOG_MEL, "mel scale", choices=("htk", "slaney"))
     floor: float = _flag(1e-10, _LOG_MEL, "smallest band energy, before the logarithm", least=1e-30)
+    rate_hz: int = _flag(22_050, _MFCC, "clips are resampled to this rate", least=4_000, most=192_000)
+    coefficients: int = _flag(80, _MFCC, "mel-frequency cepstral coefficients", least=1)
+    mel_bands: int = _flag(128, _MFCC, "mel bands below the coefficients", least=1)
+    statistics: str = _flag("mean", _MFCC, "of coefficients, deltas and delta-deltas", choices=("mean", "six"))
+    amplitude: str = _flag("peak", _MFCC, "clips scaled to a peak of 1, or as they are", choices=("peak", "recorded"))
+    standardize: str = _flag(
+        "coefficient",
+        _MFCC,
+        "by mean and variance of the training clips: each statistic of each coefficient, each statistic, or not",
+        choices=("coefficient", "channel", "none"),
+    )
     feature_set: str = _flag("egemaps", _FUNCTIONALS, "openSMILE's features", choices=("egemaps", "compare"))
     functional_seconds: float = _flag(3.0, _FUNCTIONALS, "window of the functionals", least=0.1, most=60.0)
     frame_seconds: float = _flag(
@@ -84,11 +107,11 @@ class RunConfig:
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
     seed: int = _flag(0, "training", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
 
-    crop_seconds: float = _flag(5.0, _EMOTION, "train on a random crop of at most this length", least=0.1)
+    crop_seconds: float = _flag(5.0, _CROPS, "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag(
         "inverse", _EMOTION, "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,CLASS=W,..."
     )
-    augment: str = _flag("none", _EMOTION, "augmentation of training features", choices=("none", "specaugment"))
+    augment: str = _flag("none", _CROPS, "augmentation of training features", choices=("none", "specaugment"))
 
     loss: str = _flag("ccc", _CONTINUOUS, "what training minimises", choices=("sse", "ccc_sum", "ccc"))
     segment_seconds: float = _flag(20.0, _CONTINUOUS, "train on segments of this length", least=0.04)
@@ -112,8 +135,7 @@ class RunConfig:
 def heeds(model: str, name: str) -> bool:
     """Says whether the field `name` has an effect on a network."""
     entry, group = registry.get(model), RunConfig.__dataclass_fields__[name].metadata["group"]
-    wanted = {_LOG_MEL: "log_mel", _FUNCTIONALS: "functionals", _EMOTION: "emotion", _CONTINUOUS: "continuous"}
-    return group not in wanted or wanted[group] in (entry.frontend, entry.task)
+    return group not in _HEEDED_BY or bool(_HEEDED_BY[group] & {entry.frontend, entry.task})
 
 
 # Fields that say where things lie, not what comes out; --resume lets them differ.
@@ -150,7 +172,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     """
     given = dict(given)
     if "option" in given and not isinstance(given["option"], Mapping):
-        given["option"] = _parse_options(given["option"])
+        given["option"] = parse_options(given["option"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
     model = given.get("model", RunConfig.model)
@@ -193,7 +215,7 @@ def resume(given: Mapping[str, Any]) -> RunConfig:
     if not saved.is_file():
         return from_flags(given)
     old = load(saved)
-    option = {**old.option, **(_parse_options(given["option"]) if "option" in given else {})}
+    option = {**old.option, **(parse_options(given["option"]) if "option" in given else {})}
     return from_flags({**old.saved(), **given, "option": option})
 
 
@@ -241,7 +263,8 @@ def _as_flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _parse_options(texts: Sequence[str]) -> dict[str, Any]:
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Returns builder keywords from texts NAME=VALUE, the value in JSON or a bare word. UserError for another form."""
     options = {}
     for text in texts:
         name, equals, value = text.partition("=")

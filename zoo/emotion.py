@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from zoo import metrics, registry, report
+from zoo.cepstra import CepstralStatistics
 from zoo.config import RunConfig
 from zoo.data.augment import specaugment
 from zoo.data.divisions import Protocol
@@ -29,18 +30,36 @@ SHORT = ("n_clips", "ua", "wa", "validation_ua")
 Row = dict[str, Any]
 
 
-def frontend(config: RunConfig) -> LogMel:
+def frontend(config: RunConfig) -> LogMel | CepstralStatistics:
+    build = _cepstral if registry.get(config.model).frontend == "mfcc" else _log_mel
     try:
-        return LogMel(
-            window_ms=config.window_ms,
-            hop_ms=config.hop_ms,
-            bands=config.bands,
-            mel_scale=config.mel_scale,
-            floor=config.floor,
-            name="log_mel",
-        )
+        return build(config)
     except ValueError as error:
         raise UserError(f"front-end: {error}") from error
+
+
+def _log_mel(config: RunConfig) -> LogMel:
+    return LogMel(
+        window_ms=config.window_ms,
+        hop_ms=config.hop_ms,
+        bands=config.bands,
+        mel_scale=config.mel_scale,
+        floor=config.floor,
+        name="log_mel",
+    )
+
+
+def _cepstral(config: RunConfig) -> CepstralStatistics:
+    return CepstralStatistics(
+        rate_hz=config.rate_hz,
+        window_ms=config.window_ms,
+        hop_ms=config.hop_ms,
+        coefficients=config.coefficients,
+        mel_bands=config.mel_bands,
+        statistics=config.statistics,
+        peak_normalize=config.amplitude == "peak",
+        name="cepstral_statistics",
+    )
 
 
 def extractor(config: RunConfig) -> Extractor:
@@ -53,8 +72,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
             f"--model {config.model} tells classes of emotion apart, and {protocol.name} has none. Choose another "
             "--corpus, or a network for continuous ratings (README has the table)"
         )
-    frontend(config)
-    registry.build(config.model, len(protocol.classes), config.bands, **config.option)
+    _build(config, len(protocol.classes))
     class_weights(config.class_weights, range(len(protocol.classes)), protocol.classes)
 
 
@@ -71,8 +89,22 @@ def examples(
 
 
 def network(task, config: RunConfig) -> keras.Model:
+    bare = _build(config, len(task.outputs))
+    if registry.get(config.model).frontend == "log_mel":
+        return with_normalization(*_moments(task), bare)
+    if config.standardize == "none":
+        return bare
+    features = np.stack([example.features.read() for example in task.train]).astype(np.float64)
+    axes = 0 if config.standardize == "coefficient" else (0, 1)
+    return with_normalization(features.mean(axis=axes), features.var(axis=axes), bare, least_variance=1e-12)
+
+
+def _build(config: RunConfig, n_classes: int) -> keras.Model:
     options = {"seed": config.seed, **config.option}
-    return with_normalization(*_moments(task), registry.build(config.model, len(task.outputs), config.bands, **options))
+    shape = frontend(config)
+    if isinstance(shape, LogMel):
+        return registry.build(config.model, n_classes, shape.bands, **options)
+    return registry.build(config.model, n_classes, shape.channels, n_coefficients=shape.coefficients, **options)
 
 
 def loss(config: RunConfig) -> str:
@@ -94,10 +126,10 @@ def batches(task, config: RunConfig) -> Callable[[int], Any]:
 
 
 def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[str, float]]:
-    truth = np.array([example.label for example in task.validation])
+    truth, examples = np.array([example.label for example in task.validation]), whole_batches(task.validation)
 
     def validate() -> dict[str, float]:
-        output = np.asarray(model.predict(whole_batches(task.validation), verbose=0), np.float64)
+        output = np.asarray(model.predict(examples, verbose=0), np.float64)
         confusion = metrics.confusion_matrix(truth, output.argmax(axis=-1), len(task.outputs))
         likelihood = np.maximum(output[np.arange(len(truth)), truth], 1e-12)
         return {

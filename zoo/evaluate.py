@@ -45,6 +45,22 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
     return summary, changed
 
 
+def training_accuracy(run: Path) -> float:
+    """Returns the accuracy (WA) of a finished run's models on the clips they were trained on, 0..1, over all folds.
+
+    For how far a network fits what it saw; never a result. Raises UserError as `evaluate_run` does.
+    """
+    settings, recorded = config.load(run / "config.json"), read_record(run)
+    source = drop_clips(open_source(settings), recorded["bad_clips"])
+    kind, protocol, corpus = kinds.of(settings.model), source.protocol, corpus_name(recorded)
+    rows = [
+        row
+        for fold in source.folds
+        for row in kind.test_rows(fold_folder(run, fold), fold.train, protocol, corpus, settings)
+    ]
+    return sum(row["truth"] == row["prediction"] for row in rows) / len(rows)
+
+
 def _differences(name: str, recorded: Any, found: Any) -> list[str]:
     """Says which figures differ. Ratings are real numbers, whose last digits change with the number of threads."""
     if isinstance(recorded, dict):

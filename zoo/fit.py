@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,11 @@ class Task:
     frontend: Any
 
 
-def fit(task: Task, config: RunConfig, progress: Progress) -> History:
+def fit(task: Task, config: RunConfig, progress: Progress, after_epoch: Callable[[], None] = lambda: None) -> History:
     """Trains until the last epoch or until patience ends, going on from a saved state if there is one.
 
     Writes model.keras (waveforms in, the weights of the best epoch) and history.csv; returns the history, a row per
-    epoch.
+    epoch. What `after_epoch` raises ends the training; it can be gone on with.
     """
     make_repeatable(config.seed)
     kind = kinds.of(config.model)
@@ -62,6 +62,7 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
             best = model.get_weights()
         checkpoint.save(task.folder, model, history, best)
         write_csv(task.folder / "history.csv", history)
+        after_epoch()
     write_csv(task.folder / "history.csv", history)  # a kill may have come between the last state and this
     model.set_weights(best)
     with written_aside(task.folder / "model.keras") as aside:

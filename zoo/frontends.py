@@ -8,6 +8,7 @@ from keras import ops
 from zoo.layers import FrameMask, ZeroPadding, register
 
 MEL_SCALES = ("htk", "slaney")
+HAMMING, HANN = (0.54, 0.46), (0.5, 0.5)  # a - b cos: periodic windows
 
 
 @register
@@ -44,20 +45,18 @@ class LogMel(keras.layers.Layer):
             raise ValueError(f"window {window_ms} ms, hop {hop_ms} ms, {bands} bands at {rate_hz} Hz: nothing is left")
         if n_fft is not None and n_fft < self.window:
             raise ValueError(f"n_fft is {n_fft}, expected at least the window's {self.window} samples")
-        self.n_fft = n_fft or _smallest_transform(rate_hz, self.window, bands, mel_scale)
+        self.n_fft = n_fft or smallest_transform(rate_hz, self.window, bands, mel_scale)
         self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def build(self, waveform_shape, n_samples_shape=None):
-        radix = next(radix for radix in (4, 2, 1) if self.hop % radix == self.n_fft % radix == 0)
-        self.kernels = _kernels(self.window, self.n_fft, radix)
-        self.mel = _mel_of_parts(_mel_matrix(self.rate_hz, self.n_fft, self.bands, self.mel_scale), self.n_fft, radix)
+        htk = self.mel_scale == "htk"
+        mel = librosa.filters.mel(sr=self.rate_hz, n_fft=self.n_fft, n_mels=self.bands, htk=htk, norm=None)
+        self.kernels, self.mel = transform_constants(self.window, self.hop, self.n_fft, mel, HAMMING)
 
     def call(self, waveform, n_samples):
         waveform = self.silence(waveform, self.in_clip(waveform, n_samples))
-        frames = _frames(waveform, self.window, self.hop, self.n_fft, len(self.kernels))
-        transforms = [ops.matmul(part, kernel) for part, kernel in zip(frames, self.kernels, strict=True)]
-        spectrum = _butterflies(transforms)
-        energies = sum(ops.matmul(_power(part), mel) for part, mel in zip(spectrum, self.mel, strict=True))
+        n_frames = self.n_frames(ops.shape(waveform)[1])
+        energies = mel_energies(waveform, n_frames, self.window, self.hop, self.n_fft, self.kernels, self.mel)
         features = ops.transpose(ops.log(ops.maximum(energies, self.floor)), (1, 0, 2))
         return features, self.n_frames(n_samples)
 
@@ -126,26 +125,28 @@ def with_frontend(frontend: keras.layers.Layer, network: keras.Model) -> keras.M
 def with_normalization(
     mean: np.ndarray, variance: np.ndarray, network: keras.Model, least_variance: float = 1e-4
 ) -> keras.Model:
-    """Returns the network behind a fixed standardisation of its features, per band: `mean`, `variance` (bands,).
+    """Returns the network behind a fixed standardisation of its features, by `mean` and `variance`.
 
-    A band that hardly varies (above the cut-off of band-limited recordings) carries nothing and is not blown up: its
-    variance is taken as `least_variance`, whose default is for logarithms of energies; as 1 where it is exactly 0.
+    Those are (bands,), or (frames, bands) where every clip has as many frames. A band that hardly varies (above the
+    cut-off of band-limited recordings) carries nothing and is not blown up: its variance is taken as
+    `least_variance`, whose default is for logarithms of energies; as 1 where it is exactly 0.
     """
-    features = keras.Input((None, len(mean)), name="features")
+    features = keras.Input(mean.shape if mean.ndim == 2 else (None, len(mean)), name="features")
     n_frames = keras.Input((), dtype="int32", name="n_frames")
     variance = np.maximum(np.where(variance == 0, 1.0, variance), least_variance)
     normalize = keras.layers.Normalization(
-        mean=mean.tolist(), variance=variance.tolist(), dtype="float32", name="normalization"
+        axis=(-2, -1) if mean.ndim == 2 else -1,
+        mean=mean.tolist(),
+        variance=variance.tolist(),
+        dtype="float32",
+        name="normalization",
     )
     output = network({"features": normalize(features), "n_frames": n_frames})
     return keras.Model({"features": features, "n_frames": n_frames}, output, name=f"{network.name}_normalized")
 
 
-def _mel_matrix(rate_hz, n_fft, bands, mel_scale):
-    return librosa.filters.mel(sr=rate_hz, n_fft=n_fft, n_mels=bands, htk=mel_scale == "htk", norm=None)
-
-
-def _smallest_transform(rate_hz, window, bands, mel_scale):
+def smallest_transform(rate_hz: int, window: int, bands: int, mel_scale: str) -> int:
+    """Returns the window, doubled until every mel band holds a bin. Raises ValueError where that is too often."""
     n_fft = window
     while n_fft <= 64 * window:
         edges = librosa.mel_frequencies(n_mels=bands + 2, fmax=rate_hz / 2, htk=mel_scale == "htk")
@@ -161,10 +162,25 @@ def _smallest_transform(rate_hz, window, bands, mel_scale):
 # the whole. All of it exists in every export format, and it takes a quarter of the plain product's multiplications.
 
 
-def _frames(waveform, window, hop, n_fft, radix):
+def transform_constants(window: int, hop: int, n_fft: int, mel: np.ndarray, taper: tuple[float, float]):
+    """Returns what `mel_energies` multiplies with: kernels, and `mel` (bands, n_fft // 2 + 1) in their order."""
+    radix = next(radix for radix in (4, 2, 1) if hop % radix == n_fft % radix == 0)
+    return _kernels(window, n_fft, radix, taper), _mel_of_parts(mel, n_fft, radix)
+
+
+def mel_energies(waveform, n_frames, window: int, hop: int, n_fft: int, kernels: np.ndarray, mel: np.ndarray):
+    """Energies of mel bands in |STFT|^2: waveforms (batch, samples) -> (frames, batch, bands).
+
+    Frame t is centred on sample t * hop; the waveform is silent beyond its ends.
+    """
+    frames = _frames(waveform, n_frames, window, hop, n_fft, len(kernels))
+    transforms = [ops.matmul(part, kernel) for part, kernel in zip(frames, kernels, strict=True)]
+    return sum(ops.matmul(_power(part), bands) for part, bands in zip(_butterflies(transforms), mel, strict=True))
+
+
+def _frames(waveform, n_frames, window, hop, n_fft, radix):
     """(batch, samples) -> `radix` parts of every frame, each (frames, batch, ceil(window / radix))."""
     batch, samples = ops.shape(waveform)[0], ops.shape(waveform)[1]
-    n_frames = -(-samples // hop)
     before = n_fft // 2 - (n_fft - window) // 2  # where librosa puts a window shorter than its transform
     hops, width = -(-window // hop), -(-window // radix)
     waveform = ops.pad(waveform, [[0, 0], [before, (n_frames + hops) * hop - samples - before]])
@@ -179,15 +195,15 @@ def _frames(waveform, window, hop, n_fft, radix):
     return [part(blocks[phase]) for phase in range(radix)]
 
 
-def _kernels(window, n_fft, radix):
+def _kernels(window, n_fft, radix, taper):
     """Windowed cosines beside windowed sines (radix, ceil(window / radix), 2 * bins), for the parts of `_frames`.
 
     They hold the first half of n_fft / radix bins: a real signal's other half is the conjugate of another part's.
     """
     samples = np.arange(-(-window // radix) * radix).reshape(-1, radix).T[:, :, None]
-    hamming = np.where(samples < window, 0.54 - 0.46 * np.cos(2 * np.pi * samples / window), 0)
+    tapered = np.where(samples < window, taper[0] - taper[1] * np.cos(2 * np.pi * samples / window), 0)
     angles = 2 * np.pi * samples * np.arange(n_fft // radix // 2 + 1) / n_fft
-    return (hamming * np.concatenate([np.cos(angles), -np.sin(angles)], axis=-1)).astype("float32")
+    return (tapered * np.concatenate([np.cos(angles), -np.sin(angles)], axis=-1)).astype("float32")
 
 
 def _butterflies(parts):

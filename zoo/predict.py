@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+import zoo.cepstra
 import zoo.frontends  # noqa: F401  a saved model's layers are looked up by name
-from zoo import config
+from zoo import archive, config
 from zoo.data import protocols
 from zoo.data.audio import READABLE_SUFFIXES, BadClip, read
 from zoo.errors import UserError
@@ -30,8 +31,7 @@ def load_model(path: Path, waveforms: bool = True) -> keras.Model:
     if not path.is_file():
         raise UserError(f"{path}: no trained model is there; train to the end first, or add --resume to go on")
     try:
-        if not zipfile.is_zipfile(path):  # Keras would say that there is no file
-            raise ValueError("no .keras archive")
+        archive.check(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         if waveforms and not any(hasattr(layer, "rate_hz") for layer in model.layers):
             raise ValueError("one without a front-end")

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 BACKENDS = ("tensorflow", "jax", "torch")
 TASKS = {"emotion": "one of several emotions per clip", "continuous": "arousal and valence all along a recording"}
-FRONTENDS = {"log_mel": "log-mel bands", "waveform": "the waveform itself", "functionals": "openSMILE functionals"}
+FRONTENDS = {
+    "log_mel": "log-mel bands",
+    "mfcc": "statistics of MFCCs and their deltas",
+    "waveform": "the waveform itself",
+    "functionals": "openSMILE functionals",
+}
+KHAN_2020 = "Khan, Butt, Ali 2020"
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
 
 # What section IV of the paper states; the rest is the defaults of RunConfig.
@@ -42,6 +48,19 @@ ZHAO_TUNED = {
 # Minutes instead of hours, to see a recipe work; what --synthetic takes unless told otherwise.
 ZHAO_QUICK = {**ZHAO_TUNED, "epochs": 6}
 
+
+# The paper validates nothing: as many epochs as it says. It states no window; librosa's, 2,048 and 512 samples.
+KHAN_PAPER = {
+    "epochs": 500,
+    "patience": 500,
+    "batch_size": 32,
+    "optimizer": "rmsprop",
+    "learning_rate": 5e-3,
+    "decay": 0.0,
+    "class_weights": "none",
+    "window_ms": 92.88,
+    "hop_ms": 23.22,
+}
 
 TZIRAKIS_2018 = "Tzirakis, Zhang, Schuller 2018, ICASSP"
 BAKHSHI_2020 = "Bakhshi, Wong, Chalup 2020"
@@ -147,6 +166,19 @@ def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, tuned=Non
     )
 
 
+def _khan(name: str, title: str, parameters: int, channels: int, statistics: str) -> Entry:
+    paper = {**KHAN_PAPER, "statistics": statistics}
+    return Entry(
+        f"zoo.models.{name}:{name}",
+        title,
+        KHAN_2020,
+        parameters,
+        shape=(8, channels),
+        frontend="mfcc",
+        recipes={"paper": paper, "quick": {**paper, "epochs": 60}},
+    )
+
+
 MODELS: dict[str, Entry] = {
     "fcn": _zhao("convolutions, average pooling", 240_388, recurrent=None, fcn_attention=False),
     "attention_fcn": _zhao("convolutions, scaled-softmax attention", 257_028, recurrent=None),
@@ -155,6 +187,8 @@ MODELS: dict[str, Entry] = {
     "attention_blstm_fcn": _zhao("both streams, two BLSTM layers", 857_348),
     "attention_blstm_fcn_1layer": _zhao("both streams, one BLSTM layer", 463_108, recurrent_layers=1),
     "attention_blstm_fcn_3layer": _zhao("both streams, three BLSTM layers", 1_251_588, recurrent_layers=3),
+    "cnn1d_mfcc": _khan("cnn1d_mfcc", "two convolutions along the mean MFCCs", 898, 3, "mean"),
+    "rnn_mfcc": _khan("rnn_mfcc", "one recurrent layer along six statistics of the MFCCs", 696, 18, "six"),
     "conv_lstm": _rated(
         "conv_lstm:conv_lstm",
         "three convolutions on the waveform, two LSTM layers",

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import platform
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,8 +59,8 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     keras.config.set_dtype_policy(settings.precision)
     kinds.of(settings.model).check(settings, source.protocol)  # before anything is written and every clip is read
     folder = _open_folder(settings, resume)
-    with _alone_in(folder), Progress() as progress:
-        run = _prepare(folder, settings, source, progress)
+    with alone_in(folder), Progress() as progress:
+        run = prepare(folder, settings, source, progress)
         records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
     rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
     kind = kinds.of(settings.model)
@@ -70,15 +71,20 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
     """Holds the run's folder against other processes. The system lets go when this one ends, however it does."""
     with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"{folder}: another process is at work on this run; wait for it or give another --out"
-            ) from error
+        last = time.monotonic() + patience_seconds
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= last:
+                    raise UserError(
+                        f"{folder}: another process is at work on this run; wait for it or give another --out"
+                    ) from error
+                time.sleep(0.1)
         for leftover in folder.rglob(f"{ASIDE}*"):  # a kill came in the middle of a write
             leftover.unlink()
         yield
@@ -117,8 +123,8 @@ def _new_folder(settings: RunConfig) -> Path:
     raise AssertionError("count() does not end")
 
 
-def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
-    """Reads, checks and audits every clip, and has its features on disk, before anything is trained."""
+def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
+    """Reads, checks and audits every clip of a source, and has its features on disk, before anything is trained."""
     extractor = kinds.of(settings.model).extractor(settings)
     clips = source.clips
     with progress.task("features", len(clips)) as advance:
@@ -155,6 +161,19 @@ def _prepare(folder: Path, settings: RunConfig, source: Source, progress: Progre
     return Run(folder, settings, source, features, facts)
 
 
+def task_of(run: Run, fold: Fold) -> Task:
+    """Returns a fold of a run, ready to train."""
+    kind, settings, protocol = kinds.of(run.config.model), run.config, run.source.protocol
+    return Task(
+        fold.name,
+        fold_folder(run.folder, fold),
+        protocol.classes or protocol.targets,
+        kind.examples(settings, protocol, run.features, fold.train, training=True),
+        kind.examples(settings, protocol, run.features, fold.validation, training=False),
+        kind.frontend(settings),
+    )
+
+
 def _check_same_data(folder: Path, data: str) -> None:
     """Folds trained on other clips, labels or divisions must never be pooled with this run's."""
     path = folder / "data.json"
@@ -171,15 +190,7 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
-        kind = kinds.of(settings.model)
-        task = Task(
-            fold.name,
-            folder,
-            protocol.classes or protocol.targets,
-            kind.examples(settings, protocol, run.features, fold.train, training=True),
-            kind.examples(settings, protocol, run.features, fold.validation, training=False),
-            kind.frontend(settings),
-        )
+        kind, task = kinds.of(settings.model), task_of(run, fold)
         history = fit(task, settings, progress)
         kind.curves(history, folder / "curves.png", run.title(fold.name))
         kind.after_training(folder / "model.keras", task, settings)

@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from networks import rows
 
 from zoo import registry
 from zoo.losses import get_loss
@@ -14,8 +15,8 @@ from zoo.losses import get_loss
 pytestmark = pytest.mark.backend
 
 FRAME = 640
-NETWORKS = [name for name, entry in registry.MODELS.items() if entry.task == "continuous"]
-WAVEFORM = [name for name in NETWORKS if registry.MODELS[name].frontend == "waveform"]
+NETWORKS = rows("continuous")
+WAVEFORM = rows("continuous", "waveform")
 # The spectrum of a whole segment depends on where it begins and ends.
 WHOLE = {"conv_bigru"}
 LOCAL = [name for name in WAVEFORM if name not in WHOLE]

@@ -1,11 +1,12 @@
-"""From features on disk to batches: shuffled by seed, grouped by length, cropped, padded, weighted; as tf.data."""
+"""From features on disk to batches: shuffled by seed, grouped by length, cropped, padded, weighted."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from zoo.data.batches import batches
 from zoo.data.features import Features
 
 # Batches are made of neighbours in length among this many batches' worth of shuffled clips.
@@ -31,7 +32,7 @@ def training_batches(
     seed: int,
     epoch: int,
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
-) -> tf.data.Dataset:
+) -> Any:
     """Returns one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
     Order, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be had again after a crash.
@@ -50,7 +51,7 @@ def training_batches(
     return _dataset(examples, plan, lengths, load)
 
 
-def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> tf.data.Dataset:
+def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
     """Returns all examples in their order, uncropped, in the same form as `training_batches`.
 
     A batch holds at most `max_frames` frames with its padding, so that long clips need no more memory than short ones.
@@ -88,7 +89,7 @@ def _shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generato
     return plan
 
 
-def _dataset(examples, plan, lengths, load) -> tf.data.Dataset:
+def _dataset(examples, plan, lengths, load):
     """Reads and pads the plan's batches ahead of their use."""
     boundaries = _boundaries(lengths)
     labels = np.array([example.label for example in examples], np.int32)
@@ -103,32 +104,14 @@ def _dataset(examples, plan, lengths, load) -> tf.data.Dataset:
             row[: len(clip)] = clip
         return padded, lengths[chosen].astype(np.int32), labels[chosen], weights[chosen]
 
-    def tensors(number):
-        features, n_frames, label, weight = tf.numpy_function(
-            batch, [number], (tf.float32, tf.int32, tf.int32, tf.float32), stateful=False
-        )
-        features.set_shape((None, None, n_bands))
-        for vector in (n_frames, label, weight):
-            vector.set_shape((None,))
-        return {"features": features, "n_frames": n_frames}, label, weight
-
     n_bands = examples[0].features.read(0, 1).shape[1]
-    numbers = tf.data.Dataset.range(len(plan))
-    return without_autotuner(numbers.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(2))
-
-
-def without_autotuner(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Returns the batches as they are.
-
-    With tf.data's autotuner, whose waits double from 10 ms, epochs of Model.fit lasted 10.2, 20.5, 41.0 or 81.9 s
-    whatever the work (TensorFlow 2.21); without it they end when they are done. There is nothing to tune here.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.with_options(options)
+    specs = [("float32", (None, None, n_bands)), ("int32", (None,)), ("int32", (None,)), ("float32", (None,))]
+    return batches(len(plan), batch, specs)
 
 
 def _boundaries(lengths: np.ndarray) -> np.ndarray:
-    """Few padded lengths for all batches: each new shape costs the backends a compilation."""
+    """Few padded lengths for all batches: each new shape costs the backends a compilation. None where all are alike."""
+    if lengths.min() == lengths.max():
+        return lengths[:1]
     quantiles = np.quantile(lengths, np.arange(1, _BUCKETS + 1) / _BUCKETS)
     return np.unique(np.ceil(quantiles / _BUCKET_STEP).astype(int) * _BUCKET_STEP)

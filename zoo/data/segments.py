@@ -1,13 +1,13 @@
-"""From recordings on disk to batches of segments with a rating for every frame, as tf.data."""
+"""From recordings on disk to batches of segments with a rating for every frame."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from zoo.data.batches import batches
 from zoo.data.features import Features
-from zoo.data.pipeline import without_autotuner
 
 Perturb = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -35,7 +35,7 @@ def segment_batches(
     seed: int,
     epoch: int,
     perturb: Perturb | None = None,
-) -> tf.data.Dataset:
+) -> Any:
     """Returns one epoch of training: ({"features", "n_frames"}, labels, weights) batches.
 
     Each recording is cut into whole segments from a random offset on; offsets, order and perturbation depend on
@@ -64,19 +64,14 @@ def segment_batches(
         n_steps = np.full(len(members), features.shape[1], np.int32)
         return features.astype(np.float32), n_steps, labels.astype(np.float32), rated.astype(np.float32)
 
-    def tensors(which):
-        features, n_frames, labels, weights = tf.numpy_function(
-            batch, [which], (tf.float32, tf.int32, tf.float32, tf.float32), stateful=False
-        )
-        features.set_shape((None, segment_frames * recordings[0].steps_per_frame, n_channels))
-        n_frames.set_shape((None,))
-        labels.set_shape((None, segment_frames, recordings[0].labels.shape[1]))
-        weights.set_shape((None, segment_frames))
-        return {"features": features, "n_frames": n_frames}, labels, weights
-
-    n_channels = recordings[0].features.read(0, 1).shape[1]
-    numbers = tf.data.Dataset.range(len(plan))
-    return without_autotuner(numbers.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(2))
+    n_channels, n_dimensions = recordings[0].features.read(0, 1).shape[1], recordings[0].labels.shape[1]
+    specs = [
+        ("float32", (None, segment_frames * recordings[0].steps_per_frame, n_channels)),
+        ("int32", (None,)),
+        ("float32", (None, segment_frames, n_dimensions)),
+        ("float32", (None, segment_frames)),
+    ]
+    return batches(len(plan), batch, specs)
 
 
 def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> np.ndarray:

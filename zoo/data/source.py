@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from zoo.config import RunConfig, cache_folder, heeds
 from zoo.data import corpora, protocols, synthetic
@@ -62,6 +63,30 @@ def open_source(config: RunConfig) -> Source:
     return Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
 
 
+def inner(source: Source, n_folds: int) -> Source:
+    """Divides the training and validation clips of a source's one fold again, by speaker, into `n_folds` inner folds.
+
+    Each speaker validates once; no test clip is left in what is returned. Raises UserError for too few speakers.
+    """
+    (outer,) = source.folds
+    clips = outer.train + outer.validation
+    speakers = [clip.speaker for clip in clips]
+    if not 2 <= n_folds <= len(set(speakers)):
+        raise UserError(
+            f"--inner-folds is {n_folds}, expected 2 to {len(set(speakers))}, the speakers of fold {outer.name} beside "
+            "its test speakers: each of them validates in one inner fold"
+        )
+    if source.protocol.classes:
+        divisions = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    else:
+        divisions = GroupKFold(n_folds)
+    labels, folds = [clip.label for clip in clips], []
+    for number, sides in enumerate(divisions.split(clips, labels, speakers)):
+        train, validation = (tuple(clips[index] for index in side) for side in sides)
+        folds.append(Fold(f"{number}-inner", train, validation, test=()))
+    return replace(source, folds=tuple(folds))
+
+
 def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
     """Returns the source without its `bad` clips, each a mapping with the clip's name as "clip".
 
@@ -72,7 +97,7 @@ def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
     for fold in source.folds:
         sides = [tuple(clip for clip in side if clip.name not in names) for side in fold.sides]
         absent = set(source.protocol.classes) - {clip.label for clip in sides[0]}
-        if absent or not all(sides):
+        if absent or not all(side for side, before in zip(sides, fold.sides, strict=True) if before):
             left = "train {}, validation {}, test {}".format(*map(len, sides))
             lacking = f", no training clip of {', '.join(sorted(absent))}" if absent else ""
             of_classes = " and of every class to train on" if source.protocol.classes else ""

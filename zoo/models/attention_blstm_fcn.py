@@ -10,6 +10,33 @@ from keras import layers, ops
 from zoo.layers import AttentionMap, FrameMask, MaskedBatchNormalization, WeightedSum, ZeroPadding
 
 FCN_FILTERS = (64, 128, 128)
+# Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper tells what it tried; the other
+# ranges lie around its own value, or around ours where it is silent.
+SPACE = {
+    "window_ms": [15.0, 25.0, 40.0, 60.0, 80.0, 100.0, 150.0, 200.0],
+    "hop_ms": [10.0, 20.0],
+    "bands": [30, 40, 60, 80, 100],
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"},
+    "optimizer": ["adam", "rmsprop", "sgd"],
+    "batch_size": [16, 32, 64, 100],
+    "crop_seconds": [3.0, 5.0, 7.5],
+    "class_weights": ["none", "inverse", "balanced"],
+    "option.attention_scale": [0.0, 0.1, 0.3, 0.5, 0.7, 1.0],
+    "option.recurrent_layers": [1, 2, 3],
+    "option.recurrent_units": [64, 128, 256],
+    "option.kernel_size": [3, 5],
+    "option.hidden_units": [64, 128, 256],
+    "option.block_dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
+    "option.dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
+}
+# Values of options without which a hyper-parameter has no effect.
+SPACE_NEEDS = {
+    "option.attention_scale": {"fcn": [True], "fcn_attention": [True]},
+    "option.kernel_size": {"fcn": [True]},
+    "option.block_dropout": {"fcn": [True]},
+    "option.recurrent_layers": {"recurrent": ["blstm", "lstm"]},
+    "option.recurrent_units": {"recurrent": ["blstm", "lstm"]},
+}
 
 
 def attention_blstm_fcn(

@@ -22,6 +22,18 @@ from zoo.layers import (
 from zoo.long_convolution import LongConv1D
 
 POOL = 2  # of the time stream, after its first and its second convolution: 16 kHz, 8 kHz, 4 kHz
+# Hyper-parameters to search. Segments and batches are those the paper tried; the rest lies around its values.
+SPACE = {
+    "learning_rate": {"low": 1e-5, "high": 1e-2, "sampling": "log"},
+    "optimizer": ["rmsprop", "adam", "sgd"],
+    "batch_size": [10, 25, 50],
+    "segment_seconds": [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0],
+    "option.filters": [[40, 20, 10], [20, 20, 10], [40, 40, 16]],
+    "option.dropouts": [[0.1, 0.1, 0.1], [0.25, 0.5, 0.5], [0.5, 0.75, 0.75]],
+    "option.fft_dropout": {"low": 0.0, "high": 0.5, "step": 0.25},
+    "option.recurrent_layers": [1, 2, 3],
+    "option.recurrent_units": [64, 128, 256],
+}
 
 
 def conv_bigru(

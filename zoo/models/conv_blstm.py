@@ -11,6 +11,21 @@ from keras import layers
 from zoo.layers import ChannelMaxPooling, FrameMask, ZeroPadding, frame_length, waveform_input
 from zoo.long_convolution import LongConv1D, LongDepthwiseConv1D
 
+# Hyper-parameters to search, around the paper's values: 2.5 to 10 ms, then 250 and 500 ms.
+SPACE = {
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"},
+    "optimizer": ["adam", "rmsprop", "sgd"],
+    "batch_size": [10, 25, 50],
+    "segment_seconds": [4.0, 6.0, 10.0],
+    "option.filters": [20, 40, 60],
+    "option.kernel_size": [40, 80, 160],
+    "option.second_kernel_size": [2000, 4000],
+    "option.channel_pool": [10, 20],
+    "option.dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
+    "option.recurrent_layers": [1, 2, 3],
+    "option.recurrent_units": [64, 128, 256],
+}
+
 
 def conv_blstm(
     n_targets: int,

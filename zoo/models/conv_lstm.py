@@ -12,6 +12,20 @@ from keras import layers
 
 from zoo.layers import FrameMask, ZeroPadding, frame_length, waveform_input
 
+# Hyper-parameters to search, around the paper's values. All kernels keep its rule on overlap (eq 2).
+SPACE = {
+    "learning_rate": {"low": 1e-5, "high": 1e-2, "sampling": "log"},
+    "optimizer": ["rmsprop", "adam", "sgd"],
+    "batch_size": [5, 10, 20],
+    "segment_seconds": [5.0, 10.0, 20.0],
+    "option.filters": [[32, 64, 128], [64, 128, 256]],
+    "option.kernel_sizes": [[8, 6, 6], [10, 8, 8], [4, 4, 4]],
+    "option.activation": ["relu", "elu", "tanh"],
+    "option.dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
+    "option.recurrent_layers": [1, 2, 3],
+    "option.recurrent_units": [64, 128, 256],
+}
+
 
 def overlap_ratio(kernel_size: int, pool_size: int) -> float:
     """Share of samples that neighbouring outputs of a convolution and its pooling see in common (eq 2), in 0..1.

@@ -8,6 +8,21 @@ from keras import layers
 
 from zoo.layers import FrameMask, ZeroPadding
 
+# Hyper-parameters to search. Learning rates, objectives and widths are those of the paper; the rest lies around its
+# values for speech and for music.
+SPACE = {
+    "functional_seconds": [1.0, 3.0, 5.0],
+    "learning_rate": [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7],
+    "optimizer": ["sgd", "adam", "rmsprop"],
+    "batch_size": [5, 10, 25],
+    "segment_seconds": [5.0, 10.0, 15.0, 20.0],
+    "loss": ["sse", "ccc_sum", "ccc"],
+    "option.recurrent_layers": [1, 2, 3],
+    "option.recurrent_units": [64, 128, 192, 256],
+    "option.bidirectional": [False, True],
+    "option.input_noise": [0.0, 0.1, 0.3, 0.6],
+}
+
 
 def lstm_drnn(
     n_targets: int,

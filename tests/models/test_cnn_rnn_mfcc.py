@@ -1,0 +1,107 @@
+"""Tables 3 and 4 of Khan, Butt, Ali 2020."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.models.cnn1d_mfcc import cnn1d_mfcc
+from zoo.models.rnn_mfcc import rnn_mfcc
+
+pytestmark = pytest.mark.backend
+
+TABLE_4 = [
+    ("features", (80, 3), 0),
+    ("c1", (78, 20), 200),
+    ("s1", (26, 20), 0),
+    ("d1", (26, 20), 0),
+    ("c2", (24, 10), 610),
+    ("s2", (8, 10), 0),
+    ("s3", (10,), 0),
+    ("probabilities", (8,), 88),
+]
+TABLE_3 = [("features", (80, 18), 0), ("r1", (80, 16), 560), ("average", (16,), 0), ("probabilities", (8,), 136)]
+
+
+@pytest.mark.parametrize(
+    ("build", "table", "total"), [(cnn1d_mfcc, TABLE_4, 898), (rnn_mfcc, TABLE_3, 696)], ids=["cnn", "rnn"]
+)
+def test_layers_are_the_tables(build, table, total):
+    model = build(8)
+    rows = [
+        (layer.name, tuple(layer.output.shape[1:]), layer.count_params())
+        for layer in model.layers
+        if layer.name != "n_frames"
+    ]
+    assert rows == table
+    assert model.count_params() == total
+    assert model.get_layer("probabilities").dtype_policy.name == "float32"
+
+
+def test_table_4_worked_in_numpy(rng):
+    model = cnn1d_mfcc(8)
+    features = rng.normal(size=(80, 3)).astype("float32")
+    sequence = features
+    for name in ("c1", "c2"):
+        kernel, bias = (np.asarray(keras.ops.convert_to_numpy(w)) for w in model.get_layer(name).weights)
+        steps = [np.tensordot(sequence[t : t + 3], kernel, 2) + bias for t in range(len(sequence) - 2)]
+        sequence = np.maximum(np.array(steps), 0)
+        sequence = sequence[: len(sequence) // 3 * 3].reshape(-1, 3, sequence.shape[1]).max(axis=1)
+    kernel, bias = (keras.ops.convert_to_numpy(w) for w in model.get_layer("probabilities").weights)
+    scores = np.exp(sequence.mean(axis=0) @ kernel + bias)
+    output = keras.ops.convert_to_numpy(model({"features": features[None], "n_frames": np.array([80], "int32")}))
+    np.testing.assert_allclose(output[0], scores / scores.sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("build", [cnn1d_mfcc, rnn_mfcc])
+def test_trains_saves_and_predicts_without_using_the_counts(build, tmp_path, rng):
+    n_channels = 5
+    batch = {
+        "features": rng.normal(size=(8, 80, n_channels)).astype("float32"),
+        "n_frames": np.full(8, 80, "int32"),
+    }
+    model = build(3, n_channels, output_activation="sigmoid")
+    model.compile("rmsprop", "sparse_categorical_crossentropy")
+    model.fit(batch, np.arange(8) % 3, epochs=1, batch_size=8, verbose=0)
+    expected = model.predict(batch, verbose=0)
+    assert expected.shape == (8, 3) and not np.allclose(expected.sum(axis=1), 1, atol=1e-3)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert set(loaded.input) == {"features", "n_frames"}
+    np.testing.assert_allclose(loaded.predict(batch, verbose=0), expected, atol=1e-6)
+
+
+def test_the_loss_of_sigmoids_is_that_of_their_shares():
+    """What the docstrings say Keras makes of them."""
+    outputs = np.array([[0.9, 0.8, 0.1], [0.2, 0.1, 0.3]], "float32")
+    losses = keras.losses.sparse_categorical_crossentropy(np.array([0, 2]), outputs)
+    expected = -np.log([0.9 / 1.8, 0.3 / 0.6])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(losses), expected, rtol=1e-5)
+
+
+def test_depth_and_widths_follow_their_arguments():
+    model = cnn1d_mfcc(4, n_coefficients=40, filters=(8, 16, 32), kernel_size=2, pool_size=2, norm=True)
+    shapes = {name: tuple(model.get_layer(name).output.shape[1:]) for name in ("s1", "s2", "s3", "s4")}
+    assert shapes == {"s1": (19, 8), "s2": (9, 16), "s3": (4, 32), "s4": (32,)}
+    assert {"n1", "d2"} <= {layer.name for layer in model.layers}
+    model = rnn_mfcc(4, 3, recurrent_units=7, recurrent_layers=2, cell="gru", dropout=0.2)
+    names = [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    assert names == ["r1", "d1", "r2", "d2", "average", "probabilities"]
+    assert model.get_layer("r2").count_params() == 3 * (7 * 7 + 7 * 7 + 2 * 7)
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "words"),
+    [
+        (cnn1d_mfcc, {"pool_size": 5, "filters": (20, 10, 10)}, "c3: kernel_size is 3, expected 1 to the 2 positions"),
+        (cnn1d_mfcc, {"kernel_size": 81}, "c1: kernel_size is 81, expected 1 to the 80 positions"),
+        (cnn1d_mfcc, {"pool_size": 30}, "c2: kernel_size is 3, expected 1 to the 2 positions"),
+        (cnn1d_mfcc, {"pool_size": 79}, "s1: pool_size is 79, expected 1 to the 78 positions"),
+        (cnn1d_mfcc, {"pool_size": 0}, "s1: pool_size is 0"),
+        (cnn1d_mfcc, {"filters": ()}, "filters is empty"),
+        (rnn_mfcc, {"cell": "blstm"}, "'blstm', expected one of simple, lstm, gru"),
+        (rnn_mfcc, {"recurrent_layers": 0}, "recurrent_layers is 0"),
+    ],
+)
+def test_infeasible_networks_are_named(build, options, words):
+    with pytest.raises(ValueError, match=words):
+        build(8, **options)

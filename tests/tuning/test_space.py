@@ -1,0 +1,188 @@
+"""Every row's space against its network, and what users may change in it."""
+
+import inspect
+import json
+from importlib import import_module
+
+import pytest
+
+from tuning import space as spaces
+from zoo import registry
+from zoo.config import RunConfig, from_flags, heeds
+from zoo.errors import UserError
+
+MODEL = "attention_blstm_fcn"
+BUILDERS = {entry.builder: name for name, entry in reversed(registry.MODELS.items())}  # the first row of each
+
+
+def ends(value):
+    return [value["low"], value["high"]] if isinstance(value, dict) else value
+
+
+def builder(model):
+    module, function = registry.get(model).builder.split(":")
+    return getattr(import_module(module), function)
+
+
+@pytest.mark.parametrize("model", registry.MODELS)
+def test_names_are_what_the_network_heeds_and_hold_its_own_value(model):
+    space = spaces.of(model)
+    spaces.check(model, space)
+    keywords = inspect.signature(builder(model)).parameters
+    paper = {"option": {}, **registry.get(model).recipes["paper"]}
+    for name, value in space.items():
+        if name.startswith("option."):
+            keyword = keywords[name.removeprefix("option.")]
+            assert keyword.kind is keyword.KEYWORD_ONLY
+            assert keyword.name not in registry.get(model).options
+            own = paper["option"].get(keyword.name, keyword.default)
+        else:
+            assert heeds(model, name)
+            own = paper.get(name, getattr(RunConfig, name))
+        own = json.loads(json.dumps(own))  # tuples are lists there
+        if isinstance(value, list):
+            near = [choice for choice in value if isinstance(choice, float) and abs(choice - own) < 1e-3 * own]
+            assert own in value or near, name
+        else:
+            assert value["low"] <= own <= value["high"], name
+    for needed in ("learning_rate", "optimizer", "batch_size"):
+        assert needed in space
+
+
+@pytest.mark.parametrize("model", BUILDERS.values())
+def test_every_choice_builds_or_is_refused(model):
+    refused = []
+    for name, value in spaces.of(model).items():
+        for choice in ends(value):
+            option = from_flags(spaces.flags({"model": model}, {name: choice})).option
+            if name.startswith("option."):
+                try:
+                    assert registry.build(model, *registry.get(model).shape, **option).count_params() > 0
+                except UserError as error:  # pooled away, say
+                    assert str(option[name.removeprefix("option.")]) in str(error)
+                    refused.append(name)
+    assert len(refused) <= 1
+
+
+def test_the_first_paper_has_fifteen_with_the_values_it_tried():
+    space = spaces.of(MODEL)
+    assert len(space) == 15
+    assert space["bands"] == [30, 40, 60, 80, 100]
+    assert (min(space["window_ms"]), max(space["window_ms"])) == (15.0, 200.0)
+    assert space["option.recurrent_layers"] == [1, 2, 3]
+
+
+def test_what_a_row_fixes_or_makes_meaningless_is_left_out():
+    full = set(spaces.of(MODEL))
+    assert full - set(spaces.of("fcn")) == {
+        "option.attention_scale",
+        "option.recurrent_layers",
+        "option.recurrent_units",
+    }
+    assert full - set(spaces.of("attention_lstm")) == {
+        "option.attention_scale",
+        "option.block_dropout",
+        "option.kernel_size",
+    }
+    assert full - set(spaces.of("attention_blstm_fcn_1layer")) == {"option.recurrent_layers"}
+    assert "option.bidirectional" in set(spaces.of("lstm_drnn")) - set(spaces.of("blstm_drnn"))
+
+
+def test_vary_and_file(tmp_path):
+    own = {"bands": [40], "learning_rate": [0.1]}
+    texts = ["learning_rate=1e-4..1e-2:log", "batch_size=16,32", "optimizer=adam,sgd", "option.fcn=True,False"]
+    texts += ["option.recurrent=None,lstm", "option.filters=[8,16],[16,32]", "option.hidden_units=8..64"]
+    assert spaces.merge(own, texts) == {
+        "bands": [40],
+        "learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"},
+        "batch_size": [16, 32],
+        "optimizer": ["adam", "sgd"],
+        "option.fcn": [True, False],
+        "option.recurrent": [None, "lstm"],
+        "option.filters": [[8, 16], [16, 32]],
+        "option.hidden_units": {"low": 8, "high": 64},
+    }
+    file = tmp_path / "space.json"
+    file.write_text('{"batch_size": [1, 2]}')
+    assert spaces.merge(own, ["bands=30"], file) == {"batch_size": [1, 2], "bands": [30]}
+    assert own == {"bands": [40], "learning_rate": [0.1]}
+    for content in ("{", "[1]"):
+        file.write_text(content)
+        with pytest.raises(UserError, match=r"space\.json: expected"):
+            spaces.merge(own, (), file)
+
+
+@pytest.mark.parametrize("text", ["bands", "bands=", "=4", "bands=1..x", "bands=1..2..3"])
+def test_vary_that_cannot_be_read(text):
+    with pytest.raises(UserError, match=f"--vary {text}"):
+        spaces.merge({}, [text])
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({}, "empty space"),
+        ({"learning_rat": [0.1]}, "Did you mean 'learning_rate'"),
+        ({"option.unit": [1]}, "unknown hyper-parameter of attention_blstm_fcn 'option.unit'"),
+        ({"segment_seconds": [1.0]}, "unknown hyper-parameter"),
+        ({"corpus": ["iemocap"]}, "unknown hyper-parameter"),
+        ({"option": [{}]}, "unknown hyper-parameter"),
+        ({"bands": []}, "bands is an empty list"),
+        ({"bands": [40, 40]}, "choice 40 twice"),
+        ({"bands": 40}, "bands is 40, expected a list"),
+        ({"bands": {"low": 3}}, "expected low and high"),
+        ({"bands": {"low": 9, "high": 9}}, "low 9 to high 9"),
+        ({"bands": {"low": 9, "high": "x"}}, "high is 'x', expected a number"),
+        ({"learning_rate": {"low": 0.0, "high": 1.0, "sampling": "log"}}, "low 0.0 with log sampling"),
+        ({"learning_rate": {"low": 0.1, "high": 1.0, "sampling": "lin"}}, "unknown sampling of learning_rate 'lin'"),
+        ({"learning_rate": {"low": 0.1, "high": 1.0, "step": 0}}, "step is 0, expected more than 0"),
+        ({"learning_rate": {"low": -0.1, "high": 1.0}}, "learning_rate cannot be -0.1"),
+        ({"learning_rate": ["fast"]}, "learning_rate is 'fast', expected float"),
+        ({"batch_size": [16, 32.5]}, "batch_size is 32.5, expected int"),
+        ({"batch_size": [True]}, "batch_size is True, expected int"),
+        ({"optimizer": ["adam", "adan"]}, "optimizer cannot be 'adan': unknown --optimizer 'adan'. Did you mean"),
+        ({"patience": [0]}, "patience cannot be 0"),
+    ],
+)
+def test_check_names_what_is_wrong(space, message):
+    with pytest.raises(UserError) as caught:
+        spaces.check(MODEL, space)
+    assert message in str(caught.value)
+
+
+def test_check_lets_through_what_goes_with_another_value():
+    spaces.check(MODEL, {"optimizer": ["adam", "sgd"], "momentum": [0.0, 0.9], "decay": [0.0, 1e-3], "floor": [1]})
+
+
+def test_flags_are_what_from_flags_takes():
+    base = {"model": MODEL, "epochs": 3, "option": {"dropout": 0.1, "fcn": True}}
+    values = {"learning_rate": 0.01, "option.dropout": 0.5, "option.hidden_units": 8}
+    flags = spaces.flags(base, values)
+    assert flags == {
+        **base,
+        "learning_rate": 0.01,
+        "option": {"dropout": 0.5, "fcn": True, "hidden_units": 8},
+    }
+    assert base["option"] == {"dropout": 0.1, "fcn": True}
+    assert from_flags(flags).option["hidden_units"] == 8
+    assert spaces.flags({"model": MODEL}, {}) == {"model": MODEL}
+    assert spaces.without({**values, "bands": [1]}, {"bands": 40, "option": {"dropout": 0.0}}) == {
+        "learning_rate": 0.01,
+        "option.hidden_units": 8,
+    }
+
+
+def test_choices_of_any_kind_survive_keras_tuner():
+    space = {
+        "a": [None, True, 1, 2.5, "x", [1, 2]],
+        "b": {"low": 1, "high": 9, "step": 4},
+        "c": {"low": 1e-4, "high": 1.0, "sampling": "log"},
+    }
+    tuned = spaces.hyperparameters(space)
+    found = [spaces.decode(space, {**tuned.values, "a": text})["a"] for text in tuned.space[0].values]
+    assert found == space["a"]
+    assert [type(value) for value in found] == [type(value) for value in space["a"]]
+    assert {tuned.space[1].random_sample(seed) for seed in range(99)} == {1, 5, 9}
+    assert tuned.space[2].prob_to_value(0.5) == pytest.approx(1e-2)
+    values = {"a": None, "b": 5, "c": 0.1}
+    assert spaces.decode(space, spaces.encode(space, values)) == values

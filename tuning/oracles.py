@@ -1,0 +1,176 @@
+"""keras-tuner's oracles without their files: they propose values, the journal of the search keeps them.
+
+What an oracle knows follows from the order in which trials were proposed and ended; the same order gives the same
+oracle. The libraries' own state files, and what a kill does to them, are not used.
+"""
+
+import copy
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from keras_tuner import oracles
+
+from tuning.space import decode, encode, hyperparameters
+
+_OBJECTIVE = keras_tuner.Objective("score", "max")
+_HYPERBAND_FACTOR = 3
+_COLLISIONS = 1000  # so many draws in a row that were all tried before mean that a space is exhausted
+# What an oracle changes although it then proposes nothing. No journal has such calls, so they must leave no trace.
+_VOLATILE = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration", "_populate_next", "tuner_ids")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Values of a trial, and with Hyperband its epochs in all and the trial it goes on from."""
+
+    trial: str
+    values: Mapping[str, Any]
+    epochs: int | None = None
+    parent: str | None = None
+
+
+class _Unsaved:
+    """What all four share: no files, no output. `given` are the values a journal has for the next proposal."""
+
+    given: dict[str, Any] | None = None
+    plain_space: Mapping[str, Any]
+    trials: dict[str, Any]
+    ongoing_trials: dict[str, Any]
+
+    def save(self):
+        """Writes nothing: the journal has it."""
+
+    def _save_trial(self, trial):
+        """Writes nothing: the journal has it."""
+
+
+class _Random(_Unsaved, oracles.RandomSearchOracle):
+    pass
+
+
+class _Grid(_Unsaved, oracles.GridSearchOracle):
+    def populate_space(self, trial_id):
+        response = super().populate_space(trial_id)
+        # keras-tuner waits for the end of a trial, which may show further hyper-parameters. Here all are known, so the
+        # next combination need not wait for this one.
+        if response["status"] == "RUNNING" and trial_id not in self._populate_next:
+            self._populate_next.append(trial_id)
+        return response
+
+
+class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
+    """Its proposals follow from the trials alone, not from earlier proposals, so that replaying can skip the model."""
+
+    def populate_space(self, trial_id):
+        completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        if len(completed) < max(3 * len(self.hyperparameters.space), 3):
+            return self._random_populate_space()
+        if self.given is not None:  # the last bits of a fitted model differ between machines
+            return {"status": "RUNNING", "values": self.given}
+        self._random_state = np.random.RandomState((self.seed + int(trial_id)) % 2**32)
+        self.gpr = self._make_gpr()
+        if self.ongoing_trials:  # their results are guessed by the model of the ended ones
+            ongoing, self.ongoing_trials = self.ongoing_trials, {}
+            try:
+                self.gpr.fit(*self._vectorize_trials(leave_out=set(ongoing.values())))
+            finally:
+                self.ongoing_trials = ongoing
+        response = super().populate_space(trial_id)
+        if self._duplicate(response["values"]):
+            self._seed_state = self.seed + (int(trial_id) + 1) * 10**6  # of no earlier draw
+            return self._random_populate_space()
+        return response
+
+    def _vectorize_trials(self, leave_out=frozenset()):
+        """Trials as (n, dimensions) in 0..1 and their losses; what did not work is as bad as the worst that did."""
+        everything = self.trials
+        self.trials = {key: trial for key, trial in everything.items() if trial not in leave_out}
+        try:
+            x, y = super()._vectorize_trials()
+        finally:
+            self.trials = everything
+        bad = [trial for trial in everything.values() if trial.status in ("FAILED", "INVALID")]
+        if bad:
+            space = self._nonfixed_space()
+            vectors = [[hp.value_to_prob(trial.hyperparameters.values[hp.name]) for hp in space] for trial in bad]
+            x, y = np.concatenate([x, vectors]), np.concatenate([y, np.full(len(bad), y.max())])
+        return x, y
+
+
+class _Hyperband(_Unsaved, oracles.HyperbandOracle):
+    def give_up(self, trial_id):
+        """Takes a trial that cannot be trained out of its bracket, so that another comes in its place."""
+        for bracket in self._brackets:
+            bracket["rounds"][0] = [info for info in bracket["rounds"][0] if info["id"] != trial_id]
+
+
+_ORACLES = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian, "hyperband": _Hyperband}
+
+
+def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None = None) -> keras_tuner.Oracle:
+    """Returns an oracle of keras-tuner that maximises and goes on proposing until it is no longer asked.
+
+    Args:
+        tuner: a name in TUNERS of tuning.space.
+        seed: 0 .. 2**32 - 1.
+        max_epochs: of a trial, for Hyperband, which trains others for a third of it, a ninth, and so on.
+    """
+    more: dict[str, Any] = {"max_trials": None}
+    if tuner == "hyperband":
+        more = {"max_epochs": max_epochs, "factor": _HYPERBAND_FACTOR, "hyperband_iterations": None}
+    oracle: Any = _ORACLES[tuner](
+        objective=_OBJECTIVE,
+        hyperparameters=hyperparameters(space),
+        # keras-tuner takes 0 for no seed, and consecutive numbers for consecutive draws.
+        seed=int(np.random.SeedSequence(seed).generate_state(1)[0]) // 2 + 1,
+        allow_new_entries=False,
+        tune_new_entries=False,
+        max_consecutive_failed_trials=sys.maxsize,
+        **more,
+    )
+    oracle.verbose, oracle.plain_space = 0, space
+    oracle._max_collisions = _COLLISIONS
+    return oracle
+
+
+def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) -> Proposal | str:
+    """Returns a proposal, "wait" while the oracle needs a running trial's outcome, or "done" when it has no more.
+
+    `given` are the values that the journal has for this proposal, when it is replayed.
+    """
+    before = {name: copy.deepcopy(getattr(oracle, name)) for name in _VOLATILE if hasattr(oracle, name)}
+    oracle.given = None if given is None else encode(oracle.plain_space, given)
+    trial = oracle.create_trial(tuner_id=str(len(oracle.trials)))  # another for each, or the same trial comes again
+    if trial.status != "RUNNING":
+        vars(oracle).update(before)
+        return "wait" if trial.status == "IDLE" else "done"
+    values = trial.hyperparameters.values
+    parent = values.get("tuner/trial_id")
+    return Proposal(
+        _ours(trial.trial_id),
+        decode(oracle.plain_space, values),
+        values.get("tuner/epochs"),
+        None if parent is None else _ours(parent),
+    )
+
+
+def end(oracle: keras_tuner.Oracle, trial: str, status: str, score: float | None) -> None:
+    """Tells the oracle an outcome: "completed" or "pruned" with a score, "failed", or "infeasible"."""
+    record = oracle.get_trial(f"{int(trial) - 1:04d}")
+    if status in ("completed", "pruned") and score is not None:
+        oracle.update_trial(record.trial_id, {_OBJECTIVE.name: score})
+        record.status = "COMPLETED"
+    else:
+        record.status = "INVALID"
+    if status == "infeasible" and isinstance(oracle, _Hyperband):
+        oracle.give_up(record.trial_id)
+    oracle.end_trial(record)
+
+
+def _ours(trial_id: str) -> str:
+    """keras-tuner counts trials from 0."""
+    return f"{int(trial_id) + 1:04d}"
