@@ -1,0 +1,161 @@
+"""One trial on inner folds, and the scripts around a search, on a small synthetic corpus."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuning import trial as trials
+from zoo import config
+from zoo.data.source import inner, open_source, resolve
+from zoo.data.synthetic import synthesize
+from zoo.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+FLAGS = {"model": "cnn1d_mfcc", "corpus": "emodb", "fold": "0", "epochs": 2, "allow_incomplete": True}
+
+
+@pytest.fixture(scope="module")
+def emodb(tmp_path_factory):
+    root = tmp_path_factory.mktemp("emodb")
+    synthesize("emodb", root, 140, seed=0)
+    return root
+
+
+def assignment(root, **changes):
+    flags = {**FLAGS, "data_root": str(root), "backend": "tensorflow", **changes.pop("flags", {})}
+    return {"flags": flags, "epochs": None, "parent": None, "inner_folds": 2, "prune_below": None, **changes}
+
+
+def history(folder, fold):
+    with (folder / f"fold-{fold}-inner" / "history.csv").open() as file:
+        return [float(row["validation_ua"]) for row in csv.DictReader(file)]
+
+
+def outer(root):
+    return open_source(resolve(config.from_flags({**FLAGS, "data_root": str(root)})))
+
+
+def test_inner_folds_hold_every_speaker_but_the_test_speakers_once(emodb):
+    source = outer(emodb)
+    (fold,) = source.folds
+    divided = inner(source, 3)
+    others = {clip.speaker for clip in fold.train + fold.validation}
+    validated = [{clip.speaker for clip in part.validation} for part in divided.folds]
+    assert sorted(speaker for speakers in validated for speaker in speakers) == sorted(others)
+    for part, speakers in zip(divided.folds, validated, strict=True):
+        assert {clip.speaker for clip in part.train} == others - speakers
+        assert part.test == ()
+    assert not {clip.name for clip in divided.clips} & {clip.name for clip in fold.test}
+
+
+@pytest.mark.parametrize("number", [1, 99])
+def test_inner_folds_need_speakers(emodb, number):
+    with pytest.raises(UserError, match=f"--inner-folds is {number}, expected 2 to"):
+        inner(outer(emodb), number)
+
+
+def test_no_test_clip_is_read(tmp_path, emodb):
+    """Their audio is replaced by what no reader takes: a trial that opened one of them would fail."""
+    root = tmp_path / "corpus"
+    subprocess.run(["cp", "-r", str(emodb), str(root)], check=True)
+    (fold,) = outer(root).folds
+    for clip in fold.test:
+        clip.path.write_bytes(b"no audio")
+    outcome = trials.run(tmp_path / "trials" / "0001", assignment(root))
+    assert outcome["status"] == "completed"
+    names = {clip.name for clip in fold.test}
+    written = "".join(
+        p.read_text() for p in tmp_path.rglob("*") if p.suffix in (".json", ".csv") and "trials" in p.parts
+    )
+    assert not [name for name in names if name in written]
+    fold.train[0].path.write_bytes(b"no audio")  # the reader does fail on such a clip
+    with pytest.raises(Exception, match=fold.train[0].name):
+        trials.run(tmp_path / "trials" / "0002", assignment(root, flags={"coefficients": 40}))
+
+
+def test_the_score_is_the_mean_of_each_folds_best_epoch(tmp_path, emodb):
+    beats = []
+    folder = tmp_path / "trials" / "0001"
+    outcome = trials.run(folder, assignment(emodb), lambda: beats.append(1))
+    best = [max(history(folder, number)) for number in (0, 1)]
+    assert outcome["folds"] == pytest.approx(best)
+    assert outcome["score"] == pytest.approx(sum(best) / 2)
+    assert outcome["epochs"] == len(beats) == 4
+    assert json.loads((folder / "metrics.json").read_text())["folds"] == outcome["folds"]
+    assert not list(folder.rglob("state*.npz"))
+
+
+def test_a_trial_that_was_stopped_goes_on_to_the_same_score(tmp_path, emodb):
+    whole = trials.run(tmp_path / "whole" / "0001", assignment(emodb))
+
+    def stop():
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "stopped" / "0001"
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            trials.run(folder, assignment(emodb), stop)
+    again = trials.run(folder, assignment(emodb))
+    assert again["folds"] == whole["folds"]
+    assert history(folder, 0) == history(tmp_path / "whole" / "0001", 0)
+
+
+def test_a_rung_goes_on_from_its_parent(tmp_path, emodb):
+    trials.run(tmp_path / "0001", assignment(emodb, epochs=1))
+    trials.run(tmp_path / "0002", assignment(emodb, epochs=3, parent="0001"))
+    first, second = history(tmp_path / "0001", 0), history(tmp_path / "0002", 0)
+    assert len(first) == 1
+    assert len(second) == 3
+    assert second[0] == first[0]
+
+
+@pytest.mark.parametrize(("bound", "status", "folds"), [(1.1, "pruned", 1), (0.0, "completed", 2)])
+def test_a_trial_below_the_median_is_given_up(tmp_path, emodb, bound, status, folds):
+    outcome = trials.run(tmp_path / "0001", assignment(emodb, prune_below=[bound, bound]))
+    assert (outcome["status"], len(outcome["folds"])) == (status, folds)
+    assert ("below the median" in outcome["reason"]) == (status == "pruned")
+
+
+def test_feasible_says_why_not(emodb):
+    assert trials.feasible(assignment(emodb)["flags"]) is None
+    reason = trials.feasible(assignment(emodb, flags={"option": {"pool_size": 50}})["flags"])
+    assert "pool_size" in reason
+
+
+def tune(*words, expect=0):
+    process = subprocess.run(
+        [sys.executable, "scripts/tune.py", *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == expect, process.stdout + process.stderr
+    return process
+
+
+@pytest.mark.slow
+def test_a_search_from_start_to_the_trained_best(tmp_path, emodb):
+    out = tmp_path / "search"
+    common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2)
+    vary = ("--space", tmp_path / "space.json")
+    (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5], "learning_rate": [0.01, 0.001]}')
+    tune("--model", "cnn1d_mfcc", "--corpus", "emodb", *common, *vary, "--tuner", "grid", "--trials", 2, "--out", out)
+    shown = tune("--out", out, "--resume", "--trials", 3).stdout
+    assert "3" in shown
+    with (out / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["completed"] * 3
+    assert len({(row["option.kernel_size"], row["learning_rate"]) for row in rows}) == 3
+    error = tune("--out", out, "--resume", "--model", "rnn_mfcc", expect=2).stderr
+    assert "cnn1d_mfcc" in error
+    assert "rnn_mfcc" in error
+    error = tune("--out", out, "--resume", "--trials", 1, expect=2).stderr
+    assert "3 trials are finished" in error
+    command = [sys.executable, "scripts/train.py", "--from-search", str(out), "--out", str(tmp_path / "best")]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    best = max(rows, key=lambda row: float(row["score"]))
+    saved = json.loads((tmp_path / "best" / "config.json").read_text())
+    assert saved["learning_rate"] == float(best["learning_rate"])
+    assert saved["option"]["kernel_size"] == int(best["option.kernel_size"])
+    assert (tmp_path / "best" / "metrics.json").is_file()
