@@ -1,114 +1,258 @@
-"""Predict the emotion of audio files with a trained run: of each clip, or all along each recording.
+"""Predict the emotion of audio: of each clip, or all along each recording; from files, or live from a stream.
 
-    python scripts/predict.py runs/NAME clip.wav folder/
-    python scripts/predict.py runs/NAME folder/ --json > predictions.jsonl
-    python scripts/predict.py runs/NAME recording.wav --csv > ratings.csv
+    python scripts/predict.py attention_blstm_fcn-ravdess clip.wav       # a model of saved_models/
+    python scripts/predict.py runs/NAME clip.wav folder/                 # a run of train.py
+    python scripts/predict.py DIR folder/ --out answers.csv --workers 2  # killed? the same again, with --resume
+    python scripts/predict.py DIR --list names.txt --json > answers.jsonl
+    ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
 
 Reads WAV, FLAC, OGG and MP3 at any rate, mono or mixed down. With several folds, their models' probabilities are
 averaged; on clips of the run's own corpus, which all but one of them were trained on, that is no test. A network for
 continuous ratings gives a row for each frame, with its time in seconds. Files that cannot be used are named on
-standard error and left out; the exit code is then 1.
+standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
 """
 
 import argparse
-import csv
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo import config, registry
+from zoo import bulk, config
 from zoo.cli import run, use_backend
-from zoo.errors import UserError
+from zoo.errors import UserError, unknown
+
+FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
+_BLOCK_BYTES = 65_536
 
 
 def main() -> int:
+    args = _parser().parse_intermixed_args()  # RUN --json clip.wav: "audio" may be empty
+    _check(args)
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  file names are bytes
+    exported = _find(args)
+    return _stream(args, exported) if args.stream else _files(args, exported)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder that train.py made")
-    parser.add_argument("audio", nargs="+", help="audio files, and folders of them")
+    parser.add_argument("model", type=Path, help="folder that train.py or export.py made, or a name in saved_models/")
+    parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
+    parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
+    parser.add_argument("--from-stdin", action="store_true", help="standard input names them, one a line")
     model = parser.add_argument_group("model")
-    model.add_argument("--fold", help="number of the one fold whose model predicts (default: all, averaged)")
+    model.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
     model.add_argument(
-        "--max-clip-seconds", type=float, help="longer files are refused (default: 60; a day for continuous ratings)"
+        "--max-clip-seconds", type=float, help="runs: longer files are refused (default: 60; a day for ratings)"
     )
     model.add_argument(
-        "--postprocess", action="store_true", help="continuous ratings: with the post-processing fitted on validation"
+        "--postprocess", action="store_true", help="runs' ratings: with the post-processing fitted on validation"
     )
-    output = parser.add_argument_group("output").add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="one JSON object per line")
-    output.add_argument("--csv", action="store_true", help="comma-separated values with a header")
-    parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
-    args = parser.parse_args()
-    settings = config.load(args.run / "config.json")
-    continuous = registry.get(settings.model).task == "continuous"
-    if args.postprocess and not continuous:
-        raise UserError(
-            f"--postprocess is for continuous ratings; {args.run} tells classes of emotion apart. Leave it out"
-        )
+    output = parser.add_argument_group("output")
+    kind = output.add_mutually_exclusive_group()
+    kind.add_argument("--json", action="store_true", help="one JSON object per line")
+    kind.add_argument("--csv", action="store_true", help="comma-separated values with a header")
+    output.add_argument("--out", type=Path, help="file for the answers, .jsonl or .csv (default: standard output)")
+    output.add_argument("--resume", action="store_true", help="leave out the files that are answered in --out")
+    running = parser.add_argument_group("running")
+    running.add_argument("--workers", type=int, default=1, help="processes, each with its own model (default: 1)")
+    running.add_argument("--backend", help="runs: Keras backend (default: the run's)")
+    stream = parser.add_argument_group("streams")
+    stream.add_argument("--stream", action="store_true", help="standard input is raw audio, mono; a line per hop, live")
+    stream.add_argument("--rate", type=int, help="its sampling rate in Hz (default: the model's)")
+    stream.add_argument("--format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
+    stream.add_argument("--hop", type=float, help="seconds of new audio that a line waits for")
+    stream.add_argument("--window", type=float, help="seconds that are looked at, where state cannot be carried")
+    stream.add_argument("--look-ahead", type=float, help="seconds of audio a rating waits for, where it can not")
+    stream.add_argument("--level", help="MEAN,DEVIATION of the samples (default: of what has been heard)")
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    places = bool(args.audio) + bool(args.list) + args.from_stdin
+    only_streams = ("rate", "format", "hop", "window", "look_ahead", "level")
+    given = [f"--{name.replace('_', '-')}" for name in only_streams if getattr(args, name) is not None]
+    if args.stream:
+        refused = [name for name in ("out", "resume", "postprocess", "max_clip_seconds") if getattr(args, name)]
+        if places or refused or args.workers != 1:
+            what = ", ".join(f"--{name.replace('_', '-')}" for name in refused) or "files and --workers"
+            raise UserError(
+                f"--stream takes its audio from standard input and answers on standard output; leave {what} out"
+            )
+        if (args.format or "s16le") not in FORMATS:
+            raise unknown("--format", args.format, FORMATS)
+        return
+    if given:
+        raise UserError(f"{', '.join(given)}: for streams; leave out, or add --stream")
+    if not places:
+        raise UserError("expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them")
+    if args.resume and not args.out:
+        raise UserError("--resume goes on with a file of answers; name it with --out")
+    if not 1 <= args.workers <= 64:
+        raise UserError(f"--workers is {args.workers}, expected 1 to 64")
+
+
+def _find(args: argparse.Namespace) -> bool:
+    """Replaces a model's name by its folder; says whether it is an export. Runs get their Keras backend."""
+    from zoo import pretrained
+
+    if not (args.model / "config.json").is_file() and (
+        pretrained.version_folder(args.model) or args.model.name == str(args.model) in pretrained.names()
+    ):
+        args.model = pretrained.find(args.model)
+        options = ("fold", "max_clip_seconds", "postprocess", "backend")
+        given = [f"--{name.replace('_', '-')}" for name in options if getattr(args, name)]
+        if given:
+            raise UserError(
+                f"{', '.join(given)}: for runs, and {args.model} is an export, which has its own; leave it out"
+            )
+        return True
+    settings = config.load(args.model / "config.json")
     use_backend(args.backend or settings.backend)
-
-    bad: list = []
-    show = _as_json if args.json else _CsvWriter() if args.csv else _as_ratings if continuous else _as_emotion
-    for result in (_ratings if continuous else _emotions)(args, bad):
-        show(result)
-    for error in bad:
-        print(f"error: {error}", file=sys.stderr)
-    return 1 if bad else 0
+    return False
 
 
-def _emotions(args, bad: list) -> Iterator[dict]:
-    from zoo.predict import audio_files, predict_run
+def _files(args: argparse.Namespace, exported: bool) -> int:
+    from zoo import answering
 
-    return predict_run(
-        args.run,
-        audio_files(args.audio),
-        args.fold,
-        60.0 if args.max_clip_seconds is None else args.max_clip_seconds,
-        bad.append,
+    source = answering.source(
+        args.model, exported, fold=args.fold, max_seconds=args.max_clip_seconds, smooth=args.postprocess
     )
+    if args.postprocess and not source.continuous:
+        raise UserError(
+            f"--postprocess is for continuous ratings; {args.model} tells classes of emotion apart. Leave it out"
+        )
+    paths = _paths(args)
+    if not args.out:
+        show = bulk.as_json if args.json else bulk.as_csv() if args.csv else _in_words
+        failed = []
+        for answers in _answers(source, paths, args.workers):
+            sys.stdout.write("".join(map(show, answers.rows)))
+            sys.stdout.flush()
+            failed += answers.failed
+        return _told(failed)
+    with bulk.Sheet(args.out, bulk.kind_of(args.out, args.json, args.csv), args.resume, source.continuous) as sheet:
+        return _told(
+            _write(sheet, source, [path for path in paths if not sheet.answered(path)], len(paths), args.workers)
+        )
 
 
-def _ratings(args, bad: list) -> Iterator[dict]:
-    from zoo.predict import audio_files
-    from zoo.predict_traces import trace_files
+def _write(sheet, source, paths: list[Path], n_all: int, n_workers: int) -> list[bulk.Failure]:
+    from zoo.progress import Progress
 
-    limit = {} if args.max_clip_seconds is None else {"max_seconds": args.max_clip_seconds}
-    return trace_files(args.run, audio_files(args.audio), args.fold, args.postprocess, bad.append, **limit)
-
-
-def _as_json(result: dict) -> None:
-    print(json.dumps(result), flush=True)
-
-
-def _as_ratings(result: dict) -> None:
-    names = [name for name in result if name not in ("file", "time", "trained_on")]
-    ratings = "  ".join(f"{name} {result[name]:+.3f}" for name in names)
-    print(f"{result['file']}\t{result['time']:.2f} s\t{ratings}{_mark(result)}")
+    failed: list[bulk.Failure] = []
+    skipped = n_all - len(paths)
+    with Progress() as progress, progress.task("files", n_all) as show:
+        for number, answers in enumerate(_answers(source, paths, n_workers), 1):
+            sheet.add(answers)
+            failed += answers.failed
+            show(skipped + min(number * source.batch, len(paths)))
+        before = f", {skipped} before" if skipped else ""
+        progress.line(f"{sheet.path}: {len(paths) - len(failed)} files answered{before}, {len(failed)} failed")
+    return failed
 
 
-def _as_emotion(result: dict) -> None:
-    shares = sorted(result["probabilities"].items(), key=lambda item: -item[1])
+def _answers(source, paths: list[Path], n_workers: int) -> Iterator[bulk.Answers]:
+    from zoo import answering
+
+    batches = answering.batches_of(paths, source.batch)
+    if n_workers > 1 and paths:
+        return answering.by_workers(source, batches, n_workers)
+    return answering.here(answering.opened(source), batches)
+
+
+def _paths(args: argparse.Namespace) -> list[Path]:
+    """The files asked for, each once, in order."""
+    paths = bulk.audio_files(args.audio)
+    if args.list:
+        try:
+            with args.list.open(encoding="utf-8", errors="surrogateescape") as lines:
+                paths += bulk.listed(lines)
+        except OSError as error:
+            raise UserError(f"--list {args.list}: cannot be read ({error.strerror})") from error
+    if args.from_stdin:
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+        paths += bulk.listed(sys.stdin)
+    return list(dict.fromkeys(paths))
+
+
+def _told(failed: list[bulk.Failure]) -> int:
+    for failure in failed:
+        print(f"error: {failure.error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _stream(args: argparse.Namespace, exported: bool) -> int:
+    from zoo import saved_model
+    from zoo.stream import Stream
+
+    if exported:
+        model = saved_model.load(args.model)
+    else:
+        from zoo.live import of_run
+
+        model = of_run(args.model, args.fold)
+    stream = Stream(
+        model,
+        args.hop,
+        window_seconds=args.window,
+        look_ahead_seconds=args.look_ahead,
+        level=_level(args.level),
+        rate_hz=args.rate,
+    )
+    print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
+    show = bulk.as_json if args.json else bulk.as_csv() if args.csv else _in_words
+    n_rows, rest, first = 0, b"", True
+    while block := sys.stdin.buffer.read1(_BLOCK_BYTES):  # type: ignore[attr-defined]  what has come, no more
+        if first and (rest + block)[:4] in (b"RIFF", b"fLaC", b"OggS"):
+            raise UserError("--stream: expected raw samples, found an audio file; leave --stream out, or decode it")
+        samples, rest = _samples(rest + block, args.format or "s16le")
+        first = False
+        n_rows += _show(stream.push(samples), show)
+    n_rows += _show(stream.finish(), show)
+    if rest:
+        print(f"error: the stream ended inside a sample: its last {len(rest)} bytes are left out", file=sys.stderr)
+    if not n_rows:
+        print("error: the stream ended before there was enough to answer", file=sys.stderr)
+    return 1 if rest or not n_rows else 0
+
+
+def _samples(data: bytes, form: str):
+    """Whole samples as floats in -1..1, and the bytes of one that has not come yet."""
+    import numpy as np
+
+    dtype, largest = FORMATS[form]
+    whole = len(data) // int(dtype[-1]) * int(dtype[-1])
+    return np.frombuffer(data[:whole], dtype).astype(np.float32) / np.float32(largest), data[whole:]
+
+
+def _show(rows: list[dict], show: bulk.Lines) -> int:
+    sys.stdout.write("".join(map(show, rows)))
+    sys.stdout.flush()
+    return len(rows)
+
+
+def _level(words: str | None) -> tuple[float, float] | None:
+    if words is None:
+        return None
+    try:
+        mean, deviation = map(float, words.split(","))
+    except ValueError as error:
+        raise UserError(f"--level is {words!r}, expected MEAN,DEVIATION such as 0,0.05") from error
+    return mean, deviation
+
+
+def _in_words(row: bulk.Row) -> str:
+    mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
+    parts = [row["file"]] if "file" in row else []
+    if "probabilities" not in row:
+        names = [name for name in row if name not in ("file", "time", "trained_on")]
+        ratings = "  ".join(f"{name} {row[name]:+.3f}" for name in names)
+        return "\t".join([*parts, f"{row['time']:.2f} s", ratings]) + f"{mark}\n"
+    if "start" in row:
+        parts = [f"{row['start']:.2f} to {row['end']:.2f} s"]
+    shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
     named = "  ".join(f"{name} {share:.3f}" for name, share in shares)
-    print(f"{result['file']}\t{result['emotion']}\t{named}{_mark(result)}", flush=True)
-
-
-def _mark(result: dict) -> str:
-    return "\ttrained on synthetic speech" if result["trained_on"].startswith("synthetic") else ""
-
-
-class _CsvWriter:
-    """Prints each result as a row, the first one's keys as the header."""
-
-    def __init__(self) -> None:
-        self.writer: csv.DictWriter | None = None
-
-    def __call__(self, result: dict) -> None:
-        flat = {key: value for key, value in result.items() if key != "probabilities"}
-        flat |= {f"p_{name}": share for name, share in result.get("probabilities", {}).items()}
-        if self.writer is None:
-            self.writer = csv.DictWriter(sys.stdout, list(flat), lineterminator="\n")
-            self.writer.writeheader()
-        self.writer.writerow(flat)
+    return "\t".join([*parts, row["emotion"], named]) + f"{mark}\n"
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import shlex
 import statistics
@@ -20,7 +18,7 @@ from tuning import figures, hparams, records, search
 from tuning import space as spaces
 from tuning.importance import Importance, importance_of
 from tuning.records import Trial
-from zoo import config
+from zoo import flags
 from zoo.errors import UserError
 from zoo.storage import write_csv
 
@@ -152,42 +150,13 @@ def best_flags(header: Mapping[str, Any], trial: Trial) -> str:
 
     Quoted for a shell. The place `out` is left out. With Hyperband the epochs are those the trial had.
     """
-    given = _flags(header, trial)
-    options = given.pop("option", {})
-    words = ["python", "scripts/train.py"]
-    parser = argparse.ArgumentParser()
-    config.add_flags(parser)
-    flags = {action.dest: (action.option_strings[0], action.nargs == 0) for action in parser._actions}
-    for name, value in given.items():
-        flag, is_switch = flags[name]
-        if is_switch and not value:
-            continue
-        if is_switch:
-            words.append(flag)
-        elif str(value).startswith("-"):  # argparse would take it for a flag
-            words.append(f"{flag}={value}")
-        else:
-            words += [flag, str(value)]
-    for name, value in options.items():
-        words += ["--option", f"{name}={_as_option(value)}"]
-    return shlex.join(words)
+    return shlex.join(["python", "scripts/train.py", *flags.words(_flags(header, trial))])
 
 
 def _flags(header: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     given = {"model": header["model"], **spaces.flags(header["base"], trial.values)}
     given.pop("out", None)
     return given if trial.epochs is None else {**given, "epochs": trial.epochs}
-
-
-def _as_option(value: Any) -> str:
-    """Writes a builder's keyword so that --option reads the same value: a plain word as it is, all else as JSON."""
-    if not isinstance(value, str) or value in ("True", "False", "None"):
-        return json.dumps(value)
-    try:
-        json.loads(value)
-    except ValueError:
-        return value
-    return json.dumps(value)  # "1" the word, not the number
 
 
 def _nothing(folder: Path, trials: Sequence[Trial]) -> UserError:

@@ -1,3 +1,22 @@
 """Speech-emotion networks from the literature in Keras 3: one registry, one pipeline, one way to measure."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.pretrained import Pretrained
+
 __version__ = "0.1.0"
+
+
+def load(place: "str | Path") -> "Pretrained":
+    """Loads an exported model: by its name in saved_models/, or by its folder.
+
+        model = zoo.load("attention_blstm_fcn-ravdess")
+        model.predict("clip.wav")       # {"file": ..., "emotion": ..., "probabilities": {...}, "trained_on": ...}
+
+    Raises zoo.errors.UserError for an unknown name or a damaged export.
+    """
+    from zoo import pretrained  # here, not above: the package is imported by what needs no TensorFlow
+
+    return pretrained.load(place)

@@ -43,7 +43,7 @@ def check(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         names = {item.filename for item in archive.infolist()}
         if names != _FILES or len(archive.infolist()) != len(_FILES):
-            raise ValueError(f"an archive of {', '.join(sorted(names)[:5])}")
+            raise ValueError(f"an archive of {', '.join(sorted(names)[:5])}, not of {', '.join(sorted(_FILES))}")
         size = sum(item.file_size for item in archive.infolist())
         if size > LARGEST_BYTES or archive.getinfo("config.json").file_size > LARGEST_CONFIG_BYTES:
             raise ValueError(f"an archive that unpacks to {size} bytes")

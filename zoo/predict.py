@@ -10,12 +10,14 @@ import keras
 import numpy as np
 
 import zoo.cepstra
-import zoo.frontends  # noqa: F401  a saved model's layers are looked up by name
+import zoo.frontends
+import zoo.long_convolution  # noqa: F401  a saved model's layers are looked up by name
 from zoo import archive, config
 from zoo.data import protocols
-from zoo.data.audio import READABLE_SUFFIXES, BadClip, read
+from zoo.data.audio import BadClip, read
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
+from zoo.stream import Stream as Stream
 
 # Clips are read this many at a time, so that neighbours in length can share a batch and memory stays flat.
 _WINDOW = 64
@@ -105,6 +107,31 @@ def predict(model: keras.Model, clips: Sequence[np.ndarray]) -> list[np.ndarray]
     return outputs
 
 
+def emotions_of(
+    run: Path, fold: str | None = None, max_seconds: float = 60.0
+) -> Callable[[Sequence[Path], Callable[[BadClip], None] | None], Iterator[dict[str, Any]]]:
+    """Loads a run's models; returns a function from files and `on_bad` to what `predict_run` yields of them."""
+    if not 0 < max_seconds < float("inf"):
+        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
+    settings = config.load(run / "config.json")
+    classes = protocols.get(settings.protocol, settings.corpus).classes
+    folders, record = finished_folds(run, fold)
+    models = [load_model(folder / "model.keras") for folder in folders]
+    corpus, rate_hz = corpus_name(record), frontend(models[0]).rate_hz
+
+    def answer(paths: Sequence[Path], on_bad: Callable[[BadClip], None] | None) -> Iterator[dict[str, Any]]:
+        for window in read_windows(paths, rate_hz, max_seconds, on_bad):
+            clips = [clip for _, clip in window]
+            by_model = [predict(model, clips) for model in models]
+            for (path, _), *outputs in zip(window, *by_model, strict=True):
+                mean = np.mean(outputs, axis=0)
+                shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}
+                emotion = classes[int(mean.argmax())]
+                yield {"file": str(path), "emotion": emotion, "probabilities": shares, "trained_on": corpus}
+
+    return answer
+
+
 def predict_run(
     run: Path,
     paths: Sequence[Path],
@@ -118,38 +145,4 @@ def predict_run(
     training by all but one of its folds, so these are no test results on its own clips. A clip that cannot be used
     raises BadClip, or is handed to `on_bad` and left out. Raises UserError when no model is there.
     """
-    if not 0 < max_seconds < float("inf"):
-        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
-    settings = config.load(run / "config.json")
-    classes = protocols.get(settings.protocol, settings.corpus).classes
-    folders, record = finished_folds(run, fold)
-    models = [load_model(folder / "model.keras") for folder in folders]
-    corpus = corpus_name(record)
-    for window in read_windows(paths, frontend(models[0]).rate_hz, max_seconds, on_bad):
-        clips = [clip for _, clip in window]
-        by_model = [predict(model, clips) for model in models]
-        for (path, _), *outputs in zip(window, *by_model, strict=True):
-            mean = np.mean(outputs, axis=0)
-            shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}
-            emotion = classes[int(mean.argmax())]
-            yield {"file": str(path), "emotion": emotion, "probabilities": shares, "trained_on": corpus}
-
-
-def audio_files(places: Sequence[str]) -> list[Path]:
-    """Returns the audio files named, and those below the folders named, sorted within each.
-
-    Raises UserError for a place that does not exist or a folder without audio.
-    """
-    files: list[Path] = []
-    for place in map(Path, places):
-        if place.is_dir():
-            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in READABLE_SUFFIXES and p.is_file())
-            inside = [p for p in inside if not p.name.startswith("._")]
-            if not inside:
-                raise UserError(f"{place}: no audio below it; expected files ending in {', '.join(READABLE_SUFFIXES)}")
-            files += inside
-        elif place.exists():
-            files.append(place)
-        else:
-            raise UserError(f"{place}: no such file or folder")
-    return files
+    yield from emotions_of(run, fold, max_seconds)(paths, on_bad)

@@ -1,6 +1,6 @@
 """Ratings all along audio files of any length, by the models of a run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,34 @@ from zoo.data import protocols
 from zoo.data.audio import BadClip
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
+
+
+def ratings_of(
+    run: Path, fold: str | None = None, smooth: bool = False, max_seconds: float = 86_400.0
+) -> Callable[[Iterable[Path], Callable[[BadClip], None] | None], Iterator[dict[str, Any]]]:
+    """Loads a run's models; returns a function from files and `on_bad` to what `trace_files` yields of them."""
+    if not 0 < max_seconds < float("inf"):
+        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
+    settings = config.load(run / "config.json")
+    folders, record = finished_folds(run, fold)
+    predictors = [predictor(folder, settings, max_seconds) for folder in folders]
+    targets = protocols.get(settings.protocol, settings.corpus).targets
+
+    def answer(paths: Iterable[Path], on_bad: Callable[[BadClip], None] | None) -> Iterator[dict[str, Any]]:
+        for path in paths:
+            try:
+                mean = np.mean([predict(path)[smooth] for predict in predictors], axis=0)
+            except BadClip as error:
+                if on_bad is None:
+                    raise
+                on_bad(error)
+                continue
+            for frame, values in enumerate(mean):
+                ratings = {name: round(float(value), 6) for name, value in zip(targets, values, strict=True)}
+                time = round(frame * frame_seconds(settings), 3)
+                yield {"file": str(path), "time": time, **ratings, "trained_on": corpus_name(record)}
+
+    return answer
 
 
 def trace_files(
@@ -30,21 +58,4 @@ def trace_files(
     Networks on waveforms need no more memory for hours than for `zoo.trace_prediction.WHOLE_SECONDS`; those on
     functionals hold the whole recording.
     """
-    if not 0 < max_seconds < float("inf"):
-        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
-    settings = config.load(run / "config.json")
-    folders, record = finished_folds(run, fold)
-    predictors = [predictor(folder, settings, max_seconds) for folder in folders]
-    targets = protocols.get(settings.protocol, settings.corpus).targets
-    for path in paths:
-        try:
-            mean = np.mean([predict(path)[smooth] for predict in predictors], axis=0)
-        except BadClip as error:
-            if on_bad is None:
-                raise
-            on_bad(error)
-            continue
-        for frame, values in enumerate(mean):
-            ratings = {name: round(float(value), 6) for name, value in zip(targets, values, strict=True)}
-            time = round(frame * frame_seconds(settings), 3)
-            yield {"file": str(path), "time": time, **ratings, "trained_on": corpus_name(record)}
+    yield from ratings_of(run, fold, smooth, max_seconds)(paths, on_bad)

@@ -18,6 +18,7 @@ from zoo.errors import UserError
 AUDIO_SUFFIXES = (".wav", ".flac")
 READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3")
 
+LOUDEST = 1e6  # of a sample, nominally in -1..1: far beyond it energies overflow
 _FETCH = "Fetch the file again from the corpus's archive."
 # kind: (what was expected, what to do)
 BAD_KINDS = {
@@ -27,6 +28,7 @@ BAD_KINDS = {
     "not-audio": ("WAV, FLAC, OGG or MP3", f"Convert it to WAV or FLAC if it is another format. {_FETCH}"),
     "truncated": ("the whole recording", _FETCH),
     "non-finite": ("finite samples", "Write the file again from its source, or leave it out."),
+    "too-loud": ("samples about -1..1", "Write the file again from its source, or leave it out."),
     "silent": ("speech", "Leave the clip out."),
     "too-short": ("a longer clip", "Leave the clip out."),
     "too-long": ("one utterance", "Cut the recording into utterances, or leave it out."),
@@ -56,7 +58,7 @@ def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, ma
     ever decoded. WAV and FLAC are for training; a cut OGG or MP3 reads as a shorter one.
 
     Raises BadClip for a file that is missing, empty, a git-lfs pointer, no audio, cut short, silent (all zeros),
-    holding NaN or infinity, or lasting under `min_seconds` or over `max_seconds`.
+    holding NaN, infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
     """
     samples, file_rate_hz = decode(path, min_seconds, max_seconds)
     return to_mono(samples, file_rate_hz, rate_hz)
@@ -168,5 +170,8 @@ def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seco
     bad = np.count_nonzero(~np.isfinite(samples))
     if bad:
         raise BadClip(name, "non-finite", f"{bad} of {samples.size} samples that are NaN or infinite")
+    peak = float(np.abs(samples).max())
+    if peak > LOUDEST:
+        raise BadClip(name, "too-loud", f"a sample of {peak:.3g}")
     if not samples.mean(axis=1).any():  # of the mixture: two channels may cancel
         raise BadClip(name, "silent", f"{seconds:.4g} s of zeros")

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from zoo.data.audio import BadClip, check_container
+from zoo.data.audio import LOUDEST, BadClip, check_container
 
 _BLOCK_SECONDS = 30
 
@@ -43,6 +43,8 @@ def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
                 raise BadClip(path, "truncated", f"a recording that breaks off after {done} samples") from error
             if not np.isfinite(block).all():
                 raise BadClip(path, "non-finite", f"NaN or infinite samples behind sample {done}")
+            if len(block) and np.abs(block).max() > LOUDEST:
+                raise BadClip(path, "too-loud", f"a sample beyond {LOUDEST:g} behind sample {done}")
             done += len(block)
             last = len(block) < _BLOCK_SECONDS * audio.samplerate
             mono = block.mean(axis=1, dtype=np.float32)

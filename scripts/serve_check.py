@@ -1,0 +1,47 @@
+"""Show that an export serves: loaded and asked in every way that can be tried without a model server.
+
+    python scripts/serve_check.py saved_models/NAME
+    python scripts/serve_check.py saved_models/NAME/3 --run runs/NAME      # also compared with the run's own models
+
+Each proof is passed, failed, or skipped with the reason; the exit code is 1 when one failed. docs/serving.md says what
+they are.
+"""
+
+import argparse
+from pathlib import Path
+
+from zoo.cli import run, use_backend
+
+_COLOURS = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("exports", type=Path, nargs="+", help="a version's folder, or a folder of versions")
+    parser.add_argument("--run", type=Path, help="the run that the export was made of")
+    args = parser.parse_args()
+    use_backend("tensorflow")
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from zoo.serve_check import FAILED, NO_SERVER, check
+
+    console = Console()
+    failed = 0
+    for place, proofs in zip(args.exports, check(args.exports, args.run), strict=True):
+        table = Table(title=str(place), title_justify="left")
+        for column in ("proof", "result", "by"):
+            table.add_column(column, overflow="fold")
+        for proof in proofs:
+            colour = _COLOURS[proof.status]
+            table.add_row(proof.name, f"[{colour}]{proof.status}[/{colour}]", escape(proof.detail))
+        console.print(table)
+        failed += sum(proof.status == FAILED for proof in proofs)
+    console.print(NO_SERVER)
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,119 @@
+"""Make the table network x format of docs/serving.md anew, by converting every network of the registry.
+
+Each is built with random weights, saved, converted and asked in the format's own runtime; a cell says yes when the
+answers agree, or why the network was refused. --check only says whether the table is current.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from zoo.cli import run, use_backend
+from zoo.storage import written_aside
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "serving.md"
+START, END = "<!-- formats -->\n", "\n<!-- end -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when it is out of date")
+    args = parser.parse_args()
+    use_backend("tensorflow")
+    from zoo.export_formats import FORMATS, check_installed
+    from zoo.registry import MODELS
+
+    for name in FORMATS:
+        check_installed(name)
+    head = [f"| `--model` | saved_model | {' | '.join(FORMATS)} |", f"|---|---|{'---|' * len(FORMATS)}"]
+    rows = []
+    for name in MODELS:
+        rows.append(f"| `{name}` | yes | {' | '.join(_cells(name))} |")
+        print(rows[-1], flush=True)
+    old = DOCUMENT.read_text()
+    before, _, rest = old.partition(START)
+    new = before + START + "\n".join(head + rows) + END + rest.partition(END)[2]
+    if args.check:
+        return int(new != old)
+    with written_aside(DOCUMENT) as aside:
+        aside.write_text(new)
+    return 0
+
+
+def _cells(name: str) -> list[str]:
+    """Converts a network to every format; "yes", or what stands in the way."""
+    from zoo.export_formats import FORMATS, RefusedError, convert, set_direct
+
+    frontend, network, plan = _network(name)
+    cells = []
+    with TemporaryDirectory(prefix="formats-") as place:
+        expected = _saved(Path(place) / "fft", frontend, network, plan)
+        has_long = set_direct([network])
+        direct = _saved(Path(place) / "direct", frontend, network, plan) if has_long else expected
+        for format, row in FORMATS.items():
+            folder = Path(place) / format
+            folder.mkdir()
+            try:
+                convert((direct if row.direct else expected).folder, format, folder, expected)
+                cells.append("yes")
+            except RefusedError as error:
+                cells.append(f"no: {str(error).partition(': ')[2].partition(', node name')[0][:160].replace('|', '/')}")
+    return cells
+
+
+def _network(name: str):
+    """A network of the row's quick recipe, its front-end and plan; weights moved, as fresh ones answer all alike."""
+    import numpy as np
+
+    from zoo import config, continuous, kinds, registry, serving
+    from zoo.data.acoustics import FEATURE_SETS
+    from zoo.data.source import resolve
+    from zoo.trace_prediction import looks_at_whole_segments
+
+    entry = registry.get(name)
+    corpus = "iemocap" if entry.task == "emotion" else "recola"
+    settings = resolve(config.from_flags({"model": name, "corpus": corpus, "synthetic": True}))
+    frontend = kinds.of(name).frontend(settings)
+    inputs, options = settings.bands, dict(settings.option)
+    if entry.frontend == "mfcc":
+        inputs, options = frontend.channels, {"n_coefficients": frontend.coefficients, **options}
+    elif entry.frontend != "log_mel":
+        inputs = 1 if entry.frontend == "waveform" else FEATURE_SETS[settings.feature_set]
+    outputs = ("a", "b", "c", "d") if entry.task == "emotion" else ("arousal", "valence")
+    network = registry.build(name, len(outputs), inputs, **options)
+    rng = np.random.default_rng(0)
+    for weights in network.trainable_variables:
+        weights.assign(weights + rng.normal(0, 0.02, weights.shape))
+    plan = serving.Plan(outputs, 400, 960_000)
+    if entry.task == "continuous":
+        steps = continuous.steps_per_frame(settings)
+        whole = continuous.segment_frames(settings) if looks_at_whole_segments(network) else 0
+        plan = replace(plan, shortest=steps, steps_per_frame=steps, segment_frames=min(whole, 20))
+    return frontend, network, plan
+
+
+def _saved(folder: Path, frontend, network, plan):
+    """Saves the default signature; returns it loaded, with as much of a description as requests are made by."""
+    import tensorflow as tf
+
+    from zoo import serving
+    from zoo.saved_model import Exported
+
+    module, functions = serving.build(frontend, [network], plan)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": functions["serving_default"]})
+    features = next(list(item.shape) for item in network.inputs if item.name == "features")
+    names = {"waveform": {"shape": [None, None]}} if frontend else {"features": {"shape": features}}
+    description = {
+        "rate_hz": plan.rate_hz,
+        "shortest": plan.shortest,
+        "longest": plan.longest,
+        "segment_frames": plan.segment_frames,
+        "steps_per_frame": plan.steps_per_frame,
+        "signatures": {"serving_default": {"inputs": names}},
+    }
+    return Exported(folder, description, tf.saved_model.load(str(folder)))
+
+
+if __name__ == "__main__":
+    run(main)

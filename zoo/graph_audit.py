@@ -1,0 +1,151 @@
+"""What a SavedModel may hold before it is loaded: its own files, known operations, tensors of a sane size.
+
+A graph runs when it is called, and TensorFlow has operations that read and write files, open sockets and run Python.
+Only those that exports of the zoo need are let through, wherever in the file they stand.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UserError
+
+LARGEST_GRAPH_BYTES = 256 * 2**20
+LARGEST_TENSOR = 2**28  # elements; a few bytes in the file may declare more than any memory holds
+
+# Arithmetic, shapes, control flow and WAV decoding; nothing that touches files, network, Python or the host.
+OPERATIONS = frozenset(
+    """
+    Abs Add AddN AddV2 All Any ArgMax Assert AudioSpectrogram AvgPool BatchMatMulV2 BatchMatMulV3 BatchToSpaceND BiasAdd
+    BroadcastArgs BroadcastTo Cast Ceil ClipByValue Complex ComplexAbs Concat ConcatOffset ConcatV2 Conj Const Conv2D
+    Cumsum DecodeWav DepthwiseConv2dNative Div DivNoNan Einsum Elu EmptyTensorList Equal Erf Exp ExpandDims Expm1 FFT
+    Fill Floor FloorDiv FloorMod FusedBatchNormV3 Gather GatherNd GatherV2 Greater GreaterEqual IFFT IRFFT Identity
+    IdentityN If Imag IsFinite IsInf IsNan LeakyRelu Less LessEqual LinSpace Log Log1p LogSoftmax LogicalAnd LogicalNot
+    LogicalOr LoopCond MatMul Max MaxPool Maximum Mean Min Minimum MirrorPad Mul Neg NextIteration NoOp NotEqual OneHot
+    OnesLike Pack Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow Prod RFFT RaggedGather RaggedRange
+    RaggedTensorFromVariant RaggedTensorToTensor RaggedTensorToVariant Range Rank ReadVariableOp Real RealDiv Reciprocal
+    Relu Relu6 Reshape ReverseSequence ReverseV2 Round Rsqrt ScatterNd Select SelectV2 Selu Shape ShapeN Sigmoid Sign
+    Sin Size Slice Softmax Softplus Softsign SpaceToBatchND Split SplitV Sqrt Square SquaredDifference Squeeze
+    StatefulPartitionedCall StatelessIf StatelessWhile StopGradient StridedSlice Sub Sum Switch Tanh
+    TensorListConcatV2 TensorListFromTensor TensorListGather TensorListGetItem TensorListLength TensorListReserve
+    TensorListSetItem TensorListStack TensorScatterUpdate Tile TopKV2 Transpose Unpack UnsortedSegmentMax
+    DecodeRaw StringJoin StringLength Substr UnsortedSegmentSum VarHandleOp VarIsInitializedOp Where While Xdivy
+    ZerosLike
+    """.split()  # noqa: SIM905  a hundred quoted names would be no clearer
+)
+# TensorFlow's loaders restore the weights by these, in functions that no signature reaches.
+SAVER_OPERATIONS = OPERATIONS | frozenset(
+    """
+    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch
+    StringJoin
+    """.split()  # noqa: SIM905
+)
+
+
+def check(folder: Path) -> None:
+    """Looks through a SavedModel without loading it.
+
+    Raises UserError for a file that is absent, lies outside the folder, is no SavedModel, or holds an operation, an
+    asset or a tensor that exports of the zoo do not have.
+    """
+    _check_places(folder)
+    path = folder / "saved_model.pb"
+    graph = _parsed(path)
+    if len(graph.meta_graphs) != 1 or graph.meta_graphs[0].asset_file_def:
+        raise _refusal(path, f"{len(graph.meta_graphs)} graphs, or files that the graph reads")
+    meta = graph.meta_graphs[0]
+    savers = set(_saver_functions(meta))
+    _check_nodes(path, meta.graph_def.node, OPERATIONS)
+    for function in meta.graph_def.library.function:
+        allowed = SAVER_OPERATIONS if function.signature.name in savers else OPERATIONS
+        _check_nodes(path, function.node_def, allowed)
+        called = savers & _called(function.node_def)
+        if called:
+            raise _refusal(path, f"the function {function.signature.name}, which reads or writes files")
+    exposed = savers.intersection(meta.object_graph_def.concrete_functions)
+    if exposed:
+        raise _refusal(path, f"the function {min(exposed)}, which reads or writes files, to be called by anyone")
+    _check_variables(path, meta.object_graph_def)
+
+
+def operations(folder: Path) -> set[str]:
+    """Returns the names of all operations of a SavedModel, those of its saver left out."""
+    meta = _parsed(folder / "saved_model.pb").meta_graphs[0]
+    savers = set(_saver_functions(meta))
+    functions = [item.node_def for item in meta.graph_def.library.function if item.signature.name not in savers]
+    return {node.op for nodes in [meta.graph_def.node, *functions] for node in nodes}
+
+
+def _check_places(folder: Path) -> None:
+    root = folder.resolve()
+    for path in [folder / "saved_model.pb", folder / "variables" / "variables.index"]:
+        if not path.is_file():
+            raise UserError(f"{path}: expected an exported model, found no such file; export it with scripts/export.py")
+    for path in folder.rglob("*"):
+        if not path.resolve().is_relative_to(root):
+            raise UserError(
+                f"{path}: leads out of its folder, to {path.resolve()}; models that read other places are refused. "
+                "Export the run again"
+            )
+
+
+def _parsed(path: Path) -> Any:
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    if path.stat().st_size > LARGEST_GRAPH_BYTES:
+        raise _refusal(path, f"{path.stat().st_size} bytes, more than {LARGEST_GRAPH_BYTES}")
+    graph = saved_model_pb2.SavedModel()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise _refusal(path, "a file that is no SavedModel") from error
+    return graph
+
+
+def _saver_functions(meta: Any) -> Iterator[str]:
+    """Names the functions that the saver's own two nodes call, which take the checkpoint's name from whoever loads."""
+    saver = meta.saver_def
+    names = {saver.save_tensor_name.partition(":")[0], saver.restore_op_name} - {""}
+    for node in meta.graph_def.node:
+        if node.name in names:
+            yield from _called([node])
+
+
+def _called(nodes: Iterable[Any]) -> set[str]:
+    values = (value for node in nodes for value in node.attr.values())
+    functions = [item for value in values for item in (value.func, *value.list.func)]
+    return {function.name for function in functions if function.name}
+
+
+def _check_nodes(path: Path, nodes: Iterable[Any], allowed: frozenset[str]) -> None:
+    for node in nodes:
+        if node.op not in allowed:
+            raise _refusal(path, f"the operation {node.op} ({node.name})")
+        for key in ("value", "shape"):
+            if key in node.attr:
+                shape = node.attr[key].tensor.tensor_shape if key == "value" else node.attr[key].shape
+                _check_size(path, node.name, shape)
+
+
+def _check_variables(path: Path, objects: Any) -> None:
+    for node in objects.nodes:
+        if node.WhichOneof("kind") == "variable":
+            _check_size(path, node.variable.name, node.variable.shape)
+        kind = node.WhichOneof("kind") or "none"
+        if node.registered_name not in ("", "tf.TrackableConstant") or kind in ("asset", "resource"):
+            raise _refusal(path, f"an object of the kind {node.registered_name or kind}")
+
+
+def _check_size(path: Path, name: str, shape: Any) -> None:
+    elements = prod(max(item.size, 1) for item in shape.dim)
+    if elements > LARGEST_TENSOR:
+        raise _refusal(path, f"a tensor of {elements} elements ({name})")
+
+
+def _refusal(path: Path, found: str) -> UserError:
+    return UserError(
+        f"{path}: expected a model as scripts/export.py writes it, found {found}. It was not loaded; get the model "
+        "from a source you trust, or export the run again"
+    )

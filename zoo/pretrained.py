@@ -1,0 +1,155 @@
+"""Exported models by name, and as a library has them: load once, ask often. Keras is not needed."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict, overload
+
+import numpy as np
+
+import zoo
+from zoo import saved_model
+from zoo.answering import of_export
+from zoo.data.audio import BadClip, to_mono
+from zoo.errors import UserError, unknown
+from zoo.saved_model import Exported
+from zoo.stream import Stream
+from zoo.versions import numbers
+
+MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
+
+Clip = str | Path | np.ndarray
+
+
+class Emotion(TypedDict):
+    """The answer of a network for classes: the likeliest one, and the probability of each, in 0..1."""
+
+    file: str
+    emotion: str
+    probabilities: dict[str, float]
+    trained_on: str
+
+
+class Ratings(TypedDict):
+    """The answer of a network for ratings: times in seconds, and for each dimension as many ratings."""
+
+    file: str
+    time: list[float]
+    ratings: dict[str, list[float]]
+    trained_on: str
+
+
+class Pretrained:
+    """An export, loaded by `zoo.load`. `description` is all it says of itself (assets/description.json)."""
+
+    def __init__(self, exported: Exported):
+        self.exported = exported
+        self.description = exported.description
+
+    @property
+    def rate_hz(self) -> int:
+        """Sampling rate of the waveforms it takes; files and others are resampled to it."""
+        return self.exported.rate_hz
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the classes, or of the rated dimensions."""
+        return self.exported.outputs
+
+    @overload
+    def predict(self, clips: Clip, rate_hz: int | None = None) -> Emotion | Ratings: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def predict(self, clips: Sequence[Clip], rate_hz: int | None = None) -> list[Emotion | Ratings]: ...
+
+    def predict(
+        self, clips: Clip | Sequence[Clip], rate_hz: int | None = None
+    ) -> Emotion | Ratings | list[Emotion | Ratings]:
+        """Returns what is said about one clip, or a list for several, in order.
+
+        A clip is a file that soundfile reads, or its samples (samples,) or (samples, channels), floats nominally in
+        -1..1, at `rate_hz` (by default the model's own). The "file" of samples is "#" and their number among `clips`.
+
+        Raises zoo.data.audio.BadClip, a zoo.errors.UserError, for one that cannot be used.
+        """
+        if isinstance(clips, (str, Path, np.ndarray)):
+            return self.predict([clips], rate_hz)[0]
+        ready = [self._mono(clip, rate_hz) if isinstance(clip, np.ndarray) else Path(clip) for clip in clips]
+        if not self.exported.continuous:
+            return list(self.exported.predict(ready))  # type: ignore[arg-type]
+        return [self._rated(clip, f"#{number}") for number, clip in enumerate(ready)]
+
+    def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
+        """Returns a zoo.stream.Stream on this model, which takes its options."""
+        return Stream(self.exported, hop_seconds, **options)
+
+    def _mono(self, clip: np.ndarray, rate_hz: int | None) -> np.ndarray:
+        if clip.ndim not in (1, 2) or clip.dtype.kind != "f":
+            raise UserError(
+                f"expected samples (samples,) or (samples, channels) of floats in -1..1, found {clip.dtype} "
+                f"{clip.shape}; divide integers by their largest"
+            )
+        rate_hz = self.rate_hz if rate_hz is None else rate_hz
+        if not 1000 <= rate_hz <= 384_000:
+            raise UserError(f"rate_hz is {rate_hz}, expected 1000 to 384000")
+        return to_mono(clip.astype(np.float32).reshape(len(clip), -1), rate_hz, self.rate_hz)
+
+    def _rated(self, clip: Path | np.ndarray, name: str) -> Ratings:
+        rows = list(
+            self.exported.predict([clip]) if isinstance(clip, np.ndarray) else of_export(self.exported)([clip], _raise)
+        )
+        return Ratings(
+            file=name if isinstance(clip, np.ndarray) else str(clip),
+            time=[row["time"] for row in rows],
+            ratings={output: [row[output] for row in rows] for output in self.outputs},
+            trained_on=self.description["trained_on"],
+        )
+
+
+def load(place: str | Path) -> Pretrained:
+    """Loads a model that this project brings, by its name, or an export by its folder.
+
+    Raises UserError for a name that is not there (it lists those that are), or an export that is damaged.
+    """
+    return Pretrained(saved_model.load(find(place)))
+
+
+def find(place: str | Path) -> Path:
+    """Returns the folder of an export's version: the newest where `place` has several. Raises UserError as `load`."""
+    found = version_folder(Path(place)) or version_folder(folder() / place)
+    if found:
+        return found
+    if (Path(place) / "config.json").is_file():
+        raise UserError(f"{place}: expected an exported model, found a run; export it with scripts/export.py")
+    if Path(place).exists() or len(Path(place).parts) > 1:
+        saved_model.load(place)  # raises the error that says what is wrong with it
+    if not names():
+        raise UserError(
+            f"{place}: no such model, for none is in {folder()}; give the folder of one, or name theirs in "
+            f"{MODELS_VARIABLE}"
+        )
+    raise unknown("model", str(place), names())
+
+
+def version_folder(place: Path) -> Path | None:
+    """Returns where an export's saved_model.pb is: `place`, or the newest version in it; None where neither is."""
+    if (place / "saved_model.pb").is_file():
+        return place
+    versions = numbers(place)
+    return place / str(versions[-1]) if versions else None
+
+
+def names() -> list[str]:
+    """Names of the models that `load` knows."""
+    if not folder().is_dir():
+        return []
+    return sorted(path.name for path in folder().iterdir() if version_folder(path))
+
+
+def folder() -> Path:
+    """Where named models are: $SPEECH_ZOO_MODELS, or saved_models/ beside the package."""
+    return Path(os.environ.get(MODELS_VARIABLE) or Path(zoo.__file__).parents[1] / "saved_models")
+
+
+def _raise(error: BadClip) -> None:
+    raise error

@@ -1,0 +1,90 @@
+"""Numbered versions of an export, as a model server looks for them: a number appears only with everything in it."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.errors import UserError
+from zoo.storage import ASIDE
+
+_LARGEST = 2**63 - 1  # a server reads versions as 64-bit integers
+
+
+def numbers(folder: Path) -> list[int]:
+    """Returns the versions in a folder, in order; none where the folder is absent."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
+
+
+@contextmanager
+def new_version(out: Path, version: int | None = None) -> Iterator[tuple[Path, Path]]:
+    """Yields an empty folder to be filled, and `out`/N, which it becomes once the body is through.
+
+    N is `version`, or the number after the newest. Until then the folder has a name that no server takes for a version:
+    a kill at any moment leaves no number. What a kill left is removed here, by the next one to write.
+
+    Raises UserError where `version` is not above the newest, where another process writes to `out`, or for a folder
+    that cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with _alone_in(out):
+            for leftover in out.glob(f"{ASIDE}*"):
+                shutil.rmtree(leftover)
+            final = out / str(_checked(out, version))
+            aside = out / f"{ASIDE}{os.getpid()}"
+            aside.mkdir()
+            try:
+                yield aside, final
+                sync(aside)
+                aside.rename(final)
+                _sync_one(out)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)  # it has been renamed, or is not wanted
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot be written ({error.strerror or error}); free space there or choose another folder"
+        ) from error
+
+
+def sync(folder: Path) -> None:
+    """Has the disk hold a folder and all below it before anything else happens."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checked(out: Path, version: int | None) -> int:
+    newest = max(numbers(out), default=0)
+    if version is None:
+        version = newest + 1
+    if not newest < version <= _LARGEST:
+        raise UserError(
+            f"--version is {version}, expected a number above {newest}, the newest in {out}: servers take the highest. "
+            "Leave it out to get the next number"
+        )
+    return version
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Holds a folder against other writers. The system lets go when this process ends, however it does."""
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UserError(f"{out}: another process exports to it; wait for it or give another --out") from error
+    finally:
+        os.close(descriptor)
