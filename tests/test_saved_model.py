@@ -161,6 +161,8 @@ def test_a_description_cannot_name_files_elsewhere(mine, tmp_path):
 @pytest.mark.parametrize("name", ["assets/classes.txt", "variables/variables.index", "assets.extra", "saved_model.pb"])
 def test_links_out_of_the_folder_are_refused(mine, tmp_path, name):
     (tmp_path / "elsewhere").write_text("x")
+    if (mine / name).is_dir():
+        shutil.rmtree(mine / name)
     (mine / name).unlink(missing_ok=True)
     (mine / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=r"leads out of its folder"):

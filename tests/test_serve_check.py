@@ -150,7 +150,7 @@ def test_processes_say_what_they_found(tmp_path, fcn):
 def test_a_graph_that_answers_anything_is_noticed(fcn, monkeypatch):
     subject = Subject(saved_model.load(fcn[1]))
     assert serve_check._refusals(subject).status == PASSED
-    monkeypatch.setattr(serve_check, "_answer", lambda *_: {})
+    monkeypatch.setattr(serve_check, "answer", lambda *_: {})
     assert "NaN: expected an error" in serve_check._refusals(subject).detail
 
 
@@ -159,7 +159,7 @@ def test_an_error_that_names_no_limit_is_noticed(fcn, monkeypatch):
         raise tf.errors.InvalidArgumentError(None, None, "something")
 
     subject = Subject(saved_model.load(fcn[1]))
-    monkeypatch.setattr(serve_check, "_answer", answer)
+    monkeypatch.setattr(serve_check, "answer", answer)
     assert "found something" in serve_check._refusals(subject).detail
 
 

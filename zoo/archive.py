@@ -100,5 +100,7 @@ def _check_object(item: dict[str, Any]) -> None:
     if module is None and registered is None and str(name).startswith("__"):
         return  # plain values: tensors of the graph, types, slices
     of_zoo = str(module).startswith("zoo.") and str(registered).startswith("zoo>")
-    if not (of_zoo or module in _KERAS or str(module).startswith("keras.src.ops.")):
+    # Optimizers of the backends are subclasses of Keras's own.
+    of_keras = module in _KERAS or str(module).startswith(("keras.src.ops.", "keras.src.backend."))
+    if not (of_zoo or of_keras):
         raise ValueError(f"a foreign class, {module}.{name}")

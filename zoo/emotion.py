@@ -72,7 +72,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
             f"--model {config.model} tells classes of emotion apart, and {protocol.name} has none. Choose another "
             "--corpus, or a network for continuous ratings (README has the table)"
         )
-    _build(config, len(protocol.classes))
+    _build(config, len(protocol.classes), config.option)
     class_weights(config.class_weights, range(len(protocol.classes)), protocol.classes)
 
 
@@ -89,7 +89,7 @@ def examples(
 
 
 def network(task, config: RunConfig) -> keras.Model:
-    bare = _build(config, len(task.outputs))
+    bare = _build(config, len(task.outputs), {"seed": config.seed, **config.option})
     if registry.get(config.model).frontend == "log_mel":
         return with_normalization(*_moments(task), bare)
     if config.standardize == "none":
@@ -99,8 +99,7 @@ def network(task, config: RunConfig) -> keras.Model:
     return with_normalization(features.mean(axis=axes), features.var(axis=axes), bare, least_variance=1e-12)
 
 
-def _build(config: RunConfig, n_classes: int) -> keras.Model:
-    options = {"seed": config.seed, **config.option}
+def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> keras.Model:
     shape = frontend(config)
     if isinstance(shape, LogMel):
         return registry.build(config.model, n_classes, shape.bands, **options)
