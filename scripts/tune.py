@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning import space as spaces
-from tuning.search import Search
+from tuning.search import Search, read
 from tuning.trial import feasible
 from zoo import config
 from zoo.cli import run, use_backend
@@ -39,6 +39,9 @@ def main() -> None:
     given = vars(parser.parse_args())
     own = {name: given.pop(name) for name in (*OWN, *OWN_RUNNING) if name in given}
     running = {name: own.pop(name) for name in OWN_RUNNING if name in own}
+    for name, least in (("workers", 0), ("threads", 1)):
+        if running.get(name, least) < least:
+            raise UserError(f"--{name} is {running[name]}, expected at least {least}")
     from tuning.chief import serve
     from tuning.show import show
 
@@ -85,12 +88,22 @@ def _folder(given: dict[str, Any], own: dict[str, Any]) -> Path:
 
 def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     """Begins a search, once its configuration, its space and its data have been looked at."""
-    settings = config.from_flags(given)
-    source = open_source(resolve(settings))
+    settings = resolve(config.from_flags(given))
+    use_backend(settings.backend)  # the networks' spaces stand beside their builders, which bring Keras with them
+    source = open_source(settings)
+    if "fold" in given and len(source.folds) != 1:
+        raise UserError(f"--fold {given['fold']} names {len(source.folds)} folds; a search belongs to one, so give one")
+    if not (source.protocol.speaker_independent or settings.allow_leakage):
+        raise UserError(
+            f"{source.protocol.name} is not speaker-independent, so that training the best trial under it needs "
+            "--allow-leakage; add it, or choose another --protocol"
+        )
     fold = source.folds[0].name.split("-")[0]
     n_folds = own.get("inner_folds", 3)
-    inner(open_source(replace(resolve(settings), fold=fold)), n_folds)
+    inner(open_source(replace(settings, fold=fold)), n_folds)
     base = {**given, "fold": fold, "backend": settings.backend}
+    if settings.data_root:
+        base["data_root"] = settings.data_root  # whole, so that it is found from any folder
     if "option" in given:
         base["option"] = config.parse_options(given["option"])
     folder = Path(base.pop("out", "") or f"searches/{settings.model}-{settings.corpus}-{own.get('tuner', 'random')}")
@@ -115,14 +128,18 @@ def _open(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     """Goes on with a search. Flags given again must be those it was begun with."""
     folder = _folder(given, own)
     names = ("tuner", "inner_folds", "prune", "max_epochs")
-    expect = {name: value for name, value in given.items() if name != "out"} | {n: own[n] for n in names if n in own}
+    given = {name: value for name, value in given.items() if name not in config.PLACES}
+    if "option" in given:
+        given["option"] = config.parse_options(given["option"])
+    expect = {**given, **{name: own[name] for name in names if name in own}}
+    header, _, _ = read(folder)
+    use_backend(header["base"]["backend"])  # before keras-tuner brings Keras with it
     search = Search.open(folder, expect, feasible)
     space = search.header["space"]
     if "vary" in own or "space" in own:
         wanted = spaces.merge(spaces.of(search.header["model"]), own.get("vary", ()), own.get("space"))
         if spaces.without(wanted, search.header["base"]) != space:
             raise UserError(f"{folder}: the search has another space than --vary and --space give; leave them out")
-    use_backend(search.header["base"]["backend"])
     if "trials" in own:
         search.raise_to(own["trials"])
     return search, folder

@@ -101,7 +101,7 @@ ALLOWED = {
     | {"zoo.export_formats", "zoo.serve_agreement", "zoo.serve_processes", "zoo.serve_requests"},
     # Prediction on many files and on streams, by runs and by exports.
     "zoo.bulk": BASE | {"zoo.data"},
-    "zoo.stream": BASE | {"zoo.saved_model"},
+    "zoo.stream": BASE | {"zoo.data", "zoo.saved_model"},
     "zoo.answering": DATA | {"zoo.bulk", "zoo.predict", "zoo.predict_traces", "zoo.registry", "zoo.saved_model"},
     "zoo.live": DATA | NETWORKS | {"zoo.continuous", "zoo.stream"},
     "zoo.pretrained": BASE | {"zoo", "zoo.answering", "zoo.data", "zoo.saved_model", "zoo.stream", "zoo.versions"},

@@ -266,3 +266,12 @@ def test_workers_answer_alike_and_end_with_a_killed_command(run, clips, tmp_path
     while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.parametrize(("name", "rows_per_file"), [("a.csv", True), ("a.csv", False), ("a.jsonl", True)])
+def test_a_file_of_something_else_is_left_alone(tmp_path, name, rows_per_file):
+    path = tmp_path / name
+    path.write_bytes(b"RIFF and much that is no answer")
+    with pytest.raises(UserError, match="that are none"):
+        Sheet(path, "csv" if name.endswith("csv") else "json", resume=True, rows_per_file=rows_per_file).__enter__()
+    assert path.read_bytes() == b"RIFF and much that is no answer"

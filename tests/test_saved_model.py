@@ -18,6 +18,7 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from zoo import export_check, graph_audit, saved_model
 from zoo.data.audio import BadClip
@@ -201,6 +202,57 @@ def saved(x):
         return tf.identity(x)
 
 
+def regraphed(folder, change):
+    """Changes the graph of an export by `change(meta_graph)`."""
+    path = folder / "saved_model.pb"
+    graph = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    change(graph.meta_graphs[0])
+    path.write_bytes(graph.SerializeToString())
+
+
+def own_file_name(meta):
+    """The saver's functions are given a name from the graph."""
+    name = meta.saver_def.filename_tensor_name.partition(":")[0]
+    node = meta.graph_def.node.add(name="mine", op="Const")
+    node.attr["dtype"].type = node.attr["value"].tensor.dtype = tf.string.as_datatype_enum
+    node.attr["value"].tensor.string_val.append(b"/tmp/never")
+    node.attr["value"].tensor.tensor_shape.SetInParent()
+    for other in meta.graph_def.node:
+        if list(other.input[:1]) == [name]:
+            other.input[0] = "mine"
+
+
+def own_text(meta):
+    """A name stands in the saver's own function."""
+    for function in meta.graph_def.library.function:
+        for node in function.node_def:
+            if list(node.attr["value"].tensor.string_val) == [b".part"]:
+                node.attr["value"].tensor.string_val[0] = b"/tmp/never"
+
+
+def called_elsewhere(meta):
+    """Another node calls a saver's function."""
+    name = meta.saver_def.restore_op_name
+    copy = meta.graph_def.node.add()
+    copy.CopyFrom(next(node for node in meta.graph_def.node if node.name == name))
+    copy.name = "again"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda meta: meta.ClearField("object_graph_def"), "without its objects"),
+        (own_file_name, "a call of the saver's function"),
+        (own_text, "a text of its own"),
+        (called_elsewhere, "a call of the saver's function"),
+    ],
+)
+def test_a_saver_with_files_of_its_own_is_refused(mine, change, found):
+    regraphed(mine, change)
+    with pytest.raises(UserError, match=found):
+        saved_model.load(mine)
+
+
 HARM = {
     "WriteFile": write_file,
     "ReadFile": lambda x: tf.strings.to_number(tf.io.read_file("/etc/hostname")) + x,
@@ -270,6 +322,12 @@ def with_layer(**layer):
         (with_layer(class_name="Lambda", module="keras.layers", registered_name=None), {}, "code, in an object"),
         (with_layer(class_name="system", module="os", registered_name=None), {}, "a foreign class, os.system"),
         (with_layer(class_name="Evil", module="evil", registered_name="zoo>Evil"), {}, "a foreign class, evil.Evil"),
+        (
+            with_layer(class_name="TorchModuleWrapper", module="keras.layers", registered_name=None),
+            {},
+            "a layer that loads",
+        ),
+        (with_layer(class_name="StringLookup", module="keras.layers", registered_name=None), {}, "a layer that loads"),
         (with_layer(class_name="get_file", module="keras.utils", registered_name=None), {}, "a foreign class"),
         (json.dumps, {"assets/x.pkl": b"x"}, "an archive of"),
         (json.dumps, {"../outside": b"x"}, "an archive of"),

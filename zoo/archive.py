@@ -29,6 +29,18 @@ _KERAS = {"keras", "keras.src.models.functional", "keras.src.models.sequential"}
         "regularizers",
     )
 }
+# Of Keras itself, but they open files, load other models, or run code from their configuration.
+_HARMFUL = {
+    "FlaxLayer",
+    "HashedCrossing",
+    "Hashing",
+    "IntegerLookup",
+    "JaxLayer",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+}
 _FILES = {"config.json", "metadata.json", "model.weights.h5"}
 
 
@@ -102,5 +114,7 @@ def _check_object(item: dict[str, Any]) -> None:
     of_zoo = str(module).startswith("zoo.") and str(registered).startswith("zoo>")
     # Optimizers of the backends are subclasses of Keras's own.
     of_keras = module in _KERAS or str(module).startswith(("keras.src.ops.", "keras.src.backend."))
+    if of_keras and name in _HARMFUL:
+        raise ValueError(f"a layer that loads other files or code, {name}")
     if not (of_zoo or of_keras):
         raise ValueError(f"a foreign class, {module}.{name}")

@@ -168,10 +168,11 @@ class Sheet:
                 self._names.add(name)
                 self._corpus = self._corpus or row["trained_on"]
             kept += len(line)
+        _check_torn(self.path, kept)
         if rows_per_file and last is not None:
             self._names.discard(last)
             kept = begun
-        _cut(self.path, kept, allowed=None if rows_per_file else _TORN_BYTES)
+        os.truncate(self.path, kept)
         return columns if kept else None
 
     def _parsed(self, line: bytes, columns: Sequence[str] | None) -> dict[str, Any]:
@@ -207,14 +208,17 @@ def _whole_lines(path: Path, kind: str) -> Iterator[bytes]:
                 return
 
 
-def _cut(path: Path, size: int, allowed: int | None) -> None:
-    torn = path.stat().st_size - size
-    if allowed is not None and torn > allowed:
+def _check_torn(path: Path, size: int) -> None:
+    """Refuses what stands behind the whole lines, unless it is a line that a kill cut short."""
+    with path.open("rb") as file:
+        file.seek(size)
+        torn = file.read(_TORN_BYTES + 1)
+    begun = size > 0 or any(torn.startswith(head[: len(torn)]) for head in (b"file", b'{"file"'))
+    if len(torn) > _TORN_BYTES or not begun:
         raise UserError(
-            f"{path}: expected lines, found {torn} bytes behind byte {size} that are none; repair it or choose another "
-            "--out"
+            f"{path}: expected lines of answers, found {path.stat().st_size - size} bytes behind byte {size} that are "
+            "none; repair it or choose another --out"
         )
-    os.truncate(path, size)
 
 
 @contextmanager

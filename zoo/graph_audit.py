@@ -4,6 +4,7 @@ A graph runs when it is called, and TensorFlow has operations that read and writ
 Only those that exports of the zoo need are let through, wherever in the file they stand.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
@@ -42,6 +43,9 @@ SAVER_OPERATIONS = OPERATIONS | frozenset(
     """.split()  # noqa: SIM905
 )
 
+# What TensorFlow itself writes into a saver: keys of variables, and endings of files.
+_SAVER_TEXT = re.compile(rb"|\.part|_temp/part|_CHECKPOINTABLE_OBJECT_GRAPH|[\w.-]+(/[\w.-]+)*/\.ATTRIBUTES/[\w.-]+")
+
 
 def check(folder: Path) -> None:
     """Looks through a SavedModel without loading it.
@@ -55,8 +59,11 @@ def check(folder: Path) -> None:
     if len(graph.meta_graphs) != 1 or graph.meta_graphs[0].asset_file_def:
         raise _refusal(path, f"{len(graph.meta_graphs)} graphs, or files that the graph reads")
     meta = graph.meta_graphs[0]
+    if not meta.HasField("object_graph_def"):  # TensorFlow would run the saver's node, whatever that does
+        raise _refusal(path, "a graph without its objects, as TensorFlow 1 wrote them")
     savers = set(_saver_functions(meta))
     _check_nodes(path, meta.graph_def.node, OPERATIONS)
+    _check_saver(path, meta, savers)
     for function in meta.graph_def.library.function:
         allowed = SAVER_OPERATIONS if function.signature.name in savers else OPERATIONS
         _check_nodes(path, function.node_def, allowed)
@@ -111,6 +118,34 @@ def _saver_functions(meta: Any) -> Iterator[str]:
     for node in meta.graph_def.node:
         if node.name in names:
             yield from _called([node])
+
+
+def _check_saver(path: Path, meta: Any, savers: set[str]) -> None:
+    """The saver may read and write only where whoever loads says: its file name is a placeholder, nothing else's."""
+    saver = meta.saver_def
+    filename = saver.filename_tensor_name.partition(":")[0]
+    own = {saver.save_tensor_name.partition(":")[0], saver.restore_op_name}
+    for node in meta.graph_def.node:
+        calls = savers & _called([node])
+        if calls and (node.name not in own or list(node.input[:1]) != [filename]):
+            raise _refusal(path, f"a call of the saver's function {min(calls)} ({node.name})")
+        if node.name == filename and node.op not in ("Placeholder", "PlaceholderWithDefault"):
+            raise _refusal(path, f"a file name of its own for the saver ({node.op})")
+    for function in meta.graph_def.library.function:
+        if function.signature.name in savers:
+            _check_file_names(path, function)
+
+
+def _check_file_names(path: Path, function: Any) -> None:
+    """In a saver's function, every file's name is its first argument, or that and what TensorFlow appends to it."""
+    given = function.signature.input_arg[0].name
+    for node in function.node_def:
+        names = {"RestoreV2": node.input[:1], "MergeV2Checkpoints": node.input[1:2]}.get(node.op, [given])
+        if list(names) != [given]:
+            raise _refusal(path, f"a file name of its own for {node.op} ({node.name})")
+        texts = node.attr["value"].tensor.string_val if node.op == "Const" else ()
+        if any(not _SAVER_TEXT.fullmatch(text) for text in texts):
+            raise _refusal(path, f"a text of its own in the saver ({node.name})")
 
 
 def _called(nodes: Iterable[Any]) -> set[str]:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import soxr
 
+from zoo.data.audio import LOUDEST
 from zoo.errors import UserError
 from zoo.saved_model import Exported
 
@@ -145,6 +146,11 @@ class Stream:
         if not np.isfinite(samples).all():
             at = self._pushed + int(np.flatnonzero(~np.isfinite(samples))[0])
             raise UserError(f"stream: expected finite samples, found NaN or infinity at sample {at}; check its source")
+        if len(samples) and np.abs(samples).max() > LOUDEST:
+            raise UserError(
+                f"stream: expected samples about -1..1, found one of {np.abs(samples).max():.3g}; check the source and "
+                "its --format"
+            )
         return samples.astype(np.float32)
 
     def _take(self, samples: np.ndarray, ended: bool) -> list[dict[str, Any]]:

@@ -250,3 +250,11 @@ def test_real_clips_equal_librosa(shared_data):
     for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::200]:
         expected, _ = librosa.load(path, sr=None)
         np.testing.assert_array_equal(read(path), expected)
+
+
+def test_a_name_that_soundfile_takes_for_a_format(tmp_path):
+    path = tmp_path / "audio.raw"
+    path.write_bytes(bytes(3200))
+    with pytest.raises(BadClip, match="WAV, FLAC, OGG or MP3") as caught:
+        read(path)
+    assert caught.value.kind == "not-audio"

@@ -52,6 +52,15 @@ def test_inner_folds_hold_every_speaker_but_the_test_speakers_once(emodb):
     assert not {clip.name for clip in divided.clips} & {clip.name for clip in fold.test}
 
 
+def test_inner_folds_leave_out_recordings_that_validate_and_test(tmp_path):
+    flags = {"model": "conv_lstm", "corpus": "recola", "protocol": "avec-2016", "synthetic": True}
+    source = open_source(resolve(config.from_flags({**flags, "cache_dir": str(tmp_path)})))
+    (fold,) = source.folds
+    assert fold.validation == fold.test
+    divided = inner(source, 3)
+    assert {clip.name for clip in divided.clips} == {clip.name for clip in fold.train}
+
+
 @pytest.mark.parametrize("number", [1, 99])
 def test_inner_folds_need_speakers(emodb, number):
     with pytest.raises(UserError, match=f"--inner-folds is {number}, expected 2 to"):
@@ -132,6 +141,31 @@ def tune(*words, expect=0):
     )
     assert process.returncode == expect, process.stdout + process.stderr
     return process
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--fold", "0,1"), "a search belongs to one"),
+        (("--workers", "-1"), "--workers is -1, expected at least 0"),
+        (("--inner-folds", "99"), "--inner-folds is 99, expected 2 to"),
+        (("--corpus", "ravdess", "--protocol", "ravdess-random-67"), "--allow-leakage"),
+    ],
+)
+def test_flags_that_cannot_be_searched_with(tmp_path, words, message):
+    common = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--synthetic", "--cache-dir", tmp_path)
+    assert message in tune(*common, "--out", tmp_path / "x", *words, expect=2).stderr
+
+
+@pytest.mark.slow
+def test_a_search_on_another_backend(tmp_path, emodb):
+    common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2, "--backend", "torch")
+    vary = ("--option", "pool_size=2", "--tuner", "grid", "--space", tmp_path / "space.json")
+    (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5]}')
+    names = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--trials", 1, "--out", tmp_path / "search")
+    tune(*names, *common, *vary)
+    shown = tune("--out", tmp_path / "search", "--resume", "--trials", 2, "--option", "pool_size=2").stdout
+    assert "2 of 2 trials" in shown
 
 
 @pytest.mark.slow

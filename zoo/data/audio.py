@@ -91,9 +91,9 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
     check_container(stream, name)
     try:
         audio = soundfile.SoundFile(stream)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
         stream.seek(0)
-        found = f"a file that begins {stream.read(16)!r} ({error.error_string.rstrip('.')})"
+        found = f"a file that begins {stream.read(16)!r} ({str(error).rstrip('.')})"
         raise BadClip(name, "not-audio", found) from error
     with audio:
         if audio.format not in _FORMATS:

@@ -31,7 +31,7 @@ def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
         with path.open("rb") as stream:
             check_container(stream, path)
         audio = soundfile.SoundFile(path)
-    except (OSError, soundfile.LibsndfileError) as error:
+    except (OSError, soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
         raise BadClip(path, "not-audio", str(error)) from error
     with audio:
         resampler = soxr.ResampleStream(audio.samplerate, rate_hz, 1, dtype="float32", quality="HQ")
@@ -59,7 +59,7 @@ def seconds_of(path: Path) -> float:
     """Returns what a file's header says; 0 where there is none to read, so that reading it tells what is wrong."""
     try:
         return soundfile.info(path).duration
-    except (OSError, soundfile.LibsndfileError):
+    except (OSError, soundfile.LibsndfileError, TypeError):
         return 0.0
 
 
