@@ -98,9 +98,10 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
             f"{source.protocol.name} is not speaker-independent, so that training the best trial under it needs "
             "--allow-leakage; add it, or choose another --protocol"
         )
+    source = replace(source, folds=source.folds[:1])
     fold = source.folds[0].name.split("-")[0]
     n_folds = own.get("inner_folds", 3)
-    inner(open_source(replace(settings, fold=fold)), n_folds)
+    inner(source, n_folds)  # tells of too few speakers
     base = {**given, "fold": fold, "backend": settings.backend}
     if settings.data_root:
         base["data_root"] = settings.data_root  # whole, so that it is found from any folder
@@ -119,7 +120,7 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
         "seed": settings.seed,
         "inner_folds": n_folds,
         "prune": own.get("prune", "none"),
-        "max_epochs": own.get("max_epochs", settings.epochs) if own.get("tuner") == "hyperband" else None,
+        "max_epochs": own.get("max_epochs", settings.epochs if own.get("tuner") == "hyperband" else None),
     }
     return Search.create(folder, description, feasible), folder
 
@@ -128,7 +129,9 @@ def _open(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     """Goes on with a search. Flags given again must be those it was begun with."""
     folder = _folder(given, own)
     names = ("tuner", "inner_folds", "prune", "max_epochs")
-    given = {name: value for name, value in given.items() if name not in config.PLACES}
+    given = {name: value for name, value in given.items() if name != "out"}
+    if given.get("data_root"):
+        given["data_root"] = str(Path(given["data_root"]).expanduser().resolve())
     if "option" in given:
         given["option"] = config.parse_options(given["option"])
     expect = {**given, **{name: own[name] for name in names if name in own}}

@@ -36,8 +36,7 @@ Ask = Callable[[Sequence[Path], Callable[[BadClip], None]], Iterable[dict[str, A
 
 @dataclass(frozen=True)
 class Source:
-    """The folder of a run, or of an export, and how it is asked. `max_seconds` of None is the
-    kind's own limit."""
+    """The folder of a run, or of an export, and how it is asked. `max_seconds` of None is the kind's own limit."""
 
     place: str
     exported: bool
@@ -92,16 +91,9 @@ def of_export(exported: Exported) -> Ask:
             except BadClip as error:
                 on_bad(error)
             else:
-                yield from _in_words(exported, path, ratings)
+                yield from exported.in_words(str(path), ratings)
 
     return answer
-
-
-def _in_words(exported: Exported, path: Path, ratings: np.ndarray) -> Iterator[dict[str, Any]]:
-    for frame, values in enumerate(ratings):
-        time = round(frame * exported.description["frame_seconds"], 3)
-        named = {name: round(float(value), 6) for name, value in zip(exported.outputs, values, strict=True)}
-        yield {"file": str(path), "time": time, **named, "trained_on": exported.description["trained_on"]}
 
 
 def _in_windows(exported: Exported, path: Path) -> np.ndarray:

@@ -17,7 +17,7 @@ from zoo.data import protocols
 from zoo.data.audio import BadClip, read
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
-from zoo.stream import Stream as Stream
+from zoo.stream import Stream as Stream  # prediction from a stream, by the same address
 
 # Clips are read this many at a time, so that neighbours in length can share a batch and memory stays flat.
 _WINDOW = 64

@@ -90,7 +90,7 @@ class Exported:
             good = list(self._read(clips[start : start + _WINDOW], start, on_bad))
             answers = self.answer([waveform for _, waveform in good])
             for (name, _), answer in zip(good, answers, strict=True):
-                yield from self._in_words(name, answer)
+                yield from self.in_words(name, answer)
 
     def _read(self, clips, start: int, on_bad: OnBad | None) -> Iterator[tuple[str, np.ndarray]]:
         unit = 1 if self.description["lengths_in"] == "samples" else self.description["frame_seconds"] * self.rate_hz
@@ -115,7 +115,8 @@ class Exported:
                 else:
                     yield name, result
 
-    def _in_words(self, name: str, answer: np.ndarray) -> Iterator[dict[str, Any]]:
+    def in_words(self, name: str, answer: np.ndarray) -> Iterator[dict[str, Any]]:
+        """Yields the rows of one answer, as `predict` has them for a file called so."""
         corpus = self.description["trained_on"]
         if not self.continuous:
             emotion = self.outputs[int(answer.argmax())]
