@@ -55,7 +55,7 @@ CASES = (
 
 def measure(quick: bool) -> list[Result]:
     if find_spec("torch") is None:
-        raise UserError("long_convolution: torch is not installed: pip install 'speech-emotion-zoo[torch]'")
+        raise UserError("long_convolution: torch is not installed: pip install -e '.[torch]'")
     if quick:
         cases = [replace(case, frames=4, batch=2, reference_batch=2, steps=1, turns=1) for case in CASES]
     else:

@@ -35,7 +35,7 @@ def measure(quick: bool, backends: Sequence[str] = ("tensorflow",)) -> list[Resu
     size, repeats = (Size(2, 32, 2), 2) if quick else (Size(), 7)
     for name in (*backends, "torch"):
         if find_spec(name) is None:
-            raise UserError(f"step: {name} is not installed: pip install 'speech-emotion-zoo[{name}]'")
+            raise UserError(f"step: {name} is not installed: pip install -e '.[{name}]'")
     with ExitStack() as stack:
         pipes = {name: stack.enter_context(worker(_keras_worker, name, size)) for name in backends}
         pipes["plain torch"] = stack.enter_context(worker(_torch_worker, size))

@@ -112,9 +112,8 @@ def _print_accuracies(published: Published, runs: list[config.RunConfig], out: P
     from zoo.folder import read_record
     from zoo.storage import write_csv
 
-    rows = []
-    for settings in runs:
-        record = read_record(Path(settings.out))
+    records, rows = [read_record(Path(settings.out)) for settings in runs], []
+    for settings, record in zip(runs, records, strict=True):
         seen, test = training_accuracy(Path(settings.out)), record["wa"]
         rows.append(
             {
@@ -130,7 +129,9 @@ def _print_accuracies(published: Published, runs: list[config.RunConfig], out: P
             }
         )
     write_csv(out / "table.csv", rows)
-    table = Table("network", "protocol", "seed", "published", "train", "test [95 %]", "UA", title=published.source)
+    synthetic = "SYNTHETIC DATA, no reproduction · " if records[0]["synthetic"] else ""
+    title = f"{synthetic}{published.source}"
+    table = Table("network", "protocol", "seed", "published", "train", "test [95 %]", "UA", title=title)
     for row in rows:
         interval = (
             f" [{100 * row['test_low']:.1f}, {100 * row['test_high']:.1f}]" if row["test_low"] is not None else ""
@@ -145,6 +146,8 @@ def _print_accuracies(published: Published, runs: list[config.RunConfig], out: P
             f"{100 * row['test_ua']:.1f} %",
         )
     Console().print(table)
+    for line in dict.fromkeys(line for record in records for line in (*record["leakage"], *record["notes"])):
+        print(line)
     print(f"table: {out / 'table.csv'}; each run's folder has its confusion matrix")
 
 

@@ -26,7 +26,7 @@ NARROW = {"filters": [4, 6, 8], "recurrent_units": 5}
 SHORT_TAPS = {"filters": [4, 4, 8], "kernel_sizes": [4, 8, 8], "recurrent_units": 5}
 RATE_HZ = 16_000
 needs_opensmile = pytest.mark.skipif(
-    find_spec("opensmile") is None, reason="opensmile is not installed (pip install 'speech-emotion-zoo[opensmile]')"
+    find_spec("opensmile") is None, reason="opensmile is not installed (pip install -e '.[opensmile]')"
 )
 
 

@@ -1,5 +1,5 @@
-"""What every network of the registry for emotions must do, on every backend; tests/models/test_continuous.py has those
-for ratings.
+"""What every network of the registry for emotions from log-mels must do, on every backend; those for ratings are in
+tests/models/test_continuous.py.
 """
 
 import os

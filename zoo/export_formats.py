@@ -77,8 +77,7 @@ def check_installed(format: str) -> None:
     absent = [package for package in FORMATS[format].packages if find_spec(package) is None]
     if absent:
         raise UserError(
-            f"--format {format} needs {', '.join(absent)}: pip install 'speech-emotion-zoo[{format}]', or choose "
-            "another format"
+            f"--format {format} needs {', '.join(absent)}: pip install -e '.[{format}]', or choose another format"
         )
 
 

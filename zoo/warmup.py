@@ -108,10 +108,7 @@ def _request(values: str, counts: str, rows: np.ndarray, size: int) -> dict[str,
 
 def _prediction_log() -> Any:
     if not available():
-        raise UserError(
-            f"warm-up requests need tensorflow-serving-api: pip install 'speech-emotion-zoo[{EXTRA}]', or pip install "
-            "--no-deps tensorflow-serving-api"
-        )
+        raise UserError(f"warm-up requests need tensorflow-serving-api: pip install -e '.[{EXTRA}]'")
     from tensorflow_serving.apis import prediction_log_pb2
 
     return prediction_log_pb2

@@ -16,7 +16,7 @@ OPENSMILE = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 LOUDNESS, F0 = "loudness_sma3", "F0semitoneFrom27.5Hz_sma3nz"
 
 needs_opensmile = pytest.mark.skipif(
-    find_spec("opensmile") is None, reason="opensmile is not installed (pip install 'speech-emotion-zoo[opensmile]')"
+    find_spec("opensmile") is None, reason="opensmile is not installed (pip install -e '.[opensmile]')"
 )
 
 

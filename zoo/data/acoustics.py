@@ -175,5 +175,5 @@ def _version() -> str:
     except PackageNotFoundError as error:
         raise UserError(
             "eGeMAPS and ComParE need the opensmile package, found none. Its licence allows research and other "
-            "non-commercial use only; if yours is, run pip install 'speech-emotion-zoo[opensmile]'"
+            "non-commercial use only; if yours is, run pip install -e '.[opensmile]'"
         ) from error

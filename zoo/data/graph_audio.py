@@ -46,7 +46,7 @@ def decode(
         raise UserError(
             "decoding inside the graph needs tensorflow-io 0.37.1 with TensorFlow 2.16.2, "
             f"found TensorFlow {tf.__version__} and: {_load_error()}. "
-            "Run `pip install 'speech-emotion-zoo[tfio]'` in an environment of its own, or leave in_graph out."
+            "Run `pip install -e '.[tfio]'` in an environment of its own, or leave in_graph out."
         )
     content, name = tf.convert_to_tensor(content), tf.convert_to_tensor(name)
     way = _decode_with_soundfile if in_graph is False or not has_tfio() else _decode_in_graph
