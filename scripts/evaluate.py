@@ -23,12 +23,6 @@ def main() -> int:
         action="store_true",
         help="also show the figures after the post-processing fitted on validation",
     )
-    parser.add_argument_group("comparison").add_argument(
-        "--against",
-        type=Path,
-        metavar="RUN",
-        help="also test whether the accuracy of this other run is higher (z-test)",
-    )
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
     args = parser.parse_args()
     settings = config.load(args.run / "config.json")
@@ -39,7 +33,7 @@ def main() -> int:
     use_backend(args.backend or settings.backend)
 
     from zoo import kinds
-    from zoo.evaluate import compare, evaluate_run
+    from zoo.evaluate import evaluate_run
 
     summary, changed = evaluate_run(args.run, args.data_root)
     shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
@@ -47,9 +41,6 @@ def main() -> int:
         shown, f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
     )
     print("\n".join(changed) if changed else "the recorded figures come out again")
-    if args.against:
-        test = compare(args.run, args.against)
-        print(f"{args.against} against {args.run}: z = {test['z']:.2f}, p = {test['p']:.4f} (one-tailed)")
     return 1 if changed else 0
 
 

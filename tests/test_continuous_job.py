@@ -20,7 +20,7 @@ from zoo.data.audio import read
 from zoo.data.recola import load
 from zoo.data.synthetic import synthesize
 from zoo.errors import UserError
-from zoo.evaluate import compare, evaluate_run
+from zoo.evaluate import evaluate_run
 from zoo.fit import fit
 from zoo.predict_traces import trace_files
 from zoo.train import train
@@ -262,11 +262,6 @@ def test_longest_recordings_can_be_limited(trained, recola):
     for limit, message in ((3.0, "the most is 3 s"), (0.0, "expected a finite number above 0")):
         with pytest.raises(UserError, match=message):
             list(trace_files(trained[0], [path], max_seconds=limit))
-
-
-def test_accuracies_of_ratings_are_not_compared(trained):
-    with pytest.raises(UserError, match="predicts ratings, not classes"):
-        compare(trained[0], trained[0])
 
 
 def test_resumed_it_ends_with_the_same_weights(recola, trained, tmp_path, monkeypatch):

@@ -12,7 +12,6 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-import scipy.stats
 import sklearn.metrics
 
 import zoo.train
@@ -20,10 +19,10 @@ from zoo import registry
 from zoo.config import from_flags
 from zoo.data.synthetic import synthesize
 from zoo.errors import UserError
-from zoo.evaluate import compare, evaluate_run
+from zoo.evaluate import evaluate_run
 from zoo.fit import fit
 from zoo.frontends import with_frontend, with_normalization
-from zoo.predict import predict_run
+from zoo.predict_emotions import predict_run
 from zoo.storage import ASIDE, write_json
 from zoo.train import train
 
@@ -198,18 +197,6 @@ def test_leakage_is_refused_or_marked(untrained, tmp_path):
 def test_a_clean_run_is_not_marked(untrained, emodb, tmp_path):
     run = train(settings(emodb, tmp_path / "run"))
     assert record_of(run.folder)["leakage"] == [] and "speaker-independent" not in run.title()
-
-
-def test_compare_is_the_z_test_by_hand(tmp_path):
-    """0.5 and 0.7 of 100 clips each: pooled 0.6, z = 0.2 / sqrt(0.6 * 0.4 * 2 / 100) = 5 / sqrt(3)."""
-    for name, wa, protocol in (("a", 0.5, "emodb-speakers v1"), ("b", 0.7, "emodb-speakers v1"), ("c", 0.7, "x v1")):
-        write_json(tmp_path / name / "metrics.json", {"protocol": protocol, "wa": {"value": wa}, "n_clips": 100})
-    better, worse = compare(tmp_path / "a", tmp_path / "b"), compare(tmp_path / "b", tmp_path / "a")
-    assert better["z"] == pytest.approx(5 / 3**0.5) == -worse["z"]
-    assert better["p"] == pytest.approx(scipy.stats.norm.sf(5 / 3**0.5)) and 0.0019 < better["p"] < 0.0020
-    assert worse["p"] == pytest.approx(1 - better["p"])
-    with pytest.raises(UserError, match=r"b is under emodb-speakers v1, .*c under x v1: not comparable"):
-        compare(tmp_path / "b", tmp_path / "c")
 
 
 CHANGES = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo import config, kinds, metrics
+from zoo import config, kinds
 from zoo.data.source import drop_clips, open_source
 from zoo.errors import UserError
 from zoo.folder import corpus_name, fold_folder, read_record
@@ -68,20 +68,3 @@ def _differences(name: str, recorded: Any, found: Any) -> list[str]:
     if isinstance(recorded, float) and isinstance(found, float) and abs(recorded - found) < _ROUNDING:
         return []
     return [] if recorded == found else [f"{name}: {recorded} was recorded, {found} found"]
-
-
-def compare(run: Path, other: Path) -> dict[str, float]:
-    """Tests whether the accuracy (WA) of `other` exceeds that of `run`: {"z", "p"}, one-tailed.
-
-    The z-test of Zhao et al. 2019, section IV, takes the runs' test clips as independent samples. Raises UserError when
-    the runs were tested under different protocols, or have no accuracy.
-    """
-    records = [read_record(folder) for folder in (run, other)]
-    if records[0]["protocol"] != records[1]["protocol"]:
-        raise UserError(
-            f"{run} is under {records[0]['protocol']}, {other} under {records[1]['protocol']}: not comparable"
-        )
-    if "wa" not in records[0]:
-        raise UserError(f"{run} predicts ratings, not classes: the z-test compares accuracies")
-    z, p = metrics.z_test(*(value for record in records for value in (record["wa"]["value"], record["n_clips"])))
-    return {"z": z, "p": p}

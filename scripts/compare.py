@@ -1,0 +1,44 @@
+"""Compare finished runs on the same test clips: differences with intervals, and tests of them.
+
+    python scripts/compare.py runs/A runs/B runs/C
+
+Runs of one configuration that differ in their seed only are one system, whose figures are means over the seeds. Every
+system is compared with the first.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from zoo.cli import run
+from zoo.comparison import compare_runs
+from zoo.comparison_table import FORMATS, SUFFIXES, as_text, format_of, print_comparison, write_comparison
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that train.py made; two or more")
+    what = parser.add_argument_group("comparison")
+    what.add_argument("--all-pairs", action="store_true", help="compare every system with every other")
+    what.add_argument("--by-run", action="store_true", help="take every run by itself, also where only seeds differ")
+    what.add_argument("--postprocess", action="store_true", help="compare ratings after their post-processing")
+    output = parser.add_argument_group("output").add_mutually_exclusive_group()
+    output.add_argument("--format", choices=list(FORMATS), help="print in this format (default: tables for a terminal)")
+    output.add_argument(
+        "--out", type=Path, metavar="FILE", help=f"write to a file named *{', *'.join(SUFFIXES)} instead"
+    )
+    args = parser.parse_args()
+    if args.out:
+        format_of(args.out)  # before minutes of work
+    comparison = compare_runs(args.runs, args.all_pairs, args.by_run, args.postprocess)
+    if args.out:
+        write_comparison(comparison, args.out)
+    elif args.format:
+        sys.stdout.write(as_text(comparison, args.format))
+    else:
+        print_comparison(comparison)
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
