@@ -28,7 +28,7 @@ def main() -> int:
         check_installed(name)
     head = [f"| `--model` | saved_model | {' | '.join(FORMATS)} |", f"|---|---|{'---|' * len(FORMATS)}"]
     rows = []
-    for name in MODELS:
+    for name in (name for name, entry in MODELS.items() if entry.fitted == "gradient" and entry.task != "enhancement"):
         rows.append(f"| `{name}` | yes | {' | '.join(_cells(name))} |")
         print(rows[-1], flush=True)
     old = DOCUMENT.read_text()

@@ -42,16 +42,25 @@ ALLOWED = {
     "zoo.progress": set(),
     "zoo.losses": BASE,
     "zoo.storage": BASE,
-    "zoo.registry": BASE,
+    "zoo.recipes": set(),
+    "zoo.registry": BASE | {"zoo.recipes"},
+    "zoo.run_config": {"zoo.registry"},
     "zoo.models": {"zoo.layers", "zoo.long_convolution"},
     "zoo.frontends": {"zoo.layers"},
     "zoo.cepstra": {"zoo.layers", "zoo.frontends"},
+    "zoo.window_statistics": {"zoo.layers"},
+    "zoo.clean_speech": {"zoo.cepstra", "zoo.layers"},
+    "zoo.spectrogram_image": {"zoo.layers", "zoo.frontends"},
+    "zoo.published_weights": BASE,
+    "zoo.image_weights": BASE | {"zoo.published_weights", "zoo.storage"},
+    "zoo.image_networks": BASE | {"zoo.image_weights", "zoo.models"},
+    "zoo.deep_spectrum": BASE | {"zoo.image_networks", "zoo.image_weights", "zoo.layers", "zoo.spectrogram_image"},
     "zoo.report": BASE | {"zoo.storage"},
     "zoo.trace_report": {"zoo.report"},
     "zoo.postprocess": BASE | {"zoo.storage", "zoo.traces"},
     "zoo.checkpoint": BASE | {"zoo.storage"},
     "zoo.cli": BASE | {"zoo.registry"},
-    "zoo.config": BASE | {"zoo.registry"},
+    "zoo.config": BASE | {"zoo.registry", "zoo.run_config"},
     "zoo.data": BASE | {"zoo.data", "zoo.storage"},
     "zoo.data.source": BASE | {"zoo.data", "zoo.config"},
     "zoo.extractor": {"zoo.data"},
@@ -66,18 +75,57 @@ ALLOWED = {
         "zoo.frontends",
         "zoo.cepstra",
         "zoo.archive",
+        "zoo.clean_speech",
+        "zoo.deep_spectrum",
         "zoo.long_convolution",
         "zoo.stream",
+        "zoo.window_statistics",
     },
     # The kinds of task, and what serves any of them.
-    "zoo.emotion": BASE | {"zoo.config", "zoo.data"} | FIGURES | NETWORKS - {"zoo.trace_prediction"},
-    "zoo.continuous": BASE | {"zoo.config", "zoo.data", "zoo.folder"} | FIGURES | NETWORKS,
-    "zoo.kinds": {"zoo.registry", "zoo.emotion", "zoo.continuous"},
+    "zoo.emotion": BASE
+    | {"zoo.config", "zoo.copies", "zoo.data", "zoo.deep_spectrum", "zoo.joint"}
+    | FIGURES
+    | NETWORKS - {"zoo.trace_prediction"},
+    "zoo.continuous": BASE
+    | {"zoo.config", "zoo.data", "zoo.folder", "zoo.window_statistics"}
+    | FIGURES
+    | NETWORKS
+    | {"zoo.copies", "zoo.noisy_speech"},
+    "zoo.joint": DATA - {"zoo.data", "zoo.data.source", "zoo.storage"} | {"zoo.predict", "zoo.trace_prediction"},
+    "zoo.noisy_speech": BASE | {"zoo.config", "zoo.data"},
+    "zoo.copies": BASE | {"zoo.config", "zoo.data", "zoo.extractor", "zoo.noisy_speech"},
+    "zoo.enhancer": BASE | {"zoo.clean_speech", "zoo.data", "zoo.predict", "zoo.trace_prediction"},
+    "zoo.enhancement_figures": {"zoo.traces"},
+    "zoo.enhancement_report": {"zoo.report"},
+    "zoo.enhancement": DATA - {"zoo.data.source"}
+    | NETWORKS
+    | {"zoo.clean_speech", "zoo.enhancer", "zoo.enhancement_figures", "zoo.enhancement_report", "zoo.noisy_speech"},
+    "zoo.enhanced_ratings": DATA
+    | {
+        "zoo.continuous",
+        "zoo.enhancer",
+        "zoo.evaluate",
+        "zoo.fit",
+        "zoo.frontends",
+        "zoo.linear_fit",
+        "zoo.noisy_speech",
+        "zoo.predict",
+        "zoo.progress",
+        "zoo.trace_prediction",
+    },
+    "zoo.kinds": {"zoo.registry", "zoo.emotion", "zoo.continuous", "zoo.enhancement"},
+    "zoo.predict_emotions": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.emotion", "zoo.predict"},
     "zoo.predict_traces": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.continuous"},
     "zoo.cells": DATA | {"zoo.continuous", "zoo.predict", "zoo.registry", "zoo.report", "zoo.trace_prediction"},
-    "zoo.evaluate": DATA | {"zoo.kinds", "zoo.metrics"},
+    "zoo.evaluate": DATA | {"zoo.kinds"},
+    "zoo.significance": {"zoo.metrics", "zoo.traces"},
+    "zoo.comparison_runs": BASE | {"zoo.folder", "zoo.metrics", "zoo.significance", "zoo.traces"},
+    "zoo.comparison": BASE | {"zoo.comparison_runs", "zoo.config", "zoo.folder", "zoo.metrics", "zoo.significance"},
+    "zoo.comparison_table": BASE | {"zoo.comparison", "zoo.significance", "zoo.storage"},
     "zoo.fit": DATA - {"zoo.data.source", "zoo.folder"}
     | {"zoo.checkpoint", "zoo.kinds", "zoo.frontends", "zoo.progress"},
+    "zoo.linear_fit": DATA - {"zoo.data", "zoo.data.source", "zoo.folder"}
+    | {"zoo.fit", "zoo.frontends", "zoo.kinds", "zoo.progress", "zoo.registry", "zoo.report"},
     # Exported models: what makes them, what runs without Keras, and what is proven of them.
     "zoo.calibration": set(),
     "zoo.c_api": set(),
@@ -102,10 +150,17 @@ ALLOWED = {
     # Prediction on many files and on streams, by runs and by exports.
     "zoo.bulk": BASE | {"zoo.data"},
     "zoo.stream": BASE | {"zoo.data", "zoo.saved_model"},
-    "zoo.answering": DATA | {"zoo.bulk", "zoo.predict", "zoo.predict_traces", "zoo.registry", "zoo.saved_model"},
-    "zoo.live": DATA | NETWORKS | {"zoo.continuous", "zoo.stream"},
+    "zoo.answering": DATA
+    | {"zoo.bulk", "zoo.predict_emotions", "zoo.predict_traces", "zoo.registry", "zoo.saved_model"},
+    "zoo.live": DATA | NETWORKS | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.stream"},
     "zoo.pretrained": BASE | {"zoo", "zoo.answering", "zoo.data", "zoo.saved_model", "zoo.stream", "zoo.versions"},
-    "zoo.train": DATA | {"zoo.checkpoint", "zoo.evaluate", "zoo.fit", "zoo.kinds", "zoo.progress"},
+    "zoo.robustness_grid": BASE | {"zoo.data", "zoo.noisy_speech"},
+    "zoo.robustness_report": {"zoo.comparison", "zoo.report", "zoo.storage"},
+    "zoo.robustness": DATA
+    | {"zoo.kinds", "zoo.progress", "zoo.registry", "zoo.robustness_grid", "zoo.robustness_report", "zoo.train"},
+    "zoo.train": DATA
+    | {"zoo.checkpoint", "zoo.copies", "zoo.enhanced_ratings", "zoo.evaluate", "zoo.extractor", "zoo.fit"}
+    | {"zoo.kinds", "zoo.linear_fit", "zoo.progress", "zoo.registry"},
 }
 PACKAGES = ("zoo", "zoo.data", "zoo.models")
 # tf.data, graph decoding and deterministic kernels; everything else runs with TensorFlow absent.

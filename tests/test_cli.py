@@ -39,6 +39,13 @@ def word_for(item):
     return str(item.default * 2 + 1)
 
 
+def as_many(item, value):
+    """The value as often as the field has it."""
+    if not isinstance(item.default, tuple):
+        return value
+    return (value, value) if item.metadata.get("pair") else (value,)
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_has_a_flag_of_its_type(name):
     item, flag = FIELDS[name], "--" + name.replace("_", "-")
@@ -46,11 +53,28 @@ def test_every_field_has_a_flag_of_its_type(name):
         assert parse(flag, "a=1", flag, "b=2") == {"option": ["a=1", "b=2"]}
     elif isinstance(item.default, bool):
         assert parse(flag) == {name: True}
+    elif isinstance(item.default, tuple):
+        assert parse(flag, "0.5", "2") == {name: [0.5, 2.0]}
     else:
         word = word_for(item)
         (value,) = parse(flag, word).values()
         assert value == type(item.default)(word) != item.default
         assert type(value) is type(item.default)
+
+
+def test_several_numbers_are_a_tuple_as_many_as_are_wanted(capsys):
+    found = from_flags(parse("--model", "mfcc_svr", "--complexities", "0.5"))
+    assert found.complexities == (0.5,)
+    assert from_flags(found.saved()) == from_flags(json.loads(json.dumps(found.saved()))) == found
+    assert refused("--model", "mfcc_svr", "--complexities", "1", "1").startswith("--complexities is 1 1, expected diff")
+    noisy = ("--perturb", "noise", "--noise", "DIR", "--augment-snr")
+    assert from_flags(parse("--model", "conv_lstm", "--corpus", "recola", *noisy, "5", "5")).augment_snr == (5.0, 5.0)
+    message = refused("--model", "conv_lstm", "--corpus", "recola", *noisy, "6", "5.5")
+    assert message == "--augment-snr is 6 5.5, expected two numbers, the lower one first"
+    for words in (("5",), ("1", "2", "3")):
+        with pytest.raises(SystemExit):
+            parse("--augment-snr", *words)
+        assert capsys.readouterr().err
 
 
 def test_flags_not_given_leave_no_trace():
@@ -65,7 +89,9 @@ def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
         flags = {action.dest: action for action in groups[item.metadata["group"]]._group_actions}
         assert item.metadata["help"] in flags[name].help
         assert all(choice in flags[name].help for choice in item.metadata.get("choices", ()))
-        if item.default not in ("", dataclasses.MISSING) and not isinstance(item.default, bool):
+        if isinstance(item.default, tuple):
+            assert f"(default: {' '.join(f'{value:g}' for value in item.default)}" in flags[name].help
+        elif item.default not in ("", dataclasses.MISSING) and not isinstance(item.default, bool):
             assert f"(default: {item.default}" in flags[name].help
     assert "recipes differ" in parser.format_help()
 
@@ -128,7 +154,10 @@ def test_option_values(text, value):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "atention_fcn"], "unknown model 'atention_fcn'. Did you mean 'attention_fcn'? Known: attention_"),
+        (
+            ["--model", "atention_fcn"],
+            "unknown model 'atention_fcn'. Did you mean 'attention_fcn'? Known: alexnet_svm, ",
+        ),
         (["--recipe", "tunned"], "unknown recipe of attention_blstm_fcn 'tunned'. Did you mean 'tuned'? Known: paper,"),
         (["--backend", "tensorflw"], "unknown --backend 'tensorflw'. Did you mean 'tensorflow'? Known: jax, tensor"),
         (["--on-bad-clip", "ignore"], "unknown --on-bad-clip 'ignore'. Known: fail, skip"),
@@ -153,11 +182,17 @@ def test_values_out_of_range_name_the_flag_what_was_found_and_what_is_expected(w
 def test_limits_themselves_are_allowed():
     limits = {name: item.metadata["least"] for name, item in FIELDS.items() if "least" in item.metadata}
     assert len(limits) > 10
-    for model, corpus in (("fcn", "emodb"), ("conv_lstm", "recola"), ("lstm_drnn", "recola")):
+    limits = {name: as_many(FIELDS[name], least) for name, least in limits.items()}
+    for model, beside in (
+        ("fcn", {"corpus": "emodb", "augment_waveforms": "noise", "noise": "DIR"}),
+        ("conv_lstm", {"corpus": "recola", "perturb": "noise", "noise": "DIR"}),
+        ("lstm_drnn", {"corpus": "recola"}),
+        ("mfcc_svr", {"corpus": "recola"}),
+    ):
         heeded = {name: least for name, least in limits.items() if heeds(model, name)}
-        given = {**heeded, "model": model, "corpus": corpus, "synthetic": True, "schedule": "decay"}
+        schedule = {"schedule": "decay"} if heeds(model, "schedule") else {}
+        given = {**heeded, **beside, **schedule, "model": model, "synthetic": True}
         assert all(getattr(from_flags(given), name) == least for name, least in heeded.items())
-        limits = {name: least for name, least in limits.items() if name not in heeded or name in given}
 
 
 @pytest.fixture
@@ -224,6 +259,10 @@ def test_garbage_is_refused_by_name(saved, content, found):
         (lambda record: record.update(backend="theano"), "unknown --backend 'theano'"),
         (lambda record: record.update(epochs="many"), "not supported between instances of"),
         (lambda record: record.update(batch_size=0), "--batch-size is 0"),
+        (lambda record: record.update(epochs=[1]), "not supported between instances of"),
+        (lambda record: record.update(augment_snr=3), "--augment-snr is 3, expected numbers"),
+        (lambda record: record.update(augment_snr=[3, 1]), "the lower one first"),
+        (lambda record: record.update(model="atention_fcn"), "Did you mean 'attention_fcn'? Known: alexnet_svm, "),
     ],
 )
 def test_other_versions_and_edited_values_are_refused(saved, change, found):

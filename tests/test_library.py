@@ -17,7 +17,7 @@ from zoo import pretrained
 from zoo.data.audio import BadClip
 from zoo.errors import UserError
 from zoo.export import export
-from zoo.predict import predict_run
+from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
 from zoo.stream import Stream
 

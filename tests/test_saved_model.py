@@ -24,7 +24,8 @@ from zoo import export_check, graph_audit, saved_model
 from zoo.data.audio import BadClip
 from zoo.errors import UserError
 from zoo.export import export
-from zoo.predict import load_model, predict_run
+from zoo.predict import load_model
+from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ import tiny_runs
 from zoo import live, registry
 from zoo.data.audio import read
 from zoo.errors import UserError
-from zoo.predict import predict_run
+from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
 from zoo.stream import Live, Stream
 

@@ -29,7 +29,11 @@ _SAMPLING = ("linear", "log")
 # Fields that say what is searched for, where, and how it runs, and so are the same in all trials.
 _FIXED_GROUPS = ("what to run", "data", "running")
 # Fields that from_flags refuses without another, which a space may hold beside them.
-_BESIDE = {"momentum": {"optimizer": "sgd"}, "decay": {"schedule": "decay"}}
+_BESIDE = {
+    "momentum": {"optimizer": "sgd"},
+    "decay": {"schedule": "decay"},
+    "copies": {"augment_waveforms": "speed"},
+}
 
 
 def of(model: str) -> Space:
@@ -39,6 +43,10 @@ def of(model: str) -> Space:
     some values of an option. Raises UserError for an unknown network, or one whose module has no space.
     """
     entry = registry.get(model)
+    if entry.fitted == "linear":
+        raise UserError(
+            f"{model} is no network to search: train.py tries every C of --complexities on the validation clips itself"
+        )
     module = import_module(entry.builder.split(":")[0])
     if not hasattr(module, "SPACE"):
         raise UserError(f"{model}: expected a search space, found none beside its builder; give one with --space")
@@ -175,6 +183,8 @@ def _check_range(name, value):
 def _check_field(model, name, value):
     """Raises UserError for a value that RunConfig refuses, by its type or its bounds."""
     kind = get_type_hints(RunConfig)[name]
+    if isinstance(RunConfig.__dataclass_fields__[name].default, tuple):  # a list in JSON
+        kind, value = tuple, tuple(value) if isinstance(value, list) else value
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and kind is not bool):
         raise UserError(f"{name} is {value!r}, expected {kind.__name__}")

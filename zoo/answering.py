@@ -57,6 +57,7 @@ def source(place: Path, exported: bool, **options: Any) -> Source:
         description = saved_model.read_description(place)
         return Source(str(place), True, description["task"] == "continuous", **options)
     settings = config.load(place / "config.json")
+    registry.check_answers(settings.model, place)
     return Source(str(place), False, registry.get(settings.model).task == "continuous", **options)
 
 
@@ -69,7 +70,7 @@ def opened(source: Source) -> Ask:
         from zoo.predict_traces import ratings_of
 
         return ratings_of(Path(source.place), source.fold, source.smooth, **limit)
-    from zoo.predict import emotions_of
+    from zoo.predict_emotions import emotions_of
 
     return emotions_of(Path(source.place), source.fold, **limit)
 

@@ -279,3 +279,11 @@ class CepstralStatistics(keras.layers.Layer):
             "deltas": self.deltas,
             "statistics": self.over_time.statistics,
         }
+
+
+def mfcc_frames(window_ms: float, hop_ms: float) -> Mfcc:
+    """Returns the front-end of D4.2, section 3: coefficients 0 to 12 at 16 kHz, levels as recorded.
+
+    The deliverable's are HTK's; these are librosa's definition on 26 bands, as elsewhere in the zoo.
+    """
+    return Mfcc(16_000, 13, window_ms, hop_ms, mel_bands=26, peak_normalize=False, name="mfcc_frames")

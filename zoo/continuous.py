@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import losses, postprocess, registry, trace_report, traces
+from zoo import copies, losses, noisy_speech, postprocess, registry, trace_report, traces
+from zoo.cepstra import mfcc_frames
 from zoo.config import RunConfig
 from zoo.data.acoustics import FEATURE_SETS
 from zoo.data.alignment import frame_labels
@@ -20,24 +21,27 @@ from zoo.data.divisions import Protocol
 from zoo.data.features import Features
 from zoo.data.pipeline import moments
 from zoo.data.schema import Clip
-from zoo.data.segments import Rated, segment_batches
+from zoo.data.segments import Perturb, Rated, segment_batches
 from zoo.errors import UserError
 from zoo.extractor import Extractor, of_functionals, of_layer
 from zoo.folder import fold_name
 from zoo.frontends import StandardWaveform, with_normalization
 from zoo.predict import load_model
 from zoo.trace_prediction import WHOLE_SECONDS, Tracer, network_of, trace_long, tracer
+from zoo.window_statistics import WindowStatistics
 
 SCORE = "validation_ccc"
 FIGURES = ("n_recordings", "n_frames", "ccc", "dimensions", "postprocessed")
 SHORT = ("n_recordings", "ccc", "validation_ccc")
 RATE_HZ = 16_000
-FRAME_SECONDS = 0.04  # of every network on waveforms: one frame for each rating of RECOLA
+FRAME_SECONDS = 0.04  # of every network on waveforms or MFCCs: one frame for each rating of RECOLA
 
 Row = dict[str, Any]
 
 
-def frontend(config: RunConfig) -> StandardWaveform | None:
+def frontend(config: RunConfig) -> keras.layers.Layer | None:
+    if registry.get(config.model).frontend == "mfcc_frames":
+        return mfcc_frames(config.window_ms, config.hop_ms)
     return StandardWaveform(name="waveform_frontend") if on_waveforms(config) else None
 
 
@@ -60,6 +64,10 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         raise UserError(
             f"--perturb {config.perturb} is for waveforms, and {config.model} is on functionals. Leave it out"
         )
+    if config.perturb == "noise":
+        copies.open_sounds(config, RATE_HZ)
+    if registry.get(config.model).fitted == "linear":
+        _check_linear(config)
     frames = config.segment_seconds / frame_seconds(config)
     if abs(frames - round(frames)) > 1e-6:
         raise UserError(
@@ -69,18 +77,42 @@ def check(config: RunConfig, protocol: Protocol) -> None:
     _build(config, len(protocol.targets))
 
 
+def _check_linear(config: RunConfig) -> None:
+    if config.solver != "liblinear":
+        raise UserError(f"--solver {config.solver} is for classes; ratings are fitted with --solver liblinear")
+    if frontend(config) and abs(FRAME_SECONDS * 1000 / config.hop_ms % 1) > 1e-9:
+        raise UserError(f"--hop-ms is {config.hop_ms}, expected a whole part of a rating's {1000 * FRAME_SECONDS:g} ms")
+    if config.enhance != "none":
+        noisy_speech.open_for(config, RATE_HZ)
+    elif config.noise:
+        raise UserError(
+            f"--noise has no effect on {config.model} without --enhance matched or mixed; add it, or leave --noise out"
+        )
+
+
 def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
 ) -> list[Rated]:
     found = [_rated(config, clip, features[clip.name]) for clip in clips]
     for recording in found:
-        if training and len(recording.labels) < segment_frames(config):
+        if training and on_segments(config) and len(recording.labels) < segment_frames(config):
             seconds = len(recording.labels) * frame_seconds(config)
             raise UserError(
                 f"{recording.name} is {seconds:g} s long, expected at least a segment of {config.segment_seconds:g} s. "
                 "Give a smaller --segment-seconds"
             )
     return found
+
+
+def body(task, config: RunConfig) -> keras.Model | None:
+    if registry.get(config.model).frontend != "mfcc_frames":
+        return None
+    features = keras.Input((None, task.frontend.coefficients), name="features")
+    n_frames = keras.Input((), dtype="int32", name="n_frames")
+    hop = steps_per_frame(config)
+    window = round(config.functional_seconds / FRAME_SECONDS) * hop
+    statistics = WindowStatistics(window, hop, name="window_statistics")(features, n_frames)
+    return keras.Model({"features": features, "n_frames": n_frames}, statistics, name="statistics")
 
 
 def network(task, config: RunConfig) -> keras.Model:
@@ -97,7 +129,9 @@ def loss(config: RunConfig) -> keras.losses.Loss:
 
 
 def batches(task, config: RunConfig) -> Callable[[int], Any]:
-    perturb = perturb_voice if config.perturb == "voice" else None
+    perturb: Perturb | None = perturb_voice if config.perturb == "voice" else None
+    if config.perturb == "noise":
+        perturb = copies.noise_perturbation(config, RATE_HZ)
 
     def epoch_batches(epoch: int):
         frames = segment_frames(config)
@@ -136,7 +170,7 @@ def in_words(row: Mapping[str, float]) -> str:
 
 def after_training(model_path: Path, task, config: RunConfig) -> None:
     """Fits the post-processing on the validation predictions of the best epoch."""
-    trace = tracer_of(network_of(load_model(model_path, waveforms=on_waveforms(config))), config)
+    trace = tracer_of(network_of(load_model(model_path, registry.get(config.model).takes_waveforms)), config)
     predictions = [trace(item.features.read()) for item in task.validation]
     chain = postprocess.fit(
         [item.labels for item in task.validation],
@@ -148,7 +182,14 @@ def after_training(model_path: Path, task, config: RunConfig) -> None:
     postprocess.save(chain, task.folder / "postprocess.json")
 
 
-def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: str, config: RunConfig) -> list[Row]:
+def test_rows(
+    folder: Path,
+    clips: Sequence[Clip],
+    protocol: Protocol,
+    corpus: str,
+    config: RunConfig,
+    hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
+) -> list[Row]:
     """Returns a row per frame: corpus, fold, clip, speaker, time in seconds, then for every dimension D truth_D (empty
     where nobody rated), D as predicted, and postprocessed_D.
 
@@ -158,7 +199,8 @@ def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: s
     predict = predictor(folder, config)
     rows: list[Row] = []
     for clip in clips:
-        prediction, smooth = predict(clip.path)
+        own = (lambda waveform, name=clip.name: hear(waveform, name)) if hear else None
+        prediction, smooth = predict(clip.path, own)
         truth, rated = _labels(replace(config, label_delay_seconds=0.0), clip, len(prediction))
         for frame, values in enumerate(zip(truth, prediction, smooth, strict=True)):
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}
@@ -170,23 +212,25 @@ def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: s
     return rows
 
 
-def predictor(folder: Path, config: RunConfig, max_seconds: float = 0.0) -> Callable[[Path], tuple[np.ndarray, ...]]:
+def predictor(folder: Path, config: RunConfig, max_seconds: float = 0.0) -> Callable[..., tuple[np.ndarray, ...]]:
     """Returns a function from an audio file to its ratings (frames, dimensions) by a fold's saved model: as predicted,
     and post-processed.
 
     Both are at the raters' time: later than the voice by the delay that training took off. The function raises BadClip
-    for a file that cannot be used or is longer than `max_seconds` (0: as the configuration has it).
+    for a file that cannot be used or is longer than `max_seconds` (0: as the configuration has it). Given a second
+    argument, a function of waveforms, it rates what that makes of the file.
     """
-    network = network_of(load_model(folder / "model.keras", waveforms=on_waveforms(config)))
+    network = network_of(load_model(folder / "model.keras", registry.get(config.model).takes_waveforms))
     chain = postprocess.load(folder / "postprocess.json")
     trace, features = tracer_of(network, config), extractor(config).features
     most, least = max_seconds or config.max_clip_seconds, frame_seconds(config)
 
-    def ratings(path: Path) -> tuple[np.ndarray, ...]:
-        if on_waveforms(config) and seconds_of(path) > WHOLE_SECONDS:
+    def ratings(path: Path, hear: Callable[[np.ndarray], np.ndarray] | None = None) -> tuple[np.ndarray, ...]:
+        if on_waveforms(config) and not hear and seconds_of(path) > WHOLE_SECONDS:
             raw = trace_long(path, network, trace, steps_per_frame(config), segment_frames(config), RATE_HZ, most)
         else:
-            raw = trace(features(read(path, RATE_HZ, min_seconds=least, max_seconds=most)))
+            waveform = read(path, RATE_HZ, min_seconds=least, max_seconds=most)
+            raw = trace(features(hear(waveform) if hear else waveform))
         return tuple(_delayed(values, config) for values in (raw, postprocess.apply(chain, raw)))
 
     return ratings
@@ -225,12 +269,20 @@ def on_waveforms(config: RunConfig) -> bool:
     return registry.get(config.model).frontend == "waveform"
 
 
+def on_segments(config: RunConfig) -> bool:
+    """Whether the network is trained on segments: linear models are fitted to all frames at once."""
+    return registry.get(config.model).fitted == "gradient"
+
+
 def frame_seconds(config: RunConfig) -> float:
     """Seconds from one frame to the next."""
-    return FRAME_SECONDS if on_waveforms(config) else config.frame_seconds
+    return FRAME_SECONDS if registry.get(config.model).takes_waveforms else config.frame_seconds
 
 
 def steps_per_frame(config: RunConfig) -> int:
+    """Steps of the features, samples or analysis frames, in a frame."""
+    if registry.get(config.model).frontend == "mfcc_frames":
+        return round(1000 * FRAME_SECONDS / config.hop_ms)
     return round(RATE_HZ * FRAME_SECONDS) if on_waveforms(config) else 1
 
 
@@ -239,6 +291,9 @@ def segment_frames(config: RunConfig) -> int:
 
 
 def _build(config: RunConfig, n_outputs: int) -> keras.Model:
+    entry = registry.get(config.model)
+    if entry.fitted == "linear":  # whose inputs are known when they are there
+        return registry.build(config.model, n_outputs, entry.shape[1], **{"seed": config.seed, **config.option})
     n_inputs = 1 if on_waveforms(config) else FEATURE_SETS[config.feature_set]
     return registry.build(config.model, n_outputs, n_inputs, **{"seed": config.seed, **config.option})
 

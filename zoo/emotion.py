@@ -1,6 +1,7 @@
 """The task of emotion networks: one of several classes per clip. zoo.kinds says what each function is for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import metrics, registry, report
+from zoo import copies, joint, metrics, registry, report
 from zoo.cepstra import CepstralStatistics
 from zoo.config import RunConfig
 from zoo.data.augment import specaugment
@@ -17,7 +18,7 @@ from zoo.data.features import Features
 from zoo.data.pipeline import Example, moments, training_batches, whole_batches
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.extractor import Extractor, of_layer
+from zoo.extractor import Extractor, of_clip_functionals, of_layer
 from zoo.frontends import LogMel, with_normalization
 from zoo.losses import class_weights
 from zoo.predict import frontend as frontend_of
@@ -30,10 +31,11 @@ SHORT = ("n_clips", "ua", "wa", "validation_ua")
 Row = dict[str, Any]
 
 
-def frontend(config: RunConfig) -> LogMel | CepstralStatistics:
-    build = _cepstral if registry.get(config.model).frontend == "mfcc" else _log_mel
+def frontend(config: RunConfig) -> keras.layers.Layer | None:
+    if not registry.get(config.model).takes_waveforms:
+        return None
     try:
-        return build(config)
+        return _FRONTENDS[registry.get(config.model).frontend](config)
     except ValueError as error:
         raise UserError(f"front-end: {error}") from error
 
@@ -62,8 +64,24 @@ def _cepstral(config: RunConfig) -> CepstralStatistics:
     )
 
 
+def _image(config: RunConfig) -> keras.layers.Layer:
+    from zoo.deep_spectrum import DeepSpectrum  # its networks take seconds to import
+
+    network = config.model.removesuffix("_svm")
+    if not config.weights:
+        raise UserError(
+            f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md says where from), or "
+            "--weights random to try the program: features of a random network, no baseline"
+        )
+    return DeepSpectrum(network, config.weights, colormap=config.colormap, seed=config.seed, name="deep_spectrum")
+
+
+_FRONTENDS = {"log_mel": _log_mel, "mfcc": _cepstral, "joint": joint.frontend, "image": _image}
+
+
 def extractor(config: RunConfig) -> Extractor:
-    return of_layer(frontend(config))
+    layer = frontend(config)
+    return of_layer(layer) if layer else of_clip_functionals(config.feature_set, config.functionals)
 
 
 def check(config: RunConfig, protocol: Protocol) -> None:
@@ -72,8 +90,12 @@ def check(config: RunConfig, protocol: Protocol) -> None:
             f"--model {config.model} tells classes of emotion apart, and {protocol.name} has none. Choose another "
             "--corpus, or a network for continuous ratings (README has the table)"
         )
+    if registry.get(config.model).frontend == "joint":
+        joint.check(config)
     _build(config, len(protocol.classes), config.option)
     class_weights(config.class_weights, range(len(protocol.classes)), protocol.classes)
+    if config.augment_waveforms != "none":
+        copies.open_sounds(config, extractor(config).rate_hz)
 
 
 def examples(
@@ -88,21 +110,28 @@ def examples(
     return found if training else sorted(found, key=lambda example: example.features.n_frames)
 
 
+def body(task, config: RunConfig) -> keras.Model | None:
+    return joint.body(config, task.name) if registry.get(config.model).frontend == "joint" else None
+
+
 def network(task, config: RunConfig) -> keras.Model:
     bare = _build(config, len(task.outputs), {"seed": config.seed, **config.option})
     if registry.get(config.model).frontend == "log_mel":
         return with_normalization(*_moments(task), bare)
     if config.standardize == "none":
         return bare
-    features = np.stack([example.features.read() for example in task.train]).astype(np.float64)
+    features = np.stack([features.read() for features in _heard(task)]).astype(np.float64)
     axes = 0 if config.standardize == "coefficient" else (0, 1)
     return with_normalization(features.mean(axis=axes), features.var(axis=axes), bare, least_variance=1e-12)
 
 
 def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> keras.Model:
-    shape = frontend(config)
-    if isinstance(shape, LogMel):
-        return registry.build(config.model, n_classes, shape.bands, **options)
+    entry = registry.get(config.model)
+    if entry.fitted == "linear":  # whose inputs are known when they are there
+        return registry.build(config.model, n_classes, entry.shape[1], **options)
+    if entry.frontend == "log_mel":
+        return registry.build(config.model, n_classes, config.bands, **options)
+    shape = _cepstral(config)
     return registry.build(config.model, n_classes, shape.channels, n_coefficients=shape.coefficients, **options)
 
 
@@ -148,14 +177,23 @@ def after_training(model_path: Path, task, config: RunConfig) -> None:
     """Nothing else is fitted."""
 
 
-def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: str, config: RunConfig) -> list[Row]:
+def test_rows(
+    folder: Path,
+    clips: Sequence[Clip],
+    protocol: Protocol,
+    corpus: str,
+    config: RunConfig,
+    hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
+) -> list[Row]:
     """Returns one row per clip: corpus, clip, speaker, truth, prediction, and a probability per class as p_CLASS.
 
     From the saved model and the audio, as a user of the model would.
     """
-    model = load_model(folder / "model.keras")
-    windows = read_windows([clip.path for clip in clips], frontend_of(model).rate_hz, config.max_clip_seconds)
-    outputs = [output for window in windows for output in predict(model, [waveform for _, waveform in window])]
+    answer, rate_hz = answerer(folder, config)
+    names = {clip.path: clip.name for clip in clips}
+    outputs: list[np.ndarray] = []
+    for window in read_windows([clip.path for clip in clips], rate_hz, config.max_clip_seconds):
+        outputs += answer([hear(waveform, names[path]) if hear else waveform for path, waveform in window])
     return [
         {
             "corpus": corpus,
@@ -167,6 +205,24 @@ def test_rows(folder: Path, clips: Sequence[Clip], protocol: Protocol, corpus: s
         }
         for clip, output in zip(clips, outputs, strict=True)
     ]
+
+
+def answerer(folder: Path, config: RunConfig) -> tuple[Callable[[Sequence[np.ndarray]], list[np.ndarray]], int]:
+    """Returns a function from waveforms (samples,) to class probabilities by a fold's saved model, and their rate."""
+    if registry.get(config.model).takes_waveforms:
+        model = load_model(folder / "model.keras")
+        return partial(predict, model), frontend_of(model).rate_hz
+    model, own = load_model(folder / "model.keras", waveforms=False), extractor(config)
+
+    def answer(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if not waveforms:
+            return []
+        with ThreadPoolExecutor(own.threads) as pool:
+            features = np.stack(list(pool.map(own.features, waveforms)))
+        batch = {"features": features, "n_frames": np.ones(len(features), np.int32)}
+        return list(np.asarray(model.predict_on_batch(batch)))
+
+    return answer, own.rate_hz
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
@@ -183,4 +239,9 @@ print_metrics = report.print_metrics
 
 
 def _moments(task) -> tuple[np.ndarray, np.ndarray]:
-    return moments(example.features for example in task.train)
+    return moments(_heard(task))
+
+
+def _heard(task) -> list[Features]:
+    """All that training hears. With altered copies, for noise moves coefficients by many deviations of clean ones."""
+    return [features for example in task.train for features in (example.features, *example.versions)]

@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from zoo import __version__, export_check, postprocess, registry, serving, trained_run, warmup
+from zoo.config import heeds
 from zoo.continuous import frame_seconds, segment_frames, steps_per_frame
 from zoo.data import protocols
 from zoo.errors import UserError
@@ -81,6 +82,8 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
     if not 1 <= seconds <= 3600:
         raise UserError(f"--max-seconds is {seconds}, expected 1 to 3600")
     plan = Plan(protocol.classes, round(SHORTEST_SECONDS * rate_hz), round(seconds * rate_hz), rate_hz)
+    if entry.frontend == "acoustic":  # one row of functionals for a clip
+        plan = replace(plan, shortest=1, longest=1)
     if entry.task == "emotion":
         if with_postprocess:
             raise UserError(f"--postprocess is for continuous ratings; {trained.run} tells classes apart. Leave it out")
@@ -94,7 +97,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
     return replace(
         plan,
         outputs=protocol.targets,
-        shortest=steps,
+        shortest=round(frame * rate_hz) if trained.frontend else steps,
         longest=plan.longest if trained.frontend else round(seconds / frame),
         steps_per_frame=steps,
         segment_frames=segment_frames(settings) if looks_at_whole_segments(trained.networks[0]) else 0,
@@ -141,7 +144,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "frontend": _frontend(trained),
         "shortest": plan.shortest,
         "longest": plan.longest,
-        "lengths_in": "samples" if trained.frontend else "frames",
+        "lengths_in": "samples" if trained.frontend else "frames" if continuous else "rows",
         "trained_on": corpus_name(record),
         "protocol": record["protocol"],
         "synthetic": record["synthetic"],
@@ -168,8 +171,8 @@ def _frontend(trained: Trained) -> dict[str, Any]:
     settings = trained.settings
     if trained.frontend:
         return {"kind": type(trained.frontend).__name__, **own_settings(trained.frontend)}
-    names = ("feature_set", "functional_seconds", "frame_seconds")
-    return {"kind": "functionals", **{name: getattr(settings, name) for name in names}}
+    names = ("feature_set", "functionals", "functional_seconds", "frame_seconds")
+    return {"kind": "functionals", **{name: getattr(settings, name) for name in names if heeds(settings.model, name)}}
 
 
 def _run_files(trained: Trained) -> dict[str, str]:

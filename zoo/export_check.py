@@ -66,12 +66,19 @@ def _waveforms(plan: Plan) -> list[np.ndarray]:
 def _functionals(plan: Plan, network: keras.Model) -> list[np.ndarray]:
     bands = next(item.shape[-1] for item in network.inputs if item.name == "features")
     rng = np.random.default_rng(0)
-    return [rng.normal(size=(n_frames, bands)).astype(np.float32) for n_frames in (1, 7, 20, 33, 50)]
+    sizes = (min(n_frames, plan.longest) for n_frames in (1, 7, 20, 33, 50))
+    return [rng.normal(size=(n_frames, bands)).astype(np.float32) for n_frames in sizes]
 
 
 def _answers_of_run(trained: Trained, plan: Plan) -> Callable[[np.ndarray], np.ndarray]:
+    def share(model, request):
+        if trained.frontend:
+            return predict(model, [request])[0]
+        batch = {"features": request[None], "n_frames": np.array([len(request)], np.int32)}
+        return np.asarray(model.predict_on_batch(batch))[0]
+
     def shares(request):
-        outputs = [predict(model, [request])[0] for model in trained.models]
+        outputs = [share(model, request) for model in trained.models]
         return np.mean([with_temperature(output, plan.temperature) for output in outputs], axis=0)
 
     if not plan.steps_per_frame:

@@ -1,5 +1,6 @@
 """How the clips of a run become features, once, before training."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,15 @@ from zoo.data import acoustics
 
 @dataclass(frozen=True)
 class Extractor:
-    """`features` maps a waveform (samples,) of `rate_hz` to (frames, bands), and depends on nothing but `settings`."""
+    """`features` maps a waveform (samples,) of `rate_hz` to (frames, bands), and depends on nothing but `settings`.
+
+    It may be called by so many `threads` at once.
+    """
 
     features: Callable[[np.ndarray], np.ndarray]
     settings: Mapping[str, Any]
     rate_hz: int
+    threads: int = 1
 
 
 def of_layer(frontend: keras.layers.Layer) -> Extractor:
@@ -40,4 +45,14 @@ def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, 
     def features(clip: np.ndarray) -> np.ndarray:
         return acoustics.functionals(clip, rate_hz, feature_set, window_seconds, hop_seconds)
 
-    return Extractor(features, settings, rate_hz)
+    return Extractor(features, settings, rate_hz, threads=os.cpu_count() or 1)
+
+
+def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_000) -> Extractor:
+    """Runs openSMILE over a whole clip: one row of functionals."""
+    settings = acoustics.clip_settings(feature_set, functionals)
+
+    def features(clip: np.ndarray) -> np.ndarray:
+        return acoustics.clip_functionals(clip, rate_hz, feature_set, functionals)[None]
+
+    return Extractor(features, settings, rate_hz, threads=os.cpu_count() or 1)

@@ -35,6 +35,8 @@ def words(given: Mapping[str, Any]) -> list[str]:
             continue
         if is_switch:
             found.append(flag)
+        elif isinstance(value, tuple):
+            found += [flag, *map(str, value)]
         elif str(value).startswith("-"):  # argparse would take it for a flag
             found.append(f"{flag}={value}")
         else:

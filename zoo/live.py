@@ -7,12 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import config, registry
+from zoo import config, kinds, registry
 from zoo.config import RunConfig
 from zoo.continuous import RATE_HZ, extractor, frame_seconds, on_waveforms, segment_frames, tracer_of
 from zoo.data import protocols
+from zoo.emotion import answerer
 from zoo.folder import corpus_name, finished_folds
-from zoo.predict import frontend, load_model, predict
+from zoo.predict import load_model
 from zoo.stream import Live, Step
 from zoo.trace_prediction import looks_at_whole_segments, network_of
 
@@ -29,22 +30,24 @@ def of_run(run: Path, fold: str | None = None) -> Live:
     Raises UserError when no model is there.
     """
     settings = config.load(run / "config.json")
+    registry.check_answers(settings.model, run)
     folders, record = finished_folds(run, fold)
     protocol, entry = protocols.get(settings.protocol, settings.corpus), registry.get(settings.model)
-    models = [load_model(folder / "model.keras", entry.frontend != "functionals") for folder in folders]
-    rate_hz = RATE_HZ if entry.frontend == "functionals" else frontend(models[0]).rate_hz
+    rate_hz = kinds.of(settings.model).extractor(settings).rate_hz
     facts: dict[str, Any] = {
         "trained_on": corpus_name(record),
         "rate_hz": rate_hz,
         "longest": round(LONGEST_SECONDS[entry.task] * rate_hz),
     }
     if entry.task == "emotion":
+        answers = [answerer(folder, settings)[0] for folder in folders]
         return Live(
             outputs=protocol.classes,
-            answer=lambda window: np.mean([predict(model, [window])[0] for model in models], axis=0),
+            answer=lambda window: np.mean([answer([window])[0] for answer in answers], axis=0),
             shortest=round(SHORTEST_SECONDS * rate_hz),
             **facts,
         )
+    models = [load_model(folder / "model.keras", entry.takes_waveforms) for folder in folders]
     return _rating([network_of(model) for model in models], settings, outputs=protocol.targets, **facts)
 
 

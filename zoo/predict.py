@@ -4,19 +4,19 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 import zoo.cepstra
+import zoo.clean_speech
+import zoo.deep_spectrum
 import zoo.frontends
-import zoo.long_convolution  # noqa: F401  a saved model's layers are looked up by name
-from zoo import archive, config
-from zoo.data import protocols
+import zoo.long_convolution
+import zoo.window_statistics  # noqa: F401  a saved model's layers are looked up by name
+from zoo import archive
 from zoo.data.audio import BadClip, read
 from zoo.errors import UserError
-from zoo.folder import corpus_name, finished_folds
 from zoo.stream import Stream as Stream  # prediction from a stream, by the same address
 
 # Clips are read this many at a time, so that neighbours in length can share a batch and memory stays flat.
@@ -105,44 +105,3 @@ def predict(model: keras.Model, clips: Sequence[np.ndarray]) -> list[np.ndarray]
             for index, output in zip(chosen, np.asarray(batch), strict=True):
                 outputs[index] = output
     return outputs
-
-
-def emotions_of(
-    run: Path, fold: str | None = None, max_seconds: float = 60.0
-) -> Callable[[Sequence[Path], Callable[[BadClip], None] | None], Iterator[dict[str, Any]]]:
-    """Loads a run's models; returns a function from files and `on_bad` to what `predict_run` yields of them."""
-    if not 0 < max_seconds < float("inf"):
-        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
-    settings = config.load(run / "config.json")
-    classes = protocols.get(settings.protocol, settings.corpus).classes
-    folders, record = finished_folds(run, fold)
-    models = [load_model(folder / "model.keras") for folder in folders]
-    corpus, rate_hz = corpus_name(record), frontend(models[0]).rate_hz
-
-    def answer(paths: Sequence[Path], on_bad: Callable[[BadClip], None] | None) -> Iterator[dict[str, Any]]:
-        for window in read_windows(paths, rate_hz, max_seconds, on_bad):
-            clips = [clip for _, clip in window]
-            by_model = [predict(model, clips) for model in models]
-            for (path, _), *outputs in zip(window, *by_model, strict=True):
-                mean = np.mean(outputs, axis=0)
-                shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}
-                emotion = classes[int(mean.argmax())]
-                yield {"file": str(path), "emotion": emotion, "probabilities": shares, "trained_on": corpus}
-
-    return answer
-
-
-def predict_run(
-    run: Path,
-    paths: Sequence[Path],
-    fold: str | None = None,
-    max_seconds: float = 60.0,
-    on_bad: Callable[[BadClip], None] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yields {"file", "emotion", "probabilities": {class: share}, "trained_on"} per clip, by a run's models.
-
-    Probabilities are the mean over the run's folds, or those of the `fold` numbered so; most of a corpus was seen in
-    training by all but one of its folds, so these are no test results on its own clips. A clip that cannot be used
-    raises BadClip, or is handed to `on_bad` and left out. Raises UserError when no model is there.
-    """
-    yield from emotions_of(run, fold, max_seconds)(paths, on_bad)

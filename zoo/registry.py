@@ -6,113 +6,38 @@ from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from zoo import recipes
 from zoo.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import keras
 
 BACKENDS = ("tensorflow", "jax", "torch")
-TASKS = {"emotion": "one of several emotions per clip", "continuous": "arousal and valence all along a recording"}
+TASKS = {
+    "emotion": "one of several emotions per clip",
+    "continuous": "arousal and valence all along a recording",
+    "enhancement": "MFCCs of clean speech from those of noisy speech",
+}
 FRONTENDS = {
     "log_mel": "log-mel bands",
     "mfcc": "statistics of MFCCs and their deltas",
+    "mfcc_frames": "MFCCs of every frame",
     "waveform": "the waveform itself",
-    "functionals": "openSMILE functionals",
+    "functionals": "openSMILE functionals in windows",
+    "acoustic": "openSMILE functionals of the clip",
+    "joint": "the joint vector of a run's network",
+    "image": "an image network on the clip's spectrogram",
 }
+OUTSIDE_THE_GRAPH = ("functionals", "acoustic")  # openSMILE's: their models take features, not waveforms
+FITS = {"gradient": "trained epoch by epoch", "linear": "a linear model, fitted by scikit-learn"}
 KHAN_2020 = "Khan, Butt, Ali 2020"
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
-
-# What section IV of the paper states; the rest is the defaults of RunConfig.
-ZHAO_PAPER = {
-    "epochs": 100,
-    "batch_size": 100,
-    "learning_rate": 1e-3,
-    "decay": 1e-6,
-    "crop_seconds": 5.0,
-    "class_weights": "inverse",
-}
-# What learnt best on validation speakers of RAVDESS (docs/reproduction.md has the runs).
-ZHAO_TUNED = {
-    **ZHAO_PAPER,
-    "window_ms": 40.0,
-    "hop_ms": 20.0,
-    "floor": 1e-6,
-    "option": {"block_dropout": 0.0},
-    "epochs": 50,
-    "patience": 50,
-    "batch_size": 16,
-    "schedule": "cosine",
-    "class_weights": "balanced",
-    "augment": "specaugment",
-}
-# Minutes instead of hours, to see a recipe work; what --synthetic takes unless told otherwise.
-ZHAO_QUICK = {**ZHAO_TUNED, "epochs": 6}
-
-
-# The paper validates nothing: as many epochs as it says. It states no window; librosa's, 2,048 and 512 samples.
-KHAN_PAPER = {
-    "epochs": 500,
-    "patience": 500,
-    "batch_size": 32,
-    "optimizer": "rmsprop",
-    "learning_rate": 5e-3,
-    "decay": 0.0,
-    "class_weights": "none",
-    "window_ms": 92.88,
-    "hop_ms": 23.22,
-}
 
 TZIRAKIS_2018 = "Tzirakis, Zhang, Schuller 2018, ICASSP"
 BAKHSHI_2020 = "Bakhshi, Wong, Chalup 2020"
 TRIGEORGIS_2016 = "Trigeorgis et al. 2016, in MixedEmotions D4.2, section 5"
 MIXED_EMOTIONS = "MixedEmotions D4.2, sections 4 and 5"
-
-# No paper says when training ends but by validation; 50 epochs are our bound.
-_RATINGS = {"epochs": 50, "patience": 15, "decay": 0.0, "loss": "ccc"}
-TZIRAKIS_PAPER = {
-    **_RATINGS,
-    "optimizer": "rmsprop",
-    "momentum": 0.1,
-    "learning_rate": 1e-4,
-    "batch_size": 5,
-    "segment_seconds": 20.0,
-}
-# What learnt best on a stand-in for RECOLA (docs/reproduction.md has the runs): with the paper's dropout of 0.5 and its
-# learning rate the network fits even its training speakers poorly.
-TZIRAKIS_TUNED = {
-    **_RATINGS,
-    "epochs": 16,
-    "schedule": "cosine",
-    "learning_rate": 1e-3,
-    "batch_size": 10,
-    "segment_seconds": 10.0,
-    "option": {"recurrent_units": 128, "dropout": 0.2},
-}
-BAKHSHI_PAPER = {
-    **_RATINGS,
-    "optimizer": "rmsprop",
-    "learning_rate": 1e-4,
-    "decay": 1e-5,
-    "batch_size": 50,
-    "segment_seconds": 8.0,
-}
-TRIGEORGIS_PAPER = {**_RATINGS, "learning_rate": 2e-3, "batch_size": 50, "segment_seconds": 6.0}
-# Learning rates 1e-2 ... 1e-7 were tried there; which one was best is not said, nor how long sequences were.
-MIXED_PAPER = {
-    **_RATINGS,
-    "optimizer": "sgd",
-    "momentum": 0.9,
-    "learning_rate": 1e-2,
-    "batch_size": 5,
-    "segment_seconds": 20.0,
-}
-MUSIC_PAPER = {
-    **MIXED_PAPER,
-    "batch_size": 25,
-    "segment_seconds": 15.0,
-    "feature_set": "compare",
-    "functional_seconds": 1.0,
-}
+ENHANCEMENT = "MixedEmotions D4.2, section 3"
 
 
 @dataclass(frozen=True)
@@ -120,8 +45,8 @@ class Entry:
     """One network: where its builder is (module:function, imported when used), and what its paper fixes.
 
     `parameters` is its size for `shape`, the numbers of outputs and inputs (bands, channels or functionals). `task` is
-    a name in `TASKS`, `frontend` one in `FRONTENDS`. `recipes` are RunConfig fields by preset name: "paper" is the
-    default, "quick" that of --synthetic.
+    a name in `TASKS`, `frontend` one in `FRONTENDS`, `fitted` one in `FITS`. `recipes` are RunConfig fields by preset
+    name: "paper" is the default, "quick" that of --synthetic.
     """
 
     builder: str
@@ -131,19 +56,25 @@ class Entry:
     shape: tuple[int, int] = (4, 40)
     task: str = "emotion"
     frontend: str = "log_mel"
+    fitted: str = "gradient"
     options: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def takes_waveforms(self) -> bool:
+        """Whether a saved model of this row takes waveforms; else it takes features."""
+        return self.frontend not in OUTSIDE_THE_GRAPH
+
 
 def _zhao(title: str, parameters: int, **options) -> Entry:
-    recipes = {"paper": ZHAO_PAPER, "tuned": ZHAO_TUNED, "quick": ZHAO_QUICK}
+    presets = {"paper": recipes.ZHAO_PAPER, "tuned": recipes.ZHAO_TUNED, "quick": recipes.ZHAO_QUICK}
     return Entry(
         "zoo.models.attention_blstm_fcn:attention_blstm_fcn",
         title,
         ZHAO_2019,
         parameters,
         options=options,
-        recipes=recipes,
+        recipes=presets,
     )
 
 
@@ -167,7 +98,7 @@ def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, tuned=Non
 
 
 def _khan(name: str, title: str, parameters: int, channels: int, statistics: str) -> Entry:
-    paper = {**KHAN_PAPER, "statistics": statistics}
+    paper = {**recipes.KHAN_PAPER, "statistics": statistics}
     return Entry(
         f"zoo.models.{name}:{name}",
         title,
@@ -176,6 +107,29 @@ def _khan(name: str, title: str, parameters: int, channels: int, statistics: str
         shape=(8, channels),
         frontend="mfcc",
         recipes={"paper": paper, "quick": {**paper, "epochs": 60}},
+    )
+
+
+def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str, recipe, **options) -> Entry:
+    """A row of a linear model; `frontend` says whether of classes or of ratings."""
+    rated = frontend in ("mfcc_frames", "functionals")
+    return Entry(
+        f"zoo.models.linear:{'linear_regressor' if rated else 'linear_classifier'}",
+        title,
+        paper,
+        parameters,
+        shape=(2 if rated else 4, inputs),
+        task="continuous" if rated else "emotion",
+        frontend=frontend,
+        fitted="linear",
+        options=options,
+        recipes={"paper": recipe, "quick": recipe},
+    )
+
+
+def _image(title: str) -> Entry:
+    return _linear(
+        f"linear SVM on fc7 of {title} on spectrograms", ZHAO_2019, 16_388, 4_096, "image", recipes.SVM_PAPER
     )
 
 
@@ -194,16 +148,16 @@ MODELS: dict[str, Entry] = {
         "three convolutions on the waveform, two LSTM layers",
         TZIRAKIS_2018,
         1_297_858,
-        TZIRAKIS_PAPER,
+        recipes.TZIRAKIS_PAPER,
         {"segment_seconds": 8.0, "option": {"recurrent_units": 32, "filters": [16, 32, 64], "dropout": 0.1}},
-        tuned=TZIRAKIS_TUNED,
+        tuned=recipes.TZIRAKIS_TUNED,
     ),
     "conv_bigru": _rated(
         "conv_bigru:conv_bigru",
         "long convolutions on the waveform, one on its spectrum, two BiGRU layers",
         BAKHSHI_2020,
         1_258_792,
-        BAKHSHI_PAPER,
+        recipes.BAKHSHI_PAPER,
         {"segment_seconds": 4.0, "batch_size": 8, "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}},
     ),
     "conv_bigru_frame": _rated(
@@ -211,7 +165,7 @@ MODELS: dict[str, Entry] = {
         "the same on the spectrum of each frame",
         BAKHSHI_2020,
         1_258_792,
-        BAKHSHI_PAPER,
+        recipes.BAKHSHI_PAPER,
         {"segment_seconds": 4.0, "batch_size": 8, "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}},
         fft="frame",
     ),
@@ -220,7 +174,7 @@ MODELS: dict[str, Entry] = {
         "two convolutions on the waveform, the second of 500 ms per channel, two BLSTM layers",
         TRIGEORGIS_2016,
         1_345_490,
-        TRIGEORGIS_PAPER,
+        recipes.TRIGEORGIS_PAPER,
         {"batch_size": 8, "option": {"recurrent_units": 32, "dropout": 0.1}},
     ),
     "conv_blstm_dense": _rated(
@@ -228,7 +182,7 @@ MODELS: dict[str, Entry] = {
         "the same, its second convolution across all channels",
         TRIGEORGIS_2016,
         7_585_490,
-        TRIGEORGIS_PAPER,
+        recipes.TRIGEORGIS_PAPER,
         {"batch_size": 8, "option": {"recurrent_units": 32, "dropout": 0.1}},
         second_conv="dense",
     ),
@@ -237,7 +191,7 @@ MODELS: dict[str, Entry] = {
         "three LSTM layers on eGeMAPS functionals of speech",
         MIXED_EMOTIONS,
         381_698,
-        MIXED_PAPER,
+        recipes.MIXED_PAPER,
         {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 32}},
         inputs=102,
     ),
@@ -246,7 +200,7 @@ MODELS: dict[str, Entry] = {
         "two LSTM layers on ComParE functionals of music",
         MIXED_EMOTIONS,
         7_314_946,
-        MUSIC_PAPER,
+        recipes.MUSIC_PAPER,
         {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}},
         inputs=6_373,
         recurrent_layers=2,
@@ -258,11 +212,54 @@ MODELS: dict[str, Entry] = {
         "three bidirectional LSTM layers on eGeMAPS functionals",
         MIXED_EMOTIONS,
         283_394,
-        MIXED_PAPER,
+        recipes.MIXED_PAPER,
         {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}},
         inputs=102,
         bidirectional=True,
         recurrent_units=64,
+    ),
+    "egemaps_svm": _linear(
+        "linear SVM on functionals of eGeMAPS descriptors", ZHAO_2019, 504, 125, "acoustic", recipes.SVM_PAPER
+    ),
+    "compare_pca_svm": _linear(
+        "linear SVM on 150 principal components of functionals of ComParE descriptors",
+        ZHAO_2019,
+        49_504,
+        325,
+        "acoustic",
+        {**recipes.SVM_PAPER, "feature_set": "compare"},
+        components=150,
+    ),
+    "deep_spectrum_svm": _linear(
+        "linear SVM on the joint vector of an attention_blstm_fcn run",
+        ZHAO_2019,
+        1_540,
+        384,
+        "joint",
+        recipes.SVM_PAPER,
+    ),
+    "alexnet_svm": _image("AlexNet"),
+    "vgg16_svm": _image("VGG16"),
+    "vgg19_svm": _image("VGG19"),
+    "mfcc_svr": _linear(
+        "linear SVR on mean and variance of MFCCs over 8 s", ENHANCEMENT, 54, 26, "mfcc_frames", recipes.MFCC_SVR_PAPER
+    ),
+    "egemaps_svr": _linear(
+        "linear SVR on eGeMAPS functionals over 3 s", MIXED_EMOTIONS, 178, 88, "functionals", recipes.SVR_PAPER
+    ),
+    "denoising_autoencoder": Entry(
+        "zoo.models.denoising_autoencoder:denoising_autoencoder",
+        "two bidirectional LSTM layers from noisy to clean MFCCs",
+        ENHANCEMENT,
+        33_193,
+        shape=(13, 13),
+        task="enhancement",
+        frontend="mfcc_frames",
+        recipes={
+            "paper": recipes.ENHANCEMENT_PAPER,
+            "tuned": recipes.ENHANCEMENT_TUNED,
+            "quick": recipes.ENHANCEMENT_QUICK,
+        },
     ),
 }
 
@@ -272,6 +269,15 @@ def get(name: str) -> Entry:
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     return MODELS[name]
+
+
+def check_answers(name: str, run: Any) -> None:
+    """Raises UserError for a `run` whose network gives neither emotions nor ratings, but features."""
+    if get(name).task == "enhancement":
+        raise UserError(
+            f"{run}: expected a run that answers with emotions or ratings, found one of {name}, which gives MFCCs. It "
+            "serves before others: train.py --model mfcc_svr --enhance mixed"
+        )
 
 
 def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras.Model":

@@ -112,16 +112,18 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     """Prints the dictionary of `zoo.metrics.evaluate`: UA and WA with their intervals, macro-F1, a row per class.
 
     More keys are honoured: `synthetic` (true: the title says so), `speaker_independent` (false) or `leakage`
-    (sentences): either says that the figures are not speaker-independent; `notes` and `bad_clips` (what is absent).
+    (sentences): either says that the figures are not speaker-independent; `notes` and `bad_clips` (what is absent);
+    `warnings` (sentences).
     """
     console = console or Console()
-    lines = [
+    lines = [*metrics.get("warnings", ())]
+    lines += [
         f"UA {_with_interval(metrics['ua'])}   WA {_with_interval(metrics['wa'])}   "
         f"macro-F1 {_percent(metrics['macro_f1'])}",
         f"{metrics['n_clips']} clips of {metrics['n_speakers']} speakers; in brackets the 95 % interval over speakers",
     ]
     if metrics["n_speakers"] == 1:
-        lines[1] = f"{metrics['n_clips']} clips of one speaker: no interval over speakers"
+        lines[-1] = f"{metrics['n_clips']} clips of one speaker: no interval over speakers"
     if metrics["absent_classes"]:
         lines.append(f"absent from the test, so not in UA: {', '.join(metrics['absent_classes'])}")
     leakage = metrics.get("leakage") or []

@@ -18,6 +18,7 @@ from zoo.versions import numbers
 
 FORMAT = 1  # of description.json; another number says that its keys mean something else
 DESCRIPTION = Path("assets") / "description.json"
+_CLIP_SECONDS = (0.06, 60.0)  # where a clip is one row of openSMILE's functionals
 _KEYS = ("format", "model", "task", "rate_hz", "frontend", "shortest", "longest", "trained_on", "signatures", "files")
 _WINDOW = 64  # clips are read so many at a time: neighbours in length share a batch, and memory stays flat
 _BATCH_SECONDS = 120
@@ -93,8 +94,7 @@ class Exported:
                 yield from self.in_words(name, answer)
 
     def _read(self, clips, start: int, on_bad: OnBad | None) -> Iterator[tuple[str, np.ndarray]]:
-        unit = 1 if self.description["lengths_in"] == "samples" else self.description["frame_seconds"] * self.rate_hz
-        limits = [self.description[key] * unit / self.rate_hz for key in ("shortest", "longest")]
+        limits = limits_seconds(self.description)
 
         def waveform(numbered) -> tuple[str, np.ndarray | BadClip]:
             number, clip = numbered
@@ -130,9 +130,11 @@ class Exported:
         return {name: round(float(value), 6) for name, value in zip(self.outputs, values, strict=True)}
 
     def _functionals(self, clip: np.ndarray) -> np.ndarray:
-        from zoo.data.acoustics import functionals
+        from zoo.data.acoustics import clip_functionals, functionals
 
         own = self.description["frontend"]
+        if "functionals" in own:  # one row for the clip
+            return clip_functionals(clip, self.rate_hz, own["feature_set"], own["functionals"])[None]
         return functionals(clip, self.rate_hz, own["feature_set"], own["functional_seconds"], own["frame_seconds"])
 
     def _answers(self, signature: str, **request) -> list[np.ndarray]:
@@ -145,6 +147,14 @@ class Exported:
             return list(answers["probabilities"].numpy())
         rows, counts = answers["arousal_valence"].numpy(), answers["n_frames"].numpy()
         return [row[:count] for row, count in zip(rows, counts, strict=True)]
+
+
+def limits_seconds(description: Mapping[str, Any]) -> tuple[float, float]:
+    """The shortest and the longest clip that can be answered, in seconds."""
+    if description["lengths_in"] == "rows":
+        return _CLIP_SECONDS
+    unit = 1 / description["rate_hz"] if description["lengths_in"] == "samples" else description["frame_seconds"]
+    return description["shortest"] * unit, description["longest"] * unit
 
 
 def load(place: Path | str) -> Exported:

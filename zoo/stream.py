@@ -25,7 +25,7 @@ import soxr
 
 from zoo.data.audio import LOUDEST
 from zoo.errors import UserError
-from zoo.saved_model import Exported
+from zoo.saved_model import Exported, limits_seconds
 
 HOP_SECONDS = {"state": 0.4, "windows": 1.0, "emotion": 1.0}
 WINDOW_SECONDS = {"windows": 8.0, "emotion": 4.0}
@@ -247,7 +247,7 @@ def of_export(exported: Exported) -> Live:
     for chain in description.get("postprocess", ()):
         steps = [step for column in chain["chains"].values() for step in column if step["kept"]]
         inner = max([inner, *(inner + abs(step["values"].get("frames", 0)) for step in steps)])
-    unit = 1 if description["lengths_in"] == "samples" else frame * exported.rate_hz
+    shortest, longest = (round(seconds * exported.rate_hz) for seconds in limits_seconds(description))
     return Live(
         tuple(exported.outputs),
         description["trained_on"],
@@ -255,8 +255,8 @@ def of_export(exported: Exported) -> Live:
         (lambda window: exported.on_features([window])[0])
         if on_waveforms
         else (lambda window: exported.answer([window])[0]),
-        round(description["shortest"] * unit),
-        round(description["longest"] * unit),
+        shortest,
+        longest,
         frame_samples=round(frame * exported.rate_hz),
         standard=on_waveforms,
         segment_frames=description.get("segment_frames", 0),

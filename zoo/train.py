@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -15,26 +15,41 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import checkpoint, config, evaluate, kinds
+from zoo import checkpoint, config, copies, enhanced_ratings, evaluate, kinds, linear_fit, registry
 from zoo.config import RunConfig
 from zoo.data.features import Features, extract
 from zoo.data.schema import Fold
 from zoo.data.source import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.errors import UserError
+from zoo.extractor import Extractor
 from zoo.fit import Task, best_epoch, fit
 from zoo.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.progress import Progress
 from zoo.storage import ASIDE, write_json
 
+# What data.json has hashes of.
+_DATA = {
+    "data_sha256": "clips, labels or folds",
+    "noise_sha256": "recordings of noise",
+    "responses_sha256": "impulse responses",
+}
+
+
+RANDOM_WEIGHTS = "--weights random: features of a network that learnt nothing, no baseline to be reported"
+
 
 @dataclass(frozen=True)
 class Run:
-    """What every fold of a run shares. `facts` go into every metrics.json."""
+    """What every fold of a run shares. `facts` go into every metrics.json.
+
+    `features` are those of every clip, `versions` those of altered copies of training clips, both by the clip's name.
+    """
 
     folder: Path
     config: RunConfig
     source: Source
     features: Mapping[str, Features]
+    versions: Mapping[str, tuple[Features, ...]]
     facts: Mapping[str, Any]
 
     def title(self, fold: str = "") -> str:
@@ -45,6 +60,7 @@ class Run:
         if self.source.protocol.selects_on_test:
             seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
+        part += ", RANDOM WEIGHTS" if self.facts["warnings"] else ""
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
 
@@ -67,6 +83,8 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     scores = kind.scores(rows, source.protocol)
     summary = {**run.facts, **scores, "folds": [_in_short(record, kind.SHORT) for record in records]}
     evaluate.write_results(folder, rows, summary, run.title())
+    if settings.enhance != "none":
+        enhanced_ratings.measure(folder, settings, run.source, train)
     return run
 
 
@@ -126,6 +144,7 @@ def _new_folder(settings: RunConfig) -> Path:
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
     """Reads, checks and audits every clip of a source, and has its features on disk, before anything is trained."""
     extractor = kinds.of(settings.model).extractor(settings)
+    sounds = copies.open_sounds(settings, extractor.rate_hz)
     clips = source.clips
     with progress.task("features", len(clips)) as advance:
         features, bad = extract(
@@ -136,54 +155,81 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
             rate_hz=extractor.rate_hz,
             max_seconds=settings.max_clip_seconds,
             on_bad_clip=settings.on_bad_clip,
+            threads=extractor.threads,
             progress=advance,
         )
     source = drop_clips(source, bad)
     hashes = {name: item.audio_sha256 for name, item in features.items()}
-    data = fingerprint(source, hashes)
+    data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256}
     _check_same_data(folder, data)
-    facts = {
+    leakage = audit_folds(source, hashes, settings.allow_leakage)
+    facts = {**_facts(settings, source), "leakage": leakage, **data, "bad_clips": bad}
+    versions = _versions(settings, source, extractor, sounds, progress)
+    return Run(folder, settings, source, features, versions, facts)
+
+
+def _versions(
+    settings: RunConfig, source: Source, extractor: Extractor, sounds: copies.Sounds, progress: Progress
+) -> dict[str, tuple[Features, ...]]:
+    """Has the features of all altered copies on disk. A copy is the same in all folds, for its noise is training's."""
+    if not config.augmentations(settings):
+        return {}
+    clips = list({clip.name: clip for fold in source.folds for clip in fold.train}.values())
+    with progress.task("features of altered copies", settings.copies * len(clips)) as advance:
+        return copies.extract_copies(settings, extractor, sounds, clips, advance)
+
+
+def _facts(settings: RunConfig, source: Source) -> dict[str, Any]:
+    return {
         "model": settings.model,
         "recipe": settings.recipe,
         "corpus": settings.corpus,
         "protocol": f"{source.protocol.name} v{source.protocol.version}",
         "synthetic": source.synthetic,
         "speaker_independent": source.protocol.speaker_independent,
-        "leakage": audit_folds(source, hashes, settings.allow_leakage),
         "notes": list(source.notes),
-        "data_sha256": data,
-        "bad_clips": bad,
+        "warnings": [RANDOM_WEIGHTS] if settings.weights == "random" else [],
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("speech-emotion-zoo", "keras", "numpy", settings.backend)},
         },
     }
-    return Run(folder, settings, source, features, facts)
 
 
 def task_of(run: Run, fold: Fold) -> Task:
     """Returns a fold of a run, ready to train."""
     kind, settings, protocol = kinds.of(run.config.model), run.config, run.source.protocol
+    train = kind.examples(settings, protocol, run.features, fold.train, training=True)
+    if run.versions:
+        train = [
+            replace(example, versions=run.versions[clip.name]) for example, clip in zip(train, fold.train, strict=True)
+        ]
     return Task(
         fold.name,
         fold_folder(run.folder, fold),
         protocol.classes or protocol.targets,
-        kind.examples(settings, protocol, run.features, fold.train, training=True),
+        train,
         kind.examples(settings, protocol, run.features, fold.validation, training=False),
         kind.frontend(settings),
     )
 
 
-def _check_same_data(folder: Path, data: str) -> None:
-    """Folds trained on other clips, labels or divisions must never be pooled with this run's."""
+def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
+    """Folds trained on other clips, labels, divisions or noise must never be pooled with this run's.
+
+    `data` holds a hash of all that, of noise and impulse responses only where the run has some.
+    """
     path = folder / "data.json"
     if not path.is_file():
-        write_json(path, {"data_sha256": data})
-    elif json.loads(path.read_text())["data_sha256"] != data:
-        raise UserError(
-            f"{folder}: the clips, labels or folds are not those this run was started on ({path.name}). Resume with "
-            "the data it had, or give another --out"
-        )
+        write_json(path, data)
+        return
+    before = json.loads(path.read_text())
+    for name, what in _DATA.items():
+        if before.get(name) != data.get(name):
+            raise UserError(
+                f"{folder}: the {what} are not those this run was started on ({path.name}). Resume with the data it "
+                "had, or give another --out"
+            )
 
 
 def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
@@ -191,8 +237,9 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
         kind, task = kinds.of(settings.model), task_of(run, fold)
-        history = fit(task, settings, progress)
-        kind.curves(history, folder / "curves.png", run.title(fold.name))
+        linear = registry.get(settings.model).fitted == "linear"
+        history = (linear_fit.fit if linear else fit)(task, settings, progress)
+        (linear_fit.plot if linear else kind.curves)(history, folder / "curves.png", run.title(fold.name))
         kind.after_training(folder / "model.keras", task, settings)
         rows = kind.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
         record = {**_record(fold, history, kind.SCORE), **kind.scores(rows, protocol)}

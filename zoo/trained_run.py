@@ -32,6 +32,7 @@ class Trained:
 def load(run: Path, fold: str | None = None) -> Trained:
     """Reads the models of a run. Raises UserError where it is not finished or of another version."""
     settings = config.load(run / "config.json")
+    registry.check_answers(settings.model, run)
     folders, record = finished_folds(run, fold)
     found = record["versions"]["speech-emotion-zoo"]
     if found.split(".")[:2] != __version__.split(".")[:2]:
@@ -39,9 +40,9 @@ def load(run: Path, fold: str | None = None) -> Trained:
             f"{run}: expected a run of version {__version__}, found one of {found}, whose networks may compute "
             f"otherwise. Export it with that version (pip install speech-emotion-zoo=={found}), or train again"
         )
-    on_functionals = registry.get(settings.model).frontend == "functionals"
-    models = tuple(load_model(folder / "model.keras", waveforms=not on_functionals) for folder in folders)
-    frontend = None if on_functionals else frontend_of(models[0])
+    takes_waveforms = registry.get(settings.model).takes_waveforms
+    models = tuple(load_model(folder / "model.keras", takes_waveforms) for folder in folders)
+    frontend = frontend_of(models[0]) if takes_waveforms else None
     if frontend and any(own_settings(frontend_of(model)) != own_settings(frontend) for model in models):
         raise UserError(f"{run}: its folds have different front-ends; export one of them with --fold")
     return Trained(run, tuple(folders), record, settings, models, tuple(map(network_of, models)), frontend)

@@ -33,12 +33,12 @@ def _whole(waveform, feature_set):
 
 
 def names_of(feature_set: str) -> list[str]:
-    return acoustics.own_process().submit(_names, feature_set).result()
+    return acoustics.own_processes().submit(_names, feature_set).result()
 
 
 def whole(waveform: np.ndarray, feature_set: str) -> np.ndarray:
     """openSMILE's own functionals of a whole recording, (1, features)."""
-    return acoustics.own_process().submit(_whole, waveform, feature_set).result()
+    return acoustics.own_processes().submit(_whole, waveform, feature_set).result()
 
 
 def columns(values: np.ndarray, feature_set: str) -> dict[str, np.ndarray]:
@@ -196,10 +196,11 @@ def test_silence_is_finite(feature_set):
 def test_nothing_is_left_where_it_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(acoustics, "own_process", cache(acoustics.own_process.__wrapped__))  # a new one, started there
+    # New ones, started there.
+    monkeypatch.setattr(acoustics, "own_processes", cache(acoustics.own_processes.__wrapped__))
     first, second = (acoustics.functionals(tone(1.0), RATE_HZ, "egemaps", 0.5, 0.1) for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    acoustics.own_process().shutdown()
+    acoustics.own_processes().shutdown()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,8 @@
 """Order, crops, padding and weights of batches; the feature cache; moments."""
 
+import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +74,73 @@ def test_an_epoch_can_be_had_again_and_differs_from_others(examples):
     assert same(epoch(3), epoch(3))
     assert not same(epoch(3), epoch(4))
     assert not same(epoch(3), epoch(3, seed=1))
+
+
+@pytest.fixture
+def altered(examples, tmp_path):
+    """The same clips with three versions each, the last one with none; frames tell clip, frame and version."""
+    made = []
+    for index, example in enumerate(examples[:-1]):
+        versions = []
+        for number in (1, 2, 3):
+            length = example.features.n_frames + number
+            frames = np.stack([np.full(length, index), np.arange(length), np.full(length, 1 + number)], axis=1)
+            np.save(tmp_path / f"{index}-{number}.npy", frames.astype("float32"))
+            versions.append(Features(tmp_path / f"{index}-{number}.npy", length, 1.0, str(index)))
+        made.append(replace(example, versions=tuple(versions)))
+    return [*made, examples[-1]]
+
+
+def versions_of(examples, epoch, seed=0):
+    """The version each clip is taken in, 0 the clip itself."""
+    seen, _ = clips_of(training_batches(examples, 4, 1000, seed=seed, epoch=epoch))
+    for index, (frames, _, _) in seen.items():
+        number = int(frames[0, 2]) - 1
+        whole = (examples[index].features, *examples[index].versions)[number].read()
+        np.testing.assert_array_equal(frames, whole)
+    return [int(seen[index][0][0, 2]) - 1 for index in range(len(examples))]
+
+
+def test_without_versions_batches_are_those_of_the_first_release(examples):
+    """The digest was taken with the pipeline as it was before there were versions."""
+    digest = hashlib.sha256()
+    options = {"seed": 7, "augment": lambda crop, rng: crop + rng.integers(9)}
+    made = [training_batches(examples, 4, 20, epoch=epoch, **options) for epoch in (1, 2)]
+    for batches in (*made, whole_batches(examples, 150)):
+        for inputs, labels, weights in batches.as_numpy_iterator():
+            for values in (inputs["features"], inputs["n_frames"], labels, weights):
+                digest.update(f"{values.shape}{values.dtype}".encode() + values.tobytes())
+    assert digest.hexdigest() == "b7885a4aadab80af240b2dc2c85c6b884facab904f75f68c881e879b7d93710a"
+
+
+def test_each_clip_is_there_once_in_one_of_its_versions(altered):
+    seen = np.array([versions_of(altered, epoch) for epoch in range(1, 61)])
+    assert not seen[:, -1].any()  # it has none
+    shares = np.bincount(seen[:, :-1].ravel(), minlength=4) / seen[:, :-1].size
+    np.testing.assert_allclose(shares, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / seen[:, :-1].size))
+    assert len(np.unique(seen, axis=0)) == 60
+
+
+def test_versions_depend_on_seed_epoch_and_clip_alone(altered):
+    assert versions_of(altered, 3) == versions_of(altered, 3)
+    assert versions_of(altered, 3) != versions_of(altered, 3, seed=1)
+    assert versions_of(altered[:6], 3) == versions_of(altered, 3)[:6]
+
+
+def test_versions_have_no_shapes_of_their_own_and_are_none_in_validation(altered):
+    shapes = {
+        inputs["features"].shape[1]
+        for epoch in range(1, 20)
+        for inputs, _, _ in training_batches(altered, 4, 1000, seed=0, epoch=epoch).as_numpy_iterator()
+    }
+    assert len(shapes) <= 4
+    whole = [inputs["features"] for inputs, _, _ in whole_batches(altered).as_numpy_iterator()]
+    assert max(features[..., 2].max() for features in whole) == 1
+
+
+def test_versions_are_cropped_too(altered):
+    seen, _ = clips_of(training_batches(altered, 4, 5, seed=0, epoch=1))
+    assert {len(frames) for frames, _, _ in seen.values()} <= {3, 4, 5}
 
 
 def test_few_shapes_and_little_padding(tmp_path, rng):

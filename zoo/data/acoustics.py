@@ -14,6 +14,7 @@ and its 20 ms frames reach 40 ms closer to its end than its 60 ms frames do. Her
 """
 
 import multiprocessing
+import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +29,7 @@ import numpy as np
 from zoo.errors import UserError, unknown
 
 FEATURE_SETS = {"egemaps": 88, "compare": 6373}  # functionals per window
+CLIP_FUNCTIONALS = ("five", "opensmile")
 DESCRIPTORS_PER_SECOND = 100
 _DESCRIPTOR_FRAME = 6  # hops in the longest analysis frame, that of F0: 60 ms
 _LEAST_DESCRIPTORS = 4  # openSMILE lengthens shorter windows to this many descriptor frames
@@ -82,6 +84,34 @@ def descriptors(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[n
     return np.arange(len(values)) / DESCRIPTORS_PER_SECOND, values, names
 
 
+def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, functionals: str) -> np.ndarray:
+    """Returns functionals of a whole clip, float32 (n,).
+
+    `functionals` is "five": maximum, minimum, range, mean and standard deviation of every descriptor, one block of 25
+    (eGeMAPS) or 65 (ComParE) after another, as Zhao et al. 2019 take them (section IV); descriptors are those of
+    `descriptors`, where frames without voice have an F0 of 0, and count. Or "opensmile": the set's own, 88 or 6,373.
+
+    The errors are those of `functionals`.
+    """
+    if functionals == "opensmile":
+        seconds = len(waveform) / rate_hz
+        _check(waveform, rate_hz, feature_set)
+        if seconds < _DESCRIPTOR_FRAME / DESCRIPTORS_PER_SECOND:
+            raise UserError(f"{seconds:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
+        return _elsewhere(_whole, waveform, rate_hz, feature_set)
+    if functionals != "five":
+        raise unknown("functionals", functionals, CLIP_FUNCTIONALS)
+    _, values, _ = descriptors(waveform, rate_hz, feature_set)
+    highest, lowest = values.max(axis=0), values.min(axis=0)
+    return np.concatenate([highest, lowest, highest - lowest, values.mean(axis=0), values.std(axis=0)])
+
+
+def clip_settings(feature_set: str, functionals: str) -> dict[str, Any]:
+    """Returns all that `clip_functionals` depend on beside the waveform and its rate, for the cache's key."""
+    _check_set(feature_set)
+    return {"clip_functionals": functionals, "set": _OPENSMILE_NAMES[feature_set], "opensmile": _version()}
+
+
 def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dict[str, Any]:
     """Returns all that `functionals` depend on beside the waveform and its rate, for the cache's key.
 
@@ -120,20 +150,20 @@ def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: f
 
 
 @cache
-def own_process() -> ProcessPoolExecutor:
-    """The process of openSMILE, which is never loaded in this one.
+def own_processes() -> ProcessPoolExecutor:
+    """The processes of openSMILE, one for each core; it is never loaded in this one.
 
     Beside TensorFlow, the Fourier transforms of both would call each other's functions of the same names (bitrv2,
     cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
     """
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
 
 
 def _elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return own_process().submit(function, *arguments).result()
+        return own_processes().submit(function, *arguments).result()
     except BrokenProcessPool as error:
-        own_process.cache_clear()
+        own_processes.cache_clear()
         raise UserError("openSMILE's process has ended before its work was done: out of memory? Start again") from error
 
 
@@ -147,6 +177,13 @@ def _summarise(waveform: np.ndarray, rate_hz: int, feature_set: str, intervals: 
         options = {"frameModeFunctionalsConf": str(frame_mode)}
         smile = opensmile.Smile(opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]], options=options)
         return smile(_within_16_bits(waveform), rate_hz)[0].T
+
+
+def _whole(waveform: np.ndarray, rate_hz: int, feature_set: str) -> np.ndarray:
+    import opensmile
+
+    smile = opensmile.Smile(opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]])
+    return smile(_within_16_bits(waveform), rate_hz)[0].ravel()
 
 
 def _describe(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[np.ndarray, list[str]]:

@@ -55,13 +55,17 @@ def extract(
     rate_hz: int = 16_000,
     max_seconds: float = 60.0,
     on_bad_clip: str = "fail",
+    threads: int = 1,
+    hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[dict[str, Features], list[dict[str, str]]]:
     """Returns every clip's features by its name, and "clip" and "reason" of those left out (`on_bad_clip="skip"`).
 
-    `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on.
-    Reading and checking run ahead in threads. Raises BadClip naming the first clip that cannot be used, unless
-    skipping; UserError when the cache folder cannot be written.
+    `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on. `hear`
+    maps a waveform and its clip's name to what the front-end is to hear in its place, such as noisy speech; `settings`
+    then say how, and clips of the same content and another name have features of their own.
+    Reading and checking run ahead in threads, and the front-end too where it may be called by several. Raises BadClip
+    naming the first clip that cannot be used, unless skipping; UserError when the cache folder cannot be written.
     """
     folder = cache / "features" / _digest({**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "v": VERSION})
     try:
@@ -72,24 +76,33 @@ def extract(
     bad: list[dict[str, str]] = []
 
     def cached_or_decoded(clip: Clip):
-        path = folder / f"{file_sha256(clip.path)}.npy"
+        content = file_sha256(clip.path)
+        if hear:
+            content = hashlib.sha256(f"{content} {clip.name}".encode()).hexdigest()
+        path = folder / f"{content}.npy"
         features = _load(path)
-        return (path, features, None) if features else (path, None, probe(clip.path, rate_hz, max_seconds=max_seconds))
+        if features:
+            return features, None
+        facts, waveform = probe(clip.path, rate_hz, max_seconds=max_seconds)
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
+        def made() -> Features:
+            heard = hear(waveform, clip.name) if hear else waveform
+            return _store(path, frontend(heard), facts.seconds, facts.audio_sha256)
+
+        return (made(), None) if threads > 1 else (None, made)
+
+    with ThreadPoolExecutor(max_workers=max(2, threads)) as pool:
         jobs = ((clip, pool.submit(cached_or_decoded, clip)) for clip in clips)
         for done, (clip, job) in enumerate(_ahead(jobs), start=1):
             try:
-                path, features, decoded = job.result()
+                features, make = job.result()
             except BadClip as error:
                 if on_bad_clip == "fail":
                     pool.shutdown(cancel_futures=True)
                     raise
                 bad.append({"clip": clip.name, "reason": str(error)})
                 continue
-            if decoded:
-                facts, waveform = decoded
-                features = _store(path, frontend(waveform), facts.seconds, facts.audio_sha256)
+            features = make() if make else features
             found[clip.name] = features
             progress(done)
     return found, bad

@@ -17,11 +17,15 @@ _BUCKET_STEP = 8
 
 @dataclass(frozen=True)
 class Example:
-    """One clip as a network sees it: features, class index (>= 0) and the weight of its loss."""
+    """One clip as a network sees it: features, class index (>= 0) and the weight of its loss.
+
+    `versions` are features of altered copies of the clip, which training takes in its place as often as the clip.
+    """
 
     features: Features
     label: int
     weight: float = 1.0
+    versions: tuple[Features, ...] = ()
 
 
 def training_batches(
@@ -35,20 +39,24 @@ def training_batches(
 ) -> Any:
     """Returns one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
-    Order, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be had again after a crash.
-    Clips longer than `max_frames` are cropped at random. All batches have `batch_size` clips or one to few less, in
-    equal measure: a small last batch would be a noisy step.
+    Order, versions, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be had again after a
+    crash. Each clip is there once: itself, or one of its versions, all as likely. Clips longer than `max_frames` are
+    cropped at random. All batches have `batch_size` clips or one to few less, in equal measure: a small last batch
+    would be a noisy step.
     """
-    lengths = np.minimum([example.features.n_frames for example in examples], max_frames)
+    taken = _taken(examples, seed, epoch)
+    lengths = np.minimum([features.n_frames for features in taken], max_frames)
     plan = _shuffled_plan(lengths, batch_size, np.random.default_rng((seed, epoch)))
 
     def load(index: int) -> np.ndarray:
-        features, rng = examples[index].features, np.random.default_rng((seed, epoch, int(index)))
+        features, rng = taken[index], np.random.default_rng((seed, epoch, int(index)))
         start = int(rng.integers(0, features.n_frames - lengths[index] + 1))
         crop = features.read(start, int(lengths[index]))
         return augment(crop, rng) if augment else crop
 
-    return _dataset(examples, plan, lengths, load)
+    # Of all versions, so that no epoch has shapes of its own.
+    every = [item.n_frames for example in examples for item in (example.features, *example.versions)]
+    return _dataset(examples, plan, lengths, load, _boundaries(np.minimum(every, max_frames)))
 
 
 def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
@@ -64,7 +72,7 @@ def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
             plan[-1].append(index)
         else:
             plan.append([index])
-    return _dataset(examples, plan, lengths, lambda index: examples[index].features.read())
+    return _dataset(examples, plan, lengths, lambda index: examples[index].features.read(), _boundaries(lengths))
 
 
 def moments(features: Iterable[Features]) -> tuple[np.ndarray, np.ndarray]:
@@ -79,6 +87,18 @@ def moments(features: Iterable[Features]) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(mean), np.asarray(square / count)
 
 
+def _taken(examples: Sequence[Example], seed: int, epoch: int) -> list[Features]:
+    """Returns each clip's features for an epoch."""
+    if not any(example.versions for example in examples):
+        return [example.features for example in examples]
+    # The 1 keeps apart what is drawn here and what is drawn for crops: (seed, epoch, clip, 0) is (seed, epoch, clip).
+    drawn = np.random.default_rng((seed, epoch, 0, 1)).random(len(examples))
+    return [
+        (example.features, *example.versions)[int(value * (1 + len(example.versions)))]
+        for example, value in zip(examples, drawn, strict=True)
+    ]
+
+
 def _shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
     order = rng.permutation(len(lengths))
     for start in range(0, len(order), _CHUNK_BATCHES * batch_size):
@@ -89,9 +109,8 @@ def _shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generato
     return plan
 
 
-def _dataset(examples, plan, lengths, load):
+def _dataset(examples, plan, lengths, load, boundaries):
     """Reads and pads the plan's batches ahead of their use."""
-    boundaries = _boundaries(lengths)
     labels = np.array([example.label for example in examples], np.int32)
     weights = np.array([example.weight for example in examples], np.float32)
 

@@ -1,0 +1,88 @@
+"""Score a finished run on its test clips in noise, in rooms and through other microphones: table, figure and CSV.
+
+    python scripts/robustness.py runs/NAME --noise DIR --data-root DIR
+    python scripts/robustness.py runs/NAME --noise DIR --rooms simulated
+    python scripts/robustness.py runs/NAME --noise DIR --snr 10 --by-noise
+
+What is finished is kept: the same command goes on after an interruption. Exit code 1 when the clean figures are not
+those that the run recorded.
+"""
+
+import argparse
+from pathlib import Path
+
+from zoo import config
+from zoo.cli import run, use_backend
+from zoo.data.noise import SNR_LEVELS, SPLITS
+from zoo.robustness_grid import SNR_DB, Asked
+
+
+def main() -> int:
+    args = parse()
+    settings = config.load(args.run / "config.json")
+    use_backend(args.backend or settings.backend)
+
+    from zoo.robustness import measure
+    from zoo.robustness_report import print_table
+
+    asked = Asked(
+        noise=args.noise,
+        snr_db=tuple(args.snr),
+        rooms=args.rooms,
+        microphones=args.microphones,
+        by_noise=args.by_noise,
+        level=args.snr_level,
+        split=args.noise_split,
+        seed=args.seed,
+        fold=args.fold,
+        n_clips=args.clips,
+    )
+    record = measure(args.run, asked, args.out, args.data_root)
+    print_table(record)
+    return 1 if record["differs"] else 0
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder that train.py made")
+    data = parser.add_argument_group("data")
+    data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")
+    data.add_argument("--fold", help="number of the one fold to score (default: all of the run)")
+    data.add_argument(
+        "--clips", type=int, default=0, metavar="N", help="score a subset of the test clips, of all speakers alike"
+    )
+    noise = parser.add_argument_group("noise")
+    noise.add_argument("--noise", default="", metavar="DIR", help="folder of noise, of which the test third is heard")
+    ratios = " ".join(f"{snr_db:g}" for snr_db in SNR_DB)
+    noise.add_argument("--snr", type=float, nargs="+", default=(), metavar="DB", help=f"in dB (default: {ratios})")
+    noise.add_argument(
+        "--snr-level",
+        default=Asked.level,
+        help=f"{' | '.join(SNR_LEVELS)}: level of speech over its active frames, or over all (default: {Asked.level})",
+    )
+    noise.add_argument(
+        "--noise-split", help=f"{' | '.join(SPLITS)}: thirds of the files, or of the time of each (default: the run's)"
+    )
+    noise.add_argument(
+        "--by-noise", action="store_true", help="also each recording of noise by itself, at the one --snr"
+    )
+    rooms = parser.add_argument_group("rooms and microphones, each without noise and at each ratio")
+    rooms.add_argument(
+        "--rooms",
+        default="",
+        metavar="DIR",
+        help="folder of impulse responses; simulated: small, medium and large, drawn and computed ([rooms] extra); "
+        "exponential: the same as decaying noise",
+    )
+    rooms.add_argument("--microphones", default="", metavar="DIR", help="folder of impulse responses")
+    running = parser.add_argument_group("running")
+    running.add_argument(
+        "--seed", type=int, default=Asked.seed, help="of stretches of noise, rooms and --clips (default: 0)"
+    )
+    running.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: robustness in RUN)")
+    running.add_argument("--backend", help="Keras backend (default: the run's)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

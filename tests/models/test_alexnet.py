@@ -1,0 +1,110 @@
+"""The sizes of Krizhevsky et al. 2012, and its two layers that Keras has not, against PyTorch and NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.models.alexnet import GroupedConv2D, LocalResponseNormalization, alexnet, convolutions
+
+# Kernel height * width * input channels * output channels + biases, worked by hand.
+PARAMETERS = {
+    "conv1": 11 * 11 * 3 * 96 + 96,
+    "conv2": 5 * 5 * 48 * 256 + 256,
+    "conv3": 3 * 3 * 256 * 384 + 384,
+    "conv4": 3 * 3 * 192 * 384 + 384,
+    "conv5": 3 * 3 * 192 * 256 + 256,
+    "fc6": 6 * 6 * 256 * 4096 + 4096,
+    "fc7": 4096 * 4096 + 4096,
+    "fc8": 4096 * 1000 + 1000,
+}
+SHAPES = {
+    "conv1": (55, 55, 96),
+    "pool1": (27, 27, 96),
+    "conv2": (27, 27, 256),
+    "pool2": (13, 13, 256),
+    "conv3": (13, 13, 384),
+    "conv4": (13, 13, 384),
+    "conv5": (13, 13, 256),
+    "pool5": (6, 6, 256),
+    "flatten": (9216,),
+    "fc6": (4096,),
+    "fc7": (4096,),
+    "fc8": (1000,),
+}
+
+
+@pytest.fixture(scope="module")
+def published():
+    return alexnet()
+
+
+def run(layer, inputs):
+    return keras.ops.convert_to_numpy(layer(inputs))
+
+
+def test_parameters_per_layer_and_in_all(published):
+    assert {name: published.get_layer(name).count_params() for name in PARAMETERS} == PARAMETERS
+    assert published.count_params() == sum(PARAMETERS.values()) == 60_965_224
+
+
+def test_parameters_where_every_layer_sees_all_channels():
+    images = keras.Input((227, 227, 3))
+    dense = keras.Model(images, convolutions(images, groups=1)).count_params()
+    assert dense + sum(PARAMETERS[name] for name in ("fc6", "fc7", "fc8")) == 62_378_344
+
+
+def test_layers_have_the_published_shapes(published):
+    assert {name: published.get_layer(name).output.shape[1:] for name in SHAPES} == SHAPES
+
+
+def test_other_numbers_of_groups_are_refused():
+    with pytest.raises(ValueError, match="groups is 3, expected 2, as published, or 1"):
+        alexnet(groups=3)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_normalization_is_that_of_pytorch(size, rng):
+    torch = pytest.importorskip("torch")
+    inputs = (30 * rng.normal(size=(2, 3, 4, 7))).astype("float32")
+    reference = torch.nn.LocalResponseNorm(size, alpha=0.02, beta=0.75, k=1.0)
+    expected = reference(torch.tensor(inputs.transpose(0, 3, 1, 2))).numpy().transpose(0, 2, 3, 1)
+    found = run(LocalResponseNormalization(size, alpha=0.02), inputs)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.backend
+def test_normalization_by_its_definition(rng):
+    inputs = (100 * rng.normal(size=(1, 2, 2, 6))).astype("float32")
+    expected = np.empty_like(inputs)
+    for channel in range(6):
+        near = inputs[..., max(0, channel - 2) : channel + 3].astype(np.float64)
+        expected[..., channel] = inputs[..., channel] / (1 + 1e-4 / 5 * np.sum(near**2, axis=-1)) ** 0.75
+    np.testing.assert_allclose(run(LocalResponseNormalization(), inputs), expected, rtol=1e-5)
+
+
+def test_normalization_leaves_zeros_and_needs_a_middle():
+    assert not run(LocalResponseNormalization(), np.zeros((1, 2, 2, 3), "float32")).any()
+    with pytest.raises(ValueError, match="size is 4, expected an odd number"):
+        LocalResponseNormalization(4)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_groups_are_those_of_pytorch(groups, rng):
+    torch = pytest.importorskip("torch")
+    layer = GroupedConv2D(6, 3, padding="same", groups=groups)
+    inputs = rng.normal(size=(2, 5, 5, 6)).astype("float32")
+    layer.build(inputs.shape)
+    layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
+    kernel, bias = (torch.tensor(weight) for weight in layer.get_weights())
+    expected = torch.nn.functional.conv2d(
+        torch.tensor(inputs.transpose(0, 3, 1, 2)), kernel.permute(3, 2, 0, 1), bias, padding=1, groups=groups
+    )
+    np.testing.assert_allclose(run(layer, inputs), expected.numpy().transpose(0, 2, 3, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_come_back_from_their_settings():
+    for layer in (LocalResponseNormalization(3, bias=2.0), GroupedConv2D(4, 3, groups=2)):
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+        assert again.get_config() == layer.get_config()

@@ -1,0 +1,205 @@
+"""Fitting a fold's linear model by scikit-learn: standardisation and principal components of the training clips, a
+support vector machine or regression for every C, and of these the one with the best validation score.
+
+What stands before the linear model (a network of another run, an enhancer, statistics over windows) is its body; it is
+run once over every clip. The fitted weights are then set in a Keras model, so that a baseline is saved, evaluated and
+exported as any network is.
+"""
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import SGDClassifier
+from sklearn.svm import LinearSVC, LinearSVR
+
+from zoo import kinds, registry
+from zoo.config import RunConfig
+from zoo.errors import UserError
+from zoo.fit import History, Task, make_repeatable
+from zoo.frontends import with_frontend, with_normalization
+from zoo.progress import Progress
+from zoo.report import save_png
+from zoo.storage import write_csv, written_aside
+
+_MOST_ITERATIONS = 20_000
+_EPOCHS = 200  # of stochastic gradient descent at most
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What a body makes of one clip, (n_frames, n), read as zoo.data.features.Features are."""
+
+    values: np.ndarray
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.values)
+
+    def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
+        return self.values[start:] if n_frames is None else self.values[start : start + n_frames]
+
+
+def fit(task: Task, config: RunConfig, progress: Progress, before: keras.Model | None = None) -> History:
+    """Fits a linear model for each of `config.complexities` and keeps the best by the validation score.
+
+    Ratings may have another C for each dimension: the last row of the history is of their best together. Writes
+    model.keras and history.csv; returns the history, a row per C. `before`, from features to features of the same kind,
+    stands in front of the body.
+
+    Raises UserError where principal components are more than there are vectors or features.
+    """
+    make_repeatable(config.seed)
+    kind = kinds.of(config.model)
+    body = kind.body(task, config)
+    if before is not None:
+        body = _in_front(before, body)
+    seen = replace(task, train=_through(body, task.train), validation=_through(body, task.validation))
+    vectors, targets, weights = _training_set(seen)
+    head, vectors = _head(seen, config, vectors)
+    validate = kind.validator(head, seen, config)
+
+    fitted: dict[float, list[tuple[np.ndarray, float]]] = {}
+    history: History = []
+    with progress.task(f"fold {task.name}, values of C", len(config.complexities)) as advance:
+        for number, c in enumerate(config.complexities, start=1):
+            start = time.perf_counter()
+            fitted[c] = _solve(vectors, targets, weights, c, config)
+            history.append(_row(number, [c] * len(fitted[c]), fitted[c], head, validate, start))
+            progress.line(f"fold {task.name} C {c:g}  {kind.in_words(history[-1])}  {history[-1]['seconds']:.1f} s")
+            advance(number)
+    best = [config.complexities[int(np.argmax([row[kind.SCORE] for row in history]))]] * head.output_shape[-1]
+    if registry.get(config.model).task == "continuous":
+        columns = [f"{kind.SCORE}_{name}" for name in task.outputs]
+        best = [config.complexities[int(np.argmax([row[column] for row in history]))] for column in columns]
+    chosen = [fitted[c][output] for output, c in enumerate(best)]
+    if len(set(best)) > 1:
+        history.append(_row(len(history) + 1, best, chosen, head, validate, time.perf_counter()))
+    _set(head, chosen)
+    write_csv(task.folder / "history.csv", history)
+    _save(task, body, head)
+    return history
+
+
+def plot(history: History, path: Path, title: str) -> None:
+    """Draws the validation score of every C."""
+    from matplotlib.figure import Figure
+
+    score = next(name for name in history[0] if name in ("validation_ua", "validation_ccc"))
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
+    axes = figure.subplots()
+    rows = [row for row in history if len(set(str(row["c"]).split())) == 1]
+    axes.semilogx([float(str(row["c"]).split()[0]) for row in rows], [row[score] for row in rows], "o-")
+    axes.set(xlabel="C", ylabel=score.replace("_", " "), title=title)
+    figure.axes[0].title.set_fontsize(8)
+    save_png(figure, path)
+
+
+def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
+    return [replace(example, features=Vectors(_run(body, example.features.read()))) for example in examples]
+
+
+def _run(body: keras.Model | None, features: np.ndarray) -> np.ndarray:
+    if body is None:
+        return features
+    batch = {"features": features[None], "n_frames": np.array([len(features)], np.int32)}
+    return np.asarray(body.predict_on_batch(batch), np.float32).reshape(-1, body.output_shape[-1])
+
+
+def _training_set(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns vectors (n, features), their targets, (n,) classes or (n, dimensions) ratings, and weights (n,)."""
+    vectors, targets, weights = [], [], []
+    for example in task.train:
+        rated = getattr(example, "rated", slice(None))
+        vectors.append(example.features.values[rated])
+        targets.append(example.labels[rated] if hasattr(example, "labels") else [example.label])
+        weights.append(np.full(len(vectors[-1]), getattr(example, "weight", 1.0)))
+    return np.concatenate(vectors).astype(np.float64), np.concatenate(targets), np.concatenate(weights)
+
+
+def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Model, np.ndarray]:
+    """Returns the linear model behind the standardisation and projection of the training vectors, and these as its
+    last layer sees them.
+    """
+    mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
+    scaled = (vectors - mean) / np.sqrt(np.where(variance == 0, 1, variance))
+    components = {**registry.get(config.model).options, **config.option}.get("components")
+    if components is not None and components > min(vectors.shape):
+        raise UserError(
+            f"components is {components}, expected at most {min(vectors.shape)}: fold {task.name} trains on "
+            f"{len(vectors)} vectors of {vectors.shape[1]} features. Give --option components=N, or more clips"
+        )
+    bare = registry.build(config.model, len(task.outputs), vectors.shape[1], **{"seed": config.seed, **config.option})
+    if components is not None:
+        pca = PCA(components, svd_solver="full").fit(scaled)
+        bare.get_layer("projection").set_weights([pca.components_.T, -pca.mean_ @ pca.components_.T])
+        scaled = pca.transform(scaled)
+    return with_normalization(mean, variance, bare, least_variance=0.0), scaled
+
+
+def _solve(vectors, targets, weights, c: float, config: RunConfig) -> list[tuple[np.ndarray, float]]:
+    """Returns weights (features,) and bias of every output, for one C."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
+        if targets.ndim == 2:
+            return [_regression(vectors, values, c) for values in targets.T]
+        return _classification(vectors, targets, weights, c, config)
+
+
+def _regression(vectors, values, c) -> tuple[np.ndarray, float]:
+    svr = LinearSVR(C=c, epsilon=0.0, loss="squared_epsilon_insensitive", dual=False, max_iter=_MOST_ITERATIONS)
+    svr.fit(vectors, values)
+    return svr.coef_, float(np.squeeze(svr.intercept_))
+
+
+def _classification(vectors, labels, weights, c, config: RunConfig) -> list[tuple[np.ndarray, float]]:
+    machine: SGDClassifier | LinearSVC
+    if config.solver == "sgd":
+        alpha = 1 / (c * len(labels))  # as strongly held back as by C
+        machine = SGDClassifier(loss="hinge", alpha=alpha, max_iter=_EPOCHS, random_state=config.seed)
+    else:
+        machine = LinearSVC(C=c, dual="auto", max_iter=_MOST_ITERATIONS, random_state=config.seed)
+    machine.fit(vectors, labels, sample_weight=weights)
+    coefficients, biases = machine.coef_, machine.intercept_
+    if len(coefficients) == 1:  # of two classes, scikit-learn keeps the second one's
+        coefficients, biases = np.concatenate([-coefficients, coefficients]), np.concatenate([-biases, biases])
+    return list(zip(coefficients, map(float, biases), strict=True))
+
+
+def _row(number, complexities, fitted, head, validate, start) -> dict[str, Any]:
+    """A row of the history; `c` names several values where the outputs differ in it."""
+    _set(head, fitted)
+    words = " ".join(f"{c:g}" for c in complexities) if len(set(complexities)) > 1 else f"{complexities[0]:g}"
+    return {"epoch": number, "c": words, **validate(), "seconds": time.perf_counter() - start}
+
+
+def _set(head: keras.Model, fitted: Sequence[tuple[np.ndarray, float]]) -> None:
+    last = head.layers[-1].layers  # of the linear model behind the normalisation
+    scores = next(layer for layer in reversed(last) if isinstance(layer, keras.layers.Dense))
+    scores.set_weights([np.stack([weights for weights, _ in fitted], axis=1), np.array([bias for _, bias in fitted])])
+
+
+def _save(task: Task, body: keras.Model | None, head: keras.Model) -> None:
+    network = head if body is None else _behind(body, head)
+    with written_aside(task.folder / "model.keras") as aside:
+        (with_frontend(task.frontend, network) if task.frontend else network).save(aside)
+
+
+def _in_front(before: keras.Model, body: keras.Model) -> keras.Model:
+    inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in body.inputs}
+    return keras.Model(inputs, body({**inputs, "features": before(inputs)}), name=f"{body.name}_behind_{before.name}")
+
+
+def _behind(body: keras.Model, head: keras.Model) -> keras.Model:
+    inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in body.inputs}
+    vectors = body(inputs)
+    if len(vectors.shape) == 2:
+        vectors = keras.layers.Reshape((1, vectors.shape[-1]), name="one_frame")(vectors)
+    return keras.Model(inputs, head({"features": vectors, "n_frames": inputs["n_frames"]}), name=f"{head.name}_on_body")

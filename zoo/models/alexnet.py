@@ -1,0 +1,109 @@
+"""AlexNet on images of 227 x 227 pixels, whose second fully connected layer describes spectrograms.
+
+Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012. Zhao et al.
+2019 (IEEE Access 7, section IV) feed it mel-spectrograms and take the 4,096 values of fc7 for an utterance.
+"""
+
+import keras
+from keras import layers, ops
+
+from zoo.layers import register
+
+SIDE = 227  # pixels. The paper prints 224, with which its first convolution does not give its own 55 positions.
+_CROPPED = {"padding": "valid", "activation": "relu"}
+_SAME = {"padding": "same", "activation": "relu"}
+
+
+def alexnet(
+    n_outputs: int = 1000,
+    *,
+    groups: int = 2,
+    dropout: float = 0.5,
+    seed: int = 0,
+    name: str = "alexnet",
+) -> keras.Model:
+    """Builds the network as one stream, as Caffe and MATLAB publish it.
+
+    The model maps images (batch, 227, 227, 3), channels in the order of the weights (Caffe's: blue, green, red, each
+    less its mean), to probabilities (batch, n_outputs). Rows of the paper's two graphics cards are groups of channels.
+
+    What we read into its pooling: the largest of 3 x 3 positions at every second one, without padding, behind conv1,
+    conv2 and conv5, which leaves 27, 13 and 6 of 55, 27 and 13. Normalisation comes before the pooling (the paper's
+    order, and bvlc_alexnet's; CaffeNet has it the other way round).
+
+    Args:
+        n_outputs: of fc8; 60,965,224 parameters at 1,000 outputs.
+        groups: 2 lets conv2, conv4 and conv5 see one half of the channels each, as published; 1 lets them see all, and
+            has 62,378,344 parameters.
+        dropout: behind fc6 and fc7, in 0..1.
+        seed: of dropout.
+    """
+    images = keras.Input((SIDE, SIDE, 3), name="images")
+    vector = layers.Flatten(name="flatten")(convolutions(images, groups))
+    for index in (6, 7):
+        vector = layers.Dense(4096, activation="relu", name=f"fc{index}")(vector)
+        vector = layers.Dropout(dropout, seed=seed + index, name=f"drop{index}")(vector)
+    output = layers.Dense(n_outputs, activation="softmax", dtype="float32", name="fc8")(vector)
+    return keras.Model(images, output, name=name)
+
+
+def convolutions(images, groups: int = 2):
+    """Images (batch, 227, 227, 3) -> maps (batch, 6, 6, 256): all that lies before fc6. See `alexnet`."""
+    if groups not in (1, 2):
+        raise ValueError(f"groups is {groups}, expected 2, as published, or 1")
+    maps = layers.Conv2D(96, 11, strides=4, **_CROPPED, name="conv1")(images)
+    maps = LocalResponseNormalization(name="norm1")(maps)
+    maps = layers.MaxPooling2D(3, 2, name="pool1")(maps)
+    maps = GroupedConv2D(256, 5, groups=groups, **_SAME, name="conv2")(maps)
+    maps = LocalResponseNormalization(name="norm2")(maps)
+    maps = layers.MaxPooling2D(3, 2, name="pool2")(maps)
+    maps = layers.Conv2D(384, 3, **_SAME, name="conv3")(maps)
+    maps = GroupedConv2D(384, 3, groups=groups, **_SAME, name="conv4")(maps)
+    maps = GroupedConv2D(256, 3, groups=groups, **_SAME, name="conv5")(maps)
+    return layers.MaxPooling2D(3, 2, name="pool5")(maps)
+
+
+@register
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides each value by a power of the squares at the same place in `size` neighbouring channels, itself included.
+
+    x / (bias + alpha / size * sum of squares) ** beta: section 3.3 of the paper, with the `alpha` and `bias` of
+    Caffe and MATLAB, whose weights are published. The paper's own are 5e-4 in these terms, and 2. Channels beyond the
+    ends are 0.
+
+    Call: (batch, ..., channels) -> same shape.
+    """
+
+    def __init__(self, size=5, alpha=1e-4, beta=0.75, bias=1.0, **kwargs):
+        super().__init__(**kwargs)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size is {size}, expected an odd number of channels")
+        self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
+
+    def call(self, inputs):
+        values = ops.cast(inputs, "float32")  # squares overflow float16
+        channels, half = inputs.shape[-1], self.size // 2
+        squares = ops.pad(ops.square(values), [[0, 0]] * (len(inputs.shape) - 1) + [[half, half]])
+        energy = sum(squares[..., shift : shift + channels] for shift in range(self.size))
+        return ops.cast(values * ops.power(self.bias + self.alpha / self.size * energy, -self.beta), inputs.dtype)
+
+    def compute_output_shape(self, inputs_shape):
+        return inputs_shape
+
+    def get_config(self):
+        names = ("size", "alpha", "beta", "bias")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@register
+class GroupedConv2D(keras.layers.Conv2D):
+    """Conv2D whose `groups` are convolutions of their own.
+
+    TensorFlow leaves Keras's grouped one to a compiler on a CPU, and other runtimes then cannot run it.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        if self.groups == 1:
+            return super().convolution_op(inputs, kernel)
+        parts = zip(ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1), strict=True)
+        return ops.concatenate([super(GroupedConv2D, self).convolution_op(*part) for part in parts], axis=-1)

@@ -1,0 +1,68 @@
+"""Recurrent denoising autoencoder: cepstral coefficients of clean speech from those of noisy speech.
+
+MixedEmotions deliverable D4.2, section 3.
+"""
+
+import keras
+from keras import layers
+
+from zoo.layers import FrameMask, ZeroPadding
+
+# Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values; its optimizer and learning
+# rate, which hardly move on small data, are among the choices.
+SPACE = {
+    "learning_rate": [1e-2, 3e-3, 1e-3, 1e-4, 1e-6],
+    "optimizer": ["sgd", "adam", "rmsprop"],
+    "batch_size": [8, 16, 32, 64],
+    "option.recurrent_layers": [1, 2, 3],
+    "option.recurrent_units": [15, 30, 64, 128],
+    "option.input_noise": [0.0, 0.1, 0.3, 0.6, 1.0],
+    "option.initial_range": [0.05, 0.1, 0.2],
+}
+
+
+def denoising_autoencoder(
+    n_outputs: int,
+    n_inputs: int,
+    /,
+    *,
+    recurrent_layers: int = 2,
+    recurrent_units: int = 30,
+    input_noise: float = 0.1,
+    initial_range: float = 0.1,
+    seed: int = 0,
+    name: str = "denoising_autoencoder",
+) -> keras.Model:
+    """Builds the network, with its defaults as D4.2 has it.
+
+    The model maps {"features": (batch, frames, n_inputs), "n_frames": (batch,)} to (batch, frames, n_outputs): both
+    are standardised coefficients, the paper's 0 to 12. Frames beyond `n_frames` are padding and change nothing,
+    whatever they hold.
+
+    Args:
+        recurrent_layers, recurrent_units: bidirectional LSTM layers, and units of each in either direction.
+        input_noise: standard deviation of the Gaussian noise that training adds to the standardised features.
+        initial_range: all weights and biases begin uniformly between plus and minus this.
+        seed: of the noise.
+    """
+    if recurrent_layers < 1:
+        raise ValueError(f"recurrent_layers is {recurrent_layers}, expected 1 or more")
+
+    def initial(*kinds: str) -> dict[str, keras.initializers.Initializer]:
+        # One for each: an initializer that is used twice gives the same numbers.
+        return {
+            f"{kind}_initializer": keras.initializers.RandomUniform(-initial_range, initial_range) for kind in kinds
+        }
+
+    features = keras.Input((None, n_inputs), name="features")
+    n_frames = keras.Input((), dtype="int32", name="n_frames")
+    mask = FrameMask(name="mask")(features, n_frames)
+    sequence = ZeroPadding(name="masked_features")(features, mask)
+    sequence = layers.GaussianNoise(input_noise, seed=seed, name="input_noise")(sequence)
+    for index in range(1, recurrent_layers + 1):
+        # The forget gate's bias begins as all weights do, not at Keras's 1.
+        weights = initial("kernel", "recurrent", "bias")
+        lstm = layers.LSTM(recurrent_units, return_sequences=True, unit_forget_bias=False, **weights)
+        sequence = layers.Bidirectional(lstm, name=f"blstm{index}")(sequence, mask=mask)
+    clean = layers.Dense(n_outputs, dtype="float32", name="clean", **initial("kernel", "bias"))(sequence)
+    return keras.Model({"features": features, "n_frames": n_frames}, clean, name=name)

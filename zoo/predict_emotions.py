@@ -1,0 +1,56 @@
+"""Class probabilities for audio files, by the models of a run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import config
+from zoo.data import protocols
+from zoo.data.audio import BadClip
+from zoo.emotion import answerer
+from zoo.errors import UserError
+from zoo.folder import corpus_name, finished_folds
+from zoo.predict import read_windows
+
+
+def emotions_of(
+    run: Path, fold: str | None = None, max_seconds: float = 60.0
+) -> Callable[[Sequence[Path], Callable[[BadClip], None] | None], Iterator[dict[str, Any]]]:
+    """Loads a run's models; returns a function from files and `on_bad` to what `predict_run` yields of them."""
+    if not 0 < max_seconds < float("inf"):
+        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
+    settings = config.load(run / "config.json")
+    classes = protocols.get(settings.protocol, settings.corpus).classes
+    folders, record = finished_folds(run, fold)
+    answers = [answerer(folder, settings) for folder in folders]
+    corpus, rate_hz = corpus_name(record), answers[0][1]
+
+    def answer(paths: Sequence[Path], on_bad: Callable[[BadClip], None] | None) -> Iterator[dict[str, Any]]:
+        for window in read_windows(paths, rate_hz, max_seconds, on_bad):
+            clips = [clip for _, clip in window]
+            by_model = [answer_of(clips) for answer_of, _ in answers]
+            for (path, _), *outputs in zip(window, *by_model, strict=True):
+                mean = np.mean(outputs, axis=0)
+                shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}
+                emotion = classes[int(mean.argmax())]
+                yield {"file": str(path), "emotion": emotion, "probabilities": shares, "trained_on": corpus}
+
+    return answer
+
+
+def predict_run(
+    run: Path,
+    paths: Sequence[Path],
+    fold: str | None = None,
+    max_seconds: float = 60.0,
+    on_bad: Callable[[BadClip], None] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yields {"file", "emotion", "probabilities": {class: share}, "trained_on"} per clip, by a run's models.
+
+    Probabilities are the mean over the run's folds, or those of the `fold` numbered so; most of a corpus was seen in
+    training by all but one of its folds, so these are no test results on its own clips. A clip that cannot be used
+    raises BadClip, or is handed to `on_bad` and left out. Raises UserError when no model is there.
+    """
+    yield from emotions_of(run, fold, max_seconds)(paths, on_bad)
