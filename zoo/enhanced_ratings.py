@@ -37,9 +37,26 @@ from zoo.progress import Progress
 from zoo.storage import write_csv, write_json, written_aside
 from zoo.trace_prediction import network_of
 
-_SHARED = ("corpus", "protocol", "fold", "data_root", "synthetic", "clips", "allow_incomplete", "allow_leakage")
-_SHARED += ("on_bad_clip", "max_clip_seconds", "cache_dir", "window_ms", "hop_ms", "seed", "backend")
-_SHARED += ("noise", "noise_split", "snr_level")
+_SHARED = (
+    "corpus",
+    "protocol",
+    "fold",
+    "data_root",
+    "synthetic",
+    "clips",
+    "allow_incomplete",
+    "allow_leakage",
+    "on_bad_clip",
+    "max_clip_seconds",
+    "cache_dir",
+    "window_ms",
+    "hop_ms",
+    "seed",
+    "backend",
+    "noise",
+    "noise_split",
+    "snr_level",
+)
 
 
 def measure(folder: Path, settings: RunConfig, source: Source, train: Callable[[RunConfig, bool], Any]) -> None:
@@ -162,7 +179,7 @@ def _rows(folder: Path, fold: Fold, settings: RunConfig, source: Source, hear) -
 
 def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
     """CCC with its interval, before and after post-processing, by dimension."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, figures in scores["dimensions"].items():
         found |= {f"{name}_ccc": figures["ccc"]["value"], f"{name}_low": figures["ccc"]["low"]}
         found |= {f"{name}_high": figures["ccc"]["high"]}
