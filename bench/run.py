@@ -21,7 +21,8 @@ from bench.processes import in_own_process
 from bench.result import Result
 from zoo.storage import write_json
 
-NAMES = ("logmel", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search", "serving")
+NAMES = ("logmel", "acoustics", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search")
+NAMES += ("serving",)
 LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 

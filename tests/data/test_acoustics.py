@@ -1,5 +1,6 @@
 """openSMILE's functionals in windows: against NumPy on its descriptors, its own whole-recording mode, and by hand."""
 
+import multiprocessing
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -250,3 +251,18 @@ def test_a_missing_package_is_named_with_its_licence(monkeypatch):
     ):
         with pytest.raises(UserError, match=r"non-commercial use only.*pip install 'speech-emotion-zoo\[opensmile\]'"):
             call()
+
+
+def _in_a_worker():
+    return acoustics.clip_functionals(tone(0.5), RATE_HZ, "egemaps", "five").shape
+
+
+@needs_opensmile
+def test_a_worker_that_used_it_comes_to_its_end():
+    context = multiprocessing.get_context("spawn")
+    worker = context.Process(target=_in_a_worker)
+    worker.start()
+    worker.join(60)
+    ended = worker.exitcode == 0
+    worker.kill()
+    assert ended

@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,10 @@ def own_processes() -> ProcessPoolExecutor:
     Beside TensorFlow, the Fourier transforms of both would call each other's functions of the same names (bitrv2,
     cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
     """
-    return ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+    # Where this process is a worker itself, it would wait at its end for processes that wait for work.
+    Finalize(None, pool.shutdown, exitpriority=100)
+    return pool
 
 
 def _elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
