@@ -139,7 +139,7 @@ def test_unknown_formats_and_absent_runtimes_are_refused(runs, tmp_path, monkeyp
         export(runs["fcn"], tmp_path / "out", "onyx")
     monkeypatch.setattr(export_formats, "find_spec", lambda name: None)
     for format in FORMATS:
-        with pytest.raises(UserError, match=rf"--format {format} needs .*speech-emotion-zoo\[{format}\]"):
+        with pytest.raises(UserError, match=rf"--format {format} needs .*pip install -e '\.\[{format}\]'"):
             export(runs["fcn"], tmp_path / "out", format)
     assert not (tmp_path / "out").exists()
 

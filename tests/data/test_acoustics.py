@@ -249,7 +249,7 @@ def test_a_missing_package_is_named_with_its_licence(monkeypatch):
         lambda: acoustics.functionals(tone(1.0), RATE_HZ, "compare", 1.0, 0.5),
         lambda: acoustics.descriptors(tone(1.0), RATE_HZ, "egemaps"),
     ):
-        with pytest.raises(UserError, match=r"non-commercial use only.*pip install 'speech-emotion-zoo\[opensmile\]'"):
+        with pytest.raises(UserError, match=r"non-commercial use only.*pip install -e '\.\[opensmile\]'"):
             call()
 
 
