@@ -2,7 +2,7 @@
 
     python scripts/evaluate.py runs/NAME --data-root DIR
 
-Exit code 1 when a figure differs.
+Exit code 1 when a figure differs. Whether two runs differ by more than chance is what scripts/compare.py tests.
 """
 
 import argparse

@@ -64,6 +64,8 @@ ALLOWED = {
     "zoo.data": BASE | {"zoo.data", "zoo.storage"},
     "zoo.data.source": BASE | {"zoo.data", "zoo.config"},
     "zoo.extractor": {"zoo.data"},
+    "zoo.batched": {"zoo.data"},
+    "zoo.other_run": BASE | {"zoo.config", "zoo.data", "zoo.folder"},
     "zoo.folder": BASE | {"zoo.data"},
     "zoo.tables": {"zoo.data", "zoo.registry"},
     "zoo.trace_prediction": {"zoo.data"},
@@ -90,11 +92,11 @@ ALLOWED = {
     | {"zoo.config", "zoo.data", "zoo.folder", "zoo.window_statistics"}
     | FIGURES
     | NETWORKS
-    | {"zoo.copies", "zoo.noisy_speech"},
-    "zoo.joint": DATA - {"zoo.data", "zoo.data.source", "zoo.storage"} | {"zoo.predict", "zoo.trace_prediction"},
+    | {"zoo.copies", "zoo.enhancer", "zoo.noisy_speech", "zoo.other_run"},
+    "zoo.joint": BASE | {"zoo.config", "zoo.other_run", "zoo.predict", "zoo.trace_prediction"},
     "zoo.noisy_speech": BASE | {"zoo.config", "zoo.data"},
     "zoo.copies": BASE | {"zoo.config", "zoo.data", "zoo.extractor", "zoo.noisy_speech"},
-    "zoo.enhancer": BASE | {"zoo.clean_speech", "zoo.data", "zoo.predict", "zoo.trace_prediction"},
+    "zoo.enhancer": BASE | {"zoo.batched", "zoo.clean_speech", "zoo.predict", "zoo.trace_prediction"},
     "zoo.enhancement_figures": {"zoo.traces"},
     "zoo.enhancement_report": {"zoo.report"},
     "zoo.enhancement": DATA - {"zoo.data.source"}
@@ -119,13 +121,13 @@ ALLOWED = {
     "zoo.cells": DATA | {"zoo.continuous", "zoo.predict", "zoo.registry", "zoo.report", "zoo.trace_prediction"},
     "zoo.evaluate": DATA | {"zoo.kinds"},
     "zoo.significance": {"zoo.metrics", "zoo.traces"},
-    "zoo.comparison_runs": BASE | {"zoo.folder", "zoo.metrics", "zoo.significance", "zoo.traces"},
+    "zoo.comparison_runs": BASE | {"zoo.folder", "zoo.metrics", "zoo.registry", "zoo.significance", "zoo.traces"},
     "zoo.comparison": BASE | {"zoo.comparison_runs", "zoo.config", "zoo.folder", "zoo.metrics", "zoo.significance"},
     "zoo.comparison_table": BASE | {"zoo.comparison", "zoo.significance", "zoo.storage"},
     "zoo.fit": DATA - {"zoo.data.source", "zoo.folder"}
     | {"zoo.checkpoint", "zoo.kinds", "zoo.frontends", "zoo.progress"},
     "zoo.linear_fit": DATA - {"zoo.data", "zoo.data.source", "zoo.folder"}
-    | {"zoo.fit", "zoo.frontends", "zoo.kinds", "zoo.progress", "zoo.registry", "zoo.report"},
+    | {"zoo.batched", "zoo.fit", "zoo.frontends", "zoo.kinds", "zoo.progress", "zoo.registry", "zoo.report"},
     # Exported models: what makes them, what runs without Keras, and what is proven of them.
     "zoo.calibration": set(),
     "zoo.c_api": set(),
@@ -157,10 +159,11 @@ ALLOWED = {
     "zoo.robustness_grid": BASE | {"zoo.data", "zoo.noisy_speech"},
     "zoo.robustness_report": {"zoo.comparison", "zoo.report", "zoo.storage"},
     "zoo.robustness": DATA
-    | {"zoo.kinds", "zoo.progress", "zoo.registry", "zoo.robustness_grid", "zoo.robustness_report", "zoo.train"},
+    | {"zoo.evaluate", "zoo.kinds", "zoo.progress", "zoo.registry", "zoo.robustness_grid", "zoo.robustness_report"}
+    | {"zoo.train"},
     "zoo.train": DATA
     | {"zoo.checkpoint", "zoo.copies", "zoo.enhanced_ratings", "zoo.evaluate", "zoo.extractor", "zoo.fit"}
-    | {"zoo.kinds", "zoo.linear_fit", "zoo.progress", "zoo.registry"},
+    | {"zoo.kinds", "zoo.linear_fit", "zoo.other_run", "zoo.progress", "zoo.registry"},
 }
 PACKAGES = ("zoo", "zoo.data", "zoo.models")
 # tf.data, graph decoding and deterministic kernels; everything else runs with TensorFlow absent.

@@ -15,7 +15,7 @@ from zoo.config import from_flags
 from zoo.data import acoustics
 from zoo.data.audio import read
 from zoo.data.synthetic import cached
-from zoo.emotion import answerer
+from zoo.emotion import answerer_of
 from zoo.errors import UserError
 from zoo.evaluate import evaluate_run
 from zoo.export import export
@@ -121,8 +121,8 @@ def test_the_joint_vector_of_a_run_is_what_its_network_has_before_the_head(tmp_p
     ("flags", "message"),
     [
         ({}, "needs --from-run DIR"),
-        ({"from_run": "nowhere"}, "nowhere: no run is here"),
-        ({"fold": "1"}, "whose training clips it may have seen. Give --fold as the run had it"),
+        ({"from_run": "nowhere"}, "nowhere: no fold of a run is in it"),
+        ({"fold": "1"}, "whose test clips the others may have seen. Give --fold as the run had it"),
     ],
 )
 def test_a_run_that_cannot_stand_before_it_is_refused(tmp_path, cache, network_run, flags, message):
@@ -170,8 +170,9 @@ def test_answers_are_those_of_the_clip_whatever_stands_beside_it(tmp_path, cache
     given = settings(cache, tmp_path / "run", model="egemaps_svm")
     run = train(given).folder
     (fold,) = run.glob("fold-*")
-    answer, rate_hz = answerer(fold, given)
-    waveforms = [read(path, rate_hz) for path in recordings(cache)]
+    answerer = answerer_of(fold, given)
+    answer = answerer.answer
+    waveforms = [read(path, answerer.rate_hz) for path in recordings(cache)]
     together = answer(waveforms)
     for waveform, expected in zip(waveforms, together, strict=True):
         np.testing.assert_allclose(answer([waveform])[0], expected, atol=1e-6)

@@ -166,6 +166,8 @@ def test_what_is_to_be_held_against_a_run_marks_its_system(tmp_path):
     )
     marks = [system.marks for system in compare_runs([plain, other]).systems]
     assert marks == [("synthetic",), ("synthetic", "leakage", "incomplete")]
+    warned = write_run(tmp_path / "warned", emotion_rows(0.4), {"model": "y"}, synthetic=True, warnings=["random"])
+    assert compare_runs([plain, warned]).systems[1].marks == ("synthetic", "warning")
 
 
 def test_what_is_no_finished_run_is_refused(two, tmp_path):
@@ -274,3 +276,16 @@ def test_a_record_without_figures_is_refused(two):
     assert "found none of wa" in refused(two)
     (two[1] / "metrics.json").write_text("{")
     assert "expected a run's figures" in refused(two)
+
+
+@pytest.mark.parametrize("by_run", [False, True])
+def test_a_network_that_cleans_speech_has_no_figures_to_compare(two, tmp_path, by_run):
+    """Its record has neither classes nor dimensions; either file says what it is of."""
+    run, model = tmp_path / "enhancing", "denoising_autoencoder"
+    write_json(run / "config.json", {"model": model, "seed": 0})
+    write_json(run / "metrics.json", {"model": model, "corpus": "emodb", "snr": {}})
+    message = refused([two[0], run], by_run=by_run)
+    assert message.startswith(f"{run}: expected a run that answers with emotions or ratings, found one of {model}")
+    assert "in front of others: train.py --model mfcc_svr --enhancer RUN" in message
+    (run / "metrics.json").unlink()
+    assert ("not finished" if by_run else "answers with emotions or ratings") in refused([two[0], run], by_run=by_run)

@@ -70,17 +70,23 @@ def test_too_few_speakers_are_said_plainly(tmp_path, n_speakers, names, said):
     assert ("Holm's correction for 2 comparisons" in text) is (len(names) == 3)
 
 
-def test_synthetic_leaking_and_incomplete_runs_are_marked_everywhere(tmp_path):
+def test_synthetic_leaking_incomplete_and_warning_runs_are_marked_everywhere(tmp_path):
     comparison = compared(
-        tmp_path, synthetic=True, leakage=["3 of 6 speakers on two sides."], notes=["session 5: none"]
+        tmp_path,
+        synthetic=True,
+        leakage=["3 of 6 speakers on two sides."],
+        notes=["session 5: none"],
+        warnings=["--weights random: no baseline"],
     )
     for text in (on_terminal(comparison), as_text(comparison, "markdown"), as_text(comparison, "latex")):
         text = " ".join(text.split())
-        assert "synthetic, leakage, incomplete" in text and "synthetic emodb" in text
+        assert "synthetic, leakage, incomplete, warning" in text and "synthetic emodb" in text
         assert "Synthetic clips: the figures say nothing about real speech." in text
         assert "All runs: not speaker-independent: 3 of 6 speakers on two sides." in text
         assert "All runs: incomplete corpus: session 5: none." in text
-    assert as_text(comparison, "csv").count("synthetic; leakage; incomplete") == 6
+        assert "All runs: warning: --weights random: no baseline." in text.replace("{-}", "-")
+    csv_marks = "synthetic; leakage; incomplete; warning; --weights random: no baseline"
+    assert as_text(comparison, "csv").count(csv_marks) == 6
 
 
 def test_markdown_is_two_tables_with_names_escaped(tmp_path):

@@ -3,13 +3,14 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
 from zoo import continuous, enhancer, noisy_speech, registry
-from zoo.config import from_flags
+from zoo.config import RunConfig, from_flags
 from zoo.config import load as load_config
 from zoo.data.audio import read
 from zoo.data.source import open_source
@@ -66,7 +67,7 @@ def test_every_ratio_is_scored_by_models_of_both_readings_with_and_without(run):
     ways = [("clean", "none"), ("clean", "mixed"), ("noisy", "none"), ("noisy", "mixed")]
     expected = [(ratio, *way) for ratio in ("", *map(str, RATIOS)) for way in ways]
     assert [(row["snr_db"], row["fitted_on"], row["enhancement"]) for row in conditions(run)] == expected
-    found = {key: float(row["arousal_ccc"]) for key, row in zip(expected, conditions(run), strict=True)}
+    found = {key: float(row["arousal_value"]) for key, row in zip(expected, conditions(run), strict=True)}
     clean = found["", "clean", "none"]
     assert clean == read_record(run)["dimensions"]["arousal"]["ccc"]["value"]
     assert found["0.0", "clean", "none"] < clean, "white noise at 0 dB and a regression on clean speech"
@@ -92,7 +93,7 @@ def test_figures_are_those_of_the_parts_one_after_another(run):
         found.append(ratings[rated][:, 0])
     x, y = np.concatenate(truth).astype(float), np.concatenate(found).astype(float)
     ccc = 2 * np.mean((x - x.mean()) * (y - y.mean())) / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    assert float(conditions(run)[-3]["arousal_ccc"]) == pytest.approx(ccc, abs=1e-4)
+    assert float(conditions(run)[-3]["arousal_value"]) == pytest.approx(ccc, abs=1e-4)
 
 
 def test_the_enhanced_run_is_a_run_like_any_other(run, tmp_path):
@@ -120,11 +121,29 @@ def test_noise_used_for_testing_is_the_test_third(run, noise):
     ("flags", "message"),
     [
         ({"enhance": "mixed"}, "expected --noise DIR, a folder of recordings of it"),
+        ({"heard": "noisy"}, "expected --noise DIR"),
         ({"enhance": "mixed", "noise": "nowhere"}, "nowhere"),
         ({"noise": "somewhere"}, "--noise has no effect on mfcc_svr without --enhance"),
+        ({"snr_level": "all"}, "--snr-level has no effect on mfcc_svr without --enhance"),
+        ({"enhance": "mixed", "heard": "noisy"}, "trains runs with --heard noisy and --enhancer itself"),
+        ({"enhancer": "nowhere"}, "nowhere: no run is here"),
+        (
+            {"functional_seconds": 0.1},
+            r"--functional-seconds is 0.1, expected a multiple of a frame's 0.04 s. Try 0.08",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, flags, message):
+    unused = {} if flags.get("enhance") else {"snr": RunConfig.snr}
     with pytest.raises(UserError, match=message):
-        train(settings(tmp_path / "run", **flags))
+        train(settings(tmp_path / "run", **{**unused, **flags}))
     assert not (tmp_path / "run").exists()
+
+
+def test_an_enhancer_that_trained_on_the_test_clips_is_refused(tmp_path, run):
+    other = shutil.copytree(run / "enhancer-mixed", tmp_path / "other")
+    (fold,) = other.glob("fold-*")
+    lines = (fold / "predictions.csv").read_text().splitlines(keepends=True)
+    (fold / "predictions.csv").write_text("".join(line for line in lines if "dev_3" not in line))
+    with pytest.raises(UserError, match="has not tested 1 of the 6 clips to be tested, first dev_3"):
+        train(settings(tmp_path / "run", enhancer=str(other), snr=RunConfig.snr))

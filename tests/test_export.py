@@ -21,10 +21,10 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from zoo import config, export_calibration, export_check, postprocess, saved_model, serving
+from zoo import config, export_calibration, export_check, postprocess, saved_model, serving, trained_run
 from zoo.calibration import with_temperature
 from zoo.errors import UserError
-from zoo.export import export
+from zoo.export import _description, export
 from zoo.predict import load_model, predict
 from zoo.predict_traces import trace_files
 from zoo.serving import Plan
@@ -244,6 +244,13 @@ def test_the_description_says_what_it_is(emotion, ratings):
     described = saved_model.read_description(ratings[1])
     assert described["dimensions"] == ["arousal", "valence"] and described["delay_frames"] == 3
     assert [chain["chains"]["arousal"][0]["values"]["frames"] for chain in described["postprocess"]] == [5, 7]
+
+
+def test_the_description_says_what_the_run_warns_of(emotion):
+    trained = trained_run.load(emotion[0])
+    assert _description(trained, Plan(("a", "b"), 1, 2), None)["warnings"] == []  # of a record without any
+    trained = replace(trained, record={**trained.record, "warnings": ["random"]})
+    assert _description(trained, Plan(("a", "b"), 1, 2), None)["warnings"] == ["random"]
 
 
 def test_an_export_that_answers_otherwise_is_not_published(emotion, tmp_path, monkeypatch):

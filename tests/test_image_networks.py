@@ -1,5 +1,6 @@
 """Bodies of image networks, and the front-end that keeps one out of the files of models."""
 
+import os
 import zipfile
 
 import h5py
@@ -176,6 +177,20 @@ def test_weights_that_are_gone_or_changed_are_named(weights, tmp_path):
         load_model(path)
     with pytest.raises(UserError, match="cannot be read"):
         DeepSpectrum("tiny", weights)
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/etc/passwd", "PIPE.npz", "FOLDER.h5", "weights.pth"])
+def test_a_model_can_name_nothing_but_files_of_weights(weights, tmp_path, place):
+    """Models of others name any path; to read a device to its end would take for ever."""
+    os.mkfifo(tmp_path / "PIPE.npz")
+    (tmp_path / "FOLDER.h5").mkdir()
+    path = tmp_path / place  # absolute ones stay as they are
+    said = "a pickle" if path.suffix == ".pth" else "a folder, pipe or device|expected weights in .npz, .h5"
+    with pytest.raises(UserError, match=f"{path}: .*({said})"):
+        DeepSpectrum("tiny", path)
+    settings = DeepSpectrum("tiny", weights).get_config()
+    with pytest.raises(UserError, match=f"{path}: .*({said})"):
+        DeepSpectrum.from_config({**settings, "weights": str(path)})
 
 
 def test_settings_name_the_weights(weights):

@@ -1,6 +1,7 @@
 """Published layouts, written small by the libraries that own them, give what PyTorch computes with the same weights."""
 
 import io
+import os
 import pickle
 import zipfile
 
@@ -14,7 +15,7 @@ from scipy.io import savemat
 from zoo import image_networks, published_weights
 from zoo.errors import UserError
 from zoo.image_networks import Network, body, layout
-from zoo.image_weights import INPUT, MEAN, convert, read
+from zoo.image_weights import INPUT, MEAN, checksum, convert, read
 
 SIDE = 8
 MEAN_RGB = np.array(MEAN[::-1], np.float32)
@@ -238,6 +239,43 @@ def test_damaged_caffe_weights(state, tmp_path):
             convert(path, layout("tiny"), tmp_path / "out.npz")
 
 
+def field(number, value):
+    """One field of a protocol buffer: a varint for a number, bytes as they are."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value):
+    return (bytes([value & 127 | 128]) + varint(value >> 7)) if value > 127 else bytes([value])
+
+
+def shaped(*sizes, data=b""):
+    """A layer conv1 (field 100) with one blob."""
+    blob = field(7, field(1, b"".join(map(varint, sizes)))) + (field(5, data) if data else b"")
+    return field(100, field(1, b"conv1") + field(7, blob))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (field(100, field(1, 10**15) + field(7, b"")), "a layer whose name is the number 1000000000000000"),
+        (shaped(10**9, 10**9), r"0 numbers for a blob of shape \(1000000000, 1000000000\)"),
+        (shaped(4, 3, 3, 3), r"0 numbers for a blob of shape \(4, 3, 3, 3\)"),
+        (shaped(2**63, 2, data=bytes(8)), "2 numbers for a blob of shape"),
+        (shaped(2**63, 0), "large|dimension"),
+        (field(100, field(1, b"conv1") + field(7, 10**15)), "len|damaged"),
+        (field(100, field(1, b"\xff") + field(7, b"")), "decode"),
+    ],
+    ids=["number-as-name", "huge", "empty", "overflowing", "nothing-of-huge", "number-as-blob", "no-utf-8"],
+)
+def test_caffe_messages_that_no_framework_writes(content, reason, tmp_path):
+    path = tmp_path / "tiny.caffemodel"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"tiny.caffemodel: absent, damaged or no weights .*({reason})"):
+        convert(path, layout("tiny"), tmp_path / "out.npz")
+
+
 def test_caffe_weights_of_another_network(state, tmp_path):
     state["conv2"] = (state["conv2"][0][:, :2], state["conv2"][1])
     path = tmp_path / "tiny.caffemodel"
@@ -311,7 +349,9 @@ def test_matconvnet_weights_of_matlab_7_3(state, images, tmp_path):
 def test_other_matlab_files_are_refused(tmp_path):
     savemat(tmp_path / "other.mat", {"x": np.ones(3)})
     (tmp_path / "damaged.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 200)
-    for name in ("other.mat", "damaged.mat", "absent.mat"):
+    (tmp_path / "empty.mat").write_bytes(b"")
+    savemat(tmp_path / "meta.mat", {"layers": cell([]), "meta": np.ones(3)})
+    for name in ("other.mat", "damaged.mat", "empty.mat", "meta.mat", "absent.mat"):
         with pytest.raises(UserError, match=f"{name}: absent, damaged or no weights"):
             convert(tmp_path / name, layout("tiny"), tmp_path / "out.npz")
 
@@ -354,6 +394,19 @@ def test_the_layout_in_which_keras_applications_publishes(state, images, tmp_pat
                 file[layer][name] = ours(state)[f"{layer}/{part}"]
     expected = by_pytorch(images - MEAN_RGB, state)
     np.testing.assert_allclose(features(tmp_path / "tiny_tf_kernels.h5", images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_damaged_heap_of_hdf5_is_a_damaged_file(state, tmp_path):
+    """h5py says RuntimeError: it cannot look anything up in a file with another size of its root's heap."""
+    keras_model(state).save_weights(tmp_path / "tiny.weights.h5")
+    content = bytearray((tmp_path / "tiny.weights.h5").read_bytes())
+    heap = content.index(b"HEAP")
+    content[heap + 4 : heap + 8] = b"\xff" * 4  # its version
+    (tmp_path / "tiny.weights.h5").write_bytes(content)
+    with h5py.File(tmp_path / "tiny.weights.h5") as file, pytest.raises(RuntimeError):
+        assert "layers" in file
+    with pytest.raises(UserError, match=r"tiny.weights.h5: absent, damaged or no weights"):
+        dict(read(tmp_path / "tiny.weights.h5", layout("tiny")))
 
 
 def test_keras_weights_that_lead_elsewhere_are_refused(state, tmp_path):
@@ -400,6 +453,26 @@ def test_wrong_weights_are_named(state, tmp_path):
     for values in (np.full((4,), np.nan), np.ones(4, int)):
         assert "conv1/bias holds something else than finite floats" in refusal(**{"conv1/bias": values})
     assert "damaged" in refusal(**{"conv1/bias": np.array([None] * 4)})  # NumPy would pickle it
+
+
+def test_arrays_larger_than_any_memory_are_refused(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**9)})
+    with zipfile.ZipFile(tmp_path / "tiny.npz", "w") as archive:
+        for name in layout("tiny").shapes():
+            archive.writestr(f"{name}.npy", header.getvalue())
+    with pytest.raises(UserError, match=r"tiny.npz: absent, damaged or no weights .*\(Unable to allocate"):
+        dict(read(tmp_path / "tiny.npz", layout("tiny")))
+
+
+def test_pipes_and_folders_are_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    (tmp_path / "folder.npz").mkdir()
+    for name in ("pipe.npz", "folder.npz"):
+        with pytest.raises(UserError, match=f"{name}: .*a folder, pipe or device and no file"):
+            dict(read(tmp_path / name, layout("tiny")))
+        with pytest.raises(UserError, match=f"{name}: .*a folder, pipe or device and no file"):
+            checksum(tmp_path / name)
 
 
 def test_files_that_are_no_weights(tmp_path):

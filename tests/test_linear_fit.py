@@ -18,6 +18,7 @@ from zoo.data.segments import Rated
 from zoo.data.source import resolve
 from zoo.errors import UserError
 from zoo.fit import Task
+from zoo.layers import FrameMask
 from zoo.linear_fit import Vectors
 from zoo.progress import Progress
 
@@ -155,7 +156,7 @@ def test_more_components_than_features_are_refused(tmp_path):
 
 def test_what_stands_before_is_run_once_over_every_clip_and_saved_with_it(tmp_path, monkeypatch):
     features, n_frames = keras.Input((None, 4), name="features"), keras.Input((), dtype="int32", name="n_frames")
-    means = keras.layers.GlobalAveragePooling1D()(features)
+    means = keras.layers.GlobalAveragePooling1D()(features, mask=FrameMask()(features, n_frames))
     body = keras.Model({"features": features, "n_frames": n_frames}, means)
     rng = np.random.default_rng(0)
     labels = np.arange(30) % 3

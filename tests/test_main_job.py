@@ -19,7 +19,7 @@ from zoo import registry
 from zoo.config import from_flags
 from zoo.data.synthetic import synthesize
 from zoo.errors import UserError
-from zoo.evaluate import evaluate_run
+from zoo.evaluate import differences, evaluate_run
 from zoo.fit import fit
 from zoo.frontends import with_frontend, with_normalization
 from zoo.predict_emotions import predict_run
@@ -253,3 +253,15 @@ def test_resume_clears_unfinished_files_and_no_others(untrained, emodb, tmp_path
     train(given, resume=True)
     assert all(path.read_text() == "mine" for path in mine)
     assert not any(path.exists() for path in unfinished)
+
+
+def test_differences_are_told_at_any_depth_and_rounding_is_none():
+    before = {"ua": {"value": 0.5, "low": None}, "n": 3, "gone": 1}
+    after = {"ua": {"value": 0.500009, "low": 0.1}, "n": 3, "new": 2}
+    assert differences("all", before, after) == [
+        "all.ua.low: None was recorded, 0.1 found",
+        "all.gone: 1 was recorded, None found",
+        "all.new: None was recorded, 2 found",
+    ]
+    assert differences("ua", 0.5, 0.50002, "{name} was {before}, now {after}") == ["ua was 0.5, now 0.50002"]
+    assert differences("", {"a": {}}, {"a": {}}) == []

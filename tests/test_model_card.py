@@ -101,6 +101,11 @@ def test_a_synthetic_models_card_says_so_first(tmp_path):
     assert "licence" not in card
 
 
+def test_what_the_run_warns_of_is_said_before_the_figures(tmp_path):
+    card = exported(tmp_path, warnings=["--weights random: no baseline"])
+    assert "\n**--weights random: no baseline**\n" in card[: card.index("## Data")]
+
+
 def test_its_command_makes_the_run(tmp_path):
     card = exported(tmp_path)
     command = next(line for line in card.splitlines() if "scripts/train.py" in line)

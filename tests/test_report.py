@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from zoo import metrics, report
+from zoo import metrics, report, trace_report
 from zoo.errors import UserError
 
 CLASSES = ["neutral", "happy", "sad"]
@@ -197,3 +197,14 @@ def test_pyplot_is_never_imported(tmp_path):
         f"plot_confusion([[1]], ['a'], {str(tmp_path / 'a.png')!r}, ''); print('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_ratings_warnings_come_before_the_figures():
+    score = {"value": 0.5, "low": None, "high": None}
+    row = {"ccc": score, **dict.fromkeys(("mean_ccc", "pearson", "rmse", "mae", "kendall"), 0.25)}
+    found = {"n_recordings": 1, "n_speakers": 1, "n_frames": 9, "dimensions": {"arousal": row}}
+    console = Console(file=io.StringIO(), width=120)
+    trace_report.print_metrics({**found, "warnings": ["[random] weights"]}, "title", console)
+    text = console.file.getvalue()
+    assert text.index("title") < text.index("[random] weights") < text.index("1 recordings") < text.index("0.500")
+    trace_report.print_metrics(found, "title", console)  # older records have no warnings

@@ -28,9 +28,9 @@ from zoo.data.synthetic import synthesize
 from zoo.errors import UserError
 from zoo.folder import fold_folder
 from zoo.frontends import LogMel, with_frontend, with_normalization
-from zoo.robustness import measure, subset
-from zoo.robustness_grid import Asked
-from zoo.robustness_report import print_table
+from zoo.robustness import measure
+from zoo.robustness_grid import Asked, subset
+from zoo.robustness_report import print_table, title
 from zoo.storage import ASIDE, write_csv, write_json
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "robustness.py"
@@ -288,7 +288,7 @@ def test_clean_figures_that_are_not_the_recorded_ones_are_said_loudly(run, noise
     write_json(run / "metrics.json", {**record, "ua": {**record["ua"], "value": 0.5}})
     code, out, err = script(monkeypatch, capsys, run, "--noise", noise, "--snr", "20")
     assert code == 1 and "NOT AS RECORDED" in err, "as soon as it is known"
-    assert "NOT AS RECORDED" in out and "ua.value 0.5 was recorded, 1.0 found" in out
+    assert "NOT AS RECORDED" in out and "ua.value: 0.5 was recorded, 1.0 found" in out
     assert {row["remarks"] for row in table(run / "robustness").values()} == {"synthetic; NOT AS RECORDED"}
 
 
@@ -473,3 +473,45 @@ def test_rooms_of_training_are_marked(run, rooms):
     write_json(run / "config.json", {**settings, "responses": rooms})
     measure(run, Asked(rooms=rooms))
     assert table(run / "robustness")["clean"]["remarks"] == "synthetic; rooms heard in training"
+
+
+def trained_on_noise(run, noise, sha256):
+    """As train.py --noise leaves a run; older ones have no hash of the recordings."""
+    settings, record = (json.loads((run / name).read_text()) for name in ("config.json", "metrics.json"))
+    write_json(run / "config.json", {**settings, "noise": noise})
+    write_json(run / "metrics.json", {**record, **({"noise_sha256": sha256} if sha256 else {})})
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_noise_that_is_not_the_trainings_marks_every_output(run, noise, tmp_path, known):
+    """A file more in the folder divides all of them otherwise: what was heard in training may now be for testing."""
+    trained_on_noise(run, noise, open_noises(Path(noise), RATE_HZ).settings["sha256"] if known else None)
+    said = "noise not known to be the training's: recordings of it may have been heard in training"
+    same = measure(run, Asked(noise=noise, snr_db=(20.0,)), run / "same")
+    assert same["noise_unlike_training"] is not known
+    assert (said in table(run / "same")["clean"]["remarks"]) is not known
+    grown = tmp_path / "grown"
+    grown.mkdir()
+    for path in Path(noise).iterdir():
+        (grown / path.name).write_bytes(path.read_bytes())
+    soundfile.write(grown / "9.wav", np.random.default_rng(0).normal(0, 0.1, RATE_HZ), RATE_HZ)
+    heard_in_training = set(open_noises(Path(noise)).names["train"])
+    assert heard_in_training & set(open_noises(grown).names["test"]), "or the mark would be needless"
+    record = measure(run, Asked(noise=str(grown), snr_db=(20.0,)), run / "grown")
+    assert {row["remarks"] for row in table(run / "grown").values()} == {f"synthetic; {said}"}
+    assert said in title(record) and said in " ".join(on_terminal(record).split())
+
+
+def test_without_noise_in_training_or_testing_there_is_nothing_to_mark(run, noise, rooms):
+    assert not measure(run, Asked(noise=noise, snr_db=(20.0,)), run / "noise")["noise_unlike_training"]
+    trained_on_noise(run, noise, "0" * 64)
+    assert not measure(run, Asked(rooms=rooms), run / "rooms")["noise_unlike_training"]
+
+
+def test_what_the_run_warns_of_is_in_every_output(emodb, ear, noise, tmp_path):
+    run = write_run(tmp_path / "run", emodb, ear, warnings=["--weights random: no baseline"])
+    record = measure(run, Asked(noise=noise, snr_db=(20.0,)))
+    assert record["warnings"] == ["--weights random: no baseline"]
+    assert "; --weights random: no baseline" in table(run / "robustness")["20 dB"]["remarks"]
+    assert "--weights random: no baseline" in title(record)
+    assert "--weights random: no baseline" in " ".join(on_terminal(record).split())

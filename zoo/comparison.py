@@ -47,8 +47,14 @@ class System:
             "synthetic": any(record["synthetic"] for record in records),
             "leakage": any(map(leakage, records)),
             "incomplete": any(map(absences, records)),
+            "warning": any(map(warnings, records)),
         }
         return tuple(mark for mark, holds in found.items() if holds)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its runs warn of, each sentence once."""
+        return list(dict.fromkeys(line for run in self.runs for line in warnings(run.record)))
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,11 @@ def absences(record: Mapping[str, Any]) -> list[str]:
     """What a record says of clips that were absent or left out."""
     bad = record.get("bad_clips") or []
     return [*(record.get("notes") or []), *([f"{len(bad)} clips left out as unusable"] if bad else [])]
+
+
+def warnings(record: Mapping[str, Any]) -> list[str]:
+    """What a record warns of, a sentence each; records of older versions have no such entry."""
+    return list(record.get("warnings") or [])
 
 
 def _check_folders(folders: Sequence[Path]) -> None:

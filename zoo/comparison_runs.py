@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import metrics, significance, traces
+from zoo import metrics, registry, significance, traces
 from zoo.errors import UserError
 from zoo.folder import read_record, read_rows
 
@@ -50,13 +50,17 @@ def read_run(folder: Path, with_settings: bool = True, postprocessed: bool = Fal
     """Reads a finished run's config.json (unless `with_settings` is false), metrics.json and predictions.csv.
 
     `postprocessed` takes ratings after their post-processing. Raises UserError for a folder that holds no run, a run
-    that is not finished, files that are absent or damaged, and predictions that give other figures than were recorded.
+    that is not finished or answers with neither emotions nor ratings, files that are absent or damaged, and predictions
+    that give other figures than were recorded.
     """
     if not any((folder / name).is_file() for name in ("config.json", "metrics.json")):
         what = "no run is in it (config.json and metrics.json are absent)" if folder.is_dir() else "no such folder"
         raise UserError(f"{folder}: {what}; give a folder that train.py made")
     settings = _settings(folder / "config.json") if with_settings else None
-    record = _checked_record(folder, read_record(folder))
+    _check_answers(folder, settings)
+    record = read_record(folder)
+    _check_answers(folder, record)
+    record = _checked_record(folder, record)
     rows = _rows(folder)
     if "dimensions" not in record:
         if postprocessed:
@@ -82,6 +86,13 @@ def _settings(path: Path) -> dict[str, Any]:
             "by itself with --by-run"
         ) from error
     return settings
+
+
+def _check_answers(folder: Path, about: Any) -> None:
+    """Raises UserError where what a file says is of a network without figures; models of other versions may be any."""
+    model = about.get("model") if isinstance(about, dict) else None
+    if isinstance(model, str) and model in registry.MODELS:
+        registry.check_answers(model, folder)
 
 
 def _checked_record(folder: Path, record: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.comparison import TESTS, Comparison, Difference, Score, System, absences, leakage
+from zoo.comparison import TESTS, Comparison, Difference, Score, System, absences, leakage, warnings
 from zoo.errors import UserError
 from zoo.significance import MOST_EXACT, N_RESAMPLES, smallest_p
 from zoo.storage import written_aside
@@ -165,7 +165,8 @@ def _marks(systems: Sequence[System]) -> Iterator[str]:
     records = [(run.folder.name, run.record) for system in systems for run in system.runs]
     if any(record["synthetic"] for _, record in records):
         yield "Synthetic clips: the figures say nothing about real speech."
-    for what, lines_of in (("not speaker-independent", leakage), ("incomplete corpus", absences)):
+    marks = (("not speaker-independent", leakage), ("incomplete corpus", absences), ("warning", warnings))
+    for what, lines_of in marks:
         by_text: dict[str, list[str]] = {}
         for name, record in records:
             if lines_of(record):
@@ -259,7 +260,10 @@ def _csv(comparison: Comparison) -> str:
         "n_speakers": comparison.n_speakers,
     }
     about = {
-        system.name: {"seeds": " ".join(map(str, system.seeds)), "remarks": "; ".join(system.marks)}
+        system.name: {
+            "seeds": " ".join(map(str, system.seeds)),
+            "remarks": "; ".join([*system.marks, *system.warnings]),
+        }
         for system in comparison.systems
     }
     rows: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from zoo.errors import UserError, unknown
 from zoo.run_config import AUGMENTATIONS, CACHE_VARIABLE, RunConfig, heeds
 
 # Fields that say where things lie, not what comes out; --resume lets them differ.
-PLACES = ("data_root", "cache_dir", "out")
+PLACES = ("data_root", "cache_dir", "noise", "responses", "weights", "out")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import copies, losses, noisy_speech, postprocess, registry, trace_report, traces
+from zoo import copies, enhancer, losses, noisy_speech, other_run, postprocess, registry, trace_report, traces
 from zoo.cepstra import mfcc_frames
-from zoo.config import RunConfig
+from zoo.config import RunConfig, heeds
 from zoo.data.acoustics import FEATURE_SETS
 from zoo.data.alignment import frame_labels
 from zoo.data.audio import read
@@ -68,13 +68,17 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         copies.open_sounds(config, RATE_HZ)
     if registry.get(config.model).fitted == "linear":
         _check_linear(config)
-    frames = config.segment_seconds / frame_seconds(config)
+    if on_segments(config):
+        _whole_frames("--segment-seconds", config.segment_seconds, config)
+    _build(config, len(protocol.targets))
+
+
+def _whole_frames(flag: str, seconds: float, config: RunConfig) -> None:
+    frames, step = seconds / frame_seconds(config), frame_seconds(config)
     if abs(frames - round(frames)) > 1e-6:
         raise UserError(
-            f"--segment-seconds is {config.segment_seconds}, expected a multiple of a frame's "
-            f"{frame_seconds(config):g} s. Try {max(1, round(frames)) * frame_seconds(config):g}"
+            f"{flag} is {seconds}, expected a multiple of a frame's {step:g} s. Try {max(1, round(frames)) * step:g}"
         )
-    _build(config, len(protocol.targets))
 
 
 def _check_linear(config: RunConfig) -> None:
@@ -82,18 +86,37 @@ def _check_linear(config: RunConfig) -> None:
         raise UserError(f"--solver {config.solver} is for classes; ratings are fitted with --solver liblinear")
     if frontend(config) and abs(FRAME_SECONDS * 1000 / config.hop_ms % 1) > 1e-9:
         raise UserError(f"--hop-ms is {config.hop_ms}, expected a whole part of a rating's {1000 * FRAME_SECONDS:g} ms")
-    if config.enhance != "none":
-        noisy_speech.open_for(config, RATE_HZ)
-    elif config.noise:
+    if registry.get(config.model).frontend == "mfcc_frames":
+        _whole_frames("--functional-seconds", config.functional_seconds, config)
+    if heeds(config.model, "heard"):
+        _check_noise(config)
+
+
+def _check_noise(config: RunConfig) -> None:
+    if config.enhance != "none" and (config.heard == "noisy" or config.enhancer):
         raise UserError(
-            f"--noise has no effect on {config.model} without --enhance matched or mixed; add it, or leave --noise out"
+            f"--enhance {config.enhance} trains runs with --heard noisy and --enhancer itself; leave these out"
         )
+    if config.enhance != "none" or config.heard == "noisy":
+        noisy_speech.open_for(config, RATE_HZ)
+        return
+    for name in ("noise", "noise_split", "snr", "snr_level"):
+        if getattr(config, name) != getattr(RunConfig, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} has no effect on {config.model} without --enhance matched or mixed, or "
+                "--heard noisy; add one of them, or leave it out"
+            )
 
 
 def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
 ) -> list[Rated]:
-    found = [_rated(config, clip, features[clip.name]) for clip in clips]
+    if config.heard == "noisy":
+        own, side = extractor(config), "train" if training else "validation"
+        heard = noisy_speech.extract_heard(config, own.features, own.settings, clips, side, own.rate_hz)
+        found = [_rated(config, clip, one[clip.name]) for one in heard.values() for clip in clips]
+    else:
+        found = [_rated(config, clip, features[clip.name]) for clip in clips]
     for recording in found:
         if training and on_segments(config) and len(recording.labels) < segment_frames(config):
             seconds = len(recording.labels) * frame_seconds(config)
@@ -111,8 +134,11 @@ def body(task, config: RunConfig) -> keras.Model | None:
     n_frames = keras.Input((), dtype="int32", name="n_frames")
     hop = steps_per_frame(config)
     window = round(config.functional_seconds / FRAME_SECONDS) * hop
+    inputs = {"features": features, "n_frames": n_frames}
+    if config.enhancer:
+        features = enhancer.load(other_run.folder_of("enhancer", config, task.name))(inputs)
     statistics = WindowStatistics(window, hop, name="window_statistics")(features, n_frames)
-    return keras.Model({"features": features, "n_frames": n_frames}, statistics, name="statistics")
+    return keras.Model(inputs, statistics, name="statistics")
 
 
 def network(task, config: RunConfig) -> keras.Model:

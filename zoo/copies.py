@@ -2,9 +2,11 @@
 
 Networks on features of whole clips are trained on each clip or one of its copies, as zoo.data.pipeline draws; those on
 waveforms hear other noise in each segment and epoch. Validation and test clips stay as they are.
+
+The seed of copies is that of all noise and not the run's own, so that runs of several seeds share the features on disk;
+which copy an epoch takes is of the run's.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +21,12 @@ from zoo.data.degrade import SPEEDS, augmenter
 from zoo.data.features import Features, extract
 from zoo.data.noise import Noises, speech_power
 from zoo.data.rooms import REVERBERATION_SECONDS, exponential, load_responses
+from zoo.data.scan import arrays_sha256
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.extractor import Extractor
+from zoo.noisy_speech import SEED
 
-# Of copies. Not the run's own, so that runs of several seeds share the features on disk; which copy an epoch takes is
-# of the run's.
-SEED = noisy_speech.SEED
 _DRAWN_RESPONSES = 100  # for each number of copy
 
 
@@ -54,7 +55,7 @@ def open_sounds(config: RunConfig, rate_hz: int) -> Sounds:
             responses = load_responses(Path(config.responses).expanduser(), rate_hz)
         except UserError as error:
             raise UserError(f"--responses {config.responses}: {error}") from error
-        hashes["responses_sha256"] = _sha256(responses)
+        hashes["responses_sha256"] = arrays_sha256(responses)
     return Sounds(noises, responses, hashes)
 
 
@@ -148,11 +149,3 @@ def _settings(config: RunConfig, sounds: Sounds, number: int) -> dict[str, Any]:
         ratios_db = [float(ratio_db) for ratio_db in config.augment_snr]
         settings |= {"noises": sounds.noises.settings, "snr_db": ratios_db, "level": config.snr_level}
     return settings
-
-
-def _sha256(responses: Mapping[str, np.ndarray]) -> str:
-    """Returns a hash over names and samples as they are used."""
-    digest = hashlib.sha256()
-    for name in sorted(responses):
-        digest.update(f"{name}\0{len(responses[name])}\0".encode() + responses[name].astype("<f4").tobytes())
-    return digest.hexdigest()

@@ -8,7 +8,7 @@ from keras import ops
 
 from zoo.errors import UserError
 from zoo.image_networks import RANDOM, body, get
-from zoo.image_weights import checksum
+from zoo.image_weights import check_name, checksum
 from zoo.layers import register
 from zoo.spectrogram_image import SpectrogramImage
 
@@ -36,8 +36,8 @@ class DeepSpectrum(keras.layers.Layer):
         rate_hz: sampling rate of the waveforms.
         picture: other settings of `SpectrogramImage` by name, such as {"bands": 64}.
 
-    Raises UserError for an unknown network, and for a file that is absent, has changed, or holds other weights;
-    ValueError for an unknown colour map.
+    Raises UserError for an unknown network, and for a file that is absent, of another format, has changed, or holds
+    other weights; ValueError for an unknown colour map.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ def _checked(weights: str, expected: str | None) -> str | None:
     """Returns the checksum of a file of weights; None for random ones."""
     if weights == RANDOM:
         return None
+    check_name(Path(weights))  # a model may name any path of this machine
     found = checksum(Path(weights))
     if expected not in (None, found):
         raise UserError(

@@ -1,7 +1,8 @@
 """The task of emotion networks: one of several classes per clip. zoo.kinds says what each function is for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 from zoo import copies, joint, metrics, registry, report
 from zoo.cepstra import CepstralStatistics
 from zoo.config import RunConfig
+from zoo.data.audio import BadClip
 from zoo.data.augment import specaugment
 from zoo.data.divisions import Protocol
 from zoo.data.features import Features
 from zoo.data.pipeline import Example, moments, training_batches, whole_batches
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.extractor import Extractor, of_clip_functionals, of_layer
+from zoo.extractor import LEAST_SECONDS, Extractor, of_clip_functionals, of_layer
 from zoo.frontends import LogMel, with_normalization
 from zoo.losses import class_weights
 from zoo.predict import frontend as frontend_of
@@ -92,6 +94,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         )
     if registry.get(config.model).frontend == "joint":
         joint.check(config)
+    frontend(config)
     _build(config, len(protocol.classes), config.option)
     class_weights(config.class_weights, range(len(protocol.classes)), protocol.classes)
     if config.augment_waveforms != "none":
@@ -189,11 +192,11 @@ def test_rows(
 
     From the saved model and the audio, as a user of the model would.
     """
-    answer, rate_hz = answerer(folder, config)
+    answerer = answerer_of(folder, config)
     names = {clip.path: clip.name for clip in clips}
     outputs: list[np.ndarray] = []
-    for window in read_windows([clip.path for clip in clips], rate_hz, config.max_clip_seconds):
-        outputs += answer([hear(waveform, names[path]) if hear else waveform for path, waveform in window])
+    for window in answerer.read([clip.path for clip in clips], config.max_clip_seconds):
+        outputs += answerer.answer([hear(waveform, names[path]) if hear else waveform for path, waveform in window])
     return [
         {
             "corpus": corpus,
@@ -207,11 +210,28 @@ def test_rows(
     ]
 
 
-def answerer(folder: Path, config: RunConfig) -> tuple[Callable[[Sequence[np.ndarray]], list[np.ndarray]], int]:
-    """Returns a function from waveforms (samples,) to class probabilities by a fold's saved model, and their rate."""
+@dataclass(frozen=True)
+class Answerer:
+    """A fold's saved model: `answer` maps waveforms (samples,) of `rate_hz` and `least_seconds` or more to class
+    probabilities.
+    """
+
+    answer: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+    rate_hz: int
+    least_seconds: float
+
+    def read(
+        self, paths: Sequence[Path], max_seconds: float, on_bad: Callable[[BadClip], None] | None = None
+    ) -> Iterator[list[tuple[Path, np.ndarray]]]:
+        """Yields clips as zoo.predict.read_windows does."""
+        return read_windows(paths, self.rate_hz, max_seconds, on_bad, self.least_seconds)
+
+
+def answerer_of(folder: Path, config: RunConfig) -> Answerer:
+    """Loads a fold's saved model. Raises UserError where there is none."""
     if registry.get(config.model).takes_waveforms:
         model = load_model(folder / "model.keras")
-        return partial(predict, model), frontend_of(model).rate_hz
+        return Answerer(partial(predict, model), frontend_of(model).rate_hz, LEAST_SECONDS)
     model, own = load_model(folder / "model.keras", waveforms=False), extractor(config)
 
     def answer(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -222,7 +242,7 @@ def answerer(folder: Path, config: RunConfig) -> tuple[Callable[[Sequence[np.nda
         batch = {"features": features, "n_frames": np.ones(len(features), np.int32)}
         return list(np.asarray(model.predict_on_batch(batch)))
 
-    return answer, own.rate_hz
+    return Answerer(answer, own.rate_hz, own.least_seconds)
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:

@@ -14,10 +14,10 @@ import numpy as np
 
 from zoo import clean_speech, enhancement_figures, enhancement_report, enhancer, losses, noisy_speech, registry
 from zoo.cepstra import mfcc_frames
-from zoo.config import RunConfig, cache_folder
+from zoo.config import RunConfig
 from zoo.data.audio import read
 from zoo.data.divisions import Protocol
-from zoo.data.features import Features, extract
+from zoo.data.features import Features
 from zoo.data.pairs import Pair, even_cuts, pair_batches
 from zoo.data.pipeline import moments
 from zoo.data.schema import Clip
@@ -64,21 +64,11 @@ def examples(
 ) -> list[Pair]:
     """Returns every clip at every ratio; noisy clips become features here, once, in noise of their side."""
     own = extractor(config)
-    noises, side = noisy_speech.open_for(config, own.rate_hz), "train" if training else "validation"
-    pairs = []
-    for snr_db in config.snr:
-        noisy = noisy_speech.hearing(config, noises, snr_db, side)
-        found, _ = extract(
-            clips,
-            own.features,
-            {**own.settings, **noisy.settings},
-            cache_folder(config),
-            rate_hz=own.rate_hz,
-            max_seconds=config.max_clip_seconds,
-            hear=noisy.hear,
-        )
-        pairs += [Pair(clip.name, snr_db, found[clip.name], features[clip.name]) for clip in clips]
-    return pairs
+    side = "train" if training else "validation"
+    heard = noisy_speech.extract_heard(config, own.features, own.settings, clips, side, own.rate_hz)
+    return [
+        Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in heard.items() for clip in clips
+    ]
 
 
 def body(task, config: RunConfig) -> keras.Model | None:

@@ -6,14 +6,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from zoo.batched import in_batches
 from zoo.clean_speech import CleanSpeech, UnlessClean
-from zoo.data.pairs import padded
 from zoo.errors import UserError
 from zoo.predict import load_model
 from zoo.trace_prediction import network_of
 
 _DENOISED, _SCORE = "denoised", "clean_speech"  # layers of the saved model
-_BATCH_FRAMES = 300_000  # with their padding: many sequences at a time make a recurrent layer's steps worth it
 
 
 def assemble(denoiser: keras.Model, mean: np.ndarray, variance: np.ndarray, detector: CleanSpeech) -> keras.Model:
@@ -66,20 +65,3 @@ def denoiser(enhancer: keras.Model) -> Callable[[Sequence[np.ndarray]], list[tup
         ]
 
     return lambda clips: in_batches(run, clips)
-
-
-def in_batches(run: Callable[[np.ndarray, np.ndarray], list], clips: Sequence[np.ndarray]) -> list:
-    """Returns what `run` makes of each clip (frames, n), in order. It is given batches of clips of like length, padded
-    to (batch, frames, n), and their lengths (batch,).
-    """
-    found: list = [None] * len(clips)
-    order = sorted(range(len(clips)), key=lambda index: len(clips[index]))
-    while order:
-        chosen = [order.pop()]
-        size = max(1, _BATCH_FRAMES // max(1, len(clips[chosen[0]])))
-        chosen += [order.pop() for _ in range(min(size - 1, len(order)))]
-        lengths = np.array([len(clips[index]) for index in chosen], np.int32)
-        results = run(padded([clips[index] for index in chosen]), lengths)
-        for index, result in zip(chosen, results, strict=True):
-            found[index] = result
-    return found

@@ -41,7 +41,7 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
         for row in kind.test_rows(fold_folder(run, fold), fold.test, protocol, corpus, settings)
     ]
     summary = {**recorded, **kind.scores(rows, protocol)}
-    changed = [line for name in kind.FIGURES for line in _differences(name, recorded[name], summary[name])]
+    changed = [line for name in kind.FIGURES for line in differences(name, recorded[name], summary[name])]
     return summary, changed
 
 
@@ -61,10 +61,17 @@ def training_accuracy(run: Path) -> float:
     return sum(row["truth"] == row["prediction"] for row in rows) / len(rows)
 
 
-def _differences(name: str, recorded: Any, found: Any) -> list[str]:
-    """Says which figures differ. Ratings are real numbers, whose last digits change with the number of threads."""
-    if isinstance(recorded, dict):
-        return [line for key in recorded for line in _differences(f"{name}.{key}", recorded[key], found[key])]
-    if isinstance(recorded, float) and isinstance(found, float) and abs(recorded - found) < _ROUNDING:
+def differences(
+    name: str, before: Any, after: Any, said: str = "{name}: {before} was recorded, {after} found"
+) -> list[str]:
+    """Says, by `said`, which of the values below `name` are others after than before, at any depth of dictionaries.
+
+    Floats are alike within 1e-5: ratings are real numbers, whose last digits change with the number of threads.
+    """
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = {**before, **after}
+        below = [(f"{name}.{key}".lstrip("."), before.get(key), after.get(key)) for key in keys]
+        return [line for key, old, new in below for line in differences(key, old, new, said)]
+    if isinstance(before, float) and isinstance(after, float) and abs(before - after) < _ROUNDING:
         return []
-    return [] if recorded == found else [f"{name}: {recorded} was recorded, {found} found"]
+    return [] if before == after else [said.format(name=name, before=before, after=after)]

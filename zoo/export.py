@@ -148,6 +148,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "trained_on": corpus_name(record),
         "protocol": record["protocol"],
         "synthetic": record["synthetic"],
+        "warnings": list(record.get("warnings", ())),
         "folds": [fold_name(folder) for folder in trained.folders],
         "recipe": settings.recipe,
         "metrics": {name: record[name] for name in figures},

@@ -10,18 +10,21 @@ import numpy as np
 
 from zoo.data import acoustics
 
+LEAST_SECONDS = 0.025  # of a clip: a window of the usual front-ends
+
 
 @dataclass(frozen=True)
 class Extractor:
     """`features` maps a waveform (samples,) of `rate_hz` to (frames, bands), and depends on nothing but `settings`.
 
-    It may be called by so many `threads` at once.
+    It may be called by so many `threads` at once, with clips of `least_seconds` or more.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
     settings: Mapping[str, Any]
     rate_hz: int
     threads: int = 1
+    least_seconds: float = LEAST_SECONDS
 
 
 def of_layer(frontend: keras.layers.Layer) -> Extractor:
@@ -55,4 +58,4 @@ def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_00
     def features(clip: np.ndarray) -> np.ndarray:
         return acoustics.clip_functionals(clip, rate_hz, feature_set, functionals)[None]
 
-    return Extractor(features, settings, rate_hz, threads=os.cpu_count() or 1)
+    return Extractor(features, settings, rate_hz, os.cpu_count() or 1, acoustics.LEAST_SECONDS)

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EINVAL
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,6 +27,12 @@ INPUT = ("input/mean", "input/scale")
 MEAN, SCALE = (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)  # ImageNet's, as Caffe's VGG and keras.applications have it
 # torchvision's, which it states for red, green and blue in 0..1.
 TORCH_MEAN, TORCH_SCALE = (255 * np.array([(0.406, 0.456, 0.485), (0.225, 0.224, 0.229)])).tolist()
+# What readers raise for files that are absent or damaged: h5py RuntimeError too, and whatever makes arrays of a damaged
+# size MemoryError.
+_DAMAGED = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError),
+    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+)
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -59,10 +66,7 @@ def read(path: Path, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
     or Keras saves weights and models. Raises UserError for a file that is absent, damaged or of another format, and for
     weights of another network.
     """
-    if path.suffix in PICKLED:
-        raise _pickled(path)
-    if path.suffix not in READABLE:
-        raise UserError(f"{path}: expected weights in {', '.join(READABLE)}; scripts/convert_weights.py makes .npz")
+    check_name(path)
     with _opened(path) as tensors:
         yield from _checked(path, tensors, layout)
 
@@ -94,9 +98,21 @@ def convert(path: Path, layout: Layout, out: Path) -> None:
         np.savez(aside, **checked)  # type: ignore[arg-type]  # the stub takes names for options
 
 
+def check_name(path: Path) -> None:
+    """Raises UserError for a file that `read` does not read, as its name says."""
+    if path.suffix in PICKLED:
+        raise _pickled(path)
+    if path.suffix not in READABLE:
+        raise UserError(
+            f"{path}: expected weights in {', '.join(READABLE)}, found {path.suffix or 'no suffix'}; "
+            "scripts/convert_weights.py makes .npz"
+        )
+
+
 def checksum(path: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal. Raises UserError where it is not."""
+    """Returns a file's SHA-256 in hexadecimal. Raises UserError where it is absent or no regular file."""
     try:
+        _check_regular(path)
         with path.open("rb") as file:
             digest = sha256()
             while block := file.read(2**20):
@@ -104,6 +120,12 @@ def checksum(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path}: the weights cannot be read ({error.strerror}); put the file there again") from error
     return digest.hexdigest()
+
+
+def _check_regular(path: Path) -> None:
+    """Raises OSError for a folder, and for a pipe or device, which may never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "a folder, pipe or device and no file")
 
 
 def _parts(kernel: tuple[int, ...]):
@@ -114,6 +136,7 @@ def _parts(kernel: tuple[int, ...]):
 def _opened(path: Path) -> Iterator:
     """Opens a file; its content as its format has it."""
     try:
+        _check_regular(path)
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 yield file
@@ -127,8 +150,8 @@ def _opened(path: Path) -> Iterator:
             yield {"layers": layers, "mean": mean}
         else:
             yield published_weights.caffe(path)
-    except (OSError, ValueError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).partition("\n")[0]
+    except _DAMAGED as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(f"{path}: absent, damaged or no weights as expected ({reason}); fetch it again") from error
 
 

@@ -21,6 +21,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.svm import LinearSVC, LinearSVR
 
 from zoo import kinds, registry
+from zoo.batched import in_batches
 from zoo.config import RunConfig
 from zoo.errors import UserError
 from zoo.fit import History, Task, make_repeatable
@@ -31,6 +32,7 @@ from zoo.storage import write_csv, written_aside
 
 _MOST_ITERATIONS = 20_000
 _EPOCHS = 200  # of stochastic gradient descent at most
+_NEVER = -1e6  # score of a class without a training clip
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,18 @@ class Vectors:
         return self.values[start:] if n_frames is None else self.values[start : start + n_frames]
 
 
-def fit(task: Task, config: RunConfig, progress: Progress, before: keras.Model | None = None) -> History:
+def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     """Fits a linear model for each of `config.complexities` and keeps the best by the validation score.
 
     Ratings may have another C for each dimension: the last row of the history is of their best together. Writes
-    model.keras and history.csv; returns the history, a row per C. `before`, from features to features of the same kind,
-    stands in front of the body.
+    model.keras and history.csv; returns the history, a row per C.
 
-    Raises UserError where principal components are more than there are vectors or features.
+    Raises UserError where principal components are more than there are vectors or features, or all clips are of one
+    class.
     """
     make_repeatable(config.seed)
     kind = kinds.of(config.model)
     body = kind.body(task, config)
-    if before is not None:
-        body = _in_front(before, body)
     seen = replace(task, train=_through(body, task.train), validation=_through(body, task.validation))
     vectors, targets, weights = _training_set(seen)
     head, vectors = _head(seen, config, vectors)
@@ -71,7 +71,7 @@ def fit(task: Task, config: RunConfig, progress: Progress, before: keras.Model |
     with progress.task(f"fold {task.name}, values of C", len(config.complexities)) as advance:
         for number, c in enumerate(config.complexities, start=1):
             start = time.perf_counter()
-            fitted[c] = _solve(vectors, targets, weights, c, config)
+            fitted[c] = _solve(vectors, targets, weights, c, config, len(task.outputs))
             history.append(_row(number, [c] * len(fitted[c]), fitted[c], head, validate, start))
             progress.line(f"fold {task.name} C {c:g}  {kind.in_words(history[-1])}  {history[-1]['seconds']:.1f} s")
             advance(number)
@@ -103,14 +103,18 @@ def plot(history: History, path: Path, title: str) -> None:
 
 
 def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
-    return [replace(example, features=Vectors(_run(body, example.features.read()))) for example in examples]
+    """The examples with what the body makes of their features: a vector for a clip, or one for every label."""
+    clips = [example.features.read() for example in examples]
+    if body is not None:
+        clips = in_batches(lambda features, n: _run(body, features, n), clips)
+    lengths = [len(example.labels) if hasattr(example, "labels") else 1 for example in examples]
+    vectors = (Vectors(values[:length]) for values, length in zip(clips, lengths, strict=True))
+    return [replace(example, features=one) for example, one in zip(examples, vectors, strict=True)]
 
 
-def _run(body: keras.Model | None, features: np.ndarray) -> np.ndarray:
-    if body is None:
-        return features
-    batch = {"features": features[None], "n_frames": np.array([len(features)], np.int32)}
-    return np.asarray(body.predict_on_batch(batch), np.float32).reshape(-1, body.output_shape[-1])
+def _run(body: keras.Model, features: np.ndarray, n_frames: np.ndarray) -> list[np.ndarray]:
+    output = np.asarray(body.predict_on_batch({"features": features, "n_frames": n_frames}), np.float32)
+    return list(output if output.ndim == 3 else output[:, None])
 
 
 def _training_set(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -121,6 +125,12 @@ def _training_set(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         vectors.append(example.features.values[rated])
         targets.append(example.labels[rated] if hasattr(example, "labels") else [example.label])
         weights.append(np.full(len(vectors[-1]), getattr(example, "weight", 1.0)))
+    labels = {example.label for example in task.train if hasattr(example, "label")}
+    if len(labels) == 1:
+        raise UserError(
+            f"fold {task.name}: all training clips are {task.outputs[labels.pop()]}, expected several classes. Give "
+            "more clips, or another protocol"
+        )
     return np.concatenate(vectors).astype(np.float64), np.concatenate(targets), np.concatenate(weights)
 
 
@@ -129,7 +139,8 @@ def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Mod
     last layer sees them.
     """
     mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
-    scaled = (vectors - mean) / np.sqrt(np.where(variance == 0, 1, variance))
+    # As Keras's layer has it, so that what is fitted is what is served.
+    scaled = (vectors - mean) / np.maximum(np.sqrt(np.where(variance == 0, 1, variance)), keras.config.epsilon())
     components = {**registry.get(config.model).options, **config.option}.get("components")
     if components is not None and components > min(vectors.shape):
         raise UserError(
@@ -144,13 +155,13 @@ def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Mod
     return with_normalization(mean, variance, bare, least_variance=0.0), scaled
 
 
-def _solve(vectors, targets, weights, c: float, config: RunConfig) -> list[tuple[np.ndarray, float]]:
+def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
     """Returns weights (features,) and bias of every output, for one C."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
         if targets.ndim == 2:
             return [_regression(vectors, values, c) for values in targets.T]
-        return _classification(vectors, targets, weights, c, config)
+        return _classification(vectors, targets, weights, c, config, n_classes)
 
 
 def _regression(vectors, values, c) -> tuple[np.ndarray, float]:
@@ -159,7 +170,7 @@ def _regression(vectors, values, c) -> tuple[np.ndarray, float]:
     return svr.coef_, float(np.squeeze(svr.intercept_))
 
 
-def _classification(vectors, labels, weights, c, config: RunConfig) -> list[tuple[np.ndarray, float]]:
+def _classification(vectors, labels, weights, c, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
     machine: SGDClassifier | LinearSVC
     if config.solver == "sgd":
         alpha = 1 / (c * len(labels))  # as strongly held back as by C
@@ -170,7 +181,9 @@ def _classification(vectors, labels, weights, c, config: RunConfig) -> list[tupl
     coefficients, biases = machine.coef_, machine.intercept_
     if len(coefficients) == 1:  # of two classes, scikit-learn keeps the second one's
         coefficients, biases = np.concatenate([-coefficients, coefficients]), np.concatenate([-biases, biases])
-    return list(zip(coefficients, map(float, biases), strict=True))
+    absent = (np.zeros(vectors.shape[1]), _NEVER)
+    known = {int(label): (coefficients[row], float(biases[row])) for row, label in enumerate(machine.classes_)}
+    return [known.get(label, absent) for label in range(n_classes)]
 
 
 def _row(number, complexities, fitted, head, validate, start) -> dict[str, Any]:
@@ -190,11 +203,6 @@ def _save(task: Task, body: keras.Model | None, head: keras.Model) -> None:
     network = head if body is None else _behind(body, head)
     with written_aside(task.folder / "model.keras") as aside:
         (with_frontend(task.frontend, network) if task.frontend else network).save(aside)
-
-
-def _in_front(before: keras.Model, body: keras.Model) -> keras.Model:
-    inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in body.inputs}
-    return keras.Model(inputs, body({**inputs, "features": before(inputs)}), name=f"{body.name}_behind_{before.name}")
 
 
 def _behind(body: keras.Model, head: keras.Model) -> keras.Model:

@@ -11,7 +11,7 @@ from zoo import config, kinds, registry
 from zoo.config import RunConfig
 from zoo.continuous import RATE_HZ, extractor, frame_seconds, on_waveforms, segment_frames, tracer_of
 from zoo.data import protocols
-from zoo.emotion import answerer
+from zoo.emotion import answerer_of
 from zoo.folder import corpus_name, finished_folds
 from zoo.predict import load_model
 from zoo.stream import Live, Step
@@ -40,7 +40,7 @@ def of_run(run: Path, fold: str | None = None) -> Live:
         "longest": round(LONGEST_SECONDS[entry.task] * rate_hz),
     }
     if entry.task == "emotion":
-        answers = [answerer(folder, settings)[0] for folder in folders]
+        answers = [answerer_of(folder, settings).answer for folder in folders]
         return Live(
             outputs=protocol.classes,
             answer=lambda window: np.mean([answer([window])[0] for answer in answers], axis=0),

@@ -52,6 +52,7 @@ def _head(version: Path, description: Figures) -> Iterator[str]:
         yield f"Input: mono speech at {rate_hz} Hz, {shortest:.3f} to {longest:.0f} s."
     if description["synthetic"]:
         yield "\n**Trained on synthetic sound: it shows that the path works. Its answers on speech mean nothing.**"
+    yield from (f"\n**{sentence}**" for sentence in description.get("warnings", ()))
 
 
 def _data(description: Figures, record: Figures, notes: Sequence[str]) -> Iterator[str]:

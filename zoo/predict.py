@@ -56,6 +56,7 @@ def read_windows(
     rate_hz: int,
     max_seconds: float = 60.0,
     on_bad: Callable[[BadClip], None] | None = None,
+    min_seconds: float = 0.025,
 ) -> Iterator[list[tuple[Path, np.ndarray]]]:
     """Yields the clips in order, some at a time, as (path, waveform (samples,)).
 
@@ -64,7 +65,7 @@ def read_windows(
 
     def waveform(path: Path) -> np.ndarray | BadClip:
         try:
-            return read(path, rate_hz, max_seconds=max_seconds)
+            return read(path, rate_hz, min_seconds, max_seconds)
         except BadClip as error:
             if on_bad is None:
                 raise

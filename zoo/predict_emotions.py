@@ -9,10 +9,9 @@ import numpy as np
 from zoo import config
 from zoo.data import protocols
 from zoo.data.audio import BadClip
-from zoo.emotion import answerer
+from zoo.emotion import answerer_of
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
-from zoo.predict import read_windows
 
 
 def emotions_of(
@@ -24,13 +23,13 @@ def emotions_of(
     settings = config.load(run / "config.json")
     classes = protocols.get(settings.protocol, settings.corpus).classes
     folders, record = finished_folds(run, fold)
-    answers = [answerer(folder, settings) for folder in folders]
-    corpus, rate_hz = corpus_name(record), answers[0][1]
+    answerers = [answerer_of(folder, settings) for folder in folders]
+    corpus = corpus_name(record)
 
     def answer(paths: Sequence[Path], on_bad: Callable[[BadClip], None] | None) -> Iterator[dict[str, Any]]:
-        for window in read_windows(paths, rate_hz, max_seconds, on_bad):
+        for window in answerers[0].read(paths, max_seconds, on_bad):
             clips = [clip for _, clip in window]
-            by_model = [answer_of(clips) for answer_of, _ in answers]
+            by_model = [answerer.answer(clips) for answerer in answerers]
             for (path, _), *outputs in zip(window, *by_model, strict=True):
                 mean = np.mean(outputs, axis=0)
                 shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}

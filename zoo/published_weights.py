@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from math import prod
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
@@ -46,23 +47,35 @@ def caffe(path: Path) -> Blobs:
         if number in _LAYERS and isinstance(layer, memoryview):
             fields = list(_fields(layer))
             name_field, blob_field = _LAYERS[number]
-            name = next((bytes(value).decode() for field, value in fields if field == name_field), "")
+            name = next((_text(value) for field, value in fields if field == name_field), "")
             found = [_blob(value) for field, value in fields if field == blob_field]
             if found:
                 layers[name] = found
     return layers
 
 
+def _text(value: int | memoryview) -> str:
+    if isinstance(value, int):  # bytes() would take it for a size
+        raise ValueError(f"a layer whose name is the number {value}")
+    return bytes(value).decode()
+
+
 def _blob(message: memoryview) -> np.ndarray:
-    """BlobProto: shape 7 (dim 1), or num, channels, height and width 1 to 4; data 5, or 8 in double precision."""
+    """BlobProto: shape 7 (dim 1), or num, channels, height and width 1 to 4; data 5, or 8 in double precision.
+
+    Raises ValueError where there are more or fewer numbers than the shape says.
+    """
     fields = list(_fields(message))
     shape = [size for number, value in fields if number == 7 for size in _sizes(value)]
     shape = shape or [int(value) for place in range(1, 5) for number, value in fields if number == place]
     for number, dtype in ((5, "<f4"), (8, "<f8")):
         parts = [np.frombuffer(value, dtype) for field, value in fields if field == number]
         if parts:
-            return (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(shape)
-    return np.zeros(shape, np.float32)
+            break
+    values = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.float32), *parts])
+    if values.size != prod(shape):  # before arrays of that shape are made
+        raise ValueError(f"{values.size} numbers for a blob of shape {tuple(shape)}")
+    return values.reshape(shape)
 
 
 def _sizes(shape: memoryview) -> Iterator[int]:
@@ -116,7 +129,12 @@ def matconvnet(path: Path) -> tuple[Blobs, np.ndarray | None]:
         with h5py.File(path) as file:
             content = _of_version_7_3(file)
     else:
-        content = loadmat(path, simplify_cells=True)
+        try:
+            content = loadmat(path, simplify_cells=True)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # scipy's own MatReadError, and of damaged files whatever comes of them
+            raise ValueError(f"no MATLAB file, or a damaged one: {error}") from error
         content = content.get("net", content)
         if not isinstance(content, dict) or "layers" not in content:
             raise ValueError("no MatConvNet network, which has a variable `layers`")

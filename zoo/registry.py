@@ -275,8 +275,8 @@ def check_answers(name: str, run: Any) -> None:
     """Raises UserError for a `run` whose network gives neither emotions nor ratings, but features."""
     if get(name).task == "enhancement":
         raise UserError(
-            f"{run}: expected a run that answers with emotions or ratings, found one of {name}, which gives MFCCs. It "
-            "serves before others: train.py --model mfcc_svr --enhance mixed"
+            f"{run}: expected a run that answers with emotions or ratings, found one of {name}, which gives MFCCs. Put "
+            "it in front of others: train.py --model mfcc_svr --enhancer RUN"
         )
 
 

@@ -1,16 +1,18 @@
 """A finished run scored again on its test clips, as other rooms, other microphones and noise would have recorded them.
 
-Nothing is fitted or chosen here: the models are as the run left them, noise is of the side that no training heard, and
-each condition (zoo.data.degrade) is scored by itself. What a condition makes of a clip hangs on the seed, the clip and
-the condition, so that runs of one corpus hear the same and can be compared.
+Nothing is fitted or chosen here: the models are as the run left them, and each condition (zoo.data.degrade) is scored
+by itself. Noise is of the side that is kept for testing: no training on the same recordings heard it. A run trained on
+other recordings, such as those of a folder that has grown since, may have heard some of that side, and all that is
+written of it says so. What a condition makes of a clip hangs on the seed, the clip and the condition, so that runs of
+one corpus hear the same and can be compared.
 """
 
-import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -22,9 +24,11 @@ import numpy as np
 from zoo import config, kinds, registry, robustness_grid, robustness_report
 from zoo.config import RunConfig
 from zoo.data.divisions import Protocol
+from zoo.data.scan import arrays_sha256, file_sha256
 from zoo.data.schema import Fold
 from zoo.data.source import drop_clips, open_source
 from zoo.errors import UserError
+from zoo.evaluate import differences
 from zoo.folder import corpus_name, finished_folds, fold_folder, read_rows
 from zoo.progress import Progress
 from zoo.robustness_grid import DRAWN_ROOMS, REVERBERATION_SECONDS, SIDE, Asked, Case, Sounds
@@ -32,8 +36,10 @@ from zoo.storage import ASIDE, write_json
 from zoo.train import alone_in
 
 _RECORD = "robustness.json"
-_FACTS = ("model", "recipe", "corpus", "protocol", "synthetic", "speaker_independent", "leakage", "notes", "bad_clips")
-_ROUNDING = 1e-5  # between equal figures: ratings are real numbers, whose last digits change with the threads
+_FACTS = (
+    *("model", "recipe", "corpus", "protocol", "synthetic", "speaker_independent"),
+    *("leakage", "notes", "bad_clips", "warnings"),
+)
 
 Scores = dict[str, Any]
 
@@ -90,30 +96,6 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
     return record
 
 
-def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
-    """Returns folds with `n_clips` test clips in all, drawn by `seed`: of each speaker the same share, at least one.
-
-    Raises UserError for fewer clips than speakers, and for more than there are.
-    """
-    by_speaker: dict[str, list[tuple[str, str]]] = {}
-    for fold in folds:
-        for clip in fold.test:
-            by_speaker.setdefault(clip.speaker, []).append((fold.name, clip.name))
-    n_all = sum(map(len, by_speaker.values()))
-    if not len(by_speaker) <= n_clips <= n_all:
-        raise UserError(
-            f"--clips is {n_clips}, expected {len(by_speaker)} to {n_all}: from one test clip of each speaker to all "
-            "of them. Leave it out for all"
-        )
-    rng, shares = np.random.default_rng(seed), []
-    for speaker, own in sorted(by_speaker.items()):
-        shares += [(rank / len(own), speaker, own[index]) for rank, index in enumerate(rng.permutation(len(own)))]
-    chosen = {clip for _, _, clip in sorted(shares)[:n_clips]}
-    return tuple(
-        replace(fold, test=tuple(clip for clip in fold.test if (fold.name, clip.name) in chosen)) for fold in folds
-    )
-
-
 def _open_run(run: Path, asked: Asked, data_root: str) -> Tested:
     settings = config.load(run / "config.json")
     if registry.get(settings.model).task == "enhancement":
@@ -133,7 +115,7 @@ def _open_run(run: Path, asked: Asked, data_root: str) -> Tested:
         raise UserError(f"{run} was trained on {'synthetic' if record['synthetic'] else 'real'} clips, these are not")
     folds = drop_clips(source, record["bad_clips"]).folds
     n_test_clips = sum(len(fold.test) for fold in folds)
-    chosen = subset(folds, asked.n_clips, asked.seed) if asked.n_clips else folds
+    chosen = robustness_grid.subset(folds, asked.n_clips, asked.seed) if asked.n_clips else folds
     return Tested(run, settings, record, source.protocol, chosen, n_test_clips)
 
 
@@ -142,7 +124,7 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
     packages = ("speech-emotion-zoo", "keras", "numpy", "scipy", "soxr", keras.backend.backend())
     folders = [fold_folder(tested.run, fold) for fold in tested.folds]
     models = [folder / name for folder in folders for name in ("model.keras", "postprocess.json")]
-    clips = (f"{fold.name} {clip.name}\n".encode() for fold in tested.folds for clip in fold.test)
+    clips = "".join(f"{fold.name} {clip.name}\n" for fold in tested.folds for clip in fold.test)
     about = {
         "run": str(tested.run),
         **{name: tested.record[name] for name in _FACTS if name in tested.record},
@@ -154,21 +136,28 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
         "noise": asked.noise,
         "noise_files": sounds.noises.names[SIDE] if sounds.noises else [],
         "reverberation_seconds": REVERBERATION_SECONDS if asked.rooms in DRAWN_ROOMS else {},
+        "noise_unlike_training": _unlike_training(tested, sounds),
         "rooms_heard_in_training": _same_folder(asked.rooms, tested.settings.responses),
         "settings": {
-            "models_sha256": _sha256(path.read_bytes() for path in models if path.is_file()),
+            "models_sha256": _sha256("".join(file_sha256(path) for path in models if path.is_file())),
             "clips": {"n": tested.n_clips, "sha256": _sha256(clips)},
             "seed": asked.seed,
             "snr_db": asked.ratios_db,
             "snr_level": asked.level,
             "by_noise": asked.by_noise,
             "noise": sounds.noises.settings if sounds.noises else {},
-            "rooms": {name: _sha256([response.tobytes()]) for name, response in sounds.rooms.items()},
-            "microphones": {name: _sha256([response.tobytes()]) for name, response in sounds.microphones.items()},
+            "rooms": {name: arrays_sha256({name: response}) for name, response in sounds.rooms.items()},
+            "microphones": {name: arrays_sha256({name: item}) for name, item in sounds.microphones.items()},
             "versions": {name: version(name) for name in packages},
         },
     }
     return json.loads(json.dumps(about))  # as it will be read back
+
+
+def _unlike_training(tested: Tested, sounds: Sounds) -> bool:
+    """Whether training heard noise that is not known to be the same recordings, whose thirds are then others."""
+    heard = tested.record.get("noise_sha256")
+    return bool(sounds.noises and (heard or tested.settings.noise) and heard != sounds.noises.settings["sha256"])
 
 
 def _same_folder(asked: str, other: str) -> bool:
@@ -190,7 +179,7 @@ def _check_same(out: Path, about: Mapping[str, Any]) -> None:
     if _RECORD not in names:
         raise UserError(f"{out}: expected a new folder, found {', '.join(names[:3])} in it. Give another --out")
     before = _read(out / _RECORD, "settings")
-    changed = list(_differences("", before, about["settings"], "was {}, now {}"))
+    changed = differences("", before, about["settings"], "{name} was {before}, now {after}")
     if changed:
         raise UserError(
             f"{out} holds figures of other settings: {'; '.join(changed)}. Ask for the same, or give another --out"
@@ -244,20 +233,7 @@ def _differs(tested: Tested, clean: Scores) -> list[str]:
             names = {clip.name for clip in fold.test}
             rows += [row for row in read_rows(fold_folder(tested.run, fold)) if row["clip"] in names]
         recorded = kind.scores(rows, tested.protocol)
-    said = "{} was recorded, {} found"
-    return [line for name in kind.FIGURES for line in _differences(name, recorded[name], clean[name], said)]
-
-
-def _differences(name: str, before: Any, after: Any, said: str) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in {**before, **after}:
-            yield from _differences(f"{name}.{key}".lstrip("."), before.get(key), after.get(key), said)
-    elif not (before == after or _almost(before, after)):
-        yield f"{name} {said.format(before, after)}"
-
-
-def _almost(before: Any, after: Any) -> bool:
-    return isinstance(before, float) and isinstance(after, float) and abs(before - after) < _ROUNDING
+    return [line for name in kind.FIGURES for line in differences(name, recorded[name], clean[name])]
 
 
 def _figures(scores: Scores) -> dict[str, dict[str, float | None]]:
@@ -290,14 +266,11 @@ def _change(value: float | None, clean: float | None) -> float | None:
 
 def _file_name(case: Case) -> str:
     """A name for a condition's file: readable, and of no other condition."""
-    return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', case.name)[:60]}-{_sha256([case.name.encode()])[:8]}.json"
+    return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', case.name)[:60]}-{_sha256(case.name)[:8]}.json"
 
 
-def _sha256(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _read(path: Path, key: str) -> Any:

@@ -1,6 +1,6 @@
-"""The conditions in which a run is scored: what a user asks for, and the noise, rooms and microphones that it takes."""
+"""In what a run is scored: what a user asks for, and the clips, noise, rooms and microphones that it takes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from zoo import noisy_speech
 from zoo.data import rooms
 from zoo.data.degrade import Condition, Responses, degrader
 from zoo.data.noise import SNR_LEVELS, Noises, open_noises
+from zoo.data.schema import Fold
 from zoo.errors import UserError, unknown
 
 SNR_DB = (0.0, 5.0, 10.0, 15.0, 20.0)
@@ -93,8 +94,9 @@ def check(asked: Asked) -> None:
 def open_sounds(asked: Asked, split: str, rate_hz: int) -> Sounds:
     """Reads or draws what is asked for, noise divided by `split`.
 
-    The noise is divided as for training in noise, whatever the seed: no training heard its test side. Raises UserError
-    for folders that are absent or hold nothing fit, and where pyroomacoustics is wanted and absent.
+    The noise is divided as for training in noise, whatever the seed: no training on the same recordings heard their
+    test side. With a file more or less in the folder they are divided otherwise. Raises UserError for folders that are
+    absent or hold nothing fit, and where pyroomacoustics is wanted and absent.
     """
     noises, microphones = None, {}
     if asked.noise:
@@ -119,6 +121,30 @@ def _open_rooms(asked: Asked, rate_hz: int) -> Responses:
             "neither. Check the path"
         )
     return rooms.load_responses(folder, rate_hz)
+
+
+def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
+    """Returns folds with `n_clips` test clips in all, drawn by `seed`: of each speaker the same share, at least one.
+
+    Raises UserError for fewer clips than speakers, and for more than there are.
+    """
+    by_speaker: dict[str, list[tuple[str, str]]] = {}
+    for fold in folds:
+        for clip in fold.test:
+            by_speaker.setdefault(clip.speaker, []).append((fold.name, clip.name))
+    n_all = sum(map(len, by_speaker.values()))
+    if not len(by_speaker) <= n_clips <= n_all:
+        raise UserError(
+            f"--clips is {n_clips}, expected {len(by_speaker)} to {n_all}: from one test clip of each speaker to all "
+            "of them. Leave it out for all"
+        )
+    rng, shares = np.random.default_rng(seed), []
+    for speaker, own in sorted(by_speaker.items()):
+        shares += [(rank / len(own), speaker, own[index]) for rank, index in enumerate(rng.permutation(len(own)))]
+    chosen = {clip for _, _, clip in sorted(shares)[:n_clips]}
+    return tuple(
+        replace(fold, test=tuple(clip for clip in fold.test if (fold.name, clip.name) in chosen)) for fold in folds
+    )
 
 
 def cases(asked: Asked, sounds: Sounds) -> Iterator[Case]:

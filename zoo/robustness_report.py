@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.comparison import absences, leakage
+from zoo.comparison import absences, leakage, warnings
 from zoo.report import save_png
 from zoo.storage import write_csv
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NOT_AS_RECORDED = "NOT AS RECORDED: the clean figures differ from those of the run, so all others may be wrong too"
+UNLIKE_TRAINING = "noise not known to be the training's: recordings of it may have been heard in training"
 
 _SHARES = {"ua": "UA", "wa": "WA"}  # shown in percent; all others are CCC
 _NONE = "–"
@@ -53,11 +54,12 @@ def remarks(record: Record) -> list[str]:
         "synthetic": record["synthetic"],
         _seen(record): leakage(record),
         "incomplete corpus": absences(record),
+        UNLIKE_TRAINING: record["noise_unlike_training"],
         "rooms heard in training": record["rooms_heard_in_training"],
         subset: record["n_clips"] < record["n_test_clips"],
         "NOT AS RECORDED": record.get("differs"),
     }
-    return [text for text, holds in held.items() if holds]
+    return [*(text for text, holds in held.items() if holds), *warnings(record)]
 
 
 def title(record: Record) -> str:

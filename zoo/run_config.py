@@ -207,6 +207,13 @@ class RunConfig:
     condition: str = _flag(
         "mixed", _ENHANCING, "one model for all ratios, or for the one given", choices=("mixed", "matched")
     )
+    heard: str = _flag(
+        "clean",
+        _ENHANCED,
+        "fit on recordings as they are, or in noise at the ratios of --snr",
+        choices=("clean", "noisy"),
+    )
+    enhancer: str = _flag("", _ENHANCED, "finished run of denoising_autoencoder on the same folds, put in front")
     enhance: str = _flag(
         "none",
         _ENHANCED,

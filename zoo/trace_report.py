@@ -72,6 +72,7 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     console = console or Console()
     console.print(Text(f"SYNTHETIC DATA · {title}" if metrics.get("synthetic") else title, style="bold"))
     lines = [
+        *metrics.get("warnings", ()),
         f"{metrics['n_recordings']} recordings of {metrics['n_speakers']} speakers, {metrics['n_frames']:,} frames; in "
         "brackets the 95 % interval over speakers",
         *metrics.get("leakage", ()),

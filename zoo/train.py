@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import checkpoint, config, copies, enhanced_ratings, evaluate, kinds, linear_fit, registry
+from zoo import checkpoint, config, copies, enhanced_ratings, evaluate, kinds, linear_fit, other_run, registry
 from zoo.config import RunConfig
 from zoo.data.features import Features, extract
 from zoo.data.schema import Fold
@@ -61,6 +61,7 @@ class Run:
             seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
         part += ", RANDOM WEIGHTS" if self.facts["warnings"] else ""
+        part += ", fitted in noise" * (self.config.heard == "noisy") + ", enhanced" * bool(self.config.enhancer)
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
 
@@ -73,7 +74,9 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     settings = resolve(settings)
     source = open_source(settings)
     keras.config.set_dtype_policy(settings.precision)
-    kinds.of(settings.model).check(settings, source.protocol)  # before anything is written and every clip is read
+    # Before anything is written and every clip is read.
+    kinds.of(settings.model).check(settings, source.protocol)
+    other_run.check(settings, source.folds)
     folder = _open_folder(settings, resume)
     with alone_in(folder), Progress() as progress:
         run = prepare(folder, settings, source, progress)
@@ -84,7 +87,7 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     summary = {**run.facts, **scores, "folds": [_in_short(record, kind.SHORT) for record in records]}
     evaluate.write_results(folder, rows, summary, run.title())
     if settings.enhance != "none":
-        enhanced_ratings.measure(folder, settings, run.source, train)
+        enhanced_ratings.measure(folder, settings, run.source, run.title(), train)
     return run
 
 
@@ -155,12 +158,15 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
             rate_hz=extractor.rate_hz,
             max_seconds=settings.max_clip_seconds,
             on_bad_clip=settings.on_bad_clip,
+            min_seconds=extractor.least_seconds,
             threads=extractor.threads,
             progress=advance,
         )
     source = drop_clips(source, bad)
     hashes = {name: item.audio_sha256 for name, item in features.items()}
-    data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256}
+    data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **other_run.hashes(settings, source.folds)}
+    if "weights_sha256" in extractor.settings:
+        data["weights_sha256"] = str(extractor.settings["weights_sha256"])
     _check_same_data(folder, data)
     leakage = audit_folds(source, hashes, settings.allow_leakage)
     facts = {**_facts(settings, source), "leakage": leakage, **data, "bad_clips": bad}

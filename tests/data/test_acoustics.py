@@ -198,7 +198,7 @@ def test_nothing_is_left_where_it_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     # New ones, started there.
-    monkeypatch.setattr(acoustics, "own_processes", cache(acoustics.own_processes.__wrapped__))
+    monkeypatch.setattr(acoustics, "_own_processes", cache(acoustics._own_processes.__wrapped__))
     first, second = (acoustics.functionals(tone(1.0), RATE_HZ, "egemaps", 0.5, 0.1) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     acoustics.own_processes().shutdown()

@@ -9,7 +9,7 @@ import soundfile
 
 from zoo.data.audio import BadClip, read
 from zoo.data.leakage import audit
-from zoo.data.scan import audio_sha256, file_sha256, probe
+from zoo.data.scan import arrays_sha256, audio_sha256, file_sha256, probe
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 
@@ -104,3 +104,12 @@ def test_one_clip_on_two_sides_is_both_findings_and_long_lists_are_cut():
     assert len(findings) == 2
     for finding in findings:
         assert "8 of 8" in finding and finding.endswith("and 3 more.") and "5 (" not in finding
+
+
+def test_hash_of_arrays_is_of_names_lengths_and_values():
+    arrays = {"b": np.array([1.0, 2.0], np.float32), "a": np.array([0.5])}
+    by_hand = b"a\0" + b"1\0" + np.float32(0.5).tobytes() + b"b\0" + b"2\0" + np.float32([1, 2]).tobytes()
+    assert arrays_sha256(arrays) == hashlib.sha256(by_hand).hexdigest()
+    assert arrays_sha256(dict(sorted(arrays.items()))) == arrays_sha256(arrays)
+    others = ({**arrays, "b": np.zeros(2)}, {"b": arrays["b"]}, {"b": arrays["a"], "a": arrays["b"]}, {})
+    assert arrays_sha256(arrays) not in [arrays_sha256(other) for other in others]

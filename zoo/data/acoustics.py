@@ -23,6 +23,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.util import Finalize
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,11 @@ from zoo.errors import UserError, unknown
 
 FEATURE_SETS = {"egemaps": 88, "compare": 6373}  # functionals per window
 CLIP_FUNCTIONALS = ("five", "opensmile")
+LEAST_SECONDS = 0.06  # of a clip: the longest analysis frame
 DESCRIPTORS_PER_SECOND = 100
 _DESCRIPTOR_FRAME = 6  # hops in the longest analysis frame, that of F0: 60 ms
 _LEAST_DESCRIPTORS = 4  # openSMILE lengthens shorter windows to this many descriptor frames
+_starting = Lock()
 _OPENSMILE_NAMES = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 
 
@@ -97,7 +100,7 @@ def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, funct
     if functionals == "opensmile":
         seconds = len(waveform) / rate_hz
         _check(waveform, rate_hz, feature_set)
-        if seconds < _DESCRIPTOR_FRAME / DESCRIPTORS_PER_SECOND:
+        if seconds < LEAST_SECONDS:
             raise UserError(f"{seconds:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
         return _elsewhere(_whole, waveform, rate_hz, feature_set)
     if functionals != "five":
@@ -150,8 +153,14 @@ def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: f
     return -(-np.maximum(begins, 0) // step), (ends - _DESCRIPTOR_FRAME * step) // step
 
 
-@cache
 def own_processes() -> ProcessPoolExecutor:
+    """The processes of openSMILE, the same for all threads."""
+    with _starting:
+        return _own_processes()
+
+
+@cache
+def _own_processes() -> ProcessPoolExecutor:
     """The processes of openSMILE, one for each core; it is never loaded in this one.
 
     Beside TensorFlow, the Fourier transforms of both would call each other's functions of the same names (bitrv2,
@@ -167,7 +176,7 @@ def _elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return own_processes().submit(function, *arguments).result()
     except BrokenProcessPool as error:
-        own_processes.cache_clear()
+        _own_processes.cache_clear()
         raise UserError("openSMILE's process has ended before its work was done: out of memory? Start again") from error
 
 

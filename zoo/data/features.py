@@ -53,6 +53,7 @@ def extract(
     cache: Path,
     *,
     rate_hz: int = 16_000,
+    min_seconds: float = 0.025,
     max_seconds: float = 60.0,
     on_bad_clip: str = "fail",
     threads: int = 1,
@@ -83,7 +84,7 @@ def extract(
         features = _load(path)
         if features:
             return features, None
-        facts, waveform = probe(clip.path, rate_hz, max_seconds=max_seconds)
+        facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
 
         def made() -> Features:
             heard = hear(waveform, clip.name) if hear else waveform

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.audio import READABLE_SUFFIXES, BadClip, read
+from zoo.data.scan import arrays_sha256
 from zoo.errors import UserError, unknown
 
 SNR_LEVELS = ("active", "all")
@@ -136,7 +137,7 @@ def open_noises(folder: Path, rate_hz: int = 16_000, split: str = SPLITS[0], see
     if split not in SPLITS:
         raise unknown("split of the noise", split, SPLITS)
     recordings, copies = _read_all(folder, rate_hz)
-    settings = {"split": split, "seed": seed, "rate_hz": rate_hz, "copies": copies, "sha256": _sha256(recordings)}
+    settings = {"split": split, "seed": seed, "rate_hz": rate_hz, "copies": copies, "sha256": arrays_sha256(recordings)}
     if split == "time":
         pieces = {name: _in_thirds(folder / name, samples, rate_hz) for name, samples in recordings.items()}
         sides = {side: tuple(thirds[number] for thirds in pieces.values()) for number, side in enumerate(SIDES)}
@@ -246,11 +247,3 @@ def _levelled(path: Path, samples: np.ndarray, found: str) -> np.ndarray:
 
 def _silent(path: Path, found: str) -> UserError:
     return UserError(f"{path}: expected noise, found {found}. Remove the file from the folder, or cut the silence off")
-
-
-def _sha256(recordings: Mapping[str, np.ndarray]) -> str:
-    """Returns a hash over names and samples as they are used."""
-    digest = hashlib.sha256()
-    for name, samples in recordings.items():
-        digest.update(f"{name}\0{len(samples)}\0".encode() + samples.astype("<f4").tobytes())
-    return digest.hexdigest()

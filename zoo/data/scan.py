@@ -1,6 +1,7 @@
 """What one file holds, measured in a single decoding."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +61,11 @@ def audio_sha256(waveform: np.ndarray) -> str:
     """Returns the SHA-256 of a waveform (samples,) as 16-bit little-endian PCM, in hexadecimal."""
     pcm = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2")
     return hashlib.sha256(pcm.tobytes()).hexdigest()
+
+
+def arrays_sha256(arrays: Mapping[str, np.ndarray]) -> str:
+    """Returns the SHA-256 of names and values (float32, little-endian) of arrays (samples,), whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name}\0{len(arrays[name])}\0".encode() + arrays[name].astype("<f4").tobytes())
+    return digest.hexdigest()

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
@@ -17,6 +18,7 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, unknown
 
 _FEW = 4
+_PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer")  # "random" is no path
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,19 @@ class Source:
 def resolve(config: RunConfig) -> RunConfig:
     """Returns the configuration with protocol, folds, limits and place spelt out. Raises UserError for unknown ones."""
     protocol, corpus = protocols.get(config.protocol or None, config.corpus), corpora.get(config.corpus)
+    paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     return replace(
         config,
         protocol=protocol.name,
         fold=config.fold or ("few" if config.synthetic else "all"),
         max_clip_seconds=config.max_clip_seconds or corpus.max_seconds,
         frame_seconds=config.frame_seconds or corpus.rating_seconds * heeds(config.model, "frame_seconds"),
-        data_root=str(Path(config.data_root).expanduser().resolve()) if config.data_root else "",
+        **paths,
     )
+
+
+def _absolute(place: str) -> str:
+    return place if place in ("", "random") else str(Path(place).expanduser().resolve())
 
 
 def open_source(config: RunConfig) -> Source:

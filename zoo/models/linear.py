@@ -13,14 +13,15 @@ def linear_classifier(
     """Builds the model: one vector per clip to a score per class, and their softmax.
 
     It maps {"features": (batch, 1, n_inputs), "n_frames": (batch,)} to (batch, n_classes). Layer "scores" gives the
-    margins; the softmax ranks classes as they do, and is no calibrated probability (export.py --calibrate fits one).
+    margins; the softmax ranks classes as they do, unless they are over 100 apart, and is no calibrated probability
+    (export.py --calibrate fits one).
 
     Args:
         components: of a projection before the scores, layer "projection": principal components.
         seed: of the weights before they are fitted.
     """
     features, n_frames = _inputs((1, n_inputs))
-    vector = layers.Reshape((n_inputs,), name="vector")(features)
+    vector = layers.Reshape((n_inputs,), dtype="float32", name="vector")(features)
     scores = _linear(n_classes, vector, components, seed, "scores")
     output = layers.Softmax(dtype="float32", name="probabilities")(scores)
     return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
