@@ -17,6 +17,7 @@ from zoo.config import from_flags
 from zoo.data import protocols
 from zoo.data.audio import read
 from zoo.data.corpora import load
+from zoo.data.features import extract
 from zoo.data.synthetic import synthesize
 from zoo.errors import UserError
 from zoo.evaluate import evaluate_run
@@ -169,7 +170,7 @@ def test_examples_are_of_their_sides_noise_and_every_ratio(corpus, noise, tmp_pa
     """Frame by frame, what the cache holds is the front-end on speech in noise of that side."""
     config = settings(corpus, noise, tmp_path / "run", max_clip_seconds=60.0)
     clips, own = load("emodb", corpus).clips[:2], enhancement.extractor(config)
-    clean, _ = enhancement.extract(clips, own.features, own.settings, tmp_path / "cache")
+    clean, _ = extract(clips, own.features, own.settings, tmp_path / "cache")
     noises = enhancement.noisy_speech.open_for(config, RATE_HZ)
     protocol = protocols.get(None, "emodb")
     for training, side in ((True, "train"), (False, "validation")):
