@@ -111,6 +111,22 @@ def test_c_is_the_best_on_validation_clips_and_the_model_is_of_it(tmp_path):
     assert history[0]["validation_ua"] < best["validation_ua"]
 
 
+def test_a_class_without_training_clips_is_never_answered(tmp_path):
+    values, labels = clips(60, 1, classes=CLASSES[:2])
+    train = examples(values, 2 * labels)  # of the first and the third of three classes
+    _, found = fitted(tmp_path, "egemaps_svm", train, train, complexities=(1e-2,))
+    output = found.predict_on_batch({"features": values[:, None], "n_frames": np.ones(60, np.int32)})
+    assert set(np.argmax(output, axis=1)) == {0, 2}
+    assert output[:, 1].max() < 1e-6
+
+
+def test_clips_of_one_class_are_refused(tmp_path):
+    values, _ = clips(20, 1)
+    train = examples(values, np.ones(20))
+    with pytest.raises(UserError, match="fold 0: all training clips are calm, expected several classes"):
+        fitted(tmp_path, "egemaps_svm", train, train)
+
+
 def ratings(n, seed, noise):
     """A recording whose dimensions follow other features, the second buried in noise; its last frames unrated."""
     rng = np.random.default_rng(seed)

@@ -187,3 +187,8 @@ def test_choices_of_any_kind_survive_keras_tuner():
     assert tuned.space[2].prob_to_value(0.5) == pytest.approx(1e-2)
     values = {"a": None, "b": 5, "c": 0.1}
     assert spaces.decode(space, spaces.encode(space, values)) == values
+
+
+def test_linear_models_are_not_searched():
+    with pytest.raises(UserError, match="egemaps_svm is no network to search"):
+        spaces.of("egemaps_svm")
