@@ -390,11 +390,11 @@ def test_a_network_at_a_hundred_decibels_scores_as_clean(emodb, noise, tmp_path,
     network = with_normalization(np.full(8, -9.0), np.full(8, 9.0), registry.build("fcn", 7, 8, hidden_units=8))
     model = with_frontend(LogMel(bands=8), network)
     run = write_run(tmp_path / "run", emodb, zoo.emotion.test_rows, model)
-    words = ("--noise", noise, "--snr", "100", "-20", "--backend", keras.backend.backend())
+    words = ("--noise", noise, "--snr", "100", "--backend", keras.backend.backend())
     code, out, err = script(monkeypatch, capsys, run, *words)
     assert code == 0 and "100 dB" in out and "100 dB: UA" in err
-    clean, faint, loud = ({name: row[name] for name in FIGURES} for row in table(run / "robustness").values())
-    assert clean == faint != loud
+    clean, faint = ({name: row[name] for name in FIGURES} for row in table(run / "robustness").values())
+    assert clean == faint
     assert float(clean["ua"]) == json.loads((run / "metrics.json").read_text())["ua"]["value"]
 
 
