@@ -84,9 +84,7 @@ def _train_beside(folder: Path, name: str, ratios: Ratios, settings: RunConfig, 
     train(config.from_flags({**shared, **own, "recipe": recipe, "out": str(enhancer)}), True)
 
     plain = replace(settings, enhance="none")
-    clean = replace(
-        plain, **{field: getattr(RunConfig, field) for field in ("noise", "noise_split", "snr_level", "snr")}
-    )
+    clean = replace(plain, **{field: getattr(RunConfig, field) for field in _OF_NOISE})
     noisy = replace(plain, heard="noisy", snr=ratios)
     beside = {
         ("clean", settings.enhance): (f"enhanced-{name}", replace(clean, enhancer=str(enhancer))),

@@ -9,8 +9,8 @@ import numpy as np
 
 from zoo.data.batches import batches
 from zoo.data.features import Features
+from zoo.data.pipeline import shuffled_plan
 
-_CHUNK_BATCHES = 8  # batches are made of neighbours in length among so many batches' worth of shuffled segments
 _STEP = 50  # frames are padded to a multiple of this: each new shape costs some backends a compilation
 
 
@@ -50,7 +50,7 @@ def pair_batches(
         for number, pair in enumerate(pairs)
         for start in _starts(pair.n_frames, segment_frames, rng)
     ]
-    plan = _plan(np.array([length for *_, length in cuts]), batch_size, rng)
+    plan = shuffled_plan(np.array([length for *_, length in cuts]), batch_size, rng)
 
     def batch(which):
         members = [cuts[index] for index in plan[which]]
@@ -85,13 +85,3 @@ def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> lis
         return [0]
     offset = int(rng.integers(0, min(segment_frames, n_frames - segment_frames + 1)))
     return list(range(offset, n_frames - segment_frames + 1, segment_frames))
-
-
-def _plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    order = rng.permutation(len(lengths))
-    for start in range(0, len(order), _CHUNK_BATCHES * batch_size):
-        chunk = order[start : start + _CHUNK_BATCHES * batch_size]
-        chunk[:] = chunk[np.argsort(lengths[chunk], kind="stable")]
-    plan = np.array_split(order, -(-len(order) // batch_size))
-    rng.shuffle(plan)
-    return plan

@@ -46,7 +46,7 @@ def training_batches(
     """
     taken = _taken(examples, seed, epoch)
     lengths = np.minimum([features.n_frames for features in taken], max_frames)
-    plan = _shuffled_plan(lengths, batch_size, np.random.default_rng((seed, epoch)))
+    plan = shuffled_plan(lengths, batch_size, np.random.default_rng((seed, epoch)))
 
     def load(index: int) -> np.ndarray:
         features, rng = taken[index], np.random.default_rng((seed, epoch, int(index)))
@@ -99,7 +99,8 @@ def _taken(examples: Sequence[Example], seed: int, epoch: int) -> list[Features]
     ]
 
 
-def _shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+def shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Returns the indices of every batch: at random, but neighbours in length together, in batches of like size."""
     order = rng.permutation(len(lengths))
     for start in range(0, len(order), _CHUNK_BATCHES * batch_size):
         chunk = order[start : start + _CHUNK_BATCHES * batch_size]
