@@ -1,10 +1,12 @@
-"""Exported models: latency of one clip on one core, throughput of batches, time to the first answer."""
+"""Exported models: latency of one clip on one core, beside ONNX; throughput of batches; time to the first answer."""
 
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,8 @@ def measure(quick: bool) -> list[Result]:
         export = in_own_process(_export, Path(folder))
         clip = Path(folder) / "clip.wav"
         _write(clip)
-        results = in_own_process(_answers, export, quick)
+        onnx = in_own_process(in_onnx, export, Path(folder) / "onnx")
+        results = in_own_process(_answers, export, onnx, quick)
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", START, str(export), str(clip)], check=True, capture_output=True)
         seconds = time.perf_counter() - start
@@ -44,6 +47,19 @@ def _export(folder: Path) -> Path:
     return export.export(run.folder, folder / "export")
 
 
+def in_onnx(export: Path, folder: Path) -> Path | None:
+    """Writes the same network as ONNX; None where what that takes is not installed."""
+    from zoo import export_formats, saved_model
+    from zoo.errors import UserError
+
+    try:
+        export_formats.check_installed("onnx")
+    except UserError:
+        return None
+    folder.mkdir()
+    return export_formats.convert(export, "onnx", folder, saved_model.load(export))
+
+
 def _write(path: Path) -> None:
     import soundfile
 
@@ -54,7 +70,7 @@ def _waveform() -> np.ndarray:
     return np.resize(inputs.waveforms(1)[0], SECONDS * inputs.RATE_HZ)
 
 
-def _answers(export: Path, quick: bool) -> list[Result]:
+def _answers(export: Path, onnx: Path | None, quick: bool) -> list[Result]:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -71,6 +87,8 @@ def _answers(export: Path, quick: bool) -> list[Result]:
         times_ms.append(1000 * (time.perf_counter() - start))
     middle, late = np.percentile(times_ms[3:], (50, 99))
     note = f"99th percentile {late:.1f} ms; attention_blstm_fcn, one clip of {SECONDS} s, one core"
+    if onnx is None:
+        note += "; not compared with ONNX: pip install -e '.[onnx]'"
     many = {key: tf.repeat(value, BATCH, axis=0) for key, value in one.items()}
 
     def batched():
@@ -84,5 +102,20 @@ def _answers(export: Path, quick: bool) -> list[Result]:
     rates = {name: BATCH / taken for name, taken in seconds.items()}
     return [
         Result("served clip", "ms", float(middle), TARGET_MS, 1.0, "at most", note),
+        *([onnx_clip(onnx, serve, one, quick)] if onnx else []),
         Result("served batch", "clips/s", rates["batch"], rates["loop"], note=f"{BATCH} at once against a Python loop"),
     ]
+
+
+def onnx_clip(path: Path, serve: Callable[..., object], one: Mapping[str, Any], quick: bool) -> Result:
+    """Asks onnxruntime on one thread and the SavedModel `serve` in turns; `one` is the request, in tensors."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    request = {name: value.numpy() for name, value in one.items()}
+    runs = {"onnx": lambda: session.run(None, request), "saved": lambda: serve(**one)}
+    seconds = median_seconds(runs, 5 if quick else 100)
+    note = f"onnxruntime {onnxruntime.__version__} on one thread against the SavedModel, the same network and clip"
+    return Result("served ONNX", "ms", 1000 * seconds["onnx"], 1000 * seconds["saved"], note=note)

@@ -13,6 +13,7 @@ from zoo.calibration import LEAST_PROBABILITY
 from zoo.data.audio import LOUDEST
 from zoo.errors import UserError
 from zoo.postprocess import PostProcess
+from zoo.serving_layers import exchanged
 
 Answers = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor, tf.Tensor], Answers]
@@ -44,6 +45,7 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
 
     The networks' answers are averaged. Without a front-end, "features" is the only signature and the default.
     """
+    networks = [exchanged(network) for network in networks]
     module = tf.Module()
     layers = [*networks, *([frontend] if frontend else [])]
     module.weights = [variable.value for layer in layers for variable in layer.variables]
