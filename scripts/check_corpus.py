@@ -1,4 +1,7 @@
-"""Says whether a corpus on disk is complete and sound, and what to do where it is not."""
+"""Says whether a corpus on disk is complete and sound, and what to do where it is not.
+
+Of a corpus that is rated continuously it also says how late the ratings are, and with which flag to train.
+"""
 
 import argparse
 import dataclasses
@@ -15,8 +18,10 @@ from rich.table import Table
 from zoo.cli import run
 from zoo.data import corpora
 from zoo.data.check import Report, check
+from zoo.data.check_delay import LabelDelay, label_delay, training_clips
 from zoo.data.divisions import Protocol
-from zoo.data.protocols import PROTOCOLS, count_problems
+from zoo.data.files import Loaded
+from zoo.data.protocols import PROTOCOLS, count_problems, get
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
@@ -27,11 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 for a clean corpus, 1 where there are findings; a user's mistake raises UserError."""
     args = _parser().parse_args(argv)
     root = corpora.resolve_root(args.corpus, args.data_root)
-    report = _check(args.corpus, root)
+    loaded = corpora.load(args.corpus, root)
+    report, delay = _check(args.corpus, loaded), _delay(args.corpus, loaded)
     if args.json:
-        print(json.dumps({"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report)}, indent=2))
+        found = {"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report)}
+        print(json.dumps(found | ({"label_delay": dataclasses.asdict(delay)} if delay else {}), indent=2))
     else:
         _print(report, f"{corpora.get(args.corpus).title} in {root}")
+        if delay:
+            _print_delay(delay)
     return 1 if report.advice else 0
 
 
@@ -55,9 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(name: str, root: Path) -> Report:
+def _check(name: str, loaded: Loaded) -> Report:
     corpus = corpora.get(name)
-    loaded = corpora.load(name, root)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=len(loaded.clips))
         return check(
@@ -70,6 +78,17 @@ def _check(name: str, root: Path) -> Report:
             problems=_problems(name, loaded.clips),
             on_clip=lambda: progress.advance(task),
         )
+
+
+def _delay(name: str, loaded: Loaded) -> LabelDelay | None:
+    """Returns how late the training recordings of the corpus's default protocol are rated; None for classes."""
+    protocol = get(None, name)
+    if not protocol.targets:
+        return None
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("label delay", total=len(training_clips(protocol, loaded.clips)))
+        seconds = corpora.get(name).max_seconds
+        return label_delay(protocol, loaded.clips, seconds, on_clip=lambda: progress.advance(task))
 
 
 def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
@@ -119,6 +138,22 @@ def _print(report: Report, title: str) -> None:
     console.print("[bold]What to do[/]")
     for sentence in report.advice or ["Nothing: the corpus is complete and sound."]:
         console.print(f"  {escape(sentence)}", soft_wrap=True)
+
+
+def _print_delay(delay: LabelDelay) -> None:
+    console = Console(highlight=False)
+    console.print(f"[bold]Label delay[/], in {len(delay.recordings)} training recordings of {delay.protocol}")
+    if delay.reason:
+        console.print(f"  not estimated: {delay.reason}", soft_wrap=True)
+        return
+    for name, lag in delay.lags.items():
+        found = f"{lag.seconds:.4g} s behind the energy of the sound" if lag.correlates else "no lag correlates"
+        own = f"correlation {lag.correlation:.2f}, with the ratings of other recordings at most {lag.by_chance:.2f}"
+        console.print(f"  {escape(name)}: {found} ({own})", soft_wrap=True)
+    if delay.seconds is None:
+        console.print("  No delay can be told from the sound. Train without --label-delay-seconds")
+    else:
+        console.print(f"  Train with --label-delay-seconds {delay.seconds:.4g}")
 
 
 def _counts(heading: str, counts: Mapping[str, int]) -> Table:

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import soundfile
 from zoo.data.check import check
 from zoo.data.corpora import CORPORA
 from zoo.data.schema import Clip
+from zoo.data.synthetic import synthesize
 from zoo.errors import UserError
 
 RATE_HZ = 16_000
@@ -167,6 +169,59 @@ def test_script_returns_0_when_nothing_is_wrong(tmp_path, script, capsys, monkey
     monkeypatch.setattr(script, "count_problems", lambda protocol, clips: [])
     assert script.main(emodb(tmp_path)) == 0
     assert "complete and sound" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory):
+    """Five recordings to train on, of half a minute, whose ratings are made to follow the voice by 1.6 s."""
+    root = synthesize("recola", tmp_path_factory.mktemp("twin") / "RECOLA", 10, seconds=(30, 30))
+    for path in root.glob("ratings_gold_standard/*/train_*.arff"):
+        head, _, rows = path.read_text().partition("@data\n\n")
+        values = [float(row.split(",")[2]) for row in rows.split()]
+        late = values[:1] * 40 + values[:-40]
+        lines = [f"{path.stem},{step * 0.04:.2f},{value:.6f}" for step, value in enumerate(late)]
+        path.write_text(f"{head}@data\n\n" + "\n".join(lines) + "\n")
+    return ["--corpus", "recola", "--data-root", str(root)]
+
+
+def test_script_ends_with_the_label_delay_of_a_rated_corpus(rated, script, capsys):
+    assert script.main(rated) == 1  # for five recordings a part
+    end = capsys.readouterr().out.split("What to do")[1]
+    assert "Label delay, in 5 training recordings of recola-nested" in end
+    script.main([*rated, "--json"])
+    delay = json.loads(capsys.readouterr().out)["label_delay"]
+    assert delay["seconds"] == delay["lags"]["arousal"]["seconds"] == pytest.approx(1.6, abs=0.3)
+    assert f"arousal: {delay['seconds']:.4g} s behind the energy of the sound (correlation 0." in end
+    assert end.splitlines()[-1] == f"  Train with --label-delay-seconds {delay['seconds']:.4g}"
+
+
+def test_script_says_where_no_lag_correlates(rated, script, capsys, tmp_path):
+    """Each recording is given the ratings of another."""
+    root = shutil.copytree(rated[-1], tmp_path / "RECOLA")
+    for folder in (root / "ratings_gold_standard").iterdir():
+        texts = [(folder / f"train_{number}.arff").read_text() for number in range(1, 6)]
+        for number, text in enumerate(texts, start=1):
+            other = (number + 1) % 5 + 1
+            (folder / f"train_{other}.arff").write_text(text.replace(f"train_{number},", f"train_{other},"))
+    script.main(["--corpus", "recola", "--data-root", str(root)])
+    end = capsys.readouterr().out.split("Label delay")[1]
+    assert end.count("no lag correlates") == 2 and "Train without --label-delay-seconds" in end
+
+
+def test_script_says_why_there_is_no_label_delay(script, capsys, tmp_path):
+    root = synthesize("recola", tmp_path / "RECOLA", 2, seconds=(1, 1))
+    script.main(["--corpus", "recola", "--data-root", str(root)])
+    end = capsys.readouterr().out.split("Label delay")[1]
+    assert "not estimated: expected 5 training recordings or more of 20 s or more, found 0 of 1" in end
+    assert "Train with" not in end
+
+
+def test_script_says_nothing_of_delays_for_clips_with_classes(tmp_path, script, capsys):
+    command = emodb(tmp_path)
+    script.main(command)
+    assert "delay" not in capsys.readouterr().out
+    script.main([*command, "--json"])
+    assert "label_delay" not in json.loads(capsys.readouterr().out)
 
 
 def test_script_refuses_what_is_no_corpus(tmp_path, script):

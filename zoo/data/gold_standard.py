@@ -6,6 +6,8 @@ import numpy as np
 
 from zoo.errors import UserError
 
+MAX_DELAY_SECONDS = 10.0
+
 
 def evaluator_weighted_mean(ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the evaluator-weighted mean (steps,) of ratings (steps, raters), and the weights (raters,), of sum 1.
@@ -38,7 +40,7 @@ def estimate_delay(
     energies: Sequence[np.ndarray],
     arousals: Sequence[np.ndarray],
     step_seconds: float = 0.04,
-    max_seconds: float = 10.0,
+    max_seconds: float = MAX_DELAY_SECONDS,
 ) -> float:
     """Returns by how many seconds, 0 to `max_seconds`, the raters' arousal follows the speakers' energy.
 
@@ -47,6 +49,22 @@ def estimate_delay(
     of equal ones. Give it training recordings only: a delay fitted to test labels is test knowledge.
 
     Raises UserError without recordings, for one shorter than twice `max_seconds`, and where no contour changes.
+    """
+    correlations = lag_correlations(energies, arousals, step_seconds, max_seconds)
+    if not correlations.any():
+        raise UserError("no label delay can be estimated: expected energy and arousal that change, found constants")
+    return float(np.argmax(correlations) * step_seconds)
+
+
+def lag_correlations(
+    energies: Sequence[np.ndarray],
+    arousals: Sequence[np.ndarray],
+    step_seconds: float = 0.04,
+    max_seconds: float = MAX_DELAY_SECONDS,
+) -> np.ndarray:
+    """Returns the mean absolute correlation over the recordings, 0..1, at lags of 0, 1, ... steps: float64 (lags,).
+
+    What is given and raised is as for `estimate_delay`, but constants have the correlation 0.
     """
     if not energies:
         raise UserError("expected recordings to estimate the label delay from, found none")
@@ -61,9 +79,7 @@ def estimate_delay(
             )
         lags = range(max_lag + 1)
         correlations += [abs(_correlation(energy[: steps - lag], arousal[lag:steps])) for lag in lags]
-    if not correlations.any():
-        raise UserError("no label delay can be estimated: expected energy and arousal that change, found constants")
-    return float(np.argmax(correlations) * step_seconds)
+    return correlations / len(energies)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
