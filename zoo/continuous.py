@@ -46,12 +46,9 @@ def frontend(config: RunConfig) -> keras.layers.Layer | None:
 
 
 def extractor(config: RunConfig) -> Extractor:
-    layer = frontend(config)
-    return (
-        of_layer(layer)
-        if layer
-        else of_functionals(config.feature_set, config.functional_seconds, frame_seconds(config))
-    )
+    if layer := frontend(config):
+        return of_layer(layer)
+    return of_functionals(config.feature_set, config.functional_seconds, frame_seconds(config))
 
 
 def check(config: RunConfig, protocol: Protocol) -> None:
@@ -124,7 +121,23 @@ def examples(
                 f"{recording.name} is {seconds:g} s long, expected at least a segment of {config.segment_seconds:g} s. "
                 "Give a smaller --segment-seconds"
             )
+    if not training:
+        _check_changes(found, protocol.targets)
     return found
+
+
+def _check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
+    """A recording may be constant. Where all are, and the same, CCC is 0 or undefined whatever is predicted."""
+    ratings = np.concatenate([item.labels[item.rated] for item in validation])
+    names = list(dict.fromkeys(item.name for item in validation))
+    where = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    for name, values in zip(targets, ratings.T, strict=True):
+        if np.ptp(values) == 0:
+            raise UserError(
+                f"validation ratings of {name}: expected some that change, found {values[0]:g} in all {len(values)} "
+                f"rated frames of {where}. CCC can tell no epoch from another by them. Restore the label files, or "
+                "choose another --fold or --protocol"
+            )
 
 
 def body(task, config: RunConfig) -> keras.Model | None:
@@ -181,9 +194,7 @@ def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[
                 f"{config.learning_rate}, or --precision float32"
             )
         by_dimension = traces.ccc(np.concatenate(truth), np.concatenate(prediction))
-        figures = {
-            f"validation_ccc_{name}": float(value) for name, value in zip(task.outputs, by_dimension, strict=True)
-        }
+        figures = {f"{SCORE}_{name}": float(value) for name, value in zip(task.outputs, by_dimension, strict=True)}
         return {SCORE: float(np.mean(by_dimension)), **figures}
 
     return validate

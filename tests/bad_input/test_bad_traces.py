@@ -7,6 +7,13 @@ import pytest
 import soundfile
 from spoil import RATE_HZ, has
 
+from zoo import continuous
+from zoo.config import from_flags
+from zoo.data.features import Features
+from zoo.data.protocols import get
+from zoo.data.schema import Clip, Trace
+from zoo.errors import UserError
+
 ARFF = (
     "@relation GOLDSTANDARD\n\n@attribute Instance_name string\n@attribute frameTime numeric\n"
     "@attribute GoldStandard numeric\n\n@data\n"
@@ -140,6 +147,49 @@ def test_constant_trace(said_of, avec):
     constant = [f"dev_2,{i * 0.04:.2f},0.25\n" for i in range(STEPS)]
     message = said_of(avec, GOLD, lambda path: path.write_text(ARFF + "".join(constant)))
     assert has(message, f"{avec / GOLD}: expected labels that change, found 0.25 in all 101 steps", "leave out the rec")
+
+
+def test_validation_ratings_that_never_change_are_refused_before_training(refused, avec, tmp_path):
+    """Each file changes, but only before the frames that the label delay leaves a rating."""
+    for name in ("dev_2", "dev_3"):
+        still = [f"{name},{i * 0.04:.2f},{0.5 if i == 0 else 0.25}\n" for i in range(STEPS)]
+        write(avec / f"ratings_gold_standard/valence/{name}.arff", ARFF + "".join(still))
+    words = ["--model", "conv_lstm", "--corpus", "recola", "--data-root", avec, "--allow-incomplete", "--fold", "0"]
+    words += ["--label-delay-seconds", "0.2", "--segment-seconds", "2", "--out", tmp_path / "run"]
+    message = refused("train.py", *words)
+    assert has(message, "validation ratings of valence: expected some that change", "found 0.25 in all", "dev_2, dev_3")
+    assert has(message, "CCC can tell no epoch from another", "Restore the label files", "--fold or --protocol")
+    assert [path for path in (tmp_path / "run").iterdir() if path.is_dir()] == []
+
+
+def examples(*traces, training=False, model="conv_lstm", **given):
+    """Recordings as long as their traces (steps, 2), named a, b ..., as they are given to training."""
+    clips = [
+        Clip(Path(name), name, name, "", {}, Trace(("arousal", "valence"), np.asarray(values, np.float32), 0.04))
+        for name, values in zip("abcdefghij", traces, strict=False)
+    ]
+    features = {clip.name: Features(clip.path, 640 * len(clip.trace.values), 1, "") for clip in clips}
+    config = from_flags({"model": model, "corpus": "recola", "segment_seconds": 0.4, **given})
+    return continuous.examples(config, get(None, "recola"), features, clips, training)
+
+
+MOVING = np.stack([np.arange(20.0), np.arange(20.0) ** 2], axis=1) / 400
+STILL = np.stack([np.arange(20.0) / 400, np.full(20, 0.1)], axis=1)
+
+
+def test_one_constant_recording_among_others_is_used():
+    assert [item.name for item in examples(MOVING, STILL)] == ["a", "b"]
+    assert len(examples(STILL, STILL + np.array([0, 0.1]))) == 2, "constant each, but not together"
+    assert len(examples(STILL, training=True)) == 1, "nothing is chosen by training's ratings"
+
+
+def test_constant_recordings_are_named_but_not_all_of_many():
+    with pytest.raises(UserError, match=r"ratings of valence: .*found 0\.1 in all 20 rated frames of a\."):
+        examples(STILL)
+    with pytest.raises(UserError, match=r"200 rated frames of a, b, c, d, e and 5 more\."):
+        examples(*[STILL] * 10)
+    with pytest.raises(UserError, match=r"ratings of arousal: .*found 0 in all 1 rated frames"):
+        examples(MOVING[:1])
 
 
 def test_commas_instead_of_semicolons(said_of, website):
