@@ -2,6 +2,7 @@
 
     python scripts/robustness.py runs/NAME --noise DIR --data-root DIR
     python scripts/robustness.py runs/NAME --noise DIR --rooms simulated
+    python scripts/robustness.py runs/NAME --noise DIR --rooms simulated --microphones DIR --chain
     python scripts/robustness.py runs/NAME --noise DIR --snr 10 --by-noise
 
 What is finished is kept: the same command goes on after an interruption. Exit code 1 when the clean figures are not
@@ -31,6 +32,7 @@ def main() -> int:
         rooms=args.rooms,
         microphones=args.microphones,
         by_noise=args.by_noise,
+        chain=args.chain,
         level=args.snr_level,
         split=args.noise_split,
         seed=args.seed,
@@ -75,6 +77,7 @@ def parse() -> argparse.Namespace:
         "exponential: the same as decaying noise",
     )
     rooms.add_argument("--microphones", default="", metavar="DIR", help="folder of impulse responses")
+    rooms.add_argument("--chain", action="store_true", help="also every microphone in every room")
     running = parser.add_argument_group("running")
     running.add_argument(
         "--seed", type=int, default=Asked.seed, help="of stretches of noise, rooms and --clips (default: 0)"

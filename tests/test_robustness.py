@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 from rich.console import Console
+from scipy.signal import lfilter
 
 import zoo.continuous
 import zoo.emotion
+import zoo.robustness_report
 from zoo import kinds, registry
 from zoo.config import from_flags
 from zoo.data.audio import read
@@ -60,6 +62,15 @@ def rooms(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rooms")
     soundfile.write(folder / "echo.wav", np.r_[1, np.zeros(800), 0.5], RATE_HZ, subtype="FLOAT")
     soundfile.write(folder / "louder.wav", np.array([2.0, 0, 0]), RATE_HZ, subtype="FLOAT")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def microphones(tmp_path_factory):
+    """One has the name of a room."""
+    folder = tmp_path_factory.mktemp("microphones")
+    soundfile.write(folder / "echo.wav", np.array([1, -0.6, 0.2]), RATE_HZ, subtype="FLOAT")
+    soundfile.write(folder / "dull.wav", np.array([1, 0.8]), RATE_HZ, subtype="FLOAT")
     return str(folder)
 
 
@@ -198,6 +209,49 @@ def test_rooms_and_microphones_are_heard_alone_and_at_each_ratio(run, noise, roo
     row = table(run / "robustness")["microphone echo + 10 dB"]
     assert (row["microphone"], row["room"], row["snr_db"], row["n_speakers"]) == ("echo", "", "10.0", "1")
     assert row["ua_low"] == "" and "no interval: one speaker" in on_terminal(record, 120)
+
+
+def test_chains_are_every_microphone_in_every_room(run, noise, rooms, microphones, ear):
+    """Against SciPy's filter by both responses in turn; a microphone and a room of one name are two responses."""
+    asked = {"noise": noise, "snr_db": (10.0,), "rooms": rooms, "microphones": microphones, "fold": "0"}
+    record = measure(run, Asked(**asked, chain=True))
+    ways = [f"microphone {microphone} + room {room}" for microphone in ("dull", "echo") for room in ("echo", "louder")]
+    expected = [f"{way}{more}" for way in ways for more in ("", " + 10 dB")]
+    assert [row["condition"] for row in record["conditions"]][-8:] == expected and len(record["conditions"]) == 2 * 9
+    heard = {name: call[0][2] for name, call in zip(expected, ear.calls[-8:], strict=True)}
+    waveform = ear.calls[0][0][1]
+    through = lfilter(np.r_[1, np.zeros(800), 0.5], [1], lfilter([1, -0.6, 0.2], [1], waveform.astype(float)))
+    through *= np.sqrt(np.sum(np.square(waveform, dtype=float)) / np.sum(through**2))
+    np.testing.assert_allclose(heard[ways[2]], through, atol=1e-4 * np.abs(through).max())
+    assert 9 < snr_of(heard[ways[2]], heard[f"{ways[2]} + 10 dB"]) < 11
+
+    with (run / "robustness" / "scores.csv").open(newline="") as file:
+        chains = [row for row in csv.DictReader(file) if row["microphone"] and row["room"]]
+    assert [row["condition"] for row in chains] == expected
+    assert chains[5] | {"microphone": "echo", "room": "echo", "snr_db": "10.0"} == chains[5]
+    shown = " ".join(on_terminal(record, 120).split())
+    assert all(name in shown for name in expected)
+
+
+def test_the_heat_map_has_a_line_for_each_chain(run, noise, rooms, microphones, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(zoo.robustness_report, "save_png", lambda figure, path: drawn.append((figure, path.name)))
+    measure(run, Asked(noise=noise, snr_db=(10.0,), rooms=rooms, microphones=microphones, fold="0", chain=True))
+    ((figure, name),) = drawn
+    lines = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert name == "heatmap.png" and lines[:3] == ["as recorded", "room echo", "room louder"]
+    assert lines[3:5] == ["microphone dull", "microphone echo"] and len(lines) == len(set(lines)) == 9
+    assert lines[5:7] == ["microphone dull + room echo", "microphone dull + room louder"]
+
+
+def test_chains_are_added_to_a_finished_grid_and_only_where_asked_for(run, rooms, microphones, ear):
+    asked = {"rooms": rooms, "microphones": microphones, "fold": "0"}
+    before = measure(run, Asked(**asked))["conditions"]
+    assert [row["condition"] for row in before if row["room"] and row["microphone"]] == [] and len(before) == 5
+    ear.calls.clear()
+    after = measure(run, Asked(**asked, chain=True))
+    assert after["conditions"][:5] == before and len(ear.calls) == len(after["conditions"]) - 5 == 4
+    assert after["chain"] is True and measure(run, Asked(**asked))["conditions"] == before
 
 
 def test_drawn_rooms_are_three_and_hang_on_the_seed(run, ear):
@@ -417,6 +471,9 @@ def script(monkeypatch, capsys, *words):
         (["--noise", "NOISE", "--noise-split", "half"], "unknown split of the noise 'half'. Known: files, time"),
         (["--noise", "NOISE", "--by-noise"], "--by-noise is for one ratio"),
         (["--noise", "NOISE", "--snr", "5", "--by-noise", "--rooms", "simulated"], "--by-noise is for noise alone"),
+        (["--rooms", "exponential", "--chain"], "--chain needs --rooms and --microphones, found --rooms alone"),
+        (["--microphones", "EMPTY", "--chain"], "--chain needs --rooms and --microphones, found --microphones alone"),
+        (["--noise", "NOISE", "--chain"], "--chain needs --rooms and --microphones, found neither"),
         (["--noise", "EMPTY"], "EMPTY: expected recordings of noise"),
         (["--noise", "absent"], "absent: expected a folder of recordings of noise, found none"),
         (["--rooms", "EMPTY"], "EMPTY: expected impulse responses"),

@@ -134,6 +134,7 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
         "n_clips": tested.n_clips,
         "n_test_clips": tested.n_test_clips,
         "noise": asked.noise,
+        "chain": asked.chain,  # no setting: a finished grid can be added to, for no figure of it hangs on this
         "noise_files": sounds.noises.names[SIDE] if sounds.noises else [],
         "reverberation_seconds": REVERBERATION_SECONDS if asked.rooms in DRAWN_ROOMS else {},
         "noise_unlike_training": _unlike_training(tested, sounds),

@@ -27,7 +27,8 @@ class Asked:
 
     `noise` and `microphones` are folders, `rooms` is one too or a key of `DRAWN_ROOMS`. Without `snr_db`, noise is
     heard at `SNR_DB`. `split` is how noise is divided (None: as the run's configuration has it). `by_noise` asks for
-    each recording of noise by itself. `n_clips` is the size of a subset of the test clips (0: all of them).
+    each recording of noise by itself, `chain` for each microphone in each room as well. `n_clips` is the size of a
+    subset of the test clips (0: all of them).
     """
 
     noise: str = ""
@@ -35,6 +36,7 @@ class Asked:
     rooms: str = ""
     microphones: str = ""
     by_noise: bool = False
+    chain: bool = False
     level: str = SNR_LEVELS[0]
     split: str | None = None
     seed: int = 0
@@ -76,6 +78,9 @@ def check(asked: Asked) -> None:
         raise UserError(f"--snr {snr} needs --noise DIR, a folder of recordings of noise, found none. Add it")
     if not (asked.noise or asked.rooms or asked.microphones):
         raise UserError("nothing to do: expected --noise, --rooms or --microphones, found none of them. Add one")
+    if asked.chain and not (asked.rooms and asked.microphones):
+        found = "--rooms alone" if asked.rooms else "--microphones alone" if asked.microphones else "neither"
+        raise UserError(f"--chain needs --rooms and --microphones, found {found}. Add what is missing, or leave it out")
     if asked.level not in SNR_LEVELS:
         raise unknown("--snr-level", asked.level, SNR_LEVELS)
     if asked.seed < 0:
@@ -150,11 +155,15 @@ def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
 def cases(asked: Asked, sounds: Sounds) -> Iterator[Case]:
     """Yields the clean case first, then noise, then each room and each microphone without noise and in it.
 
-    With `by_noise`, each recording of the test side follows by itself.
+    With `chain`, each microphone in each room follows in the same way; with `by_noise`, each recording of the test side
+    by itself.
     """
     paths = [Condition(level=asked.level)]
     paths += [Condition(room=name, level=asked.level) for name in sounds.rooms]
     paths += [Condition(microphone=name, level=asked.level) for name in sounds.microphones]
+    if asked.chain:
+        ways = [(microphone, room) for microphone in sounds.microphones for room in sounds.rooms]
+        paths += [Condition(microphone=microphone, room=room, level=asked.level) for microphone, room in ways]
     for path in paths:
         yield from (Case(replace(path, snr_db=snr_db)) for snr_db in (None, *asked.ratios_db))
     if asked.by_noise and sounds.noises:
@@ -166,8 +175,7 @@ def hearing(case: Case, sounds: Sounds, seed: int) -> Hear | None:
     if case == Case(Condition(level=case.condition.level)):
         return None
     noises = only(sounds.noises, case.noise) if sounds.noises and case.noise is not None else sounds.noises
-    responses = sounds.rooms if case.condition.room is not None else sounds.microphones
-    return degrader(case.condition, noises, responses, SIDE, seed, sounds.rate_hz)
+    return degrader(case.condition, noises, sounds.rooms, SIDE, seed, sounds.rate_hz, sounds.microphones)
 
 
 def only(noises: Noises, name: str) -> Noises:

@@ -104,7 +104,8 @@ def plot_heatmap(record: Record, path: Path) -> None:
     ways = list(dict.fromkeys(_way(row) for row in rows))
     ratios = [None, *record["settings"]["snr_db"]]
     names = list(rows[0]["figures"])
-    width, height = 1.6 + 0.75 * len(ratios), 1.4 + 0.5 * len(ways)
+    labels_inches = max(1.6, 0.065 * max(map(len, ways)))  # at 8 points
+    width, height = labels_inches + 0.75 * len(ratios), 1.4 + 0.5 * len(ways)
     n_lines = -(-len(names) // 2)
     figure = Figure(figsize=(max(6.0, 2 * width), n_lines * height + 0.8), layout="constrained")
     for name, axes in zip(names, figure.subplots(n_lines, 2, squeeze=False).flat, strict=True):
@@ -207,9 +208,9 @@ def _csv_row(record: Record, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _way(row: Mapping[str, Any]) -> str:
     """What is between the speaker and the recording but noise."""
-    if row["room"] is not None:
-        return f"room {row['room']}"
-    return f"microphone {row['microphone']}" if row["microphone"] is not None else "as recorded"
+    return (
+        " + ".join(f"{kind} {row[kind]}" for kind in ("microphone", "room") if row[kind] is not None) or "as recorded"
+    )
 
 
 def _write_cells(axes: Axes, name: str, values: np.ndarray) -> None:

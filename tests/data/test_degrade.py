@@ -82,6 +82,17 @@ def test_microphone_then_room_then_noise_against_what_is_heard_in_the_room():
     assert 10 * np.log10(power(through) / power(total - through)) == pytest.approx(5, abs=0.05)
 
 
+def test_microphones_may_have_responses_of_their_own():
+    """A name may then be that of a microphone and of a room."""
+    dry, rooms_only = speech(), {"large": RESPONSES["large"]}
+    chain = degrade.degrader(
+        Condition(None, "large", "large"), None, rooms_only, "test", 0, RATE_HZ, microphones={"large": MICROPHONE}
+    )
+    np.testing.assert_array_equal(chain(dry, "a"), make(Condition(None, "phone", "large"))(dry, "a"))
+    with pytest.raises(UserError, match="unknown impulse response 'large'"):
+        degrade.degrader(Condition(None, "large"), None, rooms_only, "test", 0, RATE_HZ, microphones={})
+
+
 def test_the_result_is_in_time_with_the_input():
     click = np.zeros(RATE_HZ, np.float32)
     click[8000] = 0.5

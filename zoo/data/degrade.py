@@ -46,26 +46,36 @@ class Condition:
 
 
 def degrader(
-    condition: Condition, noises: Noises | None, responses: Responses, side: str, seed: int, rate_hz: int
+    condition: Condition,
+    noises: Noises | None,
+    responses: Responses,
+    side: str,
+    seed: int,
+    rate_hz: int,
+    microphones: Responses | None = None,
 ) -> Callable[[np.ndarray, str], np.ndarray]:
     """Returns what a condition makes of (waveform (samples,), clip name): float32 (samples,), in time with the input.
 
-    The noise is of one `side`. Speech keeps its level through microphone and room, and the whole is turned down where
+    The noise is of one `side`. A microphone's response is one of `microphones`, or, where that is None, of `responses`,
+    as a room's is. Speech keeps its level through microphone and room, and the whole is turned down where
     it would pass -1..1; a clean condition gives the waveform back as it is. Other processes can be sent the function.
 
     Raises UserError for a condition without what it needs: noise, a response of that name, a known side or level.
     Called, it raises UserError, with the clip's name, for silent speech that is to have a ratio to noise.
     """
     _check_level(condition.level)
-    chain = [name for name in (condition.microphone, condition.room) if name is not None]
-    for name in chain:
-        if name not in responses:
-            raise unknown("impulse response", name, responses)
+    chain = []
+    of_microphones = responses if microphones is None else microphones
+    for name, known in ((condition.microphone, of_microphones), (condition.room, responses)):
+        if name is not None:
+            if name not in known:
+                raise unknown("impulse response", name, known)
+            chain.append(known[name])
     if condition.snr_db is not None:
         if not np.isfinite(condition.snr_db):
             raise UserError(f"snr_db is {condition.snr_db}, expected a ratio in dB, or None for no noise")
         noises = _checked(noises, side, rate_hz, f"the condition {condition.name!r}")
-    return partial(_degrade, condition, noises, [responses[name] for name in chain], side, seed, rate_hz)
+    return partial(_degrade, condition, noises, chain, side, seed, rate_hz)
 
 
 def augmenter(
