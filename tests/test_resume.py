@@ -17,6 +17,7 @@ from zoo import checkpoint, registry
 from zoo.folder import read_record
 from zoo.storage import ASIDE
 
+JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
 DRIVER = Path(__file__).parent / "kill_driver.py"
 FLAGS = {
     "model": "fcn",
@@ -87,7 +88,7 @@ def small_model():
     keras.utils.set_random_seed(3)
     options = {"recurrent_units": 3, "hidden_units": 8, "block_dropout": 0.5, "dropout": 0.5}
     model = registry.build("attention_blstm_fcn_1layer", 2, 4, **options)
-    model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy", jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy", jit_compile=JIT)
     model.optimizer.build(model.trainable_variables)
     return model
 
