@@ -84,8 +84,9 @@ ALLOWED = {
         "zoo.window_statistics",
     },
     # The kinds of task, and what serves any of them.
+    "zoo.speakers": BASE | {"zoo.config", "zoo.data", "zoo.storage"},
     "zoo.emotion": BASE
-    | {"zoo.config", "zoo.copies", "zoo.data", "zoo.deep_spectrum", "zoo.joint"}
+    | {"zoo.config", "zoo.copies", "zoo.data", "zoo.deep_spectrum", "zoo.joint", "zoo.speakers"}
     | FIGURES
     | NETWORKS - {"zoo.trace_prediction"},
     "zoo.continuous": BASE
@@ -116,7 +117,7 @@ ALLOWED = {
         "zoo.trace_prediction",
     },
     "zoo.kinds": {"zoo.registry", "zoo.emotion", "zoo.continuous", "zoo.enhancement"},
-    "zoo.predict_emotions": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.emotion", "zoo.predict"},
+    "zoo.predict_emotions": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.emotion", "zoo.predict", "zoo.speakers"},
     "zoo.predict_traces": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.continuous"},
     "zoo.cells": DATA | {"zoo.continuous", "zoo.predict", "zoo.registry", "zoo.report", "zoo.trace_prediction"},
     "zoo.evaluate": DATA | {"zoo.kinds"},
@@ -136,8 +137,10 @@ ALLOWED = {
     "zoo.versions": BASE | {"zoo.storage"},
     "zoo.flags": {"zoo.config", "zoo.data.source"},
     "zoo.saved_model": BASE | {"zoo.data", "zoo.graph_audit", "zoo.versions"},
-    "zoo.serving": BASE | {"zoo.data", "zoo.calibration", "zoo.postprocess"},
-    "zoo.trained_run": BASE | {"zoo.config", "zoo.folder", "zoo.predict", "zoo.registry", "zoo.trace_prediction"},
+    "zoo.serving_layers": {"zoo.layers"},
+    "zoo.serving": BASE | {"zoo.data", "zoo.calibration", "zoo.postprocess", "zoo.serving_layers"},
+    "zoo.trained_run": BASE
+    | {"zoo.config", "zoo.folder", "zoo.predict", "zoo.registry", "zoo.speakers", "zoo.trace_prediction"},
     "zoo.export": DATA | EXPORTS | {"zoo.continuous", "zoo.export_check", "zoo.registry", "zoo.trace_prediction"},
     "zoo.export_check": BASE | EXPORTS | {"zoo.calibration", "zoo.continuous", "zoo.extractor"},
     "zoo.export_calibration": DATA | {"zoo.calibration", "zoo.emotion", "zoo.registry"},
@@ -154,7 +157,7 @@ ALLOWED = {
     "zoo.stream": BASE | {"zoo.data", "zoo.saved_model"},
     "zoo.answering": DATA
     | {"zoo.bulk", "zoo.predict_emotions", "zoo.predict_traces", "zoo.registry", "zoo.saved_model"},
-    "zoo.live": DATA | NETWORKS | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.stream"},
+    "zoo.live": DATA | NETWORKS | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.speakers", "zoo.stream"},
     "zoo.pretrained": BASE | {"zoo", "zoo.answering", "zoo.data", "zoo.saved_model", "zoo.stream", "zoo.versions"},
     "zoo.robustness_grid": BASE | {"zoo.data", "zoo.noisy_speech"},
     "zoo.robustness_report": {"zoo.comparison", "zoo.report", "zoo.storage"},
@@ -163,7 +166,7 @@ ALLOWED = {
     | {"zoo.train"},
     "zoo.train": DATA
     | {"zoo.checkpoint", "zoo.copies", "zoo.enhanced_ratings", "zoo.evaluate", "zoo.extractor", "zoo.fit"}
-    | {"zoo.kinds", "zoo.linear_fit", "zoo.other_run", "zoo.progress", "zoo.registry"},
+    | {"zoo.kinds", "zoo.linear_fit", "zoo.other_run", "zoo.progress", "zoo.registry", "zoo.speakers"},
 }
 PACKAGES = ("zoo", "zoo.data", "zoo.models")
 # tf.data, graph decoding and deterministic kernels; everything else runs with TensorFlow absent.
@@ -181,6 +184,7 @@ TENSORFLOW = {
         "serve_processes",
         "serve_requests",
         "serving",
+        "serving_layers",
         "warmup",
     )
 }

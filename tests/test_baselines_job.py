@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from zoo import speakers
 from zoo.config import from_flags
 from zoo.data import acoustics
 from zoo.data.audio import read
@@ -19,7 +20,8 @@ from zoo.emotion import answerer_of
 from zoo.errors import UserError
 from zoo.evaluate import evaluate_run
 from zoo.export import export
-from zoo.folder import read_record
+from zoo.export_calibration import calibrate
+from zoo.folder import read_record, read_rows
 from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
 from zoo.saved_model import load
@@ -69,6 +71,36 @@ def test_egemaps_is_fitted_tested_found_again_and_exported(tmp_path, cache):
     summary, changed = evaluate_run(run)
     assert not changed and summary["ua"] == record["ua"]
     same_in_export(run, tmp_path / "export", recordings(cache))
+
+
+@needs_opensmile
+def test_against_each_speakers_own_clips_it_is_found_again_and_answers_no_strangers(tmp_path, cache):
+    flags = {"model": "egemaps_svm", "functionals": "opensmile", "solver": "liblinear", "augment_waveforms": "speed"}
+    flags |= {"copies": 1, "standardize_speakers": True, "refit": True}
+    run = train(settings(cache, tmp_path / "run", **flags)).folder
+    record = read_record(run)
+    assert record["warnings"] == [speakers.NOTE]
+    assert record["ua"]["value"] > 0.4
+    _, changed = evaluate_run(run)
+    assert not changed
+
+    (fold,) = run.glob("fold-*")
+    statistics = speakers.load(run)
+    rows = read_rows(run)
+    path = next(path for path in cached("emodb", cache, CLIPS, seed=0).rglob("*.wav") if path.stem in rows[0]["clip"])
+    vector = acoustics.clip_functionals(read(path, 16_000), 16_000, "egemaps", "opensmile")[None]
+    vector = (vector - statistics.means[rows[0]["speaker"]]) / statistics.deviations[rows[0]["speaker"]]
+    model = keras.saving.load_model(fold / "model.keras")
+    (output,) = model.predict_on_batch({"features": vector[None].astype(np.float32), "n_frames": np.ones(1, np.int32)})
+    expected = [float(rows[0][f"p_{name}"]) for name in record["classes"]]
+    np.testing.assert_allclose(output, expected, atol=1e-4)
+
+    for refused in (lambda: predict_run(run, recordings(cache)), lambda: [export(run, tmp_path / "export")]):
+        with pytest.raises(UserError, match="a recording by itself has none"):
+            list(refused())
+    with pytest.raises(UserError, match="--calibrate needs validation clips"):
+        calibrate(run)
+    assert not (tmp_path / "export").exists()
 
 
 @needs_opensmile

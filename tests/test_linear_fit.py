@@ -1,6 +1,7 @@
 """Linear models against scikit-learn's own pipeline on the same vectors, and what cannot be fitted."""
 
 import types
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -43,9 +44,9 @@ def examples(values, labels, weights=None):
     ]
 
 
-def fitted(tmp_path, model, train, validation, outputs=CLASSES, **flags):
+def fitted(tmp_path, model, train, validation, outputs=CLASSES, refit=(), **flags):
     settings = resolve(from_flags({"model": model, "corpus": "ravdess", "out": str(tmp_path), **flags}))
-    task = Task("0", tmp_path, outputs, train, validation, None)
+    task = Task("0", tmp_path, outputs, train, validation, None, refit)
     with Progress() as progress:
         history = linear_fit.fit(task, settings, progress)
     return history, keras.saving.load_model(tmp_path / "model.keras")
@@ -88,6 +89,30 @@ def test_scores_are_scikit_learns(tmp_path, model, components, solver):
     np.testing.assert_allclose(scores(found, others), wanted, rtol=1e-3, atol=1e-3 * np.abs(wanted).max())
     output = found.predict_on_batch({"features": others[:, None], "n_frames": np.ones(len(others), np.int32)})
     np.testing.assert_array_equal(np.argmax(output, axis=1), expected.predict(others.astype(np.float64)))
+
+
+def test_the_chosen_c_is_fitted_on_copies_and_on_validation_clips_too(tmp_path):
+    """Standardisation stays that of the training clips and their copies."""
+    values, labels = clips(90, 1)
+    others, other_labels = clips(60, 2)
+    copies = values + 0.1 * np.random.default_rng(3).normal(size=values.shape).astype(np.float32) * values.std(axis=0)
+    train = [
+        replace(example, versions=(Vectors(copy[None]),))
+        for example, copy in zip(examples(values, labels), copies, strict=True)
+    ]
+    validation = examples(others, other_labels)
+    given = {"solver": "liblinear", "complexities": (1e-4,)}
+    _, alone = fitted(tmp_path / "alone", "egemaps_svm", train, validation, **given)
+    _, found = fitted(tmp_path / "refit", "egemaps_svm", train, validation, refit=[*train, *validation], **given)
+
+    both, both_labels = np.concatenate([values, copies]), np.concatenate([labels, labels])
+    scale = StandardScaler().fit(both.astype(np.float64))
+    every, every_labels = np.concatenate([both, others]), np.concatenate([both_labels, other_labels])
+    for model, fitted_on, truth in ((alone, both, both_labels), (found, every, every_labels)):
+        machine = LinearSVC(C=1e-4, dual="auto", max_iter=20_000, random_state=0)
+        machine.fit(scale.transform(fitted_on.astype(np.float64)), truth)
+        wanted = machine.decision_function(scale.transform(others.astype(np.float64)))
+        np.testing.assert_allclose(scores(model, others), wanted, rtol=1e-3, atol=1e-3 * np.abs(wanted).max())
 
 
 def test_two_classes_have_two_scores(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import copies, joint, metrics, registry, report
+from zoo import copies, joint, metrics, registry, report, speakers
 from zoo.cepstra import CepstralStatistics
 from zoo.config import RunConfig
 from zoo.data.audio import BadClip
@@ -193,10 +193,11 @@ def test_rows(
     From the saved model and the audio, as a user of the model would.
     """
     answerer = answerer_of(folder, config)
-    names = {clip.path: clip.name for clip in clips}
+    names, voices = {clip.path: clip.name for clip in clips}, {clip.path: clip.speaker for clip in clips}
     outputs: list[np.ndarray] = []
     for window in answerer.read([clip.path for clip in clips], config.max_clip_seconds):
-        outputs += answerer.answer([hear(waveform, names[path]) if hear else waveform for path, waveform in window])
+        heard = [hear(waveform, names[path]) if hear else waveform for path, waveform in window]
+        outputs += answerer.answer(heard, [voices[path] for path, _ in window])
     return [
         {
             "corpus": corpus,
@@ -213,10 +214,10 @@ def test_rows(
 @dataclass(frozen=True)
 class Answerer:
     """A fold's saved model: `answer` maps waveforms (samples,) of `rate_hz` and `least_seconds` or more to class
-    probabilities.
+    probabilities. Its second argument, the speakers, matters to a run with --standardize-speakers alone.
     """
 
-    answer: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+    answer: Callable[..., list[np.ndarray]]
     rate_hz: int
     least_seconds: float
 
@@ -231,14 +232,18 @@ def answerer_of(folder: Path, config: RunConfig) -> Answerer:
     """Loads a fold's saved model. Raises UserError where there is none."""
     if registry.get(config.model).takes_waveforms:
         model = load_model(folder / "model.keras")
-        return Answerer(partial(predict, model), frontend_of(model).rate_hz, LEAST_SECONDS)
+        rate_hz = frontend_of(model).rate_hz
+        return Answerer(lambda waveforms, voices=(): predict(model, waveforms), rate_hz, LEAST_SECONDS)
     model, own = load_model(folder / "model.keras", waveforms=False), extractor(config)
+    known = speakers.load(folder.parent) if config.standardize_speakers else None
 
-    def answer(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def answer(waveforms: Sequence[np.ndarray], voices: Sequence[str] = ()) -> list[np.ndarray]:
         if not waveforms:
             return []
         with ThreadPoolExecutor(own.threads) as pool:
             features = np.stack(list(pool.map(own.features, waveforms)))
+        if known:
+            features = np.stack([known.standardized(*pair) for pair in zip(features, voices, strict=True)])
         batch = {"features": features, "n_frames": np.ones(len(features), np.int32)}
         return list(np.asarray(model.predict_on_batch(batch)))
 
@@ -246,8 +251,8 @@ def answerer_of(folder: Path, config: RunConfig) -> Answerer:
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
-    truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    return metrics.evaluate(truth, prediction, protocol.classes, speakers)
+    truth, prediction, voices = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
+    return metrics.evaluate(truth, prediction, protocol.classes, voices)
 
 
 def plot(record: Mapping[str, Any], rows: Sequence[Row], folder: Path, title: str) -> None:

@@ -27,6 +27,10 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
     settings = config.load(run / "config.json")
     if registry.get(settings.model).task != "emotion":
         raise UserError(f"--calibrate is for probabilities, and {run} predicts ratings; leave it out")
+    if settings.refit:
+        raise UserError(
+            f"--calibrate needs validation clips, and {run} was fitted on them too (--refit); leave out one of the two"
+        )
     folders, record = finished_folds(run, fold)
     source = open_source(replace(settings, data_root=data_root or settings.data_root))
     if source.synthetic != record["synthetic"]:

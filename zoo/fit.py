@@ -23,7 +23,8 @@ History = list[dict[str, Any]]
 @dataclass(frozen=True)
 class Task:
     """One fold, ready to train: where its files go, what the network's outputs mean (classes or rated dimensions), its
-    examples as the network's kind makes them, and its front-end.
+    examples as the network's kind makes them, its front-end, and what a linear model is fitted on in the end where that
+    is more than `train`.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Task:
     train: Sequence[Any]
     validation: Sequence[Any]
     frontend: Any
+    refit: Sequence[Any] = ()
 
 
 def fit(task: Task, config: RunConfig, progress: Progress, after_epoch: Callable[[], None] = lambda: None) -> History:

@@ -8,7 +8,7 @@ exported as any network is.
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,10 @@ class Vectors:
 def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     """Fits a linear model for each of `config.complexities` and keeps the best by the validation score.
 
-    Ratings may have another C for each dimension: the last row of the history is of their best together. Writes
-    model.keras and history.csv; returns the history, a row per C.
+    Ratings may have another C for each dimension: the last row of the history is of their best together. Every altered
+    copy of a training clip counts as a clip. What `task.refit` holds, if anything, is what the chosen C is fitted on in
+    the end, behind the standardisation and components of the training clips. Writes model.keras and history.csv;
+    returns the history, a row per C.
 
     Raises UserError where principal components are more than there are vectors or features, or all clips are of one
     class.
@@ -61,9 +63,10 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     make_repeatable(config.seed)
     kind = kinds.of(config.model)
     body = kind.body(task, config)
-    seen = replace(task, train=_through(body, task.train), validation=_through(body, task.validation))
+    seen = replace(task, train=_through(body, _with_copies(task.train)), validation=_through(body, task.validation))
     vectors, targets, weights = _training_set(seen)
-    head, vectors = _head(seen, config, vectors)
+    head, scale = _head(seen, config, vectors)
+    vectors = scale(vectors)
     validate = kind.validator(head, seen, config)
 
     fitted: dict[float, list[tuple[np.ndarray, float]]] = {}
@@ -79,6 +82,9 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     if registry.get(config.model).task == "continuous":
         columns = [f"{kind.SCORE}_{name}" for name in task.outputs]
         best = [config.complexities[int(np.argmax([row[column] for row in history]))] for column in columns]
+    if task.refit:
+        last = _training_set(replace(task, train=_through(body, _with_copies(task.refit))))
+        fitted = {best[0]: _solve(scale(last[0]), *last[1:], best[0], config, len(task.outputs))}
     chosen = [fitted[c][output] for output, c in enumerate(best)]
     if len(set(best)) > 1:
         history.append(_row(len(history) + 1, best, chosen, head, validate, time.perf_counter()))
@@ -100,6 +106,15 @@ def plot(history: History, path: Path, title: str) -> None:
     axes.set(xlabel="C", ylabel=score.replace("_", " "), title=title)
     figure.axes[0].title.set_fontsize(8)
     save_png(figure, path)
+
+
+def _with_copies(examples: Sequence[Any]) -> list[Any]:
+    """The examples, and every altered copy of a clip as an example of its own."""
+    return [
+        replace(example, features=features, versions=()) if getattr(example, "versions", ()) else example
+        for example in examples
+        for features in (example.features, *getattr(example, "versions", ()))
+    ]
 
 
 def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
@@ -134,13 +149,13 @@ def _training_set(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.concatenate(vectors).astype(np.float64), np.concatenate(targets), np.concatenate(weights)
 
 
-def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Model, np.ndarray]:
-    """Returns the linear model behind the standardisation and projection of the training vectors, and these as its
-    last layer sees them.
+def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
+    """Returns the linear model behind the standardisation and projection of the training vectors, and how its last
+    layer sees vectors.
     """
     mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
     # As Keras's layer has it, so that what is fitted is what is served.
-    scaled = (vectors - mean) / np.maximum(np.sqrt(np.where(variance == 0, 1, variance)), keras.config.epsilon())
+    deviation = np.maximum(np.sqrt(np.where(variance == 0, 1, variance)), keras.config.epsilon())
     components = {**registry.get(config.model).options, **config.option}.get("components")
     if components is not None and components > min(vectors.shape):
         raise UserError(
@@ -148,11 +163,12 @@ def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Mod
             f"{len(vectors)} vectors of {vectors.shape[1]} features. Give --option components=N, or more clips"
         )
     bare = registry.build(config.model, len(task.outputs), vectors.shape[1], **{"seed": config.seed, **config.option})
-    if components is not None:
-        pca = PCA(components, svd_solver="full").fit(scaled)
-        bare.get_layer("projection").set_weights([pca.components_.T, -pca.mean_ @ pca.components_.T])
-        scaled = pca.transform(scaled)
-    return with_normalization(mean, variance, bare, least_variance=0.0), scaled
+    head = with_normalization(mean, variance, bare, least_variance=0.0)
+    if components is None:
+        return head, lambda given: (given - mean) / deviation
+    pca = PCA(components, svd_solver="full").fit((vectors - mean) / deviation)
+    bare.get_layer("projection").set_weights([pca.components_.T, -pca.mean_ @ pca.components_.T])
+    return head, lambda given: pca.transform((given - mean) / deviation)
 
 
 def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:

@@ -14,6 +14,7 @@ from zoo.data import protocols
 from zoo.emotion import answerer_of
 from zoo.folder import corpus_name, finished_folds
 from zoo.predict import load_model
+from zoo.speakers import check_unknown_voices
 from zoo.stream import Live, Step
 from zoo.trace_prediction import looks_at_whole_segments, network_of
 
@@ -31,6 +32,7 @@ def of_run(run: Path, fold: str | None = None) -> Live:
     """
     settings = config.load(run / "config.json")
     registry.check_answers(settings.model, run)
+    check_unknown_voices(settings, run)
     folders, record = finished_folds(run, fold)
     protocol, entry = protocols.get(settings.protocol, settings.corpus), registry.get(settings.model)
     rate_hz = kinds.of(settings.model).extractor(settings).rate_hz

@@ -12,6 +12,7 @@ from zoo.data.audio import BadClip
 from zoo.emotion import answerer_of
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
+from zoo.speakers import check_unknown_voices
 
 
 def emotions_of(
@@ -22,6 +23,7 @@ def emotions_of(
         raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
     settings = config.load(run / "config.json")
     classes = protocols.get(settings.protocol, settings.corpus).classes
+    check_unknown_voices(settings, run)
     folders, record = finished_folds(run, fold)
     answerers = [answerer_of(folder, settings) for folder in folders]
     corpus = corpus_name(record)

@@ -31,6 +31,7 @@ FRONTENDS = {
 OUTSIDE_THE_GRAPH = ("functionals", "acoustic")  # openSMILE's: their models take features, not waveforms
 FITS = {"gradient": "trained epoch by epoch", "linear": "a linear model, fitted by scikit-learn"}
 KHAN_2020 = "Khan, Butt, Ali 2020"
+COMPARE_2013 = "Schuller et al. 2013, Interspeech (ComParE), feature set of 2016"
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
 
 TZIRAKIS_2018 = "Tzirakis, Zhang, Schuller 2018, ICASSP"
@@ -110,7 +111,9 @@ def _khan(name: str, title: str, parameters: int, channels: int, statistics: str
     )
 
 
-def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str, recipe, **options) -> Entry:
+def _linear(
+    title: str, paper: str, parameters: int, inputs: int, frontend: str, recipe, tuned=None, **options
+) -> Entry:
     """A row of a linear model; `frontend` says whether of classes or of ratings."""
     rated = frontend in ("mfcc_frames", "functionals")
     return Entry(
@@ -123,7 +126,7 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
         frontend=frontend,
         fitted="linear",
         options=options,
-        recipes={"paper": recipe, "quick": recipe},
+        recipes={"paper": recipe, **({"tuned": tuned} if tuned else {}), "quick": recipe},
     )
 
 
@@ -229,6 +232,15 @@ MODELS: dict[str, Entry] = {
         "acoustic",
         {**recipes.SVM_PAPER, "feature_set": "compare"},
         components=150,
+    ),
+    "compare_svm": _linear(
+        "linear SVM on openSMILE's own ComParE functionals",
+        COMPARE_2013,
+        25_496,
+        6_373,
+        "acoustic",
+        recipes.COMPARE_PAPER,
+        tuned=recipes.COMPARE_TUNED,
     ),
     "deep_spectrum_svm": _linear(
         "linear SVM on the joint vector of an attention_blstm_fcn run",

@@ -15,12 +15,13 @@ _MFCC, _SMILE = "front-end of MFCC networks", "front-end of openSMILE networks"
 _WINDOWS, _STEPS = "front-end of networks on functionals in windows", "front-end of networks on openSMILE's windows"
 _CLIP = "front-end of networks on functionals of the clip"
 _JOINT, _IMAGE = "front-end of deep_spectrum_svm", "front-end of image networks"
-_GRADIENT, _LINEAR = "training", "fitting of linear models"
+_GRADIENT, _LINEAR, _REFIT = "training", "fitting of linear models", "fitting of linear models of emotion"
 _EMOTION, _CROPS = "training of emotion networks", "training of log-mel networks"
 _CONTINUOUS, _SEGMENTS = "training for ratings", "training of networks for ratings"
 _COPIES, _NOISY = "augmentation of emotion networks", "augmentation by noise"
 _NOISE, _RATIOS = "noise", "testing in noise, and enhancement"
 _ENHANCED, _ENHANCING = "enhancement in front of mfcc_svr", "training of denoising_autoencoder"
+_COPIED = {"log_mel", "mfcc", "acoustic"}
 # A network heeds a group when its front-end, its task or its way of being fitted is in every set of it.
 _HEEDED_BY: dict[str, tuple[set[str], ...]] = {
     _SPECTRAL: ({"log_mel", "mfcc", "mfcc_frames"},),
@@ -34,13 +35,14 @@ _HEEDED_BY: dict[str, tuple[set[str], ...]] = {
     _IMAGE: ({"image"},),
     _GRADIENT: ({"gradient"},),
     _LINEAR: ({"linear"},),
+    _REFIT: ({"linear"}, {"emotion"}),
     _EMOTION: ({"emotion"},),
     _CROPS: ({"log_mel"},),
     _CONTINUOUS: ({"continuous"},),
     _SEGMENTS: ({"continuous"}, {"gradient"}),
-    _COPIES: ({"log_mel", "mfcc"}, {"gradient"}),
-    _NOISY: ({"log_mel", "mfcc", "waveform"}, {"gradient"}),
-    _NOISE: ({"mfcc_frames", "log_mel", "mfcc", "waveform"}, {"mfcc_frames", "gradient"}),
+    _COPIES: (_COPIED, {"emotion"}),
+    _NOISY: ({*_COPIED, "waveform"}, {"gradient", "acoustic"}),
+    _NOISE: ({*_COPIED, "waveform", "mfcc_frames"}, {"gradient", "acoustic", "mfcc_frames"}),
     _RATIOS: ({"mfcc_frames"},),
     _ENHANCED: ({"mfcc_frames"}, {"linear"}),
     _ENHANCING: ({"enhancement"},),
@@ -111,6 +113,12 @@ class RunConfig:
         _CLIP,
         "of the descriptors: maximum, minimum, range, mean and deviation, or openSMILE's own",
         choices=("five", "opensmile"),
+    )
+    standardize_speakers: bool = _flag(
+        False,
+        _CLIP,
+        "by mean and deviation of each speaker's own clips, test speakers' too: it cannot predict single clips",
+        later=True,
     )
     from_run: str = _flag("", _JOINT, "finished run of a network with a joint vector, on the same folds")
     weights: str = _flag("", _IMAGE, "file of its weights (docs/baselines.md), or random, which says nothing of it")
@@ -191,6 +199,7 @@ class RunConfig:
         least=1e-9,
         most=1e6,
     )
+    refit: bool = _flag(False, _REFIT, "once C is chosen, fit on training and validation clips together", later=True)
 
     noise: str = _flag(
         "", _NOISE, "folder of noise recordings; each third of them is for one side of a fold", later=True

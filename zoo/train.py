@@ -15,10 +15,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import checkpoint, config, copies, enhanced_ratings, evaluate, kinds, linear_fit, other_run, registry
+from zoo import checkpoint, config, copies, enhanced_ratings, evaluate, kinds, linear_fit, other_run, registry, speakers
 from zoo.config import RunConfig
 from zoo.data.features import Features, extract
-from zoo.data.schema import Fold
+from zoo.data.schema import Clip, Fold
 from zoo.data.source import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.errors import UserError
 from zoo.extractor import Extractor
@@ -60,7 +60,8 @@ class Run:
         if self.source.protocol.selects_on_test:
             seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
-        part += ", RANDOM WEIGHTS" if self.facts["warnings"] else ""
+        part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
+        part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", fitted in noise" * (self.config.heard == "noisy") + ", enhanced" * bool(self.config.enhancer)
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
@@ -171,7 +172,23 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     leakage = audit_folds(source, hashes, settings.allow_leakage)
     facts = {**_facts(settings, source), "leakage": leakage, **data, "bad_clips": bad}
     versions = _versions(settings, source, extractor, sounds, progress)
-    return Run(folder, settings, source, features, versions, facts)
+    run = Run(folder, settings, source, features, versions, facts)
+    return _against_speakers(run) if settings.standardize_speakers else run
+
+
+def _against_speakers(run: Run) -> Run:
+    found = speakers.measure(run.source.clips, run.features)
+    speakers.save(run.folder, found)
+    by_name = {clip.name: clip.speaker for clip in run.source.clips}
+
+    def seen(name: str, features: Any) -> Any:
+        return speakers.Standardized(features, found, by_name[name])
+
+    return replace(
+        run,
+        features={name: seen(name, item) for name, item in run.features.items()},
+        versions={name: tuple(seen(name, item) for item in copies) for name, copies in run.versions.items()},
+    )
 
 
 def _versions(
@@ -180,7 +197,8 @@ def _versions(
     """Has the features of all altered copies on disk. A copy is the same in all folds, for its noise is training's."""
     if not config.augmentations(settings):
         return {}
-    clips = list({clip.name: clip for fold in source.folds for clip in fold.train}.values())
+    fitted = (clip for fold in source.folds for clip in (*fold.train, *(fold.validation if settings.refit else ())))
+    clips = list({clip.name: clip for clip in fitted}.values())
     with progress.task("features of altered copies", settings.copies * len(clips)) as advance:
         return copies.extract_copies(settings, extractor, sounds, clips, advance)
 
@@ -194,7 +212,10 @@ def _facts(settings: RunConfig, source: Source) -> dict[str, Any]:
         "synthetic": source.synthetic,
         "speaker_independent": source.protocol.speaker_independent,
         "notes": list(source.notes),
-        "warnings": [RANDOM_WEIGHTS] if settings.weights == "random" else [],
+        "warnings": [
+            *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
+            *([speakers.NOTE] if settings.standardize_speakers else []),
+        ],
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("speech-emotion-zoo", "keras", "numpy", settings.backend)},
@@ -205,19 +226,23 @@ def _facts(settings: RunConfig, source: Source) -> dict[str, Any]:
 def task_of(run: Run, fold: Fold) -> Task:
     """Returns a fold of a run, ready to train."""
     kind, settings, protocol = kinds.of(run.config.model), run.config, run.source.protocol
-    train = kind.examples(settings, protocol, run.features, fold.train, training=True)
-    if run.versions:
-        train = [
-            replace(example, versions=run.versions[clip.name]) for example, clip in zip(train, fold.train, strict=True)
-        ]
     return Task(
         fold.name,
         fold_folder(run.folder, fold),
         protocol.classes or protocol.targets,
-        train,
+        _training_examples(run, fold.train),
         kind.examples(settings, protocol, run.features, fold.validation, training=False),
         kind.frontend(settings),
+        _training_examples(run, (*fold.train, *fold.validation)) if settings.refit else (),
     )
+
+
+def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
+    kind = kinds.of(run.config.model)
+    examples = kind.examples(run.config, run.source.protocol, run.features, clips, training=True)
+    if not run.versions:
+        return examples
+    return [replace(example, versions=run.versions[clip.name]) for example, clip in zip(examples, clips, strict=True)]
 
 
 def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:

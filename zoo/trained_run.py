@@ -13,6 +13,7 @@ from zoo.errors import UserError
 from zoo.folder import finished_folds
 from zoo.predict import frontend as frontend_of
 from zoo.predict import load_model
+from zoo.speakers import check_unknown_voices
 from zoo.trace_prediction import network_of
 
 
@@ -33,6 +34,7 @@ def load(run: Path, fold: str | None = None) -> Trained:
     """Reads the models of a run. Raises UserError where it is not finished or of another version."""
     settings = config.load(run / "config.json")
     registry.check_answers(settings.model, run)
+    check_unknown_voices(settings, run)
     folders, record = finished_folds(run, fold)
     found = record["versions"]["speech-emotion-zoo"]
     if found.split(".")[:2] != __version__.split(".")[:2]:
