@@ -94,7 +94,11 @@ def test_the_command_lines_kinds_are_those_that_can_be_made():
         ("denoising_autoencoder", {"noise", "noise_split", "snr_level", "snr"}),
         ("mfcc_svr", {"noise", "noise_split", "snr_level", "snr"}),
         ("lstm_drnn", set()),
-        ("egemaps_svm", set()),
+        (
+            "egemaps_svm",
+            {"augment_waveforms", "copies", "responses", "augment_snr", "noise", "noise_split", "snr_level"},
+        ),
+        ("deep_spectrum_svm", set()),
         ("vgg16_svm", set()),
     ],
 )

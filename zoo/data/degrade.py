@@ -19,7 +19,7 @@ from zoo.data.rooms import convolve
 from zoo.errors import UserError, unknown
 
 KINDS = ("speed", "room", "noise")  # of augmentation, in the order in which they are applied
-SPEEDS = (0.9, 1.0, 1.1)
+SPEEDS = (0.9, 1.1)
 SNR_DB = (0.0, 15.0)
 
 Responses = Mapping[str, np.ndarray]
@@ -84,18 +84,18 @@ def augmenter(
     responses: Responses | None = None,
     *,
     snr_db: tuple[float, float] = SNR_DB,
-    speed: Sequence[float] = SPEEDS,
+    speed: tuple[float, float] = SPEEDS,
     level: str = SNR_LEVELS[0],
     seed: int,
     rate_hz: int,
 ) -> Callable[[np.ndarray, str, int], np.ndarray]:
     """Returns a function that makes variants for training of (waveform (samples,), clip name, variant number).
 
-    Every one of `kinds` is applied, in this order: "speed", resampling by one of the factors `speed`, which changes
-    tempo and pitch together and the length to round(samples / factor) (Ko et al. 2015); "room", one of `responses`;
-    "noise" of the training side, at a ratio uniform in `snr_db`. A variant is float32, and the same each time; a kind
-    draws the same whichever others there are. Ratings in time do not follow "speed". Other processes can be sent the
-    function.
+    Every one of `kinds` is applied, in this order: "speed", resampling by a factor uniform in `speed`, which changes
+    tempo and pitch together and the length to round(samples / factor) (Ko et al. 2015, by 0.9, 1 and 1.1; of a range,
+    no two copies of a clip are alike); "room", one of `responses`; "noise" of the training side, at a ratio uniform in
+    `snr_db`. A variant is float32, and the same each time; a kind draws the same whichever others there are. Ratings in
+    time do not follow "speed". Other processes can be sent the function.
 
     Raises UserError for kinds that are unknown, none, or lack what they need, and for settings out of range. Called, it
     raises UserError, with the clip's name, for silent speech that is to have a ratio to noise.
@@ -108,11 +108,11 @@ def augmenter(
     _check_level(level)
     if not -np.inf < snr_db[0] <= snr_db[1] < np.inf:
         raise UserError(f"snr_db is {tuple(snr_db)}, expected the lowest and the highest ratio in dB")
-    if not speed or not all(0.5 <= factor <= 2 for factor in speed):
-        raise UserError(f"speed is {tuple(speed)}, expected one or more factors from 0.5 to 2")
+    if not 0.5 <= speed[0] <= speed[1] <= 2:
+        raise UserError(f"speed is {tuple(speed)}, expected the lowest and the highest factor, from 0.5 to 2")
     steps: dict[str, Step] = {}
     if "speed" in kinds:
-        steps["speed"] = partial(_change_speed, tuple(speed), rate_hz)
+        steps["speed"] = partial(_change_speed, speed, rate_hz)
     if "room" in kinds:
         if not responses:
             raise UserError("augmentation by rooms needs impulse responses, found none. Load or draw some")
@@ -169,9 +169,9 @@ def _augment(steps: Mapping[str, Step], seed: int, waveform: np.ndarray, clip: s
 
 
 def _change_speed(
-    factors: Sequence[float], rate_hz: int, waveform: np.ndarray, clip: str, rng: np.random.Generator
+    factors: tuple[float, float], rate_hz: int, waveform: np.ndarray, clip: str, rng: np.random.Generator
 ) -> np.ndarray:
-    factor = factors[int(rng.integers(len(factors)))]
+    factor = float(rng.uniform(*factors))
     return waveform if factor == 1 else soxr.resample(waveform, rate_hz * factor, rate_hz, quality="HQ")
 
 
