@@ -12,8 +12,8 @@ demo: .venv/base
 
 # All tests on TensorFlow, then those that depend on the backend on the others.
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2
-	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 -m backend || exit 1; done
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 --dist worksteal -m backend || exit 1; done
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from bench.result import Result, median_seconds
 SECONDS, BATCH, TARGET_MS = 4, 32, 40.0
 START = """
 import sys
-from zoo import saved_model
+from zoo.serving import saved_model
 exported = saved_model.load(sys.argv[1])
 exported.predict(sys.argv[2:])
 """
@@ -38,8 +38,8 @@ def measure(quick: bool) -> list[Result]:
 
 def _export(folder: Path) -> Path:
     """Trains attention_blstm_fcn for an epoch on synthetic speech and exports it: weights do not change its speed."""
-    from zoo import export
     from zoo.config import from_flags
+    from zoo.serving import export
     from zoo.train import train
 
     flags = {"corpus": "emodb", "synthetic": True, "clips": 120, "fold": "0", "epochs": 1, "cache_dir": str(folder)}
@@ -49,8 +49,8 @@ def _export(folder: Path) -> Path:
 
 def in_onnx(export: Path, folder: Path) -> Path | None:
     """Writes the same network as ONNX; None where what that takes is not installed."""
-    from zoo import export_formats, saved_model
     from zoo.errors import UserError
+    from zoo.serving import export_formats, saved_model
 
     try:
         export_formats.check_installed("onnx")
@@ -75,7 +75,7 @@ def _answers(export: Path, onnx: Path | None, quick: bool) -> list[Result]:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from zoo import saved_model
+    from zoo.serving import saved_model
 
     serve = saved_model.load(export).module.signatures["serving_default"]
     waveform = _waveform()

@@ -21,8 +21,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
     args = parser.parse_args()
 
-    from zoo.image_networks import layout
-    from zoo.image_weights import checksum, convert
+    from zoo.baselines.image_networks import layout
+    from zoo.baselines.image_weights import checksum, convert
 
     convert(args.weights, layout(args.network), args.out)
     print(f"converted: {args.out} (SHA-256 {checksum(args.out)})")

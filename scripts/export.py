@@ -42,17 +42,17 @@ def main() -> None:
     use_backend("tensorflow")
     _use_cpu()
 
-    from zoo.export import export
+    from zoo.serving.export import export
 
     options = {"temperature": 1.0, "calibration": None}
     if args.calibrate:
-        from zoo.export_calibration import calibrate
+        from zoo.serving.export_calibration import calibrate
 
         options["calibration"] = calibrate(args.run, args.fold, args.data_root)
         options["temperature"] = options["calibration"]["temperature"]
     options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
     if args.format == "saved_model":
-        from zoo import model_card
+        from zoo.serving import model_card
 
         folder = export(args.run, args.out, args.fold, args.version, **options)
         print(f"model card: {model_card.write(folder, args.run, args.fold, args.note)}")
@@ -73,9 +73,9 @@ def _other_format():
 
     from zoo.errors import UserError
 
-    if find_spec("zoo.export_formats") is None:
+    if find_spec("zoo.serving.export_formats") is None:
         raise UserError("--format: only saved_model can be written by this version; leave it out")
-    from zoo.export_formats import export
+    from zoo.serving.export_formats import export
 
     return export
 

@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the mutations (default: 0)")
     given = parser.parse_args()
 
-    from zoo import saved_model
+    from zoo.serving import saved_model
 
     exported = saved_model.load(given.model)
     rng, found, slowest = np.random.default_rng(given.seed), Counter(), 0.0

@@ -182,7 +182,7 @@ def _told(failed: list[bulk.Failure]) -> int:
 
 
 def _stream(args: argparse.Namespace, exported: bool) -> int:
-    from zoo import saved_model
+    from zoo.serving import saved_model
     from zoo.stream import Stream
 
     if exported:

@@ -15,7 +15,7 @@ from pathlib import Path
 from zoo import config
 from zoo.cli import run, use_backend
 from zoo.data.noise import SNR_LEVELS, SPLITS
-from zoo.robustness_grid import SNR_DB, Asked
+from zoo.noise.robustness_grid import SNR_DB, Asked
 
 
 def main() -> int:
@@ -23,8 +23,8 @@ def main() -> int:
     settings = config.load(args.run / "config.json")
     use_backend(args.backend or settings.backend)
 
-    from zoo.robustness import measure
-    from zoo.robustness_report import print_table
+    from zoo.noise.robustness import measure
+    from zoo.noise.robustness_report import print_table
 
     asked = Asked(
         noise=args.noise,

@@ -26,7 +26,7 @@ def main() -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    from zoo.serve_check import FAILED, NO_SERVER, check
+    from zoo.serving.serve_check import FAILED, NO_SERVER, check
 
     console = Console()
     failed = 0

@@ -26,8 +26,8 @@ def main() -> int:
     args = parser.parse_args()
     import numpy as np
 
-    from zoo import saved_model
-    from zoo.serve_requests import default_requests
+    from zoo.serving import saved_model
+    from zoo.serving.serve_requests import default_requests
 
     name, largest = args.export.resolve().name, 0.0
     for request, expected in default_requests(saved_model.load(args.export)):

@@ -21,8 +21,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when it is out of date")
     args = parser.parse_args()
     use_backend("tensorflow")
-    from zoo.export_formats import FORMATS, check_installed
     from zoo.registry import MODELS
+    from zoo.serving.export_formats import FORMATS, check_installed
 
     for name in FORMATS:
         check_installed(name)
@@ -43,7 +43,7 @@ def main() -> int:
 
 def _cells(name: str) -> list[str]:
     """Converts a network to every format; "yes", or what stands in the way."""
-    from zoo.export_formats import FORMATS, RefusedError, convert, set_direct
+    from zoo.serving.export_formats import FORMATS, RefusedError, convert, set_direct
 
     frontend, network, plan = _network(name)
     cells = []
@@ -66,9 +66,10 @@ def _network(name: str):
     """A network of the row's quick recipe, its front-end and plan; weights moved, as fresh ones answer all alike."""
     import numpy as np
 
-    from zoo import config, continuous, kinds, registry, serving
+    from zoo import config, continuous, kinds, registry
     from zoo.data.acoustics import FEATURE_SETS
     from zoo.data.source import resolve
+    from zoo.serving import signatures
     from zoo.trace_prediction import looks_at_whole_segments
 
     entry = registry.get(name)
@@ -85,7 +86,7 @@ def _network(name: str):
     rng = np.random.default_rng(0)
     for weights in network.trainable_variables:
         weights.assign(weights + rng.normal(0, 0.02, weights.shape))
-    plan = serving.Plan(outputs, 400, 960_000)
+    plan = signatures.Plan(outputs, 400, 960_000)
     if entry.task == "continuous":
         steps = continuous.steps_per_frame(settings)
         whole = continuous.segment_frames(settings) if looks_at_whole_segments(network) else 0
@@ -97,10 +98,10 @@ def _saved(folder: Path, frontend, network, plan):
     """Saves the default signature; returns it loaded, with as much of a description as requests are made by."""
     import tensorflow as tf
 
-    from zoo import serving
-    from zoo.saved_model import Exported
+    from zoo.serving import signatures
+    from zoo.serving.saved_model import Exported
 
-    module, functions = serving.build(frontend, [network], plan)
+    module, functions = signatures.build(frontend, [network], plan)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": functions["serving_default"]})
     features = next(list(item.shape) for item in network.inputs if item.name == "features")
     names = {"waveform": {"shape": [None, None]}} if frontend else {"features": {"shape": features}}

@@ -26,11 +26,11 @@ NETWORKS = {
 EXPORTS = {
     "zoo.postprocess",
     "zoo.predict",
-    "zoo.saved_model",
-    "zoo.serving",
-    "zoo.versions",
-    "zoo.trained_run",
-    "zoo.warmup",
+    "zoo.serving.saved_model",
+    "zoo.serving.signatures",
+    "zoo.serving.versions",
+    "zoo.serving.trained_run",
+    "zoo.serving.warmup",
 }
 ALLOWED = {
     "zoo.errors": set(),
@@ -46,15 +46,20 @@ ALLOWED = {
     "zoo.registry": BASE | {"zoo.recipes"},
     "zoo.run_config": {"zoo.registry"},
     "zoo.models": {"zoo.layers", "zoo.long_convolution"},
+    # Packages of modules with rows of their own: what holds them together imports nothing.
+    "zoo.baselines": set(),
+    "zoo.noise": set(),
+    "zoo.serving": set(),
     "zoo.frontends": {"zoo.layers"},
     "zoo.cepstra": {"zoo.layers", "zoo.frontends"},
-    "zoo.window_statistics": {"zoo.layers"},
-    "zoo.clean_speech": {"zoo.cepstra", "zoo.layers"},
-    "zoo.spectrogram_image": {"zoo.layers", "zoo.frontends"},
-    "zoo.published_weights": BASE,
-    "zoo.image_weights": BASE | {"zoo.published_weights", "zoo.storage"},
-    "zoo.image_networks": BASE | {"zoo.image_weights", "zoo.models"},
-    "zoo.deep_spectrum": BASE | {"zoo.image_networks", "zoo.image_weights", "zoo.layers", "zoo.spectrogram_image"},
+    "zoo.baselines.window_statistics": {"zoo.layers"},
+    "zoo.noise.clean_speech": {"zoo.cepstra", "zoo.layers"},
+    "zoo.baselines.spectrogram_image": {"zoo.layers", "zoo.frontends"},
+    "zoo.baselines.published_weights": BASE,
+    "zoo.baselines.image_weights": BASE | {"zoo.baselines.published_weights", "zoo.storage"},
+    "zoo.baselines.image_networks": BASE | {"zoo.baselines.image_weights", "zoo.models"},
+    "zoo.baselines.deep_spectrum": BASE
+    | {"zoo.baselines.image_networks", "zoo.baselines.image_weights", "zoo.layers", "zoo.baselines.spectrogram_image"},
     "zoo.report": BASE | {"zoo.storage"},
     "zoo.trace_report": {"zoo.report"},
     "zoo.postprocess": BASE | {"zoo.storage", "zoo.traces"},
@@ -77,47 +82,61 @@ ALLOWED = {
         "zoo.frontends",
         "zoo.cepstra",
         "zoo.archive",
-        "zoo.clean_speech",
-        "zoo.deep_spectrum",
+        "zoo.noise.clean_speech",
+        "zoo.baselines.deep_spectrum",
         "zoo.long_convolution",
         "zoo.stream",
-        "zoo.window_statistics",
+        "zoo.baselines.window_statistics",
     },
     # The kinds of task, and what serves any of them.
-    "zoo.speakers": BASE | {"zoo.config", "zoo.data", "zoo.storage"},
+    "zoo.baselines.speakers": BASE | {"zoo.config", "zoo.data", "zoo.storage"},
     "zoo.emotion": BASE
-    | {"zoo.config", "zoo.copies", "zoo.data", "zoo.deep_spectrum", "zoo.joint", "zoo.speakers"}
+    | {
+        "zoo.config",
+        "zoo.noise.copies",
+        "zoo.data",
+        "zoo.baselines.deep_spectrum",
+        "zoo.baselines.joint",
+        "zoo.baselines.speakers",
+    }
     | FIGURES
     | NETWORKS - {"zoo.trace_prediction"},
     "zoo.continuous": BASE
-    | {"zoo.config", "zoo.data", "zoo.folder", "zoo.window_statistics"}
+    | {"zoo.config", "zoo.data", "zoo.folder", "zoo.baselines.window_statistics"}
     | FIGURES
     | NETWORKS
-    | {"zoo.copies", "zoo.enhancer", "zoo.noisy_speech", "zoo.other_run"},
-    "zoo.joint": BASE | {"zoo.config", "zoo.other_run", "zoo.predict", "zoo.trace_prediction"},
-    "zoo.noisy_speech": BASE | {"zoo.config", "zoo.data"},
-    "zoo.copies": BASE | {"zoo.config", "zoo.data", "zoo.extractor", "zoo.noisy_speech"},
-    "zoo.enhancer": BASE | {"zoo.batched", "zoo.clean_speech", "zoo.predict", "zoo.trace_prediction"},
-    "zoo.enhancement_figures": {"zoo.traces"},
-    "zoo.enhancement_report": {"zoo.report"},
+    | {"zoo.noise.copies", "zoo.noise.enhancer", "zoo.noise.noisy_speech", "zoo.other_run"},
+    "zoo.baselines.joint": BASE | {"zoo.config", "zoo.other_run", "zoo.predict", "zoo.trace_prediction"},
+    "zoo.noise.noisy_speech": BASE | {"zoo.config", "zoo.data"},
+    "zoo.noise.copies": BASE | {"zoo.config", "zoo.data", "zoo.extractor", "zoo.noise.noisy_speech"},
+    "zoo.noise.enhancer": BASE | {"zoo.batched", "zoo.noise.clean_speech", "zoo.predict", "zoo.trace_prediction"},
+    "zoo.noise.enhancement_figures": {"zoo.traces"},
+    "zoo.noise.enhancement_report": {"zoo.report"},
     "zoo.enhancement": DATA - {"zoo.data.source"}
     | NETWORKS
-    | {"zoo.clean_speech", "zoo.enhancer", "zoo.enhancement_figures", "zoo.enhancement_report", "zoo.noisy_speech"},
-    "zoo.enhanced_ratings": DATA
+    | {
+        "zoo.noise.clean_speech",
+        "zoo.noise.enhancer",
+        "zoo.noise.enhancement_figures",
+        "zoo.noise.enhancement_report",
+        "zoo.noise.noisy_speech",
+    },
+    "zoo.noise.enhanced_ratings": DATA
     | {
         "zoo.continuous",
-        "zoo.enhancer",
+        "zoo.noise.enhancer",
         "zoo.evaluate",
         "zoo.fit",
         "zoo.frontends",
-        "zoo.linear_fit",
-        "zoo.noisy_speech",
+        "zoo.baselines.linear_fit",
+        "zoo.noise.noisy_speech",
         "zoo.predict",
         "zoo.progress",
         "zoo.trace_prediction",
     },
     "zoo.kinds": {"zoo.registry", "zoo.emotion", "zoo.continuous", "zoo.enhancement"},
-    "zoo.predict_emotions": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.emotion", "zoo.predict", "zoo.speakers"},
+    "zoo.predict_emotions": DATA - {"zoo.data.source", "zoo.storage"}
+    | {"zoo.emotion", "zoo.predict", "zoo.baselines.speakers"},
     "zoo.predict_traces": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.continuous"},
     "zoo.cells": DATA | {"zoo.continuous", "zoo.predict", "zoo.registry", "zoo.report", "zoo.trace_prediction"},
     "zoo.evaluate": DATA | {"zoo.kinds"},
@@ -127,65 +146,92 @@ ALLOWED = {
     "zoo.comparison_table": BASE | {"zoo.comparison", "zoo.significance", "zoo.storage"},
     "zoo.fit": DATA - {"zoo.data.source", "zoo.folder"}
     | {"zoo.checkpoint", "zoo.kinds", "zoo.frontends", "zoo.progress"},
-    "zoo.linear_fit": DATA - {"zoo.data", "zoo.data.source", "zoo.folder"}
+    "zoo.baselines.linear_fit": DATA - {"zoo.data", "zoo.data.source", "zoo.folder"}
     | {"zoo.batched", "zoo.fit", "zoo.frontends", "zoo.kinds", "zoo.progress", "zoo.registry", "zoo.report"},
     # Exported models: what makes them, what runs without Keras, and what is proven of them.
-    "zoo.calibration": set(),
-    "zoo.c_api": set(),
-    "zoo.graph_audit": BASE,
-    "zoo.warmup": BASE,
-    "zoo.versions": BASE | {"zoo.storage"},
+    "zoo.serving.calibration": set(),
+    "zoo.serving.c_api": set(),
+    "zoo.serving.graph_audit": BASE,
+    "zoo.serving.warmup": BASE,
+    "zoo.serving.versions": BASE | {"zoo.storage"},
     "zoo.flags": {"zoo.config", "zoo.data.source"},
-    "zoo.saved_model": BASE | {"zoo.data", "zoo.graph_audit", "zoo.versions"},
-    "zoo.serving_layers": {"zoo.layers"},
-    "zoo.serving": BASE | {"zoo.data", "zoo.calibration", "zoo.postprocess", "zoo.serving_layers"},
-    "zoo.trained_run": BASE
-    | {"zoo.config", "zoo.folder", "zoo.predict", "zoo.registry", "zoo.speakers", "zoo.trace_prediction"},
-    "zoo.export": DATA | EXPORTS | {"zoo.continuous", "zoo.export_check", "zoo.registry", "zoo.trace_prediction"},
-    "zoo.export_check": BASE | EXPORTS | {"zoo.calibration", "zoo.continuous", "zoo.extractor"},
-    "zoo.export_calibration": DATA | {"zoo.calibration", "zoo.emotion", "zoo.registry"},
-    "zoo.export_formats": BASE | EXPORTS | {"zoo.export", "zoo.serve_agreement", "zoo.serve_requests"},
-    "zoo.model_card": DATA | {"zoo.flags", "zoo.saved_model"},
-    "zoo.serve_processes": {"zoo.c_api"},
-    "zoo.serve_requests": {"zoo.saved_model", "zoo.serve_processes"},
-    "zoo.serve_agreement": BASE | EXPORTS | {"zoo.export_check"},
-    "zoo.serve_check": BASE
+    "zoo.serving.saved_model": BASE | {"zoo.data", "zoo.serving.graph_audit", "zoo.serving.versions"},
+    "zoo.serving.one_loop_lstm": {"zoo.layers"},
+    "zoo.serving.signatures": BASE
+    | {"zoo.data", "zoo.serving.calibration", "zoo.postprocess", "zoo.serving.one_loop_lstm"},
+    "zoo.serving.trained_run": BASE
+    | {"zoo.config", "zoo.folder", "zoo.predict", "zoo.registry", "zoo.baselines.speakers", "zoo.trace_prediction"},
+    "zoo.serving.export": DATA
     | EXPORTS
-    | {"zoo.export_formats", "zoo.serve_agreement", "zoo.serve_processes", "zoo.serve_requests"},
+    | {"zoo.continuous", "zoo.serving.export_check", "zoo.registry", "zoo.trace_prediction"},
+    "zoo.serving.export_check": BASE | EXPORTS | {"zoo.serving.calibration", "zoo.continuous", "zoo.extractor"},
+    "zoo.serving.export_calibration": DATA | {"zoo.serving.calibration", "zoo.emotion", "zoo.registry"},
+    "zoo.serving.export_formats": BASE
+    | EXPORTS
+    | {"zoo.serving.export", "zoo.serving.serve_agreement", "zoo.serving.serve_requests"},
+    "zoo.serving.model_card": DATA | {"zoo.flags", "zoo.serving.saved_model"},
+    "zoo.serving.serve_processes": {"zoo.serving.c_api"},
+    "zoo.serving.serve_requests": {"zoo.serving.saved_model", "zoo.serving.serve_processes"},
+    "zoo.serving.serve_agreement": BASE | EXPORTS | {"zoo.serving.export_check"},
+    "zoo.serving.serve_check": BASE
+    | EXPORTS
+    | {
+        "zoo.serving.export_formats",
+        "zoo.serving.serve_agreement",
+        "zoo.serving.serve_processes",
+        "zoo.serving.serve_requests",
+    },
     # Prediction on many files and on streams, by runs and by exports.
     "zoo.bulk": BASE | {"zoo.data"},
-    "zoo.stream": BASE | {"zoo.data", "zoo.saved_model"},
+    "zoo.stream": BASE | {"zoo.data", "zoo.serving.saved_model"},
     "zoo.answering": DATA
-    | {"zoo.bulk", "zoo.predict_emotions", "zoo.predict_traces", "zoo.registry", "zoo.saved_model"},
-    "zoo.live": DATA | NETWORKS | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.speakers", "zoo.stream"},
-    "zoo.pretrained": BASE | {"zoo", "zoo.answering", "zoo.data", "zoo.saved_model", "zoo.stream", "zoo.versions"},
-    "zoo.robustness_grid": BASE | {"zoo.data", "zoo.noisy_speech"},
-    "zoo.robustness_report": {"zoo.comparison", "zoo.report", "zoo.storage"},
-    "zoo.robustness": DATA
-    | {"zoo.evaluate", "zoo.kinds", "zoo.progress", "zoo.registry", "zoo.robustness_grid", "zoo.robustness_report"}
+    | {"zoo.bulk", "zoo.predict_emotions", "zoo.predict_traces", "zoo.registry", "zoo.serving.saved_model"},
+    "zoo.live": DATA
+    | NETWORKS
+    | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.baselines.speakers", "zoo.stream"},
+    "zoo.pretrained": BASE
+    | {"zoo", "zoo.answering", "zoo.data", "zoo.serving.saved_model", "zoo.stream", "zoo.serving.versions"},
+    "zoo.noise.robustness_grid": BASE | {"zoo.data", "zoo.noise.noisy_speech"},
+    "zoo.noise.robustness_report": {"zoo.comparison", "zoo.report", "zoo.storage"},
+    "zoo.noise.robustness": DATA
+    | {
+        "zoo.evaluate",
+        "zoo.kinds",
+        "zoo.progress",
+        "zoo.registry",
+        "zoo.noise.robustness_grid",
+        "zoo.noise.robustness_report",
+    }
     | {"zoo.train"},
     "zoo.train": DATA
-    | {"zoo.checkpoint", "zoo.copies", "zoo.enhanced_ratings", "zoo.evaluate", "zoo.extractor", "zoo.fit"}
-    | {"zoo.kinds", "zoo.linear_fit", "zoo.other_run", "zoo.progress", "zoo.registry", "zoo.speakers"},
+    | {"zoo.checkpoint", "zoo.noise.copies", "zoo.noise.enhanced_ratings", "zoo.evaluate", "zoo.extractor", "zoo.fit"}
+    | {
+        "zoo.kinds",
+        "zoo.baselines.linear_fit",
+        "zoo.other_run",
+        "zoo.progress",
+        "zoo.registry",
+        "zoo.baselines.speakers",
+    },
 }
-PACKAGES = ("zoo", "zoo.data", "zoo.models")
+PACKAGES = ("zoo", "zoo.baselines", "zoo.data", "zoo.models", "zoo.noise", "zoo.serving")
 # tf.data, graph decoding and deterministic kernels; everything else runs with TensorFlow absent.
 TENSORFLOW = {
     f"zoo/{name}.py"
     for name in (
         "data/batches",
         "data/graph_audio",
-        "export",
-        "export_formats",
+        "serving/export",
+        "serving/export_formats",
         "fit",
-        "graph_audit",
-        "saved_model",
-        "serve_check",
-        "serve_processes",
-        "serve_requests",
-        "serving",
-        "serving_layers",
-        "warmup",
+        "serving/graph_audit",
+        "serving/saved_model",
+        "serving/serve_check",
+        "serving/serve_processes",
+        "serving/serve_requests",
+        "serving/signatures",
+        "serving/one_loop_lstm",
+        "serving/warmup",
     )
 }
 

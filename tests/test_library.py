@@ -16,9 +16,9 @@ import zoo
 from zoo import pretrained
 from zoo.data.audio import BadClip
 from zoo.errors import UserError
-from zoo.export import export
 from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
+from zoo.serving.export import export
 from zoo.stream import Stream
 
 ROOT = Path(__file__).parents[1]

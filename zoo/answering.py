@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from zoo import config, registry, saved_model
+from zoo import config, registry
 from zoo.bulk import Answers, Failure
 from zoo.data.audio import BadClip
 from zoo.data.audio_blocks import moments, seconds_of, windows
 from zoo.errors import UserError
-from zoo.saved_model import Exported
+from zoo.serving import saved_model
+from zoo.serving.saved_model import Exported
 
 CLIPS, RECORDINGS = 64, 1  # in a batch: clips of like length share a request, recordings have thousands of rows each
 _LONG_SECONDS, _MARGIN = 120.0, 0.25  # windows of recordings beyond an export's limit; their share left to each side

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import copies, enhancer, losses, noisy_speech, other_run, postprocess, registry, trace_report, traces
+from zoo import losses, other_run, postprocess, registry, trace_report, traces
+from zoo.baselines.window_statistics import WindowStatistics
 from zoo.cepstra import mfcc_frames
 from zoo.config import RunConfig, heeds
 from zoo.data.acoustics import FEATURE_SETS
@@ -21,14 +22,14 @@ from zoo.data.divisions import Protocol
 from zoo.data.features import Features
 from zoo.data.pipeline import moments
 from zoo.data.schema import Clip
-from zoo.data.segments import Perturb, Rated, segment_batches
+from zoo.data.segments import Perturb, Rated, check_changes, segment_batches
 from zoo.errors import UserError
 from zoo.extractor import Extractor, of_functionals, of_layer
 from zoo.folder import fold_name
 from zoo.frontends import StandardWaveform, with_normalization
+from zoo.noise import copies, enhancer, noisy_speech
 from zoo.predict import load_model
 from zoo.trace_prediction import WHOLE_SECONDS, Tracer, network_of, trace_long, tracer
-from zoo.window_statistics import WindowStatistics
 
 SCORE = "validation_ccc"
 FIGURES = ("n_recordings", "n_frames", "ccc", "dimensions", "postprocessed")
@@ -122,22 +123,8 @@ def examples(
                 "Give a smaller --segment-seconds"
             )
     if not training:
-        _check_changes(found, protocol.targets)
+        check_changes(found, protocol.targets)
     return found
-
-
-def _check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
-    """A recording may be constant. Where all are, and the same, CCC is 0 or undefined whatever is predicted."""
-    ratings = np.concatenate([item.labels[item.rated] for item in validation])
-    names = list(dict.fromkeys(item.name for item in validation))
-    where = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    for name, values in zip(targets, ratings.T, strict=True):
-        if np.ptp(values) == 0:
-            raise UserError(
-                f"validation ratings of {name}: expected some that change, found {values[0]:g} in all {len(values)} "
-                f"rated frames of {where}. CCC can tell no epoch from another by them. Restore the label files, or "
-                "choose another --fold or --protocol"
-            )
 
 
 def body(task, config: RunConfig) -> keras.Model | None:

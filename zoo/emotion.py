@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import copies, joint, metrics, registry, report, speakers
+from zoo import metrics, registry, report
+from zoo.baselines import joint, speakers
 from zoo.cepstra import CepstralStatistics
 from zoo.config import RunConfig
 from zoo.data.audio import BadClip
@@ -23,6 +24,7 @@ from zoo.errors import UserError
 from zoo.extractor import LEAST_SECONDS, Extractor, of_clip_functionals, of_layer
 from zoo.frontends import LogMel, with_normalization
 from zoo.losses import class_weights
+from zoo.noise import copies
 from zoo.predict import frontend as frontend_of
 from zoo.predict import load_model, predict, read_windows
 
@@ -67,7 +69,7 @@ def _cepstral(config: RunConfig) -> CepstralStatistics:
 
 
 def _image(config: RunConfig) -> keras.layers.Layer:
-    from zoo.deep_spectrum import DeepSpectrum  # its networks take seconds to import
+    from zoo.baselines.deep_spectrum import DeepSpectrum  # its networks take seconds to import
 
     network = config.model.removesuffix("_svm")
     if not config.weights:

@@ -2,7 +2,7 @@
 
 MixedEmotions D4.2, section 3. zoo.kinds says what each function is for. Any corpus will do, for labels are not heeded:
 each of its clips is heard in noise of its own side of a fold, at every ratio asked for. The figures are in
-zoo.enhancement_figures.
+zoo.noise.enhancement_figures.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import clean_speech, enhancement_figures, enhancement_report, enhancer, losses, noisy_speech, registry
+from zoo import losses, registry
 from zoo.cepstra import mfcc_frames
 from zoo.config import RunConfig
 from zoo.data.audio import read
@@ -25,6 +25,7 @@ from zoo.errors import UserError
 from zoo.extractor import Extractor, of_layer
 from zoo.folder import fold_name
 from zoo.frontends import with_frontend, with_normalization
+from zoo.noise import clean_speech, enhancement_figures, enhancement_report, enhancer, noisy_speech
 from zoo.predict import frontend as frontend_of
 from zoo.predict import load_model
 from zoo.storage import written_aside
@@ -149,7 +150,7 @@ def test_rows(
     hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
 ) -> list[Row]:
     """Returns a row per clip and ratio, and one of the clip without noise (`snr_db` empty): corpus, fold, clip,
-    speaker, snr_db, taken_for_clean, and the moments of zoo.enhancement_figures.
+    speaker, snr_db, taken_for_clean, and the moments of zoo.noise.enhancement_figures.
 
     From the saved model and the audio, as a user of the model would.
     """

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 
 from zoo import config, kinds, registry
+from zoo.baselines.speakers import check_unknown_voices
 from zoo.config import RunConfig
 from zoo.continuous import RATE_HZ, extractor, frame_seconds, on_waveforms, segment_frames, tracer_of
 from zoo.data import protocols
 from zoo.emotion import answerer_of
 from zoo.folder import corpus_name, finished_folds
 from zoo.predict import load_model
-from zoo.speakers import check_unknown_voices
 from zoo.stream import Live, Step
 from zoo.trace_prediction import looks_at_whole_segments, network_of
 

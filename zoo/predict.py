@@ -8,12 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import zoo.cepstra
-import zoo.clean_speech
-import zoo.deep_spectrum
-import zoo.frontends
-import zoo.long_convolution
-import zoo.window_statistics  # noqa: F401  a saved model's layers are looked up by name
 from zoo import archive
 from zoo.data.audio import BadClip, read
 from zoo.errors import UserError

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from zoo import config
+from zoo.baselines.speakers import check_unknown_voices
 from zoo.data import protocols
 from zoo.data.audio import BadClip
 from zoo.emotion import answerer_of
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
-from zoo.speakers import check_unknown_voices
 
 
 def emotions_of(

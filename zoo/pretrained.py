@@ -8,13 +8,13 @@ from typing import Any, TypedDict, overload
 import numpy as np
 
 import zoo
-from zoo import saved_model
 from zoo.answering import of_export
 from zoo.data.audio import BadClip, to_mono
 from zoo.errors import UserError, unknown
-from zoo.saved_model import Exported
+from zoo.serving import saved_model
+from zoo.serving.saved_model import Exported
+from zoo.serving.versions import numbers
 from zoo.stream import Stream
-from zoo.versions import numbers
 
 MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
 

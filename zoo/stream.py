@@ -25,7 +25,7 @@ import soxr
 
 from zoo.data.audio import LOUDEST
 from zoo.errors import UserError
-from zoo.saved_model import Exported, limits_seconds
+from zoo.serving.saved_model import Exported, limits_seconds
 
 HOP_SECONDS = {"state": 0.4, "windows": 1.0, "emotion": 1.0}
 WINDOW_SECONDS = {"windows": 8.0, "emotion": 4.0}
@@ -70,7 +70,7 @@ class Live:
 
 
 class Stream:
-    """One stream through a model: an export (zoo.saved_model, zoo.load), or a `Live` (zoo.live.of_run).
+    """One stream through a model: an export (zoo.serving.saved_model, zoo.load), or a `Live` (zoo.live.of_run).
 
     Args:
         hop_seconds: new audio that each block of rows waits for; by default `HOP_SECONDS`.

@@ -15,7 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import checkpoint, config, copies, enhanced_ratings, evaluate, kinds, linear_fit, other_run, registry, speakers
+from zoo import checkpoint, config, evaluate, kinds, other_run, registry
+from zoo.baselines import linear_fit, speakers
 from zoo.config import RunConfig
 from zoo.data.features import Features, extract
 from zoo.data.schema import Clip, Fold
@@ -24,6 +25,7 @@ from zoo.errors import UserError
 from zoo.extractor import Extractor
 from zoo.fit import Task, best_epoch, fit
 from zoo.folder import corpus_name, fold_folder, read_record, read_rows
+from zoo.noise import copies, enhanced_ratings
 from zoo.progress import Progress
 from zoo.storage import ASIDE, write_json
 

@@ -10,8 +10,8 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from zoo import export_check, export_formats
-from zoo.export import export
+from zoo.serving import export_check, export_formats
+from zoo.serving.export import export
 
 serving = pytest.importorskip("bench.serving")
 

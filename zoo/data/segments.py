@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.data.batches import batches
 from zoo.data.features import Features
+from zoo.errors import UserError
 
 Perturb = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -83,3 +84,20 @@ def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> np.
 def _features(recording: Rated, start: int, n_frames: int) -> np.ndarray:
     steps = recording.steps_per_frame
     return recording.features.read(start * steps, n_frames * steps)
+
+
+def check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
+    """Raises UserError where all rated frames of a dimension are the same: CCC is then 0 or undefined, come what may.
+
+    A single recording may be constant.
+    """
+    ratings = np.concatenate([item.labels[item.rated] for item in validation])
+    names = list(dict.fromkeys(item.name for item in validation))
+    where = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    for name, values in zip(targets, ratings.T, strict=True):
+        if np.ptp(values) == 0:
+            raise UserError(
+                f"validation ratings of {name}: expected some that change, found {values[0]:g} in all {len(values)} "
+                f"rated frames of {where}. CCC can tell no epoch from another by them. Restore the label files, or "
+                "choose another --fold or --protocol"
+            )

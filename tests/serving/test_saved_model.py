@@ -1,0 +1,390 @@
+"""Exports are loaded and asked without Keras, and what was made to harm is not loaded at all."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import soundfile
+import tiny_runs
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("exports are made by TensorFlow", allow_module_level=True)
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from zoo.data.audio import BadClip
+from zoo.errors import UserError
+from zoo.predict import load_model
+from zoo.predict_emotions import predict_run
+from zoo.predict_traces import trace_files
+from zoo.serving import export_check, graph_audit, saved_model
+from zoo.serving.export import export
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_check():
+    """The check before publishing is test_export's matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_check, "SECONDS", (0.3,))
+        patch.setattr(export_check, "BATCH_SIZES", (1,))
+        yield
+
+
+@pytest.fixture(scope="module")
+def emotion(tmp_path_factory):
+    """A run and its export, whose probabilities are left as they are."""
+    folder = tmp_path_factory.mktemp("saved")
+    run = tiny_runs.make(folder / "run", "fcn", "iemocap")
+    return run, export(run, folder / "out")
+
+
+@pytest.fixture
+def mine(emotion, tmp_path):
+    """A copy of an export to spoil."""
+    return shutil.copytree(emotion[1], tmp_path / "mine")
+
+
+def write_clips(folder, *seconds, rate_hz=16_000):
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number}.wav" for number in range(len(seconds))]
+    for seed, (path, length) in enumerate(zip(paths, seconds, strict=True)):
+        samples = np.random.default_rng(seed).normal(0, 0.1, round(length * rate_hz))
+        soundfile.write(path, samples, rate_hz)
+    return paths
+
+
+def test_files_get_what_the_run_says(emotion, tmp_path):
+    run, exported = emotion
+    paths = write_clips(tmp_path / "a", 0.5, 2.0, 0.03, 1.1, rate_hz=22_050)
+    found = list(saved_model.load(exported.parent).predict(paths))
+    for one, expected in zip(found, predict_run(run, paths), strict=True):
+        assert one | {"probabilities": 0} == expected | {"probabilities": 0}
+        assert one["probabilities"] == pytest.approx(expected["probabilities"], abs=1.1e-5)
+
+
+def test_files_get_the_runs_ratings(tmp_path):
+    run = tiny_runs.make(tmp_path / "run", "conv_lstm", "recola", label_delay_seconds=0.08)
+    model = saved_model.load(export(run, tmp_path / "out"))
+    paths = write_clips(tmp_path / "a", 0.5, 1.3)
+    expected = list(trace_files(run, paths))
+    found = list(model.predict(paths))
+    assert [(row["file"], row["time"]) for row in found] == [(row["file"], row["time"]) for row in expected]
+    for name in ("arousal", "valence"):
+        np.testing.assert_allclose([row[name] for row in found], [row[name] for row in expected], atol=2e-6)
+
+
+def test_waveforms_are_numbered_and_bad_ones_reported(emotion):
+    model = saved_model.load(emotion[1])
+    good = np.random.default_rng(0).normal(0, 0.1, 8_000)
+    bad: list[BadClip] = []
+    clips = [good, np.full(8_000, np.nan), good[:100], good[:0], np.zeros(61 * 16_000), good]
+    found = list(model.predict(clips, bad.append))
+    assert [row["file"] for row in found] == ["#0", "#5"] and found[0]["probabilities"] == found[1]["probabilities"]
+    assert [(str(one.path), one.kind) for one in bad] == [
+        ("#1", "non-finite"), ("#2", "too-short"), ("#3", "empty"), ("#4", "too-long")
+    ]  # fmt: skip
+    with pytest.raises(BadClip, match="#0: expected a longer clip"):
+        list(model.predict([good[:100]]))
+    with pytest.raises(UserError, match="expected a waveform"):
+        list(model.predict([np.zeros((2, 8_000))]))
+
+
+def test_the_newest_version_is_taken(emotion, tmp_path):
+    for number in (2, 10, 9):
+        shutil.copytree(emotion[1], tmp_path / str(number))
+    (tmp_path / ".writing-11").mkdir()
+    assert saved_model.load(tmp_path).folder == tmp_path / "10"
+    with pytest.raises(UserError, match=r"neither saved_model.pb nor a numbered version"):
+        saved_model.load(tmp_path / ".writing-11")
+    with pytest.raises(UserError, match="no such folder"):
+        saved_model.load(tmp_path / "nowhere")
+
+
+ALONE = """
+import sys
+for name in ("keras", "tf_keras", "librosa", "sklearn"):
+    sys.modules[name] = None
+from zoo.serving import saved_model
+print(next(saved_model.load(sys.argv[1]).predict(sys.argv[2:]))["probabilities"])
+"""
+
+
+def test_neither_keras_nor_the_run_is_needed(emotion, tmp_path):
+    path = write_clips(tmp_path / "a", 0.5)[0]
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, emotion[1], path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    expected = next(predict_run(emotion[0], [path]))["probabilities"]
+    assert eval(done.stdout) == pytest.approx(expected, abs=1.1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("saved_model.pb", None, "neither saved_model.pb nor a numbered version"),
+        ("saved_model.pb", b"", "0 graphs"),
+        ("saved_model.pb", b"\xff" * 300, "a file that is no SavedModel"),
+        ("variables/variables.index", None, "found no such file"),
+        ("variables/variables.data-00000-of-00001", None, "no such file in the export"),
+        ("variables/variables.data-00000-of-00001", b"other", "other contents than when it was exported"),
+        ("assets/description.json", None, "No such file"),
+        ("assets/description.json", b"{", "expected a model as scripts/export.py writes it"),
+        ("assets/description.json", b"[]", "expected a model as scripts/export.py writes it"),
+        ("assets/description.json", b'{"format": 2}', "expected format 1, found 2"),
+        ("assets/description.json", b'{"format": 1}', "without model, task"),
+    ],
+)
+def test_damaged_exports_are_refused(mine, name, content, message):
+    (mine / name).unlink()
+    if content is not None:
+        (mine / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        saved_model.load(mine)
+
+
+def test_a_description_cannot_name_files_elsewhere(mine, tmp_path):
+    (tmp_path / "secret").write_text("x")
+    path = mine / saved_model.DESCRIPTION
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": {"../secret": "0"}}))
+    with pytest.raises(UserError, match="no such file in the export"):
+        saved_model.load(mine)
+
+
+@pytest.mark.parametrize("name", ["assets/classes.txt", "variables/variables.index", "assets.extra", "saved_model.pb"])
+def test_links_out_of_the_folder_are_refused(mine, tmp_path, name):
+    (tmp_path / "elsewhere").write_text("x")
+    if (mine / name).is_dir():
+        shutil.rmtree(mine / name)
+    (mine / name).unlink(missing_ok=True)
+    (mine / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"leads out of its folder"):
+        saved_model.load(mine)
+
+
+def harmful(folder, function, inside):
+    """Replaces the graph of an export by one that calls `function` on its input."""
+    module = tf.Module()
+    module.variable = tf.Variable(1.0)
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.float32)])
+    def call(x):
+        if inside:  # in a function of a function
+            return {"y": tf.map_fn(lambda _: function(x), tf.zeros(2))}
+        return {"y": function(x) + module.variable}
+
+    module.call = call
+    shutil.rmtree(folder / "variables")
+    (folder / "saved_model.pb").unlink()
+    tf.saved_model.save(module, folder, signatures=call)
+
+
+def write_file(x):
+    with tf.control_dependencies([tf.io.write_file("/tmp/never", "x")]):
+        return tf.identity(x)
+
+
+def printed(x):
+    with tf.control_dependencies([tf.raw_ops.PrintV2(input="x", output_stream="file:///tmp/never")]):
+        return tf.identity(x)
+
+
+def saved(x):
+    with tf.control_dependencies([tf.raw_ops.SaveV2(prefix="/tmp/never", tensor_names=["x"], shape_and_slices=[""], tensors=[x])]):  # fmt: skip  # noqa: E501
+        return tf.identity(x)
+
+
+def regraphed(folder, change):
+    """Changes the graph of an export by `change(meta_graph)`."""
+    path = folder / "saved_model.pb"
+    graph = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    change(graph.meta_graphs[0])
+    path.write_bytes(graph.SerializeToString())
+
+
+def own_file_name(meta):
+    """The saver's functions are given a name from the graph."""
+    name = meta.saver_def.filename_tensor_name.partition(":")[0]
+    node = meta.graph_def.node.add(name="mine", op="Const")
+    node.attr["dtype"].type = node.attr["value"].tensor.dtype = tf.string.as_datatype_enum
+    node.attr["value"].tensor.string_val.append(b"/tmp/never")
+    node.attr["value"].tensor.tensor_shape.SetInParent()
+    for other in meta.graph_def.node:
+        if list(other.input[:1]) == [name]:
+            other.input[0] = "mine"
+
+
+def own_text(meta):
+    """A name stands in the saver's own function."""
+    for function in meta.graph_def.library.function:
+        for node in function.node_def:
+            if list(node.attr["value"].tensor.string_val) == [b".part"]:
+                node.attr["value"].tensor.string_val[0] = b"/tmp/never"
+
+
+def called_elsewhere(meta):
+    """Another node calls a saver's function."""
+    name = meta.saver_def.restore_op_name
+    copy = meta.graph_def.node.add()
+    copy.CopyFrom(next(node for node in meta.graph_def.node if node.name == name))
+    copy.name = "again"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda meta: meta.ClearField("object_graph_def"), "without its objects"),
+        (own_file_name, "a call of the saver's function"),
+        (own_text, "a text of its own"),
+        (called_elsewhere, "a call of the saver's function"),
+    ],
+)
+def test_a_saver_with_files_of_its_own_is_refused(mine, change, found):
+    regraphed(mine, change)
+    with pytest.raises(UserError, match=found):
+        saved_model.load(mine)
+
+
+HARM = {
+    "WriteFile": write_file,
+    "ReadFile": lambda x: tf.strings.to_number(tf.io.read_file("/etc/hostname")) + x,
+    "EagerPyFunc": lambda x: tf.ensure_shape(tf.py_function(lambda y: y, [x], tf.float32), ()),
+    "PyFunc": lambda x: tf.ensure_shape(tf.numpy_function(lambda y: y, [x], tf.float32), ()),
+    "PrintV2": printed,
+    "SaveV2": saved,
+    "RestoreV2": lambda x: (
+        tf.raw_ops.RestoreV2(prefix="/tmp/never", tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32])[0] + x
+    ),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("operation", HARM)
+def test_graphs_that_leave_the_graph_are_refused(mine, operation, inside):
+    harmful(mine, HARM[operation], inside)
+    with pytest.raises(UserError, match=f"the operation {operation}.*not loaded"):
+        saved_model.load(mine)
+
+
+def test_tensors_beyond_all_memory_are_refused(mine):
+    harmful(mine, lambda x: x + 1.0, False)
+    path = mine / "saved_model.pb"
+    graph = graph_audit._parsed(path)
+    constant = graph.meta_graphs[0].graph_def.node.add(name="huge", op="Const")
+    for size in (1 << 20, 1 << 20):
+        constant.attr["value"].tensor.tensor_shape.dim.add(size=size)
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(UserError, match=r"a tensor of 1099511627776 elements \(huge\)"):
+        saved_model.load(mine)
+
+
+def test_saver_functions_are_for_the_saver_alone(mine):
+    path = mine / "saved_model.pb"
+    graph = graph_audit._parsed(path)
+    meta = graph.meta_graphs[0]
+    saver = next(iter(graph_audit._saver_functions(meta)))
+    meta.object_graph_def.concrete_functions[saver].SetInParent()
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(UserError, match="which reads or writes files, to be called by anyone"):
+        saved_model.load(mine)
+
+
+def rewritten(path, into, change, files=None):
+    """A copy of a .keras archive with its config.json changed."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, change(json.loads(content)) if name == "config.json" else content)
+        for name, content in (files or {}).items():
+            new.writestr(name, content)
+    return into
+
+
+def with_layer(**layer):
+    def change(content):
+        content["config"]["layers"][-1] = {**content["config"]["layers"][-1], **layer}
+        return json.dumps(content)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "files", "found"),
+    [
+        (with_layer(class_name="Lambda", module="keras.layers", registered_name=None), {}, "code, in an object"),
+        (with_layer(class_name="system", module="os", registered_name=None), {}, "a foreign class, os.system"),
+        (with_layer(class_name="Evil", module="evil", registered_name="zoo>Evil"), {}, "a foreign class, evil.Evil"),
+        (
+            with_layer(class_name="TorchModuleWrapper", module="keras.layers", registered_name=None),
+            {},
+            "a layer that loads",
+        ),
+        (with_layer(class_name="StringLookup", module="keras.layers", registered_name=None), {}, "a layer that loads"),
+        (with_layer(class_name="get_file", module="keras.utils", registered_name=None), {}, "a foreign class"),
+        (json.dumps, {"assets/x.pkl": b"x"}, "an archive of"),
+        (json.dumps, {"../outside": b"x"}, "an archive of"),
+        (lambda content: json.dumps(content) + " " * 17 * 2**20, {}, "unpacks to"),
+        (lambda content: "[" * 100_000, {}, ""),
+    ],
+)
+def test_archives_made_to_harm_are_refused(emotion, tmp_path, change, files, found):
+    path = rewritten(emotion[0] / "fold-0-x" / "model.keras", tmp_path / "model.keras", change, files)
+    with pytest.raises(UserError, match=f"expected a model as train.py saves it.*{found}"):
+        load_model(path)
+
+
+def elsewhere(weights):
+    weights["copy"] = h5py.ExternalLink("/tmp/never.h5", "/x")
+
+
+def outside(weights):
+    weights.create_dataset("copy", (4,), "float32", external=[("/etc/hostname", 0, 16)])
+
+
+def huge(weights):
+    weights.create_dataset("copy", (2**20, 2**12), "float32", chunks=(16, 16), compression="gzip")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [(elsewhere, "weights that lead elsewhere"), (outside, "weights that lead elsewhere"), (huge, "weights of more")],
+)
+def test_weights_made_to_harm_are_refused(emotion, tmp_path, spoil, found):
+    with zipfile.ZipFile(emotion[0] / "fold-0-x" / "model.keras") as old:
+        old.extractall(tmp_path / "all")
+    with h5py.File(tmp_path / "all" / "model.weights.h5", "a") as weights:
+        spoil(weights)
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as new:
+        for part in (tmp_path / "all").iterdir():
+            new.write(part, part.name)
+    with pytest.raises(UserError, match=found):
+        load_model(path)
+
+
+def test_a_pickle_is_no_archive(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
+    with pytest.raises(UserError, match=r"no \.keras archive"):
+        load_model(path)
+
+
+def test_a_bomb_is_not_unpacked(emotion, tmp_path):
+    """One that declares more than it should; its bytes are never read."""
+    path = rewritten(emotion[0] / "fold-0-x" / "model.keras", tmp_path / "model.keras", json.dumps)
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x01\x02")  # the last entry of the directory: model.weights.h5
+    assert b"model.weights.h5" in data[at : at + 80]
+    data[at + 24 : at + 28] = (0xFFFFFFF0).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="unpacks to 429"):
+        load_model(path)

@@ -1,0 +1,1 @@
+"""Baselines: acoustic and deep-spectrum features in front of linear models."""
