@@ -33,14 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     root = corpora.resolve_root(args.corpus, args.data_root)
     loaded = corpora.load(args.corpus, root)
-    report, delay = _check(args.corpus, loaded), _delay(args.corpus, loaded)
+    report = _check(args.corpus, loaded)
+    if not args.json:
+        _print(report, f"{corpora.get(args.corpus).title} in {root}")
+    delay = _delay(args.corpus, loaded)
     if args.json:
         found = {"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report)}
         print(json.dumps(found | ({"label_delay": dataclasses.asdict(delay)} if delay else {}), indent=2))
-    else:
-        _print(report, f"{corpora.get(args.corpus).title} in {root}")
-        if delay:
-            _print_delay(delay)
+    elif delay:
+        _print_delay(delay)
     return 1 if report.advice else 0
 
 

@@ -165,7 +165,8 @@ ALLOWED = {
     | EXPORTS
     | {"zoo.continuous", "zoo.serving.export_check", "zoo.registry", "zoo.trace_prediction"},
     "zoo.serving.export_check": BASE | EXPORTS | {"zoo.serving.calibration", "zoo.continuous", "zoo.extractor"},
-    "zoo.serving.export_calibration": DATA | {"zoo.serving.calibration", "zoo.emotion", "zoo.registry"},
+    "zoo.serving.export_calibration": DATA
+    | {"zoo.serving.calibration", "zoo.emotion", "zoo.registry", "zoo.baselines.speakers"},
     "zoo.serving.export_formats": BASE
     | EXPORTS
     | {"zoo.serving.export", "zoo.serving.serve_agreement", "zoo.serving.serve_requests"},
@@ -185,7 +186,14 @@ ALLOWED = {
     "zoo.bulk": BASE | {"zoo.data"},
     "zoo.stream": BASE | {"zoo.data", "zoo.serving.saved_model"},
     "zoo.answering": DATA
-    | {"zoo.bulk", "zoo.predict_emotions", "zoo.predict_traces", "zoo.registry", "zoo.serving.saved_model"},
+    | {
+        "zoo.bulk",
+        "zoo.predict_emotions",
+        "zoo.predict_traces",
+        "zoo.registry",
+        "zoo.serving.saved_model",
+        "zoo.baselines.speakers",
+    },
     "zoo.live": DATA
     | NETWORKS
     | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.baselines.speakers", "zoo.stream"},
@@ -201,6 +209,7 @@ ALLOWED = {
         "zoo.registry",
         "zoo.noise.robustness_grid",
         "zoo.noise.robustness_report",
+        "zoo.baselines.speakers",
     }
     | {"zoo.train"},
     "zoo.train": DATA

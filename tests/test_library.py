@@ -1,5 +1,6 @@
 """Exported models as a library and predict.py have them: by name, without Keras."""
 
+import ast
 import json
 import runpy
 import subprocess
@@ -181,3 +182,21 @@ def test_the_command_takes_names_and_folders(named, emotions, clips, capsys, mon
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / "scripts" / "predict.py"), run_name="__main__")
     assert end.value.code == 2 and "--fold: for runs" in capsys.readouterr().err
+
+
+def registered_classes():
+    """Every layer of the zoo that a saved model may name; losses are not loaded with it."""
+    for path in sorted((ROOT / "zoo").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and path.name != "losses.py":
+                yield from (node.name for one in node.decorator_list if ast.unparse(one) == "register")
+
+
+def test_what_loads_models_knows_every_layer():
+    """In a process that built none of them: the tests' own has."""
+    names = list(registered_classes())
+    assert {"AttentionMap", "LongConv1D", "DeepSpectrum"} <= set(names)
+    program = "import sys, zoo.predict, keras\nfor name in sys.argv[1:]:\n"
+    program += "    assert keras.saving.get_registered_object(f'zoo>{name}'), name"
+    found = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr[-500:]

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from zoo import config, registry
+from zoo.baselines.speakers import check_unknown_voices
 from zoo.bulk import Answers, Failure
 from zoo.data.audio import BadClip
 from zoo.data.audio_blocks import moments, seconds_of, windows
@@ -59,6 +60,7 @@ def source(place: Path, exported: bool, **options: Any) -> Source:
         return Source(str(place), True, description["task"] == "continuous", **options)
     settings = config.load(place / "config.json")
     registry.check_answers(settings.model, place)
+    check_unknown_voices(settings, place)
     return Source(str(place), False, registry.get(settings.model).task == "continuous", **options)
 
 

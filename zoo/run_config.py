@@ -171,7 +171,11 @@ class RunConfig:
         later=True,
     )
     copies: int = _flag(
-        3, _COPIES, "altered copies of each clip; an epoch takes one of them or the clip itself", least=1, later=True
+        3,
+        _COPIES,
+        "altered copies of each clip; a network's epoch takes one of them or the clip itself",
+        least=1,
+        later=True,
     )
     responses: str = _flag(
         "",

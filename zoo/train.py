@@ -34,6 +34,7 @@ _DATA = {
     "data_sha256": "clips, labels or folds",
     "noise_sha256": "recordings of noise",
     "responses_sha256": "impulse responses",
+    "copies_sha256": "ways of altering copies",
 }
 
 
@@ -44,7 +45,7 @@ RANDOM_WEIGHTS = "--weights random: features of a network that learnt nothing, n
 class Run:
     """What every fold of a run shares. `facts` go into every metrics.json.
 
-    `features` are those of every clip, `versions` those of altered copies of training clips, both by the clip's name.
+    `features` are those of every clip, `versions` those of altered copies of what is fitted on, by the clip's name.
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Run:
         part = ", incomplete" if self.source.notes else ""
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
+        part += ", refitted with validation clips" * self.config.refit
         part += ", fitted in noise" * (self.config.heard == "noisy") + ", enhanced" * bool(self.config.enhancer)
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
@@ -180,7 +182,7 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
 
 def _against_speakers(run: Run) -> Run:
     found = speakers.measure(run.source.clips, run.features)
-    speakers.save(run.folder, found)
+    speakers.keep(run.folder, found)
     by_name = {clip.name: clip.speaker for clip in run.source.clips}
 
     def seen(name: str, features: Any) -> Any:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from zoo import answering
 from zoo.baselines import speakers
 from zoo.config import from_flags
 from zoo.data import acoustics
@@ -95,12 +96,15 @@ def test_against_each_speakers_own_clips_it_is_found_again_and_answers_no_strang
     expected = [float(rows[0][f"p_{name}"]) for name in record["classes"]]
     np.testing.assert_allclose(output, expected, atol=1e-4)
 
-    for refused in (lambda: predict_run(run, recordings(cache)), lambda: [export(run, tmp_path / "export")]):
+    calls = (lambda: list(predict_run(run, recordings(cache))), lambda: export(run, tmp_path / "export"))
+    for refused in (*calls, lambda: answering.source(run, exported=False), lambda: calibrate(run)):
         with pytest.raises(UserError, match="a recording by itself has none"):
-            list(refused())
+            refused()
+    assert not (tmp_path / "export").exists()
+    saved = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**saved, "standardize_speakers": False}))
     with pytest.raises(UserError, match="--calibrate needs validation clips"):
         calibrate(run)
-    assert not (tmp_path / "export").exists()
 
 
 @needs_opensmile

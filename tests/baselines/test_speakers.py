@@ -54,7 +54,7 @@ def test_other_speakers_do_not_matter(two_voices):
 
 def test_what_is_saved_is_read_back(two_voices, tmp_path):
     found = measure(*two_voices)
-    speakers.save(tmp_path, found)
+    speakers.keep(tmp_path, found)
     again = speakers.load(tmp_path)
     assert set(again.means) == {"ann", "bob"}
     for name in ("ann", "bob"):
@@ -62,15 +62,39 @@ def test_what_is_saved_is_read_back(two_voices, tmp_path):
         np.testing.assert_array_equal(again.deviations[name], found.deviations[name])
 
 
+def test_the_rounding_of_a_constant_is_no_deviation(two_voices):
+    clips, features = two_voices
+    features["a2"].values[0, 2] = np.nextafter(np.float32(7.3), np.float32(8))
+    seen = measure(clips, features).standardized(np.array([[5.0, 5.0, 7.4]], np.float32), "ann")
+    assert seen[0, 2] == pytest.approx(0.1, abs=1e-4)
+
+
+def test_a_resumed_run_keeps_the_statistics_its_folds_were_fitted_against(two_voices, tmp_path):
+    clips, features = two_voices
+    speakers.keep(tmp_path, measure(clips, features))
+    speakers.keep(tmp_path, measure(clips, features))
+    features["a2"].values[0, 0] += 1
+    with pytest.raises(UserError, match="no longer those it was started on"):
+        speakers.keep(tmp_path, measure(clips, features))
+    with pytest.raises(UserError, match="no longer those"):
+        speakers.keep(tmp_path, measure(clips[:2], features))
+
+
 def test_a_stranger_is_refused(two_voices):
     with pytest.raises(UserError, match=r"speaker 'cleo' has no clips among .*\(ann, bob\)"):
         measure(*two_voices).standardized(np.zeros((1, 3)), "cleo")
 
 
+def test_rows_that_are_not_the_names_are_refused(tmp_path):
+    np.savez(tmp_path / speakers.FILE, names=np.array(["ann"]), means=np.zeros((2, 3)), deviations=np.ones((1, 3)))
+    with pytest.raises(UserError, match=r"Delete the file and write it anew.*train\.py --resume"):
+        speakers.load(tmp_path)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"PK broken", "cut"])
 def test_damaged_statistics_are_refused(two_voices, tmp_path, content):
     if content is not None:
-        speakers.save(tmp_path, measure(*two_voices))
+        speakers.keep(tmp_path, measure(*two_voices))
         path = tmp_path / speakers.FILE
         path.write_bytes(path.read_bytes()[:100] if content == "cut" else content)
     with pytest.raises(UserError, match=r"speakers\.npz: expected the run's statistics of speakers"):

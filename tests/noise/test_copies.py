@@ -198,9 +198,18 @@ def test_rooms_are_drawn_or_read(clips, tmp_path):
         dry = read(next(clip.path for clip in clips if clip.name == name), RATE_HZ)
         np.testing.assert_allclose(one.read()[:, 0], dry, atol=1e-3)
     assert len(calls) == 4 * len(clips)
-    assert set(copies.open_sounds(config, RATE_HZ).sha256) == {"responses_sha256"}
+    assert set(copies.open_sounds(config, RATE_HZ).sha256) == {"responses_sha256", "copies_sha256"}
     with pytest.raises(UserError, match=r"--responses .*absent: .*absent: expected a folder of impulse responses"):
         copies.open_sounds(replace(config, responses=str(tmp_path / "absent")), RATE_HZ)
+
+
+def test_other_ways_of_altering_are_other_data(tmp_path, monkeypatch):
+    given = settings(tmp_path, "speed")
+    before = copies.open_sounds(given, RATE_HZ).sha256
+    assert before == copies.open_sounds(given, RATE_HZ).sha256
+    monkeypatch.setattr(copies, "SPEEDS", (0.8, 1.2))
+    assert copies.open_sounds(given, RATE_HZ).sha256 != before
+    assert copies.open_sounds(settings(tmp_path, "none"), RATE_HZ).sha256 == {}
 
 
 def test_a_silent_clip_cannot_be_in_noise(noise, clips, tmp_path):

@@ -19,12 +19,14 @@ from zoo.errors import UserError
 from zoo.storage import written_aside
 
 FILE = "speakers.npz"
+_LEAST = 1e-5  # of a feature's largest value: what varies by less is the rounding of a constant, held against which
+# an altered copy of a clip would stand a million deviations off
 NOTE = "features standardised by each speaker's own clips, those of test speakers by their unlabelled test clips"
 
 
 @dataclass(frozen=True)
 class Speakers:
-    """Mean and deviation (features,) by speaker, in float64; where nothing varies, the deviation is 1."""
+    """Mean and deviation (features,) by speaker, in float64; where a speaker does not vary, the deviation is 1."""
 
     means: Mapping[str, np.ndarray]
     deviations: Mapping[str, np.ndarray]
@@ -64,12 +66,19 @@ def measure(clips: Sequence[Clip], features: Mapping[str, Any]) -> Speakers:
     for speaker, found in frames.items():
         values = np.concatenate(found).astype(np.float64)
         means[speaker], deviations[speaker] = values.mean(axis=0), values.std(axis=0)
-        deviations[speaker][np.ptp(values, axis=0) == 0] = 1.0
+        deviations[speaker][deviations[speaker] <= _LEAST * np.abs(values).max(axis=0)] = 1.0
     return Speakers(means, deviations)
 
 
-def save(folder: Path, speakers: Speakers) -> None:
-    """Writes the statistics into a run's folder."""
+def keep(folder: Path, speakers: Speakers) -> None:
+    """Writes the statistics into a run's folder. Raises UserError where others are there: of another start of the run,
+    whose finished folds were fitted against them.
+    """
+    if (folder / FILE).is_file() and not _alike(load(folder), speakers):
+        raise UserError(
+            f"{folder / FILE}: the features of this run's speakers are no longer those it was started on. Resume with "
+            "the versions of openSMILE and of the audio it had, or give another --out"
+        )
     names = sorted(speakers.means)
     means, deviations = (np.stack([by[name] for name in names]) for by in (speakers.means, speakers.deviations))
     with written_aside(folder / FILE) as aside:
@@ -77,14 +86,24 @@ def save(folder: Path, speakers: Speakers) -> None:
 
 
 def load(folder: Path) -> Speakers:
-    """Reads what `save` wrote in a run's folder. Raises UserError where it is absent or damaged."""
+    """Reads what `keep` wrote in a run's folder. Raises UserError where it is absent or damaged."""
     path = folder / FILE
     try:
         with np.load(path, allow_pickle=False) as file:
-            names, means, deviations = (file[key] for key in ("names", "means", "deviations"))
+            names = [str(name) for name in file["names"]]
+            return Speakers(*(dict(zip(names, file[key], strict=True)) for key in ("means", "deviations")))
     except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
-        raise UserError(f"{path}: expected the run's statistics of speakers ({error}); train again") from error
-    return Speakers(*({str(name): row for name, row in zip(names, rows, strict=True)} for rows in (means, deviations)))
+        raise UserError(
+            f"{path}: expected the run's statistics of speakers, found none that can be read ({error}). Delete the "
+            f"file and write it anew, without training: train.py --resume --out {folder}"
+        ) from error
+
+
+def _alike(one: Speakers, other: Speakers) -> bool:
+    pairs = ((one.means, other.means), (one.deviations, other.deviations))
+    return one.means.keys() == other.means.keys() and all(
+        a[name].shape == b[name].shape and np.allclose(a[name], b[name], rtol=1e-4) for a, b in pairs for name in a
+    )
 
 
 def check_unknown_voices(config: RunConfig, run: Path) -> None:

@@ -1,14 +1,17 @@
 """Noise, rooms and speed in training: altered copies of clips, whose features are on disk once, and noise in segments.
 
-Networks on features of whole clips are trained on each clip or one of its copies, as zoo.data.pipeline draws; those on
-waveforms hear other noise in each segment and epoch. Validation and test clips stay as they are.
+Networks on features of whole clips are trained on each clip or one of its copies, as zoo.data.pipeline draws; linear
+models on all of them; networks on waveforms hear other noise in each segment and epoch. What is validated or tested on
+stays as it is.
 
 The seed of copies is that of all noise and not the run's own, so that runs of several seeds share the features on disk;
 which copy an epoch takes is of the run's.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,8 @@ _DRAWN_RESPONSES = 100  # for each number of copy
 class Sounds:
     """What a run's recordings are altered with: `noises` and `responses`, None where it asks for none of them.
 
-    `responses` is empty where they are to be drawn. `sha256` has the hashes of what was read, for the run's records.
+    `responses` is empty where they are to be drawn. `sha256` has the hashes of what was read and of what is done with
+    it, for the run's records.
     """
 
     noises: Noises | None
@@ -56,7 +60,11 @@ def open_sounds(config: RunConfig, rate_hz: int) -> Sounds:
         except UserError as error:
             raise UserError(f"--responses {config.responses}: {error}") from error
         hashes["responses_sha256"] = arrays_sha256(responses)
-    return Sounds(noises, responses, hashes)
+    sounds = Sounds(noises, responses, hashes)
+    if not augmentations(config):
+        return sounds
+    ways = json.dumps(_settings(config, sounds, config.copies), sort_keys=True)
+    return replace(sounds, sha256={**hashes, "copies_sha256": hashlib.sha256(ways.encode()).hexdigest()})
 
 
 def extract_copies(

@@ -22,6 +22,7 @@ import keras
 import numpy as np
 
 from zoo import config, kinds, registry
+from zoo.baselines import speakers
 from zoo.config import RunConfig
 from zoo.data.divisions import Protocol
 from zoo.data.scan import arrays_sha256, file_sha256
@@ -125,6 +126,7 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
     packages = ("speech-emotion-zoo", "keras", "numpy", "scipy", "soxr", keras.backend.backend())
     folders = [fold_folder(tested.run, fold) for fold in tested.folds]
     models = [folder / name for folder in folders for name in ("model.keras", "postprocess.json")]
+    models.append(tested.run / speakers.FILE)
     clips = "".join(f"{fold.name} {clip.name}\n" for fold in tested.folds for clip in fold.test)
     about = {
         "run": str(tested.run),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from zoo import config, emotion, registry
+from zoo.baselines.speakers import check_unknown_voices
 from zoo.data import protocols
 from zoo.data.source import drop_clips, open_source
 from zoo.errors import UserError
@@ -27,6 +28,7 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
     settings = config.load(run / "config.json")
     if registry.get(settings.model).task != "emotion":
         raise UserError(f"--calibrate is for probabilities, and {run} predicts ratings; leave it out")
+    check_unknown_voices(settings, run)
     if settings.refit:
         raise UserError(
             f"--calibrate needs validation clips, and {run} was fitted on them too (--refit); leave out one of the two"

@@ -54,7 +54,7 @@ def ask(kind: str, jobs: Sequence[tuple[Path, Sequence[Request]]]) -> tuple[list
     with TemporaryDirectory(prefix="serve-check-") as place:
         folder = Path(place)
         _write(folder, jobs)
-        root = str(Path(__file__).parents[1])
+        root = str(Path(__file__).parents[2])
         paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         done = subprocess.run(
             [sys.executable, "-m", "zoo.serving.serve_processes", kind, place],
