@@ -6,10 +6,10 @@
     python scripts/predict.py DIR --list names.txt --json > answers.jsonl
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
 
-Reads WAV, FLAC, OGG and MP3 at any rate, mono or mixed down. With several folds, their models' probabilities are
-averaged; on clips of the run's own corpus, which all but one of them were trained on, that is no test. A network for
-continuous ratings gives a row for each frame, with its time in seconds. Files that cannot be used are named on
-standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
+Reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. With several folds,
+their models' probabilities are averaged; on clips of the run's own corpus, which all but one of them were trained on,
+that is no test. A network for continuous ratings gives a row for each frame, with its time in seconds. Files that
+cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
 """
 
 import argparse

@@ -67,8 +67,9 @@ class Pretrained:
     ) -> Emotion | Ratings | list[Emotion | Ratings]:
         """Returns what is said about one clip, or a list for several, in order.
 
-        A clip is a WAV, FLAC, OGG or MP3 file, or its samples (samples,) or (samples, channels), floats nominally in
-        -1..1, at `rate_hz` (by default the model's own). The "file" of samples is "#" and their number among `clips`.
+        A clip is an audio file of a format that zoo.data.audio.READABLE names, or its samples (samples,) or (samples,
+        channels), floats nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples is "#"
+        and their number among `clips`.
 
         Raises zoo.data.audio.BadClip, a zoo.errors.UserError, for one that cannot be used.
         """

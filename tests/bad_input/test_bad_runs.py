@@ -140,7 +140,7 @@ def test_predict_names_bad_files_and_goes_on(script, run, finished, tmp_path):
     files = [tmp_path / "text.wav", wav / "11a01Fa.wav", wav / "08a01Wa.wav"]
     code, out, err = script("predict.py", run, *files, "--json")
     assert code == 1 and err.count("error: ") == 2 and "Traceback" not in err
-    assert has(err, f"{files[0]}: expected WAV, FLAC, OGG or MP3", f"{files[1]}: expected the whole recording")
+    assert has(err, f"{files[0]}: expected WAV, FLAC, OGG, MP3", f"{files[1]}: expected the whole recording")
     assert [json.loads(line)["file"] for line in out.splitlines()] == [str(files[2])]
 
 

@@ -1,11 +1,10 @@
 """Reading one recording, and refusing by name the ones that readers let through.
 
-soundfile reads nearly every format but accepts cut files, NaN and files that declare ten hours, and libsndfile shrinks
-a cut WAV's declared length to what the file holds. All of that is checked here, once, for training and prediction.
+soundfile reads nearly every format but accepts cut files, NaN and files that declare ten hours. All of that is checked
+here, once, for training and prediction.
 """
 
 import io
-import struct
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,10 +12,12 @@ import numpy as np
 import soundfile
 import soxr
 
+from zoo.data.containers import samples_end
 from zoo.errors import UserError
 
 AUDIO_SUFFIXES = (".wav", ".flac")
-READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3")
+READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".sph", ".nist")
+READABLE = "WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 or NIST Sphere"
 
 LOUDEST = 1e6  # of a sample, nominally in -1..1: far beyond it energies overflow
 _FETCH = "Fetch the file again from the corpus's archive."
@@ -25,7 +26,7 @@ BAD_KINDS = {
     "missing": ("a readable file", "Check the path and its permissions."),
     "empty": ("a recording", _FETCH),
     "pointer": ("a recording", "Install git-lfs and run `git lfs pull` in the clone."),
-    "not-audio": ("WAV, FLAC, OGG or MP3", f"Convert it to WAV or FLAC if it is another format. {_FETCH}"),
+    "not-audio": (READABLE, f"Convert it to WAV or FLAC if it is another format. {_FETCH}"),
     "truncated": ("the whole recording", _FETCH),
     "non-finite": ("finite samples", "Write the file again from its source, or leave it out."),
     "too-loud": ("samples about -1..1", "Write the file again from its source, or leave it out."),
@@ -34,10 +35,9 @@ BAD_KINDS = {
     "too-long": ("one utterance", "Cut the recording into utterances, or leave it out."),
 }
 
-_FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")  # libsndfile reads more, but hides where those are cut
+# libsndfile reads more, but hides where those are cut.
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
 _LFS_HEAD = b"version https://git-lfs"
-# Programs that write a WAV to a pipe cannot go back to fill in its length: ffmpeg leaves 2^32 - 1, SoX 2^31 - 4096.
-_STREAMED = 0x7FFFF000
 _UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a FLAC without a declared length
 
 
@@ -96,7 +96,7 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
         found = f"a file that begins {stream.read(16)!r} ({str(error).rstrip('.')})"
         raise BadClip(name, "not-audio", found) from error
     with audio:
-        if audio.format not in _FORMATS:
+        if audio.format not in FORMATS:
             raise BadClip(name, "not-audio", audio.format_info)
         rate_hz = audio.samplerate
         # An MP3 without a Xing header has no declared length, only libsndfile's estimate, up to 1.5 times too long.
@@ -123,33 +123,9 @@ def check_container(stream: BinaryIO, name: str | Path) -> None:
     stream.seek(0)
     if head == _LFS_HEAD:
         raise BadClip(name, "pointer", f"a git-lfs pointer of {size} bytes")
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
-        end = _wav_end(stream, size)
-        stream.seek(0)
-        if end > size:
-            raise BadClip(name, "truncated", f"{size} bytes where its header declares {end}")
-
-
-def _wav_end(stream: BinaryIO, size: int) -> int:
-    """Returns the byte at which a WAV's sample data must end, by its header.
-
-    That is `size` without a data chunk or with a streamed length: nothing to hold the file against. RF64 keeps the
-    64-bit length in a ds64 chunk (EBU Tech 3306).
-    """
-    order = ">" if stream.read(12).startswith(b"RIFX") else "<"
-    position, data_bytes = 12, None
-    while position + 8 <= size:
-        stream.seek(position)
-        kind, length = struct.unpack(f"{order}4sI", stream.read(8))
-        position += 8
-        if kind == b"ds64" and position + 16 <= size:
-            data_bytes = struct.unpack("<8xQ", stream.read(16))[0]
-        if kind == b"data":
-            if length == 0xFFFFFFFF and data_bytes is not None:
-                return position + data_bytes
-            return size if length >= _STREAMED else position + length
-        position += length + length % 2  # chunks begin at even bytes
-    return size
+    end = samples_end(stream)
+    if end is not None and end > size:
+        raise BadClip(name, "truncated", f"{size} bytes where its header declares {end}")
 
 
 def _check_declared(frames: int, rate_hz: int, name: str | Path, max_seconds: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from zoo.data.audio import LOUDEST, BadClip, check_container
+from zoo.data.audio import FORMATS, LOUDEST, BadClip, check_container
 
 _BLOCK_SECONDS = 30
 
@@ -34,6 +34,8 @@ def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
     except (OSError, soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
         raise BadClip(path, "not-audio", str(error)) from error
     with audio:
+        if audio.format not in FORMATS:
+            raise BadClip(path, "not-audio", audio.format_info)
         resampler = soxr.ResampleStream(audio.samplerate, rate_hz, 1, dtype="float32", quality="HQ")
         done = 0
         while True:
