@@ -22,7 +22,7 @@ from bench.result import Result
 from zoo.storage import write_json
 
 NAMES = ("logmel", "acoustics", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search")
-NAMES += ("serving",)
+NAMES += ("serving", "streaming")
 LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 

@@ -1,0 +1,51 @@
+"""Ratings while the audio comes in: conv_lstm at full size with its state carried on, on one core."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from bench import inputs
+from bench.processes import in_own_process
+from bench.result import Result, median_seconds
+
+SECONDS, TARGET = 40, 0.1
+
+
+def measure(quick: bool) -> list[Result]:
+    return [in_own_process(_stream, quick)]
+
+
+def _stream(quick: bool) -> Result:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    from zoo import live
+    from zoo.config import from_flags
+    from zoo.train import train
+
+    with tempfile.TemporaryDirectory() as folder:
+        flags = {"model": "conv_lstm", "corpus": "recola", "synthetic": True, "fold": "0", "epochs": 1}
+        flags |= {"cache_dir": folder, "out": str(Path(folder) / "run"), "recipe": "quick" if quick else "paper"}
+        asked = live.of_run(train(from_flags(flags)).folder)  # weights do not change its speed
+    return real_time_factor(asked, np.resize(inputs.waveforms(1)[0], SECONDS * asked.rate_hz), 1 if quick else 5)
+
+
+def real_time_factor(asked, waveform: np.ndarray, repeats: int) -> Result:
+    """Pushes a waveform (samples,) into a stream hop by hop; the reference is the time it takes to be spoken."""
+    from zoo.stream import Stream
+
+    latency_seconds = Stream(asked).latency_seconds
+    pieces = np.array_split(waveform, max(1, round(len(waveform) / asked.rate_hz / latency_seconds)))
+
+    def listen() -> None:
+        stream = Stream(asked)
+        rows = [row for piece in pieces for row in stream.push(piece)] + stream.finish()
+        assert rows
+
+    seconds = len(waveform) / asked.rate_hz
+    listen()  # shapes are compiled
+    taken = median_seconds({"stream": listen}, repeats)["stream"]
+    note = f"{asked.way} of conv_lstm, {seconds:g} s of speech, latency {latency_seconds:g} s, one core"
+    return Result("stream", "s", taken, seconds, TARGET, "at most", note)
