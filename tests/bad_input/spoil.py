@@ -38,7 +38,12 @@ KINDS = {
     "zero bytes": (lambda path: path.write_bytes(b""), "a recording", "zero bytes", "Fetch the file again"),
     "truncated": (truncate, "the whole recording", "5000 bytes where its header declares 12844", "Fetch the file"),
     "header only": (lambda path: soundfile.write(path, tone(0), RATE_HZ), "a recording", "without samples", "Fetch"),
-    "text": (lambda path: path.write_text("not a sound\n"), "WAV, FLAC, OGG, MP3", "b'not a sound\\n'", "Convert"),
+    "text": (
+        lambda path: path.write_text("not a sound\n"),
+        "WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 or NIST Sphere",
+        "b'not a sound\\n'",
+        "Convert",
+    ),
     "zeros": (lambda path: soundfile.write(path, 0 * tone(0.4), RATE_HZ), "speech", "0.4 s of zeros", "Leave the"),
     "NaN": (with_nan, "finite samples", "3 of 6400 samples that are NaN", "Write the file again"),
     "0.02 s": (lambda path: soundfile.write(path, tone(0.02), RATE_HZ), "a longer clip", "0.02 s (the least", "Leave"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.alignment import check_span
-from zoo.data.audio import READABLE_SUFFIXES
+from zoo.data.audio import AUDIO_SUFFIXES
 from zoo.data.files import Loaded, broken_line, collect, label_lines, wrong_layout
 from zoo.data.schema import Clip, Trace
 from zoo.errors import UserError
@@ -58,7 +58,7 @@ def load(root: Path) -> Loaded:
         artist, part = info[song]
         return Clip(path, song, artist or song, "", {"part": part}, _trace(song, files, ratings, path))
 
-    return collect(root, ("clips_45seconds/*",), read_clip, rated, READABLE_SUFFIXES)
+    return collect(root, ("clips_45seconds/*",), read_clip, rated, (*AUDIO_SUFFIXES, ".ogg", ".mp3"))
 
 
 def _trace(
