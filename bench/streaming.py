@@ -34,10 +34,10 @@ def _stream(quick: bool) -> Result:
 
 def real_time_factor(asked, waveform: np.ndarray, repeats: int) -> Result:
     """Pushes a waveform (samples,) into a stream hop by hop; the reference is the time it takes to be spoken."""
-    from zoo.stream import Stream
+    from zoo.stream import HOP_SECONDS, Stream
 
-    latency_seconds = Stream(asked).latency_seconds
-    pieces = np.array_split(waveform, max(1, round(len(waveform) / asked.rate_hz / latency_seconds)))
+    hop = round(HOP_SECONDS[asked.way] * asked.rate_hz)
+    pieces = [waveform[start : start + hop] for start in range(0, len(waveform), hop)]
 
     def listen() -> None:
         stream = Stream(asked)
@@ -47,5 +47,5 @@ def real_time_factor(asked, waveform: np.ndarray, repeats: int) -> Result:
     seconds = len(waveform) / asked.rate_hz
     listen()  # shapes are compiled
     taken = median_seconds({"stream": listen}, repeats)["stream"]
-    note = f"{asked.way} of conv_lstm, {seconds:g} s of speech, latency {latency_seconds:g} s, one core"
+    note = f"{asked.way} of conv_lstm, {seconds:g} s of speech, latency {Stream(asked).latency_seconds:g} s, one core"
     return Result("stream", "s", taken, seconds, TARGET, "at most", note)

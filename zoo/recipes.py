@@ -93,7 +93,7 @@ SVM_PAPER = {"solver": "sgd", "class_weights": "none"}
 # The baseline of the Interspeech challenges, whose linear SVM WEKA fits by SMO.
 COMPARE_PAPER = {"feature_set": "compare", "functionals": "opensmile", "solver": "liblinear", "class_weights": "none"}
 # What adds most on RAVDESS: features against each speaker's own, other speeds in training, and a last fit on validation
-# clips too. Steps of C are fine, and end where a larger one takes minutes and gains nothing.
+# clips too. Steps of C are fine, and end where larger ones take minutes each.
 COMPARE_TUNED = {
     **COMPARE_PAPER,
     "complexities": (1e-5, 3e-5, 1e-4, 3e-4),

@@ -5,6 +5,8 @@ On one clip a step's cost is that of its operations, not of its arithmetic: here
 before the loop, one loop runs both directions, and its body looks at no mask.
 """
 
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -88,7 +90,7 @@ def exchanged(network: keras.Model) -> keras.Model:
 
     What is left as it is: another direction or activation than usual, states as outputs, arithmetic in bfloat16.
     """
-    if not any(map(_stand_in, network._flatten_layers())):
+    if not any(map(_stand_in, _layers(network))):
         return network
 
     def clone(layer):
@@ -97,6 +99,14 @@ def exchanged(network: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(network, clone_function=clone, recursive=True)
     copy.set_weights(network.get_weights())
     return copy
+
+
+def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Those that cloning meets: of networks inside it too, not those inside a Bidirectional."""
+    for layer in network.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
 
 
 def _stand_in(layer: keras.layers.Layer) -> OneLoopLSTM | None:
