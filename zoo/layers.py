@@ -1,5 +1,7 @@
 """Layers the networks share: frame masks, attention poolings, waveforms in frames. They run on every Keras backend."""
 
+from collections.abc import Iterator
+
 import keras
 from keras import ops
 
@@ -133,6 +135,14 @@ class WeightedSum(ExplicitMask):
 
     def compute_output_spec(self, vectors, weights):
         return keras.KerasTensor((vectors.shape[0], vectors.shape[-1]), vectors.dtype)
+
+
+def layers_of(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields a network's layers and those of networks inside it, as cloning meets them: none inside a wrapper."""
+    for layer in network.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from layers_of(layer)
 
 
 def frame_length(rate_hz: int, multiple: int = 1) -> int:

@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 import tiny_runs
+from quick_check import checked_with
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 import tensorflow as tf
 
-from zoo.serving import export_check, export_formats
+from zoo.serving import export_formats
 from zoo.serving.export import export
 
 serving = pytest.importorskip("bench.serving")
@@ -19,9 +20,7 @@ serving = pytest.importorskip("bench.serving")
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_check, "SECONDS", (0.3,))
-        patch.setattr(export_check, "BATCH_SIZES", (1,))
+    with checked_with():
         return export(tiny_runs.make(folder / "run", "fcn", "iemocap"), folder / "out")
 
 

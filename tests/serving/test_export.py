@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_runs
+from quick_check import checked_with
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
@@ -38,9 +39,7 @@ RATE_HZ = 16_000
 @pytest.fixture(scope="module", autouse=True)
 def quick_check():
     """The check before publishing, on fewer requests: each length is traced by Keras."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_check, "SECONDS", (0.0, 0.7))
-        patch.setattr(export_check, "BATCH_SIZES", (1, 2))
+    with checked_with((0.0, 0.7), (1, 2)):
         yield
 
 

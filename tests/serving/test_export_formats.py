@@ -6,22 +6,21 @@ import keras
 import numpy as np
 import pytest
 import tiny_rows
+from quick_check import checked_with
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 from zoo.errors import UserError
 from zoo.predict import load_model, predict
-from zoo.serving import export_check, export_formats
+from zoo.serving import export_formats
 from zoo.serving.export_formats import FORMATS, RefusedError, export
 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_check():
     """The check of the SavedModel is test_export's matter."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_check, "SECONDS", (0.3,))
-        patch.setattr(export_check, "BATCH_SIZES", (1,))
+    with checked_with():
         yield
 
 

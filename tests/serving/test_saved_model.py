@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_runs
+from quick_check import checked_with
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
@@ -25,7 +26,7 @@ from zoo.errors import UserError
 from zoo.predict import load_model
 from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
-from zoo.serving import export_check, graph_audit, saved_model
+from zoo.serving import graph_audit, saved_model
 from zoo.serving.export import export
 
 ROOT = Path(__file__).parents[2]
@@ -34,9 +35,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module", autouse=True)
 def quick_check():
     """The check before publishing is test_export's matter."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_check, "SECONDS", (0.3,))
-        patch.setattr(export_check, "BATCH_SIZES", (1,))
+    with checked_with():
         yield
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tiny_rows
+from quick_check import checked_with
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
@@ -17,7 +18,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from zoo.errors import UserError
-from zoo.serving import export_check, saved_model, serve_check, serve_processes, warmup
+from zoo.serving import saved_model, serve_check, serve_processes, warmup
 from zoo.serving.export import export
 from zoo.serving.serve_check import FAILED, PASSED, SKIPPED, Subject
 
@@ -30,9 +31,7 @@ OTHERS = ("attention_blstm_fcn", "rnn_mfcc", "conv_lstm", "conv_bigru", "conv_bl
 @pytest.fixture(scope="module", autouse=True)
 def quick_check():
     """The check before publishing is test_export's matter."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_check, "SECONDS", (0.3, 0.0))
-        patch.setattr(export_check, "BATCH_SIZES", (2,))
+    with checked_with((0.3, 0.0), (2,)):
         yield
 
 

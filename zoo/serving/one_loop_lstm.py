@@ -5,13 +5,11 @@ On one clip a step's cost is that of its operations, not of its arithmetic: here
 before the loop, one loop runs both directions, and its body looks at no mask.
 """
 
-from collections.abc import Iterator
-
 import keras
 import tensorflow as tf
 from keras import ops
 
-from zoo.layers import ExplicitMask
+from zoo.layers import ExplicitMask, layers_of
 
 _OF_KERAS = ("activation", "recurrent_activation", "use_bias", "return_sequences", "return_state", "go_backwards")
 
@@ -90,7 +88,7 @@ def exchanged(network: keras.Model) -> keras.Model:
 
     What is left as it is: another direction or activation than usual, states as outputs, arithmetic in bfloat16.
     """
-    if not any(map(_stand_in, _layers(network))):
+    if not any(map(_stand_in, layers_of(network))):
         return network
 
     def clone(layer):
@@ -99,14 +97,6 @@ def exchanged(network: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(network, clone_function=clone, recursive=True)
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Those that cloning meets: of networks inside it too, not those inside a Bidirectional."""
-    for layer in network.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
 
 
 def _stand_in(layer: keras.layers.Layer) -> OneLoopLSTM | None:
