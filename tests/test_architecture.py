@@ -169,7 +169,7 @@ ALLOWED = {
     | {"zoo.serving.calibration", "zoo.emotion", "zoo.registry", "zoo.baselines.speakers"},
     "zoo.serving.export_formats": BASE
     | EXPORTS
-    | {"zoo.serving.export", "zoo.serving.serve_agreement", "zoo.serving.serve_requests"},
+    | {"zoo.layers", "zoo.serving.export", "zoo.serving.serve_agreement", "zoo.serving.serve_requests"},
     "zoo.serving.model_card": DATA | {"zoo.flags", "zoo.serving.saved_model"},
     "zoo.serving.serve_processes": {"zoo.serving.c_api"},
     "zoo.serving.serve_requests": {"zoo.serving.saved_model", "zoo.serving.serve_processes"},

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UserError, unknown
+from zoo.layers import layers_of
 from zoo.serving import saved_model
 from zoo.serving.saved_model import DESCRIPTION, Exported
 from zoo.serving.versions import new_version
@@ -126,7 +127,7 @@ def _without_transforms(run: Path, fold: str | None, exported: Exported, place: 
 
 def set_direct(networks: Sequence[Any]) -> bool:
     """Has the long convolutions of networks computed without FFTs; says whether there were any."""
-    found = [layer for network in networks for layer in network._flatten_layers() if hasattr(layer, "method")]
+    found = [layer for network in networks for layer in layers_of(network) if hasattr(layer, "method")]
     for layer in found:
         layer.method = "direct"
     return bool(found)
