@@ -157,14 +157,23 @@ ALLOWED = {
     "zoo.flags": {"zoo.config", "zoo.data.source"},
     "zoo.serving.saved_model": BASE | {"zoo.data", "zoo.serving.graph_audit", "zoo.serving.versions"},
     "zoo.serving.one_loop_lstm": {"zoo.layers"},
+    "zoo.serving.stream_signature": {"zoo.looking_back", "zoo.serving.one_loop_lstm"},
     "zoo.serving.signatures": BASE
-    | {"zoo.data", "zoo.serving.calibration", "zoo.postprocess", "zoo.serving.one_loop_lstm"},
+    | {
+        "zoo.data",
+        "zoo.serving.calibration",
+        "zoo.postprocess",
+        "zoo.serving.one_loop_lstm",
+        "zoo.serving.stream_signature",
+    },
     "zoo.serving.trained_run": BASE
     | {"zoo.config", "zoo.folder", "zoo.predict", "zoo.registry", "zoo.baselines.speakers", "zoo.trace_prediction"},
     "zoo.serving.export": DATA
     | EXPORTS
-    | {"zoo.continuous", "zoo.serving.export_check", "zoo.registry", "zoo.trace_prediction"},
-    "zoo.serving.export_check": BASE | EXPORTS | {"zoo.serving.calibration", "zoo.continuous", "zoo.extractor"},
+    | {"zoo.continuous", "zoo.looking_back", "zoo.serving.export_check", "zoo.registry", "zoo.trace_prediction"},
+    "zoo.serving.export_check": BASE
+    | EXPORTS
+    | {"zoo.serving.calibration", "zoo.continuous", "zoo.extractor", "zoo.stream"},
     "zoo.serving.export_calibration": DATA
     | {"zoo.serving.calibration", "zoo.emotion", "zoo.registry", "zoo.baselines.speakers"},
     "zoo.serving.export_formats": BASE
@@ -184,7 +193,10 @@ ALLOWED = {
     },
     # Prediction on many files and on streams, by runs and by exports.
     "zoo.bulk": BASE | {"zoo.data"},
-    "zoo.stream": BASE | {"zoo.data", "zoo.serving.saved_model"},
+    "zoo.running_postprocess": {"zoo.postprocess"},
+    "zoo.live_model": {"zoo.postprocess", "zoo.running_postprocess", "zoo.serving.saved_model"},
+    "zoo.stream": BASE | {"zoo.data", "zoo.live_model", "zoo.running_postprocess", "zoo.serving.saved_model"},
+    "zoo.looking_back": {"zoo.live_model"},
     "zoo.answering": DATA
     | {
         "zoo.bulk",
@@ -196,7 +208,7 @@ ALLOWED = {
     },
     "zoo.live": DATA
     | NETWORKS
-    | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.baselines.speakers", "zoo.stream"},
+    | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.baselines.speakers", "zoo.live_model", "zoo.looking_back"},
     "zoo.pretrained": BASE
     | {"zoo", "zoo.answering", "zoo.data", "zoo.serving.saved_model", "zoo.stream", "zoo.serving.versions"},
     "zoo.noise.robustness_grid": BASE | {"zoo.data", "zoo.noise.noisy_speech"},
@@ -240,6 +252,7 @@ TENSORFLOW = {
         "serving/serve_requests",
         "serving/signatures",
         "serving/one_loop_lstm",
+        "serving/stream_signature",
         "serving/warmup",
     )
 }

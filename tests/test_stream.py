@@ -11,46 +11,17 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_runs
+from streams import CUTS, level_of, pushed, speech, values, written
 
-from zoo import live, registry
+from zoo import live, looking_back, registry
 from zoo.data.audio import read
 from zoo.errors import UserError
+from zoo.live_model import Live
 from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
-from zoo.stream import Live, Stream
+from zoo.stream import Stream
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "predict.py"
-CUTS = {"at once": [10**9], "hops": [6400], "odd": [9999, 3, 50_000], "small": [1, 639, 641, 7]}
-
-
-def speech(seconds, seed=0, rate_hz=16_000):
-    """Noise that swells, of 16 bits, off zero."""
-    rng = np.random.default_rng(seed)
-    size = round(seconds * rate_hz)
-    samples = rng.normal(0.01, 0.1, size) * np.interp(np.arange(size), np.linspace(0, size, 6), rng.uniform(0.3, 1, 6))
-    return (np.round(samples * 32768).clip(-32768, 32767) / 32768).astype(np.float32)
-
-
-def pushed(model, samples, sizes=(10**9,), **options):
-    """All rows of a stream that comes in pieces of these sizes, over and over."""
-    opened, rows, start, turn = Stream(model, **options), [], 0, 0
-    while start < len(samples):
-        rows += opened.push(samples[start : start + sizes[turn % len(sizes)]])
-        start, turn = start + sizes[turn % len(sizes)], turn + 1
-    return rows + opened.finish()
-
-
-def values(rows, names=("arousal", "valence")):
-    return np.array([[row[name] for name in names] for row in rows])
-
-
-def written(samples, tmp_path):
-    soundfile.write(tmp_path / "whole.wav", samples, 16_000)
-    return tmp_path / "whole.wav"
-
-
-def level_of(samples):
-    return float(samples.mean(dtype=float)), float(samples.std(dtype=float))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +78,7 @@ def test_a_level_of_what_was_heard_comes_near_and_does_not_depend_on_the_cut(cau
 
 
 def test_rows_come_within_the_latency(causal_live):
-    for hop, delay in ((0.4, 3), (0.08, 0), (0.04, 9)):
+    for hop, delay in ((0.4, 3), (0.08, 0), (0.04, 9), (0.2, -5)):
         model = dataclasses.replace(causal_live, delay_frames=delay)
         opened, samples, rows = Stream(model, hop, level=(0, 0.1)), speech(2), []
         for start in range(0, len(samples), 160):
@@ -118,10 +89,21 @@ def test_rows_come_within_the_latency(causal_live):
     assert Stream(causal_live, 0.4).latency_seconds == pytest.approx(0.44)
 
 
+def test_ratings_that_wait_for_more_audio_come_for_every_frame(causal_live):
+    """A network that hears 0.12 s beyond a moment: ratings of three frames later, the last one repeated."""
+    samples = speech(1.2)
+    plain = values(pushed(dataclasses.replace(causal_live, delay_frames=0), samples, CUTS["odd"], level=(0, 0.1)))
+    ahead = dataclasses.replace(causal_live, delay_frames=-3)
+    rows = pushed(ahead, samples, CUTS["odd"], level=(0, 0.1))
+    assert [row["time"] for row in rows] == pytest.approx(np.arange(30) * 0.04)
+    np.testing.assert_allclose(values(rows), plain[np.minimum(np.arange(30) + 3, 29)], atol=2e-6)
+    assert Stream(ahead, 0.4).latency_seconds == pytest.approx(0.44 + 0.12)
+
+
 def test_the_reach_of_convolutions_is_what_samples_change():
     network = registry.build("conv_lstm", 2, 1, filters=[4, 6, 8], recurrent_units=6)
-    local = live._local(network)
-    assert live.reach(local) == (3 + 2 * 10 + 2 * 80, 4 + 3 * 10 + 3 * 80)
+    local = looking_back.local(network)
+    assert looking_back.reach(local) == (3 + 2 * 10 + 2 * 80, 4 + 3 * 10 + 3 * 80)
     clip = np.random.default_rng(0).normal(size=(1, 640 * 9, 1)).astype("float32")
     counts = np.array([640 * 9], np.int32)
     before = local.predict_on_batch({"features": clip, "n_frames": counts})
@@ -133,8 +115,8 @@ def test_the_reach_of_convolutions_is_what_samples_change():
 
 def test_only_networks_that_look_back_carry_state():
     small = {"filters": [4, 4, 8], "kernel_sizes": [4, 8, 8], "recurrent_units": 4, "fft": "frame"}
-    assert not live.looks_back_only(registry.build("conv_bigru", 2, 1, **small))
-    assert not live.looks_back_only(registry.build("conv_blstm", 2, 1, recurrent_units=4, second_kernel_size=8))
+    assert not looking_back.looks_back_only(registry.build("conv_bigru", 2, 1, **small))
+    assert not looking_back.looks_back_only(registry.build("conv_blstm", 2, 1, recurrent_units=4, second_kernel_size=8))
 
 
 def test_networks_of_segments_get_their_segments(segments, tmp_path):

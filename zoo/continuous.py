@@ -240,9 +240,9 @@ def predictor(folder: Path, config: RunConfig, max_seconds: float = 0.0) -> Call
     """Returns a function from an audio file to its ratings (frames, dimensions) by a fold's saved model: as predicted,
     and post-processed.
 
-    Both are at the raters' time: later than the voice by the delay that training took off. The function raises BadClip
-    for a file that cannot be used or is longer than `max_seconds` (0: as the configuration has it). Given a second
-    argument, a function of waveforms, it rates what that makes of the file.
+    Both are at the raters' time: moved from the voice's by the delay that training took off. The function raises
+    BadClip for a file that cannot be used or is longer than `max_seconds` (0: as the configuration has it). Given a
+    second argument, a function of waveforms, it rates what that makes of the file.
     """
     network = network_of(load_model(folder / "model.keras", registry.get(config.model).takes_waveforms))
     chain = postprocess.load(folder / "postprocess.json")
@@ -261,8 +261,8 @@ def predictor(folder: Path, config: RunConfig, max_seconds: float = 0.0) -> Call
 
 
 def _delayed(ratings: np.ndarray, config: RunConfig) -> np.ndarray:
-    frames = min(round(config.label_delay_seconds / frame_seconds(config)), len(ratings))
-    return np.concatenate([np.repeat(ratings[:1], frames, axis=0), ratings[: len(ratings) - frames]])
+    frames = round(config.label_delay_seconds / frame_seconds(config))
+    return ratings[np.clip(np.arange(len(ratings)) - frames, 0, len(ratings) - 1)]
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:

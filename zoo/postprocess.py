@@ -122,15 +122,19 @@ def save(postprocess: PostProcess, path: Path) -> None:
 def load(path: Path) -> PostProcess:
     """Reads what `save` wrote. Raises UserError when the file is absent or damaged."""
     try:
-        content = json.loads(path.read_text())
-        chains = {name: tuple(_step(raw) for raw in steps) for name, steps in content["chains"].items()}
-        if not chains or any([step.name for step in chain] != list(_STEPS) for chain in chains.values()):
-            raise ValueError(f"every dimension needs the steps {', '.join(_STEPS)}")
-        return PostProcess(_positive(content["step_seconds"]), chains)
+        return from_content(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: expected the post-processing of a run, found {error!r}; fit it again on validation data"
         ) from error
+
+
+def from_content(content: Mapping[str, Any]) -> PostProcess:
+    """Returns what asdict made of it. Raises ValueError, KeyError or TypeError for anything else."""
+    chains = {name: tuple(_step(raw) for raw in steps) for name, steps in content["chains"].items()}
+    if not chains or any([step.name for step in chain] != list(_STEPS) for chain in chains.values()):
+        raise ValueError(f"every dimension needs the steps {', '.join(_STEPS)}")
+    return PostProcess(_positive(content["step_seconds"]), chains)
 
 
 def _median(trace: np.ndarray, frames: int) -> np.ndarray:

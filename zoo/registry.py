@@ -79,10 +79,11 @@ def _zhao(title: str, parameters: int, **options) -> Entry:
     )
 
 
-def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, tuned=None, **options) -> Entry:
+def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, more=None, **options) -> Entry:
     """A row of a network for arousal and valence: on waveforms, or on so many functionals.
 
     `quick` makes it small and fast, to see a recipe work in minutes; what --synthetic takes unless told otherwise.
+    `more` holds other recipes by name.
     """
     fast = {"optimizer": "adam", "momentum": 0.0, "learning_rate": 2e-3, "epochs": 8}
     return Entry(
@@ -94,7 +95,7 @@ def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, tuned=Non
         task="continuous",
         frontend="waveform" if inputs == 1 else "functionals",
         options=options,
-        recipes={"paper": recipe, **({"tuned": tuned} if tuned else {}), "quick": {**recipe, **fast, **quick}},
+        recipes={"paper": recipe, **(more or {}), "quick": {**recipe, **fast, **quick}},
     )
 
 
@@ -153,7 +154,7 @@ MODELS: dict[str, Entry] = {
         1_297_858,
         recipes.TZIRAKIS_PAPER,
         {"segment_seconds": 8.0, "option": {"recurrent_units": 32, "filters": [16, 32, 64], "dropout": 0.1}},
-        tuned=recipes.TZIRAKIS_TUNED,
+        more={"tuned": recipes.TZIRAKIS_TUNED, "look_ahead": recipes.TZIRAKIS_LOOK_AHEAD},
     ),
     "conv_bigru": _rated(
         "conv_bigru:conv_bigru",

@@ -153,8 +153,9 @@ class RunConfig:
     label_delay_seconds: float = _flag(
         0.0,
         _CONTINUOUS,
-        "raters' delay: training labels are moved back by it, and predictions forward again",
-        least=0.0,
+        "raters' delay: training labels are moved back by it, and predictions forward again; below 0, how much audio "
+        "behind a moment is heard before it is rated",
+        least=-5.0,
         most=20.0,
     )
     perturb: str = _flag(

@@ -16,8 +16,6 @@ those of what has been heard, and settle as it goes on (conv_lstm untrained, noi
 of 0.08 differ by up to 0.007 in the first 5 s, 0.004 after 20 s); `level` sets them for good, and then nothing differs.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,48 +23,14 @@ import soxr
 
 from zoo.data.audio import LOUDEST
 from zoo.errors import UserError
-from zoo.serving.saved_model import Exported, limits_seconds
+from zoo.live_model import Live, of_export
+from zoo.running_postprocess import RunningPostProcess
+from zoo.serving.saved_model import Exported
 
 HOP_SECONDS = {"state": 0.4, "windows": 1.0, "emotion": 1.0}
 WINDOW_SECONDS = {"windows": 8.0, "emotion": 4.0}
 LOOK_AHEAD_SECONDS = 2.0  # of windows
 RATES_HZ = (1000, 384_000)
-
-Step = Callable[[np.ndarray, int, int], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Live:
-    """What a stream asks, and what it must know of it.
-
-    `answer` maps one window to ratings (frames, dimensions) or probabilities (classes,): a window of the waveform
-    (samples,), or where `standard` its standardised samples (samples, 1). A rated frame is `frame_samples` long (0:
-    classes); ratings come `delay_frames` later than their voice, and `inner_frames` of delay are within `answer`.
-
-    `begin`, where there is one, returns a function that goes through a recording once, with state: (features (samples,
-    1), first, count) -> ratings (count, dimensions) of the frames from the `first` of those given; it must be given
-    `before_frames` more than those at their start and `after_frames` at their end, where the recording has them.
-    """
-
-    outputs: tuple[str, ...]
-    trained_on: str
-    rate_hz: int
-    answer: Callable[[np.ndarray], np.ndarray]
-    shortest: int
-    longest: int
-    frame_samples: int = 0
-    standard: bool = False
-    segment_frames: int = 0
-    delay_frames: int = 0
-    inner_frames: int = 0
-    begin: Callable[[], Step] | None = None
-    before_frames: int = 0
-    after_frames: int = 0
-
-    @property
-    def way(self) -> str:
-        """ "state", "windows" or "emotion"."""
-        return "emotion" if not self.frame_samples else "state" if self.begin else "windows"
 
 
 class Stream:
@@ -98,6 +62,7 @@ class Stream:
         self.level = _checked_level(level, self.live)
         self._resampler = _resampler(rate_hz, self.live.rate_hz)
         self._step = self.live.begin() if self.live.begin else None
+        self._smoothing = RunningPostProcess(self.live.chains)
         self._held, self._first = np.empty(0, np.float32), 0  # samples, and the number of the first of them
         self._next = 0  # unit that is to be answered next
         self._counted, self._total, self._squares = 0, 0.0, 0.0  # samples in the running level, and their sums
@@ -112,7 +77,8 @@ class Stream:
         Classes: from a moment until a window with it is answered. Ratings that come some delay after their voice take
         that time for it: from then on, rows come earlier by the delay.
         """
-        return (self.hop + self.ahead) * self.unit / self.live.rate_hz
+        waits = self.hop + self.ahead + self._smoothing.after + max(0, -self.live.delay_frames)
+        return waits * self.unit / self.live.rate_hz
 
     def push(self, samples: np.ndarray) -> list[dict[str, Any]]:
         """Takes what came in, floats (n,) nominally in -1..1, of any length; returns the rows that are now certain.
@@ -192,7 +158,9 @@ class Stream:
             self._rate(self.hop, self._next + self.hop + self.ahead)
         if ended and frames > self._next:
             self._rate(frames - self._next, frames, last=True)
-        return self._rows(frames)
+        if ended:
+            self._raw.extend(self._smoothing.finish())
+        return self._rows(frames, ended)
 
     def _rate(self, count: int, end: int, last: bool = False) -> None:
         """Rates the next `count` frames, by audio up to frame `end`."""
@@ -203,7 +171,7 @@ class Stream:
             mean, scale = self._level_at(self._heard if last else end * self.unit)
             piece = ((piece - mean) * scale).astype(np.float32)[:, None]
         if self._step:
-            ratings = self._step(piece, self._next - start, count)
+            ratings = self._smoothing.push(self._step(piece, self._next - start, count))
         else:
             ratings = live.answer(piece)[self._next - start : self._next - start + count]
         self._raw.extend(ratings)
@@ -221,10 +189,12 @@ class Stream:
             variance = max(self._squares / end - mean**2, 0.0)
         return mean, 1 / np.sqrt(variance + 1e-14)
 
-    def _rows(self, heard_frames: int) -> list[dict[str, Any]]:
+    def _rows(self, heard_frames: int, ended: bool) -> list[dict[str, Any]]:
         rows = []
         while self._row < heard_frames:
             frame = max(0, self._row - self.live.delay_frames)
+            if ended:
+                frame = min(frame, heard_frames - 1)
             if frame >= self._raw_first + len(self._raw):
                 break
             del self._raw[: frame - self._raw_first]
@@ -236,32 +206,6 @@ class Stream:
 
     def _named(self, values: np.ndarray) -> dict[str, float]:
         return {name: round(float(value), 6) for name, value in zip(self.live.outputs, values, strict=True)}
-
-
-def of_export(exported: Exported) -> Live:
-    """Returns what streams ask of an export. Its graph keeps no state between requests: ratings are by windows."""
-    description, frontend = exported.description, exported.description["frontend"]
-    on_waveforms, continuous = frontend["kind"] == "StandardWaveform", exported.continuous
-    frame = description["frame_seconds"] if continuous else 0
-    inner = description["delay_frames"] if continuous else 0
-    for chain in description.get("postprocess", ()):
-        steps = [step for column in chain["chains"].values() for step in column if step["kept"]]
-        inner = max([inner, *(inner + abs(step["values"].get("frames", 0)) for step in steps)])
-    shortest, longest = (round(seconds * exported.rate_hz) for seconds in limits_seconds(description))
-    return Live(
-        tuple(exported.outputs),
-        description["trained_on"],
-        exported.rate_hz,
-        (lambda window: exported.on_features([window])[0])
-        if on_waveforms
-        else (lambda window: exported.answer([window])[0]),
-        shortest,
-        longest,
-        frame_samples=round(frame * exported.rate_hz),
-        standard=on_waveforms,
-        segment_frames=description.get("segment_frames", 0),
-        inner_frames=inner,
-    )
 
 
 def _sizes(live: Live, hop_seconds, window_seconds, look_ahead_seconds) -> tuple[int, int, int]:
@@ -276,12 +220,17 @@ def _sizes(live: Live, hop_seconds, window_seconds, look_ahead_seconds) -> tuple
         count = round(seconds * live.rate_hz / unit) if np.isfinite(seconds) else -1
         if count < least or abs(count * unit / live.rate_hz - seconds) > 1e-3:
             raise UserError(
-                f"{name} is {seconds} s, expected a multiple of {unit / live.rate_hz:g} s, at least {least}"
+                f"{name} is {seconds} s, expected a multiple of {unit / live.rate_hz:g} s, at least "
+                f"{least * unit / live.rate_hz:g} s"
             )
         return count
 
     if live.segment_frames:
-        if not (hop_seconds is window_seconds is look_ahead_seconds is None) or live.inner_frames:
+        if (
+            not (hop_seconds is window_seconds is look_ahead_seconds is None)
+            or live.inner_frames
+            or live.inner_ahead_frames
+        ):
             raise UserError(
                 f"this network looks at segments of {live.segment_frames * unit / live.rate_hz:g} s as wholes: it "
                 "takes no other hop, window or look-ahead, and no delay or post-processing within an export"
@@ -291,8 +240,10 @@ def _sizes(live: Live, hop_seconds, window_seconds, look_ahead_seconds) -> tuple
     if live.way == "state":
         return hop, 0, live.after_frames
     window = units("window", WINDOW_SECONDS[live.way] if window_seconds is None else window_seconds, 1)
-    default_ahead = LOOK_AHEAD_SECONDS if live.way == "windows" else 0.0
-    ahead = units("look-ahead", default_ahead if look_ahead_seconds is None else look_ahead_seconds, 0)
+    default_ahead = LOOK_AHEAD_SECONDS + live.inner_ahead_frames * unit / live.rate_hz if live.way == "windows" else 0.0
+    ahead = units(
+        "look-ahead", default_ahead if look_ahead_seconds is None else look_ahead_seconds, live.inner_ahead_frames
+    )
     if hop + ahead + live.inner_frames > window or not live.shortest <= window * unit <= live.longest:
         raise UserError(
             f"window is {window * unit / live.rate_hz:g} s, expected hop, look-ahead and the model's delay "

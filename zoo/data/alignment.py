@@ -22,14 +22,14 @@ def frame_labels(
     Frame i begins at i * `hop_seconds` and takes the latest rating given up to then: with equal steps from 0 s, frame
     i takes rating i, as AVEC counts them. Raters answer late: with `delay_seconds` the frame takes the rating of that
     much later. Where there is no rating (before the first, after the last, in the tail that a delay leaves) the label
-    is 0 and the mask False. Ratings beyond the last frame are dropped; where one more frame would be needed, the last
-    rating is repeated.
+    is 0 and the mask False. A delay below 0 lets a network hear that much more before it rates. Ratings beyond the last
+    frame are dropped; where one more frame would be needed, the last rating is repeated.
 
-    Raises UserError, which calls the recording `name`, for a delay below 0, ratings that end over a second from the
-    end of the frames, and where no frame has a rating.
+    Raises UserError, which calls the recording `name`, for a delay that is not finite, ratings that end over a second
+    from the end of the frames, and where no frame has a rating.
     """
-    if not 0 <= delay_seconds < float("inf"):
-        raise UserError(f"the label delay is {delay_seconds} s, expected 0 or more")
+    if not np.isfinite(delay_seconds):
+        raise UserError(f"the label delay is {delay_seconds} s, expected a finite number")
     gap = gap_seconds(trace, n_frames * hop_seconds)
     if abs(gap) > MAX_GAP_SECONDS:
         raise UserError(

@@ -22,6 +22,7 @@ from zoo.continuous import frame_seconds, segment_frames, steps_per_frame
 from zoo.data import protocols
 from zoo.errors import UserError
 from zoo.folder import corpus_name, fold_name
+from zoo.looking_back import frames_around
 from zoo.serving import export_check, signatures, trained_run, warmup
 from zoo.serving.saved_model import DESCRIPTION, FORMAT
 from zoo.serving.signatures import Plan
@@ -66,6 +67,9 @@ def export(
     with new_version(out, version) as (aside, final):
         signatures = _save(trained, plan, aside)
         content = {**_description(trained, plan, calibration), "signatures": signatures, "files": _checksums(aside)}
+        if "stream" in signatures:
+            before, after = frames_around(trained.networks, plan.steps_per_frame)
+            content["stream"] = {"before_frames": before, "after_frames": after}
         (aside / "assets").mkdir(exist_ok=True)
         (aside / "assets" / "classes.txt").write_text("".join(f"{name}\n" for name in plan.outputs))
         write_json(aside / DESCRIPTION, content)

@@ -17,6 +17,7 @@ from zoo.serving import saved_model
 from zoo.serving.calibration import with_temperature
 from zoo.serving.signatures import Plan
 from zoo.serving.trained_run import Trained
+from zoo.stream import Stream
 
 TOLERANCE = 1e-5
 BATCH_SIZES = (1, 3, 4)
@@ -47,11 +48,21 @@ def _ways(exported: saved_model.Exported, trained: Trained) -> dict[str, Ask]:
     if trained.frontend is None:
         return {"features": exported.on_features}
     extract = of_layer(trained.frontend).features
-    return {
+    ways: dict[str, Ask] = {
         "serving_default": exported.on_waveforms,
         "features": lambda clips: exported.on_features([extract(clip) for clip in clips]),
         "wav_bytes": lambda clips: exported.on_wav_bytes([_wav(clip, exported.rate_hz) for clip in clips]),
     }
+    if "stream" in exported.description:
+        ways["stream"] = lambda clips: [_streamed(exported, clip) for clip in clips]
+    return ways
+
+
+def _streamed(exported: saved_model.Exported, clip: np.ndarray) -> np.ndarray:
+    """Ratings of a clip that comes in hop by hop, its level known."""
+    stream = Stream(exported, level=(float(clip.mean(dtype=float)), float(clip.std(dtype=float))))
+    rows = [*stream.push(clip), *stream.finish()]
+    return np.array([[row[name] for name in exported.outputs] for row in rows])
 
 
 def _waveforms(plan: Plan) -> list[np.ndarray]:
@@ -93,7 +104,7 @@ def _answers_of_run(trained: Trained, plan: Plan) -> Callable[[np.ndarray], np.n
         if plan.chains:
             each = [postprocess.apply(chain, one) for chain, one in zip(plan.chains, each, strict=True)]
         mean = np.mean(each, axis=0)
-        return mean[np.maximum(np.arange(len(mean)) - plan.delay_frames, 0)]
+        return mean[np.clip(np.arange(len(mean)) - plan.delay_frames, 0, len(mean) - 1)]
 
     return ratings
 

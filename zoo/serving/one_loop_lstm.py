@@ -43,10 +43,18 @@ class OneLoopLSTM(ExplicitMask):
             tf.matmul(tf.transpose(one, (1, 0, 2)), kernel) + bias
             for one, (kernel, _, bias) in zip(inputs, self.ways, strict=True)
         ]
-        outputs = self._loop(tf.concat(driven, axis=1))
+        start = tf.zeros((tf.shape(sequences)[0] * self.directions, self.units), driven[0].dtype)
+        outputs = self._loop(tf.concat(driven, axis=1), start, start)[0]
         outputs = [tf.transpose(one, (1, 0, 2)) for one in tf.split(outputs, self.directions, axis=1)]
         outputs = tf.concat([outputs[0], *map(backwards, outputs[1:])], axis=-1)
         return outputs if mask is None else tf.where(mask[..., None], outputs, 0.0)
+
+    def onward(self, sequences, hidden, cell):
+        """Goes on from a state, of one direction: (batch, frames, channels), (batch, units) twice -> outputs, state."""
+        (kernel, _, bias), *_ = self.ways
+        driven = tf.matmul(tf.transpose(sequences, (1, 0, 2)), kernel) + bias
+        outputs, hidden, cell = self._loop(driven, hidden, cell)
+        return tf.transpose(outputs, (1, 0, 2)), hidden, cell
 
     def _backwards(self, sequences, mask):
         """Returns what turns the real frames of every clip round; padding stays behind them."""
@@ -57,9 +65,12 @@ class OneLoopLSTM(ExplicitMask):
         places = tf.where(mask, last - frame, frame)
         return lambda frames: tf.gather(frames, places, batch_dims=1)
 
-    def _loop(self, driven):
-        """(frames, directions * batch, 4 * units), in the order of time of each direction -> (..., units)."""
-        n_frames, rows = tf.shape(driven)[0], tf.shape(driven)[1]
+    def _loop(self, driven, hidden, cell):
+        """(frames, directions * batch, 4 * units), in the order of time of each direction -> (..., units), and state.
+
+        The state is `hidden` and `cell` (directions * batch, units), before the first frame and after the last.
+        """
+        n_frames = tf.shape(driven)[0]
         frames = tf.TensorArray(driven.dtype, n_frames, element_shape=(None, 4 * self.units)).unstack(driven)
         outputs = tf.TensorArray(driven.dtype, n_frames, element_shape=(None, self.units))
         recurrent = [ops.convert_to_tensor(weights) for _, weights, _ in self.ways]
@@ -73,8 +84,9 @@ class OneLoopLSTM(ExplicitMask):
             hidden = tf.sigmoid(output) * tf.tanh(cell)
             return frame + 1, hidden, cell, outputs.write(frame, hidden)
 
-        start = tf.zeros((rows, self.units), driven.dtype)
-        return tf.while_loop(lambda frame, *_: frame < n_frames, step, (0, start, start, outputs))[-1].stack()
+        start = (0, hidden, cell, outputs)
+        _, hidden, cell, outputs = tf.while_loop(lambda frame, *_: frame < n_frames, step, start)
+        return outputs.stack(), hidden, cell
 
     def compute_output_spec(self, sequences, mask=None):
         return keras.KerasTensor((*sequences.shape[:2], self.directions * self.units), self.compute_dtype)

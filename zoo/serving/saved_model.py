@@ -65,6 +65,23 @@ class Exported:
 
         return self._answers("wav_bytes", wav_bytes=tf.constant(files, tf.string))
 
+    def on_piece(
+        self, features: np.ndarray, first: int, count: int, state: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Goes on in a recording, by the signature "stream" (zoo.serving.stream_signature).
+
+        features (samples, channels), frames to be rated, the state before them (none at the start) -> ratings (count,
+        folds, dimensions) without delay and post-processing, and the state after them.
+        """
+        import tensorflow as tf
+
+        if state is None:
+            size = self.description["signatures"]["stream"]["inputs"]["state"]["shape"][-1]
+            state = np.zeros((1, size), np.float32)
+        request = {"features": tf.constant(features[None]), "first": tf.constant(first), "count": tf.constant(count)}
+        answers = self.module.signatures["stream"](**request, state=tf.constant(state))
+        return answers["ratings"].numpy()[0], answers["state"].numpy()
+
     def answer(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Answers waveforms (samples,) of any number, float32 at `rate_hz`, in batches of like length; in order."""
         if self.description["frontend"]["kind"] == "functionals":

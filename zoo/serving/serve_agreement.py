@@ -5,8 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from zoo import postprocess
 from zoo.errors import UserError
-from zoo.postprocess import PostProcess, Step
 from zoo.serving import export_check, trained_run
 from zoo.serving.saved_model import Exported
 from zoo.serving.signatures import Plan
@@ -36,13 +36,6 @@ def compare(exported: Exported, run: Path) -> str:
 def plan(description: Mapping[str, Any]) -> Plan:
     """Returns the plan that an export's graph was made by."""
     continuous = description["task"] == "continuous"
-    chains = tuple(
-        PostProcess(
-            chain["step_seconds"],
-            {name: tuple(Step(**step) for step in steps) for name, steps in chain["chains"].items()},
-        )
-        for chain in description.get("postprocess", [])
-    )
     return Plan(
         tuple(description["dimensions" if continuous else "classes"]),
         description["shortest"],
@@ -52,5 +45,5 @@ def plan(description: Mapping[str, Any]) -> Plan:
         steps_per_frame=description.get("steps_per_frame", 0),
         segment_frames=description.get("segment_frames", 0),
         delay_frames=description.get("delay_frames", 0),
-        chains=chains,
+        chains=tuple(map(postprocess.from_content, description.get("postprocess", []))),
     )

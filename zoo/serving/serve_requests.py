@@ -30,11 +30,14 @@ def clips_of(description: Mapping[str, Any]) -> list[np.ndarray]:
 
 
 def requests_of(exported: Exported, clips: Sequence[np.ndarray]) -> Iterator[Request]:
-    """For every signature, the longest clip alone and all of them together."""
+    """For every signature, the longest clip alone and all of them together; pieces of two streams."""
     names = tensor_names(exported.folder)
     described = exported.description["signatures"]
     for signature in described:
         inputs = described[signature]["inputs"]
+        if "state" in inputs:
+            yield Request(signature, _pieces(inputs, exported.description["steps_per_frame"]), *names[signature])
+            continue
         if "features" in inputs:
             rows = clips if clips[0].ndim == 2 else _features(inputs["features"]["shape"])
         else:
@@ -48,6 +51,14 @@ def _features(shape: Sequence[int | None]) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     sizes = [shape[1]] * 2 if shape[1] else [6_407, 9_600] if shape[2] == 1 else [20, 47]
     return [rng.normal(size=(size, shape[2] or 1)).astype(np.float32) for size in sizes]
+
+
+def _pieces(inputs: Mapping[str, Any], frame_steps: int) -> dict[str, Value]:
+    """Pieces of five frames in the middle of two recordings, three of which are to be rated."""
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(2, 5 * frame_steps, inputs["features"]["shape"][-1])).astype(np.float32)
+    state = rng.normal(0, 0.1, (2, inputs["state"]["shape"][-1])).astype(np.float32)
+    return {"features": features, "first": np.array(1, np.int32), "count": np.array(3, np.int32), "state": state}
 
 
 def _inputs(inputs: Mapping[str, Any], rows: Sequence[np.ndarray], rate_hz: int) -> dict[str, Value]:

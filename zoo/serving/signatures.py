@@ -12,6 +12,7 @@ import tensorflow as tf
 from zoo.data.audio import LOUDEST
 from zoo.errors import UserError
 from zoo.postprocess import PostProcess
+from zoo.serving import stream_signature
 from zoo.serving.calibration import LEAST_PROBABILITY
 from zoo.serving.one_loop_lstm import exchanged
 
@@ -26,7 +27,8 @@ class Plan:
     `shortest` and `longest` are in samples of `rate_hz` (in frames where no front-end is). For ratings: a frame is
     `steps_per_frame` steps of the features; networks that look at segments as wholes get consecutive ones of
     `segment_frames` (0: whole recordings); `chains` holds each network's post-processing, or nothing; ratings come
-    `delay_frames` later. For classes, logarithms of probabilities are divided by `temperature`.
+    `delay_frames` later, or earlier where it is below 0. For classes, logarithms of probabilities are divided by
+    `temperature`.
     """
 
     outputs: tuple[str, ...]
@@ -61,11 +63,15 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
         return module, {"serving_default": module.features, "features": module.features}
     module.waveform = _on_waveforms(answer, frontend, plan)
     module.wav_bytes = _on_files(answer, frontend, plan)
-    return module, {
+    functions = {
         "serving_default": module.waveform,
         "wav_bytes": module.wav_bytes,
         "features": module.features,
     }
+    if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
+        module.stream = stream_signature.build(networks, plan.steps_per_frame)
+        functions["stream"] = module.stream
+    return module, functions
 
 
 def _on_waveforms(answer: Answer, frontend: keras.layers.Layer, plan: Plan):
@@ -212,8 +218,10 @@ def _ratings(networks: Sequence[keras.Model], plan: Plan) -> Answer:
             run = _in_segments if plan.segment_frames else _whole
             raw = run(network, features, n_steps, plan)
             ratings.append(raw if chain is None else _postprocessed(raw, n_frames, chain))
-        mean = _shifted(tf.add_n(ratings) / len(ratings), plan.delay_frames)
-        real = tf.range(tf.shape(mean)[1])[None, :] < n_frames[:, None]
+        mean = tf.add_n(ratings) / len(ratings)
+        frame, last = tf.range(tf.shape(mean)[1])[None, :], n_frames[:, None] - 1
+        mean = tf.gather(mean, tf.maximum(tf.minimum(frame - plan.delay_frames, last), 0), batch_dims=1)
+        real = frame <= last
         return {"arousal_valence": tf.where(real[..., None], mean, 0.0), "n_frames": n_frames}
 
     return answer
