@@ -13,26 +13,31 @@ SECONDS, TARGET = 40, 0.1
 
 
 def measure(quick: bool) -> list[Result]:
-    return [in_own_process(_stream, quick)]
+    return in_own_process(_streams, quick)
 
 
-def _stream(quick: bool) -> Result:
+def _streams(quick: bool) -> list[Result]:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     from zoo import live
     from zoo.config import from_flags
+    from zoo.live_model import of_export
+    from zoo.serving.export import export
+    from zoo.serving.saved_model import load
     from zoo.train import train
 
     with tempfile.TemporaryDirectory() as folder:
         flags = {"model": "conv_lstm", "corpus": "recola", "synthetic": True, "fold": "0", "epochs": 1}
         flags |= {"cache_dir": folder, "out": str(Path(folder) / "run"), "recipe": "quick" if quick else "paper"}
-        asked = live.of_run(train(from_flags(flags)).folder)  # weights do not change its speed
-    return real_time_factor(asked, np.resize(inputs.waveforms(1)[0], SECONDS * asked.rate_hz), 1 if quick else 5)
+        run = train(from_flags(flags)).folder  # weights do not change its speed
+        asked = {"stream": live.of_run(run), "stream_export": of_export(load(export(run, Path(folder) / "export")))}
+        waveform = np.resize(inputs.waveforms(1)[0], SECONDS * asked["stream"].rate_hz)
+        return [real_time_factor(name, model, waveform, 1 if quick else 5) for name, model in asked.items()]
 
 
-def real_time_factor(asked, waveform: np.ndarray, repeats: int) -> Result:
+def real_time_factor(name: str, asked, waveform: np.ndarray, repeats: int) -> Result:
     """Pushes a waveform (samples,) into a stream hop by hop; the reference is the time it takes to be spoken."""
     from zoo.stream import HOP_SECONDS, Stream
 
@@ -48,4 +53,4 @@ def real_time_factor(asked, waveform: np.ndarray, repeats: int) -> Result:
     listen()  # shapes are compiled
     taken = median_seconds({"stream": listen}, repeats)["stream"]
     note = f"{asked.way} of conv_lstm, {seconds:g} s of speech, latency {Stream(asked).latency_seconds:g} s, one core"
-    return Result("stream", "s", taken, seconds, TARGET, "at most", note)
+    return Result(name, "s", taken, seconds, TARGET, "at most", note)

@@ -2,8 +2,8 @@
 
 Three ways, by what a network is made of:
 
-    state     ratings by recurrent layers that only look back: their state is carried from piece to piece. Exactly what
-              the whole recording gives, but for its level (below).
+    state     ratings by recurrent layers that only look back: their state is carried from piece to piece, an export's
+              post-processing as well. Exactly what the whole recording gives, but for its level (below).
     windows   ratings by anything else: each block of rows is rated within a window that reaches back and a little
               ahead. Near what the whole recording gives, as far as the network remembers no further: with untrained
               weights conv_blstm's ratings differ by up to 1e-4 with 2 s ahead, 3e-3 with 1 s; conv_bigru's (fft=frame)

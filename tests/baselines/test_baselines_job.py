@@ -23,8 +23,11 @@ from zoo.evaluate import evaluate_run
 from zoo.folder import read_record, read_rows
 from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
+from zoo.serving import serve_check
 from zoo.serving.export import export
 from zoo.serving.export_calibration import calibrate
+from zoo.serving.export_formats import FORMATS
+from zoo.serving.export_formats import export as export_as
 from zoo.serving.saved_model import load
 from zoo.train import train
 
@@ -43,6 +46,10 @@ def cache(tmp_path_factory):
 def settings(cache, out, **flags):
     common = {"corpus": "emodb", "synthetic": True, "clips": CLIPS, "fold": "0", "cache_dir": str(cache)}
     return from_flags({**common, "out": str(out), **flags})
+
+
+def is_there(format):
+    return all(find_spec(package) for package in FORMATS[format].packages)
 
 
 def recordings(cache):
@@ -72,6 +79,10 @@ def test_egemaps_is_fitted_tested_found_again_and_exported(tmp_path, cache):
     summary, changed = evaluate_run(run)
     assert not changed and summary["ua"] == record["ua"]
     same_in_export(run, tmp_path / "export", recordings(cache))
+    (proofs,) = serve_check.check([tmp_path / "export"], run)
+    assert {proof.status for proof in proofs} <= {serve_check.PASSED, serve_check.SKIPPED}, proofs
+    for format in filter(is_there, FORMATS):  # each asks its own runtime for rows of one clip
+        assert export_as(run, tmp_path / format, format).is_dir()
 
 
 @needs_opensmile

@@ -20,7 +20,7 @@ def asked(tmp_path_factory):
 
 def test_the_reference_is_the_time_the_audio_lasts(asked):
     waveform = np.random.default_rng(0).normal(0, 0.1, 2 * asked.rate_hz).astype(np.float32)
-    result = streaming.real_time_factor(asked, waveform, repeats=1)
+    result = streaming.real_time_factor("stream", asked, waveform, repeats=1)
     assert (result.name, result.unit, result.reference, result.target) == ("stream", "s", 2.0, 0.1)
     assert result.ours > 0
     assert result.note.startswith("state of conv_lstm, 2 s of speech")
@@ -28,4 +28,4 @@ def test_the_reference_is_the_time_the_audio_lasts(asked):
 
 def test_audio_too_short_for_a_rating_is_no_measurement(asked):
     with pytest.raises(AssertionError):
-        streaming.real_time_factor(asked, np.ones(100, np.float32), repeats=1)
+        streaming.real_time_factor("stream", asked, np.ones(100, np.float32), repeats=1)

@@ -20,7 +20,8 @@ def clips_of(description: Mapping[str, Any]) -> list[np.ndarray]:
     inputs = description["signatures"]["serving_default"]["inputs"]
     if "waveform" not in inputs:
         bands = inputs["features"]["shape"][-1]
-        return [rng.normal(size=(n_frames, bands)).astype(np.float32) for n_frames in (1, 7, 20, 33)]
+        sizes = [min(n_frames, description["longest"]) for n_frames in (1, 7, 20, 33)]
+        return [rng.normal(size=(n_frames, bands)).astype(np.float32) for n_frames in sizes]
     rate_hz, shortest = description["rate_hz"], description["shortest"]
     sizes = [max(shortest, round(seconds * rate_hz)) for seconds in SECONDS]
     if description.get("segment_frames"):  # one that takes several segments
