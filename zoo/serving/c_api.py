@@ -96,7 +96,7 @@ class Session:
     def _tensor(self, value: np.ndarray | Sequence[bytes]) -> int:
         if not isinstance(value, np.ndarray):
             return self._strings(value)
-        value = np.ascontiguousarray(value)
+        value = np.asarray(value, order="C")  # ascontiguousarray would give scalars an axis
         code = next(code for code, dtype in _DTYPES.items() if dtype == value.dtype)
         tensor = self._allocate(code, value.shape, value.nbytes)
         ctypes.memmove(self._library.TF_TensorData(tensor), value.ctypes.data, value.nbytes)

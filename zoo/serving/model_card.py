@@ -77,7 +77,7 @@ def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, 
         yield f"| {speaker} | {score['n']} | {100 * score['ua']:.1f} % | {100 * score['wa']:.1f} % |"
     yield "\nBad at:\n"
     worst = sorted(record["per_class"].items(), key=lambda item: item[1]["recall"] or 0.0)[:_WORST]
-    for label, score in worst:
+    for label, score in (pair for pair in worst if (pair[1]["recall"] or 0.0) < 1):
         taken = [row["prediction"] for row in rows if row["truth"] == label and row["prediction"] != label]
         mistaken = f", most often taken for {max(sorted(set(taken)), key=taken.count)}" if taken else ""
         yield f"- {label}: {100 * (score['recall'] or 0.0):.0f} % of {score['n']} found{mistaken}"
