@@ -102,7 +102,7 @@ def _network(name: str):
     """A network of the row's quick recipe, its front-end and plan; weights moved, as fresh ones answer all alike."""
     import numpy as np
 
-    from zoo import config, continuous, kinds, registry
+    from zoo import config, kinds, rating_frames, registry
     from zoo.data.acoustics import FEATURE_SETS
     from zoo.data.source import resolve
     from zoo.serving import signatures
@@ -124,8 +124,8 @@ def _network(name: str):
         weights.assign(weights + rng.normal(0, 0.02, weights.shape))
     plan = signatures.Plan(outputs, 400, 960_000)
     if entry.task == "continuous":
-        steps = continuous.steps_per_frame(settings)
-        whole = continuous.segment_frames(settings) if looks_at_whole_segments(network) else 0
+        steps = rating_frames.steps_per_frame(settings)
+        whole = rating_frames.segment_frames(settings) if looks_at_whole_segments(network) else 0
         plan = replace(plan, shortest=steps, steps_per_frame=steps, segment_frames=min(whole, 20))
     return frontend, network, plan
 

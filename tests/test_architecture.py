@@ -98,6 +98,7 @@ ALLOWED = {
         "zoo.baselines.deep_spectrum",
         "zoo.baselines.joint",
         "zoo.baselines.speakers",
+        "zoo.noise.enhancer",
     }
     | FIGURES
     | NETWORKS - {"zoo.trace_prediction"},
@@ -105,11 +106,13 @@ ALLOWED = {
     | {"zoo.config", "zoo.data", "zoo.folder", "zoo.baselines.window_statistics"}
     | FIGURES
     | NETWORKS
-    | {"zoo.noise.copies", "zoo.noise.enhancer", "zoo.noise.noisy_speech", "zoo.other_run"},
+    | {"zoo.noise.copies", "zoo.noise.enhancer", "zoo.noise.noisy_speech", "zoo.other_run", "zoo.rating_frames"},
     "zoo.baselines.joint": BASE | {"zoo.config", "zoo.other_run", "zoo.predict", "zoo.trace_prediction"},
     "zoo.noise.noisy_speech": BASE | {"zoo.config", "zoo.data"},
     "zoo.noise.copies": BASE | {"zoo.config", "zoo.data", "zoo.extractor", "zoo.noise.noisy_speech"},
-    "zoo.noise.enhancer": BASE | {"zoo.batched", "zoo.noise.clean_speech", "zoo.predict", "zoo.trace_prediction"},
+    "zoo.noise.enhancer": BASE
+    | {"zoo.batched", "zoo.noise.clean_speech", "zoo.predict", "zoo.trace_prediction"}
+    | {"zoo.cepstra", "zoo.config", "zoo.data", "zoo.frontends", "zoo.other_run", "zoo.registry", "zoo.storage"},
     "zoo.noise.enhancement_figures": {"zoo.traces"},
     "zoo.noise.enhancement_report": {"zoo.report"},
     "zoo.enhancement": DATA - {"zoo.data.source"}
@@ -132,13 +135,15 @@ ALLOWED = {
         "zoo.noise.noisy_speech",
         "zoo.predict",
         "zoo.progress",
+        "zoo.rating_frames",
         "zoo.trace_prediction",
     },
     "zoo.kinds": {"zoo.registry", "zoo.emotion", "zoo.continuous", "zoo.enhancement"},
     "zoo.predict_emotions": DATA - {"zoo.data.source", "zoo.storage"}
     | {"zoo.emotion", "zoo.predict", "zoo.baselines.speakers"},
-    "zoo.predict_traces": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.continuous"},
-    "zoo.cells": DATA | {"zoo.continuous", "zoo.predict", "zoo.registry", "zoo.report", "zoo.trace_prediction"},
+    "zoo.predict_traces": DATA - {"zoo.data.source", "zoo.storage"} | {"zoo.continuous", "zoo.rating_frames"},
+    "zoo.cells": DATA
+    | {"zoo.continuous", "zoo.predict", "zoo.rating_frames", "zoo.registry", "zoo.report", "zoo.trace_prediction"},
     "zoo.evaluate": DATA | {"zoo.kinds"},
     "zoo.significance": {"zoo.metrics", "zoo.traces"},
     "zoo.comparison_runs": BASE | {"zoo.folder", "zoo.metrics", "zoo.registry", "zoo.significance", "zoo.traces"},
@@ -170,7 +175,7 @@ ALLOWED = {
     | {"zoo.config", "zoo.folder", "zoo.predict", "zoo.registry", "zoo.baselines.speakers", "zoo.trace_prediction"},
     "zoo.serving.export": DATA
     | EXPORTS
-    | {"zoo.continuous", "zoo.looking_back", "zoo.serving.export_check", "zoo.registry", "zoo.trace_prediction"},
+    | {"zoo.looking_back", "zoo.rating_frames", "zoo.serving.export_check", "zoo.registry", "zoo.trace_prediction"},
     "zoo.serving.export_check": BASE
     | EXPORTS
     | {"zoo.serving.calibration", "zoo.continuous", "zoo.extractor", "zoo.stream"},
@@ -194,7 +199,8 @@ ALLOWED = {
     # Prediction on many files and on streams, by runs and by exports.
     "zoo.bulk": BASE | {"zoo.data"},
     "zoo.running_postprocess": {"zoo.postprocess"},
-    "zoo.live_model": {"zoo.postprocess", "zoo.running_postprocess", "zoo.serving.saved_model"},
+    "zoo.rating_frames": {"zoo.config", "zoo.registry"},
+    "zoo.live_model": BASE | {"zoo.postprocess", "zoo.running_postprocess", "zoo.serving.saved_model"},
     "zoo.stream": BASE | {"zoo.data", "zoo.live_model", "zoo.running_postprocess", "zoo.serving.saved_model"},
     "zoo.looking_back": {"zoo.live_model"},
     "zoo.answering": DATA
@@ -208,7 +214,8 @@ ALLOWED = {
     },
     "zoo.live": DATA
     | NETWORKS
-    | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.baselines.speakers", "zoo.live_model", "zoo.looking_back"},
+    | {"zoo.continuous", "zoo.emotion", "zoo.kinds", "zoo.baselines.speakers", "zoo.live_model", "zoo.looking_back"}
+    | {"zoo.rating_frames"},
     "zoo.pretrained": BASE
     | {"zoo", "zoo.answering", "zoo.data", "zoo.serving.saved_model", "zoo.stream", "zoo.serving.versions"},
     "zoo.noise.robustness_grid": BASE | {"zoo.data", "zoo.noise.noisy_speech"},

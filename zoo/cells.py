@@ -14,12 +14,13 @@ import librosa
 import numpy as np
 
 from zoo import config
-from zoo.continuous import RATE_HZ, extractor, frame_seconds, on_waveforms, segment_frames, steps_per_frame
+from zoo.continuous import extractor
 from zoo.data import acoustics
 from zoo.data.audio import read
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
 from zoo.predict import load_model
+from zoo.rating_frames import RATE_HZ, frame_seconds, on_waveforms, segment_frames, steps_per_frame
 from zoo.report import save_png
 from zoo.storage import write_csv
 from zoo.trace_prediction import looks_at_whole_segments, network_of, segment_starts, tracer

@@ -214,20 +214,59 @@ class Statistics(keras.layers.Layer):
 
 
 @register
+class StreamStatistics(keras.layers.Layer):
+    """The frames of a clip of any length as one image: they and their derivatives, under statistics over time.
+
+    Channels are stream after stream (frames, delta, delta-delta), in each the statistics in the order that `Statistics`
+    states.
+
+    Call: (batch, frames, n), frame counts (batch,) -> (batch, n, channels) and counts (batch,), which are all n: an
+    image has no padding. `channels` is (deltas + 1) * (1 or 6). In float32.
+
+    Args:
+        deltas: derivatives beside the frames: 0, 1 or 2.
+        statistics: "mean" or "six".
+    """
+
+    def __init__(self, deltas=2, statistics="mean", **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if deltas not in (0, 1, 2):
+            raise ValueError(f"deltas is {deltas}, expected 0, 1 or 2")
+        self.derivatives = [Deltas(order) for order in range(1, deltas + 1)]
+        self.over_time = Statistics(statistics)
+        self.deltas, self.statistics = deltas, statistics
+        self.channels = (deltas + 1) * STATISTICS[statistics]
+
+    def build(self, frames_shape, n_frames_shape=None):
+        """Has no weights."""
+
+    def call(self, frames, n_frames):
+        streams = [frames, *(derivative(frames, n_frames) for derivative in self.derivatives)]
+        image = ops.concatenate([self.over_time(stream, n_frames) for stream in streams], axis=-1)
+        return image, ops.cast(n_frames, "int32") * 0 + frames.shape[2]
+
+    def compute_output_spec(self, frames, n_frames):
+        image = keras.KerasTensor((frames.shape[0], frames.shape[2], self.channels), "float32")
+        return image, keras.KerasTensor(n_frames.shape, "int32")
+
+    def get_config(self):
+        return {**super().get_config(), "deltas": self.deltas, "statistics": self.statistics}
+
+
+@register
 class CepstralStatistics(keras.layers.Layer):
     """A clip of any length as one image: its MFCCs and their derivatives, under statistics over time.
 
     Khan, Butt, Ali 2020 take 80 coefficients, with 3 channels (Table 4) or 18 (Table 3); the paper is silent on
-    windows, for which librosa's defaults stand. Channels are stream after stream (MFCC, delta, delta-delta), in each
-    the statistics in the order that `Statistics` states.
+    windows, for which librosa's defaults stand. Channels are those of `StreamStatistics`.
 
     Call: waveforms (batch, samples), sample counts (batch,) -> (batch, coefficients, channels) and counts (batch,),
-    which are all `coefficients`: an image has no padding. `channels` is (deltas + 1) * (1 or 6).
+    which are all `coefficients`.
 
     Args:
         rate_hz, coefficients, window_ms, hop_ms, mel_bands, peak_normalize, n_fft: see `Mfcc`.
-        deltas: derivatives beside the MFCCs: 0, 1 or 2.
-        statistics: "mean" or "six".
+        deltas, statistics: see `StreamStatistics`.
     """
 
     def __init__(
@@ -245,22 +284,15 @@ class CepstralStatistics(keras.layers.Layer):
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if deltas not in (0, 1, 2):
-            raise ValueError(f"deltas is {deltas}, expected 0, 1 or 2")
         self.mfcc = Mfcc(rate_hz, coefficients, window_ms, hop_ms, mel_bands, n_fft, peak_normalize)
-        self.derivatives = [Deltas(order) for order in range(1, deltas + 1)]
-        self.over_time = Statistics(statistics)
-        self.rate_hz, self.coefficients, self.deltas = rate_hz, coefficients, deltas
-        self.channels = (deltas + 1) * STATISTICS[statistics]
+        self.over_time = StreamStatistics(deltas, statistics)
+        self.rate_hz, self.coefficients, self.channels = rate_hz, coefficients, self.over_time.channels
 
     def build(self, waveform_shape, n_samples_shape=None):
         self.mfcc.build(waveform_shape, n_samples_shape)
 
     def call(self, waveform, n_samples):
-        mfcc, n_frames = self.mfcc(waveform, n_samples)
-        streams = [mfcc, *(derivative(mfcc, n_frames) for derivative in self.derivatives)]
-        features = ops.concatenate([self.over_time(stream, n_frames) for stream in streams], axis=-1)
-        return features, self.n_frames(ops.cast(n_samples, "int32"))
+        return self.over_time(*self.mfcc(waveform, n_samples))
 
     def n_frames(self, n_samples):
         """Rows of the image of a clip of `n_samples` samples (number, array or tensor): `coefficients` for each."""
@@ -276,14 +308,22 @@ class CepstralStatistics(keras.layers.Layer):
         return {
             **super().get_config(),
             **settings,
-            "deltas": self.deltas,
+            "deltas": self.over_time.deltas,
             "statistics": self.over_time.statistics,
         }
 
 
-def mfcc_frames(window_ms: float, hop_ms: float) -> Mfcc:
-    """Returns the front-end of D4.2, section 3: coefficients 0 to 12 at 16 kHz, levels as recorded.
+def mfcc_frames(
+    window_ms: float,
+    hop_ms: float,
+    rate_hz: int = 16_000,
+    coefficients: int = 13,
+    mel_bands: int = 26,
+    peak_normalize: bool = False,
+) -> Mfcc:
+    """Returns the front-end of networks on every frame, by default of D4.2, section 3: coefficients 0 to 12 at 16 kHz,
+    levels as recorded. The arguments are those of `Mfcc`.
 
     The deliverable's are HTK's; these are librosa's definition on 26 bands, as elsewhere in the zoo.
     """
-    return Mfcc(16_000, 13, window_ms, hop_ms, mel_bands=26, peak_normalize=False, name="mfcc_frames")
+    return Mfcc(rate_hz, coefficients, window_ms, hop_ms, mel_bands, None, peak_normalize, name="mfcc_frames")

@@ -29,13 +29,21 @@ from zoo.folder import fold_name
 from zoo.frontends import StandardWaveform, with_normalization
 from zoo.noise import copies, enhancer, noisy_speech
 from zoo.predict import load_model
-from zoo.trace_prediction import WHOLE_SECONDS, Tracer, network_of, trace_long, tracer
+from zoo.rating_frames import (
+    FRAME_SECONDS,
+    RATE_HZ,
+    delay_frames,
+    frame_seconds,
+    on_segments,
+    on_waveforms,
+    segment_frames,
+    steps_per_frame,
+)
+from zoo.trace_prediction import WHOLE_SECONDS, Tracer, looks_at_whole_segments, network_of, trace_long, tracer
 
 SCORE = "validation_ccc"
 FIGURES = ("n_recordings", "n_frames", "ccc", "dimensions", "postprocessed")
 SHORT = ("n_recordings", "ccc", "validation_ccc")
-RATE_HZ = 16_000
-FRAME_SECONDS = 0.04  # of every network on waveforms or MFCCs: one frame for each rating of RECOLA
 
 Row = dict[str, Any]
 
@@ -68,14 +76,31 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         _check_linear(config)
     if on_segments(config):
         _whole_frames("--segment-seconds", config.segment_seconds, config)
-    _build(config, len(protocol.targets))
+    _whole_frames("--label-delay-seconds", config.label_delay_seconds, config)
+    network = _build(config, len(protocol.targets))
+    if config.label_delay_seconds < 0 and on_segments(config):
+        _check_ahead(network, config)
+
+
+def _check_ahead(network: keras.Model, config: RunConfig) -> None:
+    given = f"--label-delay-seconds is {config.label_delay_seconds:g}"
+    if looks_at_whole_segments(network):
+        raise UserError(
+            f"{given}, which is for networks that go through recordings: {config.model} looks at segments as wholes, "
+            "and does not hear beyond them. Give 0 or more"
+        )
+    if -config.label_delay_seconds >= config.segment_seconds:
+        raise UserError(
+            f"{given}: training hears all of a segment of {config.segment_seconds:g} s before it rates anything. Give "
+            "one nearer to 0, or a longer --segment-seconds"
+        )
 
 
 def _whole_frames(flag: str, seconds: float, config: RunConfig) -> None:
     frames, step = seconds / frame_seconds(config), frame_seconds(config)
     if abs(frames - round(frames)) > 1e-6:
         raise UserError(
-            f"{flag} is {seconds}, expected a multiple of a frame's {step:g} s. Try {max(1, round(frames)) * step:g}"
+            f"{flag} is {seconds}, expected a multiple of a frame's {step:g} s. Try {(round(frames) or 1) * step:g}"
         )
 
 
@@ -88,6 +113,8 @@ def _check_linear(config: RunConfig) -> None:
         _whole_frames("--functional-seconds", config.functional_seconds, config)
     if heeds(config.model, "heard"):
         _check_noise(config)
+    if config.enhancer:
+        enhancer.check(config)
 
 
 def _check_noise(config: RunConfig) -> None:
@@ -161,7 +188,15 @@ def batches(task, config: RunConfig) -> Callable[[int], Any]:
 
     def epoch_batches(epoch: int):
         frames = segment_frames(config)
-        return segment_batches(task.train, config.batch_size, frames, seed=config.seed, epoch=epoch, perturb=perturb)
+        return segment_batches(
+            task.train,
+            config.batch_size,
+            frames,
+            seed=config.seed,
+            epoch=epoch,
+            perturb=perturb,
+            unheard_frames=max(0, -delay_frames(config)),
+        )
 
     return epoch_batches
 
@@ -261,8 +296,7 @@ def predictor(folder: Path, config: RunConfig, max_seconds: float = 0.0) -> Call
 
 
 def _delayed(ratings: np.ndarray, config: RunConfig) -> np.ndarray:
-    frames = round(config.label_delay_seconds / frame_seconds(config))
-    return ratings[np.clip(np.arange(len(ratings)) - frames, 0, len(ratings) - 1)]
+    return ratings[np.clip(np.arange(len(ratings)) - delay_frames(config), 0, len(ratings) - 1)]
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
@@ -287,31 +321,6 @@ def plot(record: Mapping[str, Any], rows: Sequence[Row], folder: Path, title: st
 
 curves = trace_report.plot_curves
 print_metrics = trace_report.print_metrics
-
-
-def on_waveforms(config: RunConfig) -> bool:
-    return registry.get(config.model).frontend == "waveform"
-
-
-def on_segments(config: RunConfig) -> bool:
-    """Whether the network is trained on segments: linear models are fitted to all frames at once."""
-    return registry.get(config.model).fitted == "gradient"
-
-
-def frame_seconds(config: RunConfig) -> float:
-    """Seconds from one frame to the next."""
-    return FRAME_SECONDS if registry.get(config.model).takes_waveforms else config.frame_seconds
-
-
-def steps_per_frame(config: RunConfig) -> int:
-    """Steps of the features, samples or analysis frames, in a frame."""
-    if registry.get(config.model).frontend == "mfcc_frames":
-        return round(1000 * FRAME_SECONDS / config.hop_ms)
-    return round(RATE_HZ * FRAME_SECONDS) if on_waveforms(config) else 1
-
-
-def segment_frames(config: RunConfig) -> int:
-    return round(config.segment_seconds / frame_seconds(config))
 
 
 def _build(config: RunConfig, n_outputs: int) -> keras.Model:

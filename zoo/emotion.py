@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from zoo.errors import UserError
 from zoo.extractor import LEAST_SECONDS, Extractor, of_clip_functionals, of_layer
 from zoo.frontends import LogMel, with_normalization
 from zoo.losses import class_weights
-from zoo.noise import copies
+from zoo.noise import copies, enhancer
 from zoo.predict import frontend as frontend_of
 from zoo.predict import load_model, predict, read_windows
 
@@ -84,7 +84,8 @@ _FRONTENDS = {"log_mel": _log_mel, "mfcc": _cepstral, "joint": joint.frontend, "
 
 
 def extractor(config: RunConfig) -> Extractor:
-    layer = frontend(config)
+    # With an enhancer the frames are kept: what it makes of them is another in each fold.
+    layer = enhancer.frames(config) if config.enhancer else frontend(config)
     return of_layer(layer) if layer else of_clip_functionals(config.feature_set, config.functionals)
 
 
@@ -98,6 +99,8 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         joint.check(config)
     frontend(config)
     _build(config, len(protocol.classes), config.option)
+    if config.enhancer:
+        enhancer.check(config)
     class_weights(config.class_weights, range(len(protocol.classes)), protocol.classes)
     if config.augment_waveforms != "none":
         copies.open_sounds(config, extractor(config).rate_hz)
@@ -120,6 +123,7 @@ def body(task, config: RunConfig) -> keras.Model | None:
 
 
 def network(task, config: RunConfig) -> keras.Model:
+    task = _behind_enhancer(task, config, "train")
     bare = _build(config, len(task.outputs), {"seed": config.seed, **config.option})
     if registry.get(config.model).frontend == "log_mel":
         return with_normalization(*_moments(task), bare)
@@ -145,6 +149,7 @@ def loss(config: RunConfig) -> str:
 
 
 def batches(task, config: RunConfig) -> Callable[[int], Any]:
+    task = _behind_enhancer(task, config, "train")
     crop_frames = task.frontend.n_frames(round(config.crop_seconds * task.frontend.rate_hz))
     augment = None
     if config.augment == "specaugment":
@@ -159,6 +164,7 @@ def batches(task, config: RunConfig) -> Callable[[int], Any]:
 
 
 def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[str, float]]:
+    task = _behind_enhancer(task, config, "validation")
     truth, examples = np.array([example.label for example in task.validation]), whole_batches(task.validation)
 
     def validate() -> dict[str, float]:
@@ -179,7 +185,9 @@ def in_words(row: Mapping[str, float]) -> str:
 
 
 def after_training(model_path: Path, task, config: RunConfig) -> None:
-    """Nothing else is fitted."""
+    """Nothing else is fitted. Saves the model again, complete, where an enhancer belongs in it."""
+    if config.enhancer:
+        enhancer.put_in(model_path, config, task.name)
 
 
 def test_rows(
@@ -263,6 +271,13 @@ def plot(record: Mapping[str, Any], rows: Sequence[Row], folder: Path, title: st
 
 curves = report.plot_curves
 print_metrics = report.print_metrics
+
+
+def _behind_enhancer(task, config: RunConfig, side: str):
+    """Returns the task with one side's examples as the network is to see them. An enhancer and the statistics behind it
+    are the same in every epoch and far slower than the network, so they run here, not in training's steps.
+    """
+    return replace(task, **{side: enhancer.behind(getattr(task, side), config, task.name)}) if config.enhancer else task
 
 
 def _moments(task) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from zoo import losses, registry
-from zoo.cepstra import mfcc_frames
+from zoo.cepstra import Mfcc
 from zoo.config import RunConfig
 from zoo.data.audio import read
 from zoo.data.divisions import Protocol
@@ -41,8 +41,8 @@ _WINDOW_CLIPS = 64  # are read and tested at a time
 Row = dict[str, Any]
 
 
-def frontend(config: RunConfig) -> keras.layers.Layer:
-    return mfcc_frames(config.window_ms, config.hop_ms)
+def frontend(config: RunConfig) -> Mfcc:
+    return enhancer.frames(config)
 
 
 def extractor(config: RunConfig) -> Extractor:

@@ -5,7 +5,8 @@ Training and evaluation are the same for all networks but for what these modules
     SCORE           column of the history by which the best epoch is chosen; higher is better
     FIGURES         keys of a record that must come out again when a run is evaluated again
     SHORT           keys of a fold's record that its run's record repeats
-    frontend        (config) -> the front-end of the saved model: a Keras layer from waveforms to features; or None
+    frontend        (config) -> the front-end of the model that training saves: a Keras layer from waveforms to what
+                    the network takes; or None
     extractor       (config) -> how clips become features before training
     check           (config, protocol) -> None; UserError for a setting that cannot work
     examples        (config, protocol, features, clips, training) -> what the pipeline takes
@@ -15,7 +16,8 @@ Training and evaluation are the same for all networks but for what these modules
     batches         (task, config) -> a function from an epoch's number (from 1) to its batches as tf.data
     validator       (model, task, config) -> a function that returns the epoch's validation figures
     in_words        (row of the history) -> its figures as a progress line shows them
-    after_training  (model file, task, config) -> None; anything else that is fitted on validation data
+    after_training  (model file, task, config) -> None; anything else that is fitted on validation data or belongs in
+                    the saved model
     test_rows       (fold's folder, clips, protocol, corpus, config, hear) -> rows of predictions.csv; `hear` maps
                     (waveform, clip's name) to what the model is to hear in its place, or is None
     scores          (rows, protocol) -> the figures of metrics.json

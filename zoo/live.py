@@ -10,13 +10,14 @@ import numpy as np
 from zoo import config, kinds, registry
 from zoo.baselines.speakers import check_unknown_voices
 from zoo.config import RunConfig
-from zoo.continuous import RATE_HZ, extractor, frame_seconds, on_waveforms, segment_frames, tracer_of
+from zoo.continuous import extractor, tracer_of
 from zoo.data import protocols
 from zoo.emotion import answerer_of
 from zoo.folder import corpus_name, finished_folds
 from zoo.live_model import Live, Step
 from zoo.looking_back import beginning, frames_around, looks_back_only
 from zoo.predict import load_model
+from zoo.rating_frames import RATE_HZ, delay_frames, frame_seconds, on_waveforms, segment_frames
 from zoo.trace_prediction import looks_at_whole_segments, network_of
 
 SHORTEST_SECONDS = 0.025
@@ -68,7 +69,7 @@ def _rating(networks: Sequence[keras.Model], settings: RunConfig, **facts) -> Li
         "frame_samples": frame,
         "standard": waveforms,
         "segment_frames": segment_frames(settings) if whole_segments else 0,
-        "delay_frames": round(settings.label_delay_seconds / frame_seconds(settings)),
+        "delay_frames": delay_frames(settings),
     }
     if not waveforms or not all(map(looks_back_only, networks)):
         return Live(**live)

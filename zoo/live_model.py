@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zoo.errors import UserError
 from zoo.postprocess import PostProcess, from_content
 from zoo.running_postprocess import reach
 from zoo.serving.saved_model import Exported, limits_seconds
+
+_AROUND = ("before_frames", "after_frames")
 
 Step = Callable[[np.ndarray, int, int], np.ndarray]
 
@@ -56,7 +59,13 @@ def of_export(exported: Exported) -> Live:
     on_waveforms = description["frontend"]["kind"] == "StandardWaveform"
     frame = description["frame_seconds"] if exported.continuous else 0
     shortest, longest = (round(seconds * exported.rate_hz) for seconds in limits_seconds(description))
-    chains = tuple(map(from_content, description.get("postprocess", ())))
+    try:
+        chains = tuple(map(from_content, description.get("postprocess", ())))
+        around = {name: int(description["stream"][name]) for name in _AROUND} if "stream" in description else {}
+        if around and "stream" not in description["signatures"]:
+            raise ValueError("no signature of its streams")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{exported.folder}: its description is damaged ({error!r}); export the run again") from error
     live = Live(
         tuple(exported.outputs),
         description["trained_on"],
@@ -71,7 +80,7 @@ def of_export(exported: Exported) -> Live:
         segment_frames=description.get("segment_frames", 0),
     )
     delay = description.get("delay_frames", 0)
-    if "stream" not in description:
+    if not around:
         before, after = reach(chains)
         return replace(live, inner_frames=max(0, before + delay), inner_ahead_frames=max(0, after - delay))
 
@@ -85,4 +94,5 @@ def of_export(exported: Exported) -> Live:
 
         return step
 
-    return replace(live, begin=begin, delay_frames=delay, chains=chains, **description["stream"])
+    live = replace(live, begin=begin, delay_frames=delay, chains=chains)
+    return replace(live, before_frames=around["before_frames"], after_frames=around["after_frames"])

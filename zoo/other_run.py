@@ -67,7 +67,10 @@ def folder_of(name: str, settings: RunConfig, fold: str) -> Path:
 
 
 def hashes(settings: RunConfig, folds: Sequence[Fold]) -> dict[str, str]:
-    """Returns the SHA-256 of the models that are stood on, and of the noise they heard in training, for the records."""
+    """Returns the SHA-256 of the models that are stood on, and of the noise they heard in training, for the records.
+
+    A run with noise of its own has that as its noise, and theirs beside it.
+    """
     found: dict[str, str] = {}
     for name, run in named(settings).items():
         digest = hashlib.sha256()
@@ -76,7 +79,7 @@ def hashes(settings: RunConfig, folds: Sequence[Fold]) -> dict[str, str]:
         found[f"{name}_sha256"] = digest.hexdigest()
         record: Mapping[str, Any] = read_record(run)
         if "noise_sha256" in record:
-            found["noise_sha256"] = record["noise_sha256"]
+            found[f"{name}_noise_sha256" if settings.noise else "noise_sha256"] = record["noise_sha256"]
     return found
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from zoo import config
-from zoo.continuous import frame_seconds, predictor
+from zoo.continuous import predictor
 from zoo.data import protocols
 from zoo.data.audio import BadClip
 from zoo.errors import UserError
 from zoo.folder import corpus_name, finished_folds
+from zoo.rating_frames import frame_seconds
 
 
 def ratings_of(

@@ -108,7 +108,12 @@ COMPARE_TUNED = {
 # here they are chosen.
 SVR_PAPER = {"solver": "liblinear", "label_delay_seconds": 4.0}
 MFCC_SVR_PAPER = {**SVR_PAPER, "functional_seconds": 8.0}
+# The MFCCs are those of mfcc_svr (zoo.cepstra.mfcc_frames).
 ENHANCEMENT_PAPER = {
+    "rate_hz": 16_000,
+    "coefficients": 13,
+    "mel_bands": 26,
+    "amplitude": "recorded",
     "epochs": 200,
     "patience": 20,
     "batch_size": 8,

@@ -11,7 +11,8 @@ CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
 AUGMENTATIONS = ("noise", "room", "speed")  # of waveforms, as zoo.data.degrade makes them
 # Groups of flags that only some networks heed: the registry says which.
 _SPECTRAL, _LOG_MEL = "front-end of log-mel and MFCC networks", "front-end of log-mel networks"
-_MFCC, _SMILE = "front-end of MFCC networks", "front-end of openSMILE networks"
+_FRAMES, _MFCC = "front-end of MFCC networks", "statistics of MFCCs"
+_SMILE = "front-end of openSMILE networks"
 _WINDOWS, _STEPS = "front-end of networks on functionals in windows", "front-end of networks on openSMILE's windows"
 _CLIP = "front-end of networks on functionals of the clip"
 _JOINT, _IMAGE = "front-end of deep_spectrum_svm", "front-end of image networks"
@@ -20,12 +21,14 @@ _EMOTION, _CROPS = "training of emotion networks", "training of log-mel networks
 _CONTINUOUS, _SEGMENTS = "training for ratings", "training of networks for ratings"
 _COPIES, _NOISY = "augmentation of emotion networks", "augmentation by noise"
 _NOISE, _RATIOS = "noise", "testing in noise, and enhancement"
-_ENHANCED, _ENHANCING = "enhancement in front of mfcc_svr", "training of denoising_autoencoder"
+_IN_FRONT, _ENHANCED = "enhancement in front of MFCC networks", "mfcc_svr in noise"
+_ENHANCING = "training of denoising_autoencoder"
 _COPIED = {"log_mel", "mfcc", "acoustic"}
 # A network heeds a group when its front-end, its task or its way of being fitted is in every set of it.
 _HEEDED_BY: dict[str, tuple[set[str], ...]] = {
     _SPECTRAL: ({"log_mel", "mfcc", "mfcc_frames"},),
     _LOG_MEL: ({"log_mel"},),
+    _FRAMES: ({"mfcc", "enhancement"},),
     _MFCC: ({"mfcc"},),
     _SMILE: ({"functionals", "acoustic"},),
     _WINDOWS: ({"functionals", "mfcc_frames"}, {"continuous"}),
@@ -44,6 +47,7 @@ _HEEDED_BY: dict[str, tuple[set[str], ...]] = {
     _NOISY: ({*_COPIED, "waveform"}, {"gradient", "acoustic"}),
     _NOISE: ({*_COPIED, "waveform", "mfcc_frames"}, {"gradient", "acoustic", "mfcc_frames"}),
     _RATIOS: ({"mfcc_frames"},),
+    _IN_FRONT: ({"mfcc", "mfcc_frames"}, {"emotion", "continuous"}),
     _ENHANCED: ({"mfcc_frames"}, {"linear"}),
     _ENHANCING: ({"enhancement"},),
 }
@@ -91,11 +95,11 @@ class RunConfig:
     bands: int = _flag(40, _LOG_MEL, "mel bands", least=1)
     mel_scale: str = _flag("htk", _LOG_MEL, "mel scale", choices=("htk", "slaney"))
     floor: float = _flag(1e-10, _LOG_MEL, "smallest band energy, before the logarithm", least=1e-30)
-    rate_hz: int = _flag(22_050, _MFCC, "clips are resampled to this rate", least=4_000, most=192_000)
-    coefficients: int = _flag(80, _MFCC, "mel-frequency cepstral coefficients", least=1)
-    mel_bands: int = _flag(128, _MFCC, "mel bands below the coefficients", least=1)
+    rate_hz: int = _flag(22_050, _FRAMES, "clips are resampled to this rate", least=4_000, most=192_000)
+    coefficients: int = _flag(80, _FRAMES, "mel-frequency cepstral coefficients", least=1)
+    mel_bands: int = _flag(128, _FRAMES, "mel bands below the coefficients", least=1)
     statistics: str = _flag("mean", _MFCC, "of coefficients, deltas and delta-deltas", choices=("mean", "six"))
-    amplitude: str = _flag("peak", _MFCC, "clips scaled to a peak of 1, or as they are", choices=("peak", "recorded"))
+    amplitude: str = _flag("peak", _FRAMES, "clips scaled to a peak of 1, or as they are", choices=("peak", "recorded"))
     standardize: str = _flag(
         "coefficient",
         _MFCC,
@@ -227,7 +231,9 @@ class RunConfig:
         "fit on recordings as they are, or in noise at the ratios of --snr",
         choices=("clean", "noisy"),
     )
-    enhancer: str = _flag("", _ENHANCED, "finished run of denoising_autoencoder on the same folds, put in front")
+    enhancer: str = _flag(
+        "", _IN_FRONT, "finished run of denoising_autoencoder on the same MFCCs and folds, put in front", later=True
+    )
     enhance: str = _flag(
         "none",
         _ENHANCED,

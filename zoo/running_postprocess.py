@@ -15,7 +15,7 @@ class RunningPostProcess:
 
     def __init__(self, chains: Sequence[PostProcess] = ()):
         self.chains = chains
-        self.before, self.after = reach(chains)
+        self.before, self.after = reach(chains)  # at the start, a shift fills with the first frame, a median keeps it
         self._held: np.ndarray | None = None  # ratings (frames, folds, dimensions) that are still needed
         self._done = 0  # of those held, how many are answered
 

@@ -86,6 +86,11 @@ def test_a_delay_below_0_lets_the_network_hear_ahead():
     np.testing.assert_array_equal(labels[2:], frame_labels(trace(5), 5, 0.04)[0][:3])
 
 
+def test_more_to_hear_than_the_recording_has():
+    with pytest.raises(UserError, match=r"no frame has a label.* of which 9 s are heard first\. Choose a shorter"):
+        frame_labels(trace(5), 5, 0.04, -9.0)
+
+
 def test_delay_longer_than_the_recording():
     with pytest.raises(UserError, match=r"P16: no frame has a label.*delay takes 9 s\. Choose a shorter"):
         frame_labels(trace(5), 5, 0.04, 9.0, name="P16")

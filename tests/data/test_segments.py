@@ -44,6 +44,17 @@ def test_every_frame_has_its_own_samples_and_rating(recordings):
             np.testing.assert_array_equal(weight, frame < last)
 
 
+def test_ratings_of_what_a_segment_did_not_hear_count_nothing(recordings):
+    for _, labels, weights in epochs_of(recordings, unheard_frames=3):
+        assert not weights[:, :3].any()
+        for row, weight in zip(labels[:, :, 0], weights, strict=True):
+            number, frame = np.divmod(row, 1000)
+            last = np.array([40, 23, 7])[number.astype(int)] - 2
+            np.testing.assert_array_equal(weight[3:], (frame < last)[3:])
+    names = {int(row[0] // 1000) for _, labels, _ in epochs_of(recordings, unheard_frames=5) for row in labels[:, :, 0]}
+    assert names == {0, 1}  # the third's one segment has no rating behind its first five frames
+
+
 def test_segments_are_whole_do_not_overlap_and_change_with_the_epoch(recordings):
     def frames(epoch):
         return np.concatenate([labels[:, :, 0] for _, labels, _ in epochs_of(recordings, epoch=epoch)])

@@ -1,5 +1,7 @@
 """A stream through an export answers as the run does on the whole recording."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -60,6 +62,31 @@ def test_ratings_that_wait_for_more_audio(model, tmp_path):
     np.testing.assert_allclose(values(found), expected, atol=1e-5)
     with pytest.raises(UserError, match=r"look-ahead is .*at least 0\.2 s|look-ahead is for ratings by windows"):
         Stream(exported, look_ahead_seconds=0.16)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stream": {"before_frames": 1}},
+        {"stream": 3},
+        {"postprocess": [{"step_seconds": 0.04}]},
+        {"signatures": {}},
+    ],
+)
+def test_a_damaged_description_is_no_traceback(causal_export, change):
+    damaged = replace(causal_export, description={**causal_export.description, **change})
+    with pytest.raises(UserError, match=r"description is damaged .*export the run again"):
+        Stream(damaged)
+
+
+def test_exports_made_before_streams_go_by_windows(causal_export):
+    without = {name: value for name, value in causal_export.description.items() if name != "stream"}
+    old = Stream(replace(causal_export, description=without))
+    samples = speech(3.017)
+    rows = pushed(old.live, samples, level=level_of(samples))
+    whole = causal_export.on_features([((samples - samples.mean()) / samples.std())[:, None]])[0]
+    assert old.live.way == "windows"
+    np.testing.assert_allclose(values(rows), whole, atol=1e-5)
 
 
 def test_pieces_of_several_streams_in_one_request(causal_export):

@@ -44,9 +44,12 @@ def frame_labels(
     index = np.floor((shifted - trace.start_seconds) / trace.step_seconds + _ROUNDING).astype(int)
     mask = (index >= 0) & (shifted < end_seconds - _ROUNDING * trace.step_seconds)
     if not mask.any():
+        lost = f"{-delay_seconds:g} s are heard first"
+        if delay_seconds >= 0:
+            lost = f"the label delay takes {delay_seconds:g} s"
         raise UserError(
             f"{name or 'recording'}: no frame has a label. Its {n_frames * hop_seconds:.2f} s have labels from "
-            f"{trace.start_seconds:g} s on, of which the label delay takes {delay_seconds:g} s. Choose a shorter delay."
+            f"{trace.start_seconds:g} s on, of which {lost}. Choose a shorter delay."
         )
     labels = np.zeros((n_frames, trace.values.shape[1]), np.float32)
     labels[mask] = trace.values[np.minimum(index[mask], steps - 1)]

@@ -36,12 +36,14 @@ def segment_batches(
     seed: int,
     epoch: int,
     perturb: Perturb | None = None,
+    unheard_frames: int = 0,
 ) -> Any:
     """Returns one epoch of training: ({"features", "n_frames"}, labels, weights) batches.
 
     Each recording is cut into whole segments from a random offset on; offsets, order and perturbation depend on
     (seed, epoch) alone, so an epoch can be had again after a crash. `labels` is (batch, frames, dimensions), `weights`
-    (batch, frames): 0 where a frame has no rating. All batches have `batch_size` segments or one to few less, in equal
+    (batch, frames): 0 where a frame has no rating, and in the first `unheard_frames` of a segment, whose ratings are of
+    what was said before it. All batches have `batch_size` segments or one to few less, in equal
     measure: the moments of a CCC over a small last batch would be a noisy step.
     """
     rng = np.random.default_rng((seed, epoch))
@@ -49,7 +51,7 @@ def segment_batches(
         (number, int(start))
         for number, recording in enumerate(recordings)
         for start in _starts(len(recording.labels), segment_frames, rng)
-        if recording.rated[start : start + segment_frames].any()
+        if recording.rated[start + unheard_frames : start + segment_frames].any()
     ]
     plan = np.array_split(rng.permutation(len(cuts)), -(-len(cuts) // batch_size))
 
@@ -62,6 +64,7 @@ def segment_batches(
         chosen = [(recordings[number], slice(start, start + segment_frames)) for number, start in members]
         labels = np.stack([recording.labels[frames] for recording, frames in chosen])
         rated = np.stack([recording.rated[frames] for recording, frames in chosen])
+        rated[:, :unheard_frames] = False
         n_steps = np.full(len(members), features.shape[1], np.int32)
         return features.astype(np.float32), n_steps, labels.astype(np.float32), rated.astype(np.float32)
 

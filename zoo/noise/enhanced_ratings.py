@@ -25,6 +25,7 @@ from zoo.config import RunConfig
 from zoo.data.source import Source
 from zoo.folder import corpus_name, fold_folder
 from zoo.noise import noisy_speech
+from zoo.rating_frames import RATE_HZ
 from zoo.storage import write_csv, write_json
 
 _SHARED = (
@@ -60,7 +61,7 @@ def measure(
     `train` is zoo.train.train, `title` what the run says about itself. Prints the table.
     """
     names = {f"{snr:g}dB": (snr,) for snr in settings.snr} if settings.enhance == "matched" else {"mixed": settings.snr}
-    noises = noisy_speech.open_for(settings, continuous.RATE_HZ)
+    noises = noisy_speech.open_for(settings, RATE_HZ)
     places = {name: _train_beside(folder, name, ratios, settings, train) for name, ratios in names.items()}
     rows = []
     for snr in (None, *settings.snr):

@@ -18,11 +18,11 @@ import tensorflow as tf
 
 from zoo import __version__, postprocess, registry
 from zoo.config import heeds
-from zoo.continuous import frame_seconds, segment_frames, steps_per_frame
 from zoo.data import protocols
 from zoo.errors import UserError
 from zoo.folder import corpus_name, fold_name
 from zoo.looking_back import frames_around
+from zoo.rating_frames import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.serving import export_check, signatures, trained_run, warmup
 from zoo.serving.saved_model import DESCRIPTION, FORMAT
 from zoo.serving.signatures import Plan
@@ -106,7 +106,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
         longest=plan.longest if trained.frontend else round(seconds / frame),
         steps_per_frame=steps,
         segment_frames=segment_frames(settings) if looks_at_whole_segments(trained.networks[0]) else 0,
-        delay_frames=round(settings.label_delay_seconds / frame),
+        delay_frames=delay_frames(settings),
         chains=tuple(chains),
     )
 

@@ -46,6 +46,8 @@ def _head(version: Path, description: Figures) -> Iterator[str]:
         yield f"It rates {' and '.join(description['dimensions'])} every {step:.0f} ms of a recording."
     else:
         yield f"It tells apart {', '.join(description['classes'])}."
+    if description.get("delay_frames", 0) < 0:
+        yield f"It rates a moment when it has heard {-description['delay_frames'] * step / 1000:g} s more."
     if description["lengths_in"] == "samples":
         rate_hz = description["rate_hz"]
         shortest, longest = description["shortest"] / rate_hz, description["longest"] / rate_hz

@@ -14,7 +14,9 @@ from zoo.serving.one_loop_lstm import OneLoopLSTM
 
 def possible(networks: Sequence[keras.Model]) -> bool:
     """Says whether networks, as zoo.serving.one_loop_lstm exchanged them, look back only, by LSTM layers."""
-    return all(looks_back_only(network, carries=_carries) for network in networks)
+    return all(
+        looks_back_only(network, carries=_carries) and any(map(_carries, behind(network))) for network in networks
+    )
 
 
 def build(networks: Sequence[keras.Model], steps_per_frame: int):
