@@ -5,12 +5,13 @@ import json
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import test_stream
+import streams
 import tiny_runs
 
 import zoo
@@ -52,7 +53,7 @@ def named(emotions, monkeypatch):
 def clips(tmp_path):
     paths = [tmp_path / f"{number}.wav" for number in range(2)]
     for number, path in enumerate(paths):
-        soundfile.write(path, test_stream.speech(0.6 + 0.3 * number, number), 16_000)
+        soundfile.write(path, streams.speech(0.6 + 0.3 * number, number), 16_000)
     return paths
 
 
@@ -73,7 +74,7 @@ def test_one_or_several_as_the_run_answers(named, clips):
 
 def test_samples_at_any_rate_and_number_of_channels(named, clips):
     model = zoo.load("fcn-tiny")
-    samples = test_stream.speech(0.6)
+    samples = streams.speech(0.6)
     expected = model.predict(clips[0])["probabilities"]
     for clip in (samples, np.stack([samples, samples], axis=1), samples.astype(float)):
         answer = model.predict(clip)
@@ -118,7 +119,7 @@ def test_ratings_of_one_recording(ratings, clips):
 
 def test_recordings_beyond_the_exports_limit_are_rated_in_windows(ratings, tmp_path):
     """Six seconds at once, of which 1.5 at each end are not used: the state is nearly forgotten in them."""
-    path = test_stream.written(test_stream.speech(14.1), tmp_path)
+    path = streams.written(streams.speech(14.1), tmp_path)
     expected = list(trace_files(ratings[0], [path]))
     found = zoo.load(ratings[1]).predict(path)
     assert found["time"] == [row["time"] for row in expected]
@@ -127,25 +128,29 @@ def test_recordings_beyond_the_exports_limit_are_rated_in_windows(ratings, tmp_p
 
 
 def test_streams_rate_in_windows_near_the_whole(ratings, tmp_path):
-    """The state is forgotten in a second with these weights. The delay is in the export's graph."""
+    """As those of networks that look ahead do. The state is forgotten in a second with these weights. The delay is in
+    the export's graph.
+    """
     run, exported = ratings[0], zoo.load(ratings[1]).exported
-    samples = test_stream.speech(9)
-    expected = test_stream.values(list(trace_files(run, [test_stream.written(samples, tmp_path)])))
+    stateless = {name: value for name, value in exported.description.items() if name != "stream"}
+    exported = replace(exported, description=stateless)
+    samples = streams.speech(9)
+    expected = streams.values(list(trace_files(run, [streams.written(samples, tmp_path)])))
     options = {"hop_seconds": 0.4, "window_seconds": 6.0, "look_ahead_seconds": 0.04}
-    level = test_stream.level_of(samples)
+    level = streams.level_of(samples)
     opened = Stream(exported, **options)
     assert (opened.live.way, opened.latency_seconds) == ("windows", pytest.approx(0.44))
-    rows = test_stream.pushed(exported, samples, test_stream.CUTS["odd"], level=level, **options)
-    np.testing.assert_allclose(test_stream.values(rows), expected, atol=1e-4)
-    blind = test_stream.pushed(exported, samples, level=level, **{**options, "window_seconds": 0.56})
-    assert np.abs(test_stream.values(blind) - expected).max() > 1e-3
+    rows = streams.pushed(exported, samples, streams.CUTS["odd"], level=level, **options)
+    np.testing.assert_allclose(streams.values(rows), expected, atol=1e-4)
+    blind = streams.pushed(exported, samples, level=level, **{**options, "window_seconds": 0.56})
+    assert np.abs(streams.values(blind) - expected).max() > 1e-3
     with pytest.raises(UserError, match="model's delay"):
         Stream(exported, 0.4, window_seconds=0.48, look_ahead_seconds=0.04)
 
 
 def test_streams_of_classes(named):
     model = zoo.load("fcn-tiny")
-    samples = test_stream.speech(1.5)
+    samples = streams.speech(1.5)
     stream = model.stream(0.5, window_seconds=1.0)
     rows = stream.push(samples) + stream.finish()
     for row, start in zip(rows, (0, 8000), strict=True):

@@ -423,12 +423,13 @@ def test_remote_worker_goes_on_with_a_chief_that_was_killed_and_started_again(tm
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_leaves_no_orphan(tmp_path, number):
-    with chief_process(tmp_path, 4, workers=2, seconds=0.5) as process:
-        until(lambda: FakeSearch(tmp_path, [{}] * 4).finished() and len(all_pids(tmp_path)) == 2)
+    many = 99  # the second worker may come late
+    with chief_process(tmp_path, many, workers=2, seconds=0.5) as process:
+        until(lambda: FakeSearch(tmp_path, [{}] * many).finished() and len(all_pids(tmp_path)) == 2)
         process.send_signal(number)
         assert process.wait(10) == 130
         assert not any(map(alive, all_pids(tmp_path)))
-    assert len(FakeSearch(tmp_path, [{}] * 4).finished()) in (1, 2)
+    assert 0 < len(FakeSearch(tmp_path, [{}] * many).finished()) < many
 
 
 def test_deaf_runner_is_ended_when_its_trial_is_anothers(tmp_path):
