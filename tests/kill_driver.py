@@ -1,8 +1,10 @@
-"""Runs train.py and kills its own process at a chosen moment; test_resume.py starts it.
+"""Runs train.py in processes that kill themselves at chosen moments; test_resume.py starts it.
 
-python kill_driver.py MOMENT [flags of train.py]
+Standard input has a line of JSON for each: [moment or "never", [flags of train.py], its cache, file of its errors]. The
+answer is a line with its exit status. What takes seconds to import is imported once, and each process is a copy.
 """
 
+import json
 import os
 import runpy
 import signal
@@ -129,10 +131,33 @@ MOMENTS = {
     )
 }
 
+
+def run(moment, flags, cache, errors):
+    """Trains in a copy of this process; returns its exit status, below 0 for a signal."""
+    copy = os.fork()
+    if copy:
+        return os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+    try:
+        log = os.open(errors, os.O_WRONLY | os.O_CREAT)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.environ["SPEECH_ZOO_CACHE"] = cache
+        if moment != "never":
+            MOMENTS[moment]()
+        script = Path(__file__).parents[1] / "scripts" / "train.py"
+        sys.argv = [str(script), *flags]
+        runpy.run_path(str(script), run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else 1)
+
+
 if __name__ == "__main__":
-    moment, *flags = sys.argv[1:]
-    if moment != "never":
-        MOMENTS[moment]()
-    script = Path(__file__).parents[1] / "scripts" / "train.py"
-    sys.argv = [str(script), *flags]
-    runpy.run_path(str(script), run_name="__main__")
+    from zoo import train  # noqa: F401  TensorFlow starts no thread before its first operation
+
+    for line in sys.stdin:
+        print(run(*json.loads(line)), flush=True)

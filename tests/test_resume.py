@@ -1,7 +1,7 @@
 """A run killed again and again ends with the weights of a run left alone."""
 
 import csv
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -33,11 +33,23 @@ FLAGS = {
 GIVEN = ["--synthetic", "--option", "hidden_units=8", *(f"--{name}={value}" for name, value in FLAGS.items())]
 
 
-def train(moment, out, flags=()):
-    """Each run has a cache of its own, so that none finds the other's features."""
-    environment = {**os.environ, "SPEECH_ZOO_CACHE": str(out.with_name(f"cache-of-{out.name}"))}
-    command = [sys.executable, str(DRIVER), moment, *flags, "--out", str(out), "--resume"]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+@pytest.fixture
+def train():
+    """Returns (moment, out, flags) -> exit status and errors of a run that is killed at that moment.
+
+    Each run has a cache of its own, so that none finds the other's features.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, str(DRIVER)], text=True, **pipes) as driver:
+
+        def run(moment, out, flags=()):
+            cache, errors = (str(out.with_name(f"{what}-of-{out.name}")) for what in ("cache", "errors"))
+            line = json.dumps([moment, [*flags, "--out", str(out), "--resume"], cache, errors])
+            driver.stdin.write(f"{line}\n")
+            driver.stdin.flush()
+            return int(driver.stdout.readline()), Path(errors).read_text()
+
+        yield run
 
 
 def weights(out):
@@ -60,18 +72,18 @@ def histories(out):
 
 
 @pytest.mark.slow
-def test_killed_at_every_moment_it_ends_the_same(tmp_path):
+def test_killed_at_every_moment_it_ends_the_same(train, tmp_path):
     """After the first kill, --out and --resume alone go on."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    ended = train("never", whole, GIVEN)
-    assert ended.returncode == 0, ended.stderr
+    status, errors = train("never", whole, GIVEN)
+    assert status == 0, errors
     for number, moment in enumerate(MOMENTS):
-        ended = train(moment, killed, () if number else GIVEN)
-        assert ended.returncode == -signal.SIGKILL, f"{moment}: {ended.stderr}"
+        status, errors = train(moment, killed, () if number else GIVEN)
+        assert status == -signal.SIGKILL, f"{moment}: {errors}"
         assert not (killed / "metrics.json").exists()
     assert len(list(killed.glob("fold-*/metrics.json"))) == 2
-    ended = train("never", killed)
-    assert ended.returncode == 0, ended.stderr
+    status, errors = train("never", killed)
+    assert status == 0, errors
 
     for one, other in zip(weights(whole), weights(killed), strict=True):
         np.testing.assert_array_equal(one, other)
