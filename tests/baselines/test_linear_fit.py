@@ -14,8 +14,8 @@ from sklearn.svm import LinearSVC, LinearSVR
 
 from zoo import registry
 from zoo.baselines import linear_fit
-from zoo.baselines.linear_fit import Vectors
 from zoo.config import from_flags
+from zoo.data.features import InMemory
 from zoo.data.pipeline import Example
 from zoo.data.segments import Rated
 from zoo.data.source import resolve
@@ -41,7 +41,8 @@ def clips(n, seed, width=WIDTH, classes=CLASSES):
 def examples(values, labels, weights=None):
     weights = np.ones(len(labels)) if weights is None else weights
     return [
-        Example(Vectors(row[None]), int(label), float(w)) for row, label, w in zip(values, labels, weights, strict=True)
+        Example(InMemory(row[None]), int(label), float(w))
+        for row, label, w in zip(values, labels, weights, strict=True)
     ]
 
 
@@ -98,7 +99,7 @@ def test_the_chosen_c_is_fitted_on_copies_and_on_validation_clips_too(tmp_path):
     others, other_labels = clips(60, 2)
     copies = values + 0.1 * np.random.default_rng(3).normal(size=values.shape).astype(np.float32) * values.std(axis=0)
     train = [
-        replace(example, versions=(Vectors(copy[None]),))
+        replace(example, versions=(InMemory(copy[None]),))
         for example, copy in zip(examples(values, labels), copies, strict=True)
     ]
     validation = examples(others, other_labels)
@@ -160,7 +161,7 @@ def ratings(n, seed, noise):
     labels = np.stack([values[:, 0] / 100, values[:, 1] / 500 + noise * rng.normal(size=n)], axis=1)
     rated = np.arange(n) < n - 20
     labels[~rated] = 1e6
-    return Rated(f"r{seed}", Vectors(values), labels.astype(np.float32), rated, 1)
+    return Rated(f"r{seed}", InMemory(values), labels.astype(np.float32), rated, 1)
 
 
 def test_each_dimension_has_the_c_that_is_best_for_it(tmp_path):
@@ -203,7 +204,7 @@ def test_what_stands_before_is_run_once_over_every_clip_and_saved_with_it(tmp_pa
     rng = np.random.default_rng(0)
     labels = np.arange(30) % 3
     long = [rng.normal(size=(5 + n % 7, 4)).astype(np.float32) + label for n, label in enumerate(labels)]
-    train = [Example(Vectors(values), int(label)) for values, label in zip(long, labels, strict=True)]
+    train = [Example(InMemory(values), int(label)) for values, label in zip(long, labels, strict=True)]
     kind = linear_fit.kinds.of("egemaps_svm")
     own = types.SimpleNamespace(**{**vars(kind), "body": lambda task, config: body})
     monkeypatch.setattr(linear_fit.kinds, "of", lambda model: own)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from zoo.baselines import speakers
-from zoo.baselines.linear_fit import Vectors
 from zoo.baselines.speakers import Standardized, measure
 from zoo.config import from_flags
+from zoo.data.features import InMemory
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
@@ -25,7 +25,7 @@ def two_voices(rng):
     values = {item.name: rng.normal(5, 2, size=(1, 3)).astype(np.float32) for item in clips}
     for name in ("a1", "a2", "a3"):
         values[name][0, 2] = 7.3
-    return clips, {name: Vectors(value) for name, value in values.items()}
+    return clips, {name: InMemory(value) for name, value in values.items()}
 
 
 def test_a_speaker_has_mean_zero_and_deviation_one(two_voices):

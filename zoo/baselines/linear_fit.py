@@ -9,7 +9,7 @@ exported as any network is.
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sklearn.svm import LinearSVC, LinearSVR
 from zoo import kinds, registry
 from zoo.batched import in_batches
 from zoo.config import RunConfig
+from zoo.data.features import InMemory
 from zoo.errors import UserError
 from zoo.fit import History, Task, make_repeatable
 from zoo.frontends import with_frontend, with_normalization
@@ -33,20 +34,6 @@ from zoo.storage import write_csv, written_aside
 _MOST_ITERATIONS = 20_000
 _EPOCHS = 200  # of stochastic gradient descent at most
 _NEVER = -1e6  # score of a class without a training clip
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """What a body makes of one clip, (n_frames, n), read as zoo.data.features.Features are."""
-
-    values: np.ndarray
-
-    @property
-    def n_frames(self) -> int:
-        return len(self.values)
-
-    def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
-        return self.values[start:] if n_frames is None else self.values[start : start + n_frames]
 
 
 def fit(task: Task, config: RunConfig, progress: Progress) -> History:
@@ -123,7 +110,7 @@ def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
     if body is not None:
         clips = in_batches(lambda features, n: _run(body, features, n), clips)
     lengths = [len(example.labels) if hasattr(example, "labels") else 1 for example in examples]
-    vectors = (Vectors(values[:length]) for values, length in zip(clips, lengths, strict=True))
+    vectors = (InMemory(values[:length]) for values, length in zip(clips, lengths, strict=True))
     return [replace(example, features=one) for example, one in zip(examples, vectors, strict=True)]
 
 

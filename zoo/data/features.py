@@ -46,6 +46,20 @@ class Features:
         return values.reshape(count, n_bands)
 
 
+@dataclass(frozen=True)
+class InMemory:
+    """What a model made of one clip's features, (n_frames, n), read as `Features` are."""
+
+    values: np.ndarray
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.values)
+
+    def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
+        return self.values[start:] if n_frames is None else self.values[start : start + n_frames]
+
+
 def extract(
     clips: Sequence[Clip],
     frontend: Callable[[np.ndarray], np.ndarray],

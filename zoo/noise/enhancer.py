@@ -5,7 +5,7 @@ exports it, has it along.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from zoo.batched import in_batches
 from zoo.cepstra import Mfcc, StreamStatistics, mfcc_frames
 from zoo.config import RunConfig, heeds
 from zoo.config import load as load_config
-from zoo.data.features import Features
+from zoo.data.features import Features, InMemory
 from zoo.data.pipeline import Example, whole_batches
 from zoo.errors import UserError
 from zoo.frontends import with_frontend
@@ -105,20 +105,6 @@ def _flags_of(mfcc: Mfcc) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Image:
-    """The statistics of one enhanced clip (n, channels), read as zoo.data.features.Features are."""
-
-    values: np.ndarray
-
-    @property
-    def n_frames(self) -> int:
-        return len(self.values)
-
-    def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
-        return self.values[start:] if n_frames is None else self.values[start : start + n_frames]
-
-
 def behind(examples: Sequence[Example], config: RunConfig, fold: str) -> list[Example]:
     """Returns examples on MFCCs as a network on statistics of enhanced MFCCs takes them, their altered copies too."""
     clips = [features for example in examples for features in (example.features, *example.versions)]
@@ -149,11 +135,11 @@ def _statistics(config: RunConfig, fold: str) -> keras.Model:
     return keras.Model(inputs, over_time(enhancer(inputs), inputs["n_frames"]), name="enhanced_statistics")
 
 
-def _images(clips: Sequence[Features], statistics: keras.Model) -> list[Image]:
+def _images(clips: Sequence[Features], statistics: keras.Model) -> list[InMemory]:
     order = sorted(range(len(clips)), key=lambda index: clips[index].n_frames)  # pads least
     values, _ = statistics.predict(whole_batches([Example(clips[index], 0) for index in order]), verbose=0)
     found = dict(zip(order, values, strict=True))
-    return [Image(found[index]) for index in range(len(clips))]
+    return [InMemory(found[index]) for index in range(len(clips))]
 
 
 def denoiser(enhancer: keras.Model) -> Callable[[Sequence[np.ndarray]], list[tuple[np.ndarray, bool]]]:
