@@ -372,7 +372,10 @@ def test_worker_with_a_wrong_token_or_none_says_so(tmp_path):
 def chief_process(folder, trials, port=0, workers=1, seconds=0.05):
     words = [str(word) for word in (folder, trials, port, workers, seconds)]
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "fake_search.py"), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, str(HERE / "fake_search.py"), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell began us with &
     )
     try:
         yield process
