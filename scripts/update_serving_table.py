@@ -2,7 +2,7 @@
 
 Each is built with random weights, a linear model fitted to synthetic speech; saved, converted and asked in the format's
 own runtime. A cell says yes when the answers agree, or why the network was refused. Image networks are left out:
-LiteRT's converter takes over 16 GB for their weights. --check only says whether the table is current.
+a try with AlexNet took over 16 GB of memory. --check only says whether the table is current.
 """
 
 import argparse

@@ -94,5 +94,11 @@ def of_export(exported: Exported) -> Live:
 
         return step
 
-    live = replace(live, begin=begin, delay_frames=delay, chains=chains)
-    return replace(live, before_frames=around["before_frames"], after_frames=around["after_frames"])
+    return replace(
+        live,
+        begin=begin,
+        delay_frames=delay,
+        chains=chains,
+        before_frames=around["before_frames"],
+        after_frames=around["after_frames"],
+    )

@@ -28,8 +28,13 @@ def looks_back_only(network: keras.Model, carries: Callable[[keras.layers.Layer]
 
 
 def frames_around(networks: Sequence[keras.Model], frame_samples: int) -> tuple[int, int]:
-    """Returns how many frames a piece must hold before those to be rated, and how many behind them."""
-    before, after = zip(*(reach(local(network)) or (0, 0) for network in networks), strict=True)
+    """Returns how many frames a piece must hold before those to be rated, and how many behind them.
+
+    The networks look back only.
+    """
+    reaches = [reach(local(network)) for network in networks]
+    assert None not in reaches  # of networks that look back only
+    before, after = zip(*filter(None, reaches), strict=True)
     return -(-max(before) // frame_samples), -(-max(after) // frame_samples)
 
 
