@@ -35,6 +35,9 @@ _DATA = {
     "noise_sha256": "recordings of noise",
     "responses_sha256": "impulse responses",
     "copies_sha256": "ways of altering copies",
+    "from_run_sha256": "networks of --from-run",
+    "enhancer_sha256": "models of --enhancer",
+    "weights_sha256": "weights of --weights",
 }
 
 

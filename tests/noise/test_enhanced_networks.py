@@ -236,6 +236,15 @@ def test_records_name_the_noise_of_the_enhancer_and_a_noise_of_the_networks_own(
         assert set(found) == {"enhancer_sha256", name} and found[name] == theirs
 
 
+def test_a_run_does_not_go_on_behind_an_enhancer_that_was_trained_again(trained, corpus, autoencoder, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.folder, run)
+    data = json.loads((run / "data.json").read_text())
+    write_json(run / "data.json", {**data, "enhancer_sha256": "of another"})
+    with pytest.raises(UserError, match="the models of --enhancer are not those this run was started on"):
+        train(network_flags(corpus, run, enhancer=str(autoencoder)), resume=True)
+
+
 def test_features_on_disk_are_never_those_of_runs_without_an_enhancer(corpus, autoencoder, tmp_path):
     plain, enhanced = (
         emotion.extractor(network_flags(corpus, tmp_path, enhancer=run)).settings for run in ("", str(autoencoder))
