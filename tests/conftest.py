@@ -1,6 +1,8 @@
-"""What tests share: the real clips where they are there, and a small synthetic corpus."""
+"""What tests share: the real clips where they are there, and scripts as a user runs them, in this process."""
 
 import os
+import runpy
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,7 +15,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
 import numpy as np
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,23 @@ def own_cache(tmp_path_factory, monkeypatch):
     """Keeps the tests out of the user's cache and corpora."""
     monkeypatch.setenv("SPEECH_ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("SPEECH_CORPORA", raising=False)
+
+
+@pytest.fixture
+def script(monkeypatch, capsys, tmp_path):
+    """Runs a script in an empty working folder; returns its exit code, standard output and standard error."""
+    import keras
+
+    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+    monkeypatch.chdir(tmp_path)
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / "scripts" / name), run_name="__main__")
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture

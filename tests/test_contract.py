@@ -129,7 +129,7 @@ def test_half_precision_builds_and_agrees_roughly(name):
     np.testing.assert_allclose(outputs(half, batch), outputs(full, batch), atol=0.05)
 
 
-OTHER = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}
+OTHER = {"tensorflow": "jax", "torch": "tensorflow"}  # each pair takes a process that imports both
 ANSWER = """
 import sys, keras, numpy as np, zoo.layers
 folder, names = sys.argv[1], sys.argv[2:]
@@ -139,6 +139,7 @@ np.savez(f"{folder}/answers.npz", **answers)
 """
 
 
+@pytest.mark.skipif(keras.backend.backend() not in OTHER, reason="TensorFlow is compared with both others")
 def test_another_backend_answers_the_same(tmp_path):
     batch = inputs([FRAMES, 21])
     expected = {}

@@ -1,12 +1,9 @@
-"""What the tests of bad input share: corpora to spoil, and the scripts as a user runs them, in this process."""
+"""What the tests of bad input share: corpora to spoil, and scripts that refuse them."""
 
-import runpy
 import shutil
-import sys
 
 import keras
 import pytest
-from spoil import SCRIPTS
 
 from zoo.data.synthetic import synthesize
 
@@ -23,21 +20,6 @@ def twins(tmp_path_factory):
 def emodb(twins, tmp_path):
     """A copy of the synthetic EmoDB to spoil."""
     return shutil.copytree(twins["emodb"], tmp_path / "mine" / "emodb")
-
-
-@pytest.fixture
-def script(monkeypatch, capsys, tmp_path):
-    """Runs a script in an empty working folder; returns its exit code, standard output and standard error."""
-    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
-    monkeypatch.chdir(tmp_path)
-
-    def run(name, *words):
-        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(SCRIPTS / name), run_name="__main__")
-        return ended.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_half_precision_builds_and_agrees_roughly(name):
     np.testing.assert_allclose(outputs(half, batch), outputs(full, batch), atol=0.05)
 
 
-OTHER = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}
+OTHER = {"tensorflow": "jax", "torch": "tensorflow"}
 ANSWER = """
 import sys, keras, numpy as np, zoo.layers, zoo.long_convolution
 folder, names = sys.argv[1], sys.argv[2:]
@@ -174,6 +174,7 @@ for name in names:
 """
 
 
+@pytest.mark.skipif(keras.backend.backend() not in OTHER, reason="TensorFlow is compared with both others")
 def test_another_backend_answers_the_same(tmp_path):
     expected = {}
     for name in NETWORKS:

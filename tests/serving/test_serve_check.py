@@ -1,10 +1,7 @@
 """Every network's export passes its proofs, and what is spoilt fails them."""
 
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -22,9 +19,8 @@ from zoo.serving import saved_model, serve_check, serve_processes, warmup
 from zoo.serving.export import export
 from zoo.serving.serve_check import FAILED, PASSED, SKIPPED, Subject
 
-ROOT = Path(__file__).parents[2]
-QUICK = ("fcn", "lstm_drnn")  # the others are marked slow
-# One of every builder; export.py compares every network with its run itself.
+QUICK = ("fcn", "lstm_drnn")  # what the other tests need
+# With these, one of every builder; export.py compares every network with its run itself.
 OTHERS = ("attention_blstm_fcn", "rnn_mfcc", "conv_lstm", "conv_bigru", "conv_blstm")
 
 
@@ -69,26 +65,18 @@ def held(proofs):
     return {proof.name: proof.detail for proof in proofs if proof.status == FAILED}
 
 
-def test_exports_pass(quick):
-    for proofs in serve_check.check([version for _, version in quick.values()]):
-        assert held(proofs) == {}
+@pytest.mark.slow
+def test_every_builder_passes(folder, quick):
+    """All at once: the start of a process takes longer than its work."""
+    exports = {name: exported(folder, name)[1] for name in OTHERS} | {name: quick[name][1] for name in QUICK}
+    found = dict(zip(exports, serve_check.check(list(exports.values())), strict=True))
+    assert {name: failures for name, proofs in found.items() if (failures := held(proofs))} == {}
+    for proofs in found.values():
         assert {proof.name for proof in proofs if proof.status == SKIPPED} <= {
             "OpenVINO agrees",
             "warm-up requests replay",
         }
         assert len(proofs) == 8
-
-
-@pytest.mark.slow
-def test_every_builder_passes(folder, quick):
-    """All at once: the start of a process takes longer than its work."""
-    exports = {name: exported(folder, name)[1] for name in OTHERS}
-    failures = {
-        name: found
-        for name, proofs in zip(exports, serve_check.check(list(exports.values())), strict=True)
-        if (found := held(proofs))
-    }
-    assert failures == {}
 
 
 def test_the_run_is_compared_with(fcn, quick, tmp_path):
@@ -201,15 +189,19 @@ def test_without_the_extra_warm_up_is_skipped(fcn, monkeypatch):
     assert proof.status == SKIPPED and "[serving]" in proof.detail
 
 
-@pytest.mark.slow
-def test_the_script_prints_a_table_and_its_exit_code_counts(fcn, mine):
+def test_the_script_prints_a_table_and_its_exit_code_counts(fcn, mine, monkeypatch, script):
+    """Of one proof; test_every_builder_passes is of all."""
     (mine / warmup.REQUESTS).unlink(missing_ok=True)
-    done = subprocess.run(
-        [sys.executable, "scripts/serve_check.py", str(fcn[1]), str(mine)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == (1 if warmup.available() else 0), done.stderr
-    assert "own binary was not available here" in " ".join(done.stdout.split())
-    done = subprocess.run(
-        [sys.executable, "scripts/serve_check.py", "nowhere"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 2 and "nowhere: expected an exported model" in done.stderr
+
+    def check(places, run):
+        return [[serve_check._warmup(Subject(saved_model.load(place)))] for place in places]
+
+    monkeypatch.setattr(serve_check, "check", check)
+    code, printed, _ = script("serve_check.py", fcn[1], mine)
+    assert code == int(warmup.available()) and ("failed" in printed) == warmup.available()
+    assert printed.count("replay") == 2 and "own binary was not available here" in " ".join(printed.split())
+
+
+def test_the_script_refuses_what_is_no_export(script):
+    code, _, said = script("serve_check.py", "nowhere")
+    assert code == 2 and "nowhere: expected an exported model" in said

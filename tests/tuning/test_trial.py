@@ -135,12 +135,12 @@ def test_feasible_says_why_not(emodb):
     assert "pool_size" in reason
 
 
-def tune(*words, expect=0):
+def tune(*words):
     process = subprocess.run(
         [sys.executable, "scripts/tune.py", *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
-    assert process.returncode == expect, process.stdout + process.stderr
-    return process
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,10 @@ def tune(*words, expect=0):
         (("--corpus", "ravdess", "--protocol", "ravdess-random-67"), "--allow-leakage"),
     ],
 )
-def test_flags_that_cannot_be_searched_with(tmp_path, words, message):
+def test_flags_that_cannot_be_searched_with(tmp_path, script, words, message):
     common = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--synthetic", "--cache-dir", tmp_path)
-    assert message in tune(*common, "--out", tmp_path / "x", *words, expect=2).stderr
+    code, _, said = script("tune.py", *common, "--out", tmp_path / "x", *words)
+    assert code == 2 and message in said
 
 
 @pytest.mark.slow
@@ -162,32 +163,28 @@ def test_a_search_on_another_backend(tmp_path, emodb):
     common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2, "--backend", "torch")
     vary = ("--option", "pool_size=2", "--tuner", "grid", "--space", tmp_path / "space.json")
     (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5]}')
-    names = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--trials", 1, "--out", tmp_path / "search")
-    tune(*names, *common, *vary)
-    shown = tune("--out", tmp_path / "search", "--resume", "--trials", 2, "--option", "pool_size=2").stdout
-    assert "2 of 2 trials" in shown
+    names = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--trials", 2, "--out", tmp_path / "search")
+    assert "2 of 2 trials" in tune(*names, *common, *vary)
 
 
 @pytest.mark.slow
-def test_a_search_from_start_to_the_trained_best(tmp_path, emodb):
+def test_a_search_from_start_to_the_trained_best(tmp_path, emodb, script):
     out = tmp_path / "search"
-    common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2)
+    common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2, "--option", "pool_size=2")
     vary = ("--space", tmp_path / "space.json")
     (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5], "learning_rate": [0.01, 0.001]}')
     tune("--model", "cnn1d_mfcc", "--corpus", "emodb", *common, *vary, "--tuner", "grid", "--trials", 2, "--out", out)
-    shown = tune("--out", out, "--resume", "--trials", 3).stdout
-    assert "3 of 3 trials" in shown
+    assert "3 of 3 trials" in tune("--out", out, "--resume", "--trials", 3, "--option", "pool_size=2")
     with (out / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["completed"] * 3
     assert len({(row["option.kernel_size"], row["learning_rate"]) for row in rows}) == 3
-    error = tune("--out", out, "--resume", "--model", "rnn_mfcc", expect=2).stderr
-    assert "cnn1d_mfcc" in error
-    assert "rnn_mfcc" in error
-    error = tune("--out", out, "--resume", "--trials", 1, expect=2).stderr
-    assert "3 trials are finished" in error
-    command = [sys.executable, "scripts/train.py", "--from-search", str(out), "--out", str(tmp_path / "best")]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    code, _, said = script("tune.py", "--out", out, "--resume", "--model", "rnn_mfcc")
+    assert code == 2 and "cnn1d_mfcc" in said and "rnn_mfcc" in said
+    code, _, said = script("tune.py", "--out", out, "--resume", "--trials", 1)
+    assert code == 2 and "3 trials are finished" in said
+    code, _, said = script("train.py", "--from-search", out, "--out", tmp_path / "best")
+    assert code == 0, said
     best = max(rows, key=lambda row: float(row["score"]))
     saved = json.loads((tmp_path / "best" / "config.json").read_text())
     assert saved["learning_rate"] == float(best["learning_rate"])
