@@ -144,6 +144,8 @@ def test_options_are_merged_over_those_of_the_recipe(monkeypatch):
         ("a=b", "a=b"),
         ("", ""),
         ("[1, 2]", [1, 2]),
+        ("64,0.5", [64, 0.5]),
+        ("a,b", "a,b"),
     ],
 )
 def test_option_values(text, value):

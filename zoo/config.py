@@ -147,17 +147,28 @@ def _as_flag(name: str) -> str:
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
-    """Returns builder keywords from texts NAME=VALUE, the value in JSON or a bare word. UserError for another form."""
+    """Returns builder keywords from texts NAME=VALUE, the value in JSON, numbers 64,32 or a bare word.
+
+    Raises UserError for another form.
+    """
     options = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise UserError(f"--option {text}: expected NAME=VALUE, e.g. --option dropout=0.5")
-        try:
-            options[name] = json.loads(value.lower() if value in ("True", "False") else value)
-        except json.JSONDecodeError:
-            options[name] = None if value == "None" else value  # a word, such as recurrent=lstm
+        options[name] = _parse_option(value)
     return options
+
+
+def _parse_option(text: str) -> Any:
+    try:
+        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
+    except json.JSONDecodeError:
+        pass
+    try:
+        return json.loads(f"[{text}]") if "," in text else text  # a word, such as recurrent=lstm
+    except json.JSONDecodeError:
+        return text
 
 
 def _check_together(config: RunConfig) -> None:

@@ -130,7 +130,10 @@ class RunConfig:
 
     option: Mapping[str, Any] = field(
         default_factory=dict,
-        metadata={"group": "network", "help": "keyword of the network's builder as NAME=VALUE; may be repeated"},
+        metadata={
+            "group": "network",
+            "help": "keyword of the network's builder as NAME=VALUE or NAME=V1,V2,...; may be repeated",
+        },
     )
     precision: str = _flag("float32", "network", "arithmetic", choices=("float32", "mixed_bfloat16"))
 

@@ -47,14 +47,17 @@ def quick_enhancer():
         yield
 
 
-def settings(out, **flags):
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """Makes configurations that share a cache, and so the synthetic corpus in it."""
     given = {"model": "mfcc_svr", "corpus": "recola", "synthetic": True, "fold": "0", "protocol": "avec-2016"}
-    given |= {"functional_seconds": 4.0, "label_delay_seconds": 0.0, "snr": RATIOS, "cache_dir": f"{out}-cache"}
-    return from_flags({**given, "complexities": (1e-4,), "out": str(out), **flags})
+    given |= {"functional_seconds": 4.0, "label_delay_seconds": 0.0, "snr": RATIOS, "complexities": (1e-4,)}
+    given |= {"cache_dir": str(tmp_path_factory.mktemp("cache"))}
+    return lambda out, **flags: from_flags({**given, "out": str(out), **flags})
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, noise, quick_enhancer):
+def run(tmp_path_factory, settings, noise, quick_enhancer):
     out = tmp_path_factory.mktemp("run") / "svr"
     return train(settings(out, enhance="mixed", noise=str(noise))).folder
 
@@ -107,9 +110,9 @@ def test_the_enhanced_run_is_a_run_like_any_other(run, tmp_path):
         assert other["arousal"] == pytest.approx(one["arousal"], abs=1e-4)
 
 
-def test_resumed_it_keeps_what_is_there(run, noise, quick_enhancer):
+def test_resumed_it_keeps_what_is_there(run, settings, noise, quick_enhancer):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("model.keras")}
-    train(settings(run, enhance="mixed", noise=str(noise), cache_dir=f"{run}-cache"), resume=True)
+    train(settings(run, enhance="mixed", noise=str(noise)), resume=True)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("model.keras")} == before
 
 
@@ -134,14 +137,14 @@ def test_noise_used_for_testing_is_the_test_third(run, noise):
         ),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, flags, message):
+def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, settings, flags, message):
     unused = {} if flags.get("enhance") else {"snr": RunConfig.snr}
     with pytest.raises(UserError, match=message):
         train(settings(tmp_path / "run", **{**unused, **flags}))
     assert not (tmp_path / "run").exists()
 
 
-def test_an_enhancer_that_trained_on_the_test_clips_is_refused(tmp_path, run):
+def test_an_enhancer_that_trained_on_the_test_clips_is_refused(tmp_path, settings, run):
     other = shutil.copytree(run / "enhancer-mixed", tmp_path / "other")
     (fold,) = other.glob("fold-*")
     lines = (fold / "predictions.csv").read_text().splitlines(keepends=True)
