@@ -352,12 +352,13 @@ assert model.predict(clips, verbose=0).shape == (2, 4, 2)
 
 from zoo.config import from_flags
 from zoo.train import train
-flags = {"model": "rnn_mfcc", "corpus": "emodb", "synthetic": True, "clips": 120, "fold": "0", "epochs": 2}
+flags = {"model": "rnn_mfcc", "corpus": "emodb", "synthetic": True, "clips": 70, "fold": "0", "epochs": 1}
 run = train(from_flags({**flags, "option": {"recurrent_units": 4}, "out": sys.argv[1]}))
 assert (run.folder / "metrics.json").is_file()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_networks_run_with_tensorflow_absent(backend, tmp_path):
     pytest.importorskip(backend)

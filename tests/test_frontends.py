@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from zoo.baselines.spectrogram_image import SpectrogramImage
+from zoo.cepstra import CepstralStatistics, Mfcc
 from zoo.data.voice import draw_speaker, utterance
-from zoo.frontends import LogMel, with_frontend, with_normalization
+from zoo.frontends import LogMel, StandardWaveform, with_frontend, with_normalization
 from zoo.models.attention_blstm_fcn import attention_blstm_fcn
 
 pytestmark = pytest.mark.backend
@@ -184,9 +186,9 @@ def test_in_a_saved_model_the_features_are_the_same(voices, tmp_path, rng):
     with_frontend(layer, network).save(tmp_path / "model.keras")
     served = keras.saving.load_model(tmp_path / "model.keras")
     for clip, features in zip(voices, run(layer, voices), strict=True):
-        expected = network({"features": features[None], "n_frames": np.array([len(features)], "int32")})
-        answer = served({"waveform": clip[None], "n_samples": np.array([len(clip)], "int32")})
-        np.testing.assert_allclose(keras.ops.convert_to_numpy(answer), keras.ops.convert_to_numpy(expected), atol=1e-5)
+        frames = {"features": features[None], "n_frames": np.array([len(features)], "int32")}
+        answer = served.predict_on_batch({"waveform": clip[None], "n_samples": np.array([len(clip)], "int32")})
+        np.testing.assert_allclose(answer, network.predict_on_batch(frames), atol=1e-5)
 
 
 def test_normalization_standardises_each_band(rng):
@@ -202,3 +204,24 @@ def test_normalization_standardises_each_band(rng):
     )[0]
     np.testing.assert_allclose(output.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(output.std(axis=0), [1, 1, 1, 0], atol=1e-4)  # a constant band stays zero
+
+
+@pytest.mark.parametrize("kind", [LogMel, StandardWaveform, Mfcc, CepstralStatistics, SpectrogramImage])
+def test_a_second_batch_runs_compiled_and_nothing_else(kind, monkeypatch):
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch compiles nothing")
+    calls, call = [], kind.call
+
+    def counted(self, waveform, n_samples):
+        calls.append(waveform)
+        return call(self, waveform, n_samples)
+
+    monkeypatch.setattr(kind, "call", counted)
+    layer = SpectrogramImage(32) if kind is SpectrogramImage else kind()
+    waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
+    model = keras.Model([waveform, n_samples], layer(waveform, n_samples))
+    batch = [np.ones((1, 4000), np.float32), np.array([4000], np.int32)]
+    model.predict_on_batch(batch)
+    once = len(calls)
+    model.predict_on_batch(batch)
+    assert 0 < len(calls) == once

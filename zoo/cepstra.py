@@ -7,7 +7,7 @@ from keras import ops
 from scipy.fft import dct
 
 from zoo.frontends import HANN, mel_energies, smallest_transform, transform_constants
-from zoo.layers import FrameMask, ZeroPadding, register
+from zoo.layers import FrameMask, Weightless, ZeroPadding, register
 
 STATISTICS = {"mean": 1, "six": 6}  # channels of each stream
 TOP_DB, LEAST_ENERGY = 80.0, 1e-10  # librosa's
@@ -100,7 +100,7 @@ def _decibels(ratio):
 
 
 @register
-class Deltas(keras.layers.Layer):
+class Deltas(Weightless):
     """First or second derivative over time, per frame, as `librosa.feature.delta(mode="interp")` defines it.
 
     At each frame a polynomial of degree `order` is fitted to the `width` frames around it; the first and last
@@ -119,9 +119,6 @@ class Deltas(keras.layers.Layer):
             raise ValueError(f"width is {width}, expected an odd number of frames, at least 3")
         self.order, self.width = order, width
         self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
-
-    def build(self, frames_shape, n_frames_shape=None):
-        """Has no weights."""
 
     def call(self, frames, n_frames):
         row, half = ops.shape(frames)[1], self.width // 2
@@ -161,7 +158,7 @@ class Deltas(keras.layers.Layer):
 
 
 @register
-class Statistics(keras.layers.Layer):
+class Statistics(Weightless):
     """Statistics of each channel over a clip's own frames: its mean, or six of them.
 
     The six are, in this order, mean, standard deviation (of the population), minimum, maximum, skewness, and kurtosis
@@ -178,9 +175,6 @@ class Statistics(keras.layers.Layer):
             raise ValueError(f"statistics is {statistics!r}, expected one of {', '.join(STATISTICS)}")
         self.statistics = statistics
         self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
-
-    def build(self, frames_shape, n_frames_shape=None):
-        """Has no weights."""
 
     def call(self, frames, n_frames):
         in_clip = self.in_clip(frames, n_frames)
@@ -214,7 +208,7 @@ class Statistics(keras.layers.Layer):
 
 
 @register
-class StreamStatistics(keras.layers.Layer):
+class StreamStatistics(Weightless):
     """The frames of a clip of any length as one image: they and their derivatives, under statistics over time.
 
     Channels are stream after stream (frames, delta, delta-delta), in each the statistics in the order that `Statistics`
@@ -237,9 +231,6 @@ class StreamStatistics(keras.layers.Layer):
         self.over_time = Statistics(statistics)
         self.deltas, self.statistics = deltas, statistics
         self.channels = (deltas + 1) * STATISTICS[statistics]
-
-    def build(self, frames_shape, n_frames_shape=None):
-        """Has no weights."""
 
     def call(self, frames, n_frames):
         streams = [frames, *(derivative(frames, n_frames) for derivative in self.derivatives)]

@@ -5,7 +5,7 @@ import librosa
 import numpy as np
 from keras import ops
 
-from zoo.layers import FrameMask, ZeroPadding, register
+from zoo.layers import FrameMask, Weightless, ZeroPadding, register
 
 MEL_SCALES = ("htk", "slaney")
 HAMMING, HANN = (0.54, 0.46), (0.5, 0.5)  # a - b cos: periodic windows
@@ -75,7 +75,7 @@ class LogMel(keras.layers.Layer):
 
 
 @register
-class StandardWaveform(keras.layers.Layer):
+class StandardWaveform(Weightless):
     """The waveform itself, each clip brought to zero mean and unit variance over its own samples.
 
     So Tzirakis et al. 2018 and Trigeorgis et al. 2016 feed their networks. A silent clip stays silent. Always computed
@@ -89,9 +89,6 @@ class StandardWaveform(keras.layers.Layer):
         super().__init__(**kwargs)
         self.rate_hz = rate_hz
         self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
-
-    def build(self, waveform_shape, n_samples_shape=None):
-        """Has no weights."""
 
     def call(self, waveform, n_samples):
         in_clip = self.in_clip(waveform, n_samples)

@@ -17,8 +17,18 @@ class ExplicitMask(keras.layers.Layer):
         return None
 
 
+class Weightless(keras.layers.Layer):
+    """A layer that counts as built from the start. Nothing builds one inside another layer, and on JAX a model with an
+    unbuilt layer is run operation by operation too, before each batch that it predicts.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+
 @register
-class FrameMask(ExplicitMask):
+class FrameMask(Weightless, ExplicitMask):
     """Tells real frames from padding.
 
     Call: any tensor (batch, frames, ...), frame counts (batch,) -> bool (batch, frames), true where a frame is real.
@@ -34,7 +44,7 @@ class FrameMask(ExplicitMask):
 
 
 @register
-class ZeroPadding(ExplicitMask):
+class ZeroPadding(Weightless, ExplicitMask):
     """Sets padded frames to zero, as a convolution sees them beyond the end of a clip that stands alone.
 
     Call: (batch, frames, ...), mask (batch, frames) -> same shape.

@@ -14,14 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from zoo.cepstra import Statistics
-from zoo.layers import register
+from zoo.layers import Weightless, register
 
 KINDS = 5  # of statistics
 _BATCH_FRAMES = 200_000
 
 
 @register
-class Variation(keras.layers.Layer):
+class Variation(Weightless):
     """How each channel varies over a clip: deviation, depth below and height above its mean, skewness, kurtosis.
 
     None of them hangs on a constant offset, so neither the recording's gain nor a microphone's stationary filter moves
@@ -34,9 +34,6 @@ class Variation(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.six = Statistics("six")
-
-    def build(self, frames_shape, n_frames_shape=None):
-        """Has no weights."""
 
     def call(self, frames, n_frames):
         statistics = self.six(frames, n_frames)
