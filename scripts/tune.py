@@ -22,7 +22,7 @@ from typing import Any
 from tuning import space as spaces
 from tuning.search import Search, read
 from tuning.trial import feasible
-from zoo import config
+from zoo import config, other_run
 from zoo.cli import run, use_backend
 from zoo.data.source import inner, open_source, resolve
 from zoo.errors import UserError
@@ -90,6 +90,7 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     """Begins a search, once its configuration, its space and its data have been looked at."""
     settings = resolve(config.from_flags(given))
     use_backend(settings.backend)  # the networks' spaces stand beside their builders, which bring Keras with them
+    _check_stands_alone(settings)
     source = open_source(settings)
     if "fold" in given and len(source.folds) != 1:
         raise UserError(f"--fold {given['fold']} names {len(source.folds)} folds; a search belongs to one, so give one")
@@ -123,6 +124,15 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
         "max_epochs": own.get("max_epochs", settings.epochs if own.get("tuner") == "hyperband" else None),
     }
     return Search.create(folder, description, feasible), folder
+
+
+def _check_stands_alone(settings: config.RunConfig) -> None:
+    """Raises UserError for a search behind another run's models, which have seen what trials are validated on."""
+    for name in other_run.named(settings):
+        raise UserError(
+            f"{other_run.FLAGS[name]} {getattr(settings, name)}: its models were trained on clips that the inner folds "
+            "of a search validate on. Search without it, or train without a search"
+        )
 
 
 def _open(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:

@@ -150,6 +150,7 @@ def tune(*words):
         (("--workers", "-1"), "--workers is -1, expected at least 0"),
         (("--inner-folds", "99"), "--inner-folds is 99, expected 2 to"),
         (("--corpus", "ravdess", "--protocol", "ravdess-random-67"), "--allow-leakage"),
+        (("--enhancer", "runs/dae"), "runs/dae: its models were trained on clips that the inner folds of a search"),
     ],
 )
 def test_flags_that_cannot_be_searched_with(tmp_path, script, words, message):
