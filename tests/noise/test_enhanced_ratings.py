@@ -112,9 +112,15 @@ def test_the_enhanced_run_is_a_run_like_any_other(run, tmp_path):
 
 
 def test_resumed_it_keeps_what_is_there(run, settings, noise, quick_enhancer):
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("model.keras")}
+    """Models, and figures in noise: an interrupted measurement goes on behind the last that was written."""
+    missing = run / "conditions" / "12dB-mixed-noisy-mixed.json"
+    figures, table = missing.read_bytes(), (run / "conditions.csv").read_bytes()
+    missing.unlink()
+    kept = [*run.rglob("model.keras"), *(run / "conditions").iterdir()]
+    before = {path: path.stat().st_mtime_ns for path in kept}
     train(settings(run, enhance="mixed", noise=str(noise)), resume=True)
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("model.keras")} == before
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    assert missing.read_bytes() == figures and (run / "conditions.csv").read_bytes() == table
 
 
 def test_noise_used_for_testing_is_the_test_third(run, noise):

@@ -7,11 +7,13 @@ matched) or for all of them (mixed):
     enhanced-NAME/         ratings fitted on clean recordings, behind it       (--enhancer)
     noisy-NAME/            ratings fitted on recordings in noise               (--heard noisy)
     noisy-enhanced-NAME/   ratings fitted on recordings in noise, behind it    (both)
-    conditions.csv         the figures of the test recordings in noise, by each of these
+    conditions/            the figures of the test recordings in noise, each by one of these
+    conditions.csv         all of them
 
 The deliverable does not say what its regression was fitted on, so both readings are measured.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from zoo.config import RunConfig
 from zoo.data.source import Source
 from zoo.folder import corpus_name, fold_folder
 from zoo.noise import noisy_speech
+from zoo.progress import Progress
 from zoo.rating_frames import RATE_HZ
 from zoo.storage import write_csv, write_json
 
@@ -48,6 +51,7 @@ _SHARED = (
     "seed",
     "backend",
 )
+_CONDITION = ("snr_db", "models", "fitted_on", "enhancement")
 _OF_NOISE = ("noise", "noise_split", "snr_level", "snr")
 
 Ratios = tuple[float, ...]
@@ -63,14 +67,24 @@ def measure(
     names = {f"{snr:g}dB": (snr,) for snr in settings.snr} if settings.enhance == "matched" else {"mixed": settings.snr}
     noises = noisy_speech.open_for(settings, RATE_HZ)
     places = {name: _train_beside(folder, name, ratios, settings, train) for name, ratios in names.items()}
+    todo = [
+        (snr, name, way)
+        for snr in (None, *settings.snr)
+        for name, ratios in names.items()
+        if snr is None or snr in ratios
+        for way in places[name]
+    ]
     rows = []
-    for snr in (None, *settings.snr):
-        hear = None if snr is None else noisy_speech.hearing(settings, noises, snr, "test").hear
-        for name in (name for name, ratios in names.items() if snr is None or snr in ratios):
-            for (heard, enhancement), place in places[name].items():
-                about = {"snr_db": "" if snr is None else snr, "models": name, "fitted_on": heard}
-                figures = _figures(place, settings, source, hear)
-                rows.append({**about, "enhancement": enhancement, **figures, "run": title})
+    with Progress() as progress, progress.task("test recordings in noise", len(todo)) as advance:
+        for done, (snr, name, way) in enumerate(todo, start=1):
+            hear = None if snr is None else noisy_speech.hearing(settings, noises, snr, "test").hear
+            ratio = "clean" if snr is None else f"{snr:g}dB"
+            path = folder / "conditions" / f"{'-'.join((ratio, name, *way))}.json"
+            if not path.is_file():
+                write_json(path, _figures(places[name][way], settings, source, hear))
+            about = dict(zip(_CONDITION, ("" if snr is None else snr, name, *way), strict=True))
+            rows.append({**about, **json.loads(path.read_text()), "run": title})
+            advance(done)
     write_csv(folder / "conditions.csv", rows)
     write_json(folder / "conditions.json", {"noise": noises.settings, "rows": rows})
     _print(rows, folder)
