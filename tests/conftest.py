@@ -19,12 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
 
-def pytest_collection_modifyitems(items):
-    """Files with slow tests come first: in the end no process waits long for another."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real speech. Tests that need it are skipped where it is absent."""

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from zoo import cli, config
+from zoo import cli, config, flags
 from zoo.config import RunConfig, add_flags, differences, from_flags, heeds, load
 from zoo.errors import UserError
 from zoo.registry import MODELS
@@ -151,6 +151,11 @@ def test_options_are_merged_over_those_of_the_recipe(monkeypatch):
 def test_option_values(text, value):
     parsed = from_flags(parse("--option", f"name={text}")).option["name"]
     assert parsed == value and type(parsed) is type(value)
+
+
+@pytest.mark.parametrize("value", ["lstm", "a,b", "64,32", "true,false", "True", "7", "", 7, 0.5, None, [64, 32]])
+def test_options_as_words_of_a_command_line_are_read_again(value):
+    assert from_flags(parse(*flags.words({"option": {"name": value}}))).option == {"name": value}
 
 
 @pytest.mark.parametrize(

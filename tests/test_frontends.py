@@ -207,7 +207,7 @@ def test_normalization_standardises_each_band(rng):
 
 
 @pytest.mark.parametrize("kind", [LogMel, StandardWaveform, Mfcc, CepstralStatistics, SpectrogramImage])
-def test_a_second_batch_runs_compiled_and_nothing_else(kind, monkeypatch):
+def test_no_batch_runs_but_compiled(kind, monkeypatch):
     if keras.backend.backend() == "torch":
         pytest.skip("PyTorch compiles nothing")
     calls, call = [], kind.call
@@ -221,7 +221,6 @@ def test_a_second_batch_runs_compiled_and_nothing_else(kind, monkeypatch):
     waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
     model = keras.Model([waveform, n_samples], layer(waveform, n_samples))
     batch = [np.ones((1, 4000), np.float32), np.array([4000], np.int32)]
-    model.predict_on_batch(batch)
-    once = len(calls)
-    model.predict_on_batch(batch)
-    assert 0 < len(calls) == once
+    for _ in range(2):
+        model.predict_on_batch(batch)
+        assert len(calls) == 1, "to be compiled"

@@ -14,8 +14,10 @@ from kill_driver import MOMENTS
 
 import zoo.frontends  # noqa: F401  the saved model's layers
 from zoo import checkpoint, registry
+from zoo.errors import UserError
 from zoo.folder import read_record
 from zoo.storage import ASIDE
+from zoo.train import _check_same_data
 
 JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
 DRIVER = Path(__file__).parent / "kill_driver.py"
@@ -110,6 +112,16 @@ def steps(model, count, rng):
         clips = {"features": rng.normal(size=(8, 9, 4)).astype("float32"), "n_frames": np.full(8, 9, "int32")}
         model.train_on_batch(clips, np.arange(8) % 2)
     return model.get_weights()
+
+
+@pytest.mark.parametrize("name", ["data", "noise", "responses", "copies", "from_run", "enhancer", "weights"])
+def test_what_a_run_was_started_on_is_what_it_goes_on_with(tmp_path, name):
+    of_all = {f"{key}_sha256": "1" for key in ("data", name)}
+    _check_same_data(tmp_path, of_all)
+    _check_same_data(tmp_path, of_all)
+    for other in ({**of_all, f"{name}_sha256": "2"}, {"data_sha256": "1"} if name != "data" else {}):
+        with pytest.raises(UserError, match="are not those this run was started on"):
+            _check_same_data(tmp_path, other)
 
 
 @pytest.mark.backend

@@ -118,7 +118,6 @@ class Deltas(Weightless):
         if width < 3 or width % 2 == 0:
             raise ValueError(f"width is {width}, expected an odd number of frames, at least 3")
         self.order, self.width = order, width
-        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def call(self, frames, n_frames):
         row, half = ops.shape(frames)[1], self.width // 2

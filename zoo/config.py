@@ -147,7 +147,7 @@ def _as_flag(name: str) -> str:
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
-    """Returns builder keywords from texts NAME=VALUE, the value in JSON, numbers 64,32 or a bare word.
+    """Returns builder keywords from texts NAME=VALUE: the value in JSON, several of these as in 64,32, or a bare word.
 
     Raises UserError for another form.
     """

@@ -48,10 +48,5 @@ def words(given: Mapping[str, Any]) -> list[str]:
 
 def _as_option(value: Any) -> str:
     """Writes a builder's keyword so that --option reads the same value: a plain word as it is, all else as JSON."""
-    if not isinstance(value, str) or value in ("True", "False", "None"):
-        return json.dumps(value)
-    try:
-        json.loads(value)
-    except ValueError:
-        return value
-    return json.dumps(value)  # "1" the word, not the number
+    plain = isinstance(value, str) and config.parse_options([f"x={value}"]) == {"x": value}
+    return value if plain else json.dumps(value)  # "1" the word, not the number

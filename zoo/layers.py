@@ -18,8 +18,8 @@ class ExplicitMask(keras.layers.Layer):
 
 
 class Weightless(keras.layers.Layer):
-    """A layer that counts as built from the start. Nothing builds one inside another layer, and on JAX a model with an
-    unbuilt layer is run operation by operation too, before each batch that it predicts.
+    """A layer that counts as built from the start. Inside another layer nothing builds one before its first call, and
+    Keras on JAX runs a model with an unbuilt layer operation by operation before it compiles it.
     """
 
     def __init__(self, **kwargs):

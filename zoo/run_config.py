@@ -132,7 +132,7 @@ class RunConfig:
         default_factory=dict,
         metadata={
             "group": "network",
-            "help": "keyword of the network's builder as NAME=VALUE or NAME=V1,V2,...; may be repeated",
+            "help": "keyword of the network's builder as NAME=VALUE, one list as NAME=64,32; may be repeated",
         },
     )
     precision: str = _flag("float32", "network", "arithmetic", choices=("float32", "mixed_bfloat16"))

@@ -253,9 +253,10 @@ def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
 
 
 def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
-    """Folds trained on other clips, labels, divisions or noise must never be pooled with this run's.
+    """Folds trained on other clips, labels, divisions or noise, or behind other models, must never be pooled with this
+    run's.
 
-    `data` holds a hash of all that, of noise and impulse responses only where the run has some.
+    `data` holds a hash of all that; of noise, impulse responses and models only where the run has some.
     """
     path = folder / "data.json"
     if not path.is_file():
@@ -265,7 +266,7 @@ def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
     for name, what in _DATA.items():
         if before.get(name) != data.get(name):
             raise UserError(
-                f"{folder}: the {what} are not those this run was started on ({path.name}). Resume with the data it "
+                f"{folder}: the {what} are not those this run was started on ({path.name}). Resume with what it "
                 "had, or give another --out"
             )
 

@@ -160,12 +160,14 @@ def test_flags_that_cannot_be_searched_with(tmp_path, script, words, message):
 
 
 @pytest.mark.slow
-def test_a_search_on_another_backend(tmp_path, emodb):
+def test_a_search_on_another_backend(tmp_path, emodb, script):
     common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2, "--backend", "torch")
     vary = ("--option", "pool_size=2", "--tuner", "grid", "--space", tmp_path / "space.json")
     (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5]}')
     names = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--trials", 2, "--out", tmp_path / "search")
     assert "2 of 2 trials" in tune(*names, *common, *vary)
+    code, _, said = script("tune.py", "--out", tmp_path / "search", "--resume", "--trials", 3)
+    assert code == 2 and "start a new process for 'torch'" in said, "the backend that the search was begun on"
 
 
 @pytest.mark.slow

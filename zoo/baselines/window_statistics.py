@@ -1,13 +1,12 @@
 """Statistics of features in windows over time, as a Keras layer."""
 
-import keras
 from keras import ops
 
-from zoo.layers import FrameMask, ZeroPadding, register
+from zoo.layers import FrameMask, Weightless, ZeroPadding, register
 
 
 @register
-class WindowStatistics(keras.layers.Layer):
+class WindowStatistics(Weightless):
     """Mean and variance of every feature in a window around each block of `hop_frames` frames.
 
     MixedEmotions D4.2, section 3: of MFCCs over 8 s every 40 ms. The window of block i begins half a window before it;
@@ -29,9 +28,6 @@ class WindowStatistics(keras.layers.Layer):
             raise ValueError(f"window_frames is {window_frames}, expected a multiple of hop_frames, {hop_frames}")
         self.window_frames, self.hop_frames = window_frames, hop_frames
         self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
-
-    def build(self, frames_shape, n_frames_shape=None):
-        """Has no weights."""
 
     def call(self, frames, n_frames):
         n_blocks = n_frames // self.hop_frames
