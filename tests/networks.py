@@ -2,7 +2,12 @@
 
 import os
 
+import keras
+import numpy as np
+
 from zoo import registry
+
+JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
 
 # On other backends one of each paper: their rows differ by options, not by what a backend computes.
 ELSEWHERE = ("attention_blstm_fcn", "conv_lstm", "conv_bigru_frame", "conv_blstm", "blstm_drnn")
@@ -21,3 +26,9 @@ def rows(task: str, *frontends: str) -> list[str]:
         and (not frontends or entry.frontend in frontends)
         and (everything or name in ELSEWHERE)
     ]
+
+
+def outputs(model: keras.Model, batch: dict[str, np.ndarray]) -> np.ndarray:
+    """A network's answers. Not of a graph on TensorFlow: to trace one of each network takes longer than its test."""
+    found = model.predict_on_batch(batch) if JIT else model(batch, training=False)
+    return keras.ops.convert_to_numpy(found)

@@ -358,7 +358,6 @@ assert (run.folder / "metrics.json").is_file()
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_networks_run_with_tensorflow_absent(backend, tmp_path):
     pytest.importorskip(backend)

@@ -9,14 +9,13 @@ import sys
 import keras
 import numpy as np
 import pytest
-from networks import rows
+from networks import JIT, outputs, rows
 
 from zoo import registry
 
 pytestmark = pytest.mark.backend
 
 BANDS, CLASSES, FRAMES = 10, 3, 37
-JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
 EMOTION = rows("emotion", "log_mel")
 NARROW = {"recurrent_units": 6, "hidden_units": 8, "block_dropout": 0.0, "dropout": 0.0}
 
@@ -34,12 +33,6 @@ def inputs(lengths, seed=0, frames=None):
     """Random clips of these lengths, padded with anything but zeros."""
     clips = np.random.default_rng(seed).normal(size=(len(lengths), frames or max(lengths), BANDS)).astype("float32")
     return {"features": clips, "n_frames": np.array(lengths, "int32")}
-
-
-def outputs(model, batch):
-    # To trace a graph of each network takes TensorFlow longer than its test.
-    output = model.predict_on_batch(batch) if JIT else model(batch, training=False)
-    return np.asarray(keras.ops.convert_to_numpy(output), "float64")
 
 
 @pytest.fixture(params=EMOTION)

@@ -71,7 +71,6 @@ def same_in_export(run, out, clips):
             assert other["probabilities"][name] == pytest.approx(share, abs=1e-4)
 
 
-@pytest.mark.slow
 @needs_opensmile
 def test_egemaps_is_fitted_tested_found_again_and_exported(tmp_path, cache):
     run = train(settings(cache, tmp_path / "run", model="egemaps_svm", solver="liblinear")).folder

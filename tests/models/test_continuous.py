@@ -7,14 +7,13 @@ import sys
 import keras
 import numpy as np
 import pytest
-from networks import rows
+from networks import JIT, outputs, rows
 
 from zoo import registry
 from zoo.losses import get_loss
 
 pytestmark = pytest.mark.backend
 
-JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
 FRAME = 640
 NETWORKS = rows("continuous")
 WAVEFORM = rows("continuous", "waveform")
@@ -50,12 +49,6 @@ def inputs(name, lengths, seed=0):
 
 def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
-
-
-def outputs(model, batch):
-    # To trace a graph of each network takes TensorFlow longer than its test.
-    output = model.predict_on_batch(batch) if JIT else model(batch, training=False)
-    return keras.ops.convert_to_numpy(output)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

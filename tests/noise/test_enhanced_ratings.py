@@ -67,7 +67,6 @@ def conditions(run):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.slow
 def test_every_ratio_is_scored_by_models_of_both_readings_with_and_without(run):
     ways = [("clean", "none"), ("clean", "mixed"), ("noisy", "none"), ("noisy", "mixed")]
     expected = [(ratio, *way) for ratio in ("", *map(str, RATIOS)) for way in ways]

@@ -51,7 +51,6 @@ _SHARED = (
     "seed",
     "backend",
 )
-_CONDITION = ("snr_db", "models", "fitted_on", "enhancement")
 _OF_NOISE = ("noise", "noise_split", "snr_level", "snr")
 
 Ratios = tuple[float, ...]
@@ -68,22 +67,22 @@ def measure(
     noises = noisy_speech.open_for(settings, RATE_HZ)
     places = {name: _train_beside(folder, name, ratios, settings, train) for name, ratios in names.items()}
     todo = [
-        (snr, name, way)
+        (snr, name, heard, enhancement)
         for snr in (None, *settings.snr)
         for name, ratios in names.items()
         if snr is None or snr in ratios
-        for way in places[name]
+        for heard, enhancement in places[name]
     ]
     rows = []
     with Progress() as progress, progress.task("test recordings in noise", len(todo)) as advance:
-        for done, (snr, name, way) in enumerate(todo, start=1):
+        for done, (snr, name, heard, enhancement) in enumerate(todo, start=1):
             hear = None if snr is None else noisy_speech.hearing(settings, noises, snr, "test").hear
             ratio = "clean" if snr is None else f"{snr:g}dB"
-            path = folder / "conditions" / f"{'-'.join((ratio, name, *way))}.json"
+            path = folder / "conditions" / f"{ratio}-{name}-{heard}-{enhancement}.json"
             if not path.is_file():
-                write_json(path, _figures(places[name][way], settings, source, hear))
-            about = dict(zip(_CONDITION, ("" if snr is None else snr, name, *way), strict=True))
-            rows.append({**about, **json.loads(path.read_text()), "run": title})
+                write_json(path, _figures(places[name][heard, enhancement], settings, source, hear))
+            about = {"snr_db": "" if snr is None else snr, "models": name, "fitted_on": heard}
+            rows.append({**about, "enhancement": enhancement, **json.loads(path.read_text()), "run": title})
             advance(done)
     write_csv(folder / "conditions.csv", rows)
     write_json(folder / "conditions.json", {"noise": noises.settings, "rows": rows})
