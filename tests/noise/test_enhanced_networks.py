@@ -312,8 +312,8 @@ def test_by_default_the_autoencoder_is_on_the_mfccs_of_mfcc_svr(recipe):
 
 def test_runs_of_networks_made_before_enhancers_load_as_without_one():
     runs = sorted((Path(__file__).parents[2] / "docs" / "runs" / "ravdess-khan").glob("*_mfcc-*/config.json"))
-    assert runs and all("enhancer" not in json.loads(path.read_text()) for path in runs)
-    assert {config.load(path).enhancer for path in runs} == {""}
+    older = [path for path in runs if "enhancer" not in json.loads(path.read_text())]
+    assert older and {config.load(path).enhancer for path in older} == {""}
 
 
 def test_flags_that_have_no_effect_or_leave_nothing_are_refused():
