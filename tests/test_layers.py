@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.gradients import numpy, value_and_gradients
 from zoo.layers import (
     ChannelMaxPooling,
     FrameMask,
@@ -15,10 +16,6 @@ from zoo.layers import (
 )
 
 pytestmark = pytest.mark.backend
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def masked_batch(rng, shape=(3, 7, 4, 5)):
@@ -60,6 +57,22 @@ def test_norm_frozen_uses_its_statistics(rng):
     layer = MaskedBatchNormalization()
     layer.trainable = False
     np.testing.assert_allclose(numpy(layer(inputs, mask, training=True)), inputs / np.sqrt(1 + 1e-3), rtol=1e-5)
+
+
+def test_gradients_of_a_masked_norm_are_those_of_kerass_over_real_frames(rng):
+    """What is written out, against the backend's differentiation of the stock layer on the real frames alone."""
+    inputs, mask = masked_batch(rng)
+    ours, stock = MaskedBatchNormalization(), keras.layers.BatchNormalization()
+    for layer in (ours, stock):
+        layer.build(inputs.shape)
+        layer.set_weights([np.linspace(0.5, 2.0, 5) + index for index in range(4)])
+    upstream = rng.normal(size=inputs.shape).astype("float32") * mask[:, :, None, None]
+    _, found = value_and_gradients(ours, inputs, upstream, mask=mask, training=True)
+    _, expected = value_and_gradients(stock, inputs[mask][None], upstream[mask][None], training=True)
+    np.testing.assert_allclose(found[0][mask], expected[0][0], rtol=1e-4, atol=1e-5)
+    assert not found[0][~mask].any()
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("rate_hz", "samples"), [(16_000, 640), (8_000, 320), (44_100, 1764), (25, 1)])

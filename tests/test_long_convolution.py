@@ -6,6 +6,7 @@ import pytest
 import scipy.signal
 from keras import ops
 
+from tests.gradients import value_and_gradients
 from zoo import long_convolution
 from zoo.long_convolution import LongConv1D, LongDepthwiseConv1D
 
@@ -70,37 +71,6 @@ def expected_gradients(inputs, kernel, upstream, padding, depthwise):
             where = 0 if depthwise else index
             of_kernel[:, channel, where] += scipy.signal.correlate(padded, error, "valid", "direct")
     return of_inputs, of_kernel, upstream.astype(float).sum(axis=(0, 1))
-
-
-def value_and_gradients(layer, inputs, upstream):
-    """Returns outputs, and the gradients of sum(upstream * outputs) in the inputs and the layer's weights."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        inputs = tf.constant(inputs)
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = layer(inputs)
-            loss = tf.reduce_sum(outputs * upstream)
-        gradients = tape.gradient(loss, [inputs, *(weight.value for weight in layer.weights)])
-    elif keras.backend.backend() == "jax":
-        import jax
-
-        def loss_of(inputs, weights):
-            outputs, _ = layer.stateless_call(weights, [], inputs)
-            return ops.sum(outputs * upstream), outputs
-
-        weights = [weight.value for weight in layer.weights]
-        (_, outputs), gradients = jax.jit(jax.value_and_grad(loss_of, (0, 1), has_aux=True))(inputs, weights)
-        gradients = gradients[0], *gradients[1]
-    else:
-        import torch
-
-        inputs = torch.tensor(inputs, requires_grad=True)
-        outputs = layer(inputs)
-        variables = [inputs, *(weight.value for weight in layer.weights)]
-        gradients = torch.autograd.grad((outputs * torch.tensor(upstream)).sum(), variables)
-    return numpy(outputs), [numpy(gradient) for gradient in gradients]
 
 
 def assert_close(found, expected):

@@ -70,25 +70,53 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, mask, training=None):
         inputs = ops.cast(inputs, "float32")
+        gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
         if training and self.trainable:
-            mean, variance = self._masked_moments(inputs, mask)
+            mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(inputs.shape) - 3)))
+            weights = ops.reshape(ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(inputs)[:-1]), (1, -1))
+            weights = weights / ops.sum(weights)
+            vectors = ops.reshape(inputs, (-1, inputs.shape[-1]))
+            mean, variance = _moments(ops.stop_gradient(vectors), weights)
             for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + value * (1 - self.momentum))
+            outputs = _normalize(vectors, gamma, beta, weights, mean, ops.rsqrt(variance + self.epsilon))
+            outputs = ops.reshape(outputs, ops.shape(inputs))
         else:
             mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
-        outputs = ops.batch_normalization(inputs, mean, variance, -1, self.beta, self.gamma, self.epsilon)
+            outputs = ops.batch_normalization(inputs, mean, variance, -1, beta, gamma, self.epsilon)
         return ops.cast(outputs, self.compute_dtype)
-
-    def _masked_moments(self, inputs, mask):
-        mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(inputs.shape) - 3)))
-        weights = ops.reshape(ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(inputs)[:-1]), (1, -1))
-        weights = weights / ops.sum(weights)
-        vectors = ops.reshape(inputs, (-1, inputs.shape[-1]))
-        mean = ops.matmul(weights, vectors)[0]
-        return mean, ops.matmul(weights, ops.square(vectors - mean))[0]
 
     def compute_output_spec(self, inputs, mask, training=None):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+def _moments(vectors, weights):
+    """(n, channels) weighted by (1, n), which sum to one -> mean and variance, (channels,) each."""
+    mean = ops.matmul(weights, vectors)[0]
+    return mean, ops.matmul(weights, ops.square(vectors - mean))[0]
+
+
+def _normalize(vectors, gamma, beta, weights, mean, inverse_deviation):
+    """gamma * (vectors - mean) * inverse_deviation + beta.
+
+    The gradient, through the moments too, is written out: what differentiating step by step keeps and goes through
+    is several times the size of `vectors`.
+    """
+
+    def normalize(vectors, gamma, beta):
+        scale = gamma * inverse_deviation
+
+        def gradients(*arguments, upstream=None):
+            upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
+            total = ops.sum(upstream, axis=0)
+            of_gamma = (ops.sum(upstream * vectors, axis=0) - mean * total) * inverse_deviation
+            slope = scale * inverse_deviation * of_gamma
+            through_moments = (vectors * slope + (scale * total - mean * slope)) * ops.transpose(weights)
+            return upstream * scale - through_moments, of_gamma, total
+
+        return vectors * scale + (beta - mean * scale), gradients
+
+    return ops.custom_gradient(normalize)(vectors, gamma, beta)
 
 
 @register

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from zoo import archive, cepstra, frontends, long_convolution
+from zoo import archive, cepstra, frontends, long_convolution, recurrent
 from zoo.baselines import deep_spectrum, window_statistics
 from zoo.data.audio import BadClip, read
 from zoo.errors import UserError
@@ -16,7 +16,7 @@ from zoo.noise import clean_speech
 from zoo.stream import Stream as Stream  # prediction from a stream, by the same address
 
 # A saved model's layers are looked up by name: these modules have all that a network is not built of elsewhere.
-LAYERS = (cepstra, clean_speech, deep_spectrum, frontends, long_convolution, window_statistics)
+LAYERS = (cepstra, clean_speech, deep_spectrum, frontends, long_convolution, recurrent, window_statistics)
 # Clips are read this many at a time, so that neighbours in length can share a batch and memory stays flat.
 _WINDOW = 64
 _BATCH_SECONDS = 120

@@ -161,7 +161,7 @@ def test_half_precision_builds_and_agrees_roughly(name):
 
 OTHER = {"tensorflow": "jax", "torch": "tensorflow"}
 ANSWER = """
-import sys, keras, numpy as np, zoo.layers, zoo.long_convolution
+import sys, keras, numpy as np, zoo.layers, zoo.long_convolution, zoo.recurrent
 folder, names = sys.argv[1], sys.argv[2:]
 for name in names:
     batch = dict(np.load(f"{folder}/{name}.npz"))

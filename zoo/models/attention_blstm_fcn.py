@@ -8,6 +8,7 @@ import keras
 from keras import layers, ops
 
 from zoo.layers import AttentionMap, FrameMask, MaskedBatchNormalization, WeightedSum, ZeroPadding
+from zoo.recurrent import LSTM
 
 FCN_FILTERS = (64, 128, 128)
 # Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper tells what it tried; the other
@@ -137,5 +138,5 @@ def _convolution_block(grid, grid_mask, filters, kernel_size, norm_momentum, ind
 def _recurrent(kind, units, index):
     if kind not in ("blstm", "lstm"):
         raise ValueError(f"recurrent is {kind!r}, expected 'blstm', 'lstm' or None")
-    lstm = layers.LSTM(units, return_sequences=True, name=f"lstm{index}")
+    lstm = LSTM(units, return_sequences=True, name=f"lstm{index}")
     return layers.Bidirectional(lstm, name=f"blstm{index}") if kind == "blstm" else lstm

@@ -10,6 +10,7 @@ from keras import layers
 
 from zoo.layers import ChannelMaxPooling, FrameMask, ZeroPadding, frame_length, waveform_input
 from zoo.long_convolution import LongConv1D, LongDepthwiseConv1D
+from zoo.recurrent import LSTM
 
 # Hyper-parameters to search, around the paper's values: 2.5 to 10 ms, then 250 and 500 ms.
 SPACE = {
@@ -89,7 +90,7 @@ def conv_blstm(
     sequence = layers.Reshape((-1, positions * (filters // channel_pool)), name="frames")(sequence)
     mask = FrameMask(name="mask")(sequence, n_frames)
     for index in range(1, recurrent_layers + 1):
-        lstm = layers.LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")
+        lstm = LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")
         sequence = layers.Bidirectional(lstm, name=f"blstm{index}")(sequence, mask=mask)
     output = layers.Dense(n_targets, dtype="float32", name="arousal_valence")(sequence)
     return keras.Model(inputs, output, name=name)

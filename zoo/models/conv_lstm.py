@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from zoo.layers import FrameMask, ZeroPadding, frame_length, waveform_input
+from zoo.recurrent import LSTM
 
 # Hyper-parameters to search, around the paper's values. All kernels keep its rule on overlap (eq 2).
 SPACE = {
@@ -94,7 +95,7 @@ def conv_lstm(
     sequence = layers.Identity(name="frames")(sequence)
     mask = FrameMask(name="mask")(sequence, n_frames)
     for index in range(1, recurrent_layers + 1):
-        sequence = layers.LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")(sequence, mask=mask)
+        sequence = LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")(sequence, mask=mask)
     output = layers.Dense(n_targets, dtype="float32", name="arousal_valence")(sequence)
     return keras.Model(inputs, output, name=name)
 

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from zoo.layers import FrameMask, ZeroPadding
+from zoo.recurrent import LSTM
 
 # Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values; its optimizer and learning
 # rate, which hardly move on small data, are among the choices.
@@ -62,7 +63,7 @@ def denoising_autoencoder(
     for index in range(1, recurrent_layers + 1):
         # The forget gate's bias begins as all weights do, not at Keras's 1.
         weights = initial("kernel", "recurrent", "bias")
-        lstm = layers.LSTM(recurrent_units, return_sequences=True, unit_forget_bias=False, **weights)
+        lstm = LSTM(recurrent_units, return_sequences=True, unit_forget_bias=False, **weights)
         sequence = layers.Bidirectional(lstm, name=f"blstm{index}")(sequence, mask=mask)
     clean = layers.Dense(n_outputs, dtype="float32", name="clean", **initial("kernel", "bias"))(sequence)
     return keras.Model({"features": features, "n_frames": n_frames}, clean, name=name)

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from zoo.layers import FrameMask, ZeroPadding
+from zoo.recurrent import LSTM
 
 # Hyper-parameters to search. Learning rates, objectives and widths are those of the paper; the rest lies around its
 # values for speech and for music.
@@ -57,7 +58,7 @@ def lstm_drnn(
     sequence = ZeroPadding(name="masked_features")(features, mask)
     sequence = layers.GaussianNoise(input_noise, seed=seed, name="input_noise")(sequence)
     for index in range(1, recurrent_layers + 1):
-        lstm = layers.LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")
+        lstm = LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")
         layer = layers.Bidirectional(lstm, name=f"blstm{index}") if bidirectional else lstm
         sequence = layer(sequence, mask=mask)
     output = layers.Dense(n_targets, dtype="float32", name="arousal_valence")(sequence)

@@ -7,7 +7,9 @@ where its 16 units give (80, 16), and its 560 and 136 parameters are those of 16
 import keras
 from keras import layers
 
-CELLS = {"simple": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
+from zoo.recurrent import LSTM
+
+CELLS = {"simple": layers.SimpleRNN, "lstm": LSTM, "gru": layers.GRU}
 
 # The paper's: one layer of 16 units, RMSprop 0.005, 80 coefficients under six statistics, amplitudes in -1..1. It
 # searched at random and does not say what it tried: the rest is ours.

@@ -10,8 +10,10 @@ import tensorflow as tf
 from keras import ops
 
 from zoo.layers import ExplicitMask, layers_of
+from zoo.recurrent import LSTM
 
 _OF_KERAS = ("activation", "recurrent_activation", "use_bias", "return_sequences", "return_state", "go_backwards")
+_LSTM = (LSTM, keras.layers.LSTM)  # older runs have the stock layer
 
 
 class OneLoopLSTM(ExplicitMask):
@@ -112,12 +114,12 @@ def exchanged(network: keras.Model) -> keras.Model:
 
 
 def _stand_in(layer: keras.layers.Layer) -> OneLoopLSTM | None:
-    if type(layer) is keras.layers.LSTM and _usual(layer):
+    if type(layer) in _LSTM and _usual(layer):
         return OneLoopLSTM(layer.units, name=layer.name, dtype="float32")
     if type(layer) is not keras.layers.Bidirectional or layer.merge_mode != "concat":
         return None
     forward, backward = layer.forward_layer, layer.backward_layer
-    usual = type(forward) is type(backward) is keras.layers.LSTM and forward.units == backward.units
+    usual = type(forward) in _LSTM and type(backward) in _LSTM and forward.units == backward.units
     if usual and _usual(forward) and _usual(backward, go_backwards=True):
         return OneLoopLSTM(forward.units, 2, name=layer.name, dtype="float32")
     return None

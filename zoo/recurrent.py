@@ -1,0 +1,131 @@
+"""Keras's LSTM with a gradient written by hand, on every Keras backend: half the time of a training step."""
+
+import keras
+from keras import ops
+
+from zoo.layers import register
+
+
+@register
+class LSTM(keras.layers.LSTM):
+    """`keras.layers.LSTM`, whose weights, options and answers it has; what it computes in training is faster.
+
+    In the stock layer's loop every frame is multiplied with the input weights by itself, and back through time every
+    frame adds its own product to the gradient of all weights. Here such products are taken of all frames at once, and
+    the loops hold only what one frame needs from the one before it. In inference, and where options are not the usual
+    ones (see `_written_out`), it is the stock layer.
+    """
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if not (training and self._written_out()):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        time_major = ops.transpose(sequences, (1, 0, 2))
+        real = None if mask is None else ops.transpose(mask)[:, :, None]
+        if self.go_backwards:
+            time_major, real = ops.flip(time_major, 0), None if real is None else ops.flip(real, 0)
+        cell = self.cell
+        # A cast makes tensors of TensorFlow's variables, which its custom gradients take for something else.
+        weights = (ops.cast(weight, "float32") for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
+        hidden = _hidden_states(time_major, real, *weights, *initial_state)
+        if real is not None and self.zero_output_for_mask:
+            hidden = ops.where(real, hidden, 0.0)
+        return hidden[-1], ops.transpose(hidden, (1, 0, 2)), initial_state  # no state is asked for
+
+    def _written_out(self) -> bool:
+        cell = self.cell
+        plain = not (self.stateful or self.return_state or self.unroll or cell.dropout or cell.recurrent_dropout)
+        gates = (cell.activation, cell.recurrent_activation) == (keras.activations.tanh, keras.activations.sigmoid)
+        float32 = self.compute_dtype == self.variable_dtype == "float32"
+        return plain and gates and float32 and cell.use_bias and not _has_cudnn()
+
+
+def _has_cudnn() -> bool:
+    """TensorFlow's own layer calls cuDNN on a GPU; the other backends' does not where there is a mask."""
+    return keras.backend.backend() == "tensorflow" and bool(keras.distribution.list_devices("gpu"))
+
+
+def _hidden_states(inputs, real, kernel, recurrent_kernel, bias, hidden, cell):
+    """Outputs of every frame (Hochreiter and Schmidhuber 1997, with Gers's forget gate; gates in Keras's order).
+
+    Args:
+        inputs: (frames, batch, channels)
+        real: bool (frames, batch, 1), or None; where it is false a frame's state stays the one before it.
+        hidden, cell: state before the first frame, (batch, units) each.
+
+    Returns:
+        (frames, batch, units)
+    """
+
+    def forward(inputs, kernel, recurrent_kernel, bias):
+        driven = ops.matmul(inputs, kernel) + bias
+
+        def step(state, frame):
+            entry, forget, candidate, output = _gates(frame[0] + ops.matmul(state[0], recurrent_kernel))
+            cell = forget * state[1] + entry * candidate
+            new = (output * ops.tanh(cell), cell)
+            if real is not None:
+                new = tuple(ops.where(frame[1], *both) for both in zip(new, state, strict=True))
+            return new, new
+
+        _, (hiddens, cells) = ops.scan(step, (hidden, cell), (driven,) if real is None else (driven, real))
+
+        def gradients(*arguments, upstream=None):
+            upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
+            hiddens_before = ops.concatenate([hidden[None], hiddens[:-1]])
+            cells_before = ops.concatenate([cell[None], cells[:-1]])
+            gates = _gates(driven + ops.matmul(hiddens_before, recurrent_kernel))
+            of_driven = _through_time(upstream, real, gates, cells, cells_before, ops.transpose(recurrent_kernel))
+            return (
+                ops.matmul(of_driven, ops.transpose(kernel)),
+                _summed_products(inputs, of_driven),
+                _summed_products(hiddens_before, of_driven),
+                ops.sum(of_driven, axis=(0, 1)),
+            )
+
+        return hiddens, gradients
+
+    return ops.custom_gradient(forward)(inputs, kernel, recurrent_kernel, bias)
+
+
+def _gates(driven):
+    entry, forget, candidate, output = ops.split(driven, 4, axis=-1)
+    return ops.sigmoid(entry), ops.sigmoid(forget), ops.tanh(candidate), ops.sigmoid(output)
+
+
+def _through_time(of_hiddens, real, gates, cells, cells_before, transposed_kernel):
+    """Gradient of hidden states (frames, batch, units) -> that of what drives the gates, (frames, batch, 4 * units)."""
+    entry, forget, candidate, output = gates
+    squashed = ops.tanh(cells)
+    to_cell = output * (1 - ops.square(squashed))
+    to_gates = ops.concatenate(
+        [
+            candidate * entry * (1 - entry),
+            cells_before * forget * (1 - forget),
+            entry * (1 - ops.square(candidate)),
+            squashed * output * (1 - output),
+        ],
+        axis=-1,
+    )
+    frames = [of_hiddens, to_cell, to_gates, forget]
+    if real is not None:  # what reaches padding passes on to the frame before it
+        frames[1:] = [ops.where(real, one, other) for one, other in zip(frames[1:], (0.0, 0.0, 1.0), strict=True)]
+        frames.append(ops.cast(~real, "float32"))
+
+    def step(state, frame):
+        of_hidden = state[0] + frame[0]
+        of_cell = state[1] + of_hidden * frame[1]
+        of_gates = ops.concatenate([of_cell, of_cell, of_cell, of_hidden], axis=-1) * frame[2]
+        before = ops.matmul(of_gates, transposed_kernel)
+        if real is not None:
+            before = before + of_hidden * frame[4]
+        new = (before, of_cell * frame[3], of_gates)
+        return new, new
+
+    start = (ops.zeros_like(of_hiddens[0]), ops.zeros_like(of_hiddens[0]), ops.zeros_like(to_gates[0]))
+    return ops.scan(step, start, frames, reverse=True)[1][2]
+
+
+def _summed_products(left, right):
+    """(frames, batch, a), (frames, batch, b) -> (a, b)."""
+    left, right = (ops.reshape(one, (-1, one.shape[-1])) for one in (left, right))
+    return ops.matmul(ops.transpose(left), right)
