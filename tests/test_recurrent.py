@@ -41,6 +41,21 @@ def written_out(monkeypatch):
     return calls
 
 
+class Started(layers.Layer):
+    """A layer begun at a state that is trained."""
+
+    def __init__(self, lstm):
+        super().__init__()
+        self.lstm = lstm
+
+    def build(self, shape):
+        self.lstm.build(shape)
+        self.state = self.add_weight(shape=(2, shape[0], UNITS), name="state")
+
+    def call(self, inputs, **options):
+        return self.lstm(inputs, initial_state=list(ops.unstack(ops.convert_to_tensor(self.state))), **options)
+
+
 def both(make, inputs, rng):
     """A layer around ours and one around Keras's, with equal weights, none of them zero."""
     pair = make(LSTM), make(layers.LSTM)
@@ -73,8 +88,9 @@ def test_in_training_it_is_its_definition(rng, monkeypatch):
         lambda kind: kind(UNITS, return_sequences=True, go_backwards=True),
         lambda kind: kind(UNITS),
         lambda kind: layers.Bidirectional(kind(UNITS, return_sequences=True)),
+        lambda kind: Started(kind(UNITS, return_sequences=True)),
     ],
-    ids=["forwards", "backwards", "last", "bidirectional"],
+    ids=["forwards", "backwards", "last", "bidirectional", "started"],
 )
 def test_answers_and_gradients_are_kerass(make, masked, rng, monkeypatch):
     calls = written_out(monkeypatch)
@@ -88,6 +104,21 @@ def test_answers_and_gradients_are_kerass(make, masked, rng, monkeypatch):
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
     for found, one in zip(gradients, expected_gradients, strict=True):
         np.testing.assert_allclose(found, one, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.backend
+def test_trains_at_any_length(rng, monkeypatch):
+    """Frames and clips are of unknown number when TensorFlow compiles a step for several of them."""
+    calls = written_out(monkeypatch)
+    inputs, mask = keras.Input((None, 5)), keras.Input((None,), dtype="bool")
+    hidden = layers.Bidirectional(LSTM(UNITS, return_sequences=True))(inputs, mask=mask)
+    model = keras.Model([inputs, mask], layers.Dense(1)(LSTM(UNITS)(hidden)))
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    losses = []
+    for n_clips, n_frames in ((3, 4), (2, 6), (4, 5)) * 3:
+        clips = rng.normal(size=(n_clips, n_frames, 5)).astype("float32")
+        losses.append(model.train_on_batch([clips, np.ones((n_clips, n_frames), "bool")], np.ones((n_clips, 1))))
+    assert calls and losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""Keras's LSTM with a gradient written by hand, on every Keras backend: half the time of a training step."""
+"""Keras's LSTM with a gradient written out, on every Keras backend. It trains in half the time or less."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from zoo.layers import register
@@ -20,15 +21,16 @@ class LSTM(keras.layers.LSTM):
         if not (training and self._written_out()):
             return super().inner_loop(sequences, initial_state, mask, training)
         time_major = ops.transpose(sequences, (1, 0, 2))
-        real = None if mask is None else ops.transpose(mask)[:, :, None]
+        real = ops.ones_like(time_major[:, :, 0]) if mask is None else ops.transpose(ops.cast(mask, "float32"))
+        real = real[:, :, None]
         if self.go_backwards:
-            time_major, real = ops.flip(time_major, 0), None if real is None else ops.flip(real, 0)
+            time_major, real = ops.flip(time_major, 0), ops.flip(real, 0)
         cell = self.cell
         # A cast makes tensors of TensorFlow's variables, which its custom gradients take for something else.
         weights = (ops.cast(weight, "float32") for weight in (cell.kernel, cell.recurrent_kernel, cell.bias))
         hidden = _hidden_states(time_major, real, *weights, *initial_state)
-        if real is not None and self.zero_output_for_mask:
-            hidden = ops.where(real, hidden, 0.0)
+        if self.zero_output_for_mask:
+            hidden = ops.where(real > 0, hidden, 0.0)
         return hidden[-1], ops.transpose(hidden, (1, 0, 2)), initial_state  # no state is asked for
 
     def _written_out(self) -> bool:
@@ -49,42 +51,43 @@ def _hidden_states(inputs, real, kernel, recurrent_kernel, bias, hidden, cell):
 
     Args:
         inputs: (frames, batch, channels)
-        real: bool (frames, batch, 1), or None; where it is false a frame's state stays the one before it.
+        real: (frames, batch, 1); where it is zero, and not one, a frame's state stays the one before it.
         hidden, cell: state before the first frame, (batch, units) each.
 
     Returns:
         (frames, batch, units)
     """
 
-    def forward(inputs, kernel, recurrent_kernel, bias):
+    def forward(inputs, kernel, recurrent_kernel, bias, hidden, cell):
         driven = ops.matmul(inputs, kernel) + bias
 
-        def step(state, frame):
-            entry, forget, candidate, output = _gates(frame[0] + ops.matmul(state[0], recurrent_kernel))
+        def step(state, driven, real):
+            entry, forget, candidate, output = _gates(driven + ops.matmul(state[0], recurrent_kernel))
             cell = forget * state[1] + entry * candidate
             new = (output * ops.tanh(cell), cell)
-            if real is not None:
-                new = tuple(ops.where(frame[1], *both) for both in zip(new, state, strict=True))
-            return new, new
+            return tuple(ops.where(real > 0, *both) for both in zip(new, state, strict=True))
 
-        _, (hiddens, cells) = ops.scan(step, (hidden, cell), (driven,) if real is None else (driven, real))
+        _, (hiddens, cells) = _scan(step, (hidden, cell), (driven, real))
 
         def gradients(*arguments, upstream=None):
             upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
             hiddens_before = ops.concatenate([hidden[None], hiddens[:-1]])
             cells_before = ops.concatenate([cell[None], cells[:-1]])
             gates = _gates(driven + ops.matmul(hiddens_before, recurrent_kernel))
-            of_driven = _through_time(upstream, real, gates, cells, cells_before, ops.transpose(recurrent_kernel))
+            of_driven, *of_state = _through_time(
+                upstream, real, gates, cells, cells_before, ops.transpose(recurrent_kernel)
+            )
             return (
                 ops.matmul(of_driven, ops.transpose(kernel)),
                 _summed_products(inputs, of_driven),
                 _summed_products(hiddens_before, of_driven),
                 ops.sum(of_driven, axis=(0, 1)),
+                *of_state,
             )
 
         return hiddens, gradients
 
-    return ops.custom_gradient(forward)(inputs, kernel, recurrent_kernel, bias)
+    return ops.custom_gradient(forward)(inputs, kernel, recurrent_kernel, bias, hidden, cell)
 
 
 def _gates(driven):
@@ -93,7 +96,9 @@ def _gates(driven):
 
 
 def _through_time(of_hiddens, real, gates, cells, cells_before, transposed_kernel):
-    """Gradient of hidden states (frames, batch, units) -> that of what drives the gates, (frames, batch, 4 * units)."""
+    """Gradient of hidden states (frames, batch, units) -> those of what drives the gates, (frames, batch, 4 * units),
+    and of the state before the first frame, (batch, units) twice.
+    """
     entry, forget, candidate, output = gates
     squashed = ops.tanh(cells)
     to_cell = output * (1 - ops.square(squashed))
@@ -106,23 +111,41 @@ def _through_time(of_hiddens, real, gates, cells, cells_before, transposed_kerne
         ],
         axis=-1,
     )
-    frames = [of_hiddens, to_cell, to_gates, forget]
-    if real is not None:  # what reaches padding passes on to the frame before it
-        frames[1:] = [ops.where(real, one, other) for one, other in zip(frames[1:], (0.0, 0.0, 1.0), strict=True)]
-        frames.append(ops.cast(~real, "float32"))
+    # What reaches padding passes on to the frame before it.
+    to_cell, to_gates, forget = (
+        ops.where(real > 0, *both) for both in ((to_cell, 0.0), (to_gates, 0.0), (forget, 1.0))
+    )
 
-    def step(state, frame):
-        of_hidden = state[0] + frame[0]
-        of_cell = state[1] + of_hidden * frame[1]
-        of_gates = ops.concatenate([of_cell, of_cell, of_cell, of_hidden], axis=-1) * frame[2]
-        before = ops.matmul(of_gates, transposed_kernel)
-        if real is not None:
-            before = before + of_hidden * frame[4]
-        new = (before, of_cell * frame[3], of_gates)
-        return new, new
+    def step(state, of_hidden, to_cell, to_gates, forget, padding):
+        of_hidden = state[0] + of_hidden
+        of_cell = state[1] + of_hidden * to_cell
+        of_gates = ops.concatenate([of_cell, of_cell, of_cell, of_hidden], axis=-1) * to_gates
+        return ops.matmul(of_gates, transposed_kernel) + of_hidden * padding, of_cell * forget, of_gates
 
     start = (ops.zeros_like(of_hiddens[0]), ops.zeros_like(of_hiddens[0]), ops.zeros_like(to_gates[0]))
-    return ops.scan(step, start, frames, reverse=True)[1][2]
+    (of_hidden, of_cell, _), (_, _, of_driven) = _scan(
+        step, start, (of_hiddens, to_cell, to_gates, forget, 1 - real), reverse=True
+    )
+    return of_driven, of_hidden, of_cell
+
+
+def _scan(step, state, frames, reverse=False):
+    """Goes through `frames`, each (frames, batch, any): (state, one frame of each) -> state. Returns the last and all.
+
+    They go through the loop as one array: Keras's scan takes no other of unknown length on TensorFlow, where it forgets
+    the shapes of what it returns too.
+    """
+    n_frames, batch = ops.shape(frames[0])[:2]
+    ends = np.cumsum([one.shape[-1] for one in frames])[:-1].tolist()
+
+    def body(state, frame):
+        state = step(state, *ops.split(frame, ends, axis=-1))
+        return state, state
+
+    last, states = ops.scan(body, state, ops.concatenate(frames, axis=-1), reverse=reverse)
+    return last, [
+        ops.reshape(all_of, (n_frames, batch, one.shape[-1])) for all_of, one in zip(states, state, strict=True)
+    ]
 
 
 def _summed_products(left, right):
