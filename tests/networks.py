@@ -4,10 +4,14 @@ import os
 
 import keras
 import numpy as np
+import pytest
 
 from zoo import registry
 
 JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
+
+# For counts and refusals in modules whose other tests are for every backend.
+once = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the same on every backend")
 
 # On other backends one of each paper: their rows differ by options, not by what a backend computes.
 ELSEWHERE = ("attention_blstm_fcn", "conv_lstm", "conv_bigru_frame", "conv_blstm", "blstm_drnn")

@@ -9,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from networks import JIT, outputs, rows
+from networks import JIT, once, outputs, rows
 
 from zoo import registry
 
@@ -40,6 +40,7 @@ def name(request):
     return request.param
 
 
+@once
 @pytest.mark.parametrize("row", rows("emotion") + rows("continuous"))
 def test_size_is_the_papers(row):
     entry = registry.MODELS[row]

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from gradients import numpy, value_and_gradients
 
-from tests.gradients import numpy, value_and_gradients
 from zoo.layers import (
     ChannelMaxPooling,
     FrameMask,

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 import scipy.signal
+from gradients import value_and_gradients
 from keras import ops
 
-from tests.gradients import value_and_gradients
 from zoo import long_convolution
 from zoo.long_convolution import LongConv1D, LongDepthwiseConv1D
 

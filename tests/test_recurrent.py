@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from gradients import numpy, value_and_gradients
 from keras import layers, ops
 
-from tests.gradients import numpy, value_and_gradients
 from zoo import recurrent
 from zoo.recurrent import LSTM
 
@@ -46,7 +46,7 @@ class Started(layers.Layer):
 
     def __init__(self, lstm):
         super().__init__()
-        self.lstm = lstm
+        self.lstm, self.supports_masking = lstm, True
 
     def build(self, shape):
         self.lstm.build(shape)

@@ -1,4 +1,4 @@
-"""Keras's LSTM with a gradient written out, on every Keras backend. It trains in half the time or less."""
+"""Keras's LSTM with a gradient written out, which trains faster on every Keras backend."""
 
 import keras
 import numpy as np

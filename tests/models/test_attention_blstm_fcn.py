@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from networks import once
 
 from zoo.errors import UserError
 from zoo.models.attention_blstm_fcn import attention_blstm_fcn
@@ -22,6 +23,7 @@ def layer_outputs(model, names, features):
     return [keras.ops.convert_to_numpy(output)[0] for output in inside([batch["features"], batch["n_frames"]])]
 
 
+@once
 def test_parameters_for_the_five_classes_of_aibo():
     assert attention_blstm_fcn(5).count_params() == 857_477
 
@@ -82,6 +84,7 @@ def test_padding_gets_no_attention(rng):
     assert not fcn[3:].any() and fcn[:3].all()  # 17 frames, halved thrice and rounded up: 9, 5, 3
 
 
+@once
 @pytest.mark.parametrize("bands", [30, 60, 80, 100])
 def test_any_number_of_bands_the_paper_tried(bands):
     assert attention_blstm_fcn(4, bands).get_layer("features").output.shape == (None, None, bands)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from networks import once
 
 from zoo.models.cnn1d_mfcc import cnn1d_mfcc
 from zoo.models.rnn_mfcc import rnn_mfcc
@@ -22,6 +23,8 @@ TABLE_4 = [
 TABLE_3 = [("features", (80, 18), 0), ("r1", (80, 16), 560), ("average", (16,), 0), ("probabilities", (8,), 136)]
 
 
+@once
+@once
 @pytest.mark.parametrize(
     ("build", "table", "total"), [(cnn1d_mfcc, TABLE_4, 898), (rnn_mfcc, TABLE_3, 696)], ids=["cnn", "rnn"]
 )

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from networks import once
 from numpy.lib.stride_tricks import sliding_window_view
 
 from zoo.models.conv_bigru import conv_bigru
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.backend
 SMALL = {"filters": (4, 3, 5), "kernel_sizes": (5, 30, 41), "fft_filters": 6, "channel_pool": 2, "recurrent_units": 2}
 
 
+@once
 @pytest.mark.parametrize("fft", ["segment", "frame"])
 def test_parameters(fft):
     model = conv_bigru(2, fft=fft)

@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from networks import once
 from numpy.lib.stride_tricks import sliding_window_view
 
 from zoo.models.conv_lstm import conv_lstm, overlap_ratio
@@ -12,11 +13,13 @@ from zoo.models.conv_lstm import conv_lstm, overlap_ratio
 pytestmark = pytest.mark.backend
 
 
+@once
 @pytest.mark.parametrize(("units", "parameters"), [(256, 1_297_858), (128, 575_682)])
 def test_parameters(units, parameters):
     assert conv_lstm(2, recurrent_units=units).count_params() == parameters
 
 
+@once
 def test_layers_have_the_papers_shapes():
     model = conv_lstm(2)
     kernels = {index: model.get_layer(f"conv{index}").kernel.shape for index in (1, 2, 3)}

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from networks import once
 
 from zoo.models.lstm_drnn import lstm_drnn
 
@@ -11,6 +12,7 @@ pytestmark = pytest.mark.backend
 MUSIC = {"recurrent_layers": 2, "input_noise": 0.6}
 
 
+@once
 @pytest.mark.parametrize(
     ("n_inputs", "options", "parameters"),
     [
