@@ -52,6 +52,12 @@ def test_norm_without_padding_is_keras(rng):
         )
 
 
+@pytest.mark.parametrize("option", ["scale", "center"])
+def test_norm_has_both_weights(option):
+    with pytest.raises(ValueError, match="scale and center are true"):
+        MaskedBatchNormalization(**{option: False})
+
+
 def test_norm_frozen_uses_its_statistics(rng):
     inputs, mask = masked_batch(rng)
     layer = MaskedBatchNormalization()

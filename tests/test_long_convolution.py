@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.signal
-from gradients import value_and_gradients
+from gradients import numpy, value_and_gradients
 from keras import ops
 
 from zoo import long_convolution
@@ -18,10 +18,6 @@ CORNERS = [(1, 1, 1, 1, 1), (1, 1, 2, 3, 40), (2, 5, 3, 2, 64), (1, 64, 2, 2, 64
 DRAWN = [tuple(int(DRAWS.integers(1, high, endpoint=True)) for high in (3, 3000, 4, 4, 300)) for _ in range(4)]
 # Every size is several compilations on JAX.
 SIZES = CORNERS if keras.backend.backend() == "jax" else CORNERS + DRAWN
-
-
-def numpy(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 def layer_for(depthwise, filters, taps, **options):

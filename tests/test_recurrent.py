@@ -1,5 +1,8 @@
 """The LSTM whose gradient is written out against Keras's own, and against its definition in NumPy."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -80,7 +83,7 @@ def test_in_training_it_is_its_definition(rng, monkeypatch):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("masked", [True, False], ids=["masked", "whole"])
+@pytest.mark.parametrize("masked", [True, False], ids=["masked", "nothing-masked"])
 @pytest.mark.parametrize(
     "make",
     [
@@ -95,7 +98,7 @@ def test_in_training_it_is_its_definition(rng, monkeypatch):
 def test_answers_and_gradients_are_kerass(make, masked, rng, monkeypatch):
     calls = written_out(monkeypatch)
     inputs, mask = clips(rng)
-    options = {"training": True, "mask": ops.convert_to_tensor(mask) if masked else None}
+    options = {"training": True, "mask": ops.convert_to_tensor(mask if masked else np.ones_like(mask))}
     ours, stock = both(make, inputs, rng)
     upstream = rng.normal(size=stock(inputs).shape).astype("float32")
     outputs, gradients = value_and_gradients(ours, inputs, upstream, **options)
@@ -132,20 +135,45 @@ def test_trains_at_any_length(rng, monkeypatch):
         {"use_bias": False},
         {"dtype": "mixed_bfloat16"},
         {"unroll": True},
+        {"use_cudnn": False},
     ],
     ids=lambda options: next(iter(options)),
 )
 def test_other_options_are_kerass_own(options, rng, monkeypatch):
     calls = written_out(monkeypatch)
-    layer = LSTM(UNITS, **options)
-    layer(clips(rng)[0], training=True)
+    inputs, mask = clips(rng)
+    LSTM(UNITS, **options)(inputs, mask=ops.convert_to_tensor(mask), training=True)
     assert not calls
 
 
 def test_inference_and_gpus_of_tensorflow_are_kerass_own(rng, monkeypatch):
     calls = written_out(monkeypatch)
-    layer = LSTM(UNITS)
-    layer(clips(rng)[0])
+    layer, (inputs, mask) = LSTM(UNITS), clips(rng)
+    mask = ops.convert_to_tensor(mask)
+    layer(inputs, mask=mask)
+    layer(inputs, training=True)  # without a mask
     monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: ["gpu:0"])
-    layer(clips(rng)[0], training=True)
+    layer(inputs, mask=mask, training=True)
     assert not calls
+
+
+@pytest.mark.backend
+def test_a_step_leaves_nothing_behind(rng, monkeypatch):
+    """On PyTorch a gradient that holds its output holds it, and all before it, until a full garbage collection."""
+    made, original = [], recurrent._hidden_states
+
+    def hidden_states(*given):
+        outputs = original(*given)
+        made.append(weakref.ref(outputs))
+        return outputs
+
+    monkeypatch.setattr(recurrent, "_hidden_states", hidden_states)
+    inputs, mask = clips(rng)
+    layer = LSTM(UNITS, return_sequences=True)
+    layer.build(inputs.shape)
+    gc.disable()
+    try:
+        layer(ops.convert_to_tensor(inputs), mask=ops.convert_to_tensor(mask), training=True)
+        assert [one() for one in made] == [None]
+    finally:
+        gc.enable()

@@ -13,16 +13,19 @@ class LSTM(keras.layers.LSTM):
 
     In the stock layer's loop every frame is multiplied with the input weights by itself, and back through time every
     frame adds its own product to the gradient of all weights. Here such products are taken of all frames at once, and
-    the loops hold only what one frame needs from the one before it. In inference, and where options are not the usual
-    ones (see `_written_out`), it is the stock layer.
+    the loops hold only what one frame needs from the one before it. In inference, without a mask (for which backends
+    have fast code of their own), and where options are not the usual ones, it is the stock layer.
+
+    Only first derivatives are right. Padding in front of a clip that begins at a given state has that state as its
+    output on every backend; Keras's has zeros on TensorFlow and PyTorch.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        if not (training and self._written_out()):
+        if not training or mask is None or not self._written_out():
             return super().inner_loop(sequences, initial_state, mask, training)
+        mask = mask[0] if keras.tree.is_nested(mask) else mask
         time_major = ops.transpose(sequences, (1, 0, 2))
-        real = ops.ones_like(time_major[:, :, 0]) if mask is None else ops.transpose(ops.cast(mask, "float32"))
-        real = real[:, :, None]
+        real = ops.transpose(ops.cast(mask, "float32"))[:, :, None]
         if self.go_backwards:
             time_major, real = ops.flip(time_major, 0), ops.flip(real, 0)
         cell = self.cell
@@ -38,12 +41,9 @@ class LSTM(keras.layers.LSTM):
         plain = not (self.stateful or self.return_state or self.unroll or cell.dropout or cell.recurrent_dropout)
         gates = (cell.activation, cell.recurrent_activation) == (keras.activations.tanh, keras.activations.sigmoid)
         float32 = self.compute_dtype == self.variable_dtype == "float32"
-        return plain and gates and float32 and cell.use_bias and not _has_cudnn()
-
-
-def _has_cudnn() -> bool:
-    """TensorFlow's own layer calls cuDNN on a GPU; the other backends' does not where there is a mask."""
-    return keras.backend.backend() == "tensorflow" and bool(keras.distribution.list_devices("gpu"))
+        # Where there is a mask, Keras calls cuDNN on TensorFlow alone.
+        cudnn = keras.backend.backend() == "tensorflow" and keras.distribution.list_devices("gpu")
+        return plain and gates and float32 and cell.use_bias and self.use_cudnn == "auto" and not cudnn
 
 
 def _hidden_states(inputs, real, kernel, recurrent_kernel, bias, hidden, cell):
@@ -68,11 +68,12 @@ def _hidden_states(inputs, real, kernel, recurrent_kernel, bias, hidden, cell):
             return tuple(ops.where(real > 0, *both) for both in zip(new, state, strict=True))
 
         _, (hiddens, cells) = _scan(step, (hidden, cell), (driven, real))
+        # Not in `gradients`: PyTorch keeps that with the outputs, and would keep outputs that it holds for good.
+        hiddens_before = ops.concatenate([hidden[None], hiddens[:-1]])
+        cells_before = ops.concatenate([cell[None], cells[:-1]])
 
         def gradients(*arguments, upstream=None):
             upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
-            hiddens_before = ops.concatenate([hidden[None], hiddens[:-1]])
-            cells_before = ops.concatenate([cell[None], cells[:-1]])
             gates = _gates(driven + ops.matmul(hiddens_before, recurrent_kernel))
             of_driven, *of_state = _through_time(
                 upstream, real, gates, cells, cells_before, ops.transpose(recurrent_kernel)

@@ -9,6 +9,7 @@ if keras.backend.backend() != "tensorflow":
 
 from zoo import registry
 from zoo.frontends import with_normalization
+from zoo.recurrent import LSTM
 from zoo.serving import signatures
 from zoo.serving.one_loop_lstm import OneLoopLSTM, exchanged
 from zoo.serving.signatures import Plan
@@ -118,6 +119,13 @@ def test_the_graph_that_is_served_has_one_loop_for_each_layer():
 def model_of(layer):
     sequences = keras.Input((None, 5))
     return keras.Model(sequences, layer(sequences))
+
+
+@pytest.mark.parametrize("kind", [LSTM, keras.layers.LSTM])
+def test_kerass_own_of_older_runs_are_exchanged_too(kind):
+    for layer in (kind(4, return_sequences=True), keras.layers.Bidirectional(kind(4, return_sequences=True))):
+        model = model_of(layer)
+        assert exchanged(model) is not model
 
 
 @pytest.mark.parametrize(
