@@ -10,9 +10,9 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 demo: .venv/base
 	$(BIN)/python scripts/train.py --model attention_blstm_fcn --corpus iemocap --synthetic
 
-# All tests on TensorFlow, three at a time as some wait for a process, then those that depend on the backend on the others.
+# All tests on TensorFlow, then those that depend on the backend on the others.
 test: .venv/dev
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 --dist worksteal -m backend || exit 1; done
 
 lint: .venv/dev
