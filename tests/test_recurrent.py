@@ -158,7 +158,7 @@ def test_inference_and_gpus_of_tensorflow_are_kerass_own(rng, monkeypatch):
 
 
 @pytest.mark.backend
-def test_a_step_leaves_nothing_behind(rng, monkeypatch):
+def test_nothing_holds_its_answers(rng, monkeypatch):
     """On PyTorch a gradient that holds its output holds it, and all before it, until a full garbage collection."""
     made, original = [], recurrent._hidden_states
 

@@ -13,8 +13,8 @@ class LSTM(keras.layers.LSTM):
 
     In the stock layer's loop every frame is multiplied with the input weights by itself, and back through time every
     frame adds its own product to the gradient of all weights. Here such products are taken of all frames at once, and
-    the loops hold only what one frame needs from the one before it. In inference, without a mask (for which backends
-    have fast code of their own), and where options are not the usual ones, it is the stock layer.
+    the loops hold only what one frame needs from the one before it. In inference, without a mask (for which PyTorch
+    has fast code of its own, and the others on a GPU), and where options are not the usual ones, it is the stock layer.
 
     Only first derivatives are right. Padding in front of a clip that begins at a given state has that state as its
     output on every backend; Keras's has zeros on TensorFlow and PyTorch.

@@ -24,7 +24,6 @@ TABLE_3 = [("features", (80, 18), 0), ("r1", (80, 16), 560), ("average", (16,), 
 
 
 @once
-@once
 @pytest.mark.parametrize(
     ("build", "table", "total"), [(cnn1d_mfcc, TABLE_4, 898), (rnn_mfcc, TABLE_3, 696)], ids=["cnn", "rnn"]
 )
@@ -92,6 +91,7 @@ def test_depth_and_widths_follow_their_arguments():
     assert model.get_layer("r2").count_params() == 3 * (7 * 7 + 7 * 7 + 2 * 7)
 
 
+@once
 @pytest.mark.parametrize(
     ("build", "options", "words"),
     [
