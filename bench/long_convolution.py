@@ -16,6 +16,7 @@ from statistics import median
 
 import numpy as np
 
+from bench import inputs
 from bench.processes import serve, worker
 from bench.result import Result
 from zoo.cli import use_backend
@@ -123,9 +124,7 @@ def _keras_worker(pipe: Connection, case: Case) -> None:
     waveforms, targets = _data(case, case.batch)
 
     def run(steps: int) -> None:
-        n_samples = np.full(steps * case.batch, waveforms.shape[1], np.int32)
-        inputs = {"features": np.tile(waveforms, (steps, 1, 1)), "n_frames": n_samples}
-        model.fit(inputs, np.tile(targets, (steps, 1, 1)), batch_size=case.batch, shuffle=False, verbose=0)
+        model.fit(inputs.one_batch(steps, waveforms, targets), shuffle=False, verbose=0)
 
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     serve(pipe, _facts(parameters, imports_mib), run)

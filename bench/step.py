@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from bench import inputs
 from bench.processes import serve, worker
 from bench.result import Result, median_seconds
 from zoo.cli import use_backend
@@ -28,11 +29,11 @@ class Size:
 
     batch: int = 16
     frames: int = 500
-    steps: int = 3
+    steps: int = 6
 
 
 def measure(quick: bool, backends: Sequence[str] = ("tensorflow",)) -> list[Result]:
-    size, repeats = (Size(2, 32, 2), 2) if quick else (Size(), 7)
+    size, repeats = (Size(2, 32, 2), 2) if quick else (Size(), 9)
     for name in (*backends, "torch"):
         if find_spec(name) is None:
             raise UserError(f"step: {name} is not installed: pip install -e '.[{name}]'")
@@ -91,11 +92,7 @@ def _keras_worker(pipe: Connection, backend: str, size: Size) -> None:
     features, labels = _data(size)
 
     def run(steps: int) -> None:
-        inputs = {
-            "features": np.tile(features, (steps, 1, 1)),
-            "n_frames": np.full(steps * size.batch, size.frames, np.int32),
-        }
-        model.fit(inputs, np.tile(labels, steps), batch_size=size.batch, shuffle=False, verbose=0)
+        model.fit(inputs.one_batch(steps, features, labels), shuffle=False, verbose=0)
 
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     serve(pipe, {"parameters": parameters, "threads": _threads(backend)}, run)

@@ -37,7 +37,8 @@ ALLOWED = {
     "zoo.archive": set(),
     "zoo.layers": set(),
     "zoo.long_convolution": {"zoo.layers"},
-    "zoo.recurrent": {"zoo.layers"},
+    "zoo.frame_loop": set(),
+    "zoo.recurrent": {"zoo.frame_loop", "zoo.layers"},
     "zoo.metrics": set(),
     "zoo.traces": set(),
     "zoo.progress": set(),
@@ -245,7 +246,7 @@ ALLOWED = {
     },
 }
 PACKAGES = ("zoo", "zoo.baselines", "zoo.data", "zoo.models", "zoo.noise", "zoo.serving")
-# tf.data, graph decoding and deterministic kernels; everything else runs with TensorFlow absent.
+# tf.data, graph decoding, deterministic kernels and loops without copies; everything else runs with TensorFlow absent.
 TENSORFLOW = {
     f"zoo/{name}.py"
     for name in (
@@ -254,6 +255,7 @@ TENSORFLOW = {
         "serving/export",
         "serving/export_formats",
         "fit",
+        "frame_loop",
         "serving/graph_audit",
         "serving/saved_model",
         "serving/serve_check",

@@ -35,7 +35,8 @@ def test_norm_takes_the_moments_of_real_frames(rng):
     output = numpy(layer(inputs, mask, training=True))
     real = inputs[mask].reshape(-1, 5).astype("float64")
     mean, variance = real.mean(axis=0), real.var(axis=0)
-    np.testing.assert_allclose(output, (inputs - mean) / np.sqrt(variance + 1e-3), rtol=1e-4, atol=1e-4)
+    expected = (inputs - mean) / np.sqrt(variance + 1e-3) * mask[:, :, None, None]  # padding is zero
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(numpy(layer.moving_mean), 0.1 * mean, rtol=1e-5)
     np.testing.assert_allclose(numpy(layer.moving_variance), 0.9 + 0.1 * variance, rtol=1e-5)
 
@@ -62,7 +63,8 @@ def test_norm_frozen_uses_its_statistics(rng):
     inputs, mask = masked_batch(rng)
     layer = MaskedBatchNormalization()
     layer.trainable = False
-    np.testing.assert_allclose(numpy(layer(inputs, mask, training=True)), inputs / np.sqrt(1 + 1e-3), rtol=1e-5)
+    expected = inputs / np.sqrt(1 + 1e-3) * mask[:, :, None, None]
+    np.testing.assert_allclose(numpy(layer(inputs, mask, training=True)), expected, rtol=1e-5)
 
 
 def test_gradients_of_a_masked_norm_are_those_of_kerass_over_real_frames(rng):
@@ -72,7 +74,7 @@ def test_gradients_of_a_masked_norm_are_those_of_kerass_over_real_frames(rng):
     for layer in (ours, stock):
         layer.build(inputs.shape)
         layer.set_weights([np.linspace(0.5, 2.0, 5) + index for index in range(4)])
-    upstream = rng.normal(size=inputs.shape).astype("float32") * mask[:, :, None, None]
+    upstream = rng.normal(size=inputs.shape).astype("float32")
     _, found = value_and_gradients(ours, inputs, upstream, mask=mask, training=True)
     _, expected = value_and_gradients(stock, inputs[mask][None], upstream[mask][None], training=True)
     np.testing.assert_allclose(found[0][mask], expected[0][0], rtol=1e-4, atol=1e-5)

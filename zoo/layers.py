@@ -60,12 +60,13 @@ class ZeroPadding(Weightless, ExplicitMask):
 
 @register
 class MaskedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation over the last axis whose moments leave padding out.
+    """Batch normalisation over the last axis whose moments leave padding out, and whose padding is zero.
 
     Keras's own takes a mask too, but as large as its input and in several passes over it; here moments are products
     with the mask as a vector, and the gradient (first derivatives only) is written out.
 
-    Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape. Raises ValueError without scale or centre.
+    Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape. Padding may hold any finite values. Raises
+    ValueError without scale or centre.
     """
 
     def __init__(self, **kwargs):
@@ -76,33 +77,35 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, mask, training=None):
         inputs = ops.cast(inputs, "float32")
         gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
+        mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(inputs.shape) - 2)))
         if training and self.trainable:
-            mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(inputs.shape) - 3)))
-            weights = ops.reshape(ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(inputs)[:-1]), (1, -1))
-            weights = weights / ops.sum(weights)
-            vectors = ops.reshape(inputs, (-1, inputs.shape[-1]))
-            mean, variance = _moments(ops.stop_gradient(vectors), weights)
+            real = ops.broadcast_to(ops.cast(mask, "float32"), (*ops.shape(inputs)[:-1], 1))
+            vectors, real = ops.reshape(inputs, (-1, inputs.shape[-1])), ops.reshape(real, (-1, 1))
+            count = ops.sum(real)
+            mean, variance = _moments(ops.stop_gradient(vectors), real, count)
             for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + value * (1 - self.momentum))
-            outputs = _normalize(vectors, gamma, beta, weights, mean, ops.rsqrt(variance + self.epsilon))
+            outputs = _normalize(vectors, gamma, beta, real, count, mean, ops.rsqrt(variance + self.epsilon))
             outputs = ops.reshape(outputs, ops.shape(inputs))
         else:
             mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
             outputs = ops.batch_normalization(inputs, mean, variance, -1, beta, gamma, self.epsilon)
+            outputs = ops.where(mask, outputs, 0.0)
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_spec(self, inputs, mask, training=None):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
 
-def _moments(vectors, weights):
-    """(n, channels) weighted by (1, n), which sum to one -> mean and variance, (channels,) each."""
+def _moments(vectors, real, count):
+    """(n, channels), (n, 1) of which `count` are one and the others zero -> mean and variance, (channels,) each."""
+    weights = ops.transpose(real) / count
     mean = ops.matmul(weights, vectors)[0]
     return mean, ops.matmul(weights, ops.square(vectors - mean))[0]
 
 
-def _normalize(vectors, gamma, beta, weights, mean, inverse_deviation):
-    """gamma * (vectors - mean) * inverse_deviation + beta.
+def _normalize(vectors, gamma, beta, real, count, mean, inverse_deviation):
+    """(gamma * (vectors - mean) * inverse_deviation + beta) * real.
 
     The gradient, through the moments too, is written out: what differentiating step by step keeps and goes through
     is several times the size of `vectors`.
@@ -113,13 +116,14 @@ def _normalize(vectors, gamma, beta, weights, mean, inverse_deviation):
 
         def gradients(*arguments, upstream=None):
             upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
-            total = ops.sum(upstream, axis=0)
-            of_gamma = (ops.sum(upstream * vectors, axis=0) - mean * total) * inverse_deviation
+            # Products, as TensorFlow's sum over a first axis takes several times as long.
+            total, of_scale = (ops.matmul(ops.transpose(real), one)[0] for one in (upstream, upstream * vectors))
+            of_gamma = (of_scale - mean * total) * inverse_deviation
             slope = scale * inverse_deviation * of_gamma
-            through_moments = (vectors * slope + (scale * total - mean * slope)) * ops.transpose(weights)
-            return upstream * scale - through_moments, of_gamma, total
+            through_moments = vectors * (slope / count) + (scale * total - mean * slope) / count
+            return (upstream * scale - through_moments) * real, of_gamma, total
 
-        return vectors * scale + (beta - mean * scale), gradients
+        return (vectors * scale + (beta - mean * scale)) * real, gradients
 
     return ops.custom_gradient(normalize)(vectors, gamma, beta)
 
@@ -173,8 +177,9 @@ class WeightedSum(ExplicitMask):
     """
 
     def call(self, vectors, weights):
-        weights = ops.cast(weights, vectors.dtype)[..., None]
-        return ops.sum(vectors * weights, axis=tuple(range(1, len(vectors.shape) - 1)))
+        batch, channels = ops.shape(vectors)[0], vectors.shape[-1]
+        weights = ops.reshape(ops.cast(weights, vectors.dtype), (batch, 1, -1))
+        return ops.matmul(weights, ops.reshape(vectors, (batch, -1, channels)))[:, 0]
 
     def compute_output_spec(self, vectors, weights):
         return keras.KerasTensor((vectors.shape[0], vectors.shape[-1]), vectors.dtype)

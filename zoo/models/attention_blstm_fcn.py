@@ -98,8 +98,10 @@ def attention_blstm_fcn(
         grid = layers.Reshape((-1, n_bands, 1), name="grid")(frames)
         count, grid_mask = n_frames, mask
         for index, filters in enumerate(FCN_FILTERS, start=1):
-            grid = _convolution_block(grid, grid_mask, filters, kernel_size, norm_momentum, index)
+            grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
+            grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, grid_mask)
             grid = layers.MaxPooling2D(pool_size, padding="same", name=f"pool{index}")(grid)
+            grid = layers.ReLU(name=f"relu{index}")(grid)  # in front of the pooling, on more, it gives the same values
             grid = layers.Dropout(block_dropout, seed=seed + index, name=f"dropout{index}")(grid)
             count = -(-count // pool_size)  # "same" pooling rounds up, so the shortest clip keeps a frame
             grid_mask = FrameMask(name=f"mask{index}")(grid, count)
@@ -126,13 +128,6 @@ def attention_blstm_fcn(
 def _check_range(name, value, low, high):
     if not low <= value <= high:
         raise ValueError(f"{name} is {value!r}, expected {low} to {high}")
-
-
-def _convolution_block(grid, grid_mask, filters, kernel_size, norm_momentum, index):
-    grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
-    grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, grid_mask)
-    grid = layers.ReLU(name=f"relu{index}")(grid)
-    return ZeroPadding(name=f"masked{index}")(grid, grid_mask)
 
 
 def _recurrent(kind, units, index):

@@ -15,7 +15,6 @@ from zoo.layers import (
     FrameMask,
     MagnitudeSpectrum,
     MaskedBatchNormalization,
-    ZeroPadding,
     frame_length,
     waveform_input,
 )
@@ -93,8 +92,6 @@ def conv_bigru(
     positions = frame_samples  # of a frame
     for index, (width, taps, rate) in enumerate(zip(filters, kernel_sizes, dropouts, strict=True), start=1):
         mask = FrameMask(name=f"mask{index}")(time, n_frames * positions)
-        if index > 1:  # biases and kernels have reached over the clip's end
-            time = ZeroPadding(name=f"masked{index}")(time, mask)
         activation = "relu" if index == 1 else None
         time = LongConv1D(width, taps, padding="same", activation=activation, name=f"conv{index}")(time)
         time = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(time, mask)
