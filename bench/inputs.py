@@ -60,15 +60,3 @@ def _one_clip(frontend) -> Callable[[np.ndarray], np.ndarray]:
         return np.asarray(output)[0]
 
     return features
-
-
-def one_batch(steps: int, features: np.ndarray, targets: np.ndarray):
-    """Returns `steps` times the same batch as training feeds it, all steps real.
-
-    Not as arrays: Keras feeds those through tf.data with its autotuner, which may let a fit end seconds late.
-    """
-    from zoo.data.batches import batches
-
-    n_frames, weights = np.full(len(features), features.shape[1], np.int32), np.ones(len(features), np.float32)
-    arrays = (features, n_frames, targets, weights)
-    return batches(steps, lambda number: arrays, [(str(array.dtype), array.shape) for array in arrays])

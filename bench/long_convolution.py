@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from bench import inputs
+from bench.one_batch import one_batch
 from bench.processes import serve, worker
 from bench.result import Result
 from zoo.cli import use_backend
@@ -124,7 +124,7 @@ def _keras_worker(pipe: Connection, case: Case) -> None:
     waveforms, targets = _data(case, case.batch)
 
     def run(steps: int) -> None:
-        model.fit(inputs.one_batch(steps, waveforms, targets), shuffle=False, verbose=0)
+        model.fit(one_batch(steps, waveforms, targets, waveforms.shape[1]), shuffle=False, verbose=0)
 
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     serve(pipe, _facts(parameters, imports_mib), run)

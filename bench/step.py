@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from bench import inputs
+from bench.one_batch import one_batch
 from bench.processes import serve, worker
 from bench.result import Result, median_seconds
 from zoo.cli import use_backend
@@ -92,7 +92,7 @@ def _keras_worker(pipe: Connection, backend: str, size: Size) -> None:
     features, labels = _data(size)
 
     def run(steps: int) -> None:
-        model.fit(inputs.one_batch(steps, features, labels), shuffle=False, verbose=0)
+        model.fit(one_batch(steps, features, labels), shuffle=False, verbose=0)
 
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     serve(pipe, {"parameters": parameters, "threads": _threads(backend)}, run)

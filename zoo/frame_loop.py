@@ -22,7 +22,7 @@ def scan(
     Args:
         state: what the first call gets, tensors of any shape.
         frames: (frames, batch, any) each.
-        kept_widths: the last size of each (batch, width) that is kept.
+        kept_widths: the last size of each (batch, width) that is kept, in the type of the state.
         reverse: begins at the last frame.
 
     Returns:
@@ -35,19 +35,19 @@ def scan(
 
 def _tensorflow_scan(step, state, frames, kept_widths, reverse):
     """Keras's scan copies all frames into lists of tensors first, carries the state in such lists, keeps all of it, and
-    takes no more than one input of unknown length. Here a frame is a slice, which is no copy.
+    takes no more than one input of unknown length. Here a frame is a slice.
     """
     import tensorflow as tf
 
     n_frames = tf.shape(frames[0])[0]
-    kept = [tf.TensorArray(frames[0].dtype, n_frames, element_shape=(None, width)) for width in kept_widths]
+    kept = [tf.TensorArray(state[0].dtype, n_frames, element_shape=(None, width)) for width in kept_widths]
 
     def body(done, state, kept):
         place = n_frames - 1 - done if reverse else done
         state, values = step(state, *(one[place] for one in frames))
         return done + 1, state, [array.write(place, value) for array, value in zip(kept, values, strict=True)]
 
-    # What could run ahead of a frame's state is too little to pay for keeping it apart.
     start = (0, tuple(state), kept)
+    # Each frame waits for the state of the one before it: there is nothing to run side by side.
     _, state, kept = tf.while_loop(lambda done, *_: done < n_frames, body, start, parallel_iterations=1)
     return state, [array.stack() for array in kept]

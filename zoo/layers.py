@@ -65,8 +65,8 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
     Keras's own takes a mask too, but as large as its input and in several passes over it; here moments are products
     with the mask as a vector, and the gradient (first derivatives only) is written out.
 
-    Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape. Padding may hold any finite values. Raises
-    ValueError without scale or centre.
+    Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape. In training padding may hold any values
+    below 1e18, which convolutions of silence do. Raises ValueError without scale or centre.
     """
 
     def __init__(self, **kwargs):
@@ -99,9 +99,9 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
 
 def _moments(vectors, real, count):
     """(n, channels), (n, 1) of which `count` are one and the others zero -> mean and variance, (channels,) each."""
-    weights = ops.transpose(real) / count
-    mean = ops.matmul(weights, vectors)[0]
-    return mean, ops.matmul(weights, ops.square(vectors - mean))[0]
+    real = ops.transpose(real)
+    mean = ops.matmul(real, vectors)[0] / count
+    return mean, ops.matmul(real, ops.square(vectors - mean))[0] / count
 
 
 def _normalize(vectors, gamma, beta, real, count, mean, inverse_deviation):
@@ -177,6 +177,7 @@ class WeightedSum(ExplicitMask):
     """
 
     def call(self, vectors, weights):
+        # A product, as TensorFlow's sums over other axes than the last take several times as long.
         batch, channels = ops.shape(vectors)[0], vectors.shape[-1]
         weights = ops.reshape(ops.cast(weights, vectors.dtype), (batch, 1, -1))
         return ops.matmul(weights, ops.reshape(vectors, (batch, -1, channels)))[:, 0]

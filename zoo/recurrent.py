@@ -85,7 +85,7 @@ def _hidden_states(inputs, real, kernel, recurrent_kernel, bias, hidden, cell):
                 ops.matmul(of_driven, ops.transpose(kernel)),
                 _summed_products(inputs, rows),
                 _summed_products(hiddens_before, rows),
-                ops.matmul(ops.ones((1, ops.shape(rows)[0])), rows)[0],  # faster than TensorFlow's sum
+                ops.matmul(ops.ones((1, ops.shape(rows)[0]), rows.dtype), rows)[0],  # TensorFlow's sum is slow
                 *of_state,
             )
 

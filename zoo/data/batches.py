@@ -50,8 +50,8 @@ def _tf_data(n_batches, load, specs):
     numbers = tf.data.Dataset.range(n_batches)
     loaded = numbers.map(tensors, num_parallel_calls=_WORKERS, deterministic=True).prefetch(_WORKERS)
     # With tf.data's autotuner, whose waits double from 10 ms, epochs of Model.fit lasted 10.2, 20.5, 41.0 or 81.9 s
-    # whatever the work (TensorFlow 2.21): the end of a fit now and then waits for the autotuner's next turn. Without it
-    # epochs end when they are done. There is nothing to tune here.
+    # whatever the work (TensorFlow 2.21): as if the end of a fit waited for the autotuner's next turn. Without it
+    # they end when they are done. There is nothing to tune here.
     options = tf.data.Options()
     options.autotune.enabled = False
     return loaded.with_options(options)

@@ -101,7 +101,9 @@ def attention_blstm_fcn(
             grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
             grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, grid_mask)
             grid = layers.MaxPooling2D(pool_size, padding="same", name=f"pool{index}")(grid)
-            grid = layers.ReLU(name=f"relu{index}")(grid)  # in front of the pooling, on more, it gives the same values
+            # Behind the pooling it gives the same values as in front of it, where there are more; and where a pool
+            # holds the last frame and padding, which the norm left zero, it is that frame's.
+            grid = layers.ReLU(name=f"relu{index}")(grid)
             grid = layers.Dropout(block_dropout, seed=seed + index, name=f"dropout{index}")(grid)
             count = -(-count // pool_size)  # "same" pooling rounds up, so the shortest clip keeps a frame
             grid_mask = FrameMask(name=f"mask{index}")(grid, count)

@@ -94,6 +94,7 @@ def conv_bigru(
         mask = FrameMask(name=f"mask{index}")(time, n_frames * positions)
         activation = "relu" if index == 1 else None
         time = LongConv1D(width, taps, padding="same", activation=activation, name=f"conv{index}")(time)
+        # Zero behind the clip's end, and poolings of whole frames leave it so: the next convolution sees silence there.
         time = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(time, mask)
         time = layers.Dropout(rate, seed=seed + index, name=f"dropout{index}")(time)
         if index < 3:
