@@ -57,7 +57,6 @@ def _hidden_states(inputs, real, kernel, recurrent_kernel, bias, hidden, cell):
     Returns:
         (frames, batch, units)
     """
-
     units = recurrent_kernel.shape[0]
 
     def forward(inputs, kernel, recurrent_kernel, bias, hidden, cell):
