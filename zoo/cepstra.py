@@ -1,13 +1,13 @@
 """Cepstra of a clip as an image of fixed size, as Keras layers: MFCCs, their deltas, and statistics over time."""
 
 import keras
-import librosa
 import numpy as np
 from keras import ops
 from scipy.fft import dct
 
 from zoo.frontends import HANN, mel_energies, smallest_transform, transform_constants
 from zoo.layers import FrameMask, Weightless, ZeroPadding, register
+from zoo.mel import mel_filters
 
 STATISTICS = {"mean": 1, "six": 6}  # channels of each stream
 TOP_DB, LEAST_ENERGY = 80.0, 1e-10  # librosa's
@@ -61,8 +61,8 @@ class Mfcc(keras.layers.Layer):
         self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def build(self, waveform_shape, n_samples_shape=None):
-        mel = librosa.filters.mel(sr=self.rate_hz, n_fft=self.n_fft, n_mels=self.mel_bands)
-        self.kernels, self.mel = transform_constants(self.window, self.hop, self.n_fft, mel, HANN)
+        filters = mel_filters(self.rate_hz, self.n_fft, self.mel_bands, "slaney", equal_area=True)
+        self.kernels, self.mel = transform_constants(self.window, self.hop, self.n_fft, filters, HANN)
         self.cosines = dct(np.eye(self.mel_bands), norm="ortho")[:, : self.coefficients].astype("float32")
         self.of_one_db = np.eye(1, self.coefficients, dtype="float32")[0] * np.sqrt(np.float32(self.mel_bands))
 

@@ -1,13 +1,12 @@
 """Front-ends: from waveforms to features, as Keras layers, so that training and serving share every line."""
 
 import keras
-import librosa
 import numpy as np
 from keras import ops
 
 from zoo.layers import FrameMask, Weightless, ZeroPadding, register
+from zoo.mel import MEL_SCALES, mel_filters, mel_frequencies
 
-MEL_SCALES = ("htk", "slaney")
 HAMMING, HANN = (0.54, 0.46), (0.5, 0.5)  # a - b cos: periodic windows
 
 
@@ -49,9 +48,8 @@ class LogMel(keras.layers.Layer):
         self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def build(self, waveform_shape, n_samples_shape=None):
-        htk = self.mel_scale == "htk"
-        mel = librosa.filters.mel(sr=self.rate_hz, n_fft=self.n_fft, n_mels=self.bands, htk=htk, norm=None)
-        self.kernels, self.mel = transform_constants(self.window, self.hop, self.n_fft, mel, HAMMING)
+        filters = mel_filters(self.rate_hz, self.n_fft, self.bands, self.mel_scale)
+        self.kernels, self.mel = transform_constants(self.window, self.hop, self.n_fft, filters, HAMMING)
 
     def call(self, waveform, n_samples):
         waveform = self.silence(waveform, self.in_clip(waveform, n_samples))
@@ -146,7 +144,7 @@ def smallest_transform(rate_hz: int, window: int, bands: int, mel_scale: str) ->
     """Returns the window, doubled until every mel band holds a bin. Raises ValueError where that is too often."""
     n_fft = window
     while n_fft <= 64 * window:
-        edges = librosa.mel_frequencies(n_mels=bands + 2, fmax=rate_hz / 2, htk=mel_scale == "htk")
+        edges = mel_frequencies(bands + 2, rate_hz / 2, mel_scale)
         first_bin_inside = np.floor(edges[:-2] * n_fft / rate_hz) + 1
         if np.all(first_bin_inside * rate_hz / n_fft < edges[2:]):
             return n_fft
