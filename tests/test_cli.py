@@ -4,6 +4,8 @@ import argparse
 import dataclasses
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -338,6 +340,17 @@ def test_exit_codes(capsys):
     assert ended(raising(UserError("clip.wav: cut")), capsys) == (2, "error: clip.wav: cut\n")
     code, message = ended(raising(KeyboardInterrupt()), capsys)
     assert code == 130 and message.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_output_that_was_closed_ends_it_without_a_word(size):
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-c", f"from zoo.cli import run; run(lambda: print({size} * 'x'))"]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    found = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, env=buffered)
+    os.close(writer)
+    assert (found.returncode, found.stderr) == (cli.OUTPUT_CLOSED, "")
 
 
 def test_a_bug_keeps_its_traceback(capsys):
