@@ -5,6 +5,9 @@ BACKENDS := jax torch
 # The versions CI ran; some of them have no release for Python 3.10, where the newest that fit are taken.
 PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info >= (3, 11) else "")')
 
+# What several tests of a file share is made once; tests/conftest.py puts the files in order.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: demo test lint bench test-tfio clean
 
 demo: .venv/base
@@ -12,8 +15,8 @@ demo: .venv/base
 
 # All tests on TensorFlow, then those that depend on the backend on the others.
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal
-	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 --dist worksteal -m backend || exit 1; done
+	$(BIN)/python -m pytest $(PARALLEL)
+	for backend in $(BACKENDS); do KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PARALLEL) -m backend || exit 1; done
 
 lint: .venv/dev
 	$(BIN)/ruff check .

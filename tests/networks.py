@@ -36,3 +36,14 @@ def outputs(model: keras.Model, batch: dict[str, np.ndarray]) -> np.ndarray:
     """A network's answers. Not of a graph on TensorFlow: to trace one of each network takes longer than its test."""
     found = model.predict_on_batch(batch) if JIT else model(batch, training=False)
     return keras.ops.convert_to_numpy(found)
+
+
+def for_any_length(model: keras.Model):
+    """Returns `outputs` of a network for many batches: on TensorFlow by one graph, traced once for all their shapes."""
+    if keras.backend.backend() != "tensorflow":
+        return lambda batch: outputs(model, batch)
+    import tensorflow as tf
+
+    inputs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
+    answer = tf.function(lambda batch: model(batch, training=False), input_signature=[inputs])
+    return lambda batch: answer(batch).numpy()

@@ -9,18 +9,18 @@ import sys
 import keras
 import numpy as np
 import pytest
-from networks import JIT, once, outputs, rows
+from networks import ELSEWHERE, JIT, for_any_length, once, outputs, rows
 
 from zoo import registry
 
 pytestmark = pytest.mark.backend
 
-BANDS, CLASSES, FRAMES = 10, 3, 37
+BANDS, CLASSES, FRAMES = 10, 3, 21
 EMOTION = rows("emotion", "log_mel")
 NARROW = {"recurrent_units": 6, "hidden_units": 8, "block_dropout": 0.0, "dropout": 0.0}
 
 
-LENGTHS = [FRAMES, 24, 9, 1]
+LENGTHS = [FRAMES, 9, 1]
 LONGEST = FRAMES + 27  # so that clips are padded by nothing, by one frame and by many
 
 
@@ -56,14 +56,14 @@ def test_output_is_named_and_a_distribution(name):
 
 
 def test_a_clip_is_the_same_alone_padded_and_in_company(name):
-    model = build(name)
+    answers = for_any_length(build(name))
     together = inputs(LENGTHS)
-    expected = outputs(model, together)
+    expected = answers(together)
     for row, length in enumerate(LENGTHS):
         clip = together["features"][row : row + 1, :length]
         for padded_to in (length, length + 1, LONGEST):
             padded = np.pad(clip, [(0, 0), (0, padded_to - length), (0, 0)], constant_values=100.0)
-            alone = outputs(model, {"features": padded, "n_frames": np.array([length], "int32")})
+            alone = answers({"features": padded, "n_frames": np.array([length], "int32")})
             np.testing.assert_allclose(alone[0], expected[row], atol=1e-5)
 
 
@@ -97,7 +97,7 @@ def _weights_a_step_leaves(model, frozen_norm):
             layer.trainable = not frozen_norm
     before = {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights}
     model.compile(keras.optimizers.SGD(100.0), "sparse_categorical_crossentropy", jit_compile=JIT, run_eagerly=not JIT)
-    model.train_on_batch(inputs([FRAMES, 30, 8]), np.array([0, 1, 2]))
+    model.train_on_batch(inputs([FRAMES, 18, 8]), np.array([0, 1, 2]))
     after = {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights}
     frozen = {weight.path for weight in model.weights} - set(before)
     same = {path for path, value in before.items() if np.array_equal(value, after[path])}
@@ -106,8 +106,10 @@ def _weights_a_step_leaves(model, frozen_norm):
 
 
 def test_a_step_lowers_the_loss(name):
+    """In a graph, but for the siblings of the paper's network: to trace one takes longer than its steps."""
     model, batch, labels = build(name), inputs([FRAMES] * 6), np.arange(6) % CLASSES
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=JIT)
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(1e-3), loss, jit_compile=JIT, run_eagerly=not JIT and name not in ELSEWHERE)
     before = model.train_on_batch(batch, labels)
     assert model.train_on_batch(batch, labels) < before
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from quick_check import checked_with
 
 from zoo import answering
 from zoo.baselines import speakers
@@ -23,7 +24,6 @@ from zoo.evaluate import evaluate_run
 from zoo.folder import read_record, read_rows
 from zoo.predict_emotions import predict_run
 from zoo.predict_traces import trace_files
-from zoo.serving import serve_check
 from zoo.serving.export import export
 from zoo.serving.export_calibration import calibrate
 from zoo.serving.export_formats import FORMATS
@@ -36,6 +36,13 @@ needs_opensmile = pytest.mark.skipif(
 )
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CLIPS = 120
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_check():
+    """The check before publishing is test_export's matter."""
+    with checked_with():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +86,6 @@ def test_egemaps_is_fitted_tested_found_again_and_exported(tmp_path, cache):
     summary, changed = evaluate_run(run)
     assert not changed and summary["ua"] == record["ua"]
     same_in_export(run, tmp_path / "export", recordings(cache))
-    (proofs,) = serve_check.check([tmp_path / "export"], run)
-    assert {proof.status for proof in proofs} <= {serve_check.PASSED, serve_check.SKIPPED}, proofs
     for format in filter(is_there, FORMATS):  # each asks its own runtime for rows of one clip
         assert export_as(run, tmp_path / format, format).is_dir()
 

@@ -176,8 +176,10 @@ def test_a_search_from_start_to_the_trained_best(tmp_path, emodb, script):
     common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2, "--option", "pool_size=2")
     vary = ("--space", tmp_path / "space.json")
     (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5], "learning_rate": [0.01, 0.001]}')
-    tune("--model", "cnn1d_mfcc", "--corpus", "emodb", *common, *vary, "--tuner", "grid", "--trials", 2, "--out", out)
-    assert "3 of 3 trials" in tune("--out", out, "--resume", "--trials", 3, "--option", "pool_size=2")
+    names = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--tuner", "grid", "--trials", 2, "--out", out)
+    assert script("tune.py", *names, *common, *vary)[0] == 0
+    code, printed, _ = script("tune.py", "--out", out, "--resume", "--trials", 3, "--option", "pool_size=2")
+    assert code == 0 and "3 of 3 trials" in printed
     with (out / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["completed"] * 3
