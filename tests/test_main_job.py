@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn.metrics
+from quick_check import checked_with
 
 import zoo.train
 from zoo import registry
@@ -265,3 +266,32 @@ def test_differences_are_told_at_any_depth_and_rounding_is_none():
     ]
     assert differences("ua", 0.5, 0.50002, "{name} was {before}, now {after}") == ["ua was 0.5, now 0.50002"]
     assert differences("", {"a": {}}, {"a": {}}) == []
+
+
+@pytest.mark.slow
+def test_the_readmes_first_command_ends_in_a_run_and_an_export(script, tmp_path):
+    """On a tree of IEMOCAP's layout that is not known as synthetic by the command line: only by its marker."""
+    root, run, exported = tmp_path / "IEMOCAP_full_release", tmp_path / "run", tmp_path / "exported"
+    commands = (
+        ("synthesize.py", "--corpus", "iemocap", "--out", root, "--clips", 50),
+        (
+            *("train.py", "--model", "attention_blstm_fcn", "--corpus", "iemocap", "--data-root", root, "--out", run),
+            *("--fold", 0, "--epochs", 1, "--bands", 8, "--crop-seconds", 0.5, "--batch-size", 50),
+            *("--option", "recurrent_units=4", "--option", "hidden_units=8"),
+        ),
+        ("export.py", run, "--out", exported),
+    )
+    with checked_with():
+        for command in commands:
+            code, _, errors = script(*command)
+            assert code == 0, errors
+    record = record_of(run)
+    assert (record["protocol"], record["synthetic"]) == ("iemocap-impro-4 v1", True)
+    assert [fold["fold"] for fold in record["folds"]] == ["0-Ses01F"]
+    assert (run / "fold-0-Ses01F" / "model.keras").is_file()
+
+    clip = next(root.rglob("Ses01F*.wav"))
+    code, answered, errors = script("predict.py", exported, clip, "--json")
+    assert code == 0, errors
+    (expected,) = predict_run(run, [clip])
+    assert json.loads(answered)["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
