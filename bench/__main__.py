@@ -1,7 +1,7 @@
 """python -m bench"""
 
 from bench.run import main
-from zoo.cli import run
+from zoo.utils.cli import run
 
 if __name__ == "__main__":
     run(main)

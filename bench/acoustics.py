@@ -7,7 +7,7 @@ import numpy as np
 
 from bench import inputs
 from bench.result import Result, median_seconds
-from zoo.data.acoustics import clip_functionals
+from zoo.frontends.opensmile import clip_functionals
 
 NAMES = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 

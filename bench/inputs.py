@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.config import RunConfig, cache_folder
-from zoo.data import corpora, synthetic
-from zoo.data.audio import read
+from zoo.config.run_config import RunConfig
+from zoo.config.saved import cache_folder
+from zoo.data.audio.read import read
+from zoo.data.corpora import registry as corpora
 from zoo.data.schema import Clip
+from zoo.data.synthetic import corpora as synthetic
 
 RATE_HZ = 16_000
 CORPUS = "ravdess"
@@ -41,10 +43,10 @@ def frontend_model(frontend):
 
 
 def examples(chosen: Sequence[Clip], cache: Path) -> list:
-    """Returns zoo.data.pipeline.Examples of the clips, their log-mel features lying below `cache`."""
-    from zoo.data.features import extract
-    from zoo.data.pipeline import Example
-    from zoo.frontends import LogMel
+    """Returns zoo.data.batches.clips.Examples of the clips, their log-mel features lying below `cache`."""
+    from zoo.data.batches.clips import Example
+    from zoo.data.batches.feature_store import extract
+    from zoo.frontends.log_mel import LogMel
 
     frontend = LogMel(RATE_HZ)
     features, _ = extract(chosen, _one_clip(frontend), frontend.get_config(), cache, rate_hz=RATE_HZ)

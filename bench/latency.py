@@ -9,8 +9,9 @@ import numpy as np
 from bench import inputs
 from bench.result import Result
 from zoo import registry
-from zoo.frontends import LogMel, with_frontend, with_normalization
-from zoo.predict import load_model
+from zoo.frontends.compose import with_frontend, with_normalization
+from zoo.frontends.log_mel import LogMel
+from zoo.runs.model_file import load_model
 
 SECONDS = 4
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from bench import inputs
 from bench.result import Result, median_seconds
-from zoo.frontends import LogMel
+from zoo.frontends.log_mel import LogMel
 
 BATCH_SIZE = 32
 

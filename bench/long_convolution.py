@@ -1,7 +1,7 @@
 """Networks with long convolutions under Keras against the same networks in plain PyTorch modules: train step, memory.
 
-Each framework has a process of its own, with its default threads; they take turns. Keras trains as zoo.fit does, with
-deterministic kernels and frame masks; the reference needs neither, as all clips have full length.
+Each framework has a process of its own, with its default threads; they take turns. Keras trains as zoo.training.fit
+does, with deterministic kernels and frame masks; the reference needs neither, as all clips have full length.
 """
 
 import os
@@ -19,8 +19,8 @@ import numpy as np
 from bench.one_batch import one_batch
 from bench.processes import serve, worker
 from bench.result import Result
-from zoo.cli import use_backend
 from zoo.errors import UserError
+from zoo.utils.backends import use_backend
 
 N_TARGETS, SAMPLES_PER_FRAME, FRAMES_PER_SECOND = 2, 640, 25
 
@@ -114,8 +114,8 @@ def _keras_worker(pipe: Connection, case: Case) -> None:
     import keras
 
     from zoo import registry
-    from zoo.fit import make_repeatable
     from zoo.losses import BatchCCC
+    from zoo.training.fit import make_repeatable
 
     imports_mib = _peak_mib("self")
     make_repeatable(0)

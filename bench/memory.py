@@ -1,8 +1,8 @@
 """Peak memory of training on a corpus and on one a hundred times as large.
 
-The large corpus is the small one's features under a hundred names each, and everything is trained on: zoo.fit as a
-user's run calls it, two epochs, with a network so small that its own memory hides nothing. Clips are long and crops
-short, so that a pipeline which kept what it read would be seen: half a gigabyte.
+The large corpus is the small one's features under a hundred names each, and everything is trained on: zoo.training.fit
+as a user's run calls it, two epochs, with a network so small that its own memory hides nothing. Clips are long and
+crops short, so that a pipeline which kept what it read would be seen: half a gigabyte.
 """
 
 import os
@@ -31,10 +31,10 @@ def measure(quick: bool) -> list[Result]:
 
 
 def _peak_mib(n_clips: int, times: int) -> float:
-    from zoo import config
-    from zoo.fit import Task, fit
-    from zoo.frontends import LogMel
-    from zoo.progress import Progress
+    from zoo.config import flags
+    from zoo.frontends.log_mel import LogMel
+    from zoo.training.fit import Task, fit
+    from zoo.utils.progress import Progress
 
     tiny = {"recurrent_layers": 1, "recurrent_units": 8, "hidden_units": 8}
     settings = {"model": "attention_lstm", "option": tiny, "epochs": 2, "batch_size": 16, "crop_seconds": 1.0}
@@ -44,7 +44,7 @@ def _peak_mib(n_clips: int, times: int) -> float:
         small = inputs.examples(clips, folder)
         classes = sorted({clip.label for clip in clips})
         task = Task("of the memory bench", folder, classes, _under_names(small, times), small, LogMel(inputs.RATE_HZ))
-        fit(task, config.from_flags(settings), Progress())
+        fit(task, flags.from_flags(settings), Progress())
     return _own_peak_mib()
 
 

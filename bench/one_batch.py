@@ -9,7 +9,7 @@ def one_batch(steps: int, features: np.ndarray, targets: np.ndarray, frames: int
     Not as arrays: on TensorFlow Keras feeds those through tf.data with its autotuner, by which a fit may end seconds
     late. `frames` is the length that all features have, where the network may know it: of segments, not of clips.
     """
-    from zoo.data.batches import batches
+    from zoo.data.batches.prefetch import batches
 
     n_frames, weights = np.full(len(features), features.shape[1], np.int32), np.ones(len(features), np.float32)
     arrays = (features, n_frames, targets, weights)

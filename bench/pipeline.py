@@ -1,4 +1,4 @@
-"""Training fed by zoo.data.pipeline from features on disk against the same batches held in memory."""
+"""Training fed by zoo.data.batches.clips from features on disk against the same batches held in memory."""
 
 import tempfile
 from functools import partial, reduce
@@ -9,11 +9,12 @@ import tensorflow as tf
 
 from bench import inputs
 from bench.result import Result, median_seconds
-from zoo import config, registry
-from zoo.data.augment import specaugment
-from zoo.data.pipeline import moments, training_batches
-from zoo.fit import compile_model, make_repeatable
-from zoo.frontends import with_normalization
+from zoo import registry
+from zoo.config import flags
+from zoo.data.augmentation.feature_augmentation import specaugment
+from zoo.data.batches.clips import moments, training_batches
+from zoo.frontends.compose import with_normalization
+from zoo.training.fit import compile_model, make_repeatable
 
 BATCH_SIZE = 16
 
@@ -44,7 +45,7 @@ def measure(quick: bool) -> list[Result]:
 
 
 def _model(mean, variance, n_classes):
-    settings = config.from_flags({"batch_size": BATCH_SIZE})
+    settings = flags.from_flags({"batch_size": BATCH_SIZE})
     make_repeatable(settings.seed)
     network = registry.build(settings.model, n_classes, settings.bands)
     model = with_normalization(mean, variance, network)

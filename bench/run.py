@@ -19,7 +19,7 @@ from typing import Any
 from bench import inputs
 from bench.processes import in_own_process
 from bench.result import Result
-from zoo.storage import write_json
+from zoo.utils.atomic_files import write_json
 
 NAMES = ("logmel", "acoustics", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search")
 NAMES += ("serving", "streaming")

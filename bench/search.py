@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from bench.result import Result
-from tuning.chief import serve
+from tuning.distributed.chief import serve
 from tuning.search import Search
-from zoo.data.synthetic import synthesize
+from zoo.data.synthetic.corpora import synthesize
 
 TARGET = 0.65
 

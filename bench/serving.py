@@ -38,9 +38,9 @@ def measure(quick: bool) -> list[Result]:
 
 def _export(folder: Path) -> Path:
     """Trains attention_blstm_fcn for an epoch on synthetic speech and exports it: weights do not change its speed."""
-    from zoo.config import from_flags
-    from zoo.serving import export
-    from zoo.train import train
+    from zoo.config.flags import from_flags
+    from zoo.export import export
+    from zoo.training.train import train
 
     flags = {"corpus": "emodb", "synthetic": True, "clips": 120, "fold": "0", "epochs": 1, "cache_dir": str(folder)}
     run = train(from_flags({**flags, "out": str(folder / "run")}))
@@ -50,14 +50,15 @@ def _export(folder: Path) -> Path:
 def in_onnx(export: Path, folder: Path) -> Path | None:
     """Writes the same network as ONNX; None where what that takes is not installed."""
     from zoo.errors import UserError
-    from zoo.serving import export_formats, saved_model
+    from zoo.export import formats
+    from zoo.serving import saved_model
 
     try:
-        export_formats.check_installed("onnx")
+        formats.check_installed("onnx")
     except UserError:
         return None
     folder.mkdir()
-    return export_formats.convert(export, "onnx", folder, saved_model.load(export))
+    return formats.convert(export, "onnx", folder, saved_model.load(export))
 
 
 def _write(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The train step of attention_blstm_fcn under Keras against the same network in plain PyTorch modules.
 
-Each framework has a process of its own, with its default threads; they take turns. Keras trains as zoo.fit does, with
-deterministic kernels and frame masks; the reference needs neither, as all clips have full length.
+Each framework has a process of its own, with its default threads; they take turns. Keras trains as zoo.training.fit
+does, with deterministic kernels and frame masks; the reference needs neither, as all clips have full length.
 """
 
 import os
@@ -17,8 +17,8 @@ import numpy as np
 from bench.one_batch import one_batch
 from bench.processes import serve, worker
 from bench.result import Result, median_seconds
-from zoo.cli import use_backend
 from zoo.errors import UserError
+from zoo.utils.backends import use_backend
 
 N_CLASSES, N_BANDS = 4, 40
 
@@ -80,11 +80,12 @@ def _data(size: Size) -> tuple[np.ndarray, np.ndarray]:
 
 def _keras_worker(pipe: Connection, backend: str, size: Size) -> None:
     use_backend(backend)
-    from zoo import config, registry
-    from zoo.fit import compile_model, make_repeatable
-    from zoo.frontends import with_normalization
+    from zoo import registry
+    from zoo.config import flags
+    from zoo.frontends.compose import with_normalization
+    from zoo.training.fit import compile_model, make_repeatable
 
-    settings = config.from_flags({"batch_size": size.batch})
+    settings = flags.from_flags({"batch_size": size.batch})
     make_repeatable(settings.seed)
     network = registry.build(settings.model, N_CLASSES, N_BANDS)
     model = with_normalization(np.zeros(N_BANDS), np.ones(N_BANDS), network)

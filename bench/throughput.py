@@ -17,10 +17,11 @@ def measure(quick: bool) -> list[Result]:
 
 
 def _throughput(name: str, quick: bool) -> Result:
-    from zoo import config, registry
-    from zoo.fit import compile_model, make_repeatable
+    from zoo import registry
+    from zoo.config import flags
+    from zoo.training.fit import compile_model, make_repeatable
 
-    settings = config.from_flags({"model": name, "corpus": "recola"})
+    settings = flags.from_flags({"model": name, "corpus": "recola"})
     seconds = 0.4 if quick else settings.segment_seconds
     make_repeatable(settings.seed)
     model = registry.build(name, 2, 1)

@@ -15,15 +15,15 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from zoo.cli import run
-from zoo.data import corpora
-from zoo.data.check import Report, check
-from zoo.data.check_delay import LabelDelay, label_delay, training_clips
-from zoo.data.divisions import Protocol
-from zoo.data.files import Loaded
-from zoo.data.protocols import PROTOCOLS, count_problems, get
+from zoo.data.corpora import registry as corpora
+from zoo.data.corpora.check import Report, check
+from zoo.data.corpora.check_delay import LabelDelay, label_delay, training_clips
+from zoo.data.corpora.files import Loaded
+from zoo.data.protocols.lookup import PROTOCOLS, count_problems, get
+from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import UserError
+from zoo.utils.cli import run
 
 SHOWN = 5
 

@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from zoo.cli import run
-from zoo.comparison import compare_runs
-from zoo.comparison_table import FORMATS, SUFFIXES, as_text, format_of, print_comparison, write_comparison
+from zoo.studies.compare import compare_runs
+from zoo.studies.compare_table import FORMATS, SUFFIXES, as_text, format_of, print_comparison, write_comparison
+from zoo.utils.cli import run
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ name and shape is checked. Pickled files (.pth) are refused, with two lines that
 import argparse
 from pathlib import Path
 
-from zoo.cli import run
+from zoo.utils.cli import run
 
 
 def main() -> None:
@@ -21,8 +21,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
     args = parser.parse_args()
 
-    from zoo.baselines.image_networks import layout
-    from zoo.baselines.image_weights import checksum, convert
+    from zoo.models.image_networks import layout
+    from zoo.models.weights.image import checksum, convert
 
     convert(args.weights, layout(args.network), args.out)
     print(f"converted: {args.out} (SHA-256 {checksum(args.out)})")

@@ -8,9 +8,11 @@ Exit code 1 when a figure differs. Whether two runs differ by more than chance i
 import argparse
 from pathlib import Path
 
-from zoo import config, registry
-from zoo.cli import run, use_backend
+from zoo import registry
+from zoo.config import saved
 from zoo.errors import UserError
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 
 def main() -> int:
@@ -25,19 +27,19 @@ def main() -> int:
     )
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
     args = parser.parse_args()
-    settings = config.load(args.run / "config.json")
+    settings = saved.load(args.run / "config.json")
     if args.postprocess and registry.get(settings.model).task != "continuous":
         raise UserError(
             f"--postprocess is for continuous ratings; {args.run} tells classes of emotion apart. Leave it out"
         )
     use_backend(args.backend or settings.backend)
 
-    from zoo import kinds
-    from zoo.evaluate import evaluate_run
+    from zoo.training.evaluate import evaluate_run
+    from zoo.training.tasks import base as tasks
 
     summary, changed = evaluate_run(args.run, args.data_root)
     shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
-    kinds.of(settings.model).print_metrics(
+    tasks.of(settings.model).print_metrics(
         shown, f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
     )
     print("\n".join(changed) if changed else "the recorded figures come out again")

@@ -12,8 +12,9 @@ its number, the next free one. docs/serving.md says how to serve it.
 import argparse
 from pathlib import Path
 
-from zoo.cli import run, use_backend
 from zoo.errors import unknown
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 FORMATS = ("saved_model", "onnx", "openvino", "litert")
 
@@ -42,17 +43,17 @@ def main() -> None:
     use_backend("tensorflow")
     _use_cpu()
 
-    from zoo.serving.export import export
+    from zoo.export.export import export
 
     options = {"temperature": 1.0, "calibration": None}
     if args.calibrate:
-        from zoo.serving.export_calibration import calibrate
+        from zoo.export.fit_temperature import calibrate
 
         options["calibration"] = calibrate(args.run, args.fold, args.data_root)
         options["temperature"] = options["calibration"]["temperature"]
     options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
     if args.format == "saved_model":
-        from zoo.serving import model_card
+        from zoo.export import model_card
 
         folder = export(args.run, args.out, args.fold, args.version, **options)
         print(f"model card: {model_card.write(folder, args.run, args.fold, args.note)}")
@@ -73,9 +74,9 @@ def _other_format():
 
     from zoo.errors import UserError
 
-    if find_spec("zoo.serving.export_formats") is None:
+    if find_spec("zoo.export.formats") is None:
         raise UserError("--format: only saved_model can be written by this version; leave it out")
-    from zoo.serving.export_formats import export
+    from zoo.export.formats import export
 
     return export
 

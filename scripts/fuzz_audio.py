@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from zoo.cli import run
-from zoo.progress import Progress
+from zoo.utils.cli import run
+from zoo.utils.progress import Progress
 
 SECONDS, CHUNK = 0.3, 50
 FORMATS = (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAVEX", "PCM_24"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"))
@@ -111,7 +111,7 @@ def random_bytes(content: bytearray, rng: np.random.Generator) -> bytes:
 
 def from_files(exported, contents: list[bytes], folder: Path) -> list[str]:
     """What comes of the contents as files: "file: answered" or "file: " and the kind of error."""
-    from zoo.data.audio import BadClip
+    from zoo.data.audio.read import BadClip
 
     paths = [folder / f"{number}.wav" for number in range(len(contents))]
     for path, content in zip(paths, contents, strict=True):

@@ -11,10 +11,12 @@ The recording lasts at most ten minutes. Needs the opensmile package.
 import argparse
 from pathlib import Path
 
-from zoo import config, registry
-from zoo.cli import run, use_backend
-from zoo.data import acoustics
+from zoo import registry
+from zoo.config import saved
 from zoo.errors import UserError
+from zoo.frontends import opensmile
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 SHOWN = 5
 
@@ -30,16 +32,16 @@ def main() -> None:
     parser.add_argument_group("output").add_argument("--out", type=Path, help="folder to write to (default: RUN/cells)")
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
     args = parser.parse_args()
-    settings = config.load(args.run / "config.json")
+    settings = saved.load(args.run / "config.json")
     if registry.get(settings.model).task != "continuous":
         raise UserError(
             f"{args.run} tells classes of emotion apart, expected a run for continuous ratings. Choose one, such as of "
             "--model conv_blstm"
         )
     use_backend(args.backend or settings.backend)
-    acoustics.settings("egemaps", args.window_seconds, args.window_seconds)  # tells of a package that is missing
+    opensmile.settings("egemaps", args.window_seconds, args.window_seconds)  # tells of a package that is missing
 
-    from zoo.cells import inspect_run
+    from zoo.studies.cell_activations import inspect_run
 
     folder = args.out or args.run / "cells"
     rows, title = inspect_run(args.run, args.recording, folder, args.fold, args.window_seconds)
@@ -52,7 +54,7 @@ def _show(rows: list[dict], title: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from zoo.cells import MEASURES, best
+    from zoo.studies.cell_activations import MEASURES, best
 
     console = Console()
     console.print(Text(title, style="bold"))

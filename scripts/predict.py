@@ -17,9 +17,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo import bulk, config
-from zoo.cli import run, use_backend
+from zoo.config import saved
+from zoo.data.audio import find
 from zoo.errors import UserError, unknown
+from zoo.inference import predictions_file
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
 _BLOCK_BYTES = 65_536
@@ -106,15 +109,15 @@ def _find(args: argparse.Namespace) -> bool:
                 f"{', '.join(given)}: for runs, and {args.model} is an export, which has its own; leave it out"
             )
         return True
-    settings = config.load(args.model / "config.json")
+    settings = saved.load(args.model / "config.json")
     use_backend(args.backend or settings.backend)
     return False
 
 
 def _files(args: argparse.Namespace, exported: bool) -> int:
-    from zoo import answering
+    from zoo.inference import predictor
 
-    source = answering.source(
+    source = predictor.source(
         args.model, exported, fold=args.fold, max_seconds=args.max_clip_seconds, smooth=args.postprocess
     )
     if args.postprocess and not source.continuous:
@@ -123,23 +126,25 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
         )
     paths = _paths(args)
     if not args.out:
-        show = bulk.as_json if args.json else bulk.as_csv() if args.csv else _in_words
+        show = predictions_file.as_json if args.json else predictions_file.as_csv() if args.csv else _in_words
         failed = []
         for answers in _answers(source, paths, args.workers):
             sys.stdout.write("".join(map(show, answers.rows)))
             sys.stdout.flush()
             failed += answers.failed
         return _told(failed)
-    with bulk.Sheet(args.out, bulk.kind_of(args.out, args.json, args.csv), args.resume, source.continuous) as sheet:
+    with predictions_file.Sheet(
+        args.out, predictions_file.kind_of(args.out, args.json, args.csv), args.resume, source.continuous
+    ) as sheet:
         return _told(
             _write(sheet, source, [path for path in paths if not sheet.answered(path)], len(paths), args.workers)
         )
 
 
-def _write(sheet, source, paths: list[Path], n_all: int, n_workers: int) -> list[bulk.Failure]:
-    from zoo.progress import Progress
+def _write(sheet, source, paths: list[Path], n_all: int, n_workers: int) -> list[predictions_file.Failure]:
+    from zoo.utils.progress import Progress
 
-    failed: list[bulk.Failure] = []
+    failed: list[predictions_file.Failure] = []
     skipped = n_all - len(paths)
     with Progress() as progress, progress.task("files", n_all) as show:
         for number, answers in enumerate(_answers(source, paths, n_workers), 1):
@@ -151,44 +156,44 @@ def _write(sheet, source, paths: list[Path], n_all: int, n_workers: int) -> list
     return failed
 
 
-def _answers(source, paths: list[Path], n_workers: int) -> Iterator[bulk.Answers]:
-    from zoo import answering
+def _answers(source, paths: list[Path], n_workers: int) -> Iterator[predictions_file.Answers]:
+    from zoo.inference import predictor, workers
 
-    batches = answering.batches_of(paths, source.batch)
+    batches = predictor.batches_of(paths, source.batch)
     if n_workers > 1 and paths:
-        return answering.by_workers(source, batches, n_workers)
-    return answering.here(answering.opened(source), batches)
+        return workers.by_workers(source, batches, n_workers)
+    return predictor.here(predictor.opened(source), batches)
 
 
 def _paths(args: argparse.Namespace) -> list[Path]:
     """The files asked for, each once, in order."""
-    paths = bulk.audio_files(args.audio)
+    paths = find.audio_files(args.audio)
     if args.list:
         try:
             with args.list.open(encoding="utf-8", errors="surrogateescape") as lines:
-                paths += bulk.listed(lines)
+                paths += find.listed(lines)
         except OSError as error:
             raise UserError(f"--list {args.list}: cannot be read ({error.strerror})") from error
     if args.from_stdin:
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-        paths += bulk.listed(sys.stdin)
+        paths += find.listed(sys.stdin)
     return list(dict.fromkeys(paths))
 
 
-def _told(failed: list[bulk.Failure]) -> int:
+def _told(failed: list[predictions_file.Failure]) -> int:
     for failure in failed:
         print(f"error: {failure.error}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def _stream(args: argparse.Namespace, exported: bool) -> int:
+    from zoo.inference.stream import Stream
     from zoo.serving import saved_model
-    from zoo.stream import Stream
 
     if exported:
         model = saved_model.load(args.model)
     else:
-        from zoo.live import of_run
+        from zoo.inference.stream_run import of_run
 
         model = of_run(args.model, args.fold)
     stream = Stream(
@@ -200,7 +205,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
         rate_hz=args.rate,
     )
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
-    show = bulk.as_json if args.json else bulk.as_csv() if args.csv else _in_words
+    show = predictions_file.as_json if args.json else predictions_file.as_csv() if args.csv else _in_words
     n_rows, rest, first = 0, b"", True
     while block := sys.stdin.buffer.read1(_BLOCK_BYTES):  # type: ignore[attr-defined]  what has come, no more
         if first and (rest + block)[:4] in (b"RIFF", b"fLaC", b"OggS"):
@@ -225,7 +230,7 @@ def _samples(data: bytes, form: str):
     return np.frombuffer(data[:whole], dtype).astype(np.float32) / np.float32(largest), data[whole:]
 
 
-def _show(rows: list[dict], show: bulk.Lines) -> int:
+def _show(rows: list[dict], show: predictions_file.Lines) -> int:
     sys.stdout.write("".join(map(show, rows)))
     sys.stdout.flush()
     return len(rows)
@@ -241,7 +246,7 @@ def _level(words: str | None) -> tuple[float, float] | None:
     return mean, deviation
 
 
-def _in_words(row: bulk.Row) -> str:
+def _in_words(row: predictions_file.Row) -> str:
     mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
     parts = [row["file"]] if "file" in row else []
     if "probabilities" not in row:

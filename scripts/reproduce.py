@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo import config
-from zoo.cli import run, use_backend
-from zoo.data.source import open_source, resolve
+from zoo.config import flags as config_flags
+from zoo.config import run_config
 from zoo.errors import UserError, unknown
+from zoo.runs.dataset import open_source, resolve
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", help=f"known: {', '.join(TABLES)}")
     parser.add_argument("--seeds", type=int, nargs="+", help="seeds of each network (default: the table's)")
-    config.add_flags(parser)
+    config_flags.add_flags(parser)
     given = vars(parser.parse_args())
     name, seeds = given.pop("table"), given.pop("seeds")
     if name not in TABLES:
@@ -78,7 +80,7 @@ def main() -> None:
     for settings in runs:
         open_source(resolve(settings))  # tells of a wrong folder before hours are spent
 
-    from zoo.train import train
+    from zoo.training.train import train
 
     for settings in runs:
         train(settings, resume=(Path(settings.out) / "config.json").is_file())
@@ -88,7 +90,9 @@ def main() -> None:
         _print(published, {settings.model: Path(settings.out) for settings in runs})
 
 
-def _runs(published: Published, given: Mapping[str, Any], out: Path, seeds: tuple[int, ...]) -> list[config.RunConfig]:
+def _runs(
+    published: Published, given: Mapping[str, Any], out: Path, seeds: tuple[int, ...]
+) -> list[run_config.RunConfig]:
     """Returns the configuration of every run, seed by seed, each with a folder of its own."""
     runs = []
     for seed in seeds:
@@ -98,19 +102,21 @@ def _runs(published: Published, given: Mapping[str, Any], out: Path, seeds: tupl
                 place = out / (model if one_of_each else f"{model}-{protocol}-seed-{seed}")
                 own = {"model": model, "protocol": protocol, "seed": seed, "out": str(place)}
                 runs.append(
-                    config.from_flags({**published.flags, **published.by_protocol.get(protocol, {}), **given, **own})
+                    config_flags.from_flags(
+                        {**published.flags, **published.by_protocol.get(protocol, {}), **given, **own}
+                    )
                 )
     return runs
 
 
-def _print_accuracies(published: Published, runs: list[config.RunConfig], out: Path) -> None:
+def _print_accuracies(published: Published, runs: list[run_config.RunConfig], out: Path) -> None:
     """Prints and writes accuracy on training and on test clips, run by run, and each class's recall."""
     from rich.console import Console
     from rich.table import Table
 
-    from zoo.evaluate import training_accuracy
-    from zoo.folder import read_record
-    from zoo.storage import write_csv
+    from zoo.runs.folder import read_record
+    from zoo.training.evaluate import training_accuracy
+    from zoo.utils.atomic_files import write_csv
 
     records, rows = [read_record(Path(settings.out)) for settings in runs], []
     for settings, record in zip(runs, records, strict=True):
@@ -155,7 +161,7 @@ def _print(published: Published, found: dict[str, Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from zoo.folder import read_record
+    from zoo.runs.folder import read_record
 
     records = {model: read_record(folder) for model, folder in found.items()}
     first = next(iter(records.values()))

@@ -12,19 +12,20 @@ those that the run recorded.
 import argparse
 from pathlib import Path
 
-from zoo import config
-from zoo.cli import run, use_backend
-from zoo.data.noise import SNR_LEVELS, SPLITS
-from zoo.noise.robustness_grid import SNR_DB, Asked
+from zoo.config import saved
+from zoo.data.augmentation.additive_noise import SNR_LEVELS, SPLITS
+from zoo.studies.robustness_conditions import SNR_DB, Asked
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 
 def main() -> int:
     args = parse()
-    settings = config.load(args.run / "config.json")
+    settings = saved.load(args.run / "config.json")
     use_backend(args.backend or settings.backend)
 
-    from zoo.noise.robustness import measure
-    from zoo.noise.robustness_report import print_table
+    from zoo.studies.robustness import measure
+    from zoo.studies.robustness_report import print_table
 
     asked = Asked(
         noise=args.noise,

@@ -10,7 +10,8 @@ they are.
 import argparse
 from pathlib import Path
 
-from zoo.cli import run, use_backend
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 _COLOURS = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
@@ -26,7 +27,7 @@ def main() -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    from zoo.serving.serve_check import FAILED, NO_SERVER, check
+    from zoo.export.proofs.check import FAILED, NO_SERVER, check
 
     console = Console()
     failed = 0

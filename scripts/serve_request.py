@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from zoo.cli import run
+from zoo.utils.cli import run
 
 TOLERANCE = 1e-5
 
@@ -26,8 +26,8 @@ def main() -> int:
     args = parser.parse_args()
     import numpy as np
 
+    from zoo.export.proofs.requests import default_requests
     from zoo.serving import saved_model
-    from zoo.serving.serve_requests import default_requests
 
     name, largest = args.export.resolve().name, 0.0
     for request, expected in default_requests(saved_model.load(args.export)):

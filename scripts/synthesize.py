@@ -5,9 +5,9 @@ import json
 import shlex
 from pathlib import Path
 
-from zoo.cli import run
-from zoo.data import corpora
-from zoo.data.synthetic import MARKER, synthesize
+from zoo.data.corpora import registry as corpora
+from zoo.data.synthetic.corpora import MARKER, synthesize
+from zoo.utils.cli import run
 
 MODELS = {"recola": "conv_lstm", "mediaeval_music": "lstm_drnn"}  # to try a corpus with, where not the usual one
 

@@ -13,39 +13,41 @@ per fold with its model.keras, history.csv and curves.png.
 import argparse
 from pathlib import Path
 
-from zoo import config, tables
-from zoo.cli import run, use_backend
-from zoo.data.source import open_source, resolve
+from zoo import catalogue
+from zoo.config import flags
+from zoo.runs.dataset import open_source, resolve
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=tables.in_plain_text(), formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, epilog=catalogue.in_plain_text(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its flags")
     parser.add_argument(
         "--from-search", metavar="DIR", help="train the best trial of a search (tune.py), changed by the flags given"
     )
-    config.add_flags(parser)
+    flags.add_flags(parser)
     given = vars(parser.parse_args())
     resume, search = given.pop("resume"), given.pop("from_search")
     if search:
-        from tuning.show import best_of
+        from tuning.results.show import best_of
 
         found = best_of(Path(search))
         if "option" in given:
-            given["option"] = {**found.get("option", {}), **config.parse_options(given["option"])}
+            given["option"] = {**found.get("option", {}), **flags.parse_options(given["option"])}
         given = {**found, **given}
-    settings = config.resume(given) if resume else config.from_flags(given)
+    settings = flags.resume(given) if resume else flags.from_flags(given)
     use_backend(settings.backend)
     open_source(resolve(settings))  # tells of a wrong folder before the backend takes its seconds to start
 
-    from zoo import kinds  # after the backend is chosen
-    from zoo.folder import read_record
-    from zoo.train import train
+    from zoo.runs.folder import read_record
+    from zoo.training.tasks import base as tasks  # after the backend is chosen
+    from zoo.training.train import train
 
     finished = train(settings, resume)
-    kinds.of(settings.model).print_metrics(read_record(finished.folder), finished.title())
+    tasks.of(settings.model).print_metrics(read_record(finished.folder), finished.title())
     print(f"results: {finished.folder}")
 
 

@@ -11,7 +11,7 @@ searches/NAME: the journal search.jsonl, a run folder per trial, and what --show
 
 Workers on other machines: start the chief with --host 0.0.0.0 --port 8765 on a network you trust, for nothing is
 encrypted, copy the token from searches/NAME/chief.json, and there
-    SPEECH_ZOO_TOKEN=... python -m tuning.worker --chief ADDRESS:8765 --folder FOLDER --name NAME
+    SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief ADDRESS:8765 --folder FOLDER --name NAME
 """
 
 import argparse
@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from tuning import space as spaces
+from tuning.run_trial import feasible
 from tuning.search import Search, read
-from tuning.trial import feasible
-from zoo import config, other_run
-from zoo.cli import run, use_backend
-from zoo.data.source import inner, open_source, resolve
+from zoo.config import flags, run_config
 from zoo.errors import UserError
+from zoo.runs import upstream_runs
+from zoo.runs.dataset import inner, open_source, resolve
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 TUNERS = ("random", "grid", "bayesian", "hyperband")
 OWN = ("tuner", "trials", "inner_folds", "prune", "max_epochs", "vary", "space", "resume", "show")
@@ -35,15 +37,15 @@ OWN_RUNNING = ("workers", "threads", "host", "port")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_flags(parser)
-    config.add_flags(parser)
+    flags.add_flags(parser)
     given = vars(parser.parse_args())
     own = {name: given.pop(name) for name in (*OWN, *OWN_RUNNING) if name in given}
     running = {name: own.pop(name) for name in OWN_RUNNING if name in own}
     for name, least in (("workers", 0), ("threads", 1)):
         if running.get(name, least) < least:
             raise UserError(f"--{name} is {running[name]}, expected at least {least}")
-    from tuning.chief import serve
-    from tuning.show import show
+    from tuning.distributed.chief import serve
+    from tuning.results.show import show
 
     if own.get("show"):
         show(_folder(given, own))
@@ -88,7 +90,7 @@ def _folder(given: dict[str, Any], own: dict[str, Any]) -> Path:
 
 def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     """Begins a search, once its configuration, its space and its data have been looked at."""
-    settings = resolve(config.from_flags(given))
+    settings = resolve(flags.from_flags(given))
     use_backend(settings.backend)  # the networks' spaces stand beside their builders, which bring Keras with them
     _check_stands_alone(settings)
     source = open_source(settings)
@@ -107,7 +109,7 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     if settings.data_root:
         base["data_root"] = settings.data_root  # whole, so that it is found from any folder
     if "option" in given:
-        base["option"] = config.parse_options(given["option"])
+        base["option"] = flags.parse_options(given["option"])
     folder = Path(base.pop("out", "") or f"searches/{settings.model}-{settings.corpus}-{own.get('tuner', 'random')}")
     space = spaces.merge(spaces.of(settings.model), own.get("vary", ()), own.get("space"))
     space = spaces.without(space, base)
@@ -126,12 +128,12 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     return Search.create(folder, description, feasible), folder
 
 
-def _check_stands_alone(settings: config.RunConfig) -> None:
+def _check_stands_alone(settings: run_config.RunConfig) -> None:
     """Raises UserError for a search behind another run's models, which have seen what trials are validated on."""
-    for name in other_run.named(settings):
+    for name in upstream_runs.named(settings):
         raise UserError(
-            f"{other_run.FLAGS[name]} {getattr(settings, name)}: its models were trained on clips that the inner folds "
-            "of a search validate on. Search without it, or train without a search"
+            f"{upstream_runs.FLAGS[name]} {getattr(settings, name)}: its models were trained on clips that the inner "
+            "folds of a search validate on. Search without it, or train without a search"
         )
 
 
@@ -143,7 +145,7 @@ def _open(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     if given.get("data_root"):
         given["data_root"] = str(Path(given["data_root"]).expanduser().resolve())
     if "option" in given:
-        given["option"] = config.parse_options(given["option"])
+        given["option"] = flags.parse_options(given["option"])
     expect = {**given, **{name: own[name] for name in names if name in own}}
     header, _, _ = read(folder)
     use_backend(header["base"]["backend"])  # before keras-tuner brings Keras with it

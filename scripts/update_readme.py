@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from zoo import tables
-from zoo.cli import run
-from zoo.storage import written_aside
+from zoo import catalogue
+from zoo.utils.atomic_files import written_aside
+from zoo.utils.cli import run
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a table is out of date")
     args = parser.parse_args()
-    new = tables.fill(README)
+    new = catalogue.fill(README)
     if args.check:
         return int(new != README.read_text())
     with written_aside(README) as aside:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zoo.cli import run, use_backend
-from zoo.storage import written_aside
+from zoo.utils.atomic_files import written_aside
+from zoo.utils.backends import use_backend
+from zoo.utils.cli import run
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "serving.md"
 START, END = "<!-- formats -->\n", "\n<!-- end -->"
@@ -22,8 +23,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when it is out of date")
     args = parser.parse_args()
     use_backend("tensorflow")
+    from zoo.export.formats import FORMATS, check_installed
     from zoo.registry import MODELS
-    from zoo.serving.export_formats import FORMATS, check_installed
 
     for name in FORMATS:
         check_installed(name)
@@ -47,7 +48,7 @@ def main() -> int:
 
 def _cells(name: str) -> list[str]:
     """Converts a network to every format; "yes", or what stands in the way."""
-    from zoo.serving.export_formats import FORMATS, RefusedError, convert, set_direct
+    from zoo.export.formats import FORMATS, RefusedError, convert, set_direct
 
     frontend, network, plan = _network(name)
     cells = []
@@ -73,9 +74,9 @@ def _reason(error: Exception) -> str:
 def _cells_of_linear(name: str) -> list[str]:
     """Fits a linear model to a few synthetic clips and exports it in every format, as users do."""
     from zoo import registry
-    from zoo.config import from_flags
-    from zoo.serving.export_formats import FORMATS, RefusedError, export
-    from zoo.train import train
+    from zoo.config.flags import from_flags
+    from zoo.export.formats import FORMATS, RefusedError, export
+    from zoo.training.train import train
 
     cells = []
     with TemporaryDirectory(prefix="formats-") as place:
@@ -102,16 +103,19 @@ def _network(name: str):
     """A network of the row's quick recipe, its front-end and plan; weights moved, as fresh ones answer all alike."""
     import numpy as np
 
-    from zoo import config, kinds, rating_frames, registry
-    from zoo.data.acoustics import FEATURE_SETS
-    from zoo.data.source import resolve
-    from zoo.serving import signatures
-    from zoo.trace_prediction import looks_at_whole_segments
+    from zoo import registry
+    from zoo.config import flags as config
+    from zoo.config import frame_timing
+    from zoo.export import signatures
+    from zoo.frontends.opensmile import FEATURE_SETS
+    from zoo.runs.dataset import resolve
+    from zoo.runs.model_file import looks_at_whole_segments
+    from zoo.training.tasks import base as tasks
 
     entry = registry.get(name)
     corpus = "iemocap" if entry.task == "emotion" else "recola"
     settings = resolve(config.from_flags({"model": name, "corpus": corpus, "synthetic": True}))
-    frontend = kinds.of(name).frontend(settings)
+    frontend = tasks.of(name).frontend(settings)
     inputs, options = settings.bands, dict(settings.option)
     if entry.frontend == "mfcc":
         inputs, options = frontend.channels, {"n_coefficients": frontend.coefficients, **options}
@@ -124,8 +128,8 @@ def _network(name: str):
         weights.assign(weights + rng.normal(0, 0.02, weights.shape))
     plan = signatures.Plan(outputs, 400, 960_000)
     if entry.task == "continuous":
-        steps = rating_frames.steps_per_frame(settings)
-        whole = rating_frames.segment_frames(settings) if looks_at_whole_segments(network) else 0
+        steps = frame_timing.steps_per_frame(settings)
+        whole = frame_timing.segment_frames(settings) if looks_at_whole_segments(network) else 0
         plan = replace(plan, shortest=steps, steps_per_frame=steps, segment_frames=min(whole, 20))
     return frontend, network, plan
 
@@ -134,7 +138,7 @@ def _saved(folder: Path, frontend, network, plan):
     """Saves the default signature; returns it loaded, with as much of a description as requests are made by."""
     import tensorflow as tf
 
-    from zoo.serving import signatures
+    from zoo.export import signatures
     from zoo.serving.saved_model import Exported
 
     module, functions = signatures.build(frontend, [network], plan)

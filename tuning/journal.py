@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
-from zoo.storage import written_aside
+from zoo.utils.atomic_files import written_aside
 
 NAMES = ("search.jsonl", "search-copy.jsonl")
 _LOCK = "search.lock"

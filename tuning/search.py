@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import zoo
+import zoo.version
 from tuning import journal as journals
-from tuning import records
 from tuning import space as spaces
-from tuning.records import ENDS, Trial
+from tuning import trials as records
+from tuning.trials import ENDS, Trial
 from zoo.errors import UserError, unknown
 
 Assignment = dict[str, Any]

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from zoo import registry
-from zoo.config import RunConfig, from_flags, heeds
+from zoo.config.flags import from_flags
+from zoo.config.run_config import RunConfig, heeds
 from zoo.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def decode(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
 
 
 def flags(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what zoo.config.from_flags takes: the user's flags ("option" a mapping there) under a trial's values."""
+    """Returns what zoo.config.flags.from_flags takes: the user's flags ("option" a mapping there) under a trial's
+    values.
+    """
     fields = {name: value for name, value in values.items() if not name.startswith(OPTION)}
     option = {name.removeprefix(OPTION): value for name, value in values.items() if name.startswith(OPTION)}
     option = {**base.get("option", {}), **option}

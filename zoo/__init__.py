@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
-
-__version__ = "0.1.0"
 
 
 def load(place: "str | Path") -> "Pretrained":

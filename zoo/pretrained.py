@@ -8,13 +8,13 @@ from typing import Any, TypedDict, overload
 import numpy as np
 
 import zoo
-from zoo.answering import of_export
-from zoo.data.audio import BadClip, to_mono
+from zoo.data.audio.read import BadClip, to_mono
 from zoo.errors import UserError, unknown
+from zoo.inference.predictor import of_export
+from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 from zoo.serving.saved_model import Exported
 from zoo.serving.versions import numbers
-from zoo.stream import Stream
 
 MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
 
@@ -67,11 +67,11 @@ class Pretrained:
     ) -> Emotion | Ratings | list[Emotion | Ratings]:
         """Returns what is said about one clip, or a list for several, in order.
 
-        A clip is an audio file of a format that zoo.data.audio.READABLE names, or its samples (samples,) or (samples,
-        channels), floats nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples is "#"
-        and their number among `clips`.
+        A clip is an audio file of a format that zoo.data.audio.read.READABLE names, or its samples (samples,) or
+        (samples, channels), floats nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples
+        is "#" and their number among `clips`.
 
-        Raises zoo.data.audio.BadClip, a zoo.errors.UserError, for one that cannot be used.
+        Raises zoo.data.audio.read.BadClip, a zoo.errors.UserError, for one that cannot be used.
         """
         if isinstance(clips, (str, Path, np.ndarray)):
             return self.predict([clips], rate_hz)[0]
@@ -81,7 +81,7 @@ class Pretrained:
         return [self._rated(clip, f"#{number}") for number, clip in enumerate(ready)]
 
     def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
-        """Returns a zoo.stream.Stream on this model, which takes its options."""
+        """Returns a zoo.inference.stream.Stream on this model, which takes its options."""
         return Stream(self.exported, hop_seconds, **options)
 
     def _mono(self, clip: np.ndarray, rate_hz: int | None) -> np.ndarray:

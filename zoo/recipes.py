@@ -108,7 +108,7 @@ COMPARE_TUNED = {
 # here they are chosen.
 SVR_PAPER = {"solver": "liblinear", "label_delay_seconds": 4.0}
 MFCC_SVR_PAPER = {**SVR_PAPER, "functional_seconds": 8.0}
-# The MFCCs are those of mfcc_svr (zoo.cepstra.mfcc_frames).
+# The MFCCs are those of mfcc_svr (zoo.frontends.mfcc.mfcc_frames).
 ENHANCEMENT_PAPER = {
     "rate_hz": 16_000,
     "coefficients": 13,

@@ -12,7 +12,7 @@ from zoo.errors import UserError, unknown
 if TYPE_CHECKING:
     import keras
 
-BACKENDS = ("tensorflow", "jax", "torch")
+
 TASKS = {
     "emotion": "one of several emotions per clip",
     "continuous": "arousal and valence all along a recording",

@@ -5,7 +5,7 @@ import shutil
 import keras
 import pytest
 
-from zoo.data.synthetic import synthesize
+from zoo.data.synthetic.corpora import synthesize
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import keras
 import pytest
 from spoil import SCRIPTS, SMALL, has
 
-from zoo import cli, registry
-from zoo.data import corpora
+from zoo import registry
+from zoo.data.corpora import registry as corpora
+from zoo.utils import backends
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from zoo.data import corpora
         (["--corpus", "emobd"], ["unknown corpus 'emobd'", "Did you mean 'emodb'?", *corpora.CORPORA]),
         (["--corpus", "iemocap", "--protocol", "iemocap-5"], ["unknown iemocap protocol 'iemocap-5'", "iemocap-4,"]),
         (["--corpus", "emodb", "--protocol", "iemocap-4"], ["unknown emodb protocol 'iemocap-4'", "emodb-speakers"]),
-        (["--backend", "theano"], ["unknown --backend 'theano'", *cli.BACKENDS]),
+        (["--backend", "theano"], ["unknown --backend 'theano'", *backends.BACKENDS]),
         (["--recipe", "best"], ["unknown recipe of attention_blstm_fcn 'best'", "paper", "tuned"]),
     ],
 )
@@ -33,7 +34,7 @@ def test_unknown_fold_lists_the_folds(refused, twins, fold):
 
 
 def test_backend_that_is_not_installed(refused, monkeypatch):
-    other = next(name for name in cli.BACKENDS if name != keras.backend.backend())
+    other = next(name for name in backends.BACKENDS if name != keras.backend.backend())
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == other else object())
     message = refused("train.py", "--synthetic", "--backend", other)
     assert has(message, f"backend '{other}' is not installed: pip install {other}")

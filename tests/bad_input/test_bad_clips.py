@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from spoil import KINDS, SMALL, has, truncate
 
-from zoo.data import corpora
-from zoo.data.audio import BadClip
-from zoo.data.features import extract
+from zoo.data.audio.read import BadClip
+from zoo.data.batches.feature_store import extract
+from zoo.data.corpora import registry as corpora
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import shutil
 import pytest
 from spoil import SMALL, has
 
-from zoo.config import from_flags
-from zoo.data import corpora
-from zoo.data.source import open_source, resolve
-from zoo.data.synthetic import MARKER
+from zoo.config.flags import from_flags
+from zoo.data.corpora import registry as corpora
+from zoo.data.synthetic.corpora import MARKER
+from zoo.runs.dataset import open_source, resolve
 
 
 def refused_root(refused, root):

@@ -11,13 +11,13 @@ import soundfile
 from spoil import RATE_HZ, SMALL, has, tone, truncate
 
 from zoo import registry
-from zoo.config import from_flags
-from zoo.data.source import resolve
+from zoo.config.flags import from_flags
 from zoo.errors import UserError
-from zoo.frontends import with_normalization
-from zoo.predict import load_model
-from zoo.storage import write_json
-from zoo.train import train
+from zoo.frontends.compose import with_normalization
+from zoo.runs.dataset import resolve
+from zoo.runs.model_file import load_model
+from zoo.training.train import train
+from zoo.utils.atomic_files import write_json
 
 
 def words_for(twins, out):

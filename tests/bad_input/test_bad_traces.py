@@ -7,12 +7,12 @@ import pytest
 import soundfile
 from spoil import RATE_HZ, has
 
-from zoo import continuous
-from zoo.config import from_flags
-from zoo.data.features import Features
-from zoo.data.protocols import get
+from zoo.config.flags import from_flags
+from zoo.data.batches.feature_store import Features
+from zoo.data.protocols.lookup import get
 from zoo.data.schema import Clip, Trace
 from zoo.errors import UserError
+from zoo.training.tasks import continuous
 
 ARFF = (
     "@relation GOLDSTANDARD\n\n@attribute Instance_name string\n@attribute frameTime numeric\n"

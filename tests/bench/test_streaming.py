@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tiny_runs
 
-from zoo import live
+from zoo.inference import stream_run
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the bench's streams run on TensorFlow", allow_module_level=True)
@@ -15,7 +15,7 @@ streaming = pytest.importorskip("bench.streaming")
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
-    return live.of_run(tiny_runs.make(tmp_path_factory.mktemp("bench") / "run", "conv_lstm", "recola"))
+    return stream_run.of_run(tiny_runs.make(tmp_path_factory.mktemp("bench") / "run", "conv_lstm", "recola"))
 
 
 def test_the_reference_is_the_time_the_audio_lasts(asked):

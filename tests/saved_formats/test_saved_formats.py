@@ -65,10 +65,10 @@ def predicted(script, name: str, folder: Path) -> dict:
 
 def enhanced(name: str, folder: Path) -> dict:
     """MFCCs of the fixed clip as the saved model gives them, and of noise, which it does not take for clean speech."""
-    from zoo import kinds
-    from zoo.predict import load_model
+    from zoo.runs.model_file import load_model
+    from zoo.training.tasks import base as tasks
 
-    kinds.of("denoising_autoencoder")  # its module brings the loss, which the file names too
+    tasks.of("denoising_autoencoder")  # its module brings the loss, which the file names too
     (path,) = RUNS.glob(f"{name}/fold-*/model.keras")
     model = load_model(path)
     clips = np.stack([fixed_clip.samples(), fixed_clip.samples(noise=0.1)]).astype("float32")

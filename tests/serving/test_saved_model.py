@@ -21,13 +21,13 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from zoo.data.audio import BadClip
+from zoo.data.audio.read import BadClip
 from zoo.errors import UserError
-from zoo.predict import load_model
-from zoo.predict_emotions import predict_run
-from zoo.predict_traces import trace_files
+from zoo.export.export import export
+from zoo.inference.categorical import predict_run
+from zoo.inference.continuous import trace_files
+from zoo.runs.model_file import load_model
 from zoo.serving import graph_audit, saved_model
-from zoo.serving.export import export
 
 ROOT = Path(__file__).parents[2]
 

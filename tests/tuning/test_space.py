@@ -8,7 +8,8 @@ import pytest
 
 from tuning import space as spaces
 from zoo import registry
-from zoo.config import RunConfig, from_flags, heeds
+from zoo.config.flags import from_flags
+from zoo.config.run_config import RunConfig, heeds
 from zoo.errors import UserError
 
 MODEL = "attention_blstm_fcn"

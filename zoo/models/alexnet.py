@@ -7,7 +7,7 @@ Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional 
 import keras
 from keras import layers, ops
 
-from zoo.layers import register
+from zoo.layers.masking import register
 
 SIDE = 227  # pixels. The paper prints 224, with which its first convolution does not give its own 55 positions.
 _CROPPED = {"padding": "valid", "activation": "relu"}

@@ -7,8 +7,9 @@ and Convolutional Neural Networks for Speech Emotion Recognition", IEEE Access 7
 import keras
 from keras import layers, ops
 
-from zoo.layers import AttentionMap, FrameMask, MaskedBatchNormalization, WeightedSum, ZeroPadding
-from zoo.recurrent import LSTM
+from zoo.layers.attention import AttentionMap, WeightedSum
+from zoo.layers.lstm import LSTM
+from zoo.layers.masking import FrameMask, MaskedBatchNormalization, ZeroPadding
 
 FCN_FILTERS = (64, 128, 128)
 # Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper tells what it tried; the other

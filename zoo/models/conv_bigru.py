@@ -10,15 +10,9 @@ from math import lcm
 import keras
 from keras import layers
 
-from zoo.layers import (
-    ChannelMaxPooling,
-    FrameMask,
-    MagnitudeSpectrum,
-    MaskedBatchNormalization,
-    frame_length,
-    waveform_input,
-)
-from zoo.long_convolution import LongConv1D
+from zoo.layers.long_convolution import LongConv1D
+from zoo.layers.masking import FrameMask, MaskedBatchNormalization
+from zoo.layers.waveform import ChannelMaxPooling, MagnitudeSpectrum, frame_length, waveform_input
 
 POOL = 2  # of the time stream, after its first and its second convolution: 16 kHz, 8 kHz, 4 kHz
 # Hyper-parameters to search. Segments and batches are those the paper tried; the rest lies around its values.

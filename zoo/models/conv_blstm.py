@@ -8,9 +8,10 @@ describes it.
 import keras
 from keras import layers
 
-from zoo.layers import ChannelMaxPooling, FrameMask, ZeroPadding, frame_length, waveform_input
-from zoo.long_convolution import LongConv1D, LongDepthwiseConv1D
-from zoo.recurrent import LSTM
+from zoo.layers.long_convolution import LongConv1D, LongDepthwiseConv1D
+from zoo.layers.lstm import LSTM
+from zoo.layers.masking import FrameMask, ZeroPadding
+from zoo.layers.waveform import ChannelMaxPooling, frame_length, waveform_input
 
 # Hyper-parameters to search, around the paper's values: 2.5 to 10 ms, then 250 and 500 ms.
 SPACE = {

@@ -10,8 +10,9 @@ from math import prod
 import keras
 from keras import layers
 
-from zoo.layers import FrameMask, ZeroPadding, frame_length, waveform_input
-from zoo.recurrent import LSTM
+from zoo.layers.lstm import LSTM
+from zoo.layers.masking import FrameMask, ZeroPadding
+from zoo.layers.waveform import frame_length, waveform_input
 
 # Hyper-parameters to search, around the paper's values. All kernels keep its rule on overlap (eq 2).
 SPACE = {

@@ -6,8 +6,8 @@ MixedEmotions deliverable D4.2, section 3.
 import keras
 from keras import layers
 
-from zoo.layers import FrameMask, ZeroPadding
-from zoo.recurrent import LSTM
+from zoo.layers.lstm import LSTM
+from zoo.layers.masking import FrameMask, ZeroPadding
 
 # Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values; its optimizer and learning
 # rate, which hardly move on small data, are among the choices.

@@ -1,6 +1,6 @@
 """Linear models behind any features: what support vector machines and regressions are once they are fitted.
 
-They are never trained by gradient here: zoo/baselines/linear_fit.py has scikit-learn fit them and sets their weights.
+They are never trained by gradient here: zoo/training/fit_linear.py has scikit-learn fit them and sets their weights.
 """
 
 import keras

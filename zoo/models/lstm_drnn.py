@@ -6,8 +6,8 @@ MixedEmotions deliverable D4.2: the LSTM-DRNN of section 4, and the bidirectiona
 import keras
 from keras import layers
 
-from zoo.layers import FrameMask, ZeroPadding
-from zoo.recurrent import LSTM
+from zoo.layers.lstm import LSTM
+from zoo.layers.masking import FrameMask, ZeroPadding
 
 # Hyper-parameters to search. Learning rates, objectives and widths are those of the paper; the rest lies around its
 # values for speech and for music.

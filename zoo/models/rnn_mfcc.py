@@ -7,7 +7,7 @@ where its 16 units give (80, 16), and its 560 and 136 parameters are those of 16
 import keras
 from keras import layers
 
-from zoo.recurrent import LSTM
+from zoo.layers.lstm import LSTM
 
 CELLS = {"simple": layers.SimpleRNN, "lstm": LSTM, "gru": layers.GRU}
 

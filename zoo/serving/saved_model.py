@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.audio import LOUDEST, BadClip, read
+from zoo.data.audio.read import LOUDEST, BadClip, read
 from zoo.errors import UserError
 from zoo.serving import graph_audit
 from zoo.serving.versions import numbers
@@ -68,7 +68,7 @@ class Exported:
     def on_piece(
         self, features: np.ndarray, first: int, count: int, state: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Goes on in a recording, by the signature "stream" (zoo.serving.stream_signature).
+        """Goes on in a recording, by the signature "stream" (zoo.export.stream_signature).
 
         features (samples, channels), frames to be rated, the state before them (none at the start) -> ratings (count,
         folds, dimensions) without delay and post-processing, and the state after them.
@@ -147,7 +147,7 @@ class Exported:
         return {name: round(float(value), 6) for name, value in zip(self.outputs, values, strict=True)}
 
     def _functionals(self, clip: np.ndarray) -> np.ndarray:
-        from zoo.data.acoustics import clip_functionals, functionals
+        from zoo.frontends.opensmile import clip_functionals, functionals
 
         own = self.description["frontend"]
         if "functionals" in own:  # one row for the clip

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.errors import UserError
-from zoo.storage import ASIDE
+from zoo.utils.atomic_files import ASIDE
 
 _LARGEST = 2**63 - 1  # a server reads versions as 64-bit integers
 

@@ -1,0 +1,71 @@
+"""Hours of audio in pieces: the same samples as in one go."""
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.audio import blocks
+from zoo.data.audio.read import BadClip, read
+
+
+@pytest.fixture
+def recording(tmp_path, rng):
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, rng.uniform(-0.5, 0.5, (44_100 * 65, 2)), 44_100, subtype="FLOAT")
+    return path
+
+
+def test_blocks_joined_are_what_read_returns(recording):
+    whole = read(recording, 16_000, max_seconds=100)
+    joined = np.concatenate(list(blocks.blocks(recording, 16_000)))
+    assert abs(len(joined) - len(whole)) <= 1
+    length = min(len(joined), len(whole))
+    np.testing.assert_allclose(joined[:length], whole[:length], atol=1e-5)
+
+
+def test_moments_are_those_of_all_samples(recording):
+    mean, variance, count = blocks.moments(recording, 44_100)
+    samples = librosa.load(recording, sr=None, mono=True)[0].astype(np.float64)
+    assert count == len(samples)
+    assert mean == pytest.approx(samples.mean(), abs=1e-9)
+    assert variance == pytest.approx(samples.var(), rel=1e-6)
+    with pytest.raises(BadClip, match="more than the most of 60 s"):
+        blocks.moments(recording, 44_100, max_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("inner", "margin"), [(16_000 * 7, 16_000), (16_000 * 65, 100), (16_000 * 100, 5), (16_000 * 13, 0)]
+)
+def test_windows_cover_the_file_once_with_their_neighbours_samples(recording, inner, margin):
+    whole = np.concatenate(list(blocks.blocks(recording)))
+    position = 0
+    for window in blocks.windows(recording, inner, margin):
+        own = len(window.samples) - window.before - window.after
+        assert window.before == min(position, margin)
+        np.testing.assert_array_equal(window.samples, whole[position - window.before : position + own + window.after])
+        position += own
+        assert own == inner or position == len(whole)
+        assert window.after == min(margin, len(whole) - position)
+    assert position == len(whole)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "text.wav").write_text("no audio")
+    with pytest.raises(BadClip, match=r"text\.wav"):
+        list(blocks.blocks(tmp_path / "text.wav"))
+    samples = np.zeros(16_000 * 40, np.float32)
+    samples[16_000 * 35] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
+    with pytest.raises(BadClip, match="NaN or infinite samples behind sample 480000"):
+        list(blocks.blocks(tmp_path / "nan.wav"))
+    soundfile.write(tmp_path / "cut.wav", np.ones(16_000), 16_000)
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:-100])
+    with pytest.raises(BadClip, match=r"cut\.wav: .*bytes where its header declares"):
+        list(blocks.blocks(tmp_path / "cut.wav"))
+    soundfile.write(tmp_path / "zeros.wav", np.zeros(16_000), 16_000)
+    with pytest.raises(BadClip, match=r"zeros\.wav: .*1 s of zeros"):
+        blocks.moments(tmp_path / "zeros.wav")
+    soundfile.write(tmp_path / "none.wav", samples[:0], 16_000)
+    with pytest.raises(BadClip, match=r"none\.wav"):
+        blocks.moments(tmp_path / "none.wav")

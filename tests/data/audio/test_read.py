@@ -1,0 +1,286 @@
+"""The reader against soundfile, librosa and files broken on purpose."""
+
+import io
+import struct
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.audio.read import BAD_KINDS, BadClip, read, read_bytes
+
+RATE_HZ = 16_000
+
+
+def tone(seconds=1.0, rate_hz=RATE_HZ, hz=440.0):
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate_hz)) / rate_hz)).astype(np.float32)
+
+
+def write(path, samples=None, rate_hz=RATE_HZ, **options):
+    soundfile.write(path, tone() if samples is None else samples, rate_hz, **options)
+    return path
+
+
+def patched(path, old, new):
+    """Rewrites the first `old` bytes of a file."""
+    data = path.read_bytes()
+    assert old in data and len(old) == len(new)
+    path.write_bytes(data.replace(old, new, 1))
+    return path
+
+
+def data_length(samples=RATE_HZ):
+    return b"data" + struct.pack("<I", 2 * samples)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "subtype", "tolerance"),
+    [
+        (".wav", "WAV", "PCM_U8", 2**-7),
+        (".wav", "WAV", "PCM_16", 2**-15),
+        (".wav", "WAV", "PCM_24", 2**-23),
+        (".wav", "WAV", "PCM_32", 1e-7),
+        (".wav", "WAV", "FLOAT", 0.0),
+        (".wav", "WAV", "DOUBLE", 0.0),
+        (".wav", "WAV", "ULAW", 2**-5),
+        (".wav", "WAVEX", "PCM_16", 2**-15),
+        (".wav", "WAVEX", "PCM_24", 2**-23),
+        (".wav", "RF64", "PCM_16", 2**-15),
+        (".flac", "FLAC", "PCM_16", 2**-15),
+        (".flac", "FLAC", "PCM_24", 2**-23),
+        (".aiff", "AIFF", "PCM_16", 2**-15),
+        (".aifc", "AIFF", "FLOAT", 0.0),
+        (".au", "AU", "PCM_24", 2**-23),
+        (".caf", "CAF", "PCM_16", 2**-15),
+        (".w64", "W64", "PCM_16", 2**-15),
+        (".sph", "NIST", "PCM_16", 2**-15),
+        (".sph", "NIST", "ULAW", 2**-5),
+    ],
+)
+def test_every_width_and_container_gives_the_written_samples(tmp_path, suffix, container, subtype, tolerance):
+    path = write(tmp_path / f"a{suffix}", format=container, subtype=subtype)
+    samples = read(path)
+    assert samples.dtype == np.float32
+    np.testing.assert_allclose(samples, tone(), rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(read_bytes(path.read_bytes(), "a"), samples)
+
+
+def test_big_endian_wav_is_read(tmp_path):
+    path = write(tmp_path / "a.wav", subtype="PCM_16", endian="BIG")
+    assert path.read_bytes()[:4] == b"RIFX"
+    np.testing.assert_allclose(read(path), tone(), atol=2**-15)
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".mp3"])
+def test_lossy_formats_are_read(tmp_path, suffix):
+    samples = read(write(tmp_path / f"a{suffix}"))
+    assert abs(len(samples) - RATE_HZ) <= 1
+    assert np.corrcoef(samples[1000:15000], tone()[1000:15000])[0, 1] > 0.99
+
+
+def test_stereo_is_the_mean_of_its_channels(tmp_path):
+    left, right = tone(hz=300), tone(hz=500)
+    path = write(tmp_path / "a.wav", np.stack([left, right], axis=1), subtype="FLOAT")
+    np.testing.assert_allclose(read(path), (left + right) / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_any_rate_comes_out_as_the_same_tone_and_as_librosa_has_it(tmp_path, rate_hz):
+    path = write(tmp_path / "a.wav", tone(rate_hz=rate_hz), rate_hz, subtype="FLOAT")
+    samples = read(path)
+    assert abs(len(samples) - RATE_HZ) <= 1
+    inner = slice(500, RATE_HZ - 500)
+    np.testing.assert_allclose(samples[inner], tone()[inner], atol=2e-4)
+    expected, _ = librosa.load(path, sr=RATE_HZ, res_type="soxr_hq")
+    np.testing.assert_allclose(samples[inner], expected[inner], atol=1e-6)
+
+
+def test_target_rate_is_an_argument(tmp_path):
+    assert len(read(write(tmp_path / "a.wav"), rate_hz=8_000)) == 8_000
+
+
+def test_float_samples_beyond_one_stay(tmp_path):
+    samples = 4 * tone()
+    np.testing.assert_array_equal(read(write(tmp_path / "a.wav", samples, subtype="FLOAT")), samples)
+
+
+@pytest.mark.parametrize("declared", [0xFFFFFFFF, 0x7FFFF000])
+def test_streamed_wav_is_read_to_its_end(tmp_path, declared):
+    path = patched(write(tmp_path / "a.wav"), data_length(), b"data" + struct.pack("<I", declared))
+    assert len(read(path)) == RATE_HZ
+
+
+def test_chunks_around_the_data_are_stepped_over(tmp_path):
+    data = write(tmp_path / "a.wav").read_bytes()
+    odd = b"note" + struct.pack("<I", 3) + b"abc\0"  # three bytes and the pad byte
+    assert len(read_bytes(data[:12] + odd + data[12:] + odd, "a.wav")) == RATE_HZ
+    with pytest.raises(BadClip, match="32054 bytes where its header declares 32056"):
+        read_bytes((data[:12] + odd + data[12:])[:-2], "a.wav")
+
+
+def test_mp3_without_a_xing_header_is_read_though_its_length_is_an_estimate(tmp_path):
+    rate_hz = 44_100
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 5 * rate_hz) * (np.arange(5 * rate_hz) > 3 * rate_hz)
+    data = write(tmp_path / "a.mp3", noise, rate_hz).read_bytes()
+    second_frame = data.index(data[:2], 4)
+    estimate = soundfile.info(io.BytesIO(data[second_frame:])).duration
+    samples = read_bytes(data[second_frame:], "a.mp3", max_seconds=6.0)
+    assert estimate > 6.0 and len(samples) / RATE_HZ == pytest.approx(5.0, abs=0.1)
+
+
+def bad(path, **limits):
+    """Returns the kind, after checking that the message names the file and says what to do."""
+    with pytest.raises(BadClip) as caught:
+        read(path, **limits)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: expected ") and message.endswith(BAD_KINDS[caught.value.kind][1])
+    assert caught.value.path == path
+    return caught.value.kind
+
+
+def test_missing_file_and_folder(tmp_path):
+    assert bad(tmp_path / "none.wav") == "missing"
+    assert bad(tmp_path) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "pointer"),
+        (b"this is a text\n" * 100, "not-audio"),
+        (b"x", "not-audio"),
+        (b"RIFF\x24\0\0\0WAVE", "not-audio"),
+        (bytes(4000), "not-audio"),
+    ],
+)
+def test_files_that_are_no_recording(tmp_path, content, kind):
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    assert bad(path) == kind
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_header_only(tmp_path, suffix):
+    assert bad(write(tmp_path / f"a{suffix}", np.zeros(0, np.float32))) in ("empty", "truncated")
+
+
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "FLAC", "AIFF", "AU", "CAF", "W64", "NIST"])
+@pytest.mark.parametrize("kept", [0.3, 0.999])
+def test_cut_files(tmp_path, container, kept):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ)
+    path = write(tmp_path / "a.wav", noise, format=container)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    assert bad(path) == "truncated"
+
+
+@pytest.mark.parametrize(("container", "endian"), [("AU", "LITTLE"), ("AIFF", "LITTLE"), ("NIST", "BIG")])
+def test_the_other_order_of_bytes(tmp_path, container, endian):
+    path = write(tmp_path / "a.wav", format=container, endian=endian)
+    np.testing.assert_allclose(read(path), tone(), atol=2**-15)
+    path.write_bytes(path.read_bytes()[:-2])
+    assert bad(path) == "truncated"
+
+
+def test_lengths_that_a_pipe_left_open_are_no_cuts(tmp_path):
+    path = patched(write(tmp_path / "a.au"), struct.pack(">I", 2 * RATE_HZ), b"\xff\xff\xff\xff")
+    np.testing.assert_allclose(read(path), tone(), atol=2**-15)
+
+
+def test_a_header_of_endless_chunks_ends(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF\0\0\0\0WAVE" + bytes(1_000_000))
+    assert bad(path) == "not-audio"
+
+
+def test_cut_big_endian_wav(tmp_path):
+    path = write(tmp_path / "a.wav", endian="BIG")
+    path.write_bytes(path.read_bytes()[:-2])
+    assert bad(path) == "truncated"
+
+
+def test_ogg_damaged_in_the_middle(tmp_path):
+    path = write(tmp_path / "a.ogg", np.random.default_rng(0).uniform(-0.5, 0.5, 4 * RATE_HZ))
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:half] + bytes(3000) + data[half + 3000 :])
+    assert bad(path) == "truncated"
+
+
+def test_containers_whose_cuts_cannot_be_seen_are_refused(tmp_path):
+    assert bad(write(tmp_path / "a.voc")) == "not-audio"
+
+
+def test_wav_that_lost_one_sample_and_odd_data_without_its_pad_byte(tmp_path):
+    path = write(tmp_path / "a.wav")
+    path.write_bytes(path.read_bytes()[:-2])
+    assert bad(path) == "truncated"
+    path = write(tmp_path / "b.wav", tone()[:1001], subtype="PCM_U8")
+    path.write_bytes(path.read_bytes()[: 44 + 1001])
+    assert len(read(path)) == 1001
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_non_finite_samples(tmp_path, value):
+    samples = tone().astype(np.float64)
+    samples[77] = value
+    assert bad(write(tmp_path / "a.wav", samples, subtype="DOUBLE")) == "non-finite"
+
+
+def test_silence_also_of_two_channels_that_cancel(tmp_path):
+    assert bad(write(tmp_path / "a.wav", np.zeros(RATE_HZ))) == "silent"
+    assert bad(write(tmp_path / "b.wav", np.stack([tone(), -tone()], axis=1), subtype="FLOAT")) == "silent"
+
+
+def test_lengths_at_and_beyond_the_limits(tmp_path):
+    assert len(read(write(tmp_path / "a.wav", tone(0.025)))) == 400
+    assert bad(write(tmp_path / "b.wav", tone(0.02))) == "too-short"
+    assert len(read(write(tmp_path / "c.wav", tone(2.0)), max_seconds=2.0)) == 2 * RATE_HZ
+    assert bad(write(tmp_path / "d.wav", tone(2.001)), max_seconds=2.0) == "too-long"
+    assert bad(write(tmp_path / "e.mp3", tone(3.0)), max_seconds=2.0) == "too-long"
+    assert bad(write(tmp_path / "f.flac", tone(600.0))) == "too-long"
+
+
+def with_flac_length(path, samples):
+    """Rewrites the 36-bit length in STREAMINFO (RFC 9639, section 8.2)."""
+    data = bytearray(path.read_bytes())
+    data[21] = data[21] & 0xF0 | samples >> 32
+    data[22:26] = struct.pack(">I", samples & 0xFFFFFFFF)
+    path.write_bytes(data)
+    return path
+
+
+def test_flac_that_declares_ten_hours_is_refused_undecoded(tmp_path, monkeypatch):
+    path = with_flac_length(write(tmp_path / "a.flac"), 10 * 3600 * RATE_HZ)
+
+    def decoded(*_, **__):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", decoded)
+    assert bad(path) == "too-long"
+
+
+def test_flac_without_a_length_or_with_too_great_a_one(tmp_path):
+    assert bad(with_flac_length(write(tmp_path / "a.flac"), 0)) == "truncated"
+    assert bad(with_flac_length(write(tmp_path / "b.flac"), RATE_HZ + 1)) == "truncated"
+
+
+def test_read_bytes_names_what_it_was_given():
+    with pytest.raises(BadClip, match="upload 7: expected a recording, found zero bytes"):
+        read_bytes(b"", "upload 7")
+
+
+def test_real_clips_equal_librosa(shared_data):
+    for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::200]:
+        expected, _ = librosa.load(path, sr=None)
+        np.testing.assert_array_equal(read(path), expected)
+
+
+def test_a_name_that_soundfile_takes_for_a_format(tmp_path):
+    path = tmp_path / "audio.raw"
+    path.write_bytes(bytes(3200))
+    with pytest.raises(BadClip, match="WAV, FLAC, OGG, MP3") as caught:
+        read(path)
+    assert caught.value.kind == "not-audio"

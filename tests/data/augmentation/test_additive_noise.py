@@ -1,0 +1,298 @@
+"""Noise: ratios measured back from the sum, P.56 written from the recommendation, and files that stay on their side."""
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import lfilter
+
+from zoo.data.audio.read import BadClip, read
+from zoo.data.augmentation import additive_noise
+from zoo.errors import UserError
+
+RATE_HZ = 16_000
+SEED = 3
+
+
+def bursts(rng: np.random.Generator, seconds: float = 3.0, level: float = 0.05) -> np.ndarray:
+    """Half-second bursts of noise with half-second pauses, over a floor 60 dB below."""
+    time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    envelope = np.where(time % 1 < 0.5, level, level / 1000)
+    return (envelope * rng.standard_normal(len(time))).astype(np.float32)
+
+
+def p56_level_db(waveform: np.ndarray) -> float:
+    """The active speech level by ITU-T P.56 (2011), method B: its envelope, hangover and margin."""
+    speech = waveform.astype(np.float64)
+    g = np.exp(-1 / (RATE_HZ * 0.03))
+    envelope = lfilter([1 - g], [1, -g], lfilter([1 - g], [1, -g], np.abs(speech)))
+    here = np.arange(len(speech))
+    for threshold_db in np.arange(-120, 0, 0.25):
+        last_above = np.maximum.accumulate(np.where(envelope >= 10 ** (threshold_db / 20), here, -len(speech)))
+        level_db = 10 * np.log10(np.sum(speech**2) / np.sum(here - last_above <= 0.2 * RATE_HZ))
+        if level_db - threshold_db <= 15.9:
+            return level_db
+    raise AssertionError("no level")
+
+
+def measured_snr_db(total: np.ndarray, speech: np.ndarray, added: np.ndarray, level: str) -> tuple[float, float]:
+    """The ratio from the sum over its gain, less the speech; and that gain, by least squares."""
+    (gain, _), *_ = np.linalg.lstsq(np.stack([speech, added], 1).astype(float), total.astype(float))
+    residual = total / gain - speech
+    heard = speech[additive_noise.active(speech, RATE_HZ)] if level == "active" else speech
+    return 10 * np.log10(np.mean(heard.astype(float) ** 2) / np.mean(residual**2)), gain
+
+
+def write(path, samples, rate_hz=RATE_HZ):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate_hz, subtype="FLOAT" if path.suffix == ".wav" else None)
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """Seven recordings, each a level of its own: 0.5 to 1.1 s."""
+    for number in range(7):
+        write(tmp_path / f"n{number}.wav", 0.01 * (number + 1) * rng.standard_normal(8000 + 1600 * number))
+    return tmp_path
+
+
+def test_active_is_the_burst_and_the_hangover_of_a_fifth_of_a_second(rng):
+    marked = additive_noise.active(bursts(rng, 2.0), RATE_HZ)
+    expected = np.zeros(2 * RATE_HZ, bool)
+    for start in (0, RATE_HZ):
+        expected[start : start + int(0.7 * RATE_HZ)] = True
+    np.testing.assert_array_equal(marked, expected)
+
+
+def test_active_does_not_hang_on_gain_or_pauses(rng):
+    speech = bursts(rng)
+    marked = additive_noise.active(speech, RATE_HZ)
+    np.testing.assert_array_equal(additive_noise.active(speech * 1e-3, RATE_HZ), marked)
+    padded = additive_noise.active(np.concatenate([np.zeros(20 * RATE_HZ), speech, np.zeros(20 * RATE_HZ)]), RATE_HZ)
+    np.testing.assert_array_equal(padded[20 * RATE_HZ : -20 * RATE_HZ], marked)
+    assert padded.sum() == marked.sum()
+
+
+def test_active_level_is_that_of_p56(rng):
+    speech = bursts(rng)
+    assert 10 * np.log10(additive_noise.speech_power(speech, RATE_HZ)) == pytest.approx(p56_level_db(speech), abs=0.5)
+
+
+def test_active_level_of_real_speech_is_that_of_p56(shared_data):
+    for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::150]:
+        speech = read(path)
+        assert 10 * np.log10(additive_noise.speech_power(speech, RATE_HZ)) == pytest.approx(
+            p56_level_db(speech), abs=1.2
+        )
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 319, 321, 5000])
+def test_silence_is_not_active_and_a_constant_is(n_samples):
+    assert not additive_noise.active(np.zeros(n_samples), RATE_HZ).any()
+    ones = additive_noise.active(np.ones(n_samples), RATE_HZ)
+    assert ones.shape == (n_samples,) and ones.dtype == bool and ones.all()
+
+
+def test_powers_by_hand():
+    speech = np.concatenate([np.full(3200, 0.5), np.zeros(12_800)])  # 0.2 s, and as much of hangover
+    assert additive_noise.speech_power(speech, RATE_HZ) == pytest.approx(0.25 / 2)
+    assert additive_noise.speech_power(speech, RATE_HZ, "all") == pytest.approx(0.25 / 5)
+
+
+def test_silent_speech_and_unknown_levels_are_refused():
+    for level in additive_noise.SNR_LEVELS:
+        with pytest.raises(UserError, match="SNR on silent speech"):
+            additive_noise.speech_power(np.zeros(100), RATE_HZ, level)
+    with pytest.raises(UserError, match="SNR on silent speech"):
+        additive_noise.speech_power(np.zeros(0), RATE_HZ)
+    with pytest.raises(UserError, match="Did you mean 'active'"):
+        additive_noise.speech_power(np.ones(100), RATE_HZ, "actve")
+    with pytest.raises(ValueError, match="NaN"):
+        additive_noise.speech_power(np.full(100, np.nan), RATE_HZ)
+
+
+@pytest.mark.parametrize("level", additive_noise.SNR_LEVELS)
+@pytest.mark.parametrize("snr_db", [-10, 0, 7.5, 30])
+def test_the_sum_has_the_ratio_asked_for(level, snr_db, rng):
+    speech, added = bursts(rng, level=0.01), rng.laplace(size=3 * RATE_HZ).astype(np.float32)
+    total = additive_noise.add(speech, added, snr_db, RATE_HZ, level)
+    found_db, gain = measured_snr_db(total, speech, added, level)
+    assert found_db == pytest.approx(snr_db, abs=0.01) and gain == pytest.approx(1, abs=1e-4)
+    assert total.dtype == np.float32 and total.shape == speech.shape
+
+
+def test_a_loud_sum_is_turned_down_as_a_whole(rng):
+    speech, added = bursts(rng, level=0.3), rng.standard_normal(3 * RATE_HZ)
+    total = additive_noise.add(speech, added, 0, RATE_HZ)
+    found_db, gain = measured_snr_db(total, speech, added, "active")
+    assert np.abs(total).max() == 1 and gain < 0.8
+    assert found_db == pytest.approx(0, abs=0.01)
+
+
+def test_add_by_hand():
+    speech, added = np.array([0.4, -0.4] * 800), np.array([2.0, 2.0] * 800)
+    np.testing.assert_allclose(additive_noise.add(speech, added, 20, RATE_HZ), [0.44, -0.36] * 800, rtol=1e-6)
+    np.testing.assert_allclose(additive_noise.add(speech, added, -20, RATE_HZ), [1, 3.6 / 4.4] * 800, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("added", "snr_db"),
+    [(np.zeros(9), 0), (np.ones(8), 0), (np.ones(9), np.nan), (np.full(9, np.inf), 0), (np.ones((9, 1)), 0)],
+)
+def test_what_has_no_ratio_is_refused(added, snr_db):
+    with pytest.raises(ValueError, match="expected"):
+        additive_noise.add(np.ones(9), added, snr_db, RATE_HZ)
+
+
+def test_real_noise_has_the_ratio_asked_for(shared_data, rng):
+    noises = additive_noise.open_noises(shared_data / "noise")
+    for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::100]:
+        speech, level = read(path), additive_noise.SNR_LEVELS[rng.integers(2)]
+        added, snr_db = noises.sample("test", len(speech), rng), rng.uniform(-5, 20)
+        total = additive_noise.add(speech, added, snr_db, RATE_HZ, level)
+        assert measured_snr_db(total, speech, added, level)[0] == pytest.approx(snr_db, abs=0.05)
+    assert noises.settings["copies"] == {"n9.flac": "n7.flac"}
+
+
+def test_files_are_divided_in_thirds_by_the_seed(folder):
+    once, again, other = (additive_noise.open_noises(folder, seed=seed) for seed in (SEED, SEED, SEED + 1))
+    assert [len(once.names[side]) for side in additive_noise.SIDES] == [3, 2, 2]
+    assert sorted(sum(once.names.values(), ())) == [f"n{number}.wav" for number in range(7)]
+    assert once.names == again.names != other.names and once.settings == again.settings
+    for side in additive_noise.SIDES:
+        for name, waveform in zip(once.names[side], once.sides[side], strict=True):
+            samples = read(folder / name)
+            np.testing.assert_allclose(waveform, samples / np.sqrt(np.mean(samples.astype(float) ** 2)), rtol=1e-5)
+
+
+def test_files_divided_in_time_give_each_side_its_third(folder):
+    noises = additive_noise.open_noises(folder, split="time")
+    for number, side in enumerate(additive_noise.SIDES):
+        assert noises.names[side] == tuple(f"n{number}.wav" for number in range(7))
+        third = np.array_split(read(folder / "n4.wav"), 3)[number]
+        np.testing.assert_allclose(noises.sides[side][4], third / np.sqrt(np.mean(third**2)), rtol=1e-4)
+
+
+def test_a_copy_is_on_no_other_side(folder):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "copy.wav").write_bytes((folder / "n3.wav").read_bytes())
+    write(folder / "m.flac", read(folder / "n3.wav"))  # 16 bits: other samples, another recording
+    noises = additive_noise.open_noises(folder)
+    assert noises.settings["copies"] == {"sub/copy.wav": "n3.wav"}
+    assert len(sum(noises.names.values(), ())) == 8
+
+
+def test_settings_change_with_what_is_heard(folder):
+    def settings(**options):
+        return additive_noise.open_noises(folder, **options).settings
+
+    before = settings()
+    assert settings(rate_hz=8000) != before != settings(split="time") and settings(seed=1) != before
+    write(folder / "n3.wav", read(folder / "n3.wav")[:-1])
+    assert settings()["sha256"] != before["sha256"]
+
+
+def test_other_rates_are_resampled_and_hidden_files_left_out(folder):
+    write(folder / "high.wav", np.sin(np.arange(44_100)), 44_100)
+    (folder / "._high.wav").write_bytes(b"no audio")
+    (folder / "README.txt").write_text("no audio")
+    noises = additive_noise.open_noises(folder)
+    side = next(side for side in additive_noise.SIDES if "high.wav" in noises.names[side])
+    assert len(noises.sides[side][noises.names[side].index("high.wav")]) == 16_000
+
+
+def test_bad_folders_and_files_are_refused_by_name(folder, tmp_path):
+    with pytest.raises(UserError, match="Did you mean 'files'"):
+        additive_noise.open_noises(folder, split="file")
+    with pytest.raises(UserError, match="absent: expected a folder"):
+        additive_noise.open_noises(folder / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: expected recordings of noise"):
+        additive_noise.open_noises(tmp_path / "empty")
+    for number in range(2):
+        write(tmp_path / "few" / f"{number}.wav", np.full(8000, 0.1 + number))
+    write(tmp_path / "few" / "copy.wav", np.full(8000, 0.1))
+    with pytest.raises(UserError, match=r"at least 3 .* found 2.*'time'"):
+        additive_noise.open_noises(tmp_path / "few")
+    assert len(additive_noise.open_noises(tmp_path / "few", split="time").sides["test"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("samples", "split", "message"),
+    [
+        (np.zeros(8000), "files", "expected noise, found silence"),
+        (np.full(8000, 1e-6), "files", "expected noise, found silence"),
+        (np.append(np.ones(8000), np.zeros(4000)), "time", "silence in its third for test"),
+        (np.ones(4799), "time", r"at least 0.3 s .* found 0.3 s"),
+        (np.full(8000, np.nan), "files", "finite"),
+        (None, "files", "not|WAV"),
+    ],
+)
+def test_a_bad_file_is_named(folder, samples, split, message):
+    if samples is None:
+        (folder / "bad.wav").write_bytes(b"RIFF and nothing else")
+    else:
+        write(folder / "bad.wav", samples)
+    with pytest.raises(UserError, match=rf"bad\.wav.*({message})") as caught:
+        additive_noise.open_noises(folder, split=split)
+    assert isinstance(caught.value, BadClip) == (message in ("finite", "not|WAV"))
+
+
+def tones(*seconds: float) -> additive_noise.Noises:
+    """Recording i of every side is the constant i + 1."""
+    waveforms = tuple(np.full(round(length * RATE_HZ), number + 1, np.float32) for number, length in enumerate(seconds))
+    return additive_noise.Noises(dict.fromkeys(additive_noise.SIDES, waveforms), {}, {"rate_hz": RATE_HZ})
+
+
+def test_a_long_recording_gives_any_stretch_of_itself(rng):
+    recording = np.arange(1, 1001, dtype=np.float32)
+    noises = additive_noise.Noises({"train": (recording,)}, {}, {"rate_hz": RATE_HZ})
+    starts = []
+    for _ in range(300):
+        stretch = noises.sample("train", 900, rng)
+        np.testing.assert_array_equal(np.diff(stretch), 1)
+        starts.append(stretch[0])
+    assert min(starts) < 10 and max(starts) > 92
+    np.testing.assert_array_equal(noises.sample("train", 1000, rng), recording)
+
+
+@pytest.mark.parametrize("n_samples", [1, 1600, 1601, 20_000])
+def test_short_recordings_go_on_with_another(n_samples, rng):
+    for _ in range(20):
+        sample = tones(0.1, 0.15, 0.2).sample("train", n_samples, rng)
+        assert sample.shape == (n_samples,) and sample.dtype == np.float32
+        steady = sample[np.isin(sample, (1, 2, 3))]
+        assert len(steady) >= n_samples - 160 * (n_samples // 1440)
+        assert n_samples < 20_000 or set(steady) >= {1, 2}
+
+
+def test_joints_keep_the_power(rng):
+    joints = []
+    for _ in range(200):
+        short = rng.standard_normal((2, 8000)).astype(np.float32)
+        noises = additive_noise.Noises({"train": tuple(short)}, {}, {"rate_hz": RATE_HZ})
+        sample = noises.sample("train", 15_000, rng)
+        first = next(waveform for waveform in short if waveform[0] == sample[0])
+        np.testing.assert_array_equal(sample[:7840], first[:7840])
+        joints.append(sample[7840:8000])
+    power = np.mean(np.square(joints), axis=0)
+    np.testing.assert_allclose(power.reshape(8, 20).mean(1), 1, atol=0.1)
+
+
+def test_one_recording_is_repeated(rng):
+    sample = tones(0.1).sample("test", 5000, rng)
+    assert sample.shape == (5000,) and (sample >= 1).all() and (sample < 1.5).all()
+
+
+def test_no_stretch_is_silent(rng):
+    recording = np.zeros(10 * RATE_HZ, np.float32)
+    recording[70_000:70_100] = 1
+    noises = additive_noise.Noises({"train": (recording / recording.std(),)}, {}, {"rate_hz": RATE_HZ})
+    for _ in range(50):
+        assert noises.sample("train", 500, rng).any()
+
+
+def test_unknown_sides_and_no_samples_are_refused(rng):
+    with pytest.raises(UserError, match="Did you mean 'train'"):
+        tones(1).sample("training", 10, rng)
+    with pytest.raises(ValueError, match="got 0"):
+        tones(1).sample("train", 0, rng)

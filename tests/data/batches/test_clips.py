@@ -1,0 +1,272 @@
+"""Order, crops, padding and weights of batches; the feature cache; moments."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.audio.read import BadClip
+from zoo.data.augmentation.feature_augmentation import specaugment
+from zoo.data.batches.clips import Example, moments, training_batches, whole_batches
+from zoo.data.batches.feature_store import Features, extract
+from zoo.data.schema import Clip
+
+BANDS = 3
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """Clips whose frames tell where they are from: clip, then frame number."""
+    made = []
+    for index, length in enumerate([5, 12, 40, 41, 7, 30, 22, 22, 9, 60, 61, 3, 18]):
+        frames = np.stack([np.full(length, index), np.arange(length), np.ones(length)], axis=1).astype("float32")
+        path = tmp_path / f"{index}.npy"
+        np.save(path, frames)
+        made.append(Example(Features(path, length, length / 100, str(index)), index % 4, 1 + index / 10))
+    return made
+
+
+def clips_of(batches):
+    """{clip: (its frames without padding, label, weight)} of an epoch, and the batches' sizes."""
+    seen, sizes = {}, []
+    for inputs, labels, weights in batches.as_numpy_iterator():
+        sizes.append(len(labels))
+        for frames, count, label, weight in zip(inputs["features"], inputs["n_frames"], labels, weights, strict=True):
+            assert not frames[count:].any()
+            assert int(frames[0, 0]) not in seen
+            seen[int(frames[0, 0])] = (frames[:count], label, weight)
+    return seen, sizes
+
+
+def test_every_clip_once_with_its_label_and_weight(examples):
+    seen, sizes = clips_of(training_batches(examples, 4, 1000, seed=0, epoch=1))
+    assert sorted(seen) == list(range(13))
+    assert sorted(sizes) == [3, 3, 3, 4]  # in equal measure, not 4, 4, 4, 1
+    for index, example in enumerate(examples):
+        frames, label, weight = seen[index]
+        np.testing.assert_array_equal(frames, np.load(example.features.path))
+        assert (label, weight) == (example.label, pytest.approx(example.weight))
+
+
+def test_long_clips_are_cropped_anywhere(examples):
+    starts = set()
+    for epoch in range(1, 40):
+        seen, _ = clips_of(training_batches(examples, 4, 20, seed=0, epoch=epoch))
+        frames = seen[9][0]
+        assert len(frames) == 20
+        np.testing.assert_array_equal(np.diff(frames[:, 1]), 1)
+        starts.add(int(frames[0, 1]))
+        assert len(seen[0][0]) == 5
+    assert min(starts) < 5 and max(starts) > 35  # of 0..40
+
+
+def test_an_epoch_can_be_had_again_and_differs_from_others(examples):
+    def epoch(number, seed=0):
+        batches = training_batches(examples, 4, 20, seed=seed, epoch=number, augment=lambda x, rng: x + rng.normal())
+        return [inputs["features"] for inputs, _, _ in batches.as_numpy_iterator()]
+
+    def same(one, other):
+        return all(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+    assert same(epoch(3), epoch(3))
+    assert not same(epoch(3), epoch(4))
+    assert not same(epoch(3), epoch(3, seed=1))
+
+
+@pytest.fixture
+def altered(examples, tmp_path):
+    """The same clips with three versions each, the last one with none; frames tell clip, frame and version."""
+    made = []
+    for index, example in enumerate(examples[:-1]):
+        versions = []
+        for number in (1, 2, 3):
+            length = example.features.n_frames + number
+            frames = np.stack([np.full(length, index), np.arange(length), np.full(length, 1 + number)], axis=1)
+            np.save(tmp_path / f"{index}-{number}.npy", frames.astype("float32"))
+            versions.append(Features(tmp_path / f"{index}-{number}.npy", length, 1.0, str(index)))
+        made.append(replace(example, versions=tuple(versions)))
+    return [*made, examples[-1]]
+
+
+def versions_of(examples, epoch, seed=0):
+    """The version each clip is taken in, 0 the clip itself."""
+    seen, _ = clips_of(training_batches(examples, 4, 1000, seed=seed, epoch=epoch))
+    for index, (frames, _, _) in seen.items():
+        number = int(frames[0, 2]) - 1
+        whole = (examples[index].features, *examples[index].versions)[number].read()
+        np.testing.assert_array_equal(frames, whole)
+    return [int(seen[index][0][0, 2]) - 1 for index in range(len(examples))]
+
+
+def test_without_versions_batches_are_those_of_the_first_release(examples):
+    """The digest was taken with the pipeline as it was before there were versions."""
+    digest = hashlib.sha256()
+    options = {"seed": 7, "augment": lambda crop, rng: crop + rng.integers(9)}
+    made = [training_batches(examples, 4, 20, epoch=epoch, **options) for epoch in (1, 2)]
+    for batches in (*made, whole_batches(examples, 150)):
+        for inputs, labels, weights in batches.as_numpy_iterator():
+            for values in (inputs["features"], inputs["n_frames"], labels, weights):
+                digest.update(f"{values.shape}{values.dtype}".encode() + values.tobytes())
+    assert digest.hexdigest() == "b7885a4aadab80af240b2dc2c85c6b884facab904f75f68c881e879b7d93710a"
+
+
+def test_each_clip_is_there_once_in_one_of_its_versions(altered):
+    seen = np.array([versions_of(altered, epoch) for epoch in range(1, 61)])
+    assert not seen[:, -1].any()  # it has none
+    shares = np.bincount(seen[:, :-1].ravel(), minlength=4) / seen[:, :-1].size
+    np.testing.assert_allclose(shares, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / seen[:, :-1].size))
+    assert len(np.unique(seen, axis=0)) == 60
+
+
+def test_versions_depend_on_seed_epoch_and_clip_alone(altered):
+    assert versions_of(altered, 3) == versions_of(altered, 3)
+    assert versions_of(altered, 3) != versions_of(altered, 3, seed=1)
+    assert versions_of(altered[:6], 3) == versions_of(altered, 3)[:6]
+
+
+def test_versions_have_no_shapes_of_their_own_and_are_none_in_validation(altered):
+    shapes = {
+        inputs["features"].shape[1]
+        for epoch in range(1, 20)
+        for inputs, _, _ in training_batches(altered, 4, 1000, seed=0, epoch=epoch).as_numpy_iterator()
+    }
+    assert len(shapes) <= 4
+    whole = [inputs["features"] for inputs, _, _ in whole_batches(altered).as_numpy_iterator()]
+    assert max(features[..., 2].max() for features in whole) == 1
+
+
+def test_versions_are_cropped_too(altered):
+    seen, _ = clips_of(training_batches(altered, 4, 5, seed=0, epoch=1))
+    assert {len(frames) for frames, _, _ in seen.values()} <= {3, 4, 5}
+
+
+def test_few_shapes_and_little_padding(tmp_path, rng):
+    examples = []
+    for index, length in enumerate(rng.integers(100, 600, size=200)):
+        np.save(tmp_path / f"{index}.npy", np.zeros((length, 1), "float32"))
+        examples.append(Example(Features(tmp_path / f"{index}.npy", int(length), 1.0, ""), 0))
+    shapes, real, total = set(), 0, 0
+    for inputs, _, _ in training_batches(examples, 8, 1000, seed=0, epoch=1):
+        batch, frames, _ = inputs["features"].shape
+        shapes.add(frames)
+        real, total = real + int(inputs["n_frames"].numpy().sum()), total + batch * frames
+    assert len(shapes) <= 4
+    assert 1 - real / total < 0.25  # padding to the longest in shuffled order wastes 0.4 on such lengths
+
+
+def test_whole_batches_keep_order_and_length(examples):
+    batches = list(whole_batches(examples, 150).as_numpy_iterator())
+    firsts = [int(frames[0, 0]) for inputs, _, _ in batches for frames in inputs["features"]]
+    counts = [int(count) for inputs, _, _ in batches for count in inputs["n_frames"]]
+    assert firsts == list(range(13))
+    assert counts == [example.features.n_frames for example in examples]
+
+
+def test_moments_are_numpys_on_all_frames(examples):
+    mean, variance = moments(example.features for example in examples)
+    frames = np.concatenate([np.load(example.features.path) for example in examples]).astype("float64")
+    np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(variance, frames.var(axis=0), rtol=1e-10, atol=1e-12)
+
+
+def test_specaugment_hides_stretches_and_nothing_else(rng):
+    features, fill = rng.normal(size=(200, 40)) + 5, np.full(40, -9.0)
+    hidden_shares = []
+    for _ in range(200):
+        out = specaugment(features, rng, fill)
+        hidden = out != features
+        assert (out[hidden] == -9).all()
+        # What is hidden is whole rows and whole columns.
+        rows, columns = hidden.all(axis=1), hidden.all(axis=0)
+        np.testing.assert_array_equal(hidden, rows[:, None] | columns[None, :])
+        assert rows.mean() <= 0.3 and columns.mean() <= 0.4
+        hidden_shares.append(hidden.mean())
+    assert 0.1 < np.mean(hidden_shares) < 0.5
+    assert (features != -9).all()  # the caller's array is left alone
+
+
+def test_specaugment_takes_the_shortest_clip(rng):
+    specaugment(np.zeros((1, 2)), rng, np.zeros(2))
+
+
+@pytest.fixture
+def clips(tmp_path, rng):
+    made = []
+    for name in ("a", "b", "c"):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, 0.1 * rng.normal(size=8000), 16_000)
+        made.append(Clip(path, name, "speaker", "label"))
+    return made
+
+
+class Frontend:
+    """Counts its calls; features are 100-sample means."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, waveform):
+        self.calls += 1
+        return waveform.reshape(-1, 100).mean(axis=1, keepdims=True)
+
+
+def test_features_are_made_once_per_content_and_settings(clips, tmp_path):
+    frontend, cache = Frontend(), tmp_path / "cache"
+    first, bad = extract(clips, frontend, {"bands": 1}, cache)
+    assert (frontend.calls, bad, set(first)) == (3, [], {"a", "b", "c"})
+    waveform = soundfile.read(clips[0].path, dtype="float32")[0]
+    np.testing.assert_array_equal(first["a"].read()[:, 0], waveform.reshape(-1, 100).mean(axis=1))
+    np.testing.assert_array_equal(first["a"].read(10, 5), first["a"].read()[10:15])
+    assert extract(clips, frontend, {"bands": 1}, cache)[0] == first and frontend.calls == 3
+    extract(clips, frontend, {"bands": 2}, cache)
+    assert frontend.calls == 6
+    soundfile.write(clips[1].path, np.full(8000, 0.5), 16_000)  # same name, other content
+    assert extract(clips, frontend, {"bands": 1}, cache)[0]["b"].audio_sha256 != first["b"].audio_sha256
+    assert frontend.calls == 7
+
+
+@pytest.mark.parametrize("damage", ["array cut", "array empty", "facts cut", "facts absent"])
+def test_a_damaged_cache_file_is_made_again(clips, tmp_path, damage):
+    frontend = Frontend()
+    found, _ = extract(clips, frontend, {}, tmp_path / "cache")
+    expected, path = found["b"].read(), found["b"].path
+    victim = path if damage.startswith("array") else path.with_suffix(".json")
+    if damage.endswith("absent"):
+        victim.unlink()
+    else:
+        victim.write_bytes(b"" if damage.endswith("empty") else victim.read_bytes()[:-9])
+    again, _ = extract(clips, frontend, {}, tmp_path / "cache")
+    assert frontend.calls == 4
+    np.testing.assert_array_equal(again["b"].read(), expected)
+
+
+def test_a_write_that_breaks_off_leaves_nothing_under_the_final_name(clips, tmp_path, monkeypatch):
+    def cut(path, array, **options):
+        path.write_bytes(b"\x93NUMPY half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "save", cut)
+    with pytest.raises(KeyboardInterrupt):
+        extract(clips, Frontend(), {}, tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*.np*"))
+
+
+def test_a_bad_clip_stops_or_is_listed(clips, tmp_path):
+    clips[1].path.write_bytes(b"")
+    with pytest.raises(BadClip, match=r"b\.wav"):
+        extract(clips, Frontend(), {}, tmp_path / "cache")
+    found, bad = extract(clips, Frontend(), {}, tmp_path / "cache", on_bad_clip="skip")
+    assert set(found) == {"a", "c"}
+    assert [item["clip"] for item in bad] == ["b"] and "b.wav" in bad[0]["reason"]
+    assert json.dumps(bad)
+
+
+def test_features_are_read_without_parsing_python(clips, tmp_path, monkeypatch):
+    """np.load parses headers with ast, which CPython 3.11 cannot do in two threads at once."""
+    extract(clips, Frontend(), {}, tmp_path / "cache")
+    monkeypatch.setattr("ast.parse", lambda *args, **options: pytest.fail("ast was used"))
+    found, _ = extract(clips, Frontend(), {}, tmp_path / "cache")
+    assert found["a"].read(3, 4).shape == (4, 1)

@@ -1,0 +1,119 @@
+"""Which rating belongs to which frame, by cases worked by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.corpora.alignment import check_span, frame_labels
+from zoo.data.schema import Trace
+from zoo.errors import UserError
+
+
+def trace(steps, step_seconds=0.04, start_seconds=0.0):
+    """A trace whose two dimensions count up and down, so that a value tells its step."""
+    up = np.arange(steps, dtype=np.float32)
+    return Trace(("arousal", "valence"), np.stack([up, -up], axis=1), step_seconds, start_seconds)
+
+
+def chosen(*arguments, **keywords):
+    """The number of the step each frame got; None where the mask says it has none."""
+    labels, mask = frame_labels(*arguments, **keywords)
+    assert labels.dtype == np.float32 and mask.dtype == bool
+    np.testing.assert_array_equal(labels[:, 0], -labels[:, 1])
+    assert not labels[~mask].any()
+    return [int(label) if rated else None for label, rated in zip(labels[:, 0], mask, strict=True)]
+
+
+def test_equal_steps():
+    assert chosen(trace(5), 5, 0.04) == [0, 1, 2, 3, 4]
+    assert chosen(trace(7501), 7500, 0.04) == list(range(7500))  # AVEC: 300 s have 7,501 ratings
+
+
+def test_one_label_less_repeats_the_last_and_more_than_one_invents_none():
+    assert chosen(trace(4), 5, 0.04) == [0, 1, 2, 3, 3]
+    assert chosen(trace(3), 6, 0.04) == [0, 1, 2, 2, None, None]
+
+
+def test_delay_moves_labels_earlier_and_empties_the_tail():
+    assert chosen(trace(5), 5, 0.04, delay_seconds=0.08) == [2, 3, 4, None, None]
+    assert chosen(trace(6), 5, 0.04, delay_seconds=0.08) == [2, 3, 4, 5, None]
+    assert chosen(trace(4), 5, 0.04, delay_seconds=0.08) == [2, 3, 3, None, None]  # a label less: the 3 is repeated
+    assert chosen(trace(51), 50, 0.04, delay_seconds=1.0)[:25] == list(range(25, 50))
+    assert chosen(trace(51), 50, 0.04, delay_seconds=1.0)[25:] == [50, *[None] * 24]
+
+
+def test_delay_between_two_steps_takes_the_earlier():
+    assert chosen(trace(5), 5, 0.04, delay_seconds=0.07)[:3] == [1, 2, 3]
+
+
+def test_half_second_steps_that_begin_later():
+    found = chosen(trace(4, 0.5, 1.0), 75, 0.04)  # ratings at 1.0, 1.5, 2.0, 2.5 s; frames up to 3 s
+    expected = [int((i * 4 - 100) // 50) if i * 4 >= 100 else None for i in range(75)]  # in hundredths of a second
+    assert found == expected
+    assert (found[24], found[25], found[37], found[38], found[74]) == (None, 0, 0, 1, 3)
+
+
+def test_music_as_released():
+    found = chosen(trace(61, 0.5, 15.0), 1125, 0.04)
+    assert found[374:376] == [None, 0] and found[-1] == 59
+    assert sum(step is not None for step in found) == 750
+
+
+def test_finer_frames_than_labels():
+    assert chosen(trace(3), 12, 0.01) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_a_second_is_let_through_and_more_is_not():
+    assert chosen(trace(75), 100, 0.04)[-1] is None
+    with pytest.raises(UserError, match=r"dev_1: .* audio's end at 4\.00 s, found labels that end 1\.04 s too early"):
+        frame_labels(trace(74), 100, 0.04, name="dev_1")
+    assert chosen(trace(126), 100, 0.04)[-1] == 99
+    with pytest.raises(UserError, match=r"labels that end 1\.04 s too late\. Check that"):
+        frame_labels(trace(127), 100, 0.04)
+
+
+@pytest.mark.parametrize("delay", [float("-inf"), float("nan"), float("inf")])
+def test_impossible_delay(delay):
+    with pytest.raises(UserError, match=r"label delay is .* expected a finite number"):
+        frame_labels(trace(5), 5, 0.04, delay)
+
+
+def test_a_delay_below_0_lets_the_network_hear_ahead():
+    labels, mask = frame_labels(trace(5), 5, 0.04, -0.08)
+    assert mask.tolist() == [False, False, True, True, True]
+    np.testing.assert_array_equal(labels[2:], frame_labels(trace(5), 5, 0.04)[0][:3])
+
+
+def test_more_to_hear_than_the_recording_has():
+    with pytest.raises(UserError, match=r"no frame has a label.* of which 9 s are heard first\. Choose a shorter"):
+        frame_labels(trace(5), 5, 0.04, -9.0)
+
+
+def test_delay_longer_than_the_recording():
+    with pytest.raises(UserError, match=r"P16: no frame has a label.*delay takes 9 s\. Choose a shorter"):
+        frame_labels(trace(5), 5, 0.04, 9.0, name="P16")
+
+
+def write(path, seconds):
+    samples = 0.1 * np.sin(np.arange(round(seconds * 16_000)))
+    soundfile.write(path, samples, 16_000)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
+def test_span_against_a_file(tmp_path, suffix):
+    audio = write(tmp_path / f"a{suffix}", 5)
+    for steps in (101, 125, 126, 150):
+        check_span(trace(steps), Path("a.arff"), audio)
+    for steps, words in ((99, "1.04 s too early"), (152, "1.04 s too late")):
+        with pytest.raises(UserError) as error:
+            check_span(trace(steps), Path("a.arff"), audio)
+        assert all(part in str(error.value) for part in ("a.arff: expected", str(audio), words))
+
+
+def test_span_leaves_unreadable_audio_to_the_reader(tmp_path):
+    (tmp_path / "empty.wav").touch()
+    check_span(trace(5), Path("a.arff"), tmp_path / "empty.wav")
+    check_span(trace(5), Path("a.arff"), tmp_path / "absent.wav")

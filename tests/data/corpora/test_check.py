@@ -1,0 +1,243 @@
+"""The corpus check on a small folder with one fault of each sort, and on real clips."""
+
+import dataclasses
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.corpora.check import check
+from zoo.data.corpora.registry import CORPORA
+from zoo.data.schema import Clip
+from zoo.data.synthetic.corpora import synthesize
+from zoo.errors import UserError
+
+RATE_HZ = 16_000
+
+
+def speech(seed, seconds=1.0):
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, int(seconds * RATE_HZ))
+
+
+def make(folder, name, samples, speaker="A", label="neutral", rate_hz=RATE_HZ):
+    path = folder / f"{name}.wav"
+    soundfile.write(path, samples, rate_hz)
+    return Clip(path, name, speaker, label)
+
+
+def test_clean_corpus(tmp_path):
+    clips = [
+        make(tmp_path, "a1", speech(1, 1.0)),
+        make(tmp_path, "a2", speech(2, 2.0), label="angry"),
+        make(tmp_path, "b1", speech(3, 6.0), speaker="B"),
+    ]
+    seen = []
+    report = check(clips, {"other files": 2}, rate_hz=RATE_HZ, on_clip=lambda: seen.append(1))
+    assert report.advice == [] and len(seen) == report.clips == 3
+    assert report.labels == {"neutral": 2, "angry": 1}
+    assert report.speakers == {"A": 2, "B": 1}
+    assert report.rates_hz == {RATE_HZ: 3}
+    assert report.seconds == {"total": 9.0, "min": 1.0, "median": 2.0, "max": 6.0}
+    assert report.ignored == {"other files": 2}
+    json.dumps(dataclasses.asdict(report))
+
+
+def test_every_fault_is_found_once_and_says_what_to_do(tmp_path):
+    clipped = speech(4)
+    clipped[:17] = 1.0  # 17 of 16,000 is over 0.1 %, 16 is not
+    touching = speech(5)
+    touching[:16] = 1.0
+    clips = [
+        make(tmp_path, "good", speech(1)),
+        make(tmp_path, "copy", speech(1)),
+        make(tmp_path, "rate", speech(2), rate_hz=8_000),
+        make(tmp_path, "faint", speech(3) * 0.001),
+        make(tmp_path, "clipped", clipped),
+        make(tmp_path, "touching", touching),
+        make(tmp_path, "silent", np.zeros(RATE_HZ)),
+        make(tmp_path, "short", speech(6, 0.02)),
+        make(tmp_path, "pointer", speech(7)),
+        make(tmp_path, "cut", speech(8)),
+    ]
+    clips[-2].path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    clips[-1].path.write_bytes(clips[-1].path.read_bytes()[:-100])
+    more = {"missing": ["m1", "m2"], "repeated": ["twice.wav"], "problems": ["angry: 0, expected 7"]}
+    report = check(clips, {}, rate_hz=RATE_HZ, **more)
+    assert report.duplicates == [["good", "copy"]]
+    assert report.low_rate == {"rate": 8_000}
+    assert report.resampled == ["resampled copy: 8000 Hz where the release has 16000 (1 of 6 clips)"]
+    assert report.near_silent == ["faint"]
+    assert report.clipped == {"clipped": pytest.approx(17 / 16_000)}
+    assert set(report.unreadable) == {"silent", "too-short", "pointer", "truncated"}
+    assert str(clips[-1].path) in report.unreadable["truncated"][0]
+    assert (report.missing, report.repeated) == (["m1", "m2"], ["twice.wav"])
+    starts = [sentence.split(". ")[0] for sentence in report.advice]
+    assert "1 clip(s) are unreadable (pointer)" in starts and "2 labelled clip(s) have no audio file" in starts
+    assert len(report.advice) == 4 + 1 + 7
+    assert any("git lfs pull" in sentence for sentence in report.advice)
+
+
+@pytest.mark.parametrize(
+    ("release_hz", "found_hz", "low"), [(48_000, 16_000, 0), (16_000, 48_000, 0), (48_000, 8_000, 2)]
+)
+def test_a_copy_at_another_rate_is_told_once(tmp_path, release_hz, found_hz, low):
+    clips = [make(tmp_path, name, speech(seed), rate_hz=found_hz) for seed, name in enumerate("ab")]
+    report = check(clips, {}, rate_hz=release_hz)
+    assert report.resampled == [f"resampled copy: {found_hz} Hz where the release has {release_hz} (2 of 2 clips)"]
+    assert len(report.low_rate) == low
+    assert bool(report.advice) == bool(low)  # resampling alone asks for nothing
+
+
+def test_release_below_the_reading_rate_is_no_finding(tmp_path):
+    report = check([make(tmp_path, "a", speech(1), rate_hz=8_000)], {}, rate_hz=8_000)
+    assert (report.resampled, report.low_rate, report.advice) == ([], {}, [])
+
+
+def test_corpus_without_a_readable_clip(tmp_path):
+    report = check([Clip(tmp_path / "none.wav", "none", "A", "neutral")], {}, rate_hz=RATE_HZ)
+    assert report.seconds == {} and report.rates_hz == {} and list(report.unreadable) == ["missing"]
+    assert check([], {}, rate_hz=RATE_HZ).advice == []
+
+
+def test_real_clips_are_counted_as_soundfile_counts_them(shared_data):
+    paths = sorted((shared_data / "ravdess" / "Actor_01").glob("*.flac"))
+    report = check([Clip(path, path.stem, "01", "unknown") for path in paths], {}, rate_hz=48_000)
+    assert report.unreadable == {} and report.clips == len(paths) == 60
+    assert report.seconds["total"] == pytest.approx(sum(soundfile.info(path).duration for path in paths))
+
+
+@pytest.fixture
+def script():
+    path = Path(__file__).parents[3] / "scripts" / "check_corpus.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def emodb(folder):
+    (folder / "wav").mkdir()
+    for seed, name in enumerate(("03a01Fa", "03a01Wa", "08a01Na")):
+        soundfile.write(folder / "wav" / f"{name}.wav", speech(seed), RATE_HZ)
+    return ["--corpus", "emodb", "--data-root", str(folder)]
+
+
+def test_script_ends_with_what_to_do_and_returns_1(tmp_path, script, capsys):
+    command = emodb(tmp_path)
+    (tmp_path / "wav" / "03a01Fa.wav").write_bytes(b"")
+    assert script.main(command) == 1
+    out = capsys.readouterr().out
+    assert "3 clips of 2 speakers" in out and "unreadable (empty): 1" in out and "03a01Fa.wav: expected" in out
+    assert "unreadable (empty)" in out.split("What to do")[1]
+
+
+def test_script_prints_one_json_object(tmp_path, script, capsys):
+    assert script.main([*emodb(tmp_path), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["corpus"] == "emodb" and report["clips"] == 3 and report["rates_hz"] == {"16000": 3}
+    assert all(problem.startswith("emodb-") for problem in report["problems"]) and len(report["problems"]) > 1
+
+
+def test_script_tells_of_a_resampled_copy_and_returns_0(tmp_path, script, capsys, monkeypatch):
+    monkeypatch.setattr(script, "count_problems", lambda protocol, clips: [])
+    (tmp_path / "Actor_01").mkdir()
+    soundfile.write(tmp_path / "Actor_01" / "03-01-01-01-01-01-01.wav", speech(0), RATE_HZ)
+    assert script.main(["--corpus", "ravdess", "--data-root", str(tmp_path)]) == 0
+    assert "resampled copy: 16000 Hz where the release has 48000 (1 of 1 clips)" in capsys.readouterr().out
+
+
+def test_script_without_the_voice_votes_of_cremad_says_what_to_add(tmp_path, script, capsys):
+    (tmp_path / "AudioWAV").mkdir()
+    soundfile.write(tmp_path / "AudioWAV" / "1001_DFA_ANG_XX.wav", speech(0), RATE_HZ)
+    assert script.main(["--corpus", "cremad", "--data-root", str(tmp_path), "--json"]) == 1
+    (problem,) = [p for p in json.loads(capsys.readouterr().out)["problems"] if "cremad-voice-actors" in p]
+    assert "processedResults/summaryTable.csv, found none for 1 of 1" in problem
+
+
+def test_help_lists_the_corpora(script, capsys):
+    with pytest.raises(SystemExit):
+        script.main(["--help"])
+    listed = capsys.readouterr().out
+    assert all(f"  {name} " in listed and corpus.title in listed for name, corpus in CORPORA.items())
+
+
+def test_script_returns_0_when_nothing_is_wrong(tmp_path, script, capsys, monkeypatch):
+    monkeypatch.setattr(script, "count_problems", lambda protocol, clips: [])
+    assert script.main(emodb(tmp_path)) == 0
+    assert "complete and sound" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory):
+    """Five recordings to train on, of half a minute, whose ratings are made to follow the voice by 1.6 s."""
+    root = synthesize("recola", tmp_path_factory.mktemp("twin") / "RECOLA", 10, seconds=(30, 30))
+    for path in root.glob("ratings_gold_standard/*/train_*.arff"):
+        head, _, rows = path.read_text().partition("@data\n\n")
+        values = [float(row.split(",")[2]) for row in rows.split()]
+        late = values[:1] * 40 + values[:-40]
+        lines = [f"{path.stem},{step * 0.04:.2f},{value:.6f}" for step, value in enumerate(late)]
+        path.write_text(f"{head}@data\n\n" + "\n".join(lines) + "\n")
+    return ["--corpus", "recola", "--data-root", str(root)]
+
+
+def test_script_ends_with_the_label_delay_of_a_rated_corpus(rated, script, capsys):
+    assert script.main(rated) == 1  # for five recordings a part
+    end = capsys.readouterr().out.split("What to do")[1]
+    assert "Label delay, in 5 training recordings of recola-nested" in end
+    script.main([*rated, "--json"])
+    delay = json.loads(capsys.readouterr().out)["label_delay"]
+    assert delay["seconds"] == delay["lags"]["arousal"]["seconds"] == pytest.approx(1.6, abs=0.3)
+    assert f"arousal: {delay['seconds']:.4g} s behind the energy of the sound (correlation 0." in end
+    assert end.splitlines()[-1] == f"  Train with --label-delay-seconds {delay['seconds']:.4g}"
+
+
+def test_script_says_where_no_lag_correlates(rated, script, capsys, tmp_path):
+    """Each recording is given the ratings of another."""
+    root = shutil.copytree(rated[-1], tmp_path / "RECOLA")
+    for folder in (root / "ratings_gold_standard").iterdir():
+        texts = [(folder / f"train_{number}.arff").read_text() for number in range(1, 6)]
+        for number, text in enumerate(texts, start=1):
+            other = (number + 1) % 5 + 1
+            (folder / f"train_{other}.arff").write_text(text.replace(f"train_{number},", f"train_{other},"))
+    script.main(["--corpus", "recola", "--data-root", str(root)])
+    end = capsys.readouterr().out.split("Label delay")[1]
+    assert end.count("no lag correlates") == 2 and "Train without --label-delay-seconds" in end
+
+
+def test_script_says_why_there_is_no_label_delay(script, capsys, tmp_path):
+    root = synthesize("recola", tmp_path / "RECOLA", 2, seconds=(1, 1))
+    script.main(["--corpus", "recola", "--data-root", str(root)])
+    end = capsys.readouterr().out.split("Label delay")[1]
+    assert "not estimated: expected 5 training recordings or more of 20 s or more, found 0 of 1" in end
+    assert "Train with" not in end
+
+
+def test_script_says_nothing_of_delays_for_clips_with_classes(tmp_path, script, capsys):
+    command = emodb(tmp_path)
+    script.main(command)
+    assert "delay" not in capsys.readouterr().out
+    script.main([*command, "--json"])
+    assert "label_delay" not in json.loads(capsys.readouterr().out)
+
+
+def test_script_refuses_what_is_no_corpus(tmp_path, script):
+    with pytest.raises(UserError, match=r"Known: .*ravdess"):
+        script.main(["--corpus", "ravdes", "--data-root", str(tmp_path)])
+    for name in CORPORA:
+        with pytest.raises(UserError, match="empty folder"):
+            script.main(["--corpus", name, "--data-root", str(tmp_path)])
+
+
+def test_script_reports_what_the_shared_copy_of_ravdess_lacks(shared_data, script, capsys):
+    assert script.main(["--corpus", "ravdess", "--data-root", str(shared_data / "ravdess"), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["clips"], len(report["speakers"])) == (1200, 20)
+    assert report["unreadable"] == {} and report["missing"] == []
+    absent = [problem for problem in report["problems"] if "found 0" in problem]
+    assert len(report["problems"]) == len(absent) == 4  # Actor_21 ... Actor_24; song is another archive
+    assert report["resampled"] == ["resampled copy: 16000 Hz where the release has 48000 (1200 of 1200 clips)"]
+    assert report["duplicates"] == [["03-01-03-01-02-01-07", "03-01-03-01-02-02-07"]]

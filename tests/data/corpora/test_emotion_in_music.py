@@ -1,0 +1,197 @@
+"""Emotion in Music on small trees written here, with real MP3 files."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.audio import read
+from zoo.data.corpora import emotion_in_music
+from zoo.data.corpora import registry as corpora
+from zoo.data.corpora.alignment import frame_labels
+from zoo.data.corpora.check import check
+from zoo.data.protocols import lookup as protocols
+from zoo.errors import UserError
+
+TIMES = range(15_000, 45_001, 500)
+INFO = "song_id,file_name,Artist,Song title,Genre,Mediaeval 2013 set\n"
+
+
+def ratings(songs, seed=0, times=TIMES) -> str:
+    rng = np.random.default_rng(seed)
+    head = ",".join(["song_id", *(f"sample_{time}ms" for time in times)])
+    rows = [f"{song}," + ",".join(f"{v:.4f}" for v in rng.uniform(-1, 1, len(times))) for song in songs]
+    return "\n".join([head, *rows]) + "\n"
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def tree(root: Path, songs=(2, 10, 1000), suffix=".mp3", seconds=45.0, times=TIMES, rate_hz=16_000) -> Path:
+    for seed, dimension in enumerate(("arousal", "valence")):
+        write(root / f"annotations/{dimension}_cont_average.csv", ratings(songs, seed, times))
+    rows = [
+        f'{song},{song}.mp3,"Band {song}\t","A song,  or two\t","Blues\t",{"d" if i else "e"}'
+        for i, song in enumerate(songs)
+    ]
+    text = INFO + "\n".join(rows) + "\n"
+    write(root / "songs_info.csv", text.replace(",d\n", ",development\n").replace(",e\n", ",evaluation\n"))
+    (root / "clips_45seconds").mkdir()
+    tone = 0.1 * np.sin(np.arange(round(seconds * rate_hz)) / 9)
+    for song in songs:
+        soundfile.write(root / f"clips_45seconds/{song}{suffix}", tone * (1 - song / 2000), rate_hz)
+    return root
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".flac", ".ogg"])
+def test_songs(tmp_path, suffix):
+    root = tree(tmp_path, suffix=suffix)
+    assert emotion_in_music.locate(root) == root
+    loaded = emotion_in_music.load(root)
+    assert [(clip.name, clip.speaker, clip.label, clip.tags["part"]) for clip in loaded.clips] == [
+        ("10", "Band 10", "", "development"),
+        ("1000", "Band 1000", "", "development"),
+        ("2", "Band 2", "", "evaluation"),
+    ]
+    trace = loaded.clips[-1].trace
+    assert (trace.dimensions, trace.step_seconds, trace.start_seconds) == (("arousal", "valence"), 0.5, 15.0)
+    assert trace.values.shape == (61, 2) and trace.values.dtype == np.float32
+    for seed, values in enumerate(trace.values.T):
+        expected = np.random.default_rng(seed).uniform(-1, 1, 61)  # of the first song written
+        np.testing.assert_allclose(values, expected, atol=1e-4)
+    assert loaded.ignored == {} and loaded.missing == []
+
+
+def test_songs_without_artist(tmp_path):
+    root = tree(tmp_path)
+    text = (root / "songs_info.csv").read_text()
+    write(root / "songs_info.csv", text.replace("Artist", "Somebody"))
+    assert {clip.speaker for clip in emotion_in_music.load(root).clips} == {"2", "10", "1000"}
+
+
+def test_info_beside_the_annotations(tmp_path):
+    root = tree(tmp_path)
+    (root / "songs_info.csv").rename(root / "annotations/songs_info.csv")
+    assert len(emotion_in_music.load(root).clips) == 3
+
+
+def test_what_is_left_out(tmp_path):
+    root = tree(tmp_path)
+    folder = root / "clips_45seconds"
+    for name in (".DS_Store", "._2.mp3", "list.m3u", "77.mp3"):
+        (folder / name).touch()
+    (folder / "10.mp3").unlink()
+    info = root / "songs_info.csv"
+    info.write_text("".join(line for line in info.read_text().splitlines(True) if not line.startswith("1000")))
+    loaded = emotion_in_music.load(root)
+    assert [clip.name for clip in loaded.clips] == ["2"]
+    assert loaded.ignored == {
+        "hidden file": 2,
+        "not .wav, .flac, .ogg or .mp3": 1,
+        "no line in the label files": 1,
+        "no line in songs_info.csv": 1,
+    }
+    assert loaded.missing == ["10", "1000"]
+
+
+def test_shorter_excerpts(tmp_path):
+    root = tree(tmp_path, seconds=5.0, times=range(2_000, 5_001, 500))
+    assert {clip.trace.values.shape for clip in emotion_in_music.load(root).clips} == {(7, 2)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda text: text.replace(",", ";"), r"arousal_cont_average\.csv, line 1: expected a header song_id,sample_"),
+        (lambda text: text.replace("sample_15500ms", "sample_16000ms"), "line 1: expected .* in steps of 500 ms"),
+        (lambda text: text.replace("\n10,", "\n10,,"), "line 3: expected 62 fields"),
+        (
+            lambda text: text.replace("\n10,0", "\n10,x0").replace("\n10,-", "\n10,x"),
+            "line 3: expected a song and numb",
+        ),
+        (lambda text: re.sub(r"\n10,[^,]*,", "\n10,,", text), "line 3: expected a song and numbers"),
+        (lambda text: text.replace("\n10,", "\n2,"), "line 3: expected each song once"),
+        (lambda text: text.splitlines()[0], "expected ratings of songs that change, found none"),
+        (lambda text: "", r"line 1: expected a header .* found ''"),
+        (lambda text: "\n".join(text.splitlines()[:-1]), "expected a line for song 1000, as in the other dimension"),
+        (lambda text: ratings((2, 10, 1000), times=range(15_000, 44_501, 500)), "60 of arousal .* 61 of valence"),
+    ],
+)
+def test_spoilt_ratings(tmp_path, spoil, said):
+    path = tree(tmp_path, suffix=".wav", rate_hz=8_000) / "annotations/arousal_cont_average.csv"
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(UserError, match=said):
+        emotion_in_music.load(tmp_path)
+
+
+def test_nan_and_constant(tmp_path):
+    path = tree(tmp_path, suffix=".wav", rate_hz=8_000) / "annotations/arousal_cont_average.csv"
+    good = path.read_text().splitlines()
+    write(path, "\n".join([*good[:2], "10" + ",nan" * 61, good[3]]))
+    with pytest.raises(UserError, match="line 3: expected finite numbers"):
+        emotion_in_music.load(tmp_path)
+    write(path, "\n".join([good[0], *(f"{song}{',0.5' * 61}" for song in (2, 10, 1000))]))
+    with pytest.raises(UserError, match=r"arousal_cont_average\.csv: expected ratings of songs that change"):
+        emotion_in_music.load(tmp_path)
+    # One song of which the mean rating stays is no mistake.
+    write(path, "\n".join([*good[:2], "10" + ",0.5" * 61, good[3]]))
+    assert len(emotion_in_music.load(tmp_path).clips) == 3
+
+
+def test_missing_files_and_unknown_set(tmp_path):
+    root = tree(tmp_path, suffix=".wav", rate_hz=8_000)
+    text = (root / "songs_info.csv").read_text()
+    write(root / "songs_info.csv", text.replace("evaluation", "test"))
+    with pytest.raises(UserError, match=r"songs_info\.csv, line 2: expected .* development or evaluation as the set"):
+        emotion_in_music.load(root)
+    write(root / "songs_info.csv", text.replace("Mediaeval 2013 set", "set"))
+    with pytest.raises(UserError, match=r"songs_info\.csv, line 1: expected a header .* Mediaeval 2013 set"):
+        emotion_in_music.load(root)
+    (root / "annotations/valence_cont_average.csv").unlink()
+    write(root / "songs_info.csv", text)
+    with pytest.raises(UserError, match=r"valence_cont_average\.csv: expected a label file"):
+        emotion_in_music.load(root)
+    (root / "songs_info.csv").unlink()
+    with pytest.raises(UserError, match=r"songs_info\.csv: expected a label file"):
+        emotion_in_music.load(root)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(43.0, "2.00 s too late"), (47.0, "1.50 s too early")])
+def test_clips_of_another_length(tmp_path, seconds, said):
+    root = tree(tmp_path, suffix=".wav", seconds=seconds, rate_hz=8_000)
+    with pytest.raises(UserError) as error:
+        emotion_in_music.load(root)
+    assert said in str(error.value) and "10.wav" in str(error.value)
+
+
+def test_a_cut_mp3_is_found_by_its_labels(tmp_path):
+    """Half an MP3 reads without complaint; only the labels tell that it is cut."""
+    path = tree(tmp_path) / "clips_45seconds/10.mp3"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(read.read(path)) < 30 * 16_000
+    loaded = emotion_in_music.load(tmp_path)
+    assert soundfile.info(path).duration > 44  # as it declares
+    report = check(loaded.clips, loaded.ignored, rate_hz=44_100)
+    (said,) = report.misaligned
+    assert re.fullmatch(r"10: labels that end 22\.[4-8]\d s after the audio", said)
+    assert report.advice == ["1 recording(s) are over a second longer or shorter than their labels. Fetch them again."]
+    trace = loaded.clips[0].trace
+    with pytest.raises(UserError, match="song 10: expected labels that end within 1 s"):
+        frame_labels(trace, len(read.read(path)) // 640, 0.04, name="song 10")
+
+
+def test_check_reads_mp3(tmp_path):
+    corpus = corpora.get("mediaeval_music")
+    loaded = corpus.load(tree(tmp_path, rate_hz=44_100))
+    report = check(loaded.clips, loaded.ignored, rate_hz=corpus.rate_hz, max_seconds=corpus.max_seconds)
+    assert (report.clips, report.labels, report.advice, report.resampled) == (3, {}, [], [])
+
+
+def test_protocol_on_the_files(tmp_path):
+    clips = emotion_in_music.load(tree(tmp_path, range(1, 9), ".wav", rate_hz=8_000)).clips
+    (fold,) = protocols.division(protocols.get(None, "mediaeval_music"), clips, allow_incomplete=True).folds
+    assert [len(side) for side in fold.sides] == [5, 2, 1]

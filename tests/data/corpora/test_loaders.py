@@ -1,0 +1,344 @@
+"""Loaders, on trees of empty files (they list and do not decode), full-size ones included, and on real clips."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from zoo.data.corpora import aibo, cremad, emodb, iemocap, ravdess
+from zoo.errors import UserError
+
+RATINGS = "[2.5000, 3.0000, 3.5000]"
+LABELS = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+CHUNK_LABELS = "labels/IS2009EmotionChallenge/chunk_labels_{}_corpus.txt"
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+def touch(root: Path, *names: str) -> Path:
+    return write(root, dict.fromkeys(names, ""))
+
+
+def iemocap_wav(utterance: str) -> str:
+    return f"Session{utterance[4]}/sentences/wav/{utterance.rpartition('_')[0]}/{utterance}.wav"
+
+
+def label_file(utterance: str) -> str:
+    return f"Session{utterance[4]}/dialog/EmoEvaluation/{utterance.rpartition('_')[0]}.txt"
+
+
+def label_line(utterance: str, code: str = "neu") -> str:
+    return f"[6.2901 - 8.2357]\t{utterance}\t{code}\t{RATINGS}\n"
+
+
+def small_iemocap(root: Path, labels: str) -> Path:
+    touch(root, iemocap_wav("Ses01F_impro01_F000"))
+    return write(root, {LABELS: labels})
+
+
+# IEMOCAP
+
+
+def test_iemocap_full_size(tmp_path, shared_data):
+    with (shared_data / "iemocap_utterances.tsv").open(encoding="utf-8") as stream:
+        codes = {row["utterance"]: row["label"] for row in csv.DictReader(stream, delimiter="\t")}
+    touch(tmp_path, *map(iemocap_wav, codes))
+    dialogues: dict[str, str] = {}
+    for name, code in codes.items():
+        dialogues[label_file(name)] = dialogues.get(label_file(name), "") + label_line(name, code)
+    write(tmp_path, dialogues)
+    loaded = iemocap.load(tmp_path)
+    assert {clip.name: clip.label for clip in loaded.clips} == codes
+    assert Counter(clip.tags["session"] for clip in loaded.clips) == dict(
+        zip("12345", (1085, 1023, 1151, 1031, 1241), strict=True)
+    )
+    # The other speaker's turns are in every dialogue: the prefix's letter would give the same speaker to both.
+    for clip in loaded.clips:
+        assert clip.speaker == clip.name[:5] + clip.name.rpartition("_")[2][0]
+    assert len({clip.speaker for clip in loaded.clips}) == 10
+    assert not loaded.missing
+    assert not loaded.duplicates
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker", "kind"),
+    [
+        ("Ses01F_impro01_F000", "Ses01F", "impro"),
+        ("Ses01F_impro01_M000", "Ses01M", "impro"),
+        ("Ses05M_script01_1b_F012", "Ses05F", "script"),
+        ("Ses04M_impro02a_M003", "Ses04M", "impro"),
+        ("Ses03F_impro08b_MXX4", "Ses03M", "impro"),
+    ],
+)
+def test_iemocap_names(tmp_path, name, speaker, kind):
+    touch(tmp_path, iemocap_wav(name))
+    write(tmp_path, {label_file(name): label_line(name, "exc")})
+    (clip,) = iemocap.load(tmp_path).clips
+    assert (clip.speaker, clip.label) == (speaker, "exc")
+    assert clip.tags == {
+        "session": name[4],
+        "kind": kind,
+        "dialog": name.rpartition("_")[0],
+        "gender": "male" if speaker.endswith("M") else "female",
+        "valence": "2.5000",
+        "activation": "3.0000",
+        "dominance": "3.5000",
+    }
+
+
+def test_iemocap_label_file_as_released(tmp_path):
+    text = (
+        "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\r\n\r\n"
+        "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000,2.5,2.5000]\r\nC-E2:\tNeutral;\t()\r\n"
+        "A-E3:\tval 3; act 2; dom  2;\t(na\u00efve)\r\n\r\n"
+        "[10 - 11.5]   Ses01F_impro01_F001  xxx [2.5000, 2.5000, 2.5000]\r\n"
+    )
+    root = small_iemocap(tmp_path, text)
+    wav = "Session1/sentences/wav/Ses01F_impro01/"
+    ignored = ("._Ses01F_impro01_F000.wav", ".DS_Store", "notes.txt", "Ses01F_impro01_F009.wav", "other.wav")
+    touch(root, *(wav + name for name in ignored), LABELS.replace("Ses", "._Ses"))
+    touch(root, wav + "Ses01F_impro01_F000.flac")
+    loaded = iemocap.load(root)
+    assert [clip.name for clip in loaded.clips] == ["Ses01F_impro01_F000"]
+    assert loaded.missing == ["Ses01F_impro01_F001"]
+    assert loaded.duplicates == [wav + "Ses01F_impro01_F000.wav"]
+    assert loaded.ignored == {
+        "hidden file": 2,
+        "not .wav or .flac": 1,
+        "no line in the label files": 1,
+        "name not of this corpus": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[6.2901 - 8.2357]\tSes01F_impro01_F001",
+        "6.2901 - 8.2357]\tSes01F_impro01_F001\tneu\t" + RATINGS,
+        "[6.2901 - 8.2357]\tSes01F_impro01_F001\tnue\t" + RATINGS,
+        "[6.2901 - 8.2357]\tSes09F_impro01_F001\tneu\t" + RATINGS,
+        "[6.2901 - 8.2357]\tSes01F_impro01_F001\tneu\t[2.5, x, 2.5]",
+        "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t" + RATINGS,
+        "\x00\x01",
+    ],
+)
+def test_iemocap_broken_line(tmp_path, line):
+    root = small_iemocap(tmp_path, label_line("Ses01F_impro01_F000") + "\n" + line + "\n")
+    with pytest.raises(UserError) as error:
+        iemocap.load(root)
+    message = str(error.value)
+    assert message.startswith(f"{root / LABELS}, line 3: expected ")
+    assert f"found {line!r}" in message
+
+
+def test_iemocap_without_labels_or_audio(tmp_path):
+    touch(tmp_path / "audio", iemocap_wav("Ses01F_impro01_F000"))
+    with pytest.raises(UserError, match="no labels found"):
+        iemocap.load(tmp_path / "audio")
+    write(tmp_path / "labels", {LABELS: label_line("Ses01F_impro01_F000")})
+    with pytest.raises(UserError, match=r"no file at all\)\. The label files name 1 clips"):
+        iemocap.load(tmp_path / "labels")
+
+
+# FAU Aibo
+
+
+def write_aibo(root: Path, labels_5: str, labels_2: str | None = None) -> Path:
+    files = {CHUNK_LABELS.format("5cl"): labels_5}
+    if labels_2 is not None:
+        files[CHUNK_LABELS.format("2cl")] = labels_2
+    touch(root, *(f"wav/{line.split()[0]}.wav" for line in labels_5.splitlines()))
+    return write(root, files)
+
+
+def test_aibo_full_size(tmp_path):
+    counts = {"Ohm": (881, 2093, 5590, 674, 721), "Mont": (611, 1508, 5377, 215, 546)}
+    lines = []
+    for school, row in counts.items():
+        labels = "".join(label * n for label, n in zip("AENPR", row, strict=True))
+        lines += [f"{school}_{i % 25 + 1:02d}_{i // 100:03d}_{i % 100:02d} {c} 0.8" for i, c in enumerate(labels)]
+    loaded = aibo.load(write_aibo(tmp_path, "\n".join(lines)))
+    assert Counter(clip.tags["part"] for clip in loaded.clips) == {"train": 9959, "test": 8257}
+    assert Counter(clip.label for clip in loaded.clips if clip.tags["part"] == "train")["R"] == 721
+    assert {clip.speaker for clip in loaded.clips} == {f"{s}_{i:02d}" for s in counts for i in range(1, 26)}
+    assert not loaded.missing
+
+
+@pytest.mark.parametrize("nesting", ["", "IS2009EmotionChallenge", "IS2009EmotionChallenge/IS2009EmotionChallenge"])
+def test_aibo_nested_with_two_classes(tmp_path, nesting):
+    home = write_aibo(tmp_path / nesting, "Ohm_01_000_00 E 0.75\nMont_02_003_01 P 1\n", "Mont_02_003_01 IDL .5\n")
+    touch(home, "wav/Ohm_01_000_01.wav")
+    (home / "wav/Ohm_01_000_00.wav").rename(home / "wav/Ohm_01_000_00.FLAC")
+    loaded = aibo.load(tmp_path)
+    first, second = loaded.clips
+    assert (first.name, first.speaker, first.label) == ("Mont_02_003_01", "Mont_02", "P")
+    assert first.tags == {"part": "test", "confidence": "1", "label_2cl": "IDL"}
+    assert (second.speaker, second.tags) == ("Ohm_01", {"part": "train", "confidence": "0.75"})
+    assert loaded.ignored == {"no line in the label files": 1}
+
+
+@pytest.mark.parametrize(
+    "line", ["Ohm_01_000_01 N", "Ohm_01_000_01 X 0.8", "Ohm_01_000_01 N high", "Ohm_01_000_00 N 1"]
+)
+def test_aibo_broken_line(tmp_path, line):
+    root = write_aibo(tmp_path, f"Ohm_01_000_00 N 0.8\n{line}\n")
+    with pytest.raises(UserError, match=r"chunk_labels_5cl_corpus\.txt, line 2: expected .* found ") as error:
+        aibo.load(root)
+    assert repr(line) in str(error.value)
+
+
+def test_aibo_without_five_class_file(tmp_path):
+    with pytest.raises(UserError, match=r"chunk_labels_5cl_corpus\.txt: expected a label file"):
+        aibo.load(write(tmp_path, {CHUNK_LABELS.format("2cl"): "Ohm_01_000_00 NEG 1"}))
+
+
+# RAVDESS
+
+
+def ravdess_names(channel: str) -> list[str]:
+    """The names of the full corpus from its rules: neutral has no strong intensity, song no disgust or surprise."""
+    emotions, actors = (range(1, 9), range(1, 25)) if channel == "01" else (range(1, 7), {*range(1, 25)} - {18})
+    return [
+        f"03-{channel}-{emotion:02d}-{intensity}-{statement}-{repetition}-{actor:02d}"
+        for actor in actors
+        for emotion in emotions
+        for intensity in (("01",) if emotion == 1 else ("01", "02"))
+        for statement in ("01", "02")
+        for repetition in ("01", "02")
+    ]
+
+
+def test_ravdess_full_size_speech_and_song_twice(tmp_path):
+    speech, song = ravdess_names("01"), ravdess_names("02")
+    touch(tmp_path, *(f"Actor_{name[-2:]}/{name}.wav" for name in speech))
+    touch(tmp_path, *(f"Audio_Song_Actors_01-24/Actor_{name[-2:]}/{name}.wav" for name in song))
+    touch(tmp_path, *(f"audio_speech_actors_01-24/Actor_{name[-2:]}/{name}.wav" for name in speech))
+    loaded = ravdess.load(tmp_path)
+    assert [clip.name for clip in loaded.clips] == sorted(speech + song)
+    assert Counter(clip.tags["channel"] for clip in loaded.clips) == {"speech": 1440, "song": 1012}
+    assert Counter(clip.label for clip in loaded.clips if clip.tags["channel"] == "speech") == {
+        **dict.fromkeys(("calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"), 192),
+        "neutral": 96,
+    }
+    assert len(loaded.duplicates) == 1440
+    assert loaded.duplicates[0].startswith("audio_speech_actors_01-24/Actor_01/")
+
+
+def test_ravdess_fields_and_ignored(tmp_path):
+    names = ["03-01-06-01-02-01-12.wav", "03-01-09-01-02-01-12.wav", "02-01-06-01-02-01-12.wav", "03-01-06.wav"]
+    touch(tmp_path, *(f"Actor_12/{name}" for name in [*names, "03-01-06-01-02-01-99.wav", "._x.wav", "clip.mp4"]))
+    loaded = ravdess.load(tmp_path)
+    (clip,) = loaded.clips
+    assert (clip.name, clip.speaker, clip.label) == ("03-01-06-01-02-01-12", "Actor_12", "fearful")
+    assert clip.tags == {
+        "channel": "speech",
+        "intensity": "normal",
+        "statement": "2",
+        "repetition": "1",
+        "gender": "female",
+        "actor": "12",
+    }
+    assert loaded.ignored == {
+        "unknown emotion code": 1,
+        "not the audio-only modality": 1,
+        "name not of this corpus": 2,
+        "hidden file": 1,
+        "not .wav or .flac": 1,
+    }
+
+
+def test_ravdess_real_clips(shared_data):
+    loaded = ravdess.load(shared_data / "ravdess")
+    assert len(loaded.clips) == 1200
+    assert Counter(clip.speaker for clip in loaded.clips) == {f"Actor_{i:02d}": 60 for i in range(1, 21)}
+    assert all(clip.path.parent.name == clip.speaker and clip.path.suffix == ".flac" for clip in loaded.clips)
+
+
+def test_ravdess_audio_all_absent(tmp_path):
+    touch(tmp_path, "Actor_01/.DS_Store", "Actor_01/readme.txt")
+    with pytest.raises(UserError, match=r"no clip found.*\(hidden file: 1, not \.wav or \.flac: 1\)"):
+        ravdess.load(tmp_path)
+
+
+# EmoDB
+
+
+def test_emodb_fields_and_ignored(tmp_path):
+    touch(tmp_path, "wav/16b10Wb.wav", "wav/03a01Fa.flac", "wav/03a01Xa.wav", "wav/03a01.wav")
+    loaded = emodb.load(tmp_path)
+    first, second = loaded.clips
+    assert (first.name, first.speaker, first.label) == ("03a01Fa", "03", "happiness")
+    assert first.tags == {"text": "a01", "version": "a", "gender": "male"}
+    assert (second.speaker, second.label, second.tags["gender"]) == ("16", "anger", "female")
+    assert loaded.ignored == {"unknown emotion code": 1, "name not of this corpus": 1}
+
+
+def test_emodb_real_clips(shared_data):
+    loaded = emodb.load(shared_data / "emodb_2s")
+    assert len(loaded.clips) == len(list((shared_data / "emodb_2s/wav").glob("*.flac")))
+    # W is Wut, L Langeweile, T Trauer: the letters are German.
+    assert {clip.name[5]: clip.label for clip in loaded.clips} == {
+        "W": "anger",
+        "L": "boredom",
+        "E": "disgust",
+        "A": "fear",
+        "F": "happiness",
+        "N": "neutral",
+        "T": "sadness",
+    }
+
+
+# CREMA-D
+
+
+def test_cremad_intended_and_old_name(tmp_path):
+    touch(tmp_path, *(f"AudioWAV/{name}.wav" for name in ("1040_ITH_SAD_X", "1001_DFA_ANG_LO", "1001_DFA_JOY_LO", "1")))
+    loaded = cremad.load(tmp_path)
+    first, second = loaded.clips
+    assert (first.name, first.speaker, first.label) == ("1001_DFA_ANG_LO", "1001", "anger")
+    assert first.tags == {"sentence": "DFA", "level": "low"}
+    assert (second.name, second.path.stem) == ("1040_ITH_SAD_XX", "1040_ITH_SAD_X")
+    assert (second.label, second.tags["level"]) == ("sad", "unspecified")
+    assert loaded.ignored == {"unknown emotion code": 1, "name not of this corpus": 1}
+    touch(tmp_path, "AudioWAV/1040_ITH_SAD_XX.wav")
+    assert cremad.load(tmp_path).duplicates == ["AudioWAV/1040_ITH_SAD_XX.wav"]
+
+
+VOTES = '"","FileName","VoiceVote","VoiceLevel"\n"1","1001_DFA_ANG_XX","N","65"\n"2","1002_DFA_SAD_XX","A:N","50:50"\n'
+
+
+def test_cremad_voice_votes(tmp_path):
+    names = ("1001_DFA_ANG_XX", "1002_DFA_SAD_XX", "1003_DFA_SAD_XX")
+    touch(tmp_path, *(f"AudioWAV/{name}.wav" for name in names))
+    write(tmp_path, {"processedResults/summaryTable.csv": VOTES + '"3","1040_ITH_SAD_X","S","90"\n'})
+    loaded = cremad.load(tmp_path)
+    assert [(clip.name, clip.label, clip.tags.get("voice")) for clip in loaded.clips] == [
+        (names[0], "anger", "neutral"),
+        (names[1], "sad", ""),  # a tie
+        (names[2], "sad", None),  # not in the table
+    ]
+    assert loaded.missing == ["1040_ITH_SAD_XX"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (VOTES + '"3","1003_DFA_SAD_XX","Q","9"\n', 4),
+        (VOTES + '"3","1003_DFA_SAD_XX"\n', 4),
+        (VOTES + '"3","1001_DFA_ANG_XX","A","9"\n', 4),
+        ("File,Vote\n", 1),
+        ("", 1),
+    ],
+)
+def test_cremad_broken_votes(tmp_path, text, number):
+    touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav")
+    write(tmp_path, {"processedResults/summaryTable.csv": text})
+    with pytest.raises(UserError, match=rf"summaryTable\.csv, line {number}: expected "):
+        cremad.load(tmp_path)

@@ -1,0 +1,221 @@
+"""Both releases of RECOLA, on small trees written here, and on real speech in the layout of AVEC 2016."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.corpora import recola
+from zoo.data.corpora.gold_standard import evaluator_weighted_mean
+from zoo.data.protocols import lookup as protocols
+from zoo.errors import UserError
+
+ATTRIBUTES = (
+    "@relation GOLDSTANDARD\n\n@attribute Instance_name string\n@attribute frameTime numeric\n"
+    "@attribute GoldStandard numeric\n\n"
+)
+RATERS = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
+
+
+def audio(path: Path, seconds: float = 2.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * np.sin(np.arange(round(seconds * 16_000))), 16_000)
+    return path
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def gold(name: str, seconds: float = 2.0) -> np.ndarray:
+    """Labels from 0 to `seconds`, both included, that differ between recordings."""
+    return np.round(0.5 * np.sin(np.arange(round(seconds / 0.04) + 1) / 9 + len(name)), 6)
+
+
+def arff(name: str, values: np.ndarray) -> str:
+    return ATTRIBUTES + "@data\n\n" + "".join(f"{name},{i * 0.04:.2f},{v:.6f}\n" for i, v in enumerate(values))
+
+
+def avec(root: Path, names=("train_1", "dev_1"), seconds: float = 2.0, suffix: str = ".wav") -> Path:
+    for name in names:
+        audio(root / f"recordings_audio/{name}{suffix}", seconds)
+        for sign, dimension in ((1, "arousal"), (-1, "valence")):
+            write(root / f"ratings_gold_standard/{dimension}/{name}.arff", arff(name, sign * gold(name, seconds)))
+    return root
+
+
+def raters(rng, steps: int = 51) -> np.ndarray:
+    return np.sin(np.arange(steps) / 9)[:, None] + 0.1 * rng.standard_normal((steps, 6))
+
+
+def rater_csv(ratings: np.ndarray, names=RATERS) -> str:
+    rows = [f"{i * 0.04:.2f};" + ";".join(f"{value:.6f}" for value in row) for i, row in enumerate(ratings)]
+    return "\n".join(["time;" + ";".join(f"{name} " for name in names), *rows]) + "\n"
+
+
+def website(root: Path, ratings: np.ndarray, participants=(16, 19, 17)) -> Path:
+    for participant in participants:
+        audio(root / f"RECOLA-Audio-recordings/P{participant}.wav")
+        for sign, dimension in ((1, "arousal"), (-1, "valence")):
+            folder = root / "RECOLA-Annotation/emotional_behaviour" / dimension
+            write(folder / f"P{participant}.csv", rater_csv(sign * ratings))
+    return root
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_avec(tmp_path, suffix):
+    root = avec(tmp_path, ("train_1", "train_10", "dev_1"), suffix=suffix)
+    assert recola.locate(root) == root
+    loaded = recola.load(root)
+    assert [clip.name for clip in loaded.clips] == ["dev_1", "train_1", "train_10"]
+    for clip in loaded.clips:
+        assert (clip.speaker, clip.label) == (clip.name, "")
+        assert clip.tags == {"part": clip.name.split("_")[0]}
+        assert (clip.trace.dimensions, clip.trace.step_seconds) == (("arousal", "valence"), 0.04)
+        assert clip.trace.start_seconds == 0 and clip.trace.values.dtype == np.float32
+        expected = gold(clip.name)
+        np.testing.assert_allclose(clip.trace.values, np.stack([expected, -expected], axis=1), atol=1e-7)
+    assert (loaded.ignored, loaded.missing, loaded.duplicates) == ({}, [], [])
+
+
+def test_avec_of_five_minutes_has_7501_rows(tmp_path):
+    (clip,) = recola.load(avec(tmp_path, ["dev_9"], seconds=300)).clips
+    assert clip.trace.values.shape == (7501, 2)
+    np.testing.assert_allclose(clip.trace.values[-1, 0], gold("dev_9", 300)[-1], atol=1e-7)
+
+
+def test_what_is_left_out(tmp_path):
+    root = avec(tmp_path, ("train_1", "dev_1", "dev_2"))
+    audio(root / "recordings_audio/test_1.wav")
+    audio(root / "recordings_audio/train_9.wav")
+    write(root / "recordings_audio/._train_1.wav", "")
+    write(root / "recordings_audio/notes.txt", "")
+    audio(root / "recordings_audio/hello.wav")
+    audio(root / "recordings_audio/train_1.flac")
+    (root / "recordings_audio/dev_2.wav").unlink()
+    loaded = recola.load(root)
+    assert [clip.name for clip in loaded.clips] == ["dev_1", "train_1"]
+    assert loaded.ignored == {
+        "no labels (those of AVEC's test part are not public)": 2,
+        "hidden file": 1,
+        "not .wav or .flac": 1,
+        "name not of this corpus": 1,
+    }
+    assert loaded.missing == ["dev_2"]
+    assert loaded.duplicates == ["recordings_audio/train_1.wav"]
+
+
+ODDITIES = {
+    "quotes": lambda text: text.replace("train_1", "'train_1'").replace("frameTime", "'frameTime'"),
+    "double quotes": lambda text: text.replace("train_1", '"train_1"'),
+    "capitals": lambda text: text.replace("@data", "@DATA").replace("@attribute", "@ATTRIBUTE"),
+    "windows": lambda text: "\ufeff" + text.replace("\n", "\r\n"),
+    "blank lines": lambda text: text.replace("\ntrain_1", "\n \n\ntrain_1"),
+    "spaces": lambda text: text.replace(",", " , "),
+    "comments": lambda text: "% made by hand\n" + text.replace("@data\n", "@data\n% rows\n"),
+    "heading": lambda text: text.replace("@data\n", "@data\nname,frameTime,GoldStandard\n"),
+    "quoted numbers": lambda text: re.sub(r",(0\.\d\d),(\S+)", r",'\1','\2'", text),
+    "exponents": lambda text: text.replace(",0.00,", ",0e0,"),
+}
+
+
+@pytest.mark.parametrize("oddity", ODDITIES)
+def test_oddities_of_arff_make_no_difference(tmp_path, oddity):
+    expected = recola.load(avec(tmp_path / "plain", ["train_1"])).clips[0].trace
+    root = avec(tmp_path / "odd", ["train_1"])
+    for path in root.glob("ratings_gold_standard/*/*.arff"):
+        path.write_bytes(ODDITIES[oddity](path.read_text()).encode())
+    (clip,) = recola.load(root).clips
+    np.testing.assert_array_equal(clip.trace.values, expected.values)
+
+
+def test_columns_are_found_by_name(tmp_path):
+    root = avec(tmp_path, ["train_1"])
+    rows = "".join(f"{v:.6f},x,{i * 0.04:.2f}\n" for i, v in enumerate(gold("train_1")))
+    head = (
+        "@relation r\n@attribute GoldStandard numeric\n@attribute other string\n@attribute frameTime numeric\n@data\n"
+    )
+    write(root / "ratings_gold_standard/arousal/train_1.arff", head + rows)
+    (clip,) = recola.load(root).clips
+    np.testing.assert_allclose(clip.trace.values[:, 0], gold("train_1"), atol=1e-7)
+
+
+def test_website(tmp_path, rng):
+    ratings = raters(rng)
+    loaded = recola.load(website(tmp_path, ratings))
+    assert [(clip.name, clip.speaker, clip.tags) for clip in loaded.clips] == [
+        ("P16", "P16", {"part": "train"}),
+        ("P19", "P19", {"part": "dev"}),
+    ]
+    assert loaded.ignored == {"in no part of the AVEC partition": 1}  # P17
+    expected, _ = evaluator_weighted_mean(np.round(ratings, 6))
+    for clip in loaded.clips:
+        np.testing.assert_allclose(clip.trace.values, np.stack([expected, -expected], axis=1), atol=1e-6)
+    assert not np.allclose(loaded.clips[0].trace.values[:, 0], ratings.mean(axis=1), atol=1e-6)
+
+
+def test_website_header_in_another_order_and_with_more(tmp_path, rng):
+    ratings = raters(rng)
+    root = website(tmp_path, ratings, [16])
+    turned = np.concatenate([np.full((len(ratings), 1), 9.0), ratings[:, ::-1]], axis=1)
+    write(root / "RECOLA-Annotation/emotional_behaviour/arousal/P16.csv", rater_csv(turned, ("FM4", *RATERS[::-1])))
+    (clip,) = recola.load(root).clips
+    np.testing.assert_allclose(clip.trace.values[:, 0], -clip.trace.values[:, 1], atol=1e-6)
+
+
+def test_partition_by_participant():
+    everyone = [participant for part in recola.PARTS.values() for participant in part]
+    assert [len(part) for part in recola.PARTS.values()] == [9, 9, 9]
+    assert len(set(everyone)) == 27
+    assert 16 in recola.PARTS["train"] and 65 in recola.PARTS["dev"] and 13 in recola.PARTS["test"]
+
+
+def test_both_releases_in_one_folder_are_read_as_avec(tmp_path, rng):
+    root = website(avec(tmp_path), raters(rng))
+    assert [clip.name for clip in recola.load(root).clips] == ["dev_1", "train_1"]
+
+
+@pytest.mark.parametrize("seconds", [1.04, 2.0, 2.96])
+def test_audio_up_to_a_second_shorter_or_longer(tmp_path, seconds):
+    root = avec(tmp_path, ["train_1"])
+    audio(root / "recordings_audio/train_1.wav", seconds)
+    assert len(recola.load(root).clips) == 1
+
+
+def test_unreadable_audio_is_left_to_the_reader(tmp_path):
+    root = avec(tmp_path)
+    (root / "recordings_audio/dev_1.wav").write_bytes(b"")
+    assert len(recola.load(root).clips) == 2
+
+
+def test_no_audio(tmp_path):
+    root = avec(tmp_path)
+    shutil.rmtree(root / "recordings_audio")
+    with pytest.raises(UserError, match=r"Expected \.wav or \.flac files as recordings_audio/\*.*name 2 clips"):
+        recola.load(root)
+
+
+def test_real_speech_in_the_layout_of_avec(tmp_path, shared_data):
+    """Two clips of RAVDESS beside each other as a recording: the labels of the whole must fit."""
+    clips = sorted((shared_data / "ravdess" / "Actor_01").glob("*.flac"))[:4]
+    samples = np.concatenate([soundfile.read(path)[0] for path in clips])
+    rate_hz = soundfile.info(clips[0]).samplerate
+    seconds = len(samples) / rate_hz
+    for name in ("train_1", "dev_1"):
+        avec(tmp_path, [name], seconds=seconds)
+        soundfile.write(tmp_path / f"recordings_audio/{name}.wav", samples, rate_hz)
+    for clip in recola.load(tmp_path).clips:
+        assert abs(len(clip.trace.values) * 0.04 - seconds) < 0.1
+
+
+def test_incomplete_corpus_says_how_many_are_there(tmp_path):
+    clips = recola.load(avec(tmp_path)).clips
+    assert protocols.count_problems(protocols.PROTOCOLS["avec-2016"], clips) == [
+        "train: expected 9 clips, found 1",
+        "dev: expected 9 clips, found 1",
+    ]

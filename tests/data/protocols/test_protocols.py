@@ -1,0 +1,507 @@
+"""Protocols on the full corpora's clips, made in memory from the rules and counts of their papers."""
+
+import csv
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.data.protocols import lookup as protocols
+from zoo.data.protocols.lookup import DEFAULT_PROTOCOL, PROTOCOLS
+from zoo.data.schema import Clip, Fold, Trace
+from zoo.errors import UserError
+from zoo.runs import dataset
+
+TABLE_1 = ((223, 132, 104, 62), (217, 191, 100, 22), (198, 149, 190, 90), (174, 195, 81, 84), (287, 280, 133, 31))
+
+
+def clip(name: str, speaker: str, label: str, **tags: str) -> Clip:
+    return Clip(Path(f"{name}.wav"), name, speaker, label, tags)
+
+
+def spread(counts: dict[str, int], speakers: list[str], **tags: str) -> list[Clip]:
+    """Clips of each label, dealt out to the speakers in turn."""
+    labels = [label for label, n in counts.items() for _ in range(n)]
+    return [
+        clip(f"{speakers[i % len(speakers)]}_{i:05d}", speakers[i % len(speakers)], label, **tags)
+        for i, label in enumerate(labels)
+    ]
+
+
+def iemocap(shared_data: Path) -> list[Clip]:
+    with (shared_data / "iemocap_utterances.tsv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    clips = []
+    for name, label in ((row["utterance"], row["label"]) for row in rows):
+        kind = "impro" if "impro" in name else "script"
+        clips.append(clip(name, f"Ses0{name[4]}{name.rpartition('_')[2][0]}", label, session=name[4], kind=kind))
+    # Labels no protocol here uses must make no difference.
+    return [*clips, clip("Ses01F_impro01_F999", "Ses01F", "fru", session="1", kind="impro")]
+
+
+def aibo() -> list[Clip]:
+    train = {"A": 881, "E": 2093, "N": 5590, "P": 674, "R": 721}
+    test = {"A": 611, "E": 1508, "N": 5377, "P": 215, "R": 546}
+    clips = spread(train, [f"Ohm_{i:02d}" for i in range(1, 27)], part="train")
+    clips += spread(test, [f"Mont_{i:02d}" for i in range(1, 26)], part="test")
+    # Interspeech 2009 challenge, Table 1: NEG 3,358 / 2,465, IDL 6,601 / 5,792; the sums are the five classes'.
+    two = ["NEG"] * 3358 + ["IDL"] * 6601 + ["NEG"] * 2465 + ["IDL"] * 5792
+    return [replace(c, tags={**c.tags, "label_2cl": label}) for c, label in zip(clips, two, strict=True)]
+
+
+def ravdess(n_actors: int = 24) -> list[Clip]:
+    words = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+    clips = []
+    for channel in ("speech", "song"):
+        for actor in range(1, n_actors + 1):
+            for word in words if channel == "speech" else words[:6] * (actor != 18):
+                for take in range(4 if word == "neutral" else 8):
+                    clips.append(
+                        clip(f"{channel}-{word}-{take}-{actor:02d}", f"Actor_{actor:02d}", word, channel=channel)
+                    )
+    return clips
+
+
+def emodb() -> list[Clip]:
+    words = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+    speakers = ["03", "08", "09", "10", "11", "12", "13", "14", "15", "16"]
+    return spread(dict(zip(words, (127, 81, 46, 69, 71, 79, 62), strict=True)), speakers)
+
+
+def folds(name: str, clips: list[Clip], allow_incomplete: bool = False) -> tuple[Fold, ...]:
+    return protocols.division(PROTOCOLS[name], clips, allow_incomplete).folds
+
+
+def cremad() -> list[Clip]:
+    counts = dict.fromkeys(("anger", "disgust", "fear", "happy", "sad"), 1271) | {"neutral": 1087}
+    clips = spread(counts, [str(actor) for actor in range(1001, 1092)])
+    # Every tenth clip is a tie, every third is heard as neutral: 7,442 clips have 745 ties.
+    heard = ["" if i % 10 == 0 else "neutral" if i % 3 == 0 else c.label for i, c in enumerate(clips)]
+    return [replace(c, tags={"voice": label}) for c, label in zip(clips, heard, strict=True)]
+
+
+def rated(name: str, speaker: str, part: str) -> Clip:
+    values = np.random.default_rng(list(name.encode())).random((5, 2), np.float32)
+    return replace(clip(name, speaker, "", part=part), trace=Trace(("arousal", "valence"), values, 0.04))
+
+
+def recola(n: int = 9) -> list[Clip]:
+    names = [f"{part}_{i}" for part in ("train", "dev", "test") for i in range(1, n + 1)]
+    return [rated(name, name, name.split("_")[0]) for name in names]
+
+
+def music(artist_of=lambda song: str(song)) -> list[Clip]:
+    """744 songs, of which every sixth (with 0) is for evaluation: 124, and the last one."""
+    parts = ["evaluation" if song % 6 == 0 or song == 743 else "development" for song in range(744)]
+    return [rated(f"{song:03d}", artist_of(song), part) for song, part in enumerate(parts)]
+
+
+@pytest.fixture
+def full(request, shared_data):
+    """The complete corpus of the protocol a test is parametrised with."""
+    make = {
+        "aibo": aibo,
+        "ravdess": ravdess,
+        "emodb": emodb,
+        "cremad": cremad,
+        "recola": recola,
+        "mediaeval_music": music,
+    }
+    corpus = PROTOCOLS[request.param].corpus
+    return iemocap(shared_data) if corpus == "iemocap" else make[corpus]()
+
+
+def on_full(names):
+    return pytest.mark.parametrize(("name", "full"), [(name, name) for name in names], indirect=["full"])
+
+
+every_protocol = on_full(PROTOCOLS)
+CONTINUOUS = [name for name, row in PROTOCOLS.items() if row.targets]
+
+
+@on_full([name for name in PROTOCOLS if name not in CONTINUOUS])
+def test_complete_corpus(name, full):
+    protocol = PROTOCOLS[name]
+    assert protocols.count_problems(protocol, full) == []
+    chosen = protocol.select(full)
+    assert {c.label for c in chosen} == set(protocol.classes)
+    division = protocols.division(PROTOCOLS[name], full)
+    assert division.notes == ()
+    sides = [(fold.train, fold.validation, fold.test) for fold in division.folds]
+    for train, validation, test in sides:
+        assert sorted(c.name for c in (*train, *validation, *test)) == sorted(c.name for c in chosen)
+        assert {c.label for c in train} == set(protocol.classes)
+        assert min(len(train), len(validation), len(test)) > 0
+        speakers = [{c.speaker for c in side} for side in (train, validation, test)]
+        crossed = speakers[0] & speakers[1] | speakers[0] & speakers[2] | speakers[1] & speakers[2]
+        assert bool(crossed) != protocol.speaker_independent
+    tested = Counter(c.name for _, _, test in sides for c in test)
+    assert set(tested.values()) == {1}
+    if len(sides) > 1:
+        assert len(tested) == len(chosen)
+    assert len({fold.name for fold in division.folds}) == len(division.folds)
+
+
+@every_protocol
+def test_order_of_clips_makes_no_difference(name, full):
+    assert folds(name, full) == folds(name, full[::-1])
+
+
+TOTALS = {
+    "iemocap-impro-4": (2943, 10),
+    "iemocap-4": (5531, 5),
+    "aibo-5": (9959 + 8257, 1),
+    "aibo-2": (9959 + 8257, 1),
+    "ravdess-random-67": (1440, 1),
+    "ravdess-actors": (1440, 6),
+    "ravdess-song-actors": (1012, 6),
+    "emodb-speakers": (535, 10),
+    "cremad-actors": (7442, 5),
+    "cremad-voice-actors": (0, 5),  # no source states its numbers
+    "avec-2016": (18, 1),
+    "recola-nested": (18, 3),
+    "recola-kfold-10": (18, 9),
+    "mediaeval-2013": (744, 1),
+}
+
+
+@every_protocol
+def test_totals_and_number_of_folds(name, full):
+    assert (sum(PROTOCOLS[name].expected.values()), len(folds(name, full))) == TOTALS[name]
+
+
+def test_iemocap_table_1(shared_data):
+    protocol = PROTOCOLS["iemocap-impro-4"]
+    found = Counter((c.tags["session"], c.label) for c in protocol.select(iemocap(shared_data)))
+    for session, row in zip("12345", TABLE_1, strict=True):
+        assert tuple(found[session, label] for label in ("neutral", "happy", "sad", "angry")) == row
+    formed = folds("iemocap-impro-4", iemocap(shared_data))
+    assert [fold.name for fold in formed[:3]] == ["0-Ses01F", "1-Ses01M", "2-Ses02F"]
+    assert {c.speaker for c in formed[1].test} == {"Ses01M"}
+    assert {c.speaker for c in formed[1].validation} == {"Ses01F"}
+    assert {c.tags["session"] for c in formed[1].train} == set("2345")
+
+
+def test_iemocap_4_by_session(shared_data):
+    protocol = PROTOCOLS["iemocap-4"]
+    sessions = Counter()
+    for (group, _), n in protocol.expected.items():
+        sessions[group] += n
+    assert list(sessions.values()) == [1085, 1023, 1151, 1031, 1241]
+    last = folds("iemocap-4", iemocap(shared_data))[4]
+    sides = [{c.tags["session"] for c in side} for side in (last.train, last.validation, last.test)]
+    assert sides == [set("234"), {"1"}, {"5"}]
+
+
+@pytest.mark.parametrize("name", ["aibo-5", "aibo-2"])
+def test_aibo_validation_is_a_fifth_of_ohm_with_every_class(name):
+    (fold,) = folds(name, aibo())
+    assert {c.speaker[:3] for c in (*fold.train, *fold.validation)} == {"Ohm"}
+    assert {c.speaker[:4] for c in fold.test} == {"Mont"}
+    assert len(fold.test) == 8257
+    assert 0.15 < len(fold.validation) / 9959 < 0.25
+    assert {c.label for c in fold.validation} == set(PROTOCOLS[name].classes)
+
+
+def test_aibo_validation_keeps_a_rare_class_on_both_sides():
+    # Only Ohm_02 and Ohm_03 have the class R: Ohm_01, _06 ... and two others of the five sets hold none of it.
+    speakers = [f"Ohm_{i:02d}" for i in range(1, 11)]
+    clips = spread(dict.fromkeys("AENP", 40), speakers, part="train") + spread(
+        {"R": 4}, ["Ohm_02", "Ohm_03"], part="train"
+    )
+    clips += spread(dict.fromkeys("AENPR", 5), ["Mont_01"], part="test")
+    (fold,) = folds("aibo-5", clips, allow_incomplete=True)
+    assert {c.speaker for c in fold.validation} in ({"Ohm_02", "Ohm_07"}, {"Ohm_03", "Ohm_08"})
+    assert {c.label for c in fold.train} == {c.label for c in fold.validation} == set(PROTOCOLS["aibo-5"].classes)
+
+
+def test_aibo_2_without_its_label_file():
+    clips = [replace(c, tags={"part": c.tags["part"]}) for c in aibo()]
+    with pytest.raises(
+        UserError, match=r"chunk_labels_2cl_corpus\.txt, found none for 18216 of 18216 .* --protocol aibo-5"
+    ):
+        folds("aibo-2", clips)
+
+
+def test_cremad_voice_takes_the_votes_and_leaves_out_ties():
+    chosen = PROTOCOLS["cremad-voice-actors"].select(cremad())
+    assert len(chosen) == 7442 - 745
+    assert {c.label for c in chosen if int(c.name[-5:]) % 3 == 0} == {"neutral"}
+    assert {c.label for c in PROTOCOLS["cremad-actors"].select(cremad()) if int(c.name[-5:]) < 1271} == {"anger"}
+
+
+def test_cremad_voice_with_a_clip_without_votes():
+    clips = [*cremad()[1:], clip("1001_DFA_ANG_XX", "1001", "anger")]
+    with pytest.raises(
+        UserError, match=r"summaryTable\.csv, found none for 1 of 7442 \(1001_DFA_ANG_XX .*cremad-actors"
+    ):
+        folds("cremad-voice-actors", clips, allow_incomplete=True)
+
+
+def test_protocol_that_expects_no_numbers_has_no_problems():
+    assert protocols.count_problems(PROTOCOLS["cremad-voice-actors"], cremad()[:100]) == []
+
+
+def test_ravdess_twenty_actors_fold_4():
+    with pytest.raises(UserError) as error:
+        folds("ravdess-actors", ravdess(20))
+    assert "Actor_21: expected 60 clips, found 0" in str(error.value)
+    division = protocols.division(PROTOCOLS["ravdess-actors"], ravdess(20), allow_incomplete=True)
+    assert len(division.folds) == 5
+    assert len(division.notes) == 4
+    fold = division.folds[4]
+    assert fold.name == "4-Actor_17-Actor_20"
+    assert {c.speaker for c in fold.test} == {f"Actor_{i}" for i in (17, 18, 19, 20)}
+    assert {c.speaker for c in fold.validation} == {f"Actor_{i}" for i in (13, 14, 15, 16)}
+    first = division.folds[0]
+    assert {c.speaker for c in first.validation} == {f"Actor_{i}" for i in (17, 18, 19, 20)}
+
+
+def test_ravdess_random_sizes():
+    (fold,) = folds("ravdess-random-67", ravdess())
+    # 0.67 * 1440 = 964.8 -> 965 to learn from, of which 0.15 * 965 = 144.75 -> 145 validate.
+    assert (len(fold.train), len(fold.validation), len(fold.test)) == (820, 145, 475)
+    # Drawn once and written down: another draw is another version of the protocol.
+    assert [c.name for c in fold.test[:3]] == ["speech-happy-1-23", "speech-angry-2-04", "speech-fearful-1-03"]
+
+
+def test_cremad_groups_are_nearly_equal():
+    sizes = [len({c.speaker for c in fold.test}) for fold in folds("cremad-actors", cremad())]
+    assert sorted(sizes) == [18, 18, 18, 18, 19]
+
+
+def test_incomplete_corpus_says_what_differs(shared_data):
+    clips = iemocap(shared_data)
+    happy = next(c for c in clips if c.label == "exc" and c.tags == {"session": "1", "kind": "impro"})
+    clips = [c for c in clips if c.tags["session"] != "3" and c is not happy]
+    wanted = ["session 1, happy: expected 132 clips, found 131", "session 3: expected 627 clips, found 0"]
+    assert protocols.count_problems(PROTOCOLS["iemocap-impro-4"], clips) == wanted
+    with pytest.raises(UserError) as error:
+        folds("iemocap-impro-4", clips)
+    for part in (*wanted, "iemocap-impro-4 (version 1) is defined on 2,943 clips", "--allow-incomplete"):
+        assert part in str(error.value)
+    division = protocols.division(PROTOCOLS["iemocap-impro-4"], clips, allow_incomplete=True)
+    assert [fold.name[2:] for fold in division.folds] == [f"Ses0{s}{g}" for s in "1245" for g in "FM"]
+    assert list(division.notes[:2]) == wanted
+    assert division.notes[2:] == (
+        "fold 4-Ses03F is left out: no clip for validation and test",
+        "fold 5-Ses03M is left out: no clip for validation and test",
+    )
+
+
+def test_too_many_clips_differ_too():
+    extra = [*emodb(), clip("03a01Nz", "03", "neutral")]
+    assert protocols.count_problems(PROTOCOLS["emodb-speakers"], extra) == [
+        "all speakers, neutral: expected 79 clips, found 80"
+    ]
+
+
+def test_long_lists_of_differences_are_cut():
+    with pytest.raises(UserError, match="and 172 more"):
+        folds("ravdess-actors", [c for c in ravdess() if c.name.split("-")[2] != "0"])
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_no_clip_at_all(name):
+    with pytest.raises(UserError, match=f"{name}: no complete division of 0 clips of no speaker"):
+        folds(name, [], allow_incomplete=True)
+
+
+@pytest.mark.parametrize("name", ["ravdess-actors", "emodb-speakers", "cremad-actors"])
+def test_one_speaker(name):
+    word = PROTOCOLS[name].classes[1]
+    with pytest.raises(UserError, match=r"9 clips of 1 speaker \(A\); fold 0-A is left out: no clip for validation\."):
+        folds(name, spread({word: 9}, ["A"], channel="speech"), allow_incomplete=True)
+
+
+def test_two_speakers_leave_nothing_to_train_on():
+    two = [c for c in emodb() if c.speaker in ("03", "08")]
+    with pytest.raises(UserError, match=r"emodb-speakers, fold 0-03: .*found none of anger, .*Training has no clip; "):
+        folds("emodb-speakers", two, allow_incomplete=True)
+
+
+def test_class_without_training_clips():
+    # Only speaker 16 is ever sad: the fold that tests 16, and the one that validates on it, have no sad training clip.
+    clips = [c for c in emodb() if c.label != "sadness" or c.speaker == "16"]
+    with pytest.raises(UserError) as error:
+        folds("emodb-speakers", clips, allow_incomplete=True)
+    assert "emodb-speakers, fold 0-03: expected training clips of every class, found none of sadness" in str(
+        error.value
+    )
+    assert "Training has anger 102, " in str(error.value)
+
+
+def test_class_absent_from_the_test_side_is_allowed():
+    clips = [c for c in emodb() if c.label != "sadness" or c.speaker != "16"]
+    last = folds("emodb-speakers", clips, allow_incomplete=True)[9]
+    assert "sadness" not in {c.label for c in last.test}
+
+
+def test_get():
+    assert {corpus: protocols.get(None, corpus).name for corpus in DEFAULT_PROTOCOL} == DEFAULT_PROTOCOL
+    assert protocols.get("iemocap-4", "iemocap") is PROTOCOLS["iemocap-4"]
+    with pytest.raises(UserError, match=r"unknown emodb protocol 'ravdess-actors'\..* Known: emodb-speakers"):
+        protocols.get("ravdess-actors", "emodb")
+    with pytest.raises(UserError, match=r"unknown corpus 'emo'\."):
+        protocols.get(None, "emo")
+
+
+# Continuous ratings
+
+
+def parts(fold: Fold) -> list[set[str]]:
+    return [{c.tags["part"] for c in side} for side in fold.sides]
+
+
+def names(clips) -> list[str]:
+    return [c.name for c in clips]
+
+
+@on_full(CONTINUOUS)
+def test_complete_rated_corpus(name, full):
+    protocol = PROTOCOLS[name]
+    assert (protocol.classes, protocol.targets) == ((), ("arousal", "valence"))
+    assert protocols.count_problems(protocol, full) == []
+    division = protocols.division(protocol, full)
+    assert division.notes == ()
+    for fold in division.folds:
+        train, validation, test = ({c.speaker for c in side} for side in fold.sides)
+        assert train and validation and test
+        assert not train & (validation | test)
+        assert (validation == test) if protocol.selects_on_test else not validation & test
+        assert all(c.tags["part"] != "test" for side in fold.sides for c in side)
+    used = {c.name for fold in division.folds for side in fold.sides for c in side}
+    assert used == {c.name for c in protocol.select(full)}
+    assert len({fold.name for fold in division.folds}) == len(division.folds)
+
+
+def test_avec_2016():
+    (fold,) = folds("avec-2016", recola())
+    assert names(fold.train) == [f"train_{i}" for i in range(1, 10)]
+    assert names(fold.validation) == names(fold.test) == [f"dev_{i}" for i in range(1, 10)]
+    assert [name for name, row in PROTOCOLS.items() if row.selects_on_test] == ["avec-2016"]
+
+
+def test_recola_nested_tests_each_of_dev_once_and_never_selects_on_it():
+    formed = folds("recola-nested", recola())
+    assert [fold.name for fold in formed] == ["0-dev_1-dev_3", "1-dev_4-dev_6", "2-dev_7-dev_9"]
+    assert parts(formed[0]) == [{"train"}, {"dev"}, {"dev"}]
+    assert names(formed[1].validation) == ["dev_1", "dev_2", "dev_3", "dev_7", "dev_8", "dev_9"]
+    assert Counter(name for fold in formed for name in names(fold.test)) == {f"dev_{i}": 1 for i in range(1, 10)}
+    assert all(len(fold.train) == 9 for fold in formed)
+
+
+def test_recola_kfold_10_has_nine_folds():
+    formed = folds("recola-kfold-10", recola())
+    assert [names(fold.validation) for fold in formed] == [[f"train_{i}"] for i in range(1, 10)]
+    for fold in formed:
+        assert len(fold.train) == 8 and fold.validation[0] not in fold.train
+        assert names(fold.test) == [f"dev_{i}" for i in range(1, 10)]
+    assert "nine subjects cannot make ten" in PROTOCOLS["recola-kfold-10"].title
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("avec-2016", [[3, 3, 3]]),
+        ("recola-nested", [[3, 2, 1]] * 3),
+        ("recola-kfold-10", [[2, 1, 3]] * 3),
+    ],
+)
+def test_three_recordings_of_each_part(name, sizes):
+    with pytest.raises(UserError, match="train: expected 9 clips, found 3\n  dev: expected 9 clips, found 3"):
+        folds(name, recola(3))
+    division = protocols.division(PROTOCOLS[name], recola(3), allow_incomplete=True)
+    assert division.notes == ("train: expected 9 clips, found 3", "dev: expected 9 clips, found 3")
+    assert [[len(side) for side in fold.sides] for fold in division.folds] == sizes
+
+
+def test_one_recording_of_each_part():
+    assert len(folds("avec-2016", recola(1), allow_incomplete=True)) == 1
+    with pytest.raises(UserError, match=r"recola-nested: .* fold 0-dev_1 is left out: no clip for validation"):
+        folds("recola-nested", recola(1), allow_incomplete=True)
+    with pytest.raises(UserError, match=r"recola-kfold-10, fold 0-train_1: expected training clips, found none"):
+        folds("recola-kfold-10", recola(1), allow_incomplete=True)
+
+
+def test_music_validates_on_every_fifth_song_where_no_artist_is_known():
+    (fold,) = folds("mediaeval-2013", music())
+    development = sorted(name for name in names(music()) if int(name) % 6 and name != "743")
+    assert len(development) == 619
+    assert names(fold.validation) == development[::5]
+    assert names(fold.train) == [name for name in development if name not in development[::5]]
+    assert parts(fold) == [{"development"}, {"development"}, {"evaluation"}]
+    assert len(fold.test) == 125
+
+
+def test_music_keeps_artists_apart_and_says_what_it_leaves_out():
+    # Artists with five songs in a row. Every sixth song is tested, so most artists are: 619 songs, few of them left.
+    clips = music(lambda song: f"artist {song // 5}")
+    division = protocols.division(PROTOCOLS["mediaeval-2013"], clips)
+    (fold,) = division.folds
+    artists = [{c.speaker for c in side} for side in fold.sides]
+    assert not artists[0] & artists[1] and not artists[2] & (artists[0] | artists[1])
+    left_out = 744 - sum(len(side) for side in fold.sides)
+    assert division.notes[0].startswith(f"mediaeval-2013 uses {left_out} clips in no fold: 001, 002, 003, 004, 005 and")
+    assert len(fold.test) == 125
+
+
+def test_traces_in_the_order_of_the_targets():
+    clips = recola()
+    turned = [
+        replace(c, trace=replace(c.trace, dimensions=("valence", "arousal"), values=c.trace.values[:, ::-1]))
+        for c in clips
+    ]
+    for a, b in zip(PROTOCOLS["avec-2016"].select(clips), PROTOCOLS["avec-2016"].select(turned), strict=True):
+        assert a.trace.dimensions == b.trace.dimensions == ("arousal", "valence")
+        np.testing.assert_array_equal(a.trace.values, b.trace.values)
+
+
+def opened(name: str, clips: list[Clip]) -> tuple[dataset.Source, dict[str, str]]:
+    chosen = folds(name, clips, allow_incomplete=True)
+    return dataset.Source(PROTOCOLS[name], chosen, (), False), {c.name: c.name for c in clips}
+
+
+def test_selecting_on_test_is_a_finding_and_training_is_still_audited():
+    mine, hashes = opened("avec-2016", recola())
+    (finding,) = dataset.audit_folds(mine, hashes, allow=False)
+    assert finding.startswith("Fold 0-dev: validation and test are the same 9 recordings")
+    with pytest.raises(UserError, match=r"1 of 17 recordings on two sides: train_3 \(train\) = dev_2 \(test\)"):
+        dataset.audit_folds(mine, {**hashes, "dev_2": "train_3"}, allow=False)
+    assert len(dataset.audit_folds(mine, {**hashes, "dev_2": "train_3"}, allow=True)) == 2
+
+
+@pytest.mark.parametrize("name", ["recola-nested", "recola-kfold-10"])
+def test_honest_folds_have_no_finding(name):
+    mine, hashes = opened(name, recola())
+    assert dataset.audit_folds(mine, hashes, allow=False) == []
+    assert len(mine.clips) == 18
+
+
+def test_fingerprint_knows_the_traces():
+    def fingerprint(**changes):
+        clips = recola()
+        clips[4] = replace(clips[4], trace=replace(clips[4].trace, **changes))
+        return dataset.fingerprint(*opened("recola-kfold-10", clips))
+
+    values = recola()[4].trace.values.copy()
+    assert fingerprint() == fingerprint(values=values) == fingerprint(values=np.asfortranarray(values))
+    values[-1, 1] += 1e-6
+    changed = [
+        fingerprint(),
+        fingerprint(values=values),
+        fingerprint(step_seconds=0.05),
+        fingerprint(start_seconds=0.04),
+        fingerprint(values=values[:-1]),
+    ]
+    assert len(set(changed)) == len(changed)
+
+
+def test_clips_that_cannot_be_used_are_dropped():
+    mine, _ = opened("recola-nested", recola())
+    kept = dataset.drop_clips(mine, [{"clip": "dev_1"}, {"clip": "train_2"}])
+    assert [[len(side) for side in fold.sides] for fold in kept.folds] == [[8, 6, 2], [8, 5, 3], [8, 5, 3]]
+    with pytest.raises(UserError, match=r"Expected clips on every side; left are train 9, validation 6, test 0\. Rep"):
+        dataset.drop_clips(mine, [{"clip": f"dev_{i}"} for i in (1, 2, 3)])

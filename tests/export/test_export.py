@@ -1,0 +1,399 @@
+"""Exports answer as their runs do, appear whole or not at all, and refuse what cannot be answered."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+import tiny_runs
+from quick_check import checked_with
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("exports are made by TensorFlow", allow_module_level=True)
+
+import tensorflow as tf
+
+from zoo.config import saved
+from zoo.errors import UserError
+from zoo.export import agreement, fit_temperature, signatures, trained_run
+from zoo.export.calibration import with_temperature
+from zoo.export.export import _description, export
+from zoo.export.signatures import Plan
+from zoo.inference import postprocess
+from zoo.inference.batching import predict
+from zoo.inference.continuous import trace_files
+from zoo.runs.model_file import load_model
+from zoo.serving import saved_model
+from zoo.serving.versions import new_version, numbers
+
+ROOT = Path(__file__).parents[2]
+RATE_HZ = 16_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_check():
+    """The check before publishing, on fewer requests: each length is traced by Keras."""
+    with checked_with((0.0, 0.7), (1, 2)):
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("export")
+
+
+@pytest.fixture(scope="module")
+def emotion(folder):
+    """A run of two folds, and its export, whose probabilities are softened."""
+    run = tiny_runs.make(folder / "fcn", "fcn", "iemocap", n_folds=2)
+    return run, export(run, folder / "out" / "fcn", temperature=1.7)
+
+
+@pytest.fixture(scope="module")
+def ratings(folder):
+    """A run of two folds, and its export with post-processing."""
+    run = tiny_runs.make(folder / "conv", "conv_lstm", "recola", n_folds=2, label_delay_seconds=0.12)
+    return run, export(run, folder / "out" / "conv", with_postprocess=True)
+
+
+@pytest.fixture(scope="module")
+def functionals(folder):
+    run = tiny_runs.make(folder / "drnn", "lstm_drnn", "recola")
+    return run, export(run, folder / "out" / "drnn", fold="0")
+
+
+def served(exported):
+    return tf.saved_model.load(str(exported)).signatures
+
+
+def clip(n_samples, seed=0):
+    return np.random.default_rng(seed).normal(0, 0.1, n_samples).astype(np.float32)
+
+
+def wav(samples, rate_hz=RATE_HZ, subtype="PCM_16"):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format="WAV", subtype=subtype)
+    return file.getvalue()
+
+
+def padded(clips, extra=0, fill=0.0):
+    waveform = np.full((len(clips), max(map(len, clips)) + extra), fill, np.float32)
+    for row, one in zip(waveform, clips, strict=True):
+        row[: len(one)] = one
+    return {"waveform": tf.constant(waveform), "n_samples": tf.constant([len(one) for one in clips], tf.int32)}
+
+
+def test_probabilities_are_the_mean_of_the_folds_softened(emotion):
+    run, exported = emotion
+    clips = [clip(n, n) for n in (400, 16_001)]
+    models = [load_model(path / "model.keras") for path in sorted(run.glob("fold-*"))]
+    expected = np.mean([with_temperature(predict(model, clips), 1.7) for model in models], axis=0)
+    assert np.ptp(expected, axis=0).max() > 0.01  # the clips differ, or nothing would be shown
+    answers = served(exported)["serving_default"](**padded(clips, extra=777, fill=np.nan))
+    assert list(answers) == ["probabilities"]
+    np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5)
+
+
+def test_ratings_are_what_the_run_predicts(ratings, tmp_path):
+    """By the run's own path, from files, with post-processing and the raters' delay."""
+    run, exported = ratings
+    clips = [clip(n, n) for n in (640, 33_333)]
+    answers = served(exported)["wav_bytes"](wav_bytes=tf.constant([wav(one) for one in clips]))
+    assert set(answers) == {"arousal_valence", "n_frames"}
+    assert answers["n_frames"].numpy().tolist() == [1, 52]
+    for number, one in enumerate(clips):
+        path = tmp_path / f"{number}.wav"
+        path.write_bytes(wav(one))
+        rows = list(trace_files(run, [path], smooth=True))
+        expected = np.array([[row["arousal"], row["valence"]] for row in rows])
+        found = answers["arousal_valence"].numpy()[number]
+        np.testing.assert_allclose(found[: len(rows)], expected, atol=1e-5)
+        assert not found[len(rows) :].any()
+
+
+def test_functionals_take_features_alone(functionals):
+    run, exported = functionals
+    described = saved_model.read_description(exported)
+    assert set(described["signatures"]) == {"features", "serving_default"}
+    assert described["frontend"] == {
+        "kind": "functionals", "feature_set": "egemaps", "functional_seconds": 3.0, "frame_seconds": 0.04
+    }  # fmt: skip
+    features = np.random.default_rng(0).normal(size=(2, 9, 88)).astype(np.float32)
+    counts = np.array([9, 4], np.int32)
+    model = load_model(run / "fold-0-x" / "model.keras", waveforms=False)
+    expected = model.predict_on_batch({"features": features, "n_frames": counts})
+    found = served(exported)["serving_default"](features=tf.constant(features), n_frames=tf.constant(counts))
+    np.testing.assert_allclose(found["arousal_valence"][0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found["arousal_valence"][1, :4], expected[1, :4], atol=1e-5)
+    assert "waveform" not in json.dumps(described["signatures"])
+
+
+def test_a_network_of_whole_segments_gets_each_recordings_own(folder):
+    """The check before publishing compares with zoo.inference.long_recordings; here, that segments do not mix clips."""
+    run = tiny_runs.make(folder / "bigru", "conv_bigru", "recola")
+    exported = export(run, folder / "out" / "bigru")
+    ask = served(exported)["serving_default"]
+    clips = [clip(640 * 45, 1), clip(640 * 20 + 5, 2), clip(700, 3)]
+    together = ask(**padded(clips, extra=640 * 7))["arousal_valence"].numpy()
+    for row, one in zip(together, clips, strict=True):
+        alone = ask(**padded([one]))["arousal_valence"].numpy()[0]
+        np.testing.assert_allclose(row[: len(one) // 640], alone, atol=1e-5)
+
+
+def test_the_graph_has_every_step_of_the_post_processing(rng):
+    chain = postprocess.PostProcess(0.04, {"arousal": tiny_runs.steps(3), "valence": tiny_runs.steps(0)[1:]})
+    batch, counts = rng.normal(size=(4, 30, 2)).astype(np.float32), [30, 17, 3, 1]
+    found = signatures._postprocessed(tf.constant(batch), tf.constant(counts), chain).numpy()
+    for row, values, count in zip(found, batch, counts, strict=True):
+        np.testing.assert_allclose(row[:count], postprocess.apply(chain, values[:count]), atol=1e-6)
+
+
+def test_a_step_no_graph_can_have_is_refused():
+    step = postprocess.Step("wavelet", {}, True, 0.1, 0.2)
+    with pytest.raises(UserError, match=r"'wavelet'.*leave --postprocess out"):
+        signatures._postprocessed(tf.zeros((1, 3, 1)), tf.constant([3]), postprocess.PostProcess(0.04, {"a": (step,)}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_samples": [0]}, r"n_samples: expected at least 400 \(0.025 s at 16000 Hz\)"),
+        ({"n_samples": [-3]}, "at least 400"),
+        ({"n_samples": [399]}, "at least 400"),
+        ({"n_samples": [8_001]}, "n_samples: expected at most the length of waveform"),
+        ({"n_samples": [8_000, 8_000]}, "expected one for each clip"),
+        ({"waveform": np.full((1, 8_000), np.nan)}, "waveform: expected finite samples"),
+        ({"waveform": np.full((1, 8_000), -np.inf)}, "expected finite samples"),
+        ({"waveform": np.full((1, 8_000), 1e30)}, "a sample beyond 1e\\+06"),
+        ({"waveform": np.zeros((0, 8_000)), "n_samples": []}, "at least one clip"),
+        ({"waveform": np.zeros((1, 16_000 * 60 + 1)), "n_samples": [16_000 * 60 + 1]}, "at most 960000"),
+    ],
+)
+def test_waveforms_that_cannot_be_answered_are_refused(emotion_signatures, change, message):
+    request = {"waveform": clip(8_000)[None], "n_samples": [8_000], **change}
+    request = {
+        "waveform": tf.constant(request["waveform"], tf.float32),
+        "n_samples": tf.constant(request["n_samples"], tf.int32),
+    }
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        emotion_signatures["serving_default"](**request)
+
+
+@pytest.fixture(scope="module")
+def emotion_signatures(emotion):
+    loaded = tf.saved_model.load(str(emotion[1]))
+    yield loaded.signatures
+    del loaded
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([wav(clip(8_000), 8_000)], r"expected files at 16000 Hz[\s\S]*8000"),
+        ([wav(clip(8_000)), wav(clip(100))], "at least 400"),
+        ([wav(clip(8_000))[:60] + b"x"], "."),
+        ([b"no audio"], "(?i)header|RIFF|WAV"),
+        ([b""], "."),
+        ([], "at least one clip"),
+        ([wav(clip(8_000), subtype="FLOAT")], "(?i)format"),
+    ],
+)
+def test_files_that_cannot_be_answered_are_refused(emotion_signatures, files, message):
+    with pytest.raises(tf.errors.OpError, match=message):
+        emotion_signatures["wav_bytes"](wav_bytes=tf.constant(files, tf.string))
+
+
+def test_features_that_cannot_be_answered_are_refused(emotion_signatures):
+    ask = emotion_signatures["features"]
+    good = np.zeros((1, 30, 12), np.float32)
+    for features, counts, message in (
+        (good, [0], "n_frames: expected at least 1"),
+        (good, [31], "at most the length of features"),
+        (good * np.nan, [30], "expected finite"),
+        (good[:0], [], "at least one"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            ask(features=tf.constant(features), n_frames=tf.constant(counts, tf.int32))
+
+
+def test_channels_are_mixed_by_their_mean(emotion_signatures):
+    two = np.stack([clip(8_000, 1), clip(8_000, 2)], axis=1)
+    stereo, _ = soundfile.read(io.BytesIO(wav(two)), dtype="float32")
+    expected = emotion_signatures["serving_default"](**padded([stereo.mean(axis=1)]))
+    found = emotion_signatures["wav_bytes"](wav_bytes=tf.constant([wav(two)]))
+    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
+
+
+def test_the_description_says_what_it_is(emotion, ratings):
+    described = saved_model.read_description(emotion[1])
+    assert described["classes"] == (emotion[1] / "assets" / "classes.txt").read_text().split()
+    assert (described["rate_hz"], described["shortest"], described["longest"]) == (16_000, 400, 960_000)
+    assert described["frontend"]["kind"] == "LogMel" and described["frontend"]["bands"] == 12
+    assert described["trained_on"] == "synthetic iemocap" and described["folds"] == ["0-x", "1-x"]
+    assert described["temperature"] == 1.7 and described["metrics"]["ua"]["low"] == 0.4
+    assert described["signatures"]["serving_default"]["inputs"]["waveform"] == {
+        "dtype": "float32", "shape": [None, None]
+    }  # fmt: skip
+    assert set(described["run_files"]) == {"config.json", "fold-0-x/model.keras", "fold-1-x/model.keras"}
+    described = saved_model.read_description(ratings[1])
+    assert described["dimensions"] == ["arousal", "valence"] and described["delay_frames"] == 3
+    assert [chain["chains"]["arousal"][0]["values"]["frames"] for chain in described["postprocess"]] == [5, 7]
+
+
+def test_the_description_says_what_the_run_warns_of(emotion):
+    trained = trained_run.load(emotion[0])
+    assert _description(trained, Plan(("a", "b"), 1, 2), None)["warnings"] == []  # of a record without any
+    trained = replace(trained, record={**trained.record, "warnings": ["random"]})
+    assert _description(trained, Plan(("a", "b"), 1, 2), None)["warnings"] == ["random"]
+
+
+def test_an_export_that_answers_otherwise_is_not_published(emotion, tmp_path, monkeypatch):
+    """Guards the check: probabilities that are softer than they should be must be noticed."""
+    right = signatures._probabilities
+    monkeypatch.setattr(
+        signatures, "_probabilities", lambda networks, plan: right(networks, replace(plan, temperature=1.01))
+    )
+    with pytest.raises(UserError, match="answers otherwise than the run: signature serving_default"):
+        export(emotion[0], tmp_path / "out", fold="0")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_next_number_is_taken(tmp_path):
+    out = tmp_path / "out"
+    for expected in (1, 2):
+        with new_version(out) as (aside, final):
+            (aside / "saved_model.pb").write_text("x")
+        assert final == out / str(expected)
+    with new_version(out, 7) as (aside, _):
+        assert not aside.name.isdecimal()
+    assert numbers(out) == [1, 2, 7]
+    for version in (7, 3, 0, -1, 2**63):
+        with pytest.raises(UserError, match="expected a number above 7"), new_version(out, version):
+            raise AssertionError
+    assert numbers(out) == [1, 2, 7]
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    with new_version(tmp_path), pytest.raises(UserError, match="another process"), new_version(tmp_path):
+        raise AssertionError
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), new_version(tmp_path) as (aside, _):
+        (aside / "saved_model.pb").write_text("x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from zoo.serving.versions import new_version
+print("ready", flush=True)
+while True:
+    with new_version(Path(sys.argv[1])) as (aside, _):
+        (aside / "variables").mkdir()
+        for number in range(20):
+            (aside / "variables" / str(number)).write_bytes(bytes(5000))
+        (aside / "saved_model.pb").write_bytes(b"whole")
+"""
+
+
+def test_a_kill_at_any_moment_leaves_no_part_of_a_version(tmp_path, rng):
+    asides = 0
+    for _ in range(12):
+        process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.05))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        asides += len(list(tmp_path.glob(".*")))
+        for number in numbers(tmp_path):
+            version = tmp_path / str(number)
+            assert (version / "saved_model.pb").read_bytes() == b"whole"
+            assert len(list((version / "variables").iterdir())) == 20
+    assert asides  # some kills came in the middle, or nothing was tested
+    with new_version(tmp_path):
+        assert len(list(tmp_path.glob(".*"))) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_export_leaves_no_number(emotion, tmp_path):
+    words = [sys.executable, "scripts/export.py", str(emotion[0]), "--out", str(tmp_path / "out"), "--fold", "0"]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("out/.*/saved_model.pb")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert numbers(tmp_path / "out") == [] and list((tmp_path / "out").iterdir())
+    folder = export(emotion[0], tmp_path / "out", fold="0")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [folder.name] == ["1"]
+
+
+def spoilt(run, tmp_path, **changes):
+    """A copy of a run whose metrics.json is changed; None: without the file."""
+    import shutil
+
+    copy = shutil.copytree(run, tmp_path / "copy")
+    if changes:
+        record = json.loads((copy / "metrics.json").read_text())
+        (copy / "metrics.json").write_text(json.dumps({**record, **changes}))
+    return copy
+
+
+def test_runs_that_cannot_be_exported_are_refused(emotion, ratings, tmp_path):
+    out = tmp_path / "out"
+    old = spoilt(emotion[0], tmp_path, versions={"speech-emotion-zoo": "0.0.3"})
+    with pytest.raises(UserError, match=r"expected a run of version .*found one of 0.0.3"):
+        export(old, out)
+    (old / "metrics.json").unlink()
+    with pytest.raises(UserError, match="not finished"):
+        export(old, out)
+    with pytest.raises(UserError, match="no run is here"):
+        export(tmp_path / "nowhere", out)
+    with pytest.raises(UserError, match="unknown fold"):
+        export(emotion[0], out, fold="5")
+    with pytest.raises(UserError, match="--postprocess is for continuous"):
+        export(emotion[0], out, with_postprocess=True)
+    with pytest.raises(UserError, match="temperature is for probabilities"):
+        export(ratings[0], out, temperature=2.0)
+    with pytest.raises(UserError, match="--calibrate is for probabilities"):
+        fit_temperature.calibrate(ratings[0])
+    assert not out.exists()
+
+
+def test_calibration_is_of_each_folds_own_clips(tmp_path, monkeypatch):
+    """Temperature from validation clips of the synthetic twin; test figures from the recorded predictions."""
+    run = tiny_runs.make(tmp_path / "run", "fcn", "emodb", clips=70, fold="0", max_clip_seconds=30.0)
+    source = fit_temperature.open_source(saved.load(run / "config.json"))
+    (run / "fold-0-x").rename(run / f"fold-{source.folds[0].name}")
+    record = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps({**record, "folds": [{"fold": source.folds[0].name}]}))
+    asked = []
+    answer = fit_temperature.classification.test_rows
+
+    def noted(folder, clips, *others):
+        asked.extend(clips)
+        return answer(folder, clips, *others)
+
+    monkeypatch.setattr(fit_temperature.classification, "test_rows", noted)
+    found = fit_temperature.calibrate(run)
+    assert asked == list(source.folds[0].validation)
+    assert found["validation"]["clips"] == len(asked) and found["test"]["clips"] == 7
+    assert found["validation"]["log_loss_after"] <= found["validation"]["log_loss_before"] + 1e-9
+    assert found["test"]["ece_before"] == pytest.approx(0.7 - 1 / 7)  # sure by 0.7 of the first class, right once
+
+
+def test_plan_defaults_leave_probabilities_alone():
+    assert Plan(("a",), 1, 2).temperature == 1.0 and agreement.TOLERANCE == 1e-5

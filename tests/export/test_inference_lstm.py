@@ -1,0 +1,159 @@
+"""The layers of exports give what Keras's LSTM layers give, with the same weights."""
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("exports are made by TensorFlow", allow_module_level=True)
+
+from zoo import registry
+from zoo.export import signatures
+from zoo.export.inference_lstm import OneLoopLSTM, exchanged
+from zoo.export.signatures import Plan
+from zoo.frontends.compose import with_normalization
+from zoo.layers.lstm import LSTM
+
+LENGTHS = [[1], [9], [9, 4, 1], [3, 17, 17, 1, 8]]
+
+
+def pair(rng, directions, channels=5, units=4):
+    """Keras's layer with weights at random, biases too, and ours with the same."""
+    theirs = keras.layers.LSTM(units, return_sequences=True)
+    if directions == 2:
+        theirs = keras.layers.Bidirectional(theirs)
+    theirs.build((None, None, channels))
+    theirs.set_weights([rng.normal(0, 0.7, weights.shape) for weights in theirs.get_weights()])
+    ours = OneLoopLSTM(units, directions)
+    ours.build((None, None, channels))
+    ours.set_weights(theirs.get_weights())
+    return theirs, ours
+
+
+def clips(rng, lengths, extra=0):
+    """Frames at random, NaN behind each clip's end, and the mask of those that are real."""
+    frames = rng.normal(size=(len(lengths), max(lengths) + extra, 5)).astype(np.float32)
+    mask = np.arange(frames.shape[1])[None] < np.array(lengths)[:, None]
+    return np.where(mask[..., None], frames, np.float32("nan")), mask
+
+
+@pytest.mark.parametrize("extra", [0, 3])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_padded_clips_get_what_keras_gives(rng, lengths, directions, extra):
+    theirs, ours = pair(rng, directions)
+    frames, mask = clips(rng, lengths, extra)
+    expected, found = theirs(frames, mask=mask).numpy(), ours(frames, mask=mask).numpy()
+    np.testing.assert_allclose(found[mask], expected[mask], atol=1e-5)
+    assert not found[~mask].any()
+    if directions == 2:  # of padding, too
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 12), (6, 12), (3, 1)])
+def test_without_a_mask_all_frames_are_real(rng, shape, directions):
+    theirs, ours = pair(rng, directions)
+    frames = rng.normal(size=(*shape, 5)).astype(np.float32)
+    np.testing.assert_allclose(ours(frames), theirs(frames), atol=1e-5)
+
+
+def test_a_clip_beside_longer_ones_is_answered_as_alone(rng):
+    _, ours = pair(rng, 2)
+    frames, mask = clips(rng, [6, 15])
+    alone = ours(frames[:1, :6], mask=mask[:1, :6])
+    np.testing.assert_allclose(ours(frames, mask=mask)[:1, :6], alone, atol=1e-6)
+
+
+def test_one_frame_by_hand():
+    """One unit, all weights 1, no bias, x = 1: every gate is sigmoid(1), the cell sigmoid(1) tanh(1)."""
+    ours = OneLoopLSTM(1)
+    ours.build((None, None, 1))
+    ours.set_weights([np.ones((1, 4)), np.ones((1, 4)), np.zeros(4)])
+    gate = 1 / (1 + np.exp(-1))
+    expected = gate * np.tanh(gate * np.tanh(1))
+    np.testing.assert_allclose(ours(np.ones((1, 1, 1), np.float32)), [[[expected]]], rtol=1e-6)
+
+
+def network(name, **options):
+    built = registry.build(name, 3, 6, **options)
+    rng = np.random.default_rng(0)
+    for weights in built.trainable_variables:
+        weights.assign(weights + rng.normal(0, 0.1, weights.shape))
+    return with_normalization(rng.normal(size=6), rng.uniform(1, 3, 6), built)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "directions"),
+    [
+        ("attention_blstm_fcn", {"recurrent_units": 4}, [2, 2]),
+        ("attention_lstm", {"recurrent_units": 4}, [1, 1]),
+        ("lstm_drnn", {"recurrent_units": 4}, [1, 1, 1]),
+        ("blstm_drnn", {"recurrent_units": 4}, [2, 2, 2]),
+    ],
+)
+def test_networks_answer_as_before(rng, name, options, directions):
+    before = network(name, **options)
+    after = exchanged(before)
+    found = [layer for layer in after._flatten_layers() if isinstance(layer, OneLoopLSTM)]
+    assert [layer.directions for layer in found] == directions
+    assert not any(isinstance(layer, keras.layers.LSTM) for layer in after._flatten_layers())
+    assert any(isinstance(layer, keras.layers.LSTM) for layer in before._flatten_layers())
+    counts = np.array([11, 5, 1], np.int32)
+    batch = {"features": rng.normal(size=(3, 11, 6)).astype(np.float32), "n_frames": counts}
+    expected, answers = before(batch, training=False).numpy(), after(batch, training=False).numpy()
+    assert np.ptp(expected, axis=0).max() > 1e-3  # the clips differ, or nothing would be shown
+    if expected.ndim == 3:
+        real = np.arange(11)[None] < counts[:, None]
+        expected, answers = expected[real], answers[real]
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+def test_the_graph_that_is_served_has_one_loop_for_each_layer():
+    _, functions = signatures.build(None, [network("attention_blstm_fcn", recurrent_units=4)], Plan(("a",), 1, 99))
+    graph = functions["features"].get_concrete_function().graph.as_graph_def()
+    nodes = [node.op for function in graph.library.function for node in function.node_def]
+    assert sum(op in ("While", "StatelessWhile") for op in nodes) == 2
+
+
+def model_of(layer):
+    sequences = keras.Input((None, 5))
+    return keras.Model(sequences, layer(sequences))
+
+
+@pytest.mark.parametrize("kind", [LSTM, keras.layers.LSTM])
+def test_kerass_own_of_older_runs_are_exchanged_too(kind):
+    for layer in (kind(4, return_sequences=True), keras.layers.Bidirectional(kind(4, return_sequences=True))):
+        model = model_of(layer)
+        assert exchanged(model) is not model
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: keras.layers.GRU(4, return_sequences=True),
+        lambda: keras.layers.LSTM(4),
+        lambda: keras.layers.LSTM(4, return_sequences=True, go_backwards=True),
+        lambda: keras.layers.LSTM(4, return_sequences=True, activation="relu"),
+        lambda: keras.layers.LSTM(4, return_sequences=True, use_bias=False),
+        lambda: keras.layers.LSTM(4, return_sequences=True, dtype="mixed_bfloat16"),
+        lambda: keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True)),
+        lambda: keras.layers.Bidirectional(keras.layers.LSTM(4)),
+    ],
+)
+def test_other_layers_stay(layer):
+    model = model_of(layer())
+    assert exchanged(model) is model
+
+
+def test_sums_of_both_directions_stay(rng):
+    model = model_of(keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True), merge_mode="sum"))
+    frames = rng.normal(size=(2, 7, 5)).astype(np.float32)
+    np.testing.assert_allclose(exchanged(model)(frames), model(frames), atol=1e-6)
+
+
+def test_it_is_built_again_from_its_settings(rng):
+    _, ours = pair(rng, 2)
+    again = OneLoopLSTM.from_config(ours.get_config())
+    assert (again.units, again.directions, again.name) == (4, 2, ours.name)
+    assert again.compute_output_spec(keras.KerasTensor((None, 7, 5))).shape == (None, 7, 8)

@@ -1,0 +1,228 @@
+"""The log-mel layer against librosa, on every backend."""
+
+import keras
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from zoo.data.synthetic.voice import draw_speaker, utterance
+from zoo.frontends.compose import with_frontend, with_normalization
+from zoo.frontends.log_mel import LogMel
+from zoo.frontends.mfcc import CepstralStatistics, Mfcc
+from zoo.frontends.spectrogram_image import SpectrogramImage
+from zoo.frontends.waveform import StandardWaveform
+from zoo.models.attention_blstm_fcn import attention_blstm_fcn
+
+pytestmark = pytest.mark.backend
+
+
+def reference(waveform, layer):
+    """librosa's frames, of which the layer keeps those that begin a hop of the clip."""
+    energies = librosa.feature.melspectrogram(
+        y=waveform,
+        sr=layer.rate_hz,
+        n_fft=layer.n_fft,
+        win_length=layer.window,
+        hop_length=layer.hop,
+        window="hamming",
+        center=True,
+        pad_mode="constant",
+        htk=layer.mel_scale == "htk",
+        norm=None,
+        n_mels=layer.bands,
+    )
+    return np.log(np.maximum(energies.T, layer.floor))[: -(-len(waveform) // layer.hop)]
+
+
+def run(layer, clips, padding=0.5):
+    """Runs clips as one batch; what pads them is anything but silence."""
+    batch = np.full((len(clips), max(map(len, clips))), padding, np.float32)
+    for row, clip in zip(batch, clips, strict=True):
+        row[: len(clip)] = clip
+    features, n_frames = layer(batch, np.array([len(clip) for clip in clips], np.int32))
+    features, n_frames = keras.ops.convert_to_numpy(features), keras.ops.convert_to_numpy(n_frames)
+    return [clip[:count] for clip, count in zip(features, n_frames, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def voices():
+    rng = np.random.default_rng(0)
+    speaker = draw_speaker("F", rng)
+    return [utterance("angry", speaker, 1.3, rng), 0.01 * utterance("sad", speaker, 0.71, rng)]
+
+
+SETTINGS = [
+    {},
+    {"n_fft": 512},
+    {"bands": 100},
+    {"bands": 30, "mel_scale": "slaney"},
+    {"window_ms": 200, "hop_ms": 50, "bands": 60},
+    {"window_ms": 15, "floor": 1e-6},
+    {"window_ms": 24.9375, "hop_ms": 7.3125},  # 399 and 117 samples: odd, and no whole number of hops
+    {"window_ms": 24.9375, "n_fft": 512},  # a window that its four parts do not share evenly
+    {"hop_ms": 10.125},  # 162 samples: even, but no multiple of four
+    {"window_ms": 24.875},  # 398 samples, an odd number of bins in each of two parts
+    {"window_ms": 10, "hop_ms": 16},
+    {"rate_hz": 8000},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_equal_to_librosa(settings, voices):
+    layer = LogMel(**settings)
+    for features, clip in zip(run(layer, voices), voices, strict=True):
+        np.testing.assert_allclose(features, reference(clip, layer), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "radix"),
+    [
+        ({}, 4),
+        ({"window_ms": 24.9375, "n_fft": 512}, 4),
+        ({"hop_ms": 10.125}, 2),
+        ({"window_ms": 24.875}, 2),
+        ({"window_ms": 24.9375}, 1),
+        ({"hop_ms": 7.3125}, 1),
+    ],
+)
+def test_parts_divide_hop_and_transform(settings, radix):
+    """So each of the three ways to take the transform is among those compared with librosa."""
+    layer = LogMel(**settings)
+    layer.build((None, None))
+    assert len(layer.kernels) == radix
+
+
+def test_a_faint_band_beside_a_loud_one_keeps_its_digits(rng):
+    """The parts' transforms are of the loud band's size where their differences are the faint one's."""
+    low_passed = np.convolve(rng.normal(size=32_000), np.hanning(200) / 100, "same")
+    layer = LogMel()
+    (features,) = run(layer, [low_passed.astype("float32")])
+    expected = reference(low_passed, layer)
+    assert np.ptp(expected) > 20  # 87 dB
+    np.testing.assert_allclose(features, expected, rtol=0, atol=0.02)
+
+
+def test_equal_to_librosa_on_real_clips(shared_data):
+    paths = sorted((shared_data / "ravdess").glob("Actor_0*/*.flac"))[::60]
+    clips = [soundfile.read(path, dtype="float32")[0] for path in paths]
+    layer = LogMel()
+    for features, clip in zip(run(layer, clips), clips, strict=True):
+        np.testing.assert_allclose(features, reference(clip, layer), rtol=1e-4, atol=1e-4)
+
+
+def test_a_sine_lands_in_its_band():
+    """1,000 Hz is 1,000 mel on the HTK scale, so with bands 100 mel apart it is the centre of the tenth."""
+    rate_hz, spacing = 16_000, 100
+    top_mel = 2595 * np.log10(1 + rate_hz / 2 / 700)
+    layer = LogMel(bands=round(top_mel / spacing) - 1)
+    sine = np.sin(2 * np.pi * 1000 * np.arange(rate_hz) / rate_hz).astype("float32")
+    (features,) = run(layer, [sine])
+    assert set(features[5:-5].argmax(axis=1)) == {9}
+
+
+def test_silence_is_the_floor():
+    (features,) = run(LogMel(floor=1e-6), [np.zeros(4000, np.float32)])
+    np.testing.assert_allclose(features, np.log(1e-6), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_samples", [1, 159, 160, 161, 400, 4001])
+def test_frames_of_any_length(n_samples, rng):
+    layer = LogMel()
+    (features,) = run(layer, [rng.normal(size=n_samples).astype("float32")])
+    assert len(features) == layer.n_frames(n_samples) == int(np.ceil(n_samples / 160))
+
+
+def test_a_clip_is_the_same_beside_a_loud_one(voices):
+    """Stock Keras's MelSpectrogram moves a quiet clip by 21 dB beside a loud one."""
+    layer = LogMel()
+    (alone,) = run(layer, voices[1:])
+    beside = run(layer, [100 * voices[0], voices[1]])[1]
+    np.testing.assert_allclose(beside, alone, atol=1e-5)
+
+
+def test_half_precision_leaves_the_features_alone(voices):
+    """In bfloat16, of 8 significant bits, a log energy of -20 would be off by up to 0.06."""
+
+    def features():
+        waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
+        model = keras.Model([waveform, n_samples], LogMel()(waveform, n_samples)[0])
+        output = model([voices[0][None], np.array([len(voices[0])], np.int32)])
+        assert keras.backend.standardize_dtype(output.dtype) == "float32"
+        return keras.ops.convert_to_numpy(output)
+
+    expected = features()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        np.testing.assert_allclose(features(), expected, rtol=0, atol=1e-5)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_every_band_holds_a_bin():
+    for bands in (30, 40, 60, 80, 100):
+        layer = LogMel(bands=bands)
+        layer.build((None, None))
+        assert layer.mel.any(axis=(0, 1)).all() and layer.n_fft < 4 * layer.window
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"mel_scale": "bark"}, "htk, slaney"),
+        ({"n_fft": 100}, "at least"),
+        ({"bands": 5_000_000}, "too narrow"),
+        ({"hop_ms": 0}, "hop"),
+    ],
+)
+def test_impossible_settings_are_named(settings, words):
+    with pytest.raises(ValueError, match=words):
+        LogMel(**settings)
+
+
+def test_in_a_saved_model_the_features_are_the_same(voices, tmp_path, rng):
+    """Training on cached features and serving from waveforms give the same answer."""
+    mean, variance = rng.normal(size=40) - 9, rng.uniform(1, 9, size=40)
+    network = with_normalization(mean, variance, attention_blstm_fcn(3, recurrent_units=6))
+    layer = LogMel(name="log_mel")
+    with_frontend(layer, network).save(tmp_path / "model.keras")
+    served = keras.saving.load_model(tmp_path / "model.keras")
+    for clip, features in zip(voices, run(layer, voices), strict=True):
+        frames = {"features": features[None], "n_frames": np.array([len(features)], "int32")}
+        answer = served.predict_on_batch({"waveform": clip[None], "n_samples": np.array([len(clip)], "int32")})
+        np.testing.assert_allclose(answer, network.predict_on_batch(frames), atol=1e-5)
+
+
+def test_normalization_standardises_each_band(rng):
+    frames = rng.normal(size=(500, 4)) * [1, 2, 3, 0] + [5, -5, 0, 7]
+    features = keras.Input((None, 4), name="features")
+    n_frames = keras.Input((), dtype="int32", name="n_frames")
+    identity = keras.Model(
+        {"features": features, "n_frames": n_frames}, keras.layers.Identity()(features), name="identity"
+    )
+    model = with_normalization(frames.mean(axis=0), frames.var(axis=0), identity)
+    output = keras.ops.convert_to_numpy(
+        model({"features": frames[None].astype("float32"), "n_frames": np.array([500])})
+    )[0]
+    np.testing.assert_allclose(output.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(output.std(axis=0), [1, 1, 1, 0], atol=1e-4)  # a constant band stays zero
+
+
+@pytest.mark.parametrize("kind", [LogMel, StandardWaveform, Mfcc, CepstralStatistics, SpectrogramImage])
+def test_no_batch_runs_but_compiled(kind, monkeypatch):
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch compiles nothing")
+    calls, call = [], kind.call
+
+    def counted(self, waveform, n_samples):
+        calls.append(waveform)
+        return call(self, waveform, n_samples)
+
+    monkeypatch.setattr(kind, "call", counted)
+    layer = SpectrogramImage(32) if kind is SpectrogramImage else kind()
+    waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
+    model = keras.Model([waveform, n_samples], layer(waveform, n_samples))
+    batch = [np.ones((1, 4000), np.float32), np.array([4000], np.int32)]
+    for _ in range(2):
+        model.predict_on_batch(batch)
+        assert len(calls) == 1, "to be compiled"

@@ -1,0 +1,93 @@
+"""Recordings in pieces and windows answer as they do whole."""
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+
+from zoo import registry
+from zoo.data.audio.read import read
+from zoo.frontends.compose import with_frontend
+from zoo.frontends.waveform import StandardWaveform
+from zoo.inference import long_recordings
+from zoo.inference.long_recordings import trace_long, tracer
+from zoo.runs.model_file import looks_at_whole_segments, network_of
+
+STEPS = 640
+NARROW = {"filters": [4, 6, 8], "recurrent_units": 6}
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(3)
+    return registry.build("conv_lstm", 2, 1, **NARROW)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(long_recordings, "PIECE_FRAMES", 60)
+
+
+def waveform(n_frames, seed=0, tail=0):
+    return np.random.default_rng(seed).normal(size=(n_frames * STEPS + tail, 1)).astype("float32")
+
+
+def directly(network, features):
+    inputs = {"features": features[None], "n_frames": np.array([len(features)], np.int32)}
+    return keras.ops.convert_to_numpy(network(inputs, training=False))[0]
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(("n_frames", "tail"), [(9, 0), (110, 0), (111, 5), (170, 639), (241, 0)])
+def test_pieces_make_the_whole(network, small_pieces, n_frames, tail):
+    features = waveform(n_frames, tail=tail)
+    ratings = tracer(network, STEPS, segment_frames=50)(features)
+    assert ratings.shape == (n_frames, 2)
+    np.testing.assert_allclose(ratings, directly(network, features)[:n_frames], atol=1e-6)
+
+
+def test_pieces_without_margin_would_not(network, small_pieces, monkeypatch):
+    """Guards the test above: the pieces' edges do matter."""
+    monkeypatch.setattr(long_recordings, "MARGIN_FRAMES", 0)
+    features = waveform(241)
+    ratings = tracer(network, STEPS, segment_frames=50)(features)
+    assert np.abs(ratings - directly(network, features)).max() > 1e-6
+
+
+def test_a_network_of_whole_segments_gets_segments():
+    network = registry.build("conv_bigru", 2, 1, filters=[4, 4, 8], kernel_sizes=[4, 8, 8], recurrent_units=4)
+    assert looks_at_whole_segments(network)
+    features = waveform(25)
+    ratings = tracer(network, STEPS, segment_frames=10)(features)
+    np.testing.assert_allclose(ratings[:10], directly(network, features[: 10 * STEPS]), atol=1e-6)
+    np.testing.assert_allclose(ratings[15:], directly(network, features[15 * STEPS :]), atol=1e-6)
+    short = tracer(network, STEPS, segment_frames=10)(features[: 4 * STEPS])
+    np.testing.assert_allclose(short, directly(network, features[: 4 * STEPS]), atol=1e-6)
+
+
+@pytest.mark.parametrize("n_samples", [16_000 * 12, 16_000 * 8 + 160, 16_000 * 9 + 7 * STEPS + 1])
+def test_whole_segments_are_the_same_in_windows(tmp_path, n_samples):
+    """Also where the last window is left with less than a segment, or than a frame."""
+    network = registry.build("conv_bigru", 2, 1, filters=[4, 4, 8], kernel_sizes=[4, 8, 8], recurrent_units=4)
+    path, samples = tmp_path / "long.wav", np.random.default_rng(2).normal(0, 0.1, n_samples)
+    soundfile.write(path, samples, 16_000)
+    trace, written = tracer(network, STEPS, segment_frames=50), read(path)
+    whole = trace(((written - written.mean()) / written.std())[:, None])
+    ratings = trace_long(path, network, trace, STEPS, 50, window_seconds=4.5)
+    assert ratings.shape == whole.shape == (n_samples // STEPS, 2)
+    np.testing.assert_allclose(ratings, whole, atol=1e-5)
+
+
+def test_a_long_file_in_windows_differs_little_from_the_whole(network, tmp_path):
+    path = tmp_path / "long.wav"
+    samples = np.random.default_rng(1).normal(0.01, 0.1, 16_000 * 40)
+    soundfile.write(path, samples * np.linspace(0.2, 1.0, len(samples)), 16_000)
+    model = with_frontend(StandardWaveform(), network)
+    counts = {"n_samples": np.array([len(samples)], np.int32)}
+    whole = model.predict_on_batch({"waveform": read(path)[None], **counts})[0]
+    assert network_of(model) is network
+    trace = tracer(network, STEPS, 50)
+    ratings = trace_long(path, network, trace, STEPS, 50, window_seconds=10.0, margin_seconds=8.0)
+    assert ratings.shape == whole.shape
+    np.testing.assert_allclose(ratings, whole, atol=1e-3)
+    assert np.ptp(whole) > 0.01

@@ -1,0 +1,277 @@
+"""Many files: none is lost or answered twice, whatever is interrupted, and one bad one stops nothing."""
+
+import csv
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import tiny_runs
+
+from zoo.errors import UserError
+from zoo.inference import predictions_file, predictor
+from zoo.inference.predictions_file import Answers, Failure, Sheet, as_csv, cell
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
+SHARES = {"probabilities": {"a": 0.75, "b": 0.25}, "trained_on": "x"}
+
+
+def answer(name):
+    return {"file": str(name), "emotion": "a", **SHARES}
+
+
+def names_in(path):
+    if path.suffix == ".csv":
+        with path.open(newline="", errors="surrogateescape") as file:
+            return [row["file"] for row in csv.DictReader(file)]
+    return [json.loads(line)["file"] for line in path.read_text().splitlines()]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def go_on(path, kind, names, until=None, torn=0, rng=None):
+    """One invocation of predict.py's loop with a model that only names its files. It ends after `until` batches, the
+    last of which is written only in part, `torn` bytes short."""
+    sheet = Sheet(path, kind, resume=True)
+    left = [Path(name) for name in names if not sheet.answered(name)]
+    for number, batch in enumerate(predictor.batches_of(left, 64)):
+        sheet.add(Answers([answer(name) for name in batch], []))
+        if number == until:
+            sheet._file.close()
+            os.truncate(path, path.stat().st_size - torn)
+            return
+    with sheet:
+        pass
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_a_hundred_thousand_files_through_kills(tmp_path, kind):
+    """Names with commas, quotes and line feeds, as well as formulas; torn anywhere in the last batch."""
+    odd = ["=1+1.wav", "a,b.wav", 'q".wav', "two\nlines.wav", "'=1+1.wav", "-x.wav", "ü\udcff.wav", "\tt.wav"]
+    names = [*odd, *(f"corpus/speaker-{number % 97}/{number:06}.wav" for number in range(100_000 - len(odd)))]
+    path, rng = tmp_path / f"out.{kind}", np.random.default_rng(0)
+    for _ in range(2):
+        go_on(path, kind, names, until=int(rng.integers(0, 300)), torn=int(rng.integers(0, 1500)))
+    go_on(path, kind, names)
+    written = names_in(path) if kind == "csv" else [json.loads(line)["file"] for line in path.open()]
+    assert written == [cell(name) if kind == "csv" else name for name in names]
+    before = path.read_bytes()
+    go_on(path, kind, names)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_every_length_that_a_kill_may_leave(tmp_path, kind):
+    names = ["a.wav", "=b.wav", 'c"\n.wav', "d.wav"]
+    go_on(tmp_path / "whole", kind, names)
+    whole = (tmp_path / "whole").read_bytes()
+    for size in [*range(0, len(whole), 3), len(whole) - 1, len(whole)]:
+        (tmp_path / "cut").write_bytes(whole[:size])
+        go_on(tmp_path / "cut", kind, names)
+        assert (tmp_path / "cut").read_bytes() == whole, size
+
+
+def test_a_recording_has_all_of_its_rows_or_none(tmp_path):
+    """Which of the last recording's rows are missing, nobody can say: they are made again."""
+
+    def rate(path, names):
+        with Sheet(path, "csv", resume=True, rows_per_file=True) as sheet:
+            for name in names:
+                if not sheet.answered(name):
+                    rows = [{"file": name, "time": t, "arousal": -0.5, "trained_on": "x"} for t in range(3)]
+                    sheet.add(Answers(rows, []))
+
+    rate(tmp_path / "whole", ["a", "b", "c"])
+    whole = (tmp_path / "whole").read_bytes()
+    assert b"a,0,-0.5,x\n" in whole  # a number below zero is no formula
+    for size in range(len(whole) + 1):
+        (tmp_path / "cut").write_bytes(whole[:size])
+        rate(tmp_path / "cut", ["a", "b", "c"])
+        assert (tmp_path / "cut").read_bytes() == whole, size
+
+
+def test_what_failed_is_listed_and_tried_again(tmp_path):
+    path = tmp_path / "out.jsonl"
+    failure = Failure("=bad.wav", "empty", "=bad.wav: expected a recording, found zero bytes")
+    with Sheet(path, "json") as sheet:
+        sheet.add(Answers([answer("good.wav")], [failure]))
+    with (tmp_path / "out.jsonl.failed.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"file": "'=bad.wav", "kind": "empty", "error": "'=bad.wav: expected a recording, found zero bytes"}
+        ]
+    with Sheet(path, "json", resume=True) as sheet:
+        assert (sheet.answered("good.wav"), sheet.answered("=bad.wav")) == (True, False)
+    assert not (tmp_path / "out.jsonl.failed.csv").exists()
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\ta", "\ra", "\na", "'a"])
+def test_text_like_a_formula_gets_an_apostrophe(text):
+    assert cell(text) == f"'{text}"
+    assert [cell(value) for value in ("a=1", "", -0.5, None)] == ["a=1", "", -0.5, None]
+
+
+def test_csv_has_one_header_and_keeps_its_columns():
+    line = as_csv()
+    assert line(answer("a,b")) == 'file,emotion,trained_on,p_a,p_b\n"a,b",a,x,0.75,0.25\n'
+    assert line(answer("c")) == "c,a,x,0.75,0.25\n"
+    with pytest.raises(UserError, match="expected the columns file, emotion"):
+        line({"file": "d"})
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"hello\nworld\n", "line 1: expected an answer"),
+        (b'{"file": "a", "trained_on": "x"}\n{"fi\n', "line 2: expected an answer"),
+        (b"x" * 70_000, "found 70000 bytes behind byte 0 that are none"),
+    ],
+)
+def test_other_files_are_not_gone_on_with(tmp_path, content, found):
+    path = tmp_path / "notes.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=found):
+        Sheet(path, "json", resume=True)
+    assert path.read_bytes() == content
+    with pytest.raises(UserError, match="is there already; add --resume"):
+        Sheet(path, "json")
+
+
+def test_another_model_or_another_process_is_refused(tmp_path):
+    path = tmp_path / "out.csv"
+    with Sheet(path, "csv") as sheet:
+        sheet.add(Answers([answer("a")], []))
+        with pytest.raises(UserError, match="another process writes to it"):
+            Sheet(path, "csv", resume=True)
+    with Sheet(path, "csv", resume=True) as sheet, pytest.raises(UserError, match="answers of a model trained on x"):
+        sheet.add(Answers([{**answer("b"), "trained_on": "y"}], []))
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"out\.csv: cannot be written"):
+        Sheet(tmp_path / "file" / "out.csv", "csv")
+    with pytest.raises(UserError, match="expected a name ending in"):
+        predictions_file.kind_of(tmp_path / "out.txt", False, False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return tiny_runs.make(tmp_path_factory.mktemp("bulk") / "run", "fcn", "emodb")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """150 clips of 0.1 to 0.3 s, and three that cannot be read."""
+    folder, rng = tmp_path_factory.mktemp("clips"), np.random.default_rng(0)
+    for number in range(150):
+        soundfile.write(folder / f"{number:03}.wav", rng.normal(0, 0.1, 1600 + 1600 * (number % 3)), 16_000)
+    (folder / "000.wav").write_bytes(b"")
+    (folder / "077.wav").write_bytes(b"noise" * 100)
+    (folder / "149.wav").write_bytes((folder / "148.wav").read_bytes()[:1000])
+    return folder
+
+
+def script(capsys, monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    out, err = capsys.readouterr()
+    return end.value.code, out, err
+
+
+def test_files_lists_and_standard_input_by_a_run(run, clips, tmp_path, capsys, monkeypatch):
+    """All of a folder but the bad three, which are listed; then only what is new."""
+    out = tmp_path / "out.csv"
+    code, _, err = script(capsys, monkeypatch, run, clips, "--out", out)
+    assert code == 1 and err.count("error: ") == 3 and "147 files answered, 3 failed" in err
+    bad = ["000.wav", "077.wav", "149.wav"]
+    assert [Path(name).name for name in names_in(out)] == [p.name for p in sorted(clips.iterdir()) if p.name not in bad]
+    failed = names_in(tmp_path / "out.csv.failed.csv")
+    assert [Path(name).name for name in failed] == bad
+
+    whole = out.read_bytes()
+    out.write_bytes(whole[:-700])
+    listed = tmp_path / "names.txt"
+    listed.write_text("".join(f"{path}\n\n" for path in sorted(clips.iterdir()) if path.name not in bad))
+    code, _, err = script(capsys, monkeypatch, run, "--list", listed, "--out", out, "--resume")
+    assert code == 0 and " before, 0 failed" in err and not (tmp_path / "out.csv.failed.csv").exists()
+    rows = [list(csv.reader(text.decode().splitlines())) for text in (out.read_bytes(), whole)]
+    assert [row[:2] for row in rows[0]] == [row[:2] for row in rows[1]]
+    found, expected = (np.array([row[3:] for row in table[1:]], float) for table in rows)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_batches_do_not_change_answers(run, clips):
+    ask = predictor.opened(predictor.source(run, False))
+    paths = [clips / "001.wav", clips / "002.wav", clips / "003.wav"]
+    together = next(predictor.here(ask, [paths])).rows
+    alone = [row for answers in predictor.here(ask, [[path] for path in paths]) for row in answers.rows]
+    assert [row["file"] for row in together] == [row["file"] for row in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+
+
+def test_the_file_that_is_not_there_stops_a_command_but_no_list(run, clips, tmp_path, capsys, monkeypatch):
+    (tmp_path / "names").write_text(f"{clips / '001.wav'}\n{tmp_path / 'none.wav'}\n")
+    code, out, err = script(capsys, monkeypatch, run, "--list", tmp_path / "names", "--json")
+    assert code == 1 and json.loads(out)["file"] == str(clips / "001.wav") and "none.wav" in err
+    assert script(capsys, monkeypatch, run, tmp_path / "none.wav")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ([], "found none of them"),
+        (["a.wav", "--resume"], "name it with --out"),
+        (["a.wav", "--rate", "8000"], "--rate: for streams"),
+        (["a.wav", "--workers", "0"], "--workers is 0"),
+        (["--stream", "a.wav"], "takes its audio from standard input"),
+        (["--stream", "--format", "s24le"], "unknown --format 's24le'"),
+        (["--list", "absent"], "--list absent: cannot be read"),
+    ],
+)
+def test_words_that_do_not_fit(run, words, found, capsys, monkeypatch):
+    code, _, err = script(capsys, monkeypatch, run, *words)
+    assert code == 2 and found in err
+
+
+@pytest.mark.slow
+def test_workers_answer_alike_and_end_with_a_killed_command(run, clips, tmp_path, capsys, monkeypatch):
+    """SIGKILL once there are answers; gone on with here, by one process; the workers have ended."""
+    out = tmp_path / "out.jsonl"
+    words = [sys.executable, SCRIPT, run, clips, "--out", out, "--workers", "2"]
+    process = subprocess.Popen(list(map(str, words)), stderr=subprocess.DEVNULL, env={**os.environ})
+    deadline = time.monotonic() + 120
+    while not (out.is_file() and out.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(children) == 2 and out.stat().st_size
+    script(capsys, monkeypatch, run, clips, "--out", out, "--resume")
+    script(capsys, monkeypatch, run, clips, "--out", tmp_path / "once.jsonl")
+    both = [[json.loads(line) for line in path.open()] for path in (out, tmp_path / "once.jsonl")]
+    assert [row["file"] for row in both[0]] == [row["file"] for row in both[1]]
+    for row, expected in zip(*both, strict=True):
+        assert row["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.parametrize(("name", "rows_per_file"), [("a.csv", True), ("a.csv", False), ("a.jsonl", True)])
+def test_a_file_of_something_else_is_left_alone(tmp_path, name, rows_per_file):
+    path = tmp_path / name
+    path.write_bytes(b"RIFF and much that is no answer")
+    with pytest.raises(UserError, match="that are none"):
+        Sheet(path, "csv" if name.endswith("csv") else "json", resume=True, rows_per_file=rows_per_file).__enter__()
+    assert path.read_bytes() == b"RIFF and much that is no answer"

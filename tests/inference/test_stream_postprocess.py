@@ -1,0 +1,65 @@
+"""Ratings that come in are post-processed as the whole recording is."""
+
+import numpy as np
+import pytest
+import tiny_runs
+
+from zoo.inference.postprocess import PostProcess, Step, apply
+from zoo.inference.stream_postprocess import RunningPostProcess, reach
+
+
+def chain(**frames):
+    """The same steps for both dimensions; a step that is not named is not kept."""
+    given = {"median": {"frames": frames.get("median", 3)}, "shift": {"frames": frames.get("shift", 1)}}
+    steps = tuple(
+        Step(step.name, given.get(step.name, step.values), step.name in {*frames, "centring", "scaling"}, 0.1, 0.2)
+        for step in tiny_runs.steps(0)
+    )
+    return PostProcess(0.04, {"arousal": steps, "valence": steps})
+
+
+CHAINS = {
+    "median looks ahead": chain(median=7),
+    "shift looks back": chain(shift=4),
+    "both": chain(median=9, shift=2),
+    "shift beyond half the median": chain(median=5, shift=6),
+    "neither": chain(),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("sizes", [[1], [3, 1, 8], [40]])
+def test_any_cut_gives_the_whole_recording(name, sizes, rng):
+    raw = rng.normal(size=(40, 1, 2))
+    running, rows, start = RunningPostProcess([CHAINS[name]]), [], 0
+    while start < len(raw):
+        size = sizes[len(rows) % len(sizes)]
+        rows.append(running.push(raw[start : start + size]))
+        start += size
+        assert sum(map(len, rows)) == max(0, min(start, 40) - running.after)
+    rows.append(running.finish())
+    np.testing.assert_array_equal(np.concatenate(rows), apply(CHAINS[name], raw[:, 0]))
+
+
+def test_folds_have_their_own_chains(rng):
+    raw, chains = rng.normal(size=(20, 2, 2)), [CHAINS["both"], CHAINS["shift looks back"]]
+    running = RunningPostProcess(chains)
+    found = np.concatenate([running.push(raw[:13]), running.push(raw[13:]), running.finish()])
+    expected = (apply(chains[0], raw[:, 0]) + apply(chains[1], raw[:, 1])) / 2
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_reach_by_hand():
+    assert reach([CHAINS["median looks ahead"]]) == (3, 3)
+    assert reach([CHAINS["shift looks back"]]) == (4, 0)
+    assert reach([CHAINS["both"]]) == (6, 2)
+    assert reach([CHAINS["shift beyond half the median"]]) == (8, 0)
+    assert reach([CHAINS["neither"]]) == reach([]) == (0, 0)
+
+
+def test_without_chains_it_is_the_mean_of_the_folds(rng):
+    raw = rng.normal(size=(5, 3, 2))
+    running = RunningPostProcess()
+    np.testing.assert_allclose(running.push(raw), raw.mean(axis=1))
+    assert len(running.finish()) == 0
+    assert len(RunningPostProcess().finish()) == 0

@@ -1,0 +1,198 @@
+"""Long convolutions against their definition in float64, SciPy, and the stock layers."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.signal
+from gradients import numpy, value_and_gradients
+from keras import ops
+
+from zoo.layers import long_convolution
+from zoo.layers.long_convolution import LongConv1D, LongDepthwiseConv1D
+
+pytestmark = pytest.mark.backend
+
+DRAWS = np.random.default_rng(2020)
+# (batch, samples, channels, filters, taps): corners by hand, then whatever the draw brings.
+CORNERS = [(1, 1, 1, 1, 1), (1, 1, 2, 3, 40), (2, 5, 3, 2, 64), (1, 64, 2, 2, 64), (1, 65, 1, 4, 2), (2, 1700, 2, 3, 9)]
+DRAWN = [tuple(int(DRAWS.integers(1, high, endpoint=True)) for high in (3, 3000, 4, 4, 300)) for _ in range(4)]
+# Every size is several compilations on JAX.
+SIZES = CORNERS if keras.backend.backend() == "jax" else CORNERS + DRAWN
+
+
+def layer_for(depthwise, filters, taps, **options):
+    return LongDepthwiseConv1D(taps, **options) if depthwise else LongConv1D(filters, taps, **options)
+
+
+def stock_for(depthwise, filters, taps, **options):
+    stock = keras.layers.DepthwiseConv1D if depthwise else keras.layers.Conv1D
+    return stock(*(() if depthwise else (filters,)), taps, **options)
+
+
+def pair(inputs, kernel, depthwise):
+    """Yields (channel, filter, the signal, the taps) of all that is summed, in float64."""
+    for channel in range(inputs.shape[-1]):
+        for index in range(kernel.shape[-1]):
+            yield (
+                channel,
+                channel if depthwise else index,
+                inputs[..., channel].astype(float),
+                kernel[:, channel, index],
+            )
+
+
+def expected_outputs(inputs, kernel, bias, padding, depthwise):
+    """y[t] = bias + sum over channels and taps of kernel[j] x[t + j - before], zero beyond the edges."""
+    taps, samples = len(kernel), inputs.shape[1]
+    before = taps - 1 if padding == "causal" else (taps - 1) // 2
+    outputs = np.zeros((*inputs.shape[:2], len(bias))) + bias
+    for _, index, signal, response in pair(inputs, kernel, depthwise):
+        for clip, row in enumerate(signal):
+            padded = np.pad(row, (before, taps - 1 - before))
+            outputs[clip, :, index] += scipy.signal.correlate(padded, response, "valid", "direct")[:samples]
+    return outputs
+
+
+def expected_gradients(inputs, kernel, upstream, padding, depthwise):
+    """Of sum(upstream * outputs) in the inputs, the kernel and the bias, from the definition."""
+    taps, samples = len(kernel), inputs.shape[1]
+    before = taps - 1 if padding == "causal" else (taps - 1) // 2
+    of_inputs, of_kernel = np.zeros(inputs.shape), np.zeros(kernel.shape)
+    for channel, index, signal, response in pair(inputs, kernel, depthwise):
+        for clip, row in enumerate(signal):
+            error = upstream[clip, :, index].astype(float)
+            spread = np.convolve(error, response)  # position t + j
+            of_inputs[clip, :, channel] += spread[before : before + samples]
+            padded = np.pad(row, (before, taps - 1 - before))
+            where = 0 if depthwise else index
+            of_kernel[:, channel, where] += scipy.signal.correlate(padded, error, "valid", "direct")
+    return of_inputs, of_kernel, upstream.astype(float).sum(axis=(0, 1))
+
+
+def assert_close(found, expected):
+    """At every sample within 1e-5 of the largest value."""
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(np.abs(expected).max(), 1e-3))
+
+
+@pytest.mark.parametrize("depthwise", [False, True], ids=["dense", "depthwise"])
+@pytest.mark.parametrize("padding", ["same", "causal"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_is_the_direct_form(size, padding, depthwise, rng):
+    batch, samples, channels, filters, taps = size
+    inputs = rng.standard_normal((batch, samples, channels), np.float32)
+    layer = layer_for(depthwise, filters, taps, padding=padding, method="fft", bias_initializer="random_normal")
+    upstream = rng.standard_normal(layer(inputs).shape).astype(np.float32)
+    kernel, bias = (numpy(weight) for weight in layer.weights)
+
+    outputs, gradients = value_and_gradients(layer, inputs, upstream)
+    assert_close(outputs, expected_outputs(inputs, kernel, bias, padding, depthwise))
+    expected = expected_gradients(inputs, kernel, upstream, padding, depthwise)
+    for found, wanted in zip(gradients, expected, strict=True):
+        assert_close(found, wanted)
+
+
+def test_long_kernel_at_every_sample(rng):
+    inputs, kernel = rng.standard_normal((1, 9000, 1)), rng.standard_normal((4000, 1, 1))
+    layer = LongConv1D(1, 4000)
+    layer.build(inputs.shape)
+    layer.set_weights([kernel, np.array([0.5])])
+    expected = expected_outputs(inputs.astype(np.float32), kernel.astype(np.float32), [0.5], "same", False)
+    assert_close(numpy(layer(inputs)), expected)
+
+
+@pytest.mark.parametrize(("padding", "expected"), [("same", [12, 23, 34, 40]), ("causal", [1, 12, 23, 34])])
+def test_even_kernel_by_hand(padding, expected):
+    """Taps (10, 1): "same" puts the odd one of the two behind, as Keras and TensorFlow do."""
+    layer = LongConv1D(1, 2, padding=padding, method="fft", use_bias=False)
+    layer.build((None, None, 1))
+    layer.set_weights([np.reshape([10.0, 1.0], (2, 1, 1))])
+    outputs = numpy(layer(np.reshape([1.0, 2, 3, 4], (1, 4, 1))))
+    np.testing.assert_allclose(outputs[0, :, 0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["auto", "fft", "direct"])
+@pytest.mark.parametrize("taps", [1, 8, 9])
+@pytest.mark.parametrize("depthwise", [False, True], ids=["dense", "depthwise"])
+def test_weights_of_the_stock_layer(depthwise, taps, method, rng):
+    options = {"activation": "tanh", "bias_initializer": "random_normal", "padding": "same"}
+    stock, ours = stock_for(depthwise, 3, taps, **options), layer_for(depthwise, 3, taps, method=method, **options)
+    inputs = rng.standard_normal((2, 30, 2), np.float32)
+    expected = numpy(stock(inputs))
+    ours(inputs)
+    assert [weight.name for weight in ours.weights] == [weight.name for weight in stock.weights]
+    ours.set_weights(stock.get_weights())
+    np.testing.assert_allclose(numpy(ours(inputs)), expected, atol=1e-5)
+
+
+def test_causal_output_knows_nothing_of_the_future(rng):
+    inputs = rng.standard_normal((1, 300, 2), np.float32)
+    changed = np.concatenate([inputs[:, :200], 9 * inputs[:, 200:]], axis=1)
+    for layer in (LongConv1D(2, 70, "causal", method="fft"), LongDepthwiseConv1D(70, "causal", method="fft")):
+        before, after = numpy(layer(inputs)), numpy(layer(changed))
+        np.testing.assert_allclose(after[:, :200], before[:, :200], atol=1e-4)
+        assert np.abs(after[:, 200:] - before[:, 200:]).max() > 0.1
+
+
+def network():
+    inputs = keras.Input((None, 2))
+    hidden = LongConv1D(3, 90, method="fft", name="dense")(inputs)
+    return keras.Model(inputs, LongDepthwiseConv1D(70, "causal", method="fft", name="depthwise")(hidden))
+
+
+def test_trains_at_any_length_and_comes_back_from_a_file(tmp_path, rng):
+    keras.utils.set_random_seed(0)
+    model = network()
+    assert model.output_shape == (None, None, 3)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    inputs = rng.standard_normal((4, 200, 2), np.float32)
+    targets = np.repeat(inputs[..., :1], 3, axis=-1)
+    losses = model.fit(inputs, targets, epochs=8, batch_size=2, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+
+    path = tmp_path / "model.keras"
+    model.save(path)
+    again = keras.models.load_model(path)
+    assert again.get_layer("depthwise").padding == "causal" and again.get_layer("dense").method == "fft"
+    for samples in (200, 31):
+        clip = inputs[:1, :samples]
+        np.testing.assert_array_equal(again.predict(clip, verbose=0), model.predict(clip, verbose=0))
+
+
+def test_mixed_precision_keeps_the_spectra_in_float32(rng):
+    inputs = rng.standard_normal((1, 3000, 1), np.float32)
+    layer = LongConv1D(1, 512, dtype="mixed_bfloat16")
+    outputs = layer(inputs)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
+    rounded = numpy(ops.cast(ops.cast(inputs, "bfloat16"), "float32"))
+    expected = expected_outputs(rounded, numpy(layer.kernel.value), [0.0], "same", False)
+    found = numpy(ops.cast(outputs, "float32"))
+    np.testing.assert_allclose(found, expected, rtol=2**-8, atol=1e-5)  # the output's rounding and no other
+
+
+def test_auto_takes_the_rule(monkeypatch, rng):
+    taken = []
+    for method in ("direct_convolution", "fft_convolution"):
+        original = getattr(long_convolution, method)
+        monkeypatch.setattr(long_convolution, method, lambda *a, f=original, m=method: taken.append(m) or f(*a))
+    inputs = rng.standard_normal((1, 20, 40), np.float32)
+    LongConv1D(20, 3)(inputs)
+    LongConv1D(20, 512)(inputs)
+    LongDepthwiseConv1D(4000)(inputs)
+    assert taken == ["direct_convolution", "fft_convolution", "fft_convolution"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"padding": "valid"}, {"method": "fast"}, {"strides": 2}, {"dilation_rate": 2}, {"data_format": "channels_first"}],
+    ids=str,
+)
+def test_what_it_does_not_do(options):
+    with pytest.raises(ValueError, match="long"):
+        LongConv1D(2, 100, **options)
+    with pytest.raises(ValueError, match="long"):
+        LongDepthwiseConv1D(100, **options)
+    with pytest.raises(ValueError, match="groups"):
+        LongConv1D(2, 100, groups=2)
+    with pytest.raises(ValueError, match="multiplier"):
+        LongDepthwiseConv1D(100, depth_multiplier=2)

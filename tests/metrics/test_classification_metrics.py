@@ -1,0 +1,353 @@
+"""Metrics against scikit-learn, audmetric, SciPy, literal loops and cases worked by hand."""
+
+import json
+import math
+import subprocess
+import sys
+
+import audmetric
+import numpy as np
+import pytest
+from scipy.stats import chi2_contingency, norm
+from sklearn import metrics as reference
+
+from zoo.metrics import classification
+
+
+def random_cases(n_cases=60):
+    """Truth and prediction of every awkward kind: classes absent from either side, constants, one clip."""
+    rng = np.random.default_rng(7)
+    for case in range(n_cases):
+        n_classes, n_clips = int(rng.integers(1, 8)), int(rng.integers(1, 40))
+        truth = rng.choice(rng.permutation(n_classes)[: rng.integers(1, n_classes + 1)], n_clips)
+        prediction = rng.choice(rng.permutation(n_classes)[: rng.integers(1, n_classes + 1)], n_clips)
+        yield pytest.param(truth, prediction, n_classes, id=f"random{case}")
+
+
+DEGENERATE = [
+    pytest.param(np.array([0, 0, 0]), np.array([0, 0, 0]), 1, id="one class only"),
+    pytest.param(np.array([0, 2, 2, 0]), np.array([0, 2, 0, 0]), 3, id="a class in neither"),
+    pytest.param(np.array([0, 2, 2, 0]), np.array([1, 1, 1, 1]), 3, id="always wrong, never a true class"),
+    pytest.param(np.array([0, 1, 2, 2]), np.array([2, 2, 2, 2]), 3, id="constant prediction"),
+    pytest.param(np.array([1]), np.array([1]), 4, id="one clip, right"),
+    pytest.param(np.array([1]), np.array([3]), 4, id="one clip, wrong"),
+    pytest.param(np.array([1, 0], np.uint64), np.array([0, 0], np.uint8), 2, id="unsigned"),
+]
+CASES = [*random_cases(), *DEGENERATE]
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@pytest.mark.parametrize(("truth", "prediction", "n_classes"), CASES)
+def test_equals_scikit_learn_and_audmetric(truth, prediction, n_classes):
+    confusion = classification.confusion_matrix(truth, prediction, n_classes)
+    every, in_truth = list(range(n_classes)), sorted(set(truth.tolist()))
+    present = sorted(set(truth.tolist()) | set(prediction.tolist()))
+    absent, unseen = np.setdiff1d(every, in_truth), np.setdiff1d(every, present)
+
+    assert np.issubdtype(confusion.dtype, np.integer)
+    np.testing.assert_array_equal(confusion, reference.confusion_matrix(truth, prediction, labels=every))
+
+    wa, ua, f1 = (
+        float(statistic(confusion))
+        for statistic in (classification.weighted_accuracy, classification.unweighted_accuracy, classification.macro_f1)
+    )
+    assert wa == pytest.approx(reference.accuracy_score(truth, prediction))
+    assert wa == pytest.approx(audmetric.accuracy(truth, prediction))
+    assert ua == pytest.approx(reference.recall_score(truth, prediction, labels=in_truth, average="macro"))
+    # Averaged here: given `labels`, audmetric would drop the clips that are predicted as another class.
+    found_by_class = audmetric.recall_per_class(truth, prediction, every)
+    assert ua == pytest.approx(np.mean([found_by_class[label] for label in in_truth]))
+    if in_truth == present:
+        assert ua == pytest.approx(audmetric.unweighted_average_recall(truth, prediction))
+    assert f1 == pytest.approx(reference.f1_score(truth, prediction, labels=present, average="macro", zero_division=0))
+    assert f1 == pytest.approx(audmetric.unweighted_average_fscore(truth, prediction))
+
+    options = {"labels": every, "average": None, "zero_division": 0}
+    recalls, precisions, f1_scores = (
+        function(confusion)
+        for function in (classification.recalls, classification.precisions, classification.f1_scores)
+    )
+    for ours, function, undefined in (
+        (recalls, reference.recall_score, absent),
+        (precisions, reference.precision_score, unseen),
+        (f1_scores, reference.f1_score, unseen),
+    ):
+        expected = np.array(function(truth, prediction, **options), dtype=float)
+        expected[undefined] = np.nan
+        np.testing.assert_allclose(ours, expected)
+
+
+def test_ua_is_balanced_accuracy():
+    rng = np.random.default_rng(3)
+    truth, prediction = rng.integers(0, 4, 100), rng.integers(0, 4, 100)
+    confusion = classification.confusion_matrix(truth, prediction, 4)
+    assert classification.unweighted_accuracy(confusion) == pytest.approx(
+        reference.balanced_accuracy_score(truth, prediction)
+    )
+
+
+def test_by_hand():
+    # Three of four neutral clips and one of two sad ones are right; nobody is angry, one clip is called so.
+    confusion = np.array([[3, 0, 1], [1, 1, 0], [0, 0, 0]])
+    assert classification.weighted_accuracy(confusion) == pytest.approx(4 / 6)
+    assert classification.unweighted_accuracy(confusion) == pytest.approx((3 / 4 + 1 / 2) / 2)
+    np.testing.assert_allclose(classification.recalls(confusion), [3 / 4, 1 / 2, np.nan])
+    np.testing.assert_allclose(classification.precisions(confusion), [3 / 4, 1, 0])
+    np.testing.assert_allclose(classification.f1_scores(confusion), [6 / 8, 2 / 3, 0])
+    assert classification.macro_f1(confusion) == pytest.approx((6 / 8 + 2 / 3 + 0) / 3)
+
+
+STATISTICS = (
+    classification.weighted_accuracy,
+    classification.unweighted_accuracy,
+    classification.macro_f1,
+    classification.recalls,
+    classification.precisions,
+    classification.f1_scores,
+)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_leading_axes_are_a_loop(statistic):
+    confusions = np.random.default_rng(0).integers(0, 3, (2, 5, 4, 4))
+    looped = [[statistic(one) for one in row] for row in confusions]
+    np.testing.assert_array_equal(statistic(confusions), looped)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.filterwarnings("error")
+def test_a_matrix_without_clips_is_nan(statistic):
+    assert np.isnan(statistic(np.zeros((3, 3), int))).all()
+
+
+def uneven_speakers(seed, n_speakers, n_classes=3):
+    """Clips of speakers who differ in how many there are and in how often they are recognised."""
+    rng = np.random.default_rng(seed)
+    speakers = np.repeat(np.arange(n_speakers), rng.integers(3, 9, n_speakers))
+    right = rng.random(len(speakers)) < rng.uniform(0.3, 0.9, n_speakers)[speakers]
+    truth = rng.integers(0, n_classes, len(speakers))
+    return truth, np.where(right, truth, (truth + 1) % n_classes), speakers
+
+
+def literal_bootstrap(score, truth, prediction, speakers, draw, n_resamples):
+    """Copies the clips of each drawn speaker and scores the pool. `draw()` names the speakers of one resample."""
+    scores = []
+    for _ in range(n_resamples):
+        clips = np.concatenate([np.flatnonzero(speakers == speaker) for speaker in draw()])
+        scores.append(score(truth[clips], prediction[clips]))
+    return np.quantile(scores, [0.025, 0.975])
+
+
+def slow_ua(truth, prediction):
+    return np.mean([np.mean(prediction[truth == label] == label) for label in np.unique(truth)])
+
+
+def slow_wa(truth, prediction):
+    return np.mean(truth == prediction)
+
+
+PAIRS = [(classification.unweighted_accuracy, slow_ua), (classification.weighted_accuracy, slow_wa)]
+
+
+@pytest.mark.parametrize(("statistic", "score"), PAIRS)
+def test_bootstrap_equals_a_literal_one_on_the_same_draws(statistic, score):
+    truth, prediction, speakers = uneven_speakers(seed=1, n_speakers=6)
+    truth[speakers == 0] = 2  # Some resamples lack a class entirely.
+    rng = np.random.default_rng(5)
+
+    def draw():
+        return np.repeat(np.arange(6), rng.multinomial(6, np.full(6, 1 / 6)))
+
+    expected = literal_bootstrap(score, truth, prediction, speakers, draw, n_resamples=200)
+    found = classification.bootstrap_interval(statistic, truth, prediction, speakers, n_resamples=200, seed=5)
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize(("statistic", "score"), PAIRS)
+def test_bootstrap_is_near_drawing_speakers_with_replacement(statistic, score):
+    truth, prediction, speakers = uneven_speakers(seed=2, n_speakers=12)
+    rng = np.random.default_rng(11)
+    expected = literal_bootstrap(score, truth, prediction, speakers, lambda: rng.choice(12, 12), n_resamples=2000)
+    np.testing.assert_allclose(
+        classification.bootstrap_interval(statistic, truth, prediction, speakers), expected, atol=0.015
+    )
+
+
+def test_bootstrap_lacking_a_class_uses_the_others():
+    # Speaker a says only class 0, always found; b only class 1, never found. Resamples score 1, 0 or 1/2, never less.
+    interval = classification.bootstrap_interval(classification.unweighted_accuracy, [0, 1], [0, 0], ["a", "b"])
+    assert interval == (0.0, 1.0)
+
+
+def test_bootstrap_covers_the_true_accuracy():
+    # Speakers' accuracies are uniform in 0.3..0.9, so the true WA over all possible speakers is 0.6.
+    covered = 0
+    for seed in range(200):
+        truth, prediction, speakers = uneven_speakers(seed, n_speakers=24)
+        low, high = classification.bootstrap_interval(
+            classification.weighted_accuracy, truth, prediction, speakers, n_resamples=400
+        )
+        covered += low <= 0.6 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_bootstrap_is_over_speakers_not_clips():
+    # Ten copies of every clip say nothing new: a bootstrap over clips would shrink by sqrt(10), this one must not move.
+    truth, prediction, speakers = uneven_speakers(seed=4, n_speakers=10)
+    once = classification.bootstrap_interval(classification.unweighted_accuracy, truth, prediction, speakers)
+    repeated = (np.repeat(values, 10) for values in (truth, prediction, speakers))
+    np.testing.assert_allclose(classification.bootstrap_interval(classification.unweighted_accuracy, *repeated), once)
+
+
+def test_bootstrap_level_and_seed():
+    case = (classification.weighted_accuracy, *uneven_speakers(seed=6, n_speakers=10))
+    low, high = classification.bootstrap_interval(*case)
+    narrow_low, narrow_high = classification.bootstrap_interval(*case, level=0.5)
+    assert low < narrow_low < narrow_high < high
+    assert classification.bootstrap_interval(*case) == (low, high)
+    assert classification.bootstrap_interval(*case, seed=1) != (low, high)
+
+
+def test_bootstrap_with_one_speaker_is_nan():
+    interval = classification.bootstrap_interval(
+        classification.unweighted_accuracy, [0, 1, 1], [0, 1, 0], ["a", "a", "a"]
+    )
+    assert np.isnan(interval).all()
+
+
+def test_z_test_by_hand():
+    # Pooled 0.65; standard error sqrt(0.65 * 0.35 * (1/100 + 1/100)) = 0.0674537; z = 0.1 / 0.0674537.
+    z, p = classification.z_test(0.6, 100, 0.7, 100)
+    assert z == pytest.approx(1.482499, abs=1e-6)
+    assert p == pytest.approx(0.0691, abs=1e-4)
+
+
+def test_z_test_equals_scipy():
+    rng = np.random.default_rng(0)
+    for n_a, n_b in rng.integers(2, 3000, (50, 2)):
+        hits_a, hits_b = rng.integers(1, n_a), rng.integers(1, n_b)
+        z, p = classification.z_test(hits_a / n_a, n_a, hits_b / n_b, n_b)
+        table = [[hits_a, n_a - hits_a], [hits_b, n_b - hits_b]]
+        assert z**2 == pytest.approx(chi2_contingency(table, correction=False).statistic)
+        assert (z > 0) == (hits_b / n_b > hits_a / n_a)
+        assert p == pytest.approx(norm.sf(z))
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.3, 1.0])
+def test_z_test_of_equals(accuracy):
+    assert classification.z_test(accuracy, 7, accuracy, 11) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize("case", [(1.2, 5, 0.5, 5), (0.5, 5, math.nan, 5), (0.5, 5, 0.5, 0)])
+def test_z_test_refuses(case):
+    with pytest.raises(ValueError, match=r"accuracy in 0\.\.1"):
+        classification.z_test(*case)
+
+
+CLASSES = ["neutral", "happy", "sad"]
+
+
+def test_evaluate_by_hand():
+    found = classification.evaluate(
+        ["neutral", "neutral", "happy", "happy"], ["neutral", "happy", "happy", "happy"], CLASSES, ["b", "a", "a", "b"]
+    )
+    json.dumps(found, allow_nan=False)
+    assert (found["n_clips"], found["n_speakers"]) == (4, 2)
+    assert found["wa"]["value"] == found["ua"]["value"] == 0.75
+    # Four equally likely resamples: aa scores 1/2, bb 1, ab and ba 3/4.
+    assert (found["wa"]["low"], found["wa"]["high"]) == (0.5, 1.0)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert found["per_class"]["neutral"] == {"n": 2, "recall": 0.5, "precision": 1.0, "f1": pytest.approx(2 / 3)}
+    assert found["per_class"]["sad"] == {"n": 0, "recall": None, "precision": None, "f1": None}
+    assert found["per_speaker"] == {"a": {"n": 2, "wa": 0.5, "ua": 0.5}, "b": {"n": 2, "wa": 1.0, "ua": 1.0}}
+    assert found["confusion"] == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert found["classes"] == CLASSES
+    assert found["absent_classes"] == ["sad"]
+
+
+@pytest.mark.parametrize(("truth", "prediction", "n_classes"), CASES[::6] + DEGENERATE)
+@pytest.mark.filterwarnings("error")
+def test_evaluate_is_strict_json_and_adds_up(truth, prediction, n_classes):
+    speakers = np.arange(len(truth)) % 3
+    found = classification.evaluate(truth, prediction, [f"class {index}" for index in range(n_classes)], speakers)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    for speaker, row in found["per_speaker"].items():
+        own = speakers == int(speaker)
+        assert row["n"] == own.sum()
+        assert row["wa"] == pytest.approx(slow_wa(truth[own], prediction[own]))
+        assert row["ua"] == pytest.approx(slow_ua(truth[own], prediction[own]))
+    assert sum(row["n"] for row in found["per_speaker"].values()) == len(truth) == found["n_clips"]
+
+
+def test_evaluate_takes_names_or_indices():
+    truth, prediction, speakers = [0, 2, 1, 2], [0, 2, 2, 1], ["a", "a", "b", "b"]
+    by_name = classification.evaluate(
+        [CLASSES[index] for index in truth], np.array(CLASSES)[prediction], CLASSES, np.array(speakers)
+    )
+    assert by_name == classification.evaluate(truth, np.array(prediction), CLASSES, speakers)
+
+
+def test_evaluate_with_one_speaker_has_no_interval():
+    found = classification.evaluate([0, 1], [0, 0], CLASSES, ["a", "a"])
+    assert found["wa"] == {"value": 0.5, "low": None, "high": None}
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "classes", "speakers", "message"),
+    [
+        ([], [], CLASSES, [], "at least one"),
+        ([0, 1], [0], CLASSES, ["a", "b"], "2 true labels, 1 predictions and 2 speakers"),
+        ([0, 1], [0, 1], CLASSES, ["a"], "and 1 speakers"),
+        ([0, 3], [0, 1], CLASSES, ["a", "b"], r"0\.\.2, found 0\.\.3"),
+        ([0, 1], [-1, 1], CLASSES, ["a", "b"], r"0\.\.2, found -1\.\.1"),
+        ([0, 1], [0, math.nan], CLASSES, ["a", "b"], "label"),
+        (["sad", "glad"], [0, 1], CLASSES, ["a", "b"], "'glad' at position 1"),
+        (["sad", None], [0, 1], CLASSES, ["a", "b"], "None at position 1"),
+        ([[0], [1]], [0, 1], CLASSES, ["a", "b"], "one dimension"),
+        ([0, 1], [0, 1], ["sad", "sad"], ["a", "b"], "must differ"),
+        ([0, 1], [0, 1], CLASSES, ["a", None], "speaker at position 1"),
+        ([0, 1], [0, 1], CLASSES, ["a", math.nan], "speaker at position 1"),
+        ([0, 1], [0, 1], CLASSES, ["", "a"], "speaker at position 0"),
+    ],
+)
+def test_evaluate_refuses(truth, prediction, classes, speakers, message):
+    with pytest.raises(ValueError, match=message):
+        classification.evaluate(truth, prediction, classes, speakers)
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ([], "at least one"),
+        ([0, 2], r"0\.\.1, found 0\.\.2"),
+        ([0, math.nan], "float64"),
+        (["a", "b"], "integers"),
+        ([0], "1 true labels, 2 predictions"),
+    ],
+)
+def test_confusion_matrix_refuses(truth, message):
+    with pytest.raises(ValueError, match=message):
+        classification.confusion_matrix(truth, [0, 1], 2)
+
+
+@pytest.mark.parametrize(
+    ("truth", "options", "message"),
+    [
+        ([0, math.nan], {}, "float64"),
+        ([0, -1], {}, "0 or more, found -1"),
+        ([0], {}, "1 true labels"),
+        ([0, 1], {"n_resamples": 0}, "n_resamples >= 1"),
+        ([0, 1], {"level": 95}, "level < 1"),
+    ],
+)
+def test_bootstrap_refuses(truth, options, message):
+    with pytest.raises(ValueError, match=message):
+        classification.bootstrap_interval(classification.weighted_accuracy, truth, [0, 1], ["a", "b"], **options)
+
+
+def test_imports_numpy_alone():
+    code = (
+        "import sys, zoo.metrics.classification\n"
+        "print([name for name in ('keras', 'tensorflow', 'sklearn') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,270 @@
+"""Metrics of ratings against audmetric, SciPy, NumPy on the concatenation, literal loops and cases worked by hand."""
+
+import json
+import subprocess
+import sys
+
+import audmetric
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
+from zoo.metrics import classification, regression
+
+DIMENSIONS = ("arousal", "valence")
+
+
+def ratings(rng, n, offset=0.1, deviation=0.2):
+    truth = offset + deviation * rng.normal(size=(n, 2))
+    return truth, offset + 0.5 * (truth - offset) + deviation * (0.3 + 0.4 * rng.normal(size=(n, 2)))
+
+
+def recordings(rng, lengths):
+    """Recordings whose means differ, as those of people do."""
+    parts = [ratings(rng, n, offset) for n, offset in zip(lengths, rng.normal(size=len(lengths)) * 0.3, strict=True)]
+    return [list(side) for side in zip(*parts, strict=True)]
+
+
+def numpy_ccc(truth, prediction):
+    covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
+    return 2 * covariance / (truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2)
+
+
+@pytest.mark.parametrize("n", [2, 3, 50, 7501])
+@pytest.mark.parametrize("offset", [0.1, -1e3])
+def test_functions_are_their_peers(rng, n, offset):
+    truth, prediction = ratings(rng, n, offset)
+    peers = {
+        regression.ccc: audmetric.concordance_cc,
+        regression.pearson: audmetric.pearson_cc,
+        regression.mae: mean_absolute_error,
+        regression.rmse: root_mean_squared_error,
+        regression.kendall: lambda t, p: stats.kendalltau(t, p).statistic,
+    }
+    for own, peer in peers.items():
+        expected = [peer(truth[:, k], prediction[:, k]) for k in range(2)]
+        np.testing.assert_allclose(own(truth, prediction), expected, rtol=1e-9)
+        assert own(truth[:, 0], prediction[:, 0]).shape == ()
+        assert own(truth[:, 0], prediction[:, 0]) == own(truth, prediction)[0]  # to the bit
+    np.testing.assert_allclose(
+        regression.pearson(truth, prediction)[1], stats.pearsonr(truth[:, 1], prediction[:, 1])[0]
+    )
+
+
+def test_figures_by_hand():
+    truth, prediction = [0.0, 1.0, 2.0], [0.0, 1.0, 1.0]
+    # Means 1 and 2/3, population variances 2/3 and 2/9, covariance 1/3: 2/3 / (6/9 + 2/9 + 1/9).
+    assert regression.ccc(truth, prediction) == pytest.approx(2 / 3)
+    assert regression.pearson(truth, prediction) == pytest.approx(np.sqrt(3) / 2)
+    assert regression.rmse(truth, prediction) == pytest.approx(np.sqrt(1 / 3))
+    assert regression.mae(truth, prediction) == pytest.approx(1 / 3)
+    # Two of three pairs agree and one is a tie on one side: 2 / sqrt(3 * 2).
+    assert regression.kendall(truth, prediction) == pytest.approx(2 / np.sqrt(6))
+
+
+def test_ties_are_taken_into_account(rng):
+    truth, prediction = (np.round(values, 1) for values in ratings(rng, 400))
+    expected = [stats.kendalltau(truth[:, k], prediction[:, k]).statistic for k in range(2)]
+    np.testing.assert_allclose(regression.kendall(truth, prediction), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_batching_gives_the_concatenation(seed):
+    rng = np.random.default_rng(seed)
+    truth, prediction = (np.concatenate(side) for side in recordings(rng, [50_000, 1, 333, 7]))
+    cuts = np.sort(rng.choice(np.arange(1, len(truth)), rng.integers(1, 200), replace=False))
+    parts = [regression.moments(*pair) for pair in zip(np.split(truth, cuts), np.split(prediction, cuts), strict=True)]
+
+    running = parts[0]
+    for part in parts[1:]:
+        running = regression.merged([running, part])
+    shuffled = [parts[index] for index in rng.permutation(len(parts))]
+    half = len(parts) // 2
+    halves = regression.merged([regression.merged(parts[:half]), regression.merged(parts[half:])])
+    for together in (running, regression.merged(shuffled), halves):
+        assert together.n == len(truth)
+        for k in range(2):
+            t, p = truth[:, k], prediction[:, k]
+            assert together.ccc[k] == pytest.approx(numpy_ccc(t, p), rel=1e-12)
+            assert together.pearson[k] == pytest.approx(np.corrcoef(t, p)[0, 1], rel=1e-12)
+            assert together.rmse[k] == pytest.approx(np.sqrt(np.mean((t - p) ** 2)), rel=1e-12)
+            assert together.mae[k] == pytest.approx(np.mean(np.abs(t - p)), rel=1e-12)
+            assert together.mean_truth[k] == pytest.approx(t.mean(), rel=1e-12)
+
+
+def test_large_offsets_and_small_errors(rng):
+    """float64 of the sums of squares would have no digit left."""
+    truth, prediction = ratings(rng, 3000, 1e3, 1e-3)
+    parts = [regression.moments(truth[i : i + 70], prediction[i : i + 70]) for i in range(0, 3000, 70)]
+    expected = [numpy_ccc(truth[:, k] - 1e3, prediction[:, k] - 1e3) for k in range(2)]
+    np.testing.assert_allclose(regression.merged(parts).ccc, expected, rtol=1e-9)
+    close = truth + 1e-9 * rng.normal(size=truth.shape)
+    np.testing.assert_allclose(
+        regression.rmse(truth, close), np.sqrt(np.mean((truth - close) ** 2, axis=0)), rtol=1e-12
+    )
+
+
+def test_a_mean_over_batches_is_not_the_ccc(rng):
+    """The stock way gave 0.457 where the corpus had 0.941: batches of neighbouring frames hardly vary."""
+    slow = np.sin(np.arange(4000) / 300)[:, None] + [0.0, 0.1]
+    prediction = slow + 0.1 * rng.normal(size=slow.shape)
+    batches = [(slow[i : i + 20], prediction[i : i + 20]) for i in range(0, 4000, 20)]
+    pooled = regression.merged([regression.moments(*batch) for batch in batches]).ccc
+    averaged = np.mean([regression.ccc(*batch) for batch in batches], axis=0)
+    np.testing.assert_allclose(pooled, regression.ccc(slow, prediction), rtol=1e-12)
+    assert np.all(pooled > 0.9) and np.all(averaged < 0.6)
+
+
+def test_counts_are_copies(rng):
+    truth, prediction = recordings(rng, [30, 40, 50])
+    parts = [regression.moments(*pair) for pair in zip(truth, prediction, strict=True)]
+    counts = np.array([[1, 0, 2], [0, 3, 0], [1, 1, 1]])
+    together = regression.merged(parts, counts)
+    for row, count in enumerate(counts):
+        copies = [np.concatenate([side[i] for i in np.repeat(range(3), count)]) for side in (truth, prediction)]
+        assert together.n[row] == len(copies[0])
+        for name in ("ccc", "pearson", "rmse", "mae"):
+            np.testing.assert_allclose(getattr(together, name)[row], getattr(regression, name)(*copies), rtol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 0.3, 1e3])
+def test_what_has_no_value_is_nan(rng, constant):
+    same, varying = np.full((7, 2), constant), ratings(rng, 7)[0]
+    other = same + 0.1
+    for truth, prediction in ((same, other), (same, varying), (varying, same)):
+        for parts in (1, 3):
+            split = zip(np.array_split(truth, parts), np.array_split(prediction, parts), strict=True)
+            together = regression.merged([regression.moments(*pair) for pair in split])
+            assert np.all(together.ccc == 0) and np.isnan(together.pearson).all()
+        assert np.isnan(regression.kendall(truth, prediction)).all()
+    # audmetric gives NaN for 0, 0.3 and 1e3 as well, but 1 for 0.1, whose mean is rounded.
+    assert np.isnan(regression.ccc(same, same)).all()
+    halves = [regression.moments(same[:3], same[:3]), regression.moments(same[3:], same[3:])]
+    assert np.isnan(regression.merged(halves).ccc).all()
+    assert np.all(regression.rmse(same, same) == 0) and np.all(regression.mae(same, same) == 0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_frame_has_errors_but_no_ccc():
+    assert np.isnan(regression.ccc([1.0], [3.0])) and np.isnan(audmetric.concordance_cc([1.0], [3.0]))
+    assert np.isnan(regression.kendall([1.0], [3.0])) and np.isnan(regression.pearson([1.0], [3.0]))
+    assert regression.rmse([1.0], [3.0]) == regression.mae([1.0], [3.0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "words"),
+    [
+        (np.zeros((3, 2)), np.zeros((4, 2)), "one shape"),
+        (np.zeros((3, 2)), np.zeros(3), "one shape"),
+        (np.zeros((0, 2)), np.zeros((0, 2)), "one shape"),
+        (np.zeros((3, 2, 1)), np.zeros((3, 2, 1)), "one shape"),
+        ([0, np.nan, 1], [0, 0, 0], "ratings: 1 of 3"),
+        ([0, 1], [np.inf, np.nan], "predictions: 2 of 2"),
+    ],
+)
+def test_bad_input_is_named(truth, prediction, words):
+    for function in (
+        regression.moments,
+        regression.ccc,
+        regression.pearson,
+        regression.rmse,
+        regression.mae,
+        regression.kendall,
+    ):
+        with pytest.raises(ValueError, match=words):
+            function(truth, prediction)
+
+
+def test_evaluate(rng):
+    truth, prediction = recordings(rng, [300, 200, 250, 100, 150])
+    speakers = ["b", "a", "b", "c", "a"]
+    record = regression.evaluate(truth, prediction, DIMENSIONS, speakers)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert (record["n_recordings"], record["n_speakers"], record["n_frames"]) == (5, 3, 1000)
+    assert list(record["dimensions"]) == list(DIMENSIONS)
+    pooled = np.concatenate(truth), np.concatenate(prediction)
+    for k, (_, row) in enumerate(record["dimensions"].items()):
+        t, p = (side[:, k] for side in pooled)
+        by_recording = [(one[:, k], other[:, k]) for one, other in zip(truth, prediction, strict=True)]
+        assert row["ccc"]["value"] == pytest.approx(audmetric.concordance_cc(t, p), rel=1e-12)
+        assert row["mean_ccc"] == pytest.approx(np.mean([audmetric.concordance_cc(*pair) for pair in by_recording]))
+        assert row["pearson"] == pytest.approx(audmetric.pearson_cc(t, p))
+        assert row["rmse"] == pytest.approx(np.sqrt(audmetric.mean_squared_error(t, p)))
+        assert row["mae"] == pytest.approx(audmetric.mean_absolute_error(t, p))
+        assert row["kendall"] == pytest.approx(np.mean([stats.kendalltau(*pair).statistic for pair in by_recording]))
+        assert row["undefined"] == {"ccc": 0, "kendall": 0}
+    values = [row["ccc"]["value"] for row in record["dimensions"].values()]
+    assert record["ccc"] == pytest.approx(np.mean(values))
+
+
+def test_the_interval_is_a_bootstrap_over_speakers(rng):
+    """Against recordings copied speaker by speaker, in the draws that zoo.metrics.classification makes too."""
+    truth, prediction = recordings(rng, [60, 40, 50, 30, 70])
+    speakers = ["b", "a", "b", "c", "a"]
+    record = regression.evaluate(truth, prediction, DIMENSIONS, speakers)
+    draws = np.random.default_rng(0).multinomial(3, [1 / 3] * 3, 2000)
+    resampled = []
+    for counts in draws:
+        chosen = [
+            i for name, n in zip("abc", counts, strict=True) for i in range(5) if speakers[i] == name for _ in range(n)
+        ]
+        resampled.append(
+            regression.ccc(np.concatenate([truth[i] for i in chosen]), np.concatenate([prediction[i] for i in chosen]))
+        )
+    expected = np.quantile(resampled, [0.025, 0.975], axis=0)
+    for k, row in enumerate(record["dimensions"].values()):
+        np.testing.assert_allclose([row["ccc"]["low"], row["ccc"]["high"]], expected[:, k], rtol=1e-10)
+        assert row["ccc"]["low"] < row["ccc"]["value"] < row["ccc"]["high"]
+
+    classes = np.array([0, 1, 1, 0, 1]), np.array([0, 1, 0, 0, 1])
+    seen = []
+    classification.bootstrap_interval(lambda m: seen.append(m.sum(axis=(1, 2))) or m[:, 0, 0], *classes, speakers)
+    np.testing.assert_array_equal(seen[0], draws @ [2, 2, 1])
+
+
+def test_undefined_figures_are_none_and_counted(rng):
+    truth, prediction = recordings(rng, [30, 20])
+    prediction[0][:] = truth[0][:] = [0.3, -0.2]
+    row = regression.evaluate(truth, prediction, DIMENSIONS, ["a", "b"])["dimensions"]["valence"]
+    assert row["undefined"] == {"ccc": 1, "kendall": 1}
+    assert row["mean_ccc"] == pytest.approx(regression.ccc(truth[1], prediction[1])[1])
+    assert row["ccc"]["value"] == pytest.approx(regression.ccc(np.concatenate(truth), np.concatenate(prediction))[1])
+    assert row["ccc"]["low"] is row["ccc"]["high"] is None  # a resample with speaker a alone has no CCC
+
+    record = regression.evaluate(truth[:1], prediction[:1], DIMENSIONS, ["a"])
+    assert record["ccc"] is record["dimensions"]["arousal"]["mean_ccc"] is None
+    assert record["dimensions"]["arousal"]["ccc"] == {"value": None, "low": None, "high": None}
+    assert record["dimensions"]["arousal"]["rmse"] == 0
+    prediction[0][:, 1] += 1  # now only arousal has none: half a mean is no score
+    record = regression.evaluate(truth[:1], prediction[:1], DIMENSIONS, ["a"])
+    assert record["ccc"] is None and record["dimensions"]["valence"]["ccc"]["value"] == 0
+    one_speaker = regression.evaluate(truth, prediction, DIMENSIONS, ["a", "a"])["dimensions"]["arousal"]["ccc"]
+    assert one_speaker["value"] is not None and one_speaker["low"] is one_speaker["high"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"truth": []}, "as many"),
+        ({"speakers": ["a"]}, "as many"),
+        ({"speakers": ["a", ""]}, "position 1 is missing"),
+        ({"dimensions": ("arousal",)}, r"\(frames, 1\)"),
+        ({"truth": [np.zeros((3, 2)), np.zeros(3)]}, r"\(frames, 2\)"),
+        ({"truth": [np.zeros((3, 2)), np.zeros((4, 2))]}, "one shape"),
+    ],
+)
+def test_evaluate_names_bad_input(change, words):
+    given = {
+        "truth": [np.zeros((3, 2))] * 2,
+        "prediction": [np.zeros((3, 2))] * 2,
+        "dimensions": DIMENSIONS,
+        "speakers": ["a", "b"],
+    }
+    with pytest.raises(ValueError, match=words):
+        regression.evaluate(**given | change)
+
+
+def test_no_backend_is_needed():
+    code = "import sys, zoo.metrics.regression; assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,213 @@
+"""Paired tests against SciPy, scikit-learn, literal loops over flips and clips, and cases worked by hand."""
+
+import math
+import time
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, permutation_test
+from sklearn.metrics import accuracy_score, recall_score
+
+from zoo.metrics import classification, regression, significance
+from zoo.metrics.significance import accuracies, concordances, figures, holm, mcnemar, paired_bootstrap, sign_flips
+
+CLASSES = 3
+
+
+def labels(n_speakers, n_clips, skill, seed):
+    """Speakers, truth and a prediction that is right with a chance of `skill`."""
+    rng = np.random.default_rng(seed)
+    truth = np.random.default_rng(0).integers(0, CLASSES, (n_speakers, n_clips))
+    return truth, np.where(rng.random(truth.shape) < skill, truth, rng.integers(0, CLASSES, truth.shape))
+
+
+def confusions(truth, prediction):
+    return [classification.confusion_matrix(a, b, CLASSES) for a, b in zip(truth, prediction, strict=True)]
+
+
+def ratings(n_speakers, noise, seed, n_frames=40):
+    truth = np.random.default_rng(1).normal(size=(n_speakers, n_frames, 2)).cumsum(axis=1)
+    return truth, truth + noise * np.random.default_rng(seed).normal(size=truth.shape)
+
+
+def ccc_by_hand(truth, prediction):
+    x, y = np.concatenate(truth), np.concatenate(prediction)
+    covariance = ((x - x.mean(0)) * (y - y.mean(0))).mean(0)
+    one = 2 * covariance / (x.var(0) + y.var(0) + (x.mean(0) - y.mean(0)) ** 2)
+    return np.array([one.mean(), *one])
+
+
+def hits(right, n_clips=10):
+    """A speaker's matrix: so many of ten clips of class 0 are right."""
+    return np.array([[right, n_clips - right], [0, 0]])
+
+
+def test_figures_are_those_of_scikit_learn():
+    truth, prediction = labels(5, 20, 0.6, 1)
+    ((wa, ua),) = figures([confusions(truth, prediction)], accuracies)
+    assert wa == pytest.approx(accuracy_score(truth.ravel(), prediction.ravel()))
+    assert ua == pytest.approx(recall_score(truth.ravel(), prediction.ravel(), average="macro"))
+
+
+def test_three_speakers_by_hand():
+    """4, 5, 6 against 7, 9, 6 of ten clips: differences 3, 4, 0 of 30. Of the eight flips, those that leave the first
+    two speakers together, four, reach 7; so p = 1/2. Pooled accuracies are 15 / 30 and 22 / 30."""
+    reference, other = [[hits(4), hits(5), hits(6)]], [[hits(7), hits(9), hits(6)]]
+    np.testing.assert_allclose(figures(other, accuracies) - figures(reference, accuracies), 7 / 30)
+    np.testing.assert_allclose(sign_flips(reference, other, accuracies), 0.5)
+    low, high, p = paired_bootstrap(reference, other, accuracies)
+    # All three draws are the third speaker with a chance of 1/27: no difference. All are the second's 0.4 as often.
+    np.testing.assert_allclose(low, 0.0, atol=1e-12)
+    np.testing.assert_allclose(high, 0.4)
+    np.testing.assert_allclose(p, 2 / 27, rtol=0.2)
+
+
+@pytest.mark.parametrize("n_speakers", [2, 7, 11])
+def test_sign_flips_are_scipys_exact_permutation_test_of_wa(n_speakers):
+    truth, one = labels(n_speakers, 12, 0.5, 2)
+    two = labels(n_speakers, 12, 0.75, 3)[1]
+    right = (one == truth).mean(axis=1), (two == truth).mean(axis=1)
+    expected = permutation_test(
+        right, lambda a, b, axis: np.mean(b - a, axis=axis), permutation_type="samples", n_resamples=np.inf, axis=0
+    )
+    p = sign_flips([confusions(truth, one)], [confusions(truth, two)], accuracies)
+    assert p[0] == pytest.approx(expected.pvalue) and p[0] >= significance.smallest_p(n_speakers)
+
+
+def test_sign_flips_of_ua_and_ccc_pool_the_swapped_predictions_anew():
+    """A literal loop over all flips, on labels and frames instead of matrices and moments."""
+
+    def by_hand(truth, one, two, score):
+        def difference(flips):
+            swap = np.array(flips, bool).reshape(-1, *[1] * (truth.ndim - 1))
+            return score(truth, np.where(swap, one, two)) - score(truth, np.where(swap, two, one))
+
+        every = np.abs([difference(flips) for flips in product((0, 1), repeat=len(truth))])
+        return np.mean(every >= every[0] - 1e-9, axis=0)
+
+    truth, one = labels(6, 15, 0.5, 4)
+    two = labels(6, 15, 0.65, 5)[1]
+    ua = by_hand(truth, one, two, lambda a, b: recall_score(a.ravel(), b.ravel(), average="macro"))
+    assert sign_flips([confusions(truth, one)], [confusions(truth, two)], accuracies)[1] == pytest.approx(ua)
+
+    truth, one = ratings(6, 2.0, 6)
+    two = ratings(6, 1.7, 7)[1]
+    systems = [[list(map(regression.moments, truth, prediction))] for prediction in (one, two)]
+    np.testing.assert_allclose(figures(systems[1], concordances)[0], ccc_by_hand(truth, two))
+    expected = by_hand(truth, one, two, ccc_by_hand)
+    np.testing.assert_allclose(sign_flips(*systems, concordances), expected)
+    assert expected.min() >= 1 / 32 and expected.max() < 1
+
+
+def test_many_speakers_are_flipped_at_random_close_to_the_exact_p(monkeypatch):
+    truth, one = labels(12, 12, 0.5, 8)
+    two = labels(12, 12, 0.6, 9)[1]
+    systems = [confusions(truth, one)], [confusions(truth, two)]
+    exact = sign_flips(*systems, accuracies)
+    monkeypatch.setattr(significance, "MOST_EXACT", 11)
+    drawn = sign_flips(*systems, accuracies)
+    assert (drawn != exact).any()
+    np.testing.assert_allclose(drawn, exact, atol=0.02)
+
+
+def test_bootstrap_draws_the_same_speakers_for_both():
+    """Speakers are of very different difficulty, and `other` has 2 more of ten clips right of each: no spread."""
+    reference, other = [[hits(n) for n in (0, 2, 4, 6, 8)]], [[hits(n + 2) for n in (0, 2, 4, 6, 8)]]
+    low, high, p = paired_bootstrap(reference, other, accuracies)
+    np.testing.assert_allclose([low, high], 0.2)
+    np.testing.assert_allclose(p, 2 / 10_001)
+
+
+def test_of_one_run_the_interval_is_that_of_its_record():
+    truth, prediction = labels(6, 15, 0.6, 1)
+    speakers = np.repeat(np.arange(6), 15)
+    low, high = significance.interval([confusions(truth, prediction)], accuracies, 2000)
+    for index, statistic in enumerate((classification.weighted_accuracy, classification.unweighted_accuracy)):
+        expected = classification.bootstrap_interval(statistic, truth.ravel(), prediction.ravel(), speakers)
+        assert (low[index], high[index]) == pytest.approx(expected)
+    truth, prediction = ratings(6, 1.0, 2)
+    parts = list(map(regression.moments, truth, prediction))
+    both = significance.interval([parts], concordances, 2000)
+    np.testing.assert_allclose(np.array(both)[:, 1:], regression.bootstrap_interval(parts))
+
+
+def test_alike_systems_do_not_differ():
+    for pool, parts in (
+        (accuracies, confusions(*labels(7, 9, 0.5, 1))),
+        (concordances, list(map(regression.moments, *ratings(7, 1.0, 1)))),
+    ):
+        low, high, p = paired_bootstrap([parts], [list(parts)], pool)
+        assert (low == 0).all() and (high == 0).all() and (p == 1).all()
+        assert (sign_flips([parts], [list(parts)], pool) == 1).all()
+    assert mcnemar([[True, False]], [[True, False]]) == 1
+
+
+def test_several_seeds_are_averaged_and_drawn():
+    reference, other = [[hits(4)] * 6, [hits(6)] * 6], [[hits(5)] * 6, [hits(9)] * 6]
+    low, high, _ = paired_bootstrap(reference, other, accuracies)
+    np.testing.assert_allclose([low, high], [[0.1, 0.1], [0.3, 0.3]])  # (5 - 4, 9 - 6) of ten: the same seeds of both
+    low, high, _ = paired_bootstrap(reference, other, accuracies, paired=False)
+    np.testing.assert_allclose([low, high], [[-0.1, -0.1], [0.5, 0.5]])  # 5 - 6 and 9 - 4
+    np.testing.assert_allclose(sign_flips(reference, other, accuracies), 2 / 2**6)
+    np.testing.assert_allclose(sign_flips(reference, other[:1], accuracies, paired=False), 1.0)  # 5 - (4 + 6) / 2
+    with pytest.raises(ValueError, match="2 and 1 cannot be paired"):
+        sign_flips(reference, other[:1], accuracies)
+
+
+def test_one_speaker_has_no_interval_and_no_test():
+    one, two = [[hits(1)]], [[hits(9)]]
+    assert np.isnan(paired_bootstrap(one, two, accuracies)).all()
+    assert np.isnan(significance.interval(one, accuracies, 100)).all()
+    assert (sign_flips(one, two, accuracies) == 1).all()
+
+
+def test_a_constant_rating_predicted_exactly_has_no_ccc_and_no_p():
+    constant = [regression.moments(np.ones((4, 1)), np.ones((4, 1)))] * 3
+    assert np.isnan(paired_bootstrap([constant], [constant], concordances)).all()
+    assert np.isnan(sign_flips([constant], [constant], concordances)).all()
+
+
+@pytest.mark.parametrize(("only_one", "only_two", "both"), [(0, 0, 5), (1, 0, 2), (3, 9, 4), (10, 2, 0), (40, 61, 7)])
+def test_mcnemar_is_the_binomial_test_of_discordant_clips(only_one, only_two, both):
+    one = np.repeat([True, False, True], [only_one, only_two, both])
+    two = np.repeat([False, True, True], [only_one, only_two, both])
+    n = only_one + only_two
+    expected = binomtest(only_one, n).pvalue if n else 1.0
+    assert mcnemar([one], [two]) == pytest.approx(expected) == mcnemar([two], [one])
+
+
+def test_mcnemar_of_nine_and_three_by_hand():
+    """2 (C(12,0) + C(12,1) + C(12,2) + C(12,3)) / 2^12 = 2 * 299 / 4096."""
+    one, two = np.repeat([True, False], [9, 3]), np.repeat([False, True], [9, 3])
+    assert mcnemar([one], [two]) == pytest.approx(598 / 4096)
+
+
+def test_mcnemar_of_several_seeds_is_twice_the_median():
+    n = 8
+    none, some, every = np.zeros(n, bool), np.arange(n) < 6, np.ones(n, bool)
+    p = [2 / 2**8, 2 / 2**6, 1.0]
+    assert mcnemar([none, none, every], [every, some, every]) == pytest.approx(2 * p[1])
+    assert mcnemar([none], [every, some], paired=False) == pytest.approx(p[0] + p[1])
+
+
+def test_holm_by_hand():
+    """Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, never falling: 0.04, 0.06, 0.06, 0.06."""
+    np.testing.assert_allclose(holm([0.03, 0.01, 0.04, 0.02]), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(holm([0.4, math.nan, 0.6]), [0.8, math.nan, 0.8])
+    np.testing.assert_allclose(holm([0.9, 0.8]), [1.0, 1.0])
+    assert holm([0.2]) == [0.2] and len(holm([])) == 0
+
+
+@pytest.mark.parametrize(("n_speakers", "enough"), [(1, False), (5, False), (6, True), (16, True), (40, True)])
+def test_six_speakers_are_needed_for_five_percent(n_speakers, enough):
+    assert (significance.smallest_p(n_speakers) <= 0.05) is enough
+
+
+def test_ten_thousand_resamples_take_under_a_second():
+    rng = np.random.default_rng(0)
+    one, two = ([list(rng.integers(0, 9, (24, 8, 8)))] for _ in range(2))
+    start = time.perf_counter()
+    paired_bootstrap(one, two, accuracies)
+    sign_flips(one, two, accuracies)
+    assert time.perf_counter() - start < 2  # both together

@@ -1,0 +1,392 @@
+"""The command line: what reaches a run's configuration, and how a mistake ends the process."""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from zoo.config import run_config
+from zoo.config import saved as config_saved
+from zoo.config.flags import add_flags, from_flags
+from zoo.config.run_config import RunConfig, heeds
+from zoo.config.saved import differences, load
+from zoo.errors import UserError
+from zoo.registry import MODELS
+from zoo.runs import command_line
+from zoo.utils import backends, cli
+from zoo.utils.atomic_files import write_json
+
+FIELDS = {item.name: item for item in dataclasses.fields(RunConfig)}
+
+
+def parse(*words):
+    """What train.py gives to from_flags."""
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    return vars(parser.parse_args(words))
+
+
+def refused(*words):
+    with pytest.raises(UserError) as error:
+        from_flags(parse(*words))
+    return str(error.value)
+
+
+def word_for(item):
+    """A flag's value other than the default, as typed."""
+    if "choices" in item.metadata:
+        return next(choice for choice in item.metadata["choices"] if choice != item.default)
+    if isinstance(item.default, str):
+        return "some_word"
+    return str(item.default * 2 + 1)
+
+
+def as_many(item, value):
+    """The value as often as the field has it."""
+    if not isinstance(item.default, tuple):
+        return value
+    return (value, value) if item.metadata.get("pair") else (value,)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_has_a_flag_of_its_type(name):
+    item, flag = FIELDS[name], "--" + name.replace("_", "-")
+    if name == "option":
+        assert parse(flag, "a=1", flag, "b=2") == {"option": ["a=1", "b=2"]}
+    elif isinstance(item.default, bool):
+        assert parse(flag) == {name: True}
+    elif isinstance(item.default, tuple):
+        assert parse(flag, "0.5", "2") == {name: [0.5, 2.0]}
+    else:
+        word = word_for(item)
+        (value,) = parse(flag, word).values()
+        assert value == type(item.default)(word) != item.default
+        assert type(value) is type(item.default)
+
+
+def test_several_numbers_are_a_tuple_as_many_as_are_wanted(capsys):
+    found = from_flags(parse("--model", "mfcc_svr", "--complexities", "0.5"))
+    assert found.complexities == (0.5,)
+    assert from_flags(found.saved()) == from_flags(json.loads(json.dumps(found.saved()))) == found
+    assert refused("--model", "mfcc_svr", "--complexities", "1", "1").startswith("--complexities is 1 1, expected diff")
+    noisy = ("--perturb", "noise", "--noise", "DIR", "--augment-snr")
+    assert from_flags(parse("--model", "conv_lstm", "--corpus", "recola", *noisy, "5", "5")).augment_snr == (5.0, 5.0)
+    message = refused("--model", "conv_lstm", "--corpus", "recola", *noisy, "6", "5.5")
+    assert message == "--augment-snr is 6 5.5, expected two numbers, the lower one first"
+    for words in (("5",), ("1", "2", "3")):
+        with pytest.raises(SystemExit):
+            parse("--augment-snr", *words)
+        assert capsys.readouterr().err
+
+
+def test_flags_not_given_leave_no_trace():
+    assert parse() == {}
+
+
+def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    groups = {group.title: group for group in parser._action_groups}
+    for name, item in FIELDS.items():
+        flags = {action.dest: action for action in groups[item.metadata["group"]]._group_actions}
+        assert item.metadata["help"] in flags[name].help
+        assert all(choice in flags[name].help for choice in item.metadata.get("choices", ()))
+        if isinstance(item.default, tuple):
+            assert f"(default: {' '.join(f'{value:g}' for value in item.default)}" in flags[name].help
+        elif item.default not in ("", dataclasses.MISSING) and not isinstance(item.default, bool):
+            assert f"(default: {item.default}" in flags[name].help
+    assert "recipes differ" in parser.format_help()
+
+
+@pytest.mark.parametrize("words", [["--epochs", "ten"], ["--floor", "low"], ["--epoch-count", "3"], ["--synthetic=1"]])
+def test_what_argparse_refuses_ends_with_2_and_names_the_flag(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(*words)
+    assert ended.value.code == 2
+    assert words[0].partition("=")[0] in capsys.readouterr().err
+
+
+def test_defaults_then_recipe_then_flags():
+    paper, tuned = MODELS[RunConfig.model].recipes["paper"], MODELS[RunConfig.model].recipes["tuned"]
+    assert RunConfig.augment == "none" != tuned["augment"] and tuned["batch_size"] != 7
+
+    assert from_flags(parse("--synthetic")).recipe == "quick"
+    plain = from_flags(parse())
+    assert plain.recipe == "paper" and plain.batch_size == paper["batch_size"]
+    preset = from_flags(parse("--recipe", "tuned"))
+    assert {name: getattr(preset, name) for name in tuned} == tuned
+    given = from_flags(parse("--recipe", "tuned", "--batch-size", "7"))
+    assert given == dataclasses.replace(preset, batch_size=7)
+
+
+def test_a_flag_that_repeats_the_default_still_beats_the_recipe():
+    assert from_flags(parse("--recipe", "tuned", "--augment", RunConfig.augment)).augment == "none"
+    assert from_flags(parse("--recipe", "tuned", "--epochs", str(RunConfig.epochs))).epochs == RunConfig.epochs
+
+
+def test_options_are_merged_over_those_of_the_recipe(monkeypatch):
+    row = dataclasses.replace(MODELS["fcn"], recipes={"paper": {"option": {"dropout": 0.1, "kernel_size": 5}}})
+    monkeypatch.setitem(MODELS, "fcn", row)
+    merged = from_flags(parse("--model", "fcn", "--option", "dropout=0.5"))
+    assert merged.option == {"dropout": 0.5, "kernel_size": 5}
+    assert row.recipes["paper"]["option"] == {"dropout": 0.1, "kernel_size": 5}, "the table is not to be changed"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("-1e-3", -1e-3),
+        ("True", True),
+        ("false", False),
+        ("null", None),
+        ("None", None),
+        ("lstm", "lstm"),
+        ("a=b", "a=b"),
+        ("", ""),
+        ("[1, 2]", [1, 2]),
+        ("64,0.5", [64, 0.5]),
+        ("a,b", "a,b"),
+    ],
+)
+def test_option_values(text, value):
+    parsed = from_flags(parse("--option", f"name={text}")).option["name"]
+    assert parsed == value and type(parsed) is type(value)
+
+
+@pytest.mark.parametrize("value", ["lstm", "a,b", "64,32", "true,false", "True", "7", "", 7, 0.5, None, [64, 32]])
+def test_options_as_words_of_a_command_line_are_read_again(value):
+    assert from_flags(parse(*command_line.words({"option": {"name": value}}))).option == {"name": value}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--model", "atention_fcn"],
+            "unknown model 'atention_fcn'. Did you mean 'attention_fcn'? Known: alexnet_svm, ",
+        ),
+        (["--recipe", "tunned"], "unknown recipe of attention_blstm_fcn 'tunned'. Did you mean 'tuned'? Known: paper,"),
+        (["--backend", "tensorflw"], "unknown --backend 'tensorflw'. Did you mean 'tensorflow'? Known: jax, tensor"),
+        (["--on-bad-clip", "ignore"], "unknown --on-bad-clip 'ignore'. Known: fail, skip"),
+        (["--mel-scale", "bark"], "unknown --mel-scale 'bark'. Known: htk, slaney"),
+        (["--epochs", "0"], "--epochs is 0, expected a finite number, at least 1"),
+        (["--learning-rate", "-1"], "--learning-rate is -1.0, expected a finite number, at least 0.0"),
+        (["--learning-rate", "nan"], "--learning-rate is nan, expected a finite number"),
+        (["--max-clip-seconds", "inf"], "--max-clip-seconds is inf, expected a finite number, at least 0.0"),
+        (["--floor", "0"], "--floor is 0.0, expected a finite number, at least 1e-30"),
+        (["--seed", str(2**32)], f"--seed is {2**32}, expected 0 to {2**32 - 1}"),
+        (["--window-ms", "60000"], "--window-ms is 60000.0, expected 1.0 to 1000.0"),
+        (["--option", "dropout"], "--option dropout: expected NAME=VALUE, e.g. --option dropout=0.5"),
+        (["--option", "=0.5"], "--option =0.5: expected NAME=VALUE"),
+        (["--synthetic", "--data-root", "DIR"], "--synthetic and --data-root DIR exclude each other; give one"),
+        (["--clips", "100"], "--clips is the size of a synthetic twin; expected --synthetic with it"),
+    ],
+)
+def test_values_out_of_range_name_the_flag_what_was_found_and_what_is_expected(words, message):
+    assert refused(*words).startswith(message)
+
+
+def test_limits_themselves_are_allowed():
+    limits = {name: item.metadata["least"] for name, item in FIELDS.items() if "least" in item.metadata}
+    assert len(limits) > 10
+    limits = {name: as_many(FIELDS[name], least) for name, least in limits.items()}
+    for model, beside in (
+        ("fcn", {"corpus": "emodb", "augment_waveforms": "noise", "noise": "DIR"}),
+        ("conv_lstm", {"corpus": "recola", "perturb": "noise", "noise": "DIR"}),
+        ("lstm_drnn", {"corpus": "recola"}),
+        ("mfcc_svr", {"corpus": "recola"}),
+    ):
+        heeded = {name: least for name, least in limits.items() if heeds(model, name)}
+        schedule = {"schedule": "decay"} if heeds(model, "schedule") else {}
+        given = {**heeded, **beside, **schedule, "model": model, "synthetic": True}
+        assert all(getattr(from_flags(given), name) == least for name, least in heeded.items())
+
+
+@pytest.fixture
+def saved(tmp_path):
+    words = (
+        "--recipe",
+        "tuned",
+        "--fold",
+        "0,2",
+        "--synthetic",
+        "--option",
+        "recurrent=None",
+        "--option",
+        "dropout=0.1",
+    )
+    path = tmp_path / "mine" / "config.json"
+    write_json(path, from_flags(parse(*words)).saved())
+    return path
+
+
+def test_round_trip(saved):
+    settings = load(saved)
+    assert settings == from_flags(settings.saved())
+    assert from_flags({}) == from_flags(from_flags({}).saved())
+    assert (
+        settings.option.items() >= {"recurrent": None, "dropout": 0.1}.items()
+        and settings.fold == "0,2"
+        and settings.synthetic
+    )
+    assert list(json.loads(saved.read_text())) == list(FIELDS)
+
+
+def damaged(saved, change):
+    record = json.loads(saved.read_text())
+    change(record)
+    saved.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "Expecting value"),
+        (b"garbage", "Expecting value"),
+        (b"\xff\xfe\x00", "codec can't decode"),
+        (b'{"model": "fcn", ', "Expecting property name"),
+        (b"[]", "mapping"),
+        (b"{}", "without model, recipe, corpus"),
+    ],
+)
+def test_garbage_is_refused_by_name(saved, content, found):
+    saved.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        load(saved)
+    message = str(error.value)
+    assert message.startswith(f"{saved}: expected the configuration of a run") and found in message
+    assert message.endswith("Restore the file, or train again into another folder")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda record: record.update(colour="red"), "colour"),
+        (lambda record: record.pop("seed"), "without seed"),
+        (lambda record: record.update(backend="theano"), "unknown --backend 'theano'"),
+        (lambda record: record.update(epochs="many"), "not supported between instances of"),
+        (lambda record: record.update(batch_size=0), "--batch-size is 0"),
+        (lambda record: record.update(epochs=[1]), "not supported between instances of"),
+        (lambda record: record.update(augment_snr=3), "--augment-snr is 3, expected numbers"),
+        (lambda record: record.update(augment_snr=[3, 1]), "the lower one first"),
+        (lambda record: record.update(model="atention_fcn"), "Did you mean 'attention_fcn'? Known: alexnet_svm, "),
+    ],
+)
+def test_other_versions_and_edited_values_are_refused(saved, change, found):
+    damaged(saved, change)
+    with pytest.raises(UserError, match=f"{saved}: expected the configuration") as error:
+        load(saved)
+    assert found in str(error.value)
+
+
+def test_no_run_there(tmp_path):
+    (tmp_path / "clip.wav").write_bytes(b"RIFF")
+    (tmp_path / "odd" / "config.json").mkdir(parents=True)
+    for folder in ("absent", "clip.wav", "odd"):
+        with pytest.raises(UserError, match=r"no run is here .*; give a folder that train.py made") as error:
+            load(tmp_path / folder / "config.json")
+        assert str(error.value).startswith(f"{tmp_path / folder}: ")
+
+
+def test_differences_are_worded_and_places_do_not_count():
+    old = from_flags({})
+    assert differences(old, old) == []
+    moved = dataclasses.replace(old, data_root="/elsewhere", cache_dir="/tmp/c", out="runs/b")
+    assert differences(old, moved) == []
+    new = dataclasses.replace(moved, batch_size=32, option={"dropout": 0.5})
+    assert differences(old, new) == ["option was {}, now {'dropout': 0.5}", "batch_size was 100, now 32"]
+
+
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - set(config_saved.PLACES)))
+def test_every_field_but_the_places_is_a_difference(name):
+    old = from_flags({})
+    new = dataclasses.replace(old, **{name: "another"})
+    assert differences(old, new) == [f"{name} was {getattr(old, name)!r}, now 'another'"]
+
+
+def test_cache_folder_is_the_flags_then_the_variables_then_below_home(monkeypatch, tmp_path):
+    monkeypatch.setenv(run_config.CACHE_VARIABLE, "/from/variable")
+    assert config_saved.cache_folder(from_flags({"cache_dir": "/given"})).as_posix() == "/given"
+    assert config_saved.cache_folder(from_flags({})).as_posix() == "/from/variable"
+    monkeypatch.delenv(run_config.CACHE_VARIABLE)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config_saved.cache_folder(from_flags({})) == tmp_path / ".cache" / "speech-zoo"
+
+
+def ended(main, capsys):
+    """Exit code and standard error of a script whose `main` is this."""
+    with pytest.raises(SystemExit) as end:
+        cli.run(main)
+    return end.value.code, capsys.readouterr().err
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def test_exit_codes(capsys):
+    assert ended(lambda: None, capsys) == (0, "")
+    assert ended(lambda: 1, capsys) == (1, "")
+    assert ended(raising(UserError("clip.wav: cut")), capsys) == (2, "error: clip.wav: cut\n")
+    code, message = ended(raising(KeyboardInterrupt()), capsys)
+    assert code == 130 and message.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_output_that_was_closed_ends_it_without_a_word(size):
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-c", f"from zoo.utils.cli import run; run(lambda: print({size} * 'x'))"]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    found = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, env=buffered)
+    os.close(writer)
+    assert (found.returncode, found.stderr) == (cli.OUTPUT_CLOSED, "")
+
+
+def test_a_bug_keeps_its_traceback(capsys):
+    with pytest.raises(ZeroDivisionError):
+        cli.run(raising(ZeroDivisionError()))
+    assert capsys.readouterr().err == ""
+
+
+def test_unknown_backend_lists_the_known():
+    with pytest.raises(UserError, match=r"unknown backend 'jaxx'\. Did you mean 'jax'\? Known: jax, tensorflow, torch"):
+        backends.use_backend("jaxx")
+
+
+@pytest.mark.parametrize("name", backends.BACKENDS)
+def test_backend_that_is_not_installed_says_how_to_get_it(name, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == name else object())
+    with pytest.raises(UserError) as error:
+        backends.use_backend(name)
+    assert str(error.value).startswith(f"backend {name!r} is not installed: pip install ")
+    assert name in str(error.value).partition("pip install")[2]
+
+
+def test_backend_is_chosen_before_keras_and_cannot_change_after(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: object())
+    backends.use_backend("jax")
+    assert cli.os.environ["KERAS_BACKEND"] == "jax"
+
+    keras = argparse.Namespace(backend=argparse.Namespace(backend=lambda: "jax"))
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    backends.use_backend("jax")
+    with pytest.raises(UserError, match="keras already runs on 'jax' here; start a new process for 'torch'"):
+        backends.use_backend("torch")

@@ -1,0 +1,355 @@
+"""Gates are those inside Keras's layers; the unit that follows the voice is found."""
+
+import csv
+import dataclasses
+import json
+import runpy
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from zoo import registry
+from zoo.config.flags import from_flags
+from zoo.data.synthetic.corpora import synthesize
+from zoo.errors import UserError
+from zoo.frontends.compose import with_normalization
+from zoo.inference import long_recordings
+from zoo.inference.long_recordings import tracer
+from zoo.runs import model_file
+from zoo.studies import cell_activations
+from zoo.studies.cell_activations import (
+    acoustic_measures,
+    activations,
+    best,
+    correlate,
+    correlations,
+    gru_gates,
+    lstm_gates,
+)
+from zoo.training.train import train
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "inspect_cells.py"
+NARROW = {"filters": [4, 6, 8], "recurrent_units": 5}
+SHORT_TAPS = {"filters": [4, 4, 8], "kernel_sizes": [4, 8, 8], "recurrent_units": 5}
+RATE_HZ = 16_000
+needs_opensmile = pytest.mark.skipif(
+    find_spec("opensmile") is None, reason="opensmile is not installed (pip install -e '.[opensmile]')"
+)
+
+
+def scrambled(model):
+    """Biases, zero or one in a new layer, become random too; variances stay above 0."""
+    rng = np.random.default_rng(5)
+    model.set_weights([weight + rng.uniform(-0.5, 0.5, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def built(name, n_inputs=1, **options):
+    return scrambled(registry.build(name, 2, n_inputs, **options))
+
+
+def directly(network, layers, features):
+    """The outputs (frames, units) of a network's layers, by Keras."""
+    model = keras.Model(network.inputs, [network.get_layer(name).output for name in layers])
+    inputs = {"features": features[None], "n_frames": np.array([len(features)], np.int32)}
+    return [keras.ops.convert_to_numpy(output)[0] for output in keras.tree.flatten(model(inputs, training=False))]
+
+
+def hidden_states(found):
+    assert all(np.isfinite(values).all() for values in found.values())
+    return {key[:2]: values for key, values in found.items() if key[2] == "hidden state"}
+
+
+def waveform(n_frames, tail=0):
+    return np.random.default_rng(1).normal(size=(640 * n_frames + tail, 1)).astype("float32")
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(("kind", "compute"), [("LSTM", lstm_gates), ("GRU", gru_gates)])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_hidden_states_are_those_of_the_keras_layer(kind, compute, backwards, rng):
+    layer = getattr(keras.layers, kind)(7, return_sequences=True, go_backwards=backwards)
+    inputs = rng.normal(size=(30, 4)).astype("float32")
+    layer.build((1, 30, 4))
+    scrambled(layer)
+    expected = keras.ops.convert_to_numpy(layer(inputs[None]))[0]
+    found = compute(inputs[::-1] if backwards else inputs, *layer.get_weights())
+    np.testing.assert_allclose(found["hidden state"], expected, atol=1e-5)
+
+
+@pytest.mark.backend
+def test_cell_state_is_that_of_the_keras_layer(rng):
+    layer = keras.layers.LSTM(7, return_state=True)
+    inputs = rng.normal(size=(30, 4)).astype("float32")
+    layer.build((1, 30, 4))
+    scrambled(layer)
+    _, hidden, cell = (keras.ops.convert_to_numpy(item)[0] for item in layer(inputs[None]))
+    found = lstm_gates(inputs, *layer.get_weights())
+    np.testing.assert_allclose(found["cell state"][-1], cell, atol=1e-5)
+    np.testing.assert_allclose(found["hidden state"][-1], hidden, atol=1e-5)
+
+
+def test_an_lstm_unit_by_hand():
+    """Biases open the gates by 3/4 (input), 1/4 (forget), 1/2 (output); candidates are tanh of the input and of 2 h."""
+    log3 = np.log(3)
+    found = lstm_gates(
+        np.array([[1.0], [0.0]]),
+        np.array([[0.0, 0.0, 1.0, 0.0]]),
+        np.array([[0.0, 0.0, 2.0, 0.0]]),
+        np.array([log3, -log3, 0.0, 0.0]),
+    )
+    cell1 = 0.75 * np.tanh(1)
+    hidden1 = 0.5 * np.tanh(cell1)
+    cell2 = 0.25 * cell1 + 0.75 * np.tanh(2 * hidden1)
+    expected = {
+        "input gate": [0.75, 0.75],
+        "forget gate": [0.25, 0.25],
+        "output gate": [0.5, 0.5],
+        "candidate": [np.tanh(1), np.tanh(2 * hidden1)],
+        "cell state": [cell1, cell2],
+        "hidden state": [hidden1, 0.5 * np.tanh(cell2)],
+    }
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name][:, 0], values, atol=1e-12, err_msg=name)
+
+
+def test_a_gru_unit_by_hand():
+    """An update gate of 3/4 keeps three quarters; the reset gate, 1/4, scales 2 h + 1 (its bias) in the candidate."""
+    log3 = np.log(3)
+    found = gru_gates(
+        np.array([[1.0], [0.0]]),
+        np.array([[0.0, 0.0, 1.0]]),
+        np.array([[0.0, 0.0, 2.0]]),
+        np.array([[log3, 0.0, 0.0], [0.0, -log3, 1.0]]),
+    )
+    candidate1 = np.tanh(1 + 0.25)
+    hidden1 = 0.25 * candidate1
+    candidate2 = np.tanh(0.25 * (2 * hidden1 + 1))
+    expected = {
+        "update gate": [0.75, 0.75],
+        "reset gate": [0.25, 0.25],
+        "candidate": [candidate1, candidate2],
+        "hidden state": [hidden1, 0.75 * hidden1 + 0.25 * candidate2],
+    }
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name][:, 0], values, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("recurrent_layers", [1, 2])
+@pytest.mark.parametrize("n_frames", [40, 130])
+def test_activations_in_pieces_are_those_of_the_whole(recurrent_layers, n_frames, monkeypatch):
+    monkeypatch.setattr(long_recordings, "PIECE_FRAMES", 50)  # the longer recording takes three
+    network = built("conv_lstm", recurrent_layers=recurrent_layers, **NARROW)
+    features, names = waveform(n_frames, tail=300), [f"lstm{i + 1}" for i in range(recurrent_layers)]
+    found = activations(network, features, 640, 50)
+    assert len(found) == 6 * recurrent_layers
+    hidden = hidden_states(found)
+    for name, expected in zip(names, directly(network, names, features), strict=True):
+        np.testing.assert_allclose(hidden[name, "forward"], expected, atol=1e-5)
+
+
+@pytest.mark.backend
+def test_both_directions_of_a_network_on_functionals(rng):
+    inner = built("lstm_drnn", 6, bidirectional=True, recurrent_layers=2, recurrent_units=5)
+    mean, variance = rng.normal(size=6), np.full(6, 4.0)
+    network = with_normalization(mean, variance, inner)
+    features = rng.normal(size=(25, 6)).astype("float32")
+    found = activations(network, features, 1, 10)
+    assert len(found) == 2 * 2 * 6
+    hidden = hidden_states(found)
+    expected = directly(inner, ["blstm1", "blstm2"], ((features - mean) / 2).astype("float32"))
+    for name, both in zip(["blstm1", "blstm2"], expected, strict=True):
+        np.testing.assert_allclose(hidden[name, "forward"], both[:, :5], atol=1e-5)
+        np.testing.assert_allclose(hidden[name, "backward"], both[:, 5:], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["conv_lstm", "conv_blstm", "conv_bigru"])
+def test_a_network_that_was_looked_into_can_still_be_saved(name, tmp_path):
+    options = {"conv_lstm": NARROW, "conv_bigru": SHORT_TAPS, "conv_blstm": {"second_kernel_size": 8}}
+    network, features = built(name, **options[name]), waveform(8)
+    before = tracer(network, 640, 50)(features)
+    activations(network, features, 640, 50)
+    network.save(tmp_path / "model.keras")
+    after = tracer(keras.saving.load_model(tmp_path / "model.keras"), 640, 50)(features)
+    np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+def test_a_network_of_whole_segments_begins_anew_in_each():
+    network = built("conv_bigru", recurrent_layers=2, **SHORT_TAPS)
+    features = waveform(25)
+    found = activations(network, features, 640, 10)
+    assert len(found) == 2 * 2 * 4
+    hidden = hidden_states(found)
+    for start, stop, part in ((0, 10, 0), (10, 15, 10), (15, 25, 15)):
+        expected = directly(network, ["bigru1", "bigru2"], features[part * 640 : (part + 10) * 640])
+        for name, both in zip(["bigru1", "bigru2"], expected, strict=True):
+            both = both[start - part : stop - part]
+            np.testing.assert_allclose(hidden[name, "forward"][start:stop], both[:, :5], atol=1e-5)
+            np.testing.assert_allclose(hidden[name, "backward"][start:stop], both[:, 5:], atol=1e-5)
+
+
+def test_a_network_without_cells_is_refused():
+    inputs = {"features": keras.Input((None, 3), name="features"), "n_frames": keras.Input((), name="n_frames")}
+    network = keras.Model(inputs, keras.layers.Dense(2)(inputs["features"]), name="plain")
+    with pytest.raises(UserError, match="plain has no LSTM or GRU layer"):
+        activations(network, np.zeros((5, 3), np.float32), 1, 5)
+
+
+def test_layers_of_other_activations_are_refused():
+    inputs = {"features": keras.Input((None, 3), name="features"), "n_frames": keras.Input((), name="n_frames")}
+    layer = keras.layers.GRU(2, return_sequences=True, reset_after=False, name="old")
+    network = keras.Model(inputs, layer(inputs["features"]))
+    with pytest.raises(ValueError, match=r"layer old: expected .*'reset_after': True"):
+        activations(network, np.zeros((5, 3), np.float32), 1, 5)
+
+
+def test_correlations_are_numpys(rng):
+    units, measure = rng.normal(size=(50, 4)), rng.normal(size=50)
+    units[:, 1] += 3 * measure + 100
+    expected = [np.corrcoef(unit, measure)[0, 1] for unit in units.T]
+    np.testing.assert_allclose(correlations(units, measure), expected, atol=1e-12)
+    measure[[3, 20]] = np.nan
+    known = np.isfinite(measure)
+    expected = [np.corrcoef(unit[known], measure[known])[0, 1] for unit in units.T]
+    np.testing.assert_allclose(correlations(units, measure), expected, atol=1e-12)
+
+
+def test_what_does_not_vary_has_no_correlation(rng):
+    units = rng.normal(size=(20, 2)).astype("float32")
+    units[:, 0] = 0.1
+    units[::2, 0] = np.nextafter(np.float32(0.1), np.float32(1))  # a saturated gate, rounded
+    found = correlations(units, rng.normal(size=20))
+    assert np.isnan(found[0]) and np.isfinite(found[1])
+    assert np.isnan(correlations(units, np.ones(20))).all()
+    assert np.isnan(correlations(units, np.full(20, np.nan))).all()
+
+
+def test_the_unit_that_follows_the_energy_is_found(rng):
+    energy, loudness = np.abs(rng.normal(size=(2, 200)))
+    fake = {
+        (layer, way, gate): rng.normal(size=(200, 8)) for layer in "ab" for way in ("forward",) for gate in ("x", "y")
+    }
+    fake["b", "forward", "x"][:, 5] = -3 * energy + 0.01 * rng.normal(size=200)
+    rows = correlate(fake, {"rms_range": energy, "loudness": loudness, "mean_f0": np.full(200, np.nan)})
+    assert len(rows) == 32
+    first, second = best(rows, "rms_range", 2)
+    assert (first["layer"], first["gate"], first["unit"]) == ("b", "x", 5)
+    assert first["rms_range"] < -0.99 < abs(second["rms_range"]) < 0.5
+    assert best(rows, "mean_f0") == []
+
+
+@needs_opensmile
+def test_measures_of_a_tone_that_grows_quieter_and_ends():
+    """440 Hz is four octaves above 27.5 Hz: 48 semitones. Amplitude 0.4 until 3 s, 0.1 until 6 s, then nothing."""
+    time = np.arange(9 * RATE_HZ) / RATE_HZ
+    harmonics = sum(np.sin(2 * np.pi * 440 * k * time) / k for k in range(1, 9))
+    shape = harmonics / np.sqrt(2 * np.mean(harmonics**2))  # as a sine of amplitude 1, in RMS
+    tone = (np.select([time < 3, time < 6], [0.4, 0.1]) * shape).astype("float32")
+    found = acoustic_measures(tone, RATE_HZ, 225, 0.04)
+    assert {values.shape for values in found.values()} == {(225,)}
+    rms = found["rms_range"]
+    np.testing.assert_allclose(rms[[20, 100]], 0, atol=0.001)
+    np.testing.assert_allclose(rms[75], 0.3 / np.sqrt(2), atol=0.001)  # the window reaches over the step
+    crossing = np.flatnonzero(rms[:120] > 0.01)  # from half a window before 3 s to half a window behind
+    assert crossing[0] == pytest.approx(62, abs=1) and crossing[-1] == pytest.approx(87, abs=1)
+    loudness = found["loudness"]
+    halfway = np.flatnonzero(loudness[50:100] < (loudness[50] + loudness[100]) / 2)[0] + 50
+    assert halfway == pytest.approx(75, abs=1)
+    np.testing.assert_allclose(found["mean_f0"][20:130], 48, atol=0.1)
+    last = np.flatnonzero(np.isfinite(found["mean_f0"]))[-1]
+    assert last * 0.04 == pytest.approx(6.5, abs=0.08)  # the window ends where the voice did
+
+
+def test_unvoiced_frames_are_no_low_f0(monkeypatch):
+    """Of descriptors 36, 0, 40, 0, ... the mean F0 is 38."""
+    f0 = np.tile([36.0, 0.0, 40.0, 0.0], 100)
+    values = np.stack([f0, np.arange(400)], axis=1)
+    monkeypatch.setattr(
+        cell_activations.opensmile,
+        "descriptors",
+        lambda *_: (np.arange(400) / 100, values, ["F0semitoneFrom27.5Hz_sma3nz", "Loudness_sma3"]),
+    )
+    found = acoustic_measures(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ, 100, 0.04)
+    np.testing.assert_allclose(found["mean_f0"], 38, atol=0.1)
+    middle = np.arange(20, 80)
+    np.testing.assert_allclose(found["loudness"][middle], 100 * (middle * 0.04 + 0.02) - 1, atol=0.6)
+
+
+@pytest.mark.parametrize("window_seconds", [0.05, 4.0, float("nan")])
+def test_windows_that_cannot_be_are_refused(window_seconds):
+    with pytest.raises(UserError, match=r"--window-seconds is .*, expected at least 0.1 and less than .* 3 s"):
+        acoustic_measures(np.zeros(3 * RATE_HZ, np.float32), RATE_HZ, 75, 0.04, window_seconds)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folders of a corpus and of a run on it."""
+    folder = tmp_path_factory.mktemp("cells")
+    root = synthesize("recola", folder / "RECOLA", 8, seconds=(4, 5))
+    given = {"model": "conv_lstm", "corpus": "recola", "recipe": "quick", "epochs": 1, "segment_seconds": 2.0}
+    given |= {"batch_size": 6, "option": {**NARROW, "recurrent_layers": 1}, "data_root": str(root), "fold": "0"}
+    given |= {"out": str(folder / "run"), "cache_dir": str(folder / "cache"), "backend": keras.backend.backend()}
+    return root, train(from_flags(given)).folder
+
+
+def script(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["inspect_cells.py", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    return ended.value.code
+
+
+@needs_opensmile
+def test_script_writes_all_correlations_and_shows_the_best(trained, monkeypatch, capsys):
+    root, run = trained
+    path = root / "recordings_audio" / "dev_1.wav"
+    assert script(monkeypatch, run, path, "--fold", "0", "--window-seconds", "0.5") == 0
+    shown = capsys.readouterr().out
+    assert str(run / "cells" / "cells.csv") in shown.replace("\n", "") and "synthetic recola" in shown
+    with (run / "cells" / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["layer", "direction", "gate", "unit", "rms_range", "loudness", "mean_f0"]
+    assert len(rows) == 6 * 5
+    largest = max((float(row["loudness"]) for row in rows if row["loudness"]), key=abs)
+    assert f"{largest:+.3f}" in shown
+    assert (run / "cells" / "cells.png").read_bytes().startswith(b"\x89PNG")
+
+
+@needs_opensmile
+def test_files_go_where_they_are_wanted_and_the_whole_is_as_its_parts(trained, tmp_path):
+    root, run = trained
+    path = root / "recordings_audio" / "dev_1.wav"
+    rows, _ = cell_activations.inspect_run(run, path, tmp_path / "there")
+    assert {file.name for file in (tmp_path / "there").iterdir()} == {"cells.csv", "cells.png"}
+    network = model_file.network_of(keras.saving.load_model(next(run.glob("fold-0*")) / "model.keras"))
+    sound = cell_activations.read(path)
+    features = ((sound - sound.mean()) / sound.std())[:, None]
+    (hidden,) = directly(network, ["lstm1"], features)
+    measure = acoustic_measures(sound, RATE_HZ, len(sound) // 640, 0.04)["loudness"]
+    mine = [row["loudness"] for row in rows if row["gate"] == "hidden state"]
+    np.testing.assert_allclose(mine, [np.corrcoef(unit, measure)[0, 1] for unit in hidden.T], atol=1e-3)
+
+
+def test_recordings_that_cannot_be_used_are_refused(trained, tmp_path):
+    with pytest.raises(UserError, match=r"no\.wav"):
+        cell_activations.inspect_run(trained[1], tmp_path / "no.wav", tmp_path)
+
+
+def test_a_run_for_emotions_is_refused(tmp_path, monkeypatch, capsys):
+    given = from_flags({"model": "fcn", "corpus": "emodb", "data_root": "x", "out": str(tmp_path)})
+    (tmp_path / "config.json").write_text(json.dumps(dataclasses.asdict(given)))
+    assert script(monkeypatch, tmp_path, "a.wav") == 2
+    assert "tells classes of emotion apart, expected a run for continuous ratings" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_refused(trained, tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.json").write_bytes((trained[1] / "config.json").read_bytes())
+    assert script(monkeypatch, tmp_path, "a.wav") == 2
+    assert "not finished" in capsys.readouterr().err

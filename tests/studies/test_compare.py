@@ -1,0 +1,291 @@
+"""Finished runs against each other: which are comparable, which are one system, and what their tests say."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from compared_runs import CLASSES, continuous_rows, emotion_rows, write_run
+from scipy.stats import binomtest, norm, permutation_test
+from sklearn.metrics import accuracy_score, recall_score
+
+from zoo.errors import UserError
+from zoo.metrics.significance import holm
+from zoo.studies.compare import compare_runs
+from zoo.utils.atomic_files import write_csv, write_json
+
+
+@pytest.fixture
+def two(tmp_path):
+    return [
+        write_run(tmp_path / "weak", emotion_rows(0.3)),
+        write_run(tmp_path / "strong", emotion_rows(0.8), {"model": "attention_fcn"}),
+    ]
+
+
+@pytest.fixture
+def rated(tmp_path):
+    return [
+        write_run(tmp_path / "noisy", continuous_rows(3.0)),
+        write_run(tmp_path / "clean", continuous_rows(1.0), {"model": "conv_lstm"}),
+    ]
+
+
+def refused(folders, **options):
+    with pytest.raises(UserError) as error:
+        compare_runs(folders, **options)
+    return str(error.value)
+
+
+def changed(folder, name, change):
+    """Rewrites a JSON file of a run."""
+    content = json.loads((folder / name).read_text())
+    change(content)
+    write_json(folder / name, content)
+
+
+def test_figures_and_tests_of_two_runs_are_those_of_scikit_learn_and_scipy(two):
+    found = compare_runs(two)
+    right = []
+    for folder, skill in zip(two, (0.3, 0.8), strict=True):
+        truth, prediction = ([row[name] for row in emotion_rows(skill)] for name in ("truth", "prediction"))
+        right.append(np.array(truth) == np.array(prediction))
+        scores = found.scores[folder.name]
+        assert scores["WA"].value == pytest.approx(accuracy_score(truth, prediction))
+        assert scores["UA"].value == pytest.approx(recall_score(truth, prediction, average="macro"))
+        recorded = json.loads((folder / "metrics.json").read_text())["wa"]
+        assert (scores["WA"].low, scores["WA"].high) == pytest.approx((recorded["low"], recorded["high"]))
+    wa, ua = found.differences
+    assert (wa.figure, wa.reference, wa.other, ua.figure) == ("WA", "weak", "strong", "UA")
+    assert wa.value == pytest.approx(right[1].mean() - right[0].mean()) and wa.low < wa.value < wa.high
+    only = np.count_nonzero(right[0] & ~right[1]), np.count_nonzero(right[1] & ~right[0])
+    assert wa.p["mcnemar"] == pytest.approx(binomtest(only[0], sum(only)).pvalue)
+    pooled = (right[0].mean() + right[1].mean()) / 2
+    z = wa.value / math.sqrt(pooled * (1 - pooled) * 2 / 48)
+    assert wa.p["z_test"] == pytest.approx(norm.sf(z))
+    hits = [one.reshape(6, 8).sum(axis=1) for one in right]
+    expected = permutation_test(
+        hits, lambda a, b, axis: np.sum(b - a, axis=axis), permutation_type="samples", n_resamples=np.inf, axis=0
+    )
+    assert wa.p["sign_flips"] == pytest.approx(expected.pvalue) and wa.p["bootstrap"] < 0.01
+    assert math.isnan(ua.p["mcnemar"]) and math.isnan(ua.p["z_test"])
+    assert wa.corrected == wa.p
+    assert (found.n_tested, found.n_speakers, found.n_pairs) == (48, 6, 1)
+
+
+def test_the_order_of_rows_and_of_runs_does_not_matter(two):
+    forward, backward = compare_runs(two).differences[0], compare_runs(two[::-1]).differences[0]
+    assert backward.value == pytest.approx(-forward.value)
+    assert (backward.low, backward.high) == pytest.approx((-forward.high, -forward.low))
+    assert backward.p["z_test"] == pytest.approx(1 - forward.p["z_test"])
+    write_csv(two[1] / "predictions.csv", emotion_rows(0.8)[::-1])
+    assert compare_runs(two).differences[0] == forward
+
+
+def test_alike_predictions_do_not_differ(tmp_path):
+    folders = [write_run(tmp_path / name, emotion_rows(0.5), {"model": name}) for name in ("a", "b")]
+    for item in compare_runs(folders).differences:
+        assert (item.value, item.low, item.high, item.p["bootstrap"], item.p["sign_flips"]) == (0, 0, 0, 1, 1)
+    assert compare_runs(folders).differences[0].p["mcnemar"] == 1
+
+
+def test_ratings_are_compared_by_ccc_of_all_rated_frames(rated):
+    found = compare_runs(rated)
+    records = [json.loads((folder / "metrics.json").read_text()) for folder in rated]
+    assert found.figures == ("CCC", "CCC arousal", "CCC valence") and found.continuous
+    mean, arousal, _ = found.differences
+    assert mean.value == pytest.approx(records[1]["ccc"] - records[0]["ccc"]) and mean.value > 0.05
+    assert arousal.value == pytest.approx(
+        np.subtract(*(r["dimensions"]["arousal"]["ccc"]["value"] for r in records[::-1]))
+    )
+    interval = records[0]["dimensions"]["arousal"]["ccc"]
+    score = found.scores["noisy"]["CCC arousal"]
+    assert (score.low, score.high) == pytest.approx((interval["low"], interval["high"]))
+    assert mean.p["sign_flips"] == 2 / 2**6 and math.isnan(mean.p["mcnemar"])
+    after = compare_runs(rated, postprocessed=True)
+    assert after.scores["noisy"]["CCC"].value == pytest.approx(records[0]["postprocessed"]["ccc"])
+
+
+def test_seeds_of_one_configuration_are_one_system(tmp_path):
+    folders = [
+        write_run(tmp_path / f"{name}-seed-{seed}", emotion_rows(skill, seed), {"model": name, "seed": seed})
+        for name, skill in (("weak", 0.3), ("strong", 0.6))
+        for seed in (10, 0, 1)
+    ]
+    found = compare_runs(folders)
+    assert [(system.name, system.seeds) for system in found.systems] == [("weak", (0, 1, 10)), ("strong", (0, 1, 10))]
+    truth = [row["truth"] for row in emotion_rows()]
+    wa = [accuracy_score(truth, [row["prediction"] for row in emotion_rows(0.3, seed)]) for seed in (0, 1, 10)]
+    score = found.scores["weak"]["WA"]
+    assert score.value == pytest.approx(np.mean(wa)) and score.deviation == pytest.approx(np.std(wa, ddof=1))
+    by_run = compare_runs(folders, by_run=True)
+    assert len(by_run.systems) == 6 and by_run.systems[0].name == "weak-seed-10" and by_run.systems[0].seeds == ()
+    assert "differ in their seed only and are one system" in refused(folders[:3])
+    unpaired = compare_runs(folders[:4])
+    assert unpaired.systems[1].seeds == (10,) and 0 < unpaired.differences[0].p["bootstrap"] <= 1
+
+
+def test_places_do_not_make_a_system_but_data_and_options_do(tmp_path):
+    base = write_run(tmp_path / "base-0", emotion_rows(0.5, 0))
+    elsewhere = write_run(tmp_path / "base-1", emotion_rows(0.5, 1), {"seed": 1, "data_root": "B", "cache_dir": "C"})
+    option = write_run(tmp_path / "option", emotion_rows(0.5, 2), {"option": {"dropout": 0.1}})
+    data = write_run(tmp_path / "data", emotion_rows(0.5, 3), {"seed": 2}, data_sha256="another")
+    found = compare_runs([base, elsewhere, option, data])
+    assert [system.name for system in found.systems] == ["base", "option", "data"]
+    again = write_run(tmp_path / "again", emotion_rows(0.5, 4))
+    assert "base-0 and" in refused([base, again]) and "one configuration and seed 0" in refused([base, again])
+    assert len(compare_runs([base, again], by_run=True).systems) == 2
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    folders = [write_run(tmp_path / name / "run", emotion_rows(0.5), {"model": name}) for name in ("a", "b")]
+    assert [system.name for system in compare_runs(folders).systems] == [str(folder) for folder in folders]
+
+
+def test_more_systems_are_compared_with_the_first_or_all_and_corrected(tmp_path):
+    folders = [
+        write_run(tmp_path / name, emotion_rows(skill), {"model": name})
+        for name, skill in (("a", 0.3), ("b", 0.4), ("c", 0.9))
+    ]
+    first, every = compare_runs(folders), compare_runs(folders, all_pairs=True)
+    pairs = [(item.reference, item.other) for item in every.differences if item.figure == "WA"]
+    assert [(item.reference, item.other) for item in first.differences][::2] == [("a", "b"), ("a", "c")]
+    assert pairs == [("a", "b"), ("a", "c"), ("b", "c")] and every.n_pairs == 3
+    for found in (first, every):
+        for figure in found.figures:
+            family = [item for item in found.differences if item.figure == figure]
+            for test in ("bootstrap", "sign_flips", "mcnemar"):
+                expected = holm([item.p[test] for item in family])
+                np.testing.assert_array_equal([item.corrected[test] for item in family], expected)
+
+
+def test_what_is_to_be_held_against_a_run_marks_its_system(tmp_path):
+    plain = write_run(tmp_path / "plain", emotion_rows(), synthetic=True)
+    other = write_run(
+        tmp_path / "other", emotion_rows(0.7), {"model": "x"}, synthetic=True, leakage=["24 of 24"], notes=["absent"]
+    )
+    marks = [system.marks for system in compare_runs([plain, other]).systems]
+    assert marks == [("synthetic",), ("synthetic", "leakage", "incomplete")]
+    warned = write_run(tmp_path / "warned", emotion_rows(0.4), {"model": "y"}, synthetic=True, warnings=["random"])
+    assert compare_runs([plain, warned]).systems[1].marks == ("synthetic", "warning")
+
+
+def test_what_is_no_finished_run_is_refused(two, tmp_path):
+    assert "expected two runs or more to compare, found 1" in refused(two[:1])
+    assert "given twice" in refused([two[0], two[0].parent / "." / "weak" / ".." / "weak"])
+    assert "no such folder" in refused([two[0], tmp_path / "absent"])
+    (tmp_path / "empty").mkdir()
+    assert "no run is in it" in refused([two[0], tmp_path / "empty"])
+    (two[1] / "metrics.json").rename(two[1] / "aside")
+    assert "not finished" in refused(two)
+    (two[1] / "aside").rename(two[1] / "metrics.json")
+    (two[1] / "predictions.csv").unlink()
+    assert "predictions.csv is absent" in refused(two)
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"model": "fcn"}', '{"seed": "0"}'])
+def test_a_run_without_its_configuration_can_only_be_taken_by_itself(two, text):
+    (two[1] / "config.json").unlink()
+    if text is not None:
+        (two[1] / "config.json").write_text(text)
+    message = refused(two)
+    assert "config.json" in message and "--by-run" in message
+    assert len(compare_runs(two, by_run=True).systems) == 2
+
+
+def test_only_runs_of_one_task_corpus_protocol_and_classes_are_compared(two, rated):
+    assert "task of the first: classes; of the second: ratings" in refused([two[0], rated[0]])
+    for change, message in (
+        ({"corpus": "ravdess"}, "corpus of the first: emodb; of the second: ravdess"),
+        ({"synthetic": True}, "of the second: synthetic emodb"),
+        ({"protocol": "emodb-speakers v2"}, "emodb-speakers v1; of the second: emodb-speakers v2"),
+        ({"classes": [*CLASSES, "neutral"]}, "angry, happy, sad, neutral"),
+    ):
+        before = (two[1] / "metrics.json").read_text()
+        changed(two[1], "metrics.json", lambda record, change=change: record.update(change))
+        assert message in refused(two)
+        (two[1] / "metrics.json").write_text(before)
+    assert "--postprocess is for continuous ratings" in refused(two, postprocessed=True)
+
+
+def test_only_the_same_clips_with_the_same_truth_are_compared(tmp_path, rated):
+    first, rows = write_run(tmp_path / "first", emotion_rows()), emotion_rows(0.7)
+    fewer = write_run(tmp_path / "fewer", rows[2:], {"model": "x"})
+    assert "2 are in the first only and 0 in the second only, first of all emodb c000" in refused([first, fewer])
+    other = [{**row, "truth": "sad"} if row["clip"] in ("c004", "c007") else row for row in rows]
+    relabelled = write_run(tmp_path / "relabelled", other, {"model": "x"})
+    assert "2 of 48 test clips have another speaker or class, first of all emodb c004" in refused([first, relabelled])
+    moved = [{**row, "speaker": "s1"} if row["clip"] == "c000" else row for row in rows]
+    assert "1 of 48" in refused([first, write_run(tmp_path / "moved", moved, {"model": "x"})])
+    frames = continuous_rows()
+    frames[40]["truth_valence"] = "0.5"
+    shifted = write_run(tmp_path / "shifted", frames, {"model": "x"})
+    assert "1 of 6 test recordings have another speaker or rated frames" in refused([rated[0], shifted])
+
+
+def damaged(rows, column, value, line=3):
+    return [{**row, column: value} if number == line - 2 else row for number, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: [], "expected predictions, found none"),
+        (lambda rows: [{**row, "truth": row["truth"]} for row in rows[:-1]], "metrics.json has n_clips 48"),
+        (lambda rows: damaged(rows, "prediction", "bored"), "row 3: the prediction of c001 is 'bored'"),
+        (lambda rows: damaged(rows, "truth", ""), "row 3: the truth of c001 is '', expected one of angry, happy, sad"),
+        (lambda rows: damaged(rows, "clip", "c000"), "row 3: clip c000 is there twice"),
+        (lambda rows: damaged(rows, "speaker", ""), "row 3: a clip or its speaker has no name"),
+        (lambda rows: [{k: v for k, v in row.items() if k != "speaker"} for row in rows], "found none of speaker"),
+        (lambda rows: [{**row, "prediction": row["truth"]} for row in rows], "predictions.csv gives 1.0"),
+    ],
+)
+def test_damaged_predictions_of_classes_are_refused(two, change, message):
+    header, rows = (two[1] / "predictions.csv").read_text().splitlines()[0], change(emotion_rows(0.8))
+    write_csv(two[1] / "predictions.csv", rows) if rows else (two[1] / "predictions.csv").write_text(header + "\n")
+    said = refused(two)
+    assert message in said and str(two[1]) in said and ("Restore it" in said)
+
+
+def test_a_file_cut_short_is_refused(two):
+    path = two[1] / "predictions.csv"
+    path.write_text(path.read_text()[:-20])
+    assert "row 49: expected 5 columns, found more or fewer" in refused(two)
+    path.write_bytes(b"corpus,clip\n\xff\xfe\n")
+    assert "cannot be read" in refused(two)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: damaged(rows, "arousal", "nan"), "row 3: arousal is 'nan', expected a number"),
+        (lambda rows: damaged(rows, "truth_valence", ""), "row 3: truth_valence is '', expected a number"),
+        (lambda rows: damaged(rows, "time", "0.00"), "rising times of dev_0 in fold 0-x"),
+        (lambda rows: damaged(rows, "speaker", "P9"), "one speaker"),
+        (lambda rows: rows[30:], "metrics.json has n_recordings 6, predictions.csv gives 5"),
+        (lambda rows: [{k: v for k, v in row.items() if k != "valence"} for row in rows], "found none of valence"),
+    ],
+)
+def test_damaged_predictions_of_ratings_are_refused(rated, change, message):
+    write_csv(rated[1] / "predictions.csv", change(continuous_rows(1.0)))
+    assert message in refused(rated)
+
+
+def test_a_record_without_figures_is_refused(two):
+    changed(two[1], "metrics.json", lambda record: record.pop("wa"))
+    assert "found none of wa" in refused(two)
+    (two[1] / "metrics.json").write_text("{")
+    assert "expected a run's figures" in refused(two)
+
+
+@pytest.mark.parametrize("by_run", [False, True])
+def test_a_network_that_cleans_speech_has_no_figures_to_compare(two, tmp_path, by_run):
+    """Its record has neither classes nor dimensions; either file says what it is of."""
+    run, model = tmp_path / "enhancing", "denoising_autoencoder"
+    write_json(run / "config.json", {"model": model, "seed": 0})
+    write_json(run / "metrics.json", {"model": model, "corpus": "emodb", "snr": {}})
+    message = refused([two[0], run], by_run=by_run)
+    assert message.startswith(f"{run}: expected a run that answers with emotions or ratings, found one of {model}")
+    assert "in front of others: train.py --model mfcc_svr --enhancer RUN" in message
+    (run / "metrics.json").unlink()
+    assert ("not finished" if by_run else "answers with emotions or ratings") in refused([two[0], run], by_run=by_run)

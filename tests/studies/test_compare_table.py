@@ -1,0 +1,182 @@
+"""What a comparison looks like: on the terminal, as Markdown, CSV and LaTeX, and through the command line."""
+
+import csv
+import io
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from compared_runs import continuous_rows, emotion_rows, write_run
+from rich.console import Console
+
+from zoo.errors import UserError
+from zoo.studies.compare import compare_runs
+from zoo.studies.compare_table import FORMATS, as_text, print_comparison, write_comparison
+
+ROOT = Path(__file__).parents[2]
+
+
+def compared(tmp_path, n_speakers=6, names=("weak_net", "strong_[net]"), rows=emotion_rows, **facts):
+    folders = [
+        write_run(tmp_path / name, rows(0.3 + 0.25 * number, n_speakers=n_speakers), {"model": name}, **facts)
+        for number, name in enumerate(names)
+    ]
+    return compare_runs(folders)
+
+
+def on_terminal(comparison, width=200):
+    console = Console(file=io.StringIO(), width=width)
+    print_comparison(comparison, console)
+    return console.file.getvalue()
+
+
+def test_the_terminal_shows_both_tables_and_says_how_to_read_them(tmp_path):
+    comparison = compared(tmp_path)
+    text = on_terminal(comparison)
+    score, item = comparison.scores["weak_net"]["WA"], comparison.differences[0]
+    assert "emodb, emodb-speakers v1: 48 clips of 6 speakers" in text and "Differences from weak_net" in text
+    assert "strong_[net]" in text  # not read as markup
+    assert f"{100 * score.value:.1f}" in text and f"[{100 * score.low:.1f}, {100 * score.high:.1f}]" in text
+    assert f"{100 * item.value:+.1f}".replace("-", "−") in text
+    assert "take clips as independent" in " ".join(text.split()) and "all 2^6 flips" in " ".join(text.split())
+    assert "Holm" not in text and "Too few" not in text and "Synthetic" not in text
+
+
+def test_eighty_columns_hold_every_number(tmp_path):
+    names = ("cnn1d_mfcc-ravdess-random-67-seed-0", "rnn_mfcc-ravdess-random-67-seed-0")
+    comparison = compared(tmp_path, names=names)
+    text = on_terminal(comparison, width=80)
+    wa = comparison.differences[0]
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+    assert text.count(f"{wa.p['mcnemar']:.3f}".replace("0.000", "< 0.001")) >= 1 and "z-test" in text
+
+
+@pytest.mark.parametrize(
+    ("n_speakers", "names", "said"),
+    [
+        (6, "ab", None),
+        (5, "ab", "Too few speakers: with 5, p sign flips is never below 0.0625 and cannot reach 5 %"),
+        (6, "abc", "Too few speakers for 2 comparisons: with 6, p sign flips after correction is never below 0.0625"),
+        (7, "abc", None),
+        (1, "ab", "One speaker: there is no interval over speakers"),
+    ],
+)
+def test_too_few_speakers_are_said_plainly(tmp_path, n_speakers, names, said):
+    text = " ".join(on_terminal(compared(tmp_path, n_speakers, names)).split())
+    assert said in text if said else "speaker" in text and "Too few" not in text
+    assert ("Holm's correction for 2 comparisons" in text) is (len(names) == 3)
+
+
+def test_synthetic_leaking_incomplete_and_warning_runs_are_marked_everywhere(tmp_path):
+    comparison = compared(
+        tmp_path,
+        synthetic=True,
+        leakage=["3 of 6 speakers on two sides."],
+        notes=["session 5: none"],
+        warnings=["--weights random: no baseline"],
+    )
+    for text in (on_terminal(comparison), as_text(comparison, "markdown"), as_text(comparison, "latex")):
+        text = " ".join(text.split())
+        assert "synthetic, leakage, incomplete, warning" in text and "synthetic emodb" in text
+        assert "Synthetic clips: the figures say nothing about real speech." in text
+        assert "All runs: not speaker-independent: 3 of 6 speakers on two sides." in text
+        assert "All runs: incomplete corpus: session 5: none." in text
+        assert "All runs: warning: --weights random: no baseline." in text.replace("{-}", "-")
+    csv_marks = "synthetic; leakage; incomplete; warning; --weights random: no baseline"
+    assert as_text(comparison, "csv").count(csv_marks) == 6
+
+
+def test_markdown_is_two_tables_with_names_escaped(tmp_path):
+    text = as_text(compared(tmp_path, names=("a|b", "*_c_*")), "markdown")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert rows[0] == "| System | Remarks | WA (%) | UA (%) | Seeds |" and rows[1] == "|---|---|---:|---:|---:|"
+    assert rows[2].startswith(r"| a\|b | – | ") and rows[3].startswith(r"| \*\_c\_\* | ")
+    widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
+    assert widths == [6] * 4 + [8] * 4
+    assert "weak_net |" in as_text(compared(tmp_path), "markdown")
+
+
+def test_latex_has_booktabs_rules_and_no_bare_special_character(tmp_path):
+    text = as_text(compared(tmp_path, names=("a_b&c#", "50%~{x}^$")), "latex")
+    assert r"a\_b\&c\#" in text and r"50\%\textasciitilde{}\{x\}\textasciicircum{}\$" in text
+    for rule in ("toprule", "midrule", "bottomrule", "begin{tabular}", "end{tabular}"):
+        assert text.count(f"\\{rule}") == 2
+    for line in text.splitlines()[1:]:
+        plain = line.replace("$-$", "").replace(r"$\pm$", "")
+        cells = len(re.findall(r"(?<!\\)&", plain))
+        assert not re.search(r"(?<!\\)[%#_$^~]", plain) and cells in (0, 4, 6)
+    assert "±" not in text and "–" not in text and "−" not in text
+
+
+def test_csv_holds_every_number_unrounded(tmp_path):
+    comparison = compared(tmp_path, names=("a,b", "c"))
+    rows = list(csv.DictReader(io.StringIO(as_text(comparison, "csv"))))
+    assert [(row["row"], row["system"], row["figure"]) for row in rows] == [
+        *(("system", name, figure) for name in ("a,b", "c") for figure in ("WA", "UA")),
+        *(("difference", "c", figure) for figure in ("WA", "UA")),
+    ]
+    wa, item = rows[4], comparison.differences[0]
+    assert wa["against"] == "a,b" and float(wa["value"]) == item.value and float(wa["high"]) == item.high
+    assert float(wa["p_mcnemar"]) == item.p["mcnemar"] == float(wa["p_mcnemar_holm"])
+    assert rows[5]["p_mcnemar"] == "" == rows[0]["deviation"] and rows[0]["n_tested"] == "48"
+
+
+def test_tables_show_corrected_p_and_csv_both(tmp_path):
+    comparison = compared(tmp_path, n_speakers=8, names="abc")
+    item = comparison.differences[2]
+    assert item.other == "c" and item.corrected["sign_flips"] == 2 * item.p["sign_flips"]  # the smaller of two
+    shown = [line for line in as_text(comparison, "markdown").splitlines() if line.startswith("| c | WA")]
+    assert f"| {item.corrected['sign_flips']:.3f} |" in shown[0]
+    row = list(csv.DictReader(io.StringIO(as_text(comparison, "csv"))))[8]
+    assert float(row["p_sign_flips"]) == item.p["sign_flips"]
+    assert float(row["p_sign_flips_holm"]) == item.corrected["sign_flips"]
+
+
+def test_ratings_have_three_decimals_and_no_tests_on_clips(tmp_path):
+    comparison = compared(tmp_path, rows=continuous_rows)
+    text = as_text(comparison, "markdown")
+    assert "| System | Remarks | CCC | CCC arousal | CCC valence | Seeds |" in text
+    assert "6 recordings of 6 speakers" in text and "McNemar" not in text and "%)" not in text
+    assert f"{comparison.scores['weak_net']['CCC'].value:.3f} [" in text
+    assert "over all rated frames of all recordings, as predicted" in text
+
+
+def test_files_are_written_in_the_format_of_their_suffix(tmp_path):
+    comparison = compared(tmp_path)
+    for suffix, form in ((".md", "markdown"), (".csv", "csv"), (".tex", "latex")):
+        path = tmp_path / f"table{suffix}"
+        write_comparison(comparison, path)
+        assert path.read_bytes().decode() == as_text(comparison, form)
+    with pytest.raises(UserError, match=r"expected a name that ends in \.md, \.csv, \.tex, found \.txt"):
+        write_comparison(comparison, tmp_path / "table.txt")
+
+
+def test_the_command_line_compares_writes_and_ends_with_two_on_a_mistake(tmp_path, monkeypatch, capsys):
+    def script(*words):
+        monkeypatch.setattr(sys, "argv", ["compare.py", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "scripts" / "compare.py"), run_name="__main__")
+        return end.value.code, *capsys.readouterr()
+
+    comparison = compared(tmp_path)
+    folders = tmp_path / "weak_net", tmp_path / "strong_[net]"
+    code, shown, said = script(*folders)
+    assert code == 0 and said == "" and "Differences from weak_net" in shown
+    for form in FORMATS:
+        assert script(*folders, "--format", form) == (0, as_text(comparison, form), "")
+    assert script(*folders, "--out", tmp_path / "out.md") == (0, "", "")
+    assert (tmp_path / "out.md").read_text() == as_text(comparison, "markdown")
+    for words in ((folders[0],), (*folders, "--out", "x.txt"), (*folders, "--format", "csv", "--out", "x.csv")):
+        code, shown, said = script(*words)
+        assert code == 2 and shown == "" and "error: " in said
+
+
+def test_a_comparison_waits_for_no_backend():
+    """Keras takes seconds to import."""
+    code = (
+        "import sys, zoo.studies.compare_table; assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

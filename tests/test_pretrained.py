@@ -1,0 +1,207 @@
+"""Exported models as a library and predict.py have them: by name, without Keras."""
+
+import ast
+import json
+import runpy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import streams
+import tiny_runs
+
+import zoo
+from zoo import pretrained
+from zoo.data.audio.read import BadClip
+from zoo.errors import UserError
+from zoo.export.export import export
+from zoo.inference.categorical import predict_run
+from zoo.inference.continuous import trace_files
+from zoo.inference.stream import Stream
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def emotions(tmp_path_factory):
+    """A run, and its export among the named models."""
+    folder = tmp_path_factory.mktemp("models")
+    run = tiny_runs.make(folder / "run", "fcn", "emodb")
+    export(run, folder / "named" / "fcn-tiny")
+    (folder / "named" / "notes").mkdir()
+    return run, folder / "named"
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ratings")
+    run = tiny_runs.make(folder / "run", "conv_lstm", "recola", label_delay_seconds=0.12)
+    return run, export(run, folder / "export", max_seconds=6.0)
+
+
+@pytest.fixture
+def named(emotions, monkeypatch):
+    monkeypatch.setenv(pretrained.MODELS_VARIABLE, str(emotions[1]))
+    return emotions[0]
+
+
+@pytest.fixture
+def clips(tmp_path):
+    paths = [tmp_path / f"{number}.wav" for number in range(2)]
+    for number, path in enumerate(paths):
+        soundfile.write(path, streams.speech(0.6 + 0.3 * number, number), 16_000)
+    return paths
+
+
+def test_one_or_several_as_the_run_answers(named, clips):
+    expected = list(predict_run(named, clips))
+    model = zoo.load("fcn-tiny")
+    assert model.outputs == list(expected[0]["probabilities"]) and model.rate_hz == 16_000
+    for found, right in zip(
+        [model.predict(str(clips[0])), *model.predict(clips)], [expected[0], *expected], strict=True
+    ):
+        assert list(found) == ["file", "emotion", "probabilities", "trained_on"]
+        assert found["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
+        assert [found[key] for key in ("file", "emotion", "trained_on")] == [
+            right[key] for key in ("file", "emotion", "trained_on")
+        ]
+    assert model.predict([]) == []
+
+
+def test_samples_at_any_rate_and_number_of_channels(named, clips):
+    model = zoo.load("fcn-tiny")
+    samples = streams.speech(0.6)
+    expected = model.predict(clips[0])["probabilities"]
+    for clip in (samples, np.stack([samples, samples], axis=1), samples.astype(float)):
+        answer = model.predict(clip)
+        assert answer["file"] == "#0" and answer["probabilities"] == pytest.approx(expected, abs=1e-5)
+    soundfile.write(clips[1], samples, 22_050)
+    resampled = model.predict(clips[1])["probabilities"]
+    assert model.predict(samples, rate_hz=22_050)["probabilities"] == pytest.approx(resampled, abs=1e-4)
+    for clip, rate_hz, found in (
+        (np.zeros(9, "int16"), None, "found int16"),
+        (np.zeros((2, 2, 2)), None, "found float64"),
+        (samples, 0, "rate_hz is 0"),
+        (np.full(16_000, np.nan), None, "NaN"),
+    ):
+        with pytest.raises(UserError, match=found):
+            model.predict(clip, rate_hz=rate_hz)
+    with pytest.raises(BadClip, match="absent"):
+        model.predict("absent.wav")
+
+
+def test_names_are_listed(named, tmp_path, monkeypatch):
+    assert pretrained.names() == ["fcn-tiny"]
+    with pytest.raises(UserError, match=r"unknown model 'fcn-tin'\. Did you mean 'fcn-tiny'\? Known: fcn-tiny"):
+        zoo.load("fcn-tin")
+    with pytest.raises(UserError, match="found a run; export it with"):
+        zoo.load(named)
+    with pytest.raises(UserError, match="no such folder"):
+        zoo.load(tmp_path / "absent")
+    monkeypatch.setenv(pretrained.MODELS_VARIABLE, str(tmp_path / "none"))
+    with pytest.raises(UserError, match="no such model, for none is in"):
+        zoo.load("fcn-tiny")
+    monkeypatch.delenv(pretrained.MODELS_VARIABLE)
+    assert pretrained.folder() == ROOT / "saved_models"
+
+
+def test_ratings_of_one_recording(ratings, clips):
+    rows = list(trace_files(ratings[0], clips[:1]))
+    found = zoo.load(ratings[1]).predict(clips[0])
+    assert found["time"] == [row["time"] for row in rows] and found["file"] == str(clips[0])
+    for name in ("arousal", "valence"):
+        np.testing.assert_allclose(found["ratings"][name], [row[name] for row in rows], atol=1e-5)
+
+
+def test_recordings_beyond_the_exports_limit_are_rated_in_windows(ratings, tmp_path):
+    """Six seconds at once, of which 1.5 at each end are not used: the state is nearly forgotten in them."""
+    path = streams.written(streams.speech(14.1), tmp_path)
+    expected = list(trace_files(ratings[0], [path]))
+    found = zoo.load(ratings[1]).predict(path)
+    assert found["time"] == [row["time"] for row in expected]
+    for name in ("arousal", "valence"):
+        np.testing.assert_allclose(found["ratings"][name], [row[name] for row in expected], atol=1e-3)
+
+
+def test_streams_rate_in_windows_near_the_whole(ratings, tmp_path):
+    """As those of networks that look ahead do. The state is forgotten in a second with these weights. The delay is in
+    the export's graph.
+    """
+    run, exported = ratings[0], zoo.load(ratings[1]).exported
+    stateless = {name: value for name, value in exported.description.items() if name != "stream"}
+    exported = replace(exported, description=stateless)
+    samples = streams.speech(9)
+    expected = streams.values(list(trace_files(run, [streams.written(samples, tmp_path)])))
+    options = {"hop_seconds": 0.4, "window_seconds": 6.0, "look_ahead_seconds": 0.04}
+    level = streams.level_of(samples)
+    opened = Stream(exported, **options)
+    assert (opened.live.way, opened.latency_seconds) == ("windows", pytest.approx(0.44))
+    rows = streams.pushed(exported, samples, streams.CUTS["odd"], level=level, **options)
+    np.testing.assert_allclose(streams.values(rows), expected, atol=1e-4)
+    blind = streams.pushed(exported, samples, level=level, **{**options, "window_seconds": 0.56})
+    assert np.abs(streams.values(blind) - expected).max() > 1e-3
+    with pytest.raises(UserError, match="model's delay"):
+        Stream(exported, 0.4, window_seconds=0.48, look_ahead_seconds=0.04)
+
+
+def test_streams_of_classes(named):
+    model = zoo.load("fcn-tiny")
+    samples = streams.speech(1.5)
+    stream = model.stream(0.5, window_seconds=1.0)
+    rows = stream.push(samples) + stream.finish()
+    for row, start in zip(rows, (0, 8000), strict=True):
+        expected = model.predict(samples[start : start + 16_000])
+        assert row["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+
+
+WITHOUT_KERAS = """
+import json, sys
+import zoo
+assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
+sys.modules["keras"] = None  # TensorFlow takes it where it is there; an import fails from now on
+answer = zoo.load("fcn-tiny").predict(sys.argv[1])
+print(json.dumps(answer))
+"""
+
+
+def test_needs_no_keras(named, clips):
+    process = subprocess.run([sys.executable, "-c", WITHOUT_KERAS, clips[0]], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    expected = next(predict_run(named, clips))
+    assert json.loads(process.stdout)["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+
+
+def test_the_command_takes_names_and_folders(named, emotions, clips, capsys, monkeypatch):
+    expected = zoo.load("fcn-tiny").predict(clips)
+    for place in ("fcn-tiny", emotions[1] / "fcn-tiny", emotions[1] / "fcn-tiny" / "1"):
+        monkeypatch.setattr(sys, "argv", ["predict.py", str(place), "--json", *map(str, clips)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "scripts" / "predict.py"), run_name="__main__")
+        assert end.value.code == 0
+        assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == expected
+    monkeypatch.setattr(sys, "argv", ["predict.py", "fcn-tiny", str(clips[0]), "--fold", "0"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "scripts" / "predict.py"), run_name="__main__")
+    assert end.value.code == 2 and "--fold: for runs" in capsys.readouterr().err
+
+
+def registered_classes():
+    """Every layer of the zoo that a saved model may name; losses are not loaded with it."""
+    for path in sorted((ROOT / "zoo").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and path.name != "losses.py":
+                yield from (node.name for one in node.decorator_list if ast.unparse(one) == "register")
+
+
+def test_what_loads_models_knows_every_layer():
+    """In a process that built none of them: the tests' own has."""
+    names = list(registered_classes())
+    assert {"AttentionMap", "LongConv1D", "DeepSpectrum"} <= set(names)
+    program = "import sys, zoo.runs.model_file, keras\nfor name in sys.argv[1:]:\n"
+    program += "    assert keras.saving.get_registered_object(f'zoo>{name}'), name"
+    found = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr[-500:]

@@ -1,0 +1,312 @@
+"""From clips and noise to a trained, tested and usable enhancement of cepstral coefficients."""
+
+import csv
+import io
+import json
+
+import keras
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from rich.console import Console
+
+from zoo import registry
+from zoo.config.flags import from_flags
+from zoo.data.audio.read import read
+from zoo.data.batches.feature_store import extract
+from zoo.data.corpora.registry import load
+from zoo.data.protocols import lookup as protocols
+from zoo.data.synthetic.corpora import synthesize
+from zoo.errors import UserError
+from zoo.features import enhancer
+from zoo.frontends.mfcc import mfcc_frames
+from zoo.inference.batching import predict
+from zoo.metrics import enhancement as enhancement_figures
+from zoo.runs.model_file import load_model
+from zoo.training.evaluate import evaluate_run
+from zoo.training.tasks import enhancement
+from zoo.training.train import train
+
+RATE_HZ = 16_000
+SNR = (0.0, 12.0)
+
+
+def settings(root, noise, out, **changes):
+    given = {"model": "denoising_autoencoder", "corpus": "emodb", "recipe": "quick", "epochs": 2, "fold": "0"}
+    given |= {"snr": SNR, "option": {"recurrent_units": 6}, "batch_size": 8, "noise": str(noise)}
+    given |= {"data_root": str(root), "cache_dir": f"{out}-cache", "out": str(out), "allow_incomplete": True}
+    return from_flags({**given, "backend": keras.backend.backend(), **changes})
+
+
+def rows_of(folder):
+    with (folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def record_of(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def row(clip, speaker, snr_db, clean, noisy, denoised, as_it_is=False):
+    told = {"clip": clip, "speaker": speaker, "snr_db": snr_db, "taken_for_clean": str(int(as_it_is))}
+    return {**told, **enhancement_figures.columns(clean, noisy, denoised)}
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """Six noises, each a tone of its own, so that it can be told which was heard."""
+    folder = tmp_path_factory.mktemp("noise")
+    time = np.arange(RATE_HZ) / RATE_HZ
+    for number in range(6):
+        soundfile.write(folder / f"n{number}.wav", 0.3 * np.sin(2 * np.pi * 500 * (number + 1) * time), RATE_HZ)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return synthesize("emodb", tmp_path_factory.mktemp("twin") / "EmoDB", 70, seconds=(0.3, 0.6))
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, noise, tmp_path_factory):
+    return train(settings(corpus, noise, tmp_path_factory.mktemp("trained") / "run"))
+
+
+@pytest.fixture(scope="module")
+def fold(trained):
+    (folder,) = trained.folder.glob("fold-*")
+    return folder
+
+
+def test_folder_holds_everything_and_the_history_both_errors(trained, fold):
+    results = {"metrics.json", "predictions.csv", "enhancement.png"}
+    assert {path.name for path in fold.iterdir()} == {*results, "model.keras", "history.csv", "curves.png"}
+    assert results < {path.name for path in trained.folder.iterdir()}
+    with (fold / "history.csv").open(newline="") as file:
+        history = [{name: float(value) for name, value in line.items()} for line in csv.DictReader(file)]
+    assert len(history) == 2
+    best = min(history, key=lambda line: line["validation_mse"])
+    assert record_of(fold)["validation_r2"] == best["validation_r2"] == max(line["validation_r2"] for line in history)
+    assert record_of(fold)["best_epoch"] == best["epoch"]
+
+
+def test_a_row_for_every_clip_at_every_ratio_and_without_noise(trained, fold):
+    (division,) = trained.source.folds
+    told = sorted((line["clip"], line["snr_db"]) for line in rows_of(fold))
+    assert told == sorted((clip.name, snr) for clip in division.test for snr in ("", "0", "12"))
+    assert record_of(fold)["n_clips"] == len(division.test)
+
+
+def test_figures_are_the_saved_models_on_all_frames_together(trained, fold):
+    """By the whole model, waveform in, against NumPy's correlation of the concatenated frames."""
+    model, (division,) = load_model(fold / "model.keras"), trained.source.folds
+    noises = enhancement.noisy_copies.open_for(trained.config, RATE_HZ)
+    hear = enhancement.noisy_copies.hearing(trained.config, noises, 0.0, "test").hear
+    frontend = enhancement.extractor(trained.config).features
+    waveforms = [read(clip.path, RATE_HZ) for clip in division.test]
+    heard = [hear(waveform, clip.name) for waveform, clip in zip(waveforms, division.test, strict=True)]
+    clean, noisy = (np.concatenate([frontend(waveform) for waveform in several]) for several in (waveforms, heard))
+    found = [values[: 1 + len(waveform) // 160] for values, waveform in zip(predict(model, heard), heard, strict=True)]
+    figures = record_of(fold)["by_snr"]["0"]
+    for system, frames in (("noisy", noisy), ("enhanced", np.concatenate(found))):
+        for k in range(13):
+            figure = figures[system]["coefficients"][str(k)]
+            assert figure["pearson"] == pytest.approx(np.corrcoef(clean[:, k], frames[:, k])[0, 1], abs=1e-3)
+            error = np.mean((clean[:, k] - frames[:, k]) ** 2) / clean[:, k].var()
+            assert figure["mse"] == pytest.approx(error, rel=2e-3)
+
+
+def test_evaluated_again_it_has_the_same_figures(trained):
+    summary, changed = evaluate_run(trained.folder)
+    assert changed == []
+    assert summary["mse"]["enhanced"] == pytest.approx(record_of(trained.folder)["mse"]["enhanced"], abs=1e-5)
+
+
+def test_clean_clips_pass_unchanged_and_the_share_is_recorded(trained, fold):
+    model, (division,) = load_model(fold / "model.keras"), trained.source.folds
+    waveforms = [read(clip.path, RATE_HZ) for clip in division.test]
+    kept = {line["clip"]: line["taken_for_clean"] == "1" for line in rows_of(fold) if line["snr_db"] == ""}
+    frontend = enhancement.extractor(trained.config).features
+    for clip, waveform, output in zip(division.test, waveforms, predict(model, waveforms), strict=True):
+        frames = frontend(waveform)
+        assert (np.abs(output[: len(frames)] - frames).max() < 1e-2) == kept[clip.name]
+    assert sum(kept.values()) > len(kept) / 2
+    detector = record_of(fold)["detector"]
+    assert detector["clean_taken_for_noisy"] == pytest.approx(1 - np.mean(list(kept.values())))
+    assert set(detector["by_snr"]) == {"0", "12"}
+
+
+def test_the_body_maps_frames_to_frames_of_the_same_units(trained, fold, rng):
+    body = enhancer.load(fold)
+    assert not body.trainable_weights
+    features = rng.normal(size=(2, 30, 13)).astype("float32") * 20
+    batch = {"features": features, "n_frames": np.array([30, 12], "int32")}
+    found = keras.ops.convert_to_numpy(body(batch))
+    assert found.shape == (2, 30, 13)
+    batch["features"] = np.concatenate([features, np.full((2, 9, 13), 1e4, "float32")], axis=1)
+    again = keras.ops.convert_to_numpy(body(batch))
+    np.testing.assert_allclose(again[0, :30], found[0], atol=1e-3)
+    np.testing.assert_allclose(again[1, :12], found[1, :12], atol=1e-3)
+
+
+def test_another_model_is_no_enhancer(tmp_path):
+    network = registry.build("denoising_autoencoder", 13, 13, recurrent_units=2)
+    enhancement.with_frontend(mfcc_frames(25, 10), network).save(tmp_path / "model.keras")
+    with pytest.raises(UserError, match="expected a trained denoising_autoencoder"):
+        enhancer.load(tmp_path)
+
+
+def test_each_side_hears_noise_of_its_own(corpus, noise, tmp_path):
+    config = settings(corpus, noise, tmp_path / "run", max_clip_seconds=60.0)
+    noises = enhancement.noisy_copies.open_for(config, RATE_HZ)
+    pitches = {side: {500 * (int(name[1]) + 1) for name in noises.names[side]} for side in noises.names}
+    waveform = np.random.default_rng(0).normal(0, 0.1, RATE_HZ // 2).astype("float32")
+    for side, own in pitches.items():
+        hear = enhancement.noisy_copies.hearing(config, noises, -20.0, side).hear
+        heard = [hear(waveform, f"clip{number}") for number in range(12)]
+        peaks = {int(np.argmax(np.abs(np.fft.rfft(sound)))) * 2 for sound in heard}
+        assert peaks <= own and len(peaks) == len(own)
+    assert not pitches["train"] & pitches["test"] and not pitches["validation"] & pitches["test"]
+
+
+def test_examples_are_of_their_sides_noise_and_every_ratio(corpus, noise, tmp_path):
+    """Frame by frame, what the cache holds is the front-end on speech in noise of that side."""
+    config = settings(corpus, noise, tmp_path / "run", max_clip_seconds=60.0)
+    clips, own = load("emodb", corpus).clips[:2], enhancement.extractor(config)
+    clean, _ = extract(clips, own.features, own.settings, tmp_path / "cache")
+    noises = enhancement.noisy_copies.open_for(config, RATE_HZ)
+    protocol = protocols.get(None, "emodb")
+    for training, side in ((True, "train"), (False, "validation")):
+        pairs = enhancement.examples(config, protocol, clean, clips, training)
+        assert [(pair.name, pair.snr_db) for pair in pairs] == [(clip.name, snr) for snr in SNR for clip in clips]
+        hear = enhancement.noisy_copies.hearing(config, noises, SNR[1], side).hear
+        expected = own.features(hear(read(clips[1].path, RATE_HZ), clips[1].name))
+        np.testing.assert_array_equal(pairs[-1].noisy.read(), expected)
+        np.testing.assert_array_equal(pairs[-1].clean.read(), own.features(read(clips[1].path, RATE_HZ)))
+
+
+def test_the_validation_score_is_the_share_of_variance_explained(trained):
+    """By a network that gives the training mean, 0, and one that gives the clean frames themselves, 1."""
+    (division,) = trained.source.folds
+    arguments = (trained.config, trained.source.protocol, trained.features)
+
+    class Task:
+        name, train = "0", enhancement.examples(*arguments, division.train, True)
+        validation = enhancement.examples(*arguments, division.validation, False)
+
+    features, n_frames = keras.Input((None, 13), name="features"), keras.Input((), dtype="int32", name="n_frames")
+    mean, variance = enhancement.clean_moments(Task)
+    constant = keras.Model({"features": features, "n_frames": n_frames}, features * 0.0)
+    scores = enhancement.validator(constant, Task, trained.config)()
+    assert scores["validation_r2"] == pytest.approx(0, abs=1e-6)
+    standard = keras.Model({"features": features, "n_frames": n_frames}, (features - mean) / np.sqrt(variance))
+    scores = enhancement.validator(standard, Task, trained.config)()
+    assert scores["validation_mse"] == pytest.approx(scores["validation_mse_noisy"], rel=1e-5)
+    frames = [pair.clean.read() for pair in Task.validation]
+    noisy = [pair.noisy.read() for pair in Task.validation]
+    error = np.concatenate([(a - b) / np.sqrt(variance) for a, b in zip(frames, noisy, strict=True)])
+    assert scores["validation_mse_noisy"] == pytest.approx(np.mean(error**2), rel=1e-5)
+    Task.validation = [enhancement.Pair(p.name, p.snr_db, p.clean, p.clean) for p in Task.validation]
+    assert enhancement.validator(standard, Task, trained.config)()["validation_r2"] == pytest.approx(1, abs=1e-6)
+
+
+def test_targets_are_standardised_by_clean_training_speech(trained):
+    (division,) = trained.source.folds
+    arguments = (trained.config, trained.source.protocol, trained.features)
+    task = enhancement.examples(*arguments, division.train, True)
+
+    class Task:
+        train = task
+
+    targets = [(np.asarray(y), np.asarray(w)) for _, y, w in enhancement.batches(Task, trained.config)(1)]
+    real = np.concatenate([y[w > 0] for y, w in targets])
+    np.testing.assert_allclose(real.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(real.std(axis=0), 1, atol=1e-3)
+
+
+def test_frontend_is_thirteen_coefficients_of_librosas_definition(corpus, noise, tmp_path, rng):
+    waveform = rng.normal(0, 0.1, 4000).astype("float32")
+    found = enhancement.extractor(settings(corpus, noise, tmp_path)).features(waveform)
+    arguments = {"n_fft": 400, "win_length": 400, "hop_length": 160, "n_mels": 26, "n_mfcc": 13}
+    expected = librosa.feature.mfcc(y=waveform, sr=RATE_HZ, pad_mode="constant", **arguments).T
+    assert found.shape == (26, 13)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_figures_by_hand():
+    clean = np.array([[0.0, 1.0], [2.0, 1.0]])  # the second coefficient is constant: neither figure exists
+    noisy, denoised = clean + np.array([1.0, 0.0]), clean * [0.5, 1.0]
+    rows = [row("a", "s", "", clean, clean, denoised, True), row("a", "s", "3", clean, noisy, denoised)]
+    figures = enhancement_figures.evaluate(rows)
+    three = figures["by_snr"]["3"]
+    assert three["noisy"]["coefficients"]["0"] == {"mse": 1.0, "pearson": pytest.approx(1.0)}
+    assert three["enhanced"]["coefficients"]["0"]["mse"] == pytest.approx(0.5)  # errors 0 and 1, variance 1
+    assert three["enhanced"]["coefficients"]["1"] == {"mse": None, "pearson": None}
+    assert three["enhanced"]["mse"] == {"value": None, "low": None, "high": None}
+    assert figures["clean"]["enhanced"]["coefficients"]["0"]["mse"] == 0
+    assert figures["clean"]["without_detector"]["coefficients"]["0"]["mse"] == pytest.approx(0.5)
+    expected = {"clean_taken_for_noisy": 0.0, "noisy_taken_for_clean": 0.0, "by_snr": {"3": 0.0}}
+    assert figures["detector"] == expected
+    assert (figures["n_clips"], figures["n_frames"], figures["mse"]) == (1, 2, {"noisy": None, "enhanced": None})
+
+
+def test_ratios_are_in_order_and_intervals_over_speakers(rng):
+    rows = []
+    for number in range(12):
+        clean = rng.normal(size=(30, 2)) + number
+        rows.append(row(str(number), f"s{number % 4}", "", clean, clean, clean, True))
+        for snr, deviation in (("12", 0.3), ("0", 1.0), ("-5", 2.0)):
+            noisy = clean + rng.normal(0, deviation, clean.shape)
+            rows.append(row(str(number), f"s{number % 4}", snr, clean, noisy, clean + 0.1 * (noisy - clean)))
+    figures = enhancement_figures.evaluate(rows)
+    assert list(figures["by_snr"]) == ["-5", "0", "12"]
+    errors = [item["noisy"]["mse"] for item in figures["by_snr"].values()]
+    assert errors[0]["value"] > errors[1]["value"] > errors[2]["value"]
+    assert all(error["low"] < error["value"] < error["high"] for error in errors)
+    assert figures["mse"]["enhanced"] == pytest.approx(0.01 * figures["mse"]["noisy"], rel=1e-6)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="expected rows"):
+        enhancement_figures.evaluate([])
+
+
+def test_the_table_says_what_was_synthetic_and_how_much_was_left(trained):
+    console = Console(file=io.StringIO(), width=200)
+    enhancement.print_metrics(record_of(trained.folder), "title", console)
+    text = console.file.getvalue()
+    assert "SYNTHETIC DATA · title" in text and "0 dB" in text and "clean" in text
+    assert f"{record_of(trained.folder)['by_snr']['0']['enhanced']['mse']['value']:.3f}" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise": ""}, "expected --noise DIR"),
+        ({"noise": "/nowhere/at/all"}, "--noise /nowhere/at/all: .* expected a folder"),
+        ({"condition": "matched"}, r"--condition matched .* --snr has 2 \(0 12\). Run once per ratio, e.g. --snr 0"),
+        ({"option": {"recurrent_layers": 0}}, "recurrent_layers is 0"),
+        ({"option": {"units": 3}}, "unknown option of denoising_autoencoder 'units'"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(corpus, noise, tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        train(settings(corpus, **{"noise": noise, "out": tmp_path / "run", **changes}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_files_of_noise_name_the_flag(corpus, noise, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "n.wav").write_bytes((noise / "n0.wav").read_bytes())
+    with pytest.raises(UserError, match=r"--noise .*one.* at least 3"):
+        train(settings(corpus, tmp_path / "one", tmp_path / "run"))
+    config = settings(corpus, tmp_path / "one", tmp_path / "run", noise_split="time", condition="matched", snr=(3.0,))
+    enhancement.check(config, protocols.get(None, "emodb"))  # one file will do, in thirds
+
+
+def test_it_is_not_tested_in_other_noise(trained, fold):
+    (division,) = trained.source.folds
+    arguments = (fold, division.test, trained.source.protocol, "emodb", trained.config)
+    with pytest.raises(UserError, match="tested in noise of its own"):
+        enhancement.test_rows(*arguments, hear=lambda waveform, name: waveform)

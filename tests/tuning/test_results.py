@@ -1,0 +1,387 @@
+"""Tables are worked by hand, commands parsed by train.py's own parser, TensorBoard's files read by TensorBoard."""
+
+import argparse
+import csv
+import json
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from tuning import search
+from tuning import space as spaces
+from tuning.journal import Journal
+from tuning.results import figures, show, tensorboard
+from tuning.results import importance as shares
+from tuning.trials import Trial
+from zoo.config import flags
+from zoo.errors import UserError
+
+SPACE = {
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"},
+    "batch_size": [16, 32],
+    "option.block_dropout": {"low": 0.0, "high": 0.5},
+    "option.recurrent_units": [[64], [64, 32], None],
+}
+BASE = {"corpus": "ravdess"}
+HEADER = {"event": "search", "version": "0", "model": "attention_blstm_fcn", "base": BASE, "space": SPACE}
+HEADER |= {"tuner": "random", "seed": 0, "inner_folds": 3, "prune": "median", "max_epochs": None}
+
+
+def completed(number, score, *, folds=None, **values):
+    some = {"learning_rate": 1e-3, "batch_size": 16, "option.block_dropout": 0.25, "option.recurrent_units": [64]}
+    folds = folds or [score - 0.1, score, score + 0.1]
+    done = {"epochs_run": 9, "seconds": 30.0, "worker": "one"}
+    return Trial(f"{number:04d}", {**some, **values}, status="completed", score=score, folds=folds, **done)
+
+
+def several(n=12):
+    rng = np.random.default_rng(0)
+    return [
+        completed(
+            i + 1,
+            0.3 + 0.02 * i,
+            learning_rate=float(10 ** rng.uniform(-4, -2)),
+            **{"option.recurrent_units": SPACE["option.recurrent_units"][i % 3], "batch_size": 16 if i % 2 else 32},
+        )
+        for i in range(n)
+    ]
+
+
+OTHERS = [
+    replace(completed(21, 0.9), status="pruned", folds=(0.9,), reason="below"),
+    replace(
+        completed(22, None, folds=[0]), status="infeasible", score=None, folds=(), reason="pooling [leaves] nothing"
+    ),
+    replace(
+        completed(23, None, folds=[0]), status="infeasible", score=None, folds=(), reason="pooling [leaves] nothing"
+    ),
+    replace(completed(24, None, folds=[0]), status="failed", score=None, folds=(), reason="disk full"),
+    replace(completed(25, None, folds=[0]), status="waiting", score=None, folds=()),
+]
+
+
+def written(folder, trials, header=HEADER):
+    """A search's folder: its journal, and run folders of completed trials whose folds trained 3, 4 and 5 epochs."""
+    events = [header, {"event": "trials", "trials": 60}]
+    for trial in trials:
+        names = {"trial": trial.id, "values": trial.values, "epochs": trial.epochs, "parent": trial.parent}
+        events.append({"event": "proposed", **names})
+        if trial.status == "waiting":
+            continue
+        outcome = {"status": trial.status, "score": trial.score, "folds": list(trial.folds), "reason": trial.reason}
+        end = {"epochs": trial.epochs_run, "seconds": trial.seconds, "worker": trial.worker}
+        events.append({"event": "finished", "trial": trial.id, **outcome, **end})
+        if trial.status == "completed":
+            for n, fold in enumerate(trial.folds):
+                run = folder / "trials" / trial.id / f"fold-{n}"
+                run.mkdir(parents=True)
+                lines = [f"{epoch},1.5,{fold * epoch / (n + 3)},2.0" for epoch in range(1, n + 4)]
+                (run / "history.csv").write_text("\n".join(["epoch,loss,validation_ua,seconds", *lines]) + "\n")
+            (run.parent / "metrics.json").write_text(json.dumps({"objective": "validation_ua"}))
+    Journal.create(folder, events).close()
+    return folder
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that would be saved."""
+    made = []
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: made.append(figure))
+    return made
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The folder of a search that was shown."""
+    folder = written(tmp_path_factory.mktemp("search"), several() + OTHERS)
+    show.show(folder)
+    return folder
+
+
+def test_trials_csv_by_hand(shown):
+    rows = table(shown / "trials.csv")
+    assert [row["trial"] for row in rows] == [f"{n:04d}" for n in (*range(12, 0, -1), 21, 22, 23, 24, 25)]
+    first, pruned, infeasible = rows[0], rows[12], rows[13]
+    assert float(first["score"]) == pytest.approx(0.52)
+    assert float(first["spread"]) == pytest.approx(0.1)  # of -0.1, 0, 0.1 by n - 1; by n it would be 0.082
+    assert [float(first[f"fold_{n}"]) for n in range(3)] == pytest.approx([0.42, 0.52, 0.62])
+    assert (first["epochs"], first["seconds"], first["worker"], first["status"]) == ("9", "30.0", "one", "completed")
+    assert json.loads(first["option.recurrent_units"]) is None and json.loads(rows[1]["option.recurrent_units"]) == [
+        64,
+        32,
+    ]
+    assert list(first)[-4:] == list(SPACE)
+    assert (pruned["status"], pruned["spread"], pruned["fold_0"], pruned["fold_1"]) == ("pruned", "", "0.9", "")
+    assert (infeasible["score"], infeasible["reason"]) == ("", "pooling [leaves] nothing")
+
+
+def test_equal_scores_keep_the_order_of_trials():
+    assert [trial.id for trial in show.ranked([completed(2, 0.5), completed(3, 0.6), completed(4, 0.6)])] == [
+        *("0003", "0004", "0002")
+    ]
+
+
+def test_all_files_are_there_and_pictures_can_be_read(shown):
+    names = {"trials.csv", "importance.csv", "importance.png", "parallel.png", "learning-curves.png"}
+    there = {path.name for path in shown.iterdir()}
+    assert names <= there and not [name for name in there if name.startswith(".")]
+    for name in names:
+        if name.endswith(".png"):
+            assert imread(shown / name).std() > 0.01, name
+
+
+def test_what_is_printed(tmp_path, capsys):
+    many = [completed(n, 0.5 - n / 1000) for n in range(30, 54)]
+    show.show(written(tmp_path, [completed(1, 0.7, batch_size=32), *many, *OTHERS]))
+    printed = capsys.readouterr().out
+    assert "attention_blstm_fcn: 27 of 60 trials, tuner random" in printed
+    assert "0001" in printed and "0048" in printed and "0049" not in printed
+    assert "6 more in trials.csv" in printed
+    assert "infeasible: 2; 2 times: pooling [leaves] nothing" in printed
+    assert "failed: 1; disk full" in printed and "not finished: 1" in printed
+    assert "learning_rate" not in printed.split("Hyper-parameter")[0]  # it does not vary
+    assert "out-of-bag R²" in printed
+    command = next(line for line in printed.splitlines() if line.startswith("python "))
+    assert command == show.best_flags(HEADER, completed(1, 0.7, batch_size=32)) and len(command) > 160
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_few_trials_have_no_importance(tmp_path, capsys, n):
+    """One trial alone varies in nothing."""
+    show.show(written(tmp_path, several(n)))
+    assert f"expected at least 10 completed trials, found {n}" in capsys.readouterr().out
+    assert not (tmp_path / "importance.csv").exists()
+
+
+def parsed(command):
+    """What train.py makes of a command, its first two words left out."""
+    words = shlex.split(command)
+    assert words[:2] == ["python", "scripts/train.py"]
+    parser = argparse.ArgumentParser()
+    flags.add_flags(parser)
+    return flags.from_flags(vars(parser.parse_args(words[2:])))
+
+
+@pytest.mark.parametrize(
+    ("base", "values"),
+    [
+        ({}, {}),
+        (
+            {"synthetic": True, "allow_leakage": False, "fold": "0", "out": "runs/a b"},
+            {"learning_rate": 1.2345678901234567e-05, "batch_size": 16, "class_weights": "sad=2,happy=0.5"},
+        ),
+        (
+            {"data_root": "it's a folder/$HOME", "option": {"block_dropout": 0.1, "units": 3}},
+            {"option.block_dropout": 0.0, "option.widths": [8, [16, None]], "option.gate": None, "option.bias": True},
+        ),
+        (
+            {"class_weights": "-odd"},
+            {
+                f"option.word_{n}": word
+                for n, word in enumerate(("True", "None", "null", "1", "a b", "x=y", '"quoted"', "[1", "-x", "", "NaN"))
+            },
+        ),
+    ],
+)
+def test_best_flags_give_the_same_configuration(base, values):
+    trial = Trial("0001", values)
+    direct = flags.from_flags({"model": "attention_blstm_fcn", **spaces.flags({**base, "out": ""}, values)})
+    command = show.best_flags({**HEADER, "base": base}, trial)
+    assert parsed(command) == direct
+    assert "--out" not in shlex.split(command)
+
+
+def test_hyperbands_best_has_the_epochs_of_its_rung():
+    assert parsed(show.best_flags(HEADER, Trial("0001", {}, epochs=7))).epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("trials", "parts"),
+    [
+        ([], ["found none at all", "--resume"]),
+        ([OTHERS[4]], ["found 1 not finished", "--resume"]),
+        (OTHERS[1:3], ["every trial is infeasible, 2 of them; 2 times: pooling [leaves] nothing", "--vary"]),
+        (OTHERS[2:4], ["found 1 infeasible, 1 failed", "disk full", "--resume"]),
+        ([OTHERS[2], OTHERS[4]], ["found 1 infeasible, 1 not finished", "pooling"]),
+    ],
+)
+def test_without_a_completed_trial(tmp_path, trials, parts):
+    with pytest.raises(UserError) as error:
+        show.show(written(tmp_path, trials))
+    assert all(part in str(error.value) for part in (str(tmp_path), *parts)), error.value
+
+
+def test_damaged_history_is_named(tmp_path):
+    path = written(tmp_path, several(2)) / "trials" / "0002" / "fold-1" / "history.csv"
+    path.write_text("epoch,loss\n1,2.0\n")
+    with pytest.raises(UserError, match=r"0002/fold-1/history\.csv"):
+        show.show(tmp_path)
+
+
+def test_trials_kept_elsewhere_have_no_curves(tmp_path, capsys):
+    (written(tmp_path, several(2)) / "trials").rename(tmp_path / "elsewhere")
+    show.show(tmp_path)
+    assert "no learning curves" in capsys.readouterr().out
+
+
+def test_learning_curve_by_hand(tmp_path):
+    (found,) = figures.curves(written(tmp_path, [completed(1, 0.5)]), search.read(tmp_path)[2])
+    # Folds end at 0.4, 0.5, 0.6 after 3, 4 and 5 epochs in equal steps.
+    means = [(0.4 / 3 + 0.5 / 4 + 0.6 / 5) / 3 * n for n in (1, 2, 3)] + [(0.5 + 0.48) / 2, 0.6]
+    assert found.mean() == pytest.approx(means)
+    assert (found.whole(), found.objective, found.trial) == (3, "validation_ua", "0001")
+
+
+def test_parallel_axes_and_lines(drawn):
+    trials = [
+        completed(1, 0.5, learning_rate=1e-4, **{"option.recurrent_units": None}),
+        completed(2, 0.7, learning_rate=1e-3, **{"option.recurrent_units": [64, 32]}),
+    ]
+    figures.plot_parallel(SPACE, trials, trials[1], "unused.png", "a title")
+    host, rate, units, score = drawn[0].axes
+    assert [label.get_text() for label in host.get_xticklabels()] == ["learning_rate", "recurrent_units", "score"]
+    assert (rate.get_yscale(), rate.get_ylim()) == ("log", (1e-4, 1e-2))
+    assert [label.get_text() for label in units.get_yticklabels()] == ["[64]", "[64, 32]", "null"]
+    first, second = host.get_lines()
+    assert first.get_ydata() == pytest.approx([0.0, 2.3 / 2.6, 0.05 / 1.1])
+    assert second.get_ydata() == pytest.approx([0.5, 1.3 / 2.6, 1.05 / 1.1])  # 1e-3 is half way on a log axis
+    assert second.get_linewidth() > first.get_linewidth() and "0002" in second.get_label()
+    assert score.get_ylim() == pytest.approx((0.49, 0.71))
+
+
+def test_sobol_indices_by_hand():
+    """Of 3 a + b with a, b of equal variance 9/10 and 1/10; of c d with means 0, nothing alone and all together."""
+    signs = np.array([[-1.0], [1.0]])
+    columns = dict.fromkeys("abcd", signs)
+    rng = np.random.default_rng(0)
+    main, total = shares.sobol(lambda x: 3 * x[:, 0] + x[:, 1], columns, rng)
+    assert main == pytest.approx({"a": 0.9, "b": 0.1, "c": 0, "d": 0}, abs=0.05)
+    assert total == pytest.approx({"a": 0.9, "b": 0.1, "c": 0, "d": 0}, abs=0.05)
+    main, total = shares.sobol(lambda x: x[:, 2] * x[:, 3], columns, rng)
+    assert main == pytest.approx({"a": 0, "b": 0, "c": 0, "d": 0}, abs=0.05)
+    assert total == pytest.approx({"a": 0, "b": 0, "c": 1, "d": 1}, abs=0.05)
+
+
+def test_importance_finds_what_the_score_was_made_of():
+    """sqrt(3) of a choice of words at -1, 1 and a log rate at -1..1 (variance 1/3): shares 9/10 and 1/10."""
+    rng = np.random.default_rng(1)
+    space = {"word": ["x", "y"], "rate": {"low": 1e-3, "high": 1e-1, "sampling": "log"}, "idle": [1, 2, 3], "one": [5]}
+    trials = []
+    for n in range(100):
+        word, power, idle = rng.choice(["x", "y"]), rng.uniform(-1, 1), int(rng.integers(1, 4))
+        score = np.sqrt(3) * (1 if word == "y" else -1) + power
+        values = {"word": str(word), "rate": float(10 ** (power - 2)), "idle": idle, "one": 5}
+        trials.append(Trial(str(n), values, status="completed", score=float(score)))
+    found = shares.importance_of(space, trials)
+    assert found.main == pytest.approx({"word": 0.9, "rate": 0.1, "idle": 0.0}, abs=0.08)
+    assert found.r2 > 0.9 and found.n_trials == 100
+    assert [row["parameter"] for row in found.rows()][:2] == ["word", "rate"]
+    assert shares.importance_of(space, trials) == found  # seeded
+    noise = [replace(trial, score=float(rng.normal())) for trial in trials[:60]]
+    doubtful = shares.importance_of(space, noise)
+    assert doubtful.r2 < 0.2 and "too little" in doubtful.in_words()
+
+
+def test_importance_tells_hyperbands_rungs_apart():
+    rng = np.random.default_rng(2)
+    trials = [
+        replace(completed(n, (0.6 if n % 2 else 0.3) + rng.normal(0, 0.01)), epochs=9 if n % 2 else 3)
+        for n in range(20)
+    ]
+    found = shares.importance_of(SPACE, trials)
+    assert found.main[shares.RUNG] > 0.9
+
+
+def test_importance_says_why_there_is_none():
+    assert "same values" in shares.importance_of(SPACE, [completed(n, n / 20) for n in range(12)])
+    equal = [replace(trial, score=0.5) for trial in several()]
+    assert "score the same" in shares.importance_of(SPACE, equal)
+
+
+def test_without_tensorboard_a_line_says_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    show.show(written(tmp_path, several(2)))
+    assert "pip install -e '.[tensorboard]'" in capsys.readouterr().out
+    assert not (tmp_path / tensorboard.FOLDER).exists()
+
+
+# In a process of its own, where any import of TensorFlow fails, and TensorBoard reads with its own code.
+DASHBOARD = """
+import sys, json, logging
+from pathlib import Path
+sys.modules["tensorflow"] = None
+folder = Path(sys.argv[1])
+from tuning import search
+from tuning.results import tensorboard as hparams
+header, _, trials = search.read(folder)
+hparams.write(folder, header["space"], trials)
+from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
+from google.protobuf.json_format import MessageToDict
+found = plugin_event_multiplexer.EventMultiplexer()
+found.AddRunsFromDirectory(str(folder / hparams.FOLDER))
+found.Reload()
+provider = data_provider.MultiplexerDataProvider(found, str(folder))
+context = backend_context.Context(base_plugin.TBContext(data_provider=provider))
+experiment = get_experiment.Handler(
+    RequestContext(), context, "", api_pb2.GetExperimentRequest(include_metrics=True)
+).run()
+statuses = [getattr(api_pb2, f"STATUS_{name}") for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
+column = api_pb2.ColParams(metric=api_pb2.MetricName(tag="score"), order=api_pb2.ORDER_DESC)
+request = api_pb2.ListSessionGroupsRequest(
+    start_index=0, slice_size=100, allowed_statuses=statuses, col_params=[column], include_metrics=True
+)
+groups = list_session_groups.Handler(RequestContext(), context, "", request).run()
+curve = [(event.step, float(event.tensor_proto.float_val[0])) for event in found.Tensors("0012", "validation_ua")]
+print(json.dumps([MessageToDict(experiment), MessageToDict(groups), curve]))
+"""
+
+
+def test_tensorboard_lists_the_trials(shown):
+    """Also that neither TensorFlow nor its writer is needed, and that what was there is written again."""
+    pytest.importorskip("tensorboard")
+    (shown / tensorboard.FOLDER / "stale").mkdir()
+    process = subprocess.run([sys.executable, "-c", DASHBOARD, shown], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    experiment, groups, curve = json.loads(process.stdout)
+    infos = {info["name"]: info for info in experiment["hparamInfos"]}
+    assert set(infos) == set(SPACE)
+    assert infos["learning_rate"]["domainInterval"] == {"minValue": 1e-4, "maxValue": 1e-2}
+    assert infos["batch_size"]["domainDiscrete"] == [16, 32]
+    assert infos["option.recurrent_units"]["domainDiscrete"] == ["[64]", "[64, 32]", "null"]
+    sessions = {group["name"]: group for group in groups["sessionGroups"]}
+    ended = several() + OTHERS[:-1]
+    assert set(sessions) == {trial.id for trial in ended}
+    assert groups["sessionGroups"][0]["name"] == "0021" and groups["sessionGroups"][1]["name"] == "0012"
+    for trial in ended:
+        group = sessions[trial.id]
+        assert group["hparams"]["learning_rate"] == trial.values["learning_rate"]
+        assert group["hparams"]["option.recurrent_units"] == json.dumps(trial.values["option.recurrent_units"])
+        status = "STATUS_SUCCESS" if trial.status in ("completed", "pruned") else "STATUS_FAILURE"
+        assert group["sessions"][0]["status"] == status
+        values = [metric["value"] for metric in group.get("metricValues", []) if metric["name"]["tag"] == "score"]
+        assert values == ([] if trial.score is None else [pytest.approx(trial.score)])
+    assert [step for step, _ in curve] == [1, 2, 3, 4, 5] and curve[-1][1] == pytest.approx(0.62)
+    assert not (shown / tensorboard.FOLDER / "stale").exists()
+
+
+def test_nothing_of_a_backend_is_imported():
+    code = "import sys, tuning.results.show; sys.exit(bool({'keras', 'tensorflow', 'keras_tuner'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

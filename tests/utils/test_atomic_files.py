@@ -1,0 +1,133 @@
+"""A file is there whole, as it was, or not at all: whatever stops its writing."""
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import UserError
+from zoo.utils.atomic_files import ASIDE, write_csv, write_json, written_aside
+
+OLD, NEW = {"epoch": 1}, {"epoch": 2, "text": "x" * 10_000}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A file written before; `unharmed` says that it is as it was, alone in its folder."""
+    path = tmp_path / "metrics.json"
+    write_json(path, OLD)
+    return path
+
+
+def unharmed(path):
+    return json.loads(path.read_text()) == OLD and [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@contextlib.contextmanager
+def disk_of(n_bytes):
+    """The system refuses what goes beyond `n_bytes` in any one file, as a full disk does: in the middle of a write."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_written_files_are_read_back_and_replace_the_old(saved):
+    write_json(saved, NEW)
+    assert json.loads(saved.read_text()) == NEW
+    rows = [{"clip": "a,b", "p": "0.5"}, {"clip": 'say "c"', "p": "1"}]
+    write_csv(saved.with_name("rows.csv"), rows)
+    with saved.with_name("rows.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == rows
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["metrics.json", "rows.csv"]
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_json(tmp_path / "runs" / "mine" / "config.json", OLD)
+    assert json.loads((tmp_path / "runs" / "mine" / "config.json").read_text()) == OLD
+
+
+def test_nothing_is_seen_under_the_final_name_before_the_end(saved):
+    with written_aside(saved) as aside:
+        assert aside.suffix == saved.suffix, "savers choose the format by the suffix"
+        assert aside.parent == saved.parent, "renaming is atomic within one file system only"
+        aside.write_text("half")
+        assert json.loads(saved.read_text()) == OLD
+    assert saved.read_text() == "half"
+
+
+@pytest.mark.parametrize("write", [lambda path: write_json(path, NEW), lambda path: write_csv(path, [NEW])])
+def test_full_disk_keeps_the_old_file_and_names_it(saved, write):
+    with disk_of(5000), pytest.raises(UserError) as error:
+        write(saved)
+    assert str(error.value).startswith(f"{saved}: cannot be written (File too large)")
+    assert "free space there or choose another folder" in str(error.value)
+    assert unharmed(saved)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_no_space_left_on_device(saved):
+    with pytest.raises(UserError, match=rf"{saved}: cannot be written \(No space left on device\)"):  # noqa: SIM117
+        with written_aside(saved), Path("/dev/full").open("w") as full:
+            full.write("x")
+    assert unharmed(saved)
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_disk_that_refuses_at_the_end(saved, monkeypatch, step):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace")}[step], refuse)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_json(saved, NEW)
+    assert unharmed(saved)
+
+
+def test_a_bug_or_an_interruption_keeps_the_old_file_and_stays_what_it_is(saved):
+    for kind in (KeyboardInterrupt, ZeroDivisionError):
+        with pytest.raises(kind), written_aside(saved) as aside:
+            aside.write_text("half")
+            raise kind
+    with pytest.raises(ValueError, match="not JSON compliant"):  # a NaN would be no JSON for other readers
+        write_json(saved, {"ua": float("nan")})
+    assert unharmed(saved)
+
+
+def test_file_in_place_of_a_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file" / "config.json", tmp_path / "file" / "runs" / "config.json"):
+        with pytest.raises(UserError, match=rf"{path}: cannot be written"):
+            write_json(path, OLD)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_folder_in_place_of_the_file(tmp_path):
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(UserError, match=r"config\.json: cannot be written"):
+        write_json(tmp_path / "config.json", OLD)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_kill_in_the_middle_of_a_write_keeps_the_old_file(saved):
+    program = (
+        "import os, signal, sys; from pathlib import Path; from zoo.utils.atomic_files import written_aside\n"
+        "with written_aside(Path(sys.argv[1])) as aside, aside.open('w') as file:\n"
+        "    file.write('half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(saved)], cwd=Path(__file__).parents[2])
+    assert killed.returncode == -signal.SIGKILL
+    assert json.loads(saved.read_text()) == OLD
+    (left,) = [path for path in saved.parent.iterdir() if path != saved]
+    assert left.name.startswith(f"{ASIDE}metrics.") and left.read_text() == "half"
+    write_json(saved, NEW)
+    assert json.loads(saved.read_text()) == NEW

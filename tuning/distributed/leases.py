@@ -1,0 +1,194 @@
+"""Who works on which trial of a search: leases that beats renew, and what happens when a worker is lost."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tuning.distributed.protocol import STOP, failure
+from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from tuning.search import Search
+
+_DEATHS = 3  # of the process that runs it, and a trial counts as failed
+_SILENT_SECONDS = 2.0  # a waiting worker asks more often than this, or is gone
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One worker process's hold on a trial. `running`: it has imported all it needs and begun."""
+
+    worker: str
+    process: str
+    until: float
+    since: float
+    running: bool = False
+
+
+class Desk:
+    """Hands out trials and takes their outcomes. All methods may be called from several threads.
+
+    A worker is a name, for people, and a process: an identifier that no two processes share.
+    """
+
+    def __init__(self, search: "Search", lease_seconds: float, on_event: Callable[[str], None]):
+        self.lease_seconds = lease_seconds
+        self._search, self._on_event = search, on_event
+        self._lock = threading.RLock()
+        self._leases: dict[str, Lease] = {}
+        self._deaths: Counter[str] = Counter()
+        self._asked: dict[str, float] = {}  # when a process that was not told "done" was heard last
+        self._began: set[str] = set()
+        self._gone: set[str] = set()
+        self._done = self._closed = False
+        self._failure: BaseException | None = None
+        self._checked = time.monotonic()
+
+    def next(self, worker: str, process: str) -> dict[str, Any]:
+        """Answers {"do": "wait" | "done"} or {"do": "run", "assignment", "lease_seconds"}."""
+        self._heard(process)
+        self._release_of(process)  # an answer that never arrived
+        found = self._search.next(worker)  # may take seconds: outside the lock, so that beats get through
+        with self._lock:
+            if found == "done":
+                self._done = True
+                self._asked.pop(process, None)
+            if isinstance(found, str):
+                return {"do": found}
+            trial = found["trial"]
+            if process in self._gone:  # it died while its trial was thought up
+                self._search.release(trial)
+                return {"do": "wait"}
+            self._release_of(process)  # it asked twice at once
+            now = time.monotonic()
+            self._leases[trial] = Lease(worker, process, now + self.lease_seconds, now)
+            self._on_event(f"trial {trial} begins on {worker}")
+        return {"do": "run", "assignment": found, "lease_seconds": self.lease_seconds}
+
+    def beat(self, process: str, trial: str, running: bool) -> bool:
+        """Renews a lease; False when the process does not hold it (any more)."""
+        with self._lock:
+            self._heard(process)
+            lease = self._leases.get(trial)
+            if lease is None or lease.process != process:
+                return False
+            if running:
+                self._began.add(process)
+            until = time.monotonic() + self.lease_seconds
+            self._leases[trial] = replace(lease, until=until, running=lease.running or running)
+            return True
+
+    def finish(self, worker: str, process: str, trial: str, outcome: Mapping[str, Any]) -> bool:
+        """Hands an outcome to the search; False when the process does not hold the trial (any more)."""
+        with self._lock:
+            self._heard(process)
+            lease = self._leases.get(trial)
+            if lease is None or lease.process != process:
+                return False
+            self._began.add(process)
+            if outcome["status"] == STOP:
+                self._release(trial)
+                self.fail(UserError(f"trial {trial} on {worker}: {outcome['reason']}"))
+                return True
+            del self._leases[trial]
+            self._search.finish(trial, outcome, worker)
+            self._on_event(_sentence(trial, outcome, worker))
+            return True
+
+    def process_ended(self, worker: str, process: str, code: int) -> None:
+        """Gives the trial of a process that ended, with this exit code, to the next worker that asks."""
+        with self._lock:
+            self._gone.add(process)
+            self._asked.pop(process, None)
+            for trial in [trial for trial, lease in self._leases.items() if lease.process == process]:
+                self._lost(trial, f"its process died {_DEATHS} times (exit code {code})", f"exit code {code}")
+
+    def expire(self) -> None:
+        """Takes back the trials whose workers gave no sign of life."""
+        with self._lock:
+            now = time.monotonic()
+            asleep, self._checked = now - self._checked > self.lease_seconds / 2, now
+            if asleep:  # this process itself was stopped: beats wait to be read
+                self._leases = {
+                    trial: replace(lease, until=now + self.lease_seconds) for trial, lease in self._leases.items()
+                }
+            silence = f"no sign of life for {self.lease_seconds:g} s"
+            for trial in [trial for trial, lease in self._leases.items() if lease.until < now]:
+                self._lost(trial, f"its worker was lost {_DEATHS} times ({silence})", silence)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the search with an error, the first one given; `over` raises it."""
+        with self._lock:
+            self._failure = self._failure or error
+
+    def close(self) -> None:
+        """From now on nothing is taken; what is being written is waited for."""
+        with self._lock:
+            self._closed = True
+
+    @property
+    def closed(self) -> bool:
+        return self._closed or self._failure is not None
+
+    def over(self) -> bool:
+        """Whether the search is done and no worker holds a trial. Raises what made it fail."""
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            return self._done and not self._leases
+
+    def anyone_waiting(self) -> bool:
+        """Whether a worker was heard just now and is not told yet that the search is done."""
+        with self._lock:
+            return any(time.monotonic() - heard < _SILENT_SECONDS for heard in self._asked.values())
+
+    def began(self, process: str) -> bool:
+        """Whether a process got as far as running a trial."""
+        return process in self._began
+
+    def status(self) -> dict[str, Any]:
+        """Returns the number of trials by status, and who runs which for how many seconds."""
+        with self._lock:
+            now = time.monotonic()
+            running = {
+                trial: {"worker": lease.worker, "seconds": round(now - lease.since, 1)}
+                for trial, lease in self._leases.items()
+            }
+        return {"trials": dict(Counter(trial.status for trial in self._search.trials)), "running": running}
+
+    def _heard(self, process: str) -> None:
+        with self._lock:
+            if process not in self._gone:
+                self._asked[process] = time.monotonic()
+
+    def _release_of(self, process: str) -> None:
+        with self._lock:
+            for trial in [trial for trial, lease in self._leases.items() if lease.process == process]:
+                self._release(trial)
+
+    def _release(self, trial: str) -> None:
+        del self._leases[trial]
+        self._search.release(trial)
+
+    def _lost(self, trial: str, reason: str, cause: str) -> None:
+        """Releases a trial, or gives it up when it took its process with it too often."""
+        lease = self._leases[trial]
+        self._deaths[trial] += lease.running  # one that had not begun was not killed by the trial
+        self._on_event(f"{lease.worker} was lost with trial {trial}: {cause}")
+        if self._deaths[trial] < _DEATHS:
+            self._release(trial)
+            return
+        del self._leases[trial]
+        seconds = time.monotonic() - lease.since
+        outcome = {**failure(reason), "seconds": seconds}
+        self._search.finish(trial, outcome, lease.worker)
+        self._on_event(_sentence(trial, outcome, lease.worker))
+
+
+def _sentence(trial: str, outcome: Mapping[str, Any], worker: str) -> str:
+    score = "" if outcome["score"] is None else f" {outcome['score']:.4f}"
+    reason = f": {outcome['reason']}" if outcome["reason"] else ""
+    return f"trial {trial} {outcome['status']}{score} in {outcome['seconds']:.0f} s on {worker}{reason}"

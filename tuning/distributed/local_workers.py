@@ -1,0 +1,182 @@
+"""The worker processes of this machine: each with its own cores or GPU, started again when one ends."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tuning.distributed.leases import Desk
+from tuning.distributed.protocol import AGAIN, TOKEN_VARIABLE, Access
+from zoo.errors import UserError
+
+_STARTS = 5  # in a row that came to nothing, before the search is given up
+_PAUSE_SECONDS = 0.2  # before the second start; that much longer before each further one
+_TERM_SECONDS = 3.0  # to end on SIGTERM, before SIGKILL
+_PATIENCE_SECONDS = 10
+_TAIL_BYTES = 1500
+
+
+@dataclass
+class _Member:
+    """A worker's place: its process comes and goes."""
+
+    name: str
+    log: Path
+    environment: dict[str, str]
+    cores: Sequence[int]
+    process: subprocess.Popen | None = None
+    id: str = ""
+    log_start: int = 0
+    vain_starts: int = 0
+    start_at: float = 0.0
+    retired: bool = False
+
+
+class Crew:
+    """`count` local workers. Used from one thread."""
+
+    def __init__(
+        self, count: int, folder: Path, access: Access, runner: str, trials_per_process: int, threads: int | None
+    ):
+        cores, gpus = (shares(_own_cores(), count) if count > 1 else [[]] * count), visible_gpus() if count else []
+        self._members = [
+            _Member(
+                name=f"local-{index + 1}",
+                log=folder / "workers" / f"{index + 1}.log",
+                environment={TOKEN_VARIABLE: access.token, **settings(index, count, cores[index], gpus, threads)},
+                cores=cores[index],
+            )
+            for index in range(count)
+        ]
+        self._command = [
+            sys.executable,
+            "-m",
+            "tuning.distributed.worker",
+            "--chief",
+            access.address,
+            "--folder",
+            str(folder),
+        ]
+        self._command += ["--runner", runner, "--trials-per-process", str(trials_per_process)]
+        self._command += ["--patience", str(_PATIENCE_SECONDS)]
+
+    def tend(self, desk: Desk) -> None:
+        """Starts who is not there, and tells the desk who died. Raises UserError when one cannot be started."""
+        for member in self._members:
+            if member.process is None:
+                if not member.retired and time.monotonic() >= member.start_at:
+                    self._start(member)
+                continue
+            code = member.process.poll()
+            if code is not None:
+                self._ended(member, code, desk)
+
+    def alive(self) -> bool:
+        return any(member.process is not None and member.process.poll() is None for member in self._members)
+
+    def stop(self) -> None:
+        """Ends all processes that are left."""
+        processes = [member.process for member in self._members if member.process is not None]
+        for process in processes:
+            process.terminate()
+        end = time.monotonic() + _TERM_SECONDS
+        for process in processes:
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            _close(process.stdin)
+
+    def _start(self, member: _Member) -> None:
+        member.id = secrets.token_hex(8)
+        try:
+            member.log.parent.mkdir(parents=True, exist_ok=True)
+            with member.log.open("ab") as log:
+                member.log_start = log.tell()
+                # Its standard input closes when the chief ends, however it ends: that is how it learns of it. In a
+                # session of its own, Ctrl-C reaches the chief alone.
+                member.process = subprocess.Popen(
+                    [*self._command, "--name", member.name, "--local", member.id],
+                    stdin=subprocess.PIPE, stdout=log, stderr=log,
+                    env={**os.environ, **member.environment}, start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            raise UserError(f"{member.log}: no worker can be started ({error.strerror or error})") from error
+        if member.cores and hasattr(os, "sched_setaffinity"):
+            with suppress(ProcessLookupError):  # it died already: seen at the next look
+                os.sched_setaffinity(member.process.pid, member.cores)
+
+    def _ended(self, member: _Member, code: int, desk: Desk) -> None:
+        assert member.process is not None
+        _close(member.process.stdin)
+        desk.process_ended(member.name, member.id, code)
+        member.process = None
+        if code == 0:  # it was told that the search is done
+            member.retired = True
+        elif code == AGAIN or desk.began(member.id):
+            member.vain_starts = 0
+        else:
+            member.vain_starts += 1
+            member.start_at = time.monotonic() + _PAUSE_SECONDS * member.vain_starts
+        if member.vain_starts == _STARTS:
+            raise UserError(
+                f"worker {member.name} ended {_STARTS} times before it ran a trial (exit code {code}); "
+                f"{member.log} ends with:\n{_tail(member.log, member.log_start)}"
+            )
+
+
+def shares(cores: Sequence[int], count: int) -> list[list[int]]:
+    """Divides cores among `count` workers as evenly as can be; they share when there are more workers than cores.
+
+    shares([0, 1, 2, 3, 4], 2) is [[0, 1], [2, 3, 4]]; shares([0, 1], 3) is [[0], [1], [0]].
+    """
+    if count > len(cores):
+        return [[cores[index % len(cores)]] for index in range(count)]
+    return [list(cores[index * len(cores) // count : (index + 1) * len(cores) // count]) for index in range(count)]
+
+
+def settings(index: int, count: int, cores: Sequence[int], gpus: Sequence[str], threads: int | None) -> dict[str, str]:
+    """Returns the environment variables that keep worker `index` of `count` to its own threads and GPU."""
+    number = threads or (len(cores) if count > 1 else None)
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    found = {name: str(number) for name in names} if number else {}
+    if gpus and count > 1:
+        found["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+        if count > len(gpus):  # several on one: none may take all of its memory at the start
+            found |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    return found
+
+
+def visible_gpus() -> list[str]:
+    """Returns the names of the GPUs that CUDA may use: those of CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=False)
+    return [str(index) for index, line in enumerate(x for x in listed.stdout.splitlines() if x.startswith("GPU "))]
+
+
+def _own_cores() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _tail(log: Path, start: int) -> str:
+    content = log.read_bytes()[start:]
+    return content[-_TAIL_BYTES:].decode(errors="replace").strip()
+
+
+def _close(pipe: IO | None) -> None:
+    if pipe is not None:
+        pipe.close()

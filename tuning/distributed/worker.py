@@ -1,0 +1,241 @@
+"""A worker of a search: asks the chief for trials, runs them, and reports, until the search is done.
+
+    SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief HOST:PORT --folder FOLDER --name NAME
+    python -m tuning.distributed.worker --chief HOST:PORT --folder FOLDER --name NAME --token-file chief.json
+
+FOLDER/trials/ID is where trial ID is trained, on a disk shared with the chief or not. Keras is imported with the first
+trial, and after some trials the process gives way to a new one, since repeated models let it grow.
+"""
+
+import argparse
+import importlib
+import os
+import secrets
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuning.distributed import protocol
+from tuning.distributed.protocol import AGAIN, STOP, TOKEN_VARIABLE, Access
+from zoo.errors import UserError
+from zoo.utils.cli import run
+
+_WAIT_SECONDS = 0.3  # between two questions when no trial is to be had
+_ANSWER_SECONDS = 120.0  # a Bayesian proposal may take long
+_GRACE_SECONDS = 5.0  # at most, for a runner to notice that its trial was given to another
+_CHIEF_GONE = 3
+
+Runner = Callable[[Path, Mapping[str, Any], Callable[[], None]], Mapping[str, Any]]
+
+
+class LostLeaseError(Exception):
+    """The trial belongs to another worker by now; nothing may be written to its folder."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """`name` is for people, `process` tells one process from the next; `give_way` ends this one for a new one."""
+
+    access: Access
+    folder: Path
+    name: str
+    process: str
+    patience_seconds: float
+    give_way: Callable[[], None]
+
+
+def work(worker: Worker, runner: str, trials_per_process: int) -> int:
+    """Runs trials until the search is done (returns 0) or this process has had its share (returns AGAIN).
+
+    `runner` is "module:function"; the function is called as f(folder/trials/ID, assignment, heartbeat) in the main
+    thread and returns {"status", "score", "folds", "reason", "epochs"}. `heartbeat()` raises LostLeaseError when the
+    trial was given to another worker. Raises UserError when the chief cannot be reached or refuses the token.
+    """
+    trials = 0
+    while trials < trials_per_process:
+        _, answer = _ask(worker, "/next", {})
+        if answer["do"] == "done":
+            return 0
+        if answer["do"] == "wait":
+            time.sleep(_WAIT_SECONDS)
+            continue
+        _run(worker, runner, answer["assignment"], answer["lease_seconds"])
+        trials += 1
+    return AGAIN
+
+
+def _run(worker: Worker, runner: str, assignment: Mapping[str, Any], lease_seconds: float) -> None:
+    trial, start = assignment["trial"], time.monotonic()
+    with _beating(worker, trial, lease_seconds) as (lost, running):
+        function = _load(runner)  # what it raises ends the process: it is no fault of the trial
+        running.set()
+        if _ask(worker, "/beat", {"trial": trial, "running": True})[0] == 409:
+            return
+
+        def heartbeat() -> None:
+            if lost.is_set():
+                raise LostLeaseError
+
+        try:
+            outcome = _outcome(function, worker.folder / "trials" / trial, assignment, heartbeat)
+        except LostLeaseError:
+            _log(f"trial {trial} was given to another worker")
+            return
+        content = {"trial": trial, "outcome": {**outcome, "seconds": time.monotonic() - start}}
+        status, _ = _ask(worker, "/finish", content)  # still beating: the chief may be away for a while
+    if status == 409:
+        _log(f"trial {trial} was given to another worker; its outcome is not counted")
+
+
+def _outcome(
+    function: Runner, folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None]
+) -> dict[str, Any]:
+    """Runs a trial. Whatever goes wrong is its outcome, but for a full disk, which is none of its doing."""
+    try:
+        found = function(folder, assignment, heartbeat)
+        return protocol.outcome({**found, "reason": protocol.one_line(found.get("reason", ""))})
+    except LostLeaseError:
+        raise
+    except Exception as error:
+        _log(traceback.format_exc())
+        if protocol.disk_full(error):
+            return protocol.failure(f"{error}; free space, then go on with --resume", STOP)
+        return protocol.failure(error if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _beating(worker: Worker, trial: str, lease_seconds: float) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Tells the chief six times per lease that this process lives; yields the events `lost` and `running`.
+
+    Lost is a trial that the chief says is another's, or must have taken for such when no beat got through for a
+    lease's time. A runner that goes on nevertheless is ended with the process, so that no two write to one folder.
+    """
+    lost, running, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def beat() -> None:
+        heard = time.monotonic()
+        while not ended.wait(lease_seconds / 6):
+            try:
+                if not _beat(worker, trial, running.is_set()):
+                    break
+                heard = time.monotonic()
+            except OSError:
+                if time.monotonic() - heard > lease_seconds:
+                    break
+        lost.set()
+        if not ended.wait(min(_GRACE_SECONDS, lease_seconds)):
+            _log(f"trial {trial} was given to another worker, and its runner did not stop: a new process takes over")
+            worker.give_way()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield lost, running
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _beat(worker: Worker, trial: str, running: bool) -> bool:
+    """Returns whether the trial is still this process's. Raises OSError when the chief cannot say."""
+    content = {"worker": worker.name, "process": worker.process, "trial": trial, "running": running}
+    status, _ = protocol.post(worker.access, "/beat", content, timeout=5.0)
+    if status not in (200, 409):
+        raise OSError(f"the chief answered {status}")
+    return status == 200
+
+
+def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Returns the chief's answer (200 or 409), asking again while it is away. Raises UserError when patience ends."""
+    content = {"worker": worker.name, "process": worker.process, **content}
+    end = time.monotonic() + worker.patience_seconds
+    while True:
+        try:
+            status, answer = protocol.post(worker.access, path, content, _ANSWER_SECONDS)
+            reason: object = f"it answered {status}: {answer.get('error', '')}"
+        except OSError as error:
+            status, answer, reason = 0, {}, error
+        if status in (200, 409):
+            return status, answer
+        if status == 403:
+            raise UserError(
+                f"chief {worker.access.address}: it refused the token; give the chief.json of this search, as it is "
+                f"now, with --token-file, or its token in {TOKEN_VARIABLE}"
+            )
+        if time.monotonic() > end:
+            raise UserError(
+                f"chief {worker.access.address}: cannot be reached for {worker.patience_seconds:g} s ({reason}); start "
+                "it (scripts/tune.py --resume with the same --host and --port), or check the address and the firewall"
+            )
+        time.sleep(_WAIT_SECONDS)
+
+
+def _load(runner: str) -> Runner:
+    module, _, function = runner.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _log(text: str) -> None:
+    with suppress(OSError):  # a full disk is told to the chief
+        print(text, file=sys.stderr, flush=True)
+
+
+def _end_with_input() -> None:
+    """Ends the process as soon as its standard input does: the chief holds the other end."""
+    while os.read(0, 1024):
+        pass
+    os._exit(_CHIEF_GONE)  # from a thread; files appear by renaming, so none is left half written
+
+
+def _start_anew() -> None:
+    """Replaces this process by a new one with the same command line, and nothing of this one left open."""
+    os.closerange(3, 65536)
+    os.execv(sys.executable, sys.orig_argv)
+
+
+def _access(chief: str, token_file: str | None) -> Access:
+    host, _, port = chief.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise UserError(f"--chief {chief}: expected HOST:PORT, as the chief prints it, e.g. 127.0.0.1:8765")
+    if token_file:
+        return Access(chief, protocol.load_access(Path(token_file)).token)
+    if not os.environ.get(TOKEN_VARIABLE):
+        raise UserError(
+            "--token-file: expected the chief.json of the search (a copy will do), found none; "
+            f"give it, or its token in the environment variable {TOKEN_VARIABLE}"
+        )
+    return Access(chief, os.environ[TOKEN_VARIABLE])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chief", required=True, metavar="HOST:PORT", help="where the chief listens")
+    parser.add_argument("--folder", required=True, type=Path, help="where trials are trained")
+    parser.add_argument("--name", required=True, help="of this worker, in the search's table")
+    parser.add_argument("--token-file", metavar="FILE", help=f"the search's chief.json (default: ${TOKEN_VARIABLE})")
+    parser.add_argument("--runner", default="tuning.run_trial:run", metavar="MODULE:FUNCTION", help="what runs a trial")
+    parser.add_argument("--trials-per-process", type=int, default=10, help="before a new process takes over")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for a chief that is away")
+    parser.add_argument("--local", metavar="ID", help=argparse.SUPPRESS)  # started by a chief, which knows it so
+    given = parser.parse_args()
+    access = _access(given.chief, given.token_file)
+    give_way = (lambda: os._exit(AGAIN)) if given.local else _start_anew
+    process = given.local or secrets.token_hex(8)
+    worker = Worker(access, given.folder, given.name, process, given.patience, give_way)
+    if given.local:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    code = work(worker, given.runner, given.trials_per_process)
+    if code == AGAIN:
+        sys.stderr.flush()
+        give_way()
+    return code
+
+
+if __name__ == "__main__":
+    run(main)

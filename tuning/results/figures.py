@@ -1,0 +1,184 @@
+"""Plots of a search: importance, parallel coordinates, learning curves."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuning.trials import Trial
+from zoo.errors import UserError
+from zoo.reports.figures import save_png
+
+if TYPE_CHECKING:
+    from tuning.results.importance import Importance
+
+_CURVES = 10  # trials in the figure
+_COLOURS, _BEST = "viridis", "tab:red"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trial's validation score by epoch, (folds, epochs); NaN beyond a fold's last epoch. `objective`: its name."""
+
+    trial: str
+    objective: str
+    scores: np.ndarray
+
+    def mean(self) -> np.ndarray:
+        """The mean over the folds that trained so long, (epochs,)."""
+        return np.nanmean(self.scores, axis=0)
+
+    def whole(self) -> int:
+        """Epochs that every fold has."""
+        return int(np.isfinite(self.scores).all(axis=0).sum())
+
+
+def varying(space: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
+    """Names of the hyper-parameters in which trials differ."""
+    return [name for name in space if len({json.dumps(trial.values[name]) for trial in trials}) > 1]
+
+
+def in_words(value: Any, digits: int | None = None) -> str:
+    """Writes a value: words as they are, all else as JSON; fractions to so many digits, or all of them."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.{digits}g}" if digits and isinstance(value, float) else json.dumps(value)
+
+
+def curves(folder: Path, trials: Sequence[Trial]) -> list[Curve]:
+    """Reads the learning curves of the best completed trials whose run folders are here.
+
+    Raises UserError for a damaged metrics.json or history.csv.
+    """
+    done = sorted((trial for trial in trials if trial.status == "completed"), key=lambda trial: -(trial.score or 0.0))
+    found = (curve(folder / "trials" / trial.id) for trial in done[:_CURVES])
+    return [item for item in found if item]
+
+
+def curve(run: Path) -> Curve | None:
+    """Reads a trial's learning curve from its run folder; None where that is not here."""
+    record, histories = run / "metrics.json", sorted(run.glob("fold-*/history.csv"))
+    if not (record.is_file() and histories):
+        return None
+    path = record
+    try:
+        objective = json.loads(record.read_text())["objective"]
+        folds = []
+        for path in histories:
+            with path.open(newline="") as file:
+                folds.append([float(row[objective]) for row in csv.DictReader(file)])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: expected a trial's figures, found it damaged ({error}); restore it, or remove {run} to do without"
+        ) from error
+    scores = np.full((len(folds), max(map(len, folds))), np.nan)
+    for row, fold in zip(scores, folds, strict=True):
+        row[: len(fold)] = fold
+    return Curve(run.name, objective, scores)
+
+
+def plot_importance(importance: Importance, path: Path, title: str) -> None:
+    """Draws each hyper-parameter's share as a bar: alone, and behind it with all it interacts with."""
+    from matplotlib.figure import Figure
+
+    rows = importance.rows()[::-1]
+    names = [row["parameter"] for row in rows]
+    figure = Figure(figsize=(7, 1.6 + 0.32 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(names, [100 * row["with_interactions"] for row in rows], color="lightgrey", label="with interactions")
+    axes.barh(names, [100 * row["importance"] for row in rows], color="tab:blue", height=0.5, label="alone")
+    axes.set(xlabel="Share of the variance that the forest predicts (%)", xlim=(0, 100))
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.suptitle(f"{title}\n{importance.in_words()}", wrap=True, fontsize=10)
+    save_png(figure, path)
+
+
+def plot_parallel(space: Mapping[str, Any], trials: Sequence[Trial], best: Trial, path: Path, title: str) -> None:
+    """Draws a line per completed trial through an axis per hyper-parameter that varies, and its score at the right.
+
+    Lines are coloured by the score; the best trial's is thick and red.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    done = [trial for trial in trials if trial.status == "completed"]
+    names = varying(space, done)
+    scores = np.array([trial.score for trial in done], dtype=float)
+    figure = Figure(figsize=(2 + 1.3 * (len(names) + 1), 5.5), layout="constrained")
+    host = figure.add_subplot()
+    host.set(xlim=(0, max(len(names), 1)), ylim=(0, 1), yticks=[])
+    host.set_xticks(range(len(names) + 1), [*(name.removeprefix("option.") for name in names), "score"])
+    host.tick_params(axis="x", rotation=20, length=0)
+    host.spines[:].set_visible(False)
+    heights = [
+        _axis(host, place / max(len(names), 1), space.get(name), values)
+        for place, (name, values) in enumerate(
+            [*((name, [trial.values[name] for trial in done]) for name in names), ("", list(scores))]
+        )
+    ]
+    colours = colormaps[_COLOURS]((scores - scores.min()) / (np.ptp(scores) or 1))
+    for trial, line, colour in sorted(
+        zip(done, np.array(heights).T, colours, strict=True), key=lambda item: item[0].score or 0.0
+    ):
+        is_best = trial.id == best.id
+        style = {"color": _BEST, "linewidth": 3, "zorder": 3} if is_best else {"color": colour, "alpha": 0.7}
+        host.plot(range(len(line)), line, label=f"best trial, {trial.id}" if is_best else None, **style)
+    host.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    figure.suptitle(title, wrap=True)
+    save_png(figure, path)
+
+
+def plot_learning(found: Sequence[Curve], best: Trial, path: Path, title: str) -> None:
+    """Draws validation scores by epoch, mean over inner folds, the best trial thick and red.
+
+    From where the first fold has stopped, the mean over the others is dotted.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    for item, colour in zip(found, colormaps[_COLOURS](np.linspace(0.95, 0, len(found))), strict=True):
+        mean, whole = item.mean(), item.whole()
+        epochs = np.arange(1, len(mean) + 1)
+        style = {"color": _BEST, "linewidth": 2.5, "zorder": 3} if item.trial == best.id else {"color": colour}
+        (line,) = axes.plot(epochs[:whole], mean[:whole], marker="." if whole < 30 else None, label=item.trial, **style)
+        if whole < len(mean):
+            axes.plot(epochs[whole - 1 :], mean[whole - 1 :], ":", color=line.get_color(), linewidth=1)
+    axes.set(xlabel="Epoch", ylabel=f"{found[0].objective}, mean over inner folds")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.3)
+    axes.legend(title="trial", fontsize=8)
+    figure.suptitle(title, wrap=True)
+    save_png(figure, path)
+
+
+def _axis(host: Any, place: float, wanted: Any, values: Sequence[Any]) -> list[float]:
+    """Adds an axis to the host at `place` (0..1 of its width); returns the heights (0..1) of the values on it."""
+    axis = host.twinx()
+    axis.spines[:].set_visible(False)
+    axis.spines["right"].set(visible=True, position=("axes", place))
+    axis.tick_params(axis="y", labelsize=8)
+    if isinstance(wanted, list):  # choices stand in the space's order, evenly
+        choices = [in_words(choice) for choice in wanted]
+        values = [choices.index(in_words(value)) for value in values]
+        axis.set_yticks(range(len(choices)), choices)
+        axis.set_ylim(-0.3, len(choices) - 0.7)
+    elif wanted:
+        axis.set_yscale(wanted.get("sampling", "linear"))
+        axis.set_ylim(wanted["low"], wanted["high"])
+    else:
+        margin = 0.05 * np.ptp(values) or 0.01
+        axis.set_ylim(min(values) - margin, max(values) + margin)
+    for label in axis.get_yticklabels():  # readable where lines cross them
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5})
+    to_height = axis.transScale + axis.transLimits
+    return [float(to_height.transform((0, value))[1]) for value in values]

@@ -1,0 +1,122 @@
+"""One trial: its configuration trained on every inner fold, scored by the mean of their validation scores."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from zoo.config import flags as config
+from zoo.config.run_config import RunConfig
+from zoo.data.protocols import lookup as protocols
+from zoo.errors import UserError
+from zoo.runs.dataset import Source, inner, open_source, resolve
+from zoo.runs.folder import fold_folder
+from zoo.utils.atomic_files import write_json
+from zoo.utils.backends import use_backend
+from zoo.utils.progress import Progress
+
+Outcome = dict[str, Any]
+# A worker that was cut off may still hold the trial's folder for a lease, until it notices.
+_LOCK_SECONDS = 60.0
+
+
+def settings_of(flags: Mapping[str, Any], folder: Path) -> RunConfig:
+    """Returns a trial's configuration, its run folder being `folder`."""
+    return resolve(config.from_flags({**flags, "out": str(folder)}))
+
+
+def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None] = lambda: None) -> Outcome:
+    """Trains a trial on its inner folds, going on where an earlier process stopped.
+
+    `heartbeat` is called after each epoch; what it raises ends the trial here.
+    Returns {"status", "score", "folds", "reason", "epochs"}: the score is the mean over the folds of each one's best
+    validation score. The fold's test clips are neither opened nor named: the source is divided anew without them.
+    """
+    settings = settings_of(assignment["flags"], folder)
+    use_backend(settings.backend)
+    _check(settings)
+    if assignment["epochs"]:
+        settings = replace(settings, epochs=assignment["epochs"])
+    return _train(folder, settings, inner(open_source(settings), assignment["inner_folds"]), assignment, heartbeat)
+
+
+def feasible(flags: Mapping[str, Any]) -> str | None:
+    """Returns None, or why these flags of train.py cannot be trained together. Builds the network, reads no clip."""
+    try:
+        settings = settings_of(flags, Path())
+        use_backend(settings.backend)
+        _check(settings)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _check(settings: RunConfig) -> None:
+    import keras
+
+    from zoo.training.tasks import base as tasks
+
+    keras.config.set_dtype_policy(settings.precision)
+    tasks.of(settings.model).check(settings, protocols.get(settings.protocol, settings.corpus))
+    keras.backend.clear_session()
+
+
+def _train(folder: Path, settings: RunConfig, source: Source, assignment: Mapping[str, Any], heartbeat) -> Outcome:
+    import keras
+
+    from zoo.runs.lock import alone_in
+    from zoo.training import checkpoint
+    from zoo.training.fit import fit
+    from zoo.training.tasks import base as tasks
+    from zoo.training.train import prepare, task_of
+
+    kind = tasks.of(settings.model)
+    write_json(folder / "config.json", settings.saved())
+    if assignment["parent"]:
+        _go_on_from(folder.parent / assignment["parent"], folder)
+    scores: list[float] = []
+    epochs, reason = 0, ""
+    with alone_in(folder, _LOCK_SECONDS), Progress() as progress:
+        trial = prepare(folder, settings, source, progress)
+        for fold in trial.source.folds:
+            history = fit(task_of(trial, fold), settings, progress, heartbeat)
+            keras.backend.clear_session()
+            scores.append(max(float(row[kind.SCORE]) for row in history))
+            epochs += len(history)
+            reason = _pruned(scores, assignment["prune_below"])
+            if reason:
+                break
+        figures = {**trial.facts, "objective": kind.SCORE, "score": fmean(scores), "folds": scores, "reason": reason}
+        write_json(folder / "metrics.json", figures)
+        if not assignment["epochs"]:  # a rung of Hyperband may be gone on from
+            for fold in trial.source.folds:
+                checkpoint.remove(fold_folder(folder, fold))
+    return _outcome("pruned" if reason else "completed", scores, epochs, reason)
+
+
+def _go_on_from(parent: Path, folder: Path) -> None:
+    """Copies the parent's states, so that its folds are trained on from where they ended. Done once: states win."""
+    for states in sorted(parent.glob("fold-*")):
+        place = folder / states.name
+        if not place.exists():
+            aside = folder / f".copying-{states.name}"
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.copytree(states, aside)
+            aside.replace(place)
+
+
+def _pruned(scores: Sequence[float], prune_below: Sequence[float] | None) -> str:
+    """Says why a trial is given up after so many folds, or "" (the median stopping rule, Golovin et al. 2017)."""
+    if not prune_below or len(scores) >= len(prune_below):
+        return ""
+    bound, mean = prune_below[len(scores) - 1], fmean(scores)
+    if mean >= bound:
+        return ""
+    return f"mean of {len(scores)} folds {mean:.3f}, below the median of finished trials, {bound:.3f}"
+
+
+def _outcome(status: str, scores: Sequence[float], epochs: int, reason: str) -> Outcome:
+    score = fmean(scores) if scores else None
+    return {"status": status, "score": score, "folds": list(scores), "reason": reason, "epochs": epochs}

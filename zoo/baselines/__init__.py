@@ -1,1 +1,0 @@
-"""Baselines: acoustic and deep-spectrum features in front of linear models."""

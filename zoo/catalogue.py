@@ -1,0 +1,57 @@
+"""The README's tables, generated from the registry and the corpora, so that they cannot be out of date."""
+
+from pathlib import Path
+
+from zoo.data.corpora.registry import CORPORA
+from zoo.data.protocols.lookup import DEFAULT_PROTOCOL, PROTOCOLS
+from zoo.registry import MODELS
+
+
+def networks() -> str:
+    """Returns the table of networks in Markdown."""
+    rows = [
+        f"| `{name}` | {entry.title} | {entry.parameters:,} | {', '.join(entry.recipes)} | {entry.paper} |"
+        for name, entry in MODELS.items()
+    ]
+    head = ["| `--model` | what | parameters | recipes | paper |", "|---|---|---|---|---|"]
+    return "\n".join(head + rows)
+
+
+def corpora() -> str:
+    """Returns the table of corpora and their protocols in Markdown; the default protocol stands first."""
+    head = ["| `--corpus` | what | licence | `--protocol` |", "|---|---|---|---|"]
+    rows = []
+    for name, corpus in CORPORA.items():
+        protocols = ", ".join(f"`{item}`{_mark(item)}" for item in _protocols(name))
+        title = f"[{corpus.title}]({corpus.address}), {corpus.n_clips:,} clips"
+        rows.append(f"| `{name}` | {title} | {corpus.licence} | {protocols} |")
+    return "\n".join(head + rows)
+
+
+def in_plain_text() -> str:
+    """Returns networks, corpora and protocols as the command line lists them."""
+    lines = ["networks (--model):", *(f"  {name:28}{entry.title}" for name, entry in MODELS.items())]
+    lines += ["", "corpora (--corpus) and their protocols (--protocol), the default first:"]
+    lines += [f"  {name:16}{', '.join(item + _mark(item) for item in _protocols(name))}" for name in CORPORA]
+    return "\n".join(lines)
+
+
+def fill(path: Path) -> str:
+    """Returns the text of a Markdown file with its tables made anew, between `<!-- NAME -->` and `<!-- end -->`."""
+    text = path.read_text()
+    for name, table in (("networks", networks()), ("corpora", corpora())):
+        start, end = f"<!-- {name} -->\n", "\n<!-- end -->"
+        before, _, rest = text.partition(start)
+        text = before + start + table + end + rest.partition(end)[2]
+    return text
+
+
+def _protocols(corpus: str) -> list[str]:
+    known = [row.name for row in PROTOCOLS.values() if row.corpus == corpus]
+    return sorted(known, key=lambda name: name != DEFAULT_PROTOCOL[corpus])
+
+
+def _mark(protocol: str) -> str:
+    if PROTOCOLS[protocol].selects_on_test:
+        return " (chosen on the recordings it is tested on)"
+    return "" if PROTOCOLS[protocol].speaker_independent else " (not speaker-independent)"

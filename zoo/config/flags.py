@@ -1,0 +1,118 @@
+"""Command-line flags of a run configuration: argparse options, and flags plus recipe to a RunConfig."""
+
+import argparse
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from zoo import registry
+from zoo.config.run_config import RunConfig, heeds
+from zoo.config.saved import load
+from zoo.config.validation import as_flag, check_augmentation, check_together, check_value, in_words
+from zoo.errors import UserError, unknown
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds a flag for every field of RunConfig, in its group. Flags that are not given leave no trace."""
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    types = get_type_hints(RunConfig)
+    for item in dataclasses.fields(RunConfig):
+        name = item.metadata["group"]
+        group = groups[name] if name in groups else groups.setdefault(name, parser.add_argument_group(name))
+        flag, text = as_flag(item.name), item.metadata["help"]
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
+        if types[item.name] is bool:
+            options["action"] = "store_true"
+        elif item.name == "option":
+            options.update(action="append", metavar="NAME=VALUE")
+        else:
+            options.update(type=types[item.name], metavar=item.name.upper())
+            if isinstance(item.default, tuple):
+                options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
+            if item.default != "":
+                differ = any(preset.get(item.name, item.default) != item.default for preset in _recipes())
+                options["help"] += f" (default: {in_words(item.default)}{'; recipes differ' if differ else ''})"
+            if "choices" in item.metadata:
+                options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
+        group.add_argument(flag, **options)
+
+
+def from_flags(given: Mapping[str, Any]) -> RunConfig:
+    """Returns the configuration from the flags a user gave: defaults, then the recipe's values, then theirs.
+
+    Raises UserError for a value that is unknown or out of range, and for flags that exclude each other.
+    """
+    given = dict(given)
+    if "option" in given and not isinstance(given["option"], Mapping):
+        given["option"] = parse_options(given["option"])
+    if "backend" not in given and os.environ.get("KERAS_BACKEND"):
+        given["backend"] = os.environ["KERAS_BACKEND"]
+    model = given.get("model", RunConfig.model)
+    recipes = registry.get(model).recipes
+    recipe = given.get("recipe") or ("quick" if given.get("synthetic") else "paper")
+    if recipe not in recipes:
+        raise unknown(f"recipe of {model}", recipe, recipes)
+    preset = dict(recipes[recipe])
+    # What belongs to the recipe's optimizer and schedule goes with them.
+    for choice, own in (("optimizer", "momentum"), ("schedule", "decay")):
+        if given.get(choice, preset.get(choice)) != preset.get(choice):
+            preset.pop(own, None)
+    options = {**preset.pop("option", {}), **given.get("option", {})}
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    config = RunConfig(**{**preset, **given, "recipe": recipe, "option": options})
+    for item in dataclasses.fields(config):
+        check_value(item, getattr(config, item.name))
+        if not heeds(model, item.name) and getattr(config, item.name) != item.default:
+            raise UserError(
+                f"{as_flag(item.name)} has no effect on {model}; it belongs to the {item.metadata['group']}"
+            )
+    check_together(config)
+    check_augmentation(config)
+    return config
+
+
+def resume(given: Mapping[str, Any]) -> RunConfig:
+    """Returns the configuration of the run in the folder `given["out"]`, changed by the flags a user gave beside it.
+
+    A folder without a run yields what `from_flags` does. Raises UserError when no folder is given.
+    """
+    if not given.get("out"):
+        raise UserError("--resume needs --out DIR, the folder of the run to go on with")
+    saved = Path(given["out"]) / "config.json"
+    if not saved.is_file():
+        return from_flags(given)
+    old = load(saved)
+    option = {**old.option, **(parse_options(given["option"]) if "option" in given else {})}
+    return from_flags({**old.saved(), **given, "option": option})
+
+
+def _recipes() -> Iterator[Mapping[str, Any]]:
+    return (preset for entry in registry.MODELS.values() for preset in entry.recipes.values())
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Returns builder keywords from texts NAME=VALUE: the value in JSON, several of these as in 64,32, or a bare word.
+
+    Raises UserError for another form.
+    """
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise UserError(f"--option {text}: expected NAME=VALUE, e.g. --option dropout=0.5")
+        options[name] = _parse_option(value)
+    return options
+
+
+def _parse_option(text: str) -> Any:
+    try:
+        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
+    except json.JSONDecodeError:
+        pass
+    try:
+        return json.loads(f"[{text}]") if "," in text else text  # a word, such as recurrent=lstm
+    except json.JSONDecodeError:
+        return text

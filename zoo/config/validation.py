@@ -1,0 +1,83 @@
+"""Check the values of a run configuration: ranges, choices, and what excludes what."""
+
+import dataclasses
+from typing import Any
+
+from zoo.config.run_config import AUGMENTATIONS, RunConfig, heeds
+from zoo.errors import UserError, unknown
+
+
+def in_words(value: Any) -> str:
+    return " ".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
+
+
+def as_flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def check_together(config: RunConfig) -> None:
+    """Raises UserError for values that exclude each other."""
+    if config.synthetic and config.data_root:
+        raise UserError(f"--synthetic and --data-root {config.data_root} exclude each other; give one of them")
+    if config.schedule == "cosine" and config.decay not in (RunConfig.decay, 0.0):
+        raise UserError(f"--decay {config.decay} has no effect with --schedule cosine; leave one of them out")
+    if config.momentum and config.optimizer == "adam":
+        raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
+    if config.clips and not config.synthetic:
+        raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
+
+
+def augmentations(config: RunConfig) -> tuple[str, ...]:
+    """Returns what is done to the waveforms of a run's altered copies: none or some of AUGMENTATIONS."""
+    words = tuple(word.strip() for word in config.augment_waveforms.split(","))
+    return () if words == ("none",) else words
+
+
+def check_augmentation(config: RunConfig) -> None:
+    """Raises UserError for unknown kinds of augmentation, for noise without recordings, and for what has no effect."""
+    kinds = augmentations(config)
+    for kind in kinds:
+        if kind not in AUGMENTATIONS:
+            raise unknown("--augment-waveforms", kind, ("none", *AUGMENTATIONS))
+        if kinds.count(kind) > 1:
+            raise UserError(f"--augment-waveforms {config.augment_waveforms} names {kind} twice; leave one out")
+    if not heeds(config.model, "augment_snr"):  # who heeds noise for another purpose says so where it is used
+        return
+    noise = "--perturb noise" if heeds(config.model, "perturb") else "--augment-waveforms noise"
+    noisy = "noise" in (*kinds, config.perturb)
+    needed = {"copies": ("--augment-waveforms", kinds), "responses": ("--augment-waveforms room", "room" in kinds)}
+    needed |= dict.fromkeys(("augment_snr", "noise", "noise_split", "snr_level"), (noise, noisy))
+    for name, (flag, is_given) in needed.items():
+        if not is_given and getattr(config, name) != getattr(RunConfig, name):
+            raise UserError(f"{as_flag(name)} has no effect without {flag}; add that, or leave it out")
+    if noisy and not config.noise:
+        raise UserError(f"{noise} needs --noise DIR, a folder of recordings of noise; found none. Add it")
+
+
+def check_value(item: dataclasses.Field, value: Any) -> None:
+    flag = as_flag(item.name)
+    choices, least, most = (item.metadata.get(key) for key in ("choices", "least", "most"))
+    if isinstance(item.default, tuple):
+        _check_numbers(flag, value, item.metadata.get("pair", False))
+        for one in value:
+            _check_range(flag, one, least, most)
+        return
+    if choices and value not in choices:
+        raise unknown(flag, value, choices)
+    _check_range(flag, value, least, most)
+
+
+def _check_numbers(flag: str, values: Any, is_pair: bool) -> None:
+    if not isinstance(values, tuple):
+        raise UserError(f"{flag} is {values}, expected numbers")
+    if is_pair and not (len(values) == 2 and values[0] <= values[1]):
+        raise UserError(f"{flag} is {in_words(values)}, expected two numbers, the lower one first")
+    if not is_pair and (len(set(values)) != len(values) or not values):
+        raise UserError(f"{flag} is {in_words(values)}, expected different numbers")
+
+
+def _check_range(flag: str, value: Any, least: Any, most: Any) -> None:
+    if most is not None and not least <= value <= most:
+        raise UserError(f"{flag} is {value}, expected {least} to {most}")
+    if least is not None and not least <= value < float("inf"):
+        raise UserError(f"{flag} is {value}, expected a finite number, at least {least}")

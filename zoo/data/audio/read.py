@@ -1,0 +1,153 @@
+"""Reading one recording, and refusing by name the ones that readers let through.
+
+soundfile reads nearly every format but accepts cut files, NaN and files that declare ten hours. All of that is checked
+here, once, for training and prediction.
+"""
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from zoo.data.audio.containers import samples_end
+from zoo.errors import UserError
+
+AUDIO_SUFFIXES = (".wav", ".flac")
+READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".sph", ".nist")
+READABLE = "WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 or NIST Sphere"
+
+LOUDEST = 1e6  # of a sample, nominally in -1..1: far beyond it energies overflow
+_FETCH = "Fetch the file again from the corpus's archive."
+# kind: (what was expected, what to do)
+BAD_KINDS = {
+    "missing": ("a readable file", "Check the path and its permissions."),
+    "empty": ("a recording", _FETCH),
+    "pointer": ("a recording", "Install git-lfs and run `git lfs pull` in the clone."),
+    "not-audio": (READABLE, f"Convert it to WAV or FLAC if it is another format. {_FETCH}"),
+    "truncated": ("the whole recording", _FETCH),
+    "non-finite": ("finite samples", "Write the file again from its source, or leave it out."),
+    "too-loud": ("samples about -1..1", "Write the file again from its source, or leave it out."),
+    "silent": ("speech", "Leave the clip out."),
+    "too-short": ("a longer clip", "Leave the clip out."),
+    "too-long": ("one utterance", "Cut the recording into utterances, or leave it out."),
+}
+
+# libsndfile reads more, but hides where those are cut.
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
+_LFS_HEAD = b"version https://git-lfs"
+_UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a FLAC without a declared length
+
+
+class BadClip(UserError):  # noqa: N818
+    """One file that cannot be used. `kind` is a key of `BAD_KINDS`."""
+
+    def __init__(self, path: str | Path, kind: str, found: str):
+        expected, remedy = BAD_KINDS[kind]
+        super().__init__(f"{path}: expected {expected}, found {found}. {remedy}")
+        self.path = Path(path)
+        self.kind = kind
+
+
+def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0) -> np.ndarray:
+    """Returns a file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1.
+
+    Any rate, width and number of channels; float samples beyond 1 stay as they are. Nothing past `max_seconds` is
+    ever decoded. WAV and FLAC are for training; a cut OGG or MP3 reads as a shorter one.
+
+    Raises BadClip for a file that is missing, empty, a git-lfs pointer, no audio, cut short, silent (all zeros),
+    holding NaN, infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
+    """
+    samples, file_rate_hz = decode(path, min_seconds, max_seconds)
+    return to_mono(samples, file_rate_hz, rate_hz)
+
+
+def read_bytes(
+    data: bytes, name: str, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
+) -> np.ndarray:
+    """Returns what `read` returns for a file that is already in memory; errors call it `name`."""
+    samples, file_rate_hz = _decode(io.BytesIO(data), name, min_seconds, max_seconds)
+    return to_mono(samples, file_rate_hz, rate_hz)
+
+
+def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60.0) -> tuple[np.ndarray, int]:
+    """Returns a file's samples as stored, float32 (samples, channels), and its rate in Hz. Raises as `read` does."""
+    try:
+        with Path(path).open("rb") as stream:
+            return _decode(stream, path, min_seconds, max_seconds)
+    except OSError as error:
+        raise BadClip(path, "missing", error.strerror or type(error).__name__) from error
+
+
+def to_mono(samples: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
+    """Returns (samples, channels) mixed down by their mean and resampled: float32 (samples,) at `rate_hz`."""
+    mono = samples.mean(axis=1, dtype=np.float32)
+    return mono if file_rate_hz == rate_hz else soxr.resample(mono, file_rate_hz, rate_hz, quality="HQ")
+
+
+def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds: float) -> tuple[np.ndarray, int]:
+    check_container(stream, name)
+    try:
+        audio = soundfile.SoundFile(stream)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
+        stream.seek(0)
+        found = f"a file that begins {stream.read(16)!r} ({str(error).rstrip('.')})"
+        raise BadClip(name, "not-audio", found) from error
+    with audio:
+        if audio.format not in FORMATS:
+            raise BadClip(name, "not-audio", audio.format_info)
+        rate_hz = audio.samplerate
+        # An MP3 without a Xing header has no declared length, only libsndfile's estimate, up to 1.5 times too long.
+        declared = None if audio.format == "MP3" else audio.frames
+        if declared is not None:
+            _check_declared(declared, rate_hz, name, max_seconds)
+        try:
+            samples = audio.read(int(max_seconds * rate_hz) + 1, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise BadClip(name, "truncated", "a recording that breaks off or is damaged") from error
+    if declared is not None and len(samples) < declared:
+        raise BadClip(name, "truncated", f"{len(samples)} of {declared} samples")
+    _check_samples(samples, rate_hz, name, min_seconds, max_seconds)
+    return samples, rate_hz
+
+
+def check_container(stream: BinaryIO, name: str | Path) -> None:
+    """Looks at the bytes that libsndfile does not tell about, and leaves the stream at its start."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    if size == 0:
+        raise BadClip(name, "empty", "zero bytes")
+    head = stream.read(len(_LFS_HEAD))
+    stream.seek(0)
+    if head == _LFS_HEAD:
+        raise BadClip(name, "pointer", f"a git-lfs pointer of {size} bytes")
+    end = samples_end(stream)
+    if end is not None and end > size:
+        raise BadClip(name, "truncated", f"{size} bytes where its header declares {end}")
+
+
+def _check_declared(frames: int, rate_hz: int, name: str | Path, max_seconds: float) -> None:
+    if frames == _UNKNOWN_FRAMES:
+        raise BadClip(name, "truncated", "a header without a length, as left by a program that wrote to a pipe")
+    if frames > max_seconds * rate_hz:
+        raise BadClip(name, "too-long", f"{frames / rate_hz:.4g} s (the most is {max_seconds:g} s)")
+
+
+def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:
+    seconds = len(samples) / rate_hz
+    if len(samples) == 0:
+        raise BadClip(name, "empty", "a header without samples")
+    if seconds > max_seconds:
+        raise BadClip(name, "too-long", f"more than the most of {max_seconds:g} s")
+    if seconds < min_seconds:
+        raise BadClip(name, "too-short", f"{seconds:.4g} s (the least is {min_seconds:g} s)")
+    bad = np.count_nonzero(~np.isfinite(samples))
+    if bad:
+        raise BadClip(name, "non-finite", f"{bad} of {samples.size} samples that are NaN or infinite")
+    peak = float(np.abs(samples).max())
+    if peak > LOUDEST:
+        raise BadClip(name, "too-loud", f"a sample of {peak:.3g}")
+    if not samples.mean(axis=1).any():  # of the mixture: two channels may cancel
+        raise BadClip(name, "silent", f"{seconds:.4g} s of zeros")

@@ -1,0 +1,71 @@
+"""What one file holds, measured in a single decoding."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.audio.read import BadClip, decode, to_mono
+
+CLIPPED = 0.999
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A file's facts.
+
+    `seconds`, `rate_hz`, `peak` and `clipped_share` (0..1, of samples at |x| >= 0.999) are of the file as stored.
+    `audio_sha256` is of the waveform that was returned, rounded to 16 bits, so that the same recording as WAV and as
+    FLAC agree.
+    """
+
+    seconds: float
+    rate_hz: int
+    audio_sha256: str
+    peak: float
+    clipped_share: float
+
+
+def probe(
+    path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
+) -> tuple[Probe, np.ndarray]:
+    """Returns a file's facts and its waveform, float32 (samples,) at `rate_hz`. Raises BadClip as `audio.read` does."""
+    samples, file_rate_hz = decode(path, min_seconds, max_seconds)
+    waveform = to_mono(samples, file_rate_hz, rate_hz)
+    level = np.abs(samples)
+    facts = Probe(
+        seconds=len(samples) / file_rate_hz,
+        rate_hz=file_rate_hz,
+        audio_sha256=audio_sha256(waveform),
+        peak=float(level.max()),
+        clipped_share=float(np.mean(level >= CLIPPED)),
+    )
+    return facts, waveform
+
+
+def file_sha256(path: str | Path) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal. Raises BadClip where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise BadClip(path, "missing", error.strerror or type(error).__name__) from error
+    return digest.hexdigest()
+
+
+def audio_sha256(waveform: np.ndarray) -> str:
+    """Returns the SHA-256 of a waveform (samples,) as 16-bit little-endian PCM, in hexadecimal."""
+    pcm = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2")
+    return hashlib.sha256(pcm.tobytes()).hexdigest()
+
+
+def arrays_sha256(arrays: Mapping[str, np.ndarray]) -> str:
+    """Returns the SHA-256 of names and values (float32, little-endian) of arrays (samples,), whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name}\0{len(arrays[name])}\0".encode() + arrays[name].astype("<f4").tobytes())
+    return digest.hexdigest()

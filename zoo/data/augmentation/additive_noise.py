@@ -1,0 +1,249 @@
+"""Additive noise at a stated signal-to-noise ratio, and recordings of noise kept apart for training and testing."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.audio.read import READABLE_SUFFIXES, BadClip, read
+from zoo.data.audio.scan import arrays_sha256
+from zoo.errors import UserError, unknown
+
+SNR_LEVELS = ("active", "all")
+SPLITS = ("files", "time")
+SIDES = ("train", "validation", "test")
+
+_FRAME_SECONDS = 0.02
+_HANGOVER_FRAMES = 10  # P.56: pauses of up to 0.2 s belong to speech
+_MARGIN_DB = 15.9  # P.56: between the active speech level and the threshold of activity
+
+_LONGEST_SECONDS = 600.0
+_LEAST_FOR_THIRDS_SECONDS = 0.3
+_FADE_SECONDS = 0.01
+_FAINT = 1e-4  # of a recording's mean power (-40 dB): stretches below it are silence between events
+_INAUDIBLE = 1e-5  # of full scale: a third of a 16-bit step
+
+
+def active(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Marks the samples in which somebody speaks: bool (samples,). All False in silence.
+
+    After ITU-T P.56 (2011), method B, on frames of 20 ms in place of its envelope: a frame is active when its mean
+    power reaches a threshold, and so are the 0.2 s behind it. The threshold is 15.9 dB below the active level, which
+    is all energy over the number of active samples; each depends on the other, and the lowest pair that agrees is
+    taken. Neither the recording's gain nor the length of its pauses matters.
+    """
+    _check_mono(waveform)
+    frame = max(1, round(_FRAME_SECONDS * rate_hz))
+    starts = np.arange(0, len(waveform), frame)
+    lengths = np.diff(starts, append=len(waveform))
+    if not len(starts):
+        return np.zeros(0, bool)
+    energy = np.add.reduceat(np.square(waveform, dtype=np.float64), starts)
+    marked = energy > 0
+    while marked.any():  # the level never falls, so fewer and fewer frames are left, and at last the same ones
+        held = _hold(marked, _HANGOVER_FRAMES)
+        threshold = energy.sum() / lengths[held].sum() * 10 ** (-_MARGIN_DB / 10)
+        louder = marked & (energy >= threshold * lengths)
+        if (louder == marked).all():
+            return np.repeat(held, lengths)
+        marked = louder
+    return np.zeros(len(waveform), bool)
+
+
+def speech_power(waveform: np.ndarray, rate_hz: int, level: str = SNR_LEVELS[0]) -> float:
+    """Returns the mean square over the samples that are `active`, or over "all".
+
+    Raises UserError for silence, which has no ratio to any noise, and for an unknown level.
+    """
+    if level not in SNR_LEVELS:
+        raise unknown("speech level", level, SNR_LEVELS)
+    heard = waveform[active(waveform, rate_hz)] if level == "active" else waveform
+    power = _power(heard)
+    if power == 0:
+        raise UserError("SNR on silent speech: expected a sample that is not zero, found none. Leave the clip out")
+    return power
+
+
+def add(speech: np.ndarray, noise: np.ndarray, snr_db: float, rate_hz: int, level: str = SNR_LEVELS[0]) -> np.ndarray:
+    """Adds noise so that 10 log10(P_speech / P_noise) is `snr_db`: float32 (samples,).
+
+    Both are (samples,). P_speech is `speech_power`, P_noise the mean square of all that is added. Where the sum would
+    pass -1..1 it is turned down as a whole, which leaves the ratio. Raises UserError for silent speech; ValueError for
+    silent noise, unequal lengths, NaN or infinity.
+    """
+    if speech.shape != noise.shape or not np.isfinite(snr_db):
+        raise ValueError(f"expected as much noise as speech and a ratio, got {noise.shape}, {speech.shape}, {snr_db}")
+    noise_power = _power(noise)
+    if noise_power == 0:
+        raise ValueError("expected noise, got silence")
+    gain = np.sqrt(speech_power(speech, rate_hz, level) / noise_power / 10 ** (snr_db / 10))
+    return within_one(speech.astype(np.float64) + gain * noise.astype(np.float64))
+
+
+def within_one(waveform: np.ndarray) -> np.ndarray:
+    """Turns a waveform down as a whole where its peak exceeds 1. Returns float32 (samples,)."""
+    return (waveform / max(1.0, np.abs(waveform).max(initial=0.0))).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Noises:
+    """Recordings of noise, none of which is heard on two sides.
+
+    `sides` maps "train", "validation" and "test" to waveforms, float32 (samples,), each of unit mean square: what is
+    joined from several is as loud throughout. `names` says which files they are. `settings` is all that tells one set
+    of noises from another, for records and cache keys.
+    """
+
+    sides: Mapping[str, tuple[np.ndarray, ...]]
+    names: Mapping[str, tuple[str, ...]]
+    settings: dict[str, Any]
+
+    def sample(self, side: str, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+        """Returns a random stretch of a random recording of a side: float32 (n_samples,).
+
+        A recording that is shorter goes on with another of the side, with an equal-power crossfade of 10 ms between
+        them. No stretch is silent: one 40 dB fainter than its recording is not drawn. Raises UserError for an unknown
+        side, ValueError for less than a sample.
+        """
+        if side not in self.sides:
+            raise unknown("side of the noise", side, self.sides)
+        if n_samples < 1:
+            raise ValueError(f"expected a sample or more, got {n_samples}")
+        recordings = self.sides[side]
+        which = int(rng.integers(len(recordings)))
+        joined = _stretch(recordings[which], n_samples, rng)
+        while len(joined) < n_samples:
+            if len(recordings) > 1:
+                which = int(which + rng.integers(1, len(recordings))) % len(recordings)  # any but the last one
+            fade = min(round(_FADE_SECONDS * self.settings["rate_hz"]), len(joined) // 2, len(recordings[which]) // 2)
+            joined = _crossfade(joined, _stretch(recordings[which], n_samples - len(joined) + fade, rng), fade)
+        return joined
+
+
+def open_noises(folder: Path, rate_hz: int = 16_000, split: str = SPLITS[0], seed: int = 0) -> Noises:
+    """Reads every audio file below a folder (up to 600 s each, all held in memory) and divides them in thirds.
+
+    With `split` "files", files in an order shuffled by `seed` go to train, validation and test in turn: the noises of
+    a test are of recordings never heard in training (MixedEmotions D4.2, section 3). With "time", the first third of
+    each file is for training, the second for validation, the last for testing. A copy of a file, found by its
+    samples, is left out, so that no noise is on two sides; `settings` names it.
+
+    Raises UserError without the folder, without audio in it, for fewer than 3 files under "files", for a file that is
+    silent, unreadable or, under "time", shorter than 0.3 s, and for an unknown `split`.
+    """
+    if split not in SPLITS:
+        raise unknown("split of the noise", split, SPLITS)
+    recordings, copies = _read_all(folder, rate_hz)
+    settings = {"split": split, "seed": seed, "rate_hz": rate_hz, "copies": copies, "sha256": arrays_sha256(recordings)}
+    if split == "time":
+        pieces = {name: _in_thirds(folder / name, samples, rate_hz) for name, samples in recordings.items()}
+        sides = {side: tuple(thirds[number] for thirds in pieces.values()) for number, side in enumerate(SIDES)}
+        return Noises(sides, dict.fromkeys(SIDES, tuple(pieces)), settings)
+    if len(recordings) < len(SIDES):
+        raise UserError(
+            f"{folder}: expected at least 3 different files of noise, one each for train, validation and test, found "
+            f"{len(recordings)}. Add files, or divide each of them in time (split 'time')"
+        )
+    shuffled = [list(recordings)[index] for index in np.random.default_rng(seed).permutation(len(recordings))]
+    names = {side: tuple(shuffled[number :: len(SIDES)]) for number, side in enumerate(SIDES)}
+    return Noises({side: tuple(recordings[name] for name in names[side]) for side in SIDES}, names, settings)
+
+
+def audio_files(folder: Path, content: str) -> dict[str, Path]:
+    """Lists the audio below a folder, hidden files left out: path by name relative to the folder, sorted by name.
+
+    Raises UserError where there is no such folder, or no audio in it; `content` says what was expected.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of {content}, found none. Check the path")
+    names = {path.relative_to(folder): path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES}
+    files = {
+        name.as_posix(): path
+        for name, path in names.items()
+        if path.is_file() and not any(part.startswith(".") for part in name.parts)
+    }
+    if not files:
+        raise UserError(f"{folder}: expected {content} ({', '.join(READABLE_SUFFIXES)}), found no such file")
+    return dict(sorted(files.items()))
+
+
+def _check_mono(waveform: np.ndarray) -> None:
+    if waveform.ndim != 1 or not np.isfinite(waveform).all():
+        raise ValueError(f"expected finite samples (samples,), got {waveform.shape} or NaN or infinity")
+
+
+def _power(waveform: np.ndarray) -> float:
+    _check_mono(waveform)
+    return float(np.square(waveform, dtype=np.float64).mean()) if len(waveform) else 0.0
+
+
+def _hold(marked: np.ndarray, n_frames: int) -> np.ndarray:
+    """Marks the `n_frames` behind each marked frame as well."""
+    n_marked = np.cumsum(marked)
+    n_marked[n_frames + 1 :] -= n_marked[: -n_frames - 1].copy()  # of the last n_frames + 1
+    return n_marked > 0
+
+
+def _stretch(recording: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns the whole of a short recording, of a longer one a random stretch; each that is not faint is as likely."""
+    if len(recording) <= n_samples:
+        return recording
+    start = int(rng.integers(len(recording) - n_samples + 1))
+    if _power(recording[start : start + n_samples]) >= _FAINT:
+        return recording[start : start + n_samples]
+    energy = np.concatenate([[0.0], np.cumsum(np.square(recording, dtype=np.float64))])
+    starts = np.flatnonzero(energy[n_samples:] - energy[:-n_samples] >= _FAINT * n_samples)
+    start = int(rng.choice(starts))  # the loudest stretch reaches half the mean power, so there is one
+    return recording[start : start + n_samples]
+
+
+def _crossfade(before: np.ndarray, after: np.ndarray, n_samples: int) -> np.ndarray:
+    """Joins two waveforms so that the power of what is not correlated stays as it is."""
+    angle = (np.arange(n_samples, dtype=np.float32) + 0.5) / max(n_samples, 1) * np.float32(np.pi / 2)
+    kept = len(before) - n_samples
+    mixed = before[kept:] * np.cos(angle) + after[:n_samples] * np.sin(angle)
+    return np.concatenate([before[:kept], mixed, after[n_samples:]])
+
+
+def _read_all(folder: Path, rate_hz: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Returns the recordings, levelled, by name, and which file each copy is of."""
+    recordings: dict[str, np.ndarray] = {}
+    copies: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for name, path in audio_files(folder, "recordings of noise").items():
+        try:
+            samples = read(path, rate_hz, max_seconds=_LONGEST_SECONDS)
+        except BadClip as error:
+            if error.kind == "silent":
+                raise _silent(path, "silence") from error
+            raise
+        original = first.setdefault(hashlib.sha256(samples.tobytes()).hexdigest(), name)
+        if original == name:
+            recordings[name] = _levelled(path, samples, "silence")
+        else:
+            copies[name] = original
+    return recordings, copies
+
+
+def _in_thirds(path: Path, recording: np.ndarray, rate_hz: int) -> tuple[np.ndarray, ...]:
+    if len(recording) < _LEAST_FOR_THIRDS_SECONDS * rate_hz:
+        raise UserError(
+            f"{path}: expected at least {_LEAST_FOR_THIRDS_SECONDS} s of noise to divide in time, found "
+            f"{len(recording) / rate_hz:.3g} s. Remove the file, or divide the files (split 'files')"
+        )
+    thirds = np.array_split(recording, len(SIDES))
+    return tuple(_levelled(path, third, f"silence in its third for {SIDES[i]}") for i, third in enumerate(thirds))
+
+
+def _levelled(path: Path, samples: np.ndarray, found: str) -> np.ndarray:
+    """Brings a recording to unit mean square."""
+    if np.abs(samples).max() < _INAUDIBLE:
+        raise _silent(path, found)
+    return (samples / np.sqrt(_power(samples))).astype(np.float32)
+
+
+def _silent(path: Path, found: str) -> UserError:
+    return UserError(f"{path}: expected noise, found {found}. Remove the file from the folder, or cut the silence off")

@@ -1,0 +1,197 @@
+"""Impulse responses of rooms and microphones: read, simulated or drawn at random, and speech as it sounds through them.
+
+A response is float32 (samples,) of unit energy with its direct path at sample 0, so that speech stays where it was in
+time. `simulate` needs the `pyroomacoustics` package (MIT licence), which the extra [rooms] installs.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.signal import oaconvolve
+
+from zoo.data.audio.read import decode, to_mono
+from zoo.data.augmentation.additive_noise import audio_files
+from zoo.errors import UserError
+
+Seconds = tuple[float, float]  # shortest, longest
+REVERBERATION_SECONDS: Seconds = (0.2, 0.8)
+
+_DRAWN_SECONDS = (0.05, 5.0)  # of what `exponential` can be asked for
+_SIMULATED_SECONDS = (0.15, 1.0)  # of `simulate`: shorter needs walls that reflect nothing, longer millions of images
+_SMALLEST_ROOM_M, _LARGEST_ROOM_M = (3.0, 3.0, 2.4), (8.0, 6.0, 3.5)
+_TO_WALL_M = 0.5
+_TO_SPEAKER_M = (0.5, 2.0)
+_COVERED = 0.75  # of the reverberation time, 45 dB of decay
+_FIT_DB = (-5.0, -35.0)  # ISO 3382-1, T30
+_STEPS_PER_SECOND = 2000  # of the decay by which the walls are chosen
+_DIRECT_TO_REVERBERANT_DB = (0.0, 10.0)
+_ROUNDING = 1e-20  # -200 dB: what is fainter behind a Fourier transform is its error
+
+
+def load_responses(folder: Path, rate_hz: int) -> dict[str, np.ndarray]:
+    """Reads every audio file below a folder as an impulse response, the first channel of several.
+
+    Returns responses by their paths below the folder, without suffix, sorted. The direct path is the largest absolute
+    sample, and what precedes it is cut. Raises UserError without audio there, and for a file that cannot be read, is
+    silent or has another's name.
+    """
+    responses: dict[str, np.ndarray] = {}
+    for name, path in audio_files(folder, "impulse responses").items():
+        samples, file_rate_hz = decode(path, min_seconds=0)
+        first = samples[:, :1]
+        if not first.any():
+            raise UserError(f"{path}: expected an impulse response, found a silent first channel. Remove the file")
+        # Cut at the file's rate, so that the direct path is on a sample of the new rate and not between two. A second
+        # of silence keeps it away from the beginning, where the resampler does not scale all rates alike.
+        direct = int(np.abs(first).argmax())
+        padded = np.concatenate([np.zeros((file_rate_hz, 1), np.float32), first[direct:]])
+        stem = Path(name).with_suffix("").as_posix()
+        if stem in responses:
+            raise UserError(f"{path}: expected one response called {stem!r}, found two. Rename one of the files")
+        responses[stem] = _aligned(to_mono(padded, file_rate_hz, rate_hz)[rate_hz:])
+    return responses
+
+
+def convolve(waveform: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Returns speech as it sounds through a response: float32 (samples,), as long, as loud and in time with the input.
+
+    Linear convolution of all N + K - 1 samples, of which the first N are kept; then the mean square is that of the
+    input, silence stays silence. The peak may pass 1. Raises ValueError on other shapes and where nothing is heard,
+    which is so for a response that does not begin with its direct path.
+    """
+    if waveform.ndim != 1 or response.ndim != 1 or not len(response):
+        raise ValueError(f"expected (samples,) and a response, got {waveform.shape} and {response.shape}")
+    if not waveform.any():
+        return waveform.astype(np.float32)
+    heard = oaconvolve(waveform.astype(np.float64), response.astype(np.float64), mode="full")[: len(waveform)]
+    energy, energy_before = _energy(heard), _energy(waveform)
+    if not energy > _ROUNDING * energy_before * _energy(response):  # or NaN
+        raise ValueError("expected a response that begins with its direct path, got one through which nothing is heard")
+    return (heard * np.sqrt(energy_before / energy)).astype(np.float32)
+
+
+def exponential(
+    rng: np.random.Generator, rate_hz: int, reverberation_seconds: Seconds = REVERBERATION_SECONDS
+) -> np.ndarray:
+    """Draws a response without a room: a direct path, then white noise that decays by 60 dB in the reverberation time.
+
+    Polack's model (1988). The reverberation time is uniform between the two given and is how long the response is; the
+    direct path's energy is 0 to 10 dB above that of the noise. Raises UserError unless 0.05 <= shortest <=
+    longest <= 5 s.
+    """
+    seconds = _draw_seconds(rng, reverberation_seconds, _DRAWN_SECONDS)
+    time = np.arange(max(2, round(seconds * rate_hz))) / rate_hz
+    response = rng.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
+    direct_energy = np.square(response[1:]).sum() * 10 ** (rng.uniform(*_DIRECT_TO_REVERBERANT_DB) / 10)
+    response[0] = np.sqrt(direct_energy)
+    return _aligned(response)
+
+
+def simulate(
+    rng: np.random.Generator, rate_hz: int, reverberation_seconds: Seconds = REVERBERATION_SECONDS
+) -> np.ndarray:
+    """Draws a box-shaped room, a speaker and a microphone in it, and returns the response between them.
+
+    Image-source method (Allen and Berkley 1979) by pyroomacoustics. The reverberation time is uniform between the two
+    given; rooms measure 3 x 3 x 2.4 m to 8 x 6 x 3.5 m, and the speaker is 0.5 to 2 m away. All walls absorb alike, as
+    much as gives the images' energy that decay from -5 to -35 dB: by Sabine's formula it is up to half as long again,
+    because sound in such rooms is not diffuse. Takes 0.1 s at 0.3 s of reverberation, 2 s at 0.8; 6 s and 1.5 GB of
+    memory at the most, for 1 s in the smallest room.
+
+    Raises UserError without the package, and unless 0.15 <= shortest <= longest <= 1 s.
+    """
+    seconds = _draw_seconds(rng, reverberation_seconds, _SIMULATED_SECONDS)
+    size_m = rng.uniform(_SMALLEST_ROOM_M, _LARGEST_ROOM_M)
+    places = _draw_places(rng, size_m)
+    room_acoustics = _pyroomacoustics()
+    sound_m_per_second = room_acoustics.constants.get("c")
+    # Images of an order lie on an octahedron; this one's holds the sphere that sound crosses in the time covered.
+    order = int(np.ceil(_COVERED * seconds * sound_m_per_second * np.sqrt((1 / size_m**2).sum())))
+    n_threads = room_acoustics.constants.get("num_threads")
+    room_acoustics.constants.set("num_threads", 1)  # the last bits depend on it
+    try:
+        room = _room(room_acoustics, size_m, places, rate_hz, order, absorption=0.5)
+        room.image_source_model()
+        distances_m = np.linalg.norm(room.sources[0].images - places[1][:, None], axis=0)
+        absorption = _absorption(distances_m / sound_m_per_second, room.sources[0].orders, seconds)
+        room = _room(room_acoustics, size_m, places, rate_hz, order, absorption)
+        room.compute_rir()
+    finally:
+        room_acoustics.constants.set("num_threads", n_threads)
+    return _aligned(np.asarray(room.rir[0][0]))
+
+
+def _aligned(response: np.ndarray) -> np.ndarray:
+    response = response[np.abs(response).argmax() :].astype(np.float64)
+    return (response / np.sqrt(_energy(response))).astype(np.float32)
+
+
+def _energy(waveform: np.ndarray) -> float:
+    return float(np.square(waveform, dtype=np.float64).sum())
+
+
+def _draw_seconds(rng: np.random.Generator, bounds: Seconds, possible: Seconds) -> float:
+    shortest, longest = bounds
+    if not possible[0] <= shortest <= longest <= possible[1]:
+        raise UserError(
+            f"reverberation of {shortest:g} to {longest:g} s: expected {possible[0]:g} to {possible[1]:g} s, shorter "
+            "time first. Choose others, or load responses measured in such rooms"
+        )
+    return float(rng.uniform(shortest, longest))
+
+
+def _draw_places(rng: np.random.Generator, size_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws where the speaker and the microphone are, away from the walls and from each other."""
+    while True:  # the smallest room accepts one draw in two
+        speaker, microphone = rng.uniform(_TO_WALL_M, size_m - _TO_WALL_M, (2, 3))
+        if _TO_SPEAKER_M[0] <= np.linalg.norm(speaker - microphone) <= _TO_SPEAKER_M[1]:
+            return speaker, microphone
+
+
+def _pyroomacoustics() -> ModuleType:
+    try:
+        import pyroomacoustics
+    except ImportError as error:
+        raise UserError(
+            "simulated rooms need the pyroomacoustics package, which is not installed. Run pip install -e '.[rooms]', "
+            "or take responses that need no package (exponential)"
+        ) from error
+    return pyroomacoustics
+
+
+def _room(
+    room_acoustics: ModuleType,
+    size_m: np.ndarray,
+    places: tuple[np.ndarray, np.ndarray],
+    rate_hz: int,
+    order: int,
+    absorption: float,
+):
+    walls = room_acoustics.Material(absorption)
+    room = room_acoustics.ShoeBox(size_m, fs=rate_hz, materials=walls, max_order=order)
+    room.add_source(places[0])
+    room.add_microphone(places[1])
+    return room
+
+
+def _absorption(delays: np.ndarray, orders: np.ndarray, seconds: float) -> float:
+    """Returns the share of energy that walls must absorb for images to decay by 60 dB in `seconds`.
+
+    `delays` are in seconds, `orders` the number of reflections; both (images,).
+    """
+    steps = ((delays - delays.min()) * _STEPS_PER_SECOND).astype(int)
+
+    def excess(absorption: float) -> float:
+        return _decay_seconds(np.bincount(steps, (1 - absorption) ** orders / delays**2)) - seconds
+
+    return float(brentq(excess, 0.02, 0.95, xtol=1e-3))
+
+
+def _decay_seconds(energy: np.ndarray) -> float:
+    """Returns the reverberation time of a decay given in steps, by backward integration (Schroeder 1965)."""
+    left = np.cumsum(energy[::-1])[::-1]
+    left_db = 10 * np.log10(left / left[0])
+    fitted = np.flatnonzero((left_db <= _FIT_DB[0]) & (left_db >= _FIT_DB[1]))
+    return float(-60 / np.polyfit(fitted / _STEPS_PER_SECOND, left_db[fitted], 1)[0])

@@ -1,0 +1,87 @@
+"""Pairs of sequences, one to be heard and one to be found, and batches of segments of both."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from zoo.data.batches.clips import shuffled_plan
+from zoo.data.batches.feature_store import Features
+from zoo.data.batches.prefetch import batches
+
+_STEP = 50  # frames are padded to a multiple of this: each new shape costs some backends a compilation
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A clip at one signal-to-noise ratio: `noisy` and `clean` features, frame by frame of the same moment."""
+
+    name: str
+    snr_db: float
+    noisy: Features
+    clean: Features
+
+    @property
+    def n_frames(self) -> int:
+        return self.clean.n_frames
+
+
+def pair_batches(
+    pairs: Sequence[Pair],
+    batch_size: int,
+    segment_frames: int,
+    target: Callable[[np.ndarray], np.ndarray],
+    *,
+    seed: int,
+    epoch: int,
+) -> Any:
+    """Returns one epoch of training: ({"features", "n_frames"}, targets, weights) batches.
+
+    Each clip is cut into whole segments from a random offset on; one that is shorter is taken as it is. Offsets and
+    order depend on (seed, epoch) alone, so an epoch can be had again after a crash. `target` maps clean features
+    (frames, bands) to what is to be learnt; `weights` are (batch, frames), 0 on padding. All batches have `batch_size`
+    segments or one to few less, in equal measure.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    cuts = [
+        (number, start, min(segment_frames, pair.n_frames))
+        for number, pair in enumerate(pairs)
+        for start in _starts(pair.n_frames, segment_frames, rng)
+    ]
+    plan = shuffled_plan(np.array([length for *_, length in cuts]), batch_size, rng)
+
+    def batch(which):
+        members = [cuts[index] for index in plan[which]]
+        noisy = [pairs[number].noisy.read(start, length) for number, start, length in members]
+        clean = [target(pairs[number].clean.read(start, length)) for number, start, length in members]
+        lengths = np.array([length for *_, length in members], np.int32)
+        weights = [np.ones((length, 1), np.float32) for length in lengths]
+        return padded(noisy), lengths, padded(clean), padded(weights)[..., 0]
+
+    n_bands = pairs[0].noisy.read(0, 1).shape[1]
+    frames = ("float32", (None, None, n_bands))
+    return batches(len(plan), batch, [frames, ("int32", (None,)), frames, ("float32", (None, None))])
+
+
+def even_cuts(n_frames: int, segment_frames: int) -> list[tuple[int, int]]:
+    """Returns start and length of consecutive segments that cover a clip once, all of about the same length."""
+    ends = np.linspace(0, n_frames, -(-n_frames // segment_frames) + 1).round().astype(int)
+    return [(int(start), int(end - start)) for start, end in pairwise(ends)]
+
+
+def padded(sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Stacks sequences (frames, bands) of several lengths, zeros behind them: float32 (n, most frames, bands)."""
+    most = -(-max(map(len, sequences)) // _STEP) * _STEP
+    stacked = np.zeros((len(sequences), most, sequences[0].shape[1]), np.float32)
+    for row, sequence in zip(stacked, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return stacked
+
+
+def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> list[int]:
+    if n_frames <= segment_frames:
+        return [0]
+    offset = int(rng.integers(0, min(segment_frames, n_frames - segment_frames + 1)))
+    return list(range(offset, n_frames - segment_frames + 1, segment_frames))

@@ -1,0 +1,120 @@
+"""How late a corpus's ratings are, told from the recordings that networks are trained on and from no others."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from zoo.data.audio.read import BadClip, read
+from zoo.data.corpora.gold_standard import MAX_DELAY_SECONDS, energy_contour, estimate_delay, lag_correlations
+from zoo.data.protocols.splits import Protocol
+from zoo.data.schema import Clip
+
+PAIRINGS = 39  # drawn: of unrelated contours, one dimension in 15 was better than all of them (250 simulated corpora)
+LEAST_RECORDINGS = 5  # which can be paired in 24 ways
+LEAST_SECONDS = 2 * MAX_DELAY_SECONDS
+
+_RATE_HZ = 16_000
+
+Contours = tuple[np.ndarray, np.ndarray]  # energy (steps,) in dB and ratings (steps, dimensions)
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Of one dimension: by how much its ratings follow the energy of the sound.
+
+    `correlation` is the mean absolute correlation over the recordings, 0..1, at the lag where that is highest;
+    `by_chance` the highest at any lag where each recording's sound is held against the ratings of another.
+    """
+
+    seconds: float
+    correlation: float
+    by_chance: float
+    correlates: bool
+
+
+@dataclass(frozen=True)
+class LabelDelay:
+    """`lags` by dimension, from `recordings`, which train in every fold of `protocol`; or `reason`, why there are none.
+
+    `seconds` is what training should take off: the lag of the dimension that correlates most, None where none does.
+    """
+
+    protocol: str
+    recordings: list[str]
+    lags: dict[str, Lag]
+    seconds: float | None
+    reason: str = ""
+
+
+def label_delay(
+    protocol: Protocol, clips: Sequence[Clip], max_seconds: float = 60.0, on_clip: Callable[[], object] = lambda: None
+) -> LabelDelay:
+    """Estimates the delay of ratings behind the sound from a loader's `clips`.
+
+    A recording that any fold validates or tests on is not opened: a delay fitted to it would be test knowledge. Those
+    that cannot be read, last under `LEAST_SECONDS` or over `max_seconds` are left out. `on_clip` is called after each.
+    """
+    found: dict[str, Contours] = {}
+    training = training_clips(protocol, clips)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for clip, pair in zip(training, pool.map(partial(_contours, max_seconds=max_seconds), training), strict=True):
+            if pair is not None and clip.trace and len(pair[0]) * clip.trace.step_seconds >= LEAST_SECONDS:
+                found[clip.name] = pair
+            on_clip()
+    if len(found) < LEAST_RECORDINGS:
+        reason = (
+            f"expected {LEAST_RECORDINGS} training recordings or more of {LEAST_SECONDS:g} s or more, found "
+            f"{len(found)} of {len(training)}"
+        )
+        return LabelDelay(protocol.name, [], {}, None, reason)
+    (step_seconds,) = {clip.trace.step_seconds for clip in training if clip.trace}  # of a corpus there is one
+    lags = {
+        name: _lag([(energy, ratings[:, column]) for energy, ratings in found.values()], step_seconds)
+        for column, name in enumerate(protocol.targets)
+    }
+    correlating = [lag for lag in lags.values() if lag.correlates]
+    best = max(correlating, key=lambda lag: lag.correlation, default=None)
+    return LabelDelay(protocol.name, list(found), lags, best.seconds if best else None)
+
+
+def training_clips(protocol: Protocol, clips: Sequence[Clip]) -> list[Clip]:
+    """Returns the clips of the protocol that are for training in some fold and on no other side of any."""
+    folds = protocol.divide(protocol.select(clips))
+    train: Mapping[str, Clip] = {clip.name: clip for fold in folds for clip in fold.train}
+    others = {clip.name for fold in folds for side in (fold.validation, fold.test) for clip in side}
+    return [clip for name, clip in train.items() if name not in others]
+
+
+def _contours(clip: Clip, max_seconds: float) -> Contours | None:
+    """Returns energy and ratings in steps of the ratings, both from the first rating on; None without sound."""
+    assert clip.trace is not None  # the protocol has targets
+    step, start = clip.trace.step_seconds, clip.trace.start_seconds
+    try:
+        waveform = read(clip.path, _RATE_HZ, max_seconds=max_seconds)
+    except BadClip:  # which the check reports
+        return None
+    early = max(0, int(np.ceil(-start / step - 1e-6)))  # ratings before the sound begins
+    begin = round((start + early * step) * _RATE_HZ)
+    energy = energy_contour(waveform[begin:], round(step * _RATE_HZ))
+    ratings = clip.trace.values[early:]
+    steps = min(len(energy), len(ratings))
+    return energy[:steps], ratings[:steps].astype(np.float64)
+
+
+def _lag(recordings: Sequence[tuple[np.ndarray, np.ndarray]], step_seconds: float) -> Lag:
+    energies, ratings = zip(*recordings, strict=True)
+    correlations = lag_correlations(energies, ratings, step_seconds)
+    rng, by_chance = np.random.default_rng(0), 0.0
+    for _ in range(PAIRINGS):
+        order = rng.permutation(len(ratings))
+        foreign = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))  # no recording has its own
+        paired = [ratings[foreign[number]] for number in range(len(ratings))]
+        by_chance = max(by_chance, float(lag_correlations(energies, paired, step_seconds).max()))
+    highest = float(correlations.max())
+    if highest <= by_chance:
+        return Lag(float(np.argmax(correlations) * step_seconds), highest, by_chance, correlates=False)
+    return Lag(estimate_delay(energies, ratings, step_seconds), highest, by_chance, correlates=True)

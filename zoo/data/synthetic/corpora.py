@@ -1,0 +1,349 @@
+"""Synthetic twins: small corpora of synthetic speech in exactly the layout of the real ones.
+
+They let anybody run every recipe without a licence. Speakers, names and label files follow the real corpora; the voices
+are made by `zoo.data.synthetic.voice`. A result on a twin is no result on the corpus, so each carries SYNTHETIC.json.
+Corpora that are rated continuously are in `zoo.data.synthetic.rated_corpora`.
+"""
+
+import json
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from zoo.data.corpora import emodb, ravdess
+from zoo.data.synthetic import rated_corpora, voice
+from zoo.errors import UserError, unknown
+
+GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
+USUAL_CLIPS, USUAL_SECONDS = 240, (1.0, 2.5)
+Seconds = tuple[float, float]  # shortest, longest
+MARKER = "SYNTHETIC.json"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One clip to be written; `path` is relative to the corpus root."""
+
+    path: Path
+    speaker: str
+    label: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What a corpus looks like.
+
+    `turns` bounds a speaker's clips; the least number gives each speaker every class. `song` is a second part of the
+    corpus, of some of its speakers and labels: a third of the clips, or those above the least number if fewer.
+    """
+
+    speakers: Mapping[str, str]  # name -> row of voice.KINDS
+    voices: Mapping[str, str]  # label -> row of voice.EMOTIONS
+    turns: tuple[int, int]
+    path: Callable[[str, str, int, int], str]  # of (speaker, label, turn, how often the speaker had the label before)
+    cycle: tuple[str, ...] = ()  # labels in the order of a speaker's turns where it is not the voices' order
+    write_labels: Callable[[Path, list[Utterance], np.random.Generator], None] | None = None
+    rate_hz: int = 16000
+    stereo_clips: int = 0
+    song: "Twin | None" = None
+
+
+def synthesize(
+    corpus: str, out: Path, n_clips: int = 0, seed: int = 0, seconds: Seconds | None = None, layout: str = ""
+) -> Path:
+    """Writes the synthetic twin of `corpus` and returns its root, which is `out`.
+
+    `n_clips` counts all clips, 0 is the corpus's usual number: RAVDESS's first 192 are speech, and from 288 on a third
+    of all are song. Clips are `seconds` (shortest, longest; None: as usual) long and have the corpus's rate; speakers
+    and classes are balanced. `layout` names a release of a corpus that has several ("website" of recola), "" the first.
+    The same arguments give the same bytes. `out` appears at once, complete, or not at all.
+
+    Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips the layout
+    cannot take, impossible seconds, and when the disk refuses.
+    """
+    out = Path(out)
+    n_clips = _n_clips(corpus, n_clips)
+    seconds, layout = _checked(corpus, out, n_clips, seed, seconds, layout)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
+            root = Path(aside) / "corpus"
+            _write(root, corpus, n_clips, seed, seconds, layout)
+            root.replace(out)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise UserError(f"cannot write the synthetic corpus to {out}: {error}. Choose a folder with room.") from error
+    return out
+
+
+def cached(corpus: str, cache_dir: Path, n_clips: int = 0, seed: int = 0) -> Path:
+    """Returns the root of the twin under `cache_dir`, made on the first call. Raises what `synthesize` raises."""
+    n_clips = _n_clips(corpus, n_clips)
+    root = Path(cache_dir) / "synthetic" / f"{corpus}-{n_clips}-{seed}-v{_version(corpus)}"
+    if is_synthetic(root):
+        return root
+    try:
+        return synthesize(corpus, root, n_clips, seed)
+    except UserError:
+        if is_synthetic(root):  # another process made the same twin in the meantime
+            return root
+        raise
+
+
+def is_synthetic(root: Path) -> bool:
+    """Says whether the corpus at `root` is one of ours."""
+    return (Path(root) / MARKER).is_file()
+
+
+def _version(corpus: str) -> int:
+    return rated_corpora.GENERATOR_VERSION if corpus in rated_corpora.TWINS else GENERATOR_VERSION
+
+
+def _n_clips(corpus: str, n_clips: int) -> int:
+    """Returns `n_clips`, or the usual number of the corpus for 0."""
+    if corpus not in TWINS and corpus not in rated_corpora.TWINS:
+        raise unknown("corpus", corpus, [*TWINS, *rated_corpora.TWINS])
+    return n_clips or (rated_corpora.TWINS[corpus].clips[0] if corpus in rated_corpora.TWINS else USUAL_CLIPS)
+
+
+def _checked(
+    corpus: str, out: Path, n_clips: int, seed: int, seconds: Seconds | None, layout: str
+) -> tuple[Seconds, str]:
+    """Returns the seconds and the layout, spelt out."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{out} exists and is not an empty folder; give a new one or remove it")
+    if seed < 0:
+        raise UserError(f"expected a seed of 0 or more, got {seed}")
+    if corpus in rated_corpora.TWINS:
+        return rated_corpora.checked(corpus, n_clips, seconds, layout)
+    twin, seconds = TWINS[corpus], seconds or USUAL_SECONDS
+    least, most = (turns * len(twin.speakers) for turns in twin.turns)
+    if not least <= n_clips <= most:
+        raise UserError(
+            f"a synthetic {corpus} takes {least} to {most} clips (its {len(twin.speakers)} speakers must each have "
+            f"every class), but {n_clips} were asked for; give --clips within that"
+        )
+    if not 0.2 <= seconds[0] <= seconds[1] <= 60:
+        raise UserError(f"expected seconds as (shortest, longest) within 0.2 to 60, got {tuple(seconds)}")
+    if layout:
+        raise UserError(f"a synthetic {corpus} has one layout, but {layout!r} was asked for; leave --layout away")
+    return seconds, layout
+
+
+def _write(root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds, layout: str) -> None:
+    if corpus in rated_corpora.TWINS:
+        rated_corpora.write(root, corpus, n_clips, seed, seconds, layout)
+    else:
+        _write_clips(root, corpus, n_clips, seed, seconds)
+    marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
+    marker |= {"generator_version": _version(corpus)} | ({"layout": layout} if layout else {})
+    (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
+
+
+def _write_clips(root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds) -> None:
+    twin = TWINS[corpus]
+    rng = np.random.default_rng([seed, *corpus.encode()])
+    speakers = {name: voice.draw_speaker(kind, rng) for name, kind in twin.speakers.items()}
+    utterances = list(_plan(twin, n_clips, seconds, rng))
+    for index, utterance in enumerate(utterances):
+        samples = voice.utterance(
+            twin.voices[utterance.label], speakers[utterance.speaker], utterance.seconds, rng, twin.rate_hz
+        )
+        if index < twin.stereo_clips:
+            samples = np.stack([samples, samples], axis=1)
+        path = root / utterance.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, twin.rate_hz, subtype="PCM_16", format="WAV")
+    if twin.write_labels:
+        twin.write_labels(root, utterances, rng)
+
+
+def _plan(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
+    n_song = min(n_clips // 3, n_clips - twin.turns[0] * len(twin.speakers)) if twin.song else 0
+    yield from _part(twin, n_clips - n_song, seconds, rng)
+    if twin.song:
+        yield from _part(twin.song, n_song, seconds, rng)
+
+
+def _part(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
+    speakers, cycle = list(twin.speakers), twin.cycle or tuple(twin.voices)
+    said: Counter[tuple[str, str]] = Counter()
+    for index in range(n_clips):
+        turn, position = divmod(index, len(speakers))
+        speaker = speakers[position]
+        # Starting one label later per speaker balances the classes over the speakers of an unfinished turn.
+        label = cycle[(turn + position) % len(cycle)]
+        path = twin.path(speaker, label, turn, said[speaker, label])
+        said[speaker, label] += 1
+        yield Utterance(Path(path), speaker, label, float(rng.uniform(*seconds)))
+
+
+def _iemocap_path(speaker: str, label: str, turn: int, said: int) -> str:
+    session, person = speaker[:5], speaker[5]
+    if turn and turn % 5 == 0:
+        dialog = f"{session}{'FM'[turn // 5 % 2]}_script0{turn // 5 % 3 + 1}_1"
+    else:
+        dialog = f"{session}{'FM'[turn // 4 % 2]}_impro{turn // 8 % 8 + 1:02d}"
+    return f"Session{session[4]}/sentences/wav/{dialog}/{dialog}_{person}{turn:03d}.wav"
+
+
+# The raters' word, and valence, activation and dominance (1 to 5) as the lower of two raters gives them.
+IEMOCAP_RATINGS = {
+    "neu": ("Neutral state", (3, 2, 2)),
+    "hap": ("Happiness", (4, 3, 3)),
+    "exc": ("Excited", (4, 4, 3)),
+    "sad": ("Sadness", (1, 2, 2)),
+    "ang": ("Anger", (1, 4, 4)),
+    "fru": ("Frustration", (2, 3, 3)),
+    "xxx": ("Other", (2, 2, 2)),
+}
+
+
+def _write_iemocap_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
+    """Writes EmoEvaluation/<dialog>.txt: a label line for each utterance, then what each rater said."""
+    dialogs = defaultdict(list)
+    for utterance in utterances:
+        dialogs[utterance.path.parent].append(utterance)
+    for folder, turns in dialogs.items():
+        blocks = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"]
+        start = 0.0
+        for utterance in turns:
+            start += rng.uniform(0.5, 1.5)
+            end = start + utterance.seconds
+            blocks.append(_iemocap_block(utterance, start, end))
+            start = end
+        path = root / folder.parts[0] / "dialog" / "EmoEvaluation" / f"{folder.name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(blocks))
+
+
+def _iemocap_block(utterance: Utterance, start: float, end: float) -> str:
+    word, levels = IEMOCAP_RATINGS[utterance.label]
+    # xxx stands for raters who do not agree.
+    words = ("Neutral state", "Surprise", "Frustration") if utterance.label == "xxx" else (word,) * 3
+    means = ", ".join(f"{level + 0.5:.4f}" for level in levels)
+    lines = [f"[{start:.4f} - {end:.4f}]\t{utterance.path.stem}\t{utterance.label}\t[{means}]"]
+    lines += [f"C-E{rater}:\t{word};\t()" for rater, word in zip((2, 3, 4), words, strict=True)]
+    for rater, above in (("E3", 0), ("E4", 1)):
+        valence, activation, dominance = (level + above for level in levels)
+        lines.append(f"A-{rater}:\tval {valence}; act {activation}; dom  {dominance};\t()")
+    return "\n".join(lines) + "\n"
+
+
+def _aibo_path(speaker: str, label: str, turn: int, said: int) -> str:
+    return f"wav/{speaker}_{turn // 2:03d}_{turn % 2:02d}.wav"
+
+
+def _write_aibo_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
+    """Writes chunk_labels_{5cl,2cl}_corpus.txt; anger and emphasis are NEGative, the rest IDLe."""
+    two = {"A": "NEG", "E": "NEG", "N": "IDL", "P": "IDL", "R": "IDL"}
+    folder = root / "labels" / "IS2009EmotionChallenge"
+    folder.mkdir(parents=True)
+    rows = sorted((utterance.path.stem, utterance.label, rng.uniform(0.5, 1)) for utterance in utterances)
+    for scheme, words in (("5cl", {label: label for label in two}), ("2cl", two)):
+        lines = [f"{name} {words[label]} {confidence:.2f}\n" for name, label, confidence in rows]
+        (folder / f"chunk_labels_{scheme}_corpus.txt").write_text("".join(lines))
+
+
+def _ravdess_path(speaker: str, label: str, turn: int, said: int, channel: str = "01") -> str:
+    strong, take = (0, said) if label == "01" else (said % 2, said // 2)  # neutral has no strong clips
+    repetition, statement = divmod(take, 2)
+    return f"Actor_{speaker}/03-{channel}-{label}-0{strong + 1}-0{statement + 1}-0{repetition + 1}-{speaker}.wav"
+
+
+EMODB_TEXTS = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
+
+
+def _emodb_path(speaker: str, label: str, turn: int, said: int) -> str:
+    version, text = divmod(said, len(EMODB_TEXTS))
+    return f"wav/{speaker}{EMODB_TEXTS[text]}{label}{'abcdef'[version]}.wav"
+
+
+CREMAD_SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
+
+
+def _cremad_path(speaker: str, label: str, turn: int, said: int) -> str:
+    level, sentence = divmod(said, len(CREMAD_SENTENCES))
+    return f"AudioWAV/{speaker}_{CREMAD_SENTENCES[sentence]}_{label}_{('XX', 'LO', 'MD', 'HI')[level]}.wav"
+
+
+def _write_cremad_votes(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
+    """Writes processedResults/summaryTable.csv: the raters hear what was meant, and tie in one clip out of twenty."""
+    lines = ['"","FileName","VoiceVote","VoiceLevel","FaceVote","FaceLevel","MultiModalVote","MultiModalLevel"']
+    for row, utterance in enumerate(utterances, start=1):
+        heard = utterance.label[0]
+        voice_vote = "A:N" if row % 20 == 0 else heard
+        lines.append(f'"{row}","{utterance.path.stem}","{voice_vote}","50","{heard}","50","{heard}","50"')
+    path = root / "processedResults" / "summaryTable.csv"
+    path.parent.mkdir()
+    path.write_text("\n".join(lines) + "\n")
+
+
+RAVDESS_ACTORS = {f"{actor:02d}": "FM"[actor % 2] for actor in range(1, 25)}
+
+TWINS = {
+    "iemocap": Twin(
+        speakers={f"Ses0{session}{gender}": gender for session in range(1, 6) for gender in "FM"},
+        # Any five in a row hold neutral, happy or excited, sad and angry; the protocols drop fru and xxx.
+        cycle=(
+            *("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang", "fru"),
+            *("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang", "xxx"),
+        ),
+        voices={
+            "neu": "neutral",
+            "hap": "happy",
+            "exc": "excited",
+            "sad": "sad",
+            "ang": "angry",
+            "fru": "frustrated",
+            "xxx": "other",
+        },
+        turns=(5, 1000),
+        path=_iemocap_path,
+        write_labels=_write_iemocap_labels,
+    ),
+    "aibo": Twin(
+        speakers={f"{school}_0{child}": "child" for child in range(1, 5) for school in ("Ohm", "Mont")},
+        voices={"A": "angry", "E": "emphatic", "N": "neutral", "P": "positive", "R": "other"},
+        turns=(5, 2000),
+        path=_aibo_path,
+        write_labels=_write_aibo_labels,
+    ),
+    "ravdess": Twin(
+        speakers=RAVDESS_ACTORS,
+        voices=ravdess.EMOTIONS,
+        turns=(8, 48),  # at most 32 of speech and, as there is one singer less, 17 of song
+        path=_ravdess_path,
+        rate_hz=48000,
+        stereo_clips=1,
+        # Spoken like the rest: only the names say that it is song. Actor 18 sang nothing, and no one the last two.
+        song=Twin(
+            speakers={actor: kind for actor, kind in RAVDESS_ACTORS.items() if actor != "18"},
+            voices=dict(list(ravdess.EMOTIONS.items())[:6]),
+            turns=(0, 17),
+            path=partial(_ravdess_path, channel="02"),
+        ),
+    ),
+    "emodb": Twin(
+        speakers={
+            speaker: "M" if speaker in emodb.MEN else "F"
+            for speaker in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
+        },
+        voices={"N": "neutral", "W": "angry", "L": "bored", "E": "disgust", "A": "fearful", "F": "happy", "T": "sad"},
+        turns=(7, 420),
+        path=_emodb_path,
+    ),
+    "cremad": Twin(
+        speakers={str(actor): "FM"[actor % 2] for actor in range(1001, 1017)},
+        voices={"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"},
+        turns=(6, 288),
+        path=_cremad_path,
+        write_labels=_write_cremad_votes,
+    ),
+}

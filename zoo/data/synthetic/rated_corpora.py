@@ -1,0 +1,198 @@
+"""Synthetic twins of the corpora that are rated continuously: RECOLA and Emotion in Music.
+
+`zoo.data.synthetic.corpora` is the way in. Each recording is a monologue of `zoo.data.synthetic.voice` by a person of
+its own, whose arousal and valence wander smoothly; they are the labels, 0 s behind the voice. Only RECOLA's website
+release says what single raters felt: there each has a bias, a scale, a noise and a lag of their own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from zoo.data.corpora import recola
+from zoo.data.synthetic import voice
+from zoo.errors import UserError, unknown
+
+GENERATOR_VERSION = 1  # raise it whenever the same seed gives other bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """`values` (voice.FRAMES_PER_SECOND * seconds + 1, 2) are arousal and valence, the first at 0 s, in -1..1."""
+
+    index: int
+    samples: np.ndarray
+    rate_hz: int
+    values: np.ndarray
+    rng: np.random.Generator  # where the voice left it
+
+
+@dataclass(frozen=True)
+class TraceTwin:
+    """What a corpus looks like; `clips` are the usual, the least and the greatest number of recordings.
+
+    `layouts` write all recordings below a root; the first is the usual one. `seconds` bound the length, if it varies.
+    """
+
+    clips: tuple[int, int, int]
+    usual_seconds: tuple[float, float]
+    seconds: tuple[float, float]
+    layouts: Mapping[str, Callable[[Path, Iterator[Recording]], None]]
+    rate_hz: int = 16000
+
+
+def checked(
+    corpus: str, n_clips: int, seconds: tuple[float, float] | None, layout: str
+) -> tuple[tuple[float, float], str]:
+    """Returns the seconds and the layout, the usual ones where None and "" are given.
+
+    Raises UserError on a size, a length or a layout that the twin of `corpus` cannot have.
+    """
+    twin = TWINS[corpus]
+    seconds, layout = seconds or twin.usual_seconds, layout or next(iter(twin.layouts))
+    _, least, most = twin.clips
+    if not least <= n_clips <= most:
+        raise UserError(
+            f"a synthetic {corpus} takes {least} to {most} recordings, but {n_clips} were asked for; "
+            "give --clips within that"
+        )
+    shortest, longest = twin.seconds
+    if not shortest <= seconds[0] <= seconds[1] <= longest:
+        raise UserError(
+            f"a synthetic {corpus} takes seconds as (shortest, longest) within {shortest:g} to {longest:g}, "
+            f"got {tuple(seconds)}"
+        )
+    if layout not in twin.layouts:
+        raise unknown(f"layout of {corpus}", layout, twin.layouts)
+    return seconds, layout
+
+
+def write(root: Path, corpus: str, n_clips: int, seed: int, seconds: tuple[float, float], layout: str) -> None:
+    """Writes the twin below `root`. A recording does not depend on how many others there are, nor on the layout."""
+    TWINS[corpus].layouts[layout](root, _recordings(corpus, n_clips, seed, seconds))
+
+
+def _recordings(corpus: str, n_clips: int, seed: int, seconds: tuple[float, float]) -> Iterator[Recording]:
+    for index in range(n_clips):
+        rng = np.random.default_rng([seed, index, *corpus.encode()])
+        speaker = voice.draw_speaker("FM"[index // 2 % 2], rng)  # even and odd ones go to different sides
+        n_labels = round(rng.uniform(*seconds) / recola.STEP_SECONDS)
+        values = _wander(round(n_labels * recola.STEP_SECONDS * voice.FRAMES_PER_SECOND) + 1, rng)
+        rate_hz = TWINS[corpus].rate_hz
+        samples = voice.monologue(values[:, 0], values[:, 1], speaker, rng, rate_hz)
+        yield Recording(index, samples, rate_hz, values, rng)
+
+
+def _wander(n_frames: int, rng: np.random.Generator, spread: float = 0.55) -> np.ndarray:
+    """Draws arousal and valence (n_frames, 2) within -1..1: waves of 7 to 45 s around the person's own level."""
+    seconds = np.arange(n_frames)[:, None, None] / voice.FRAMES_PER_SECOND
+    periods = np.geomspace(8, 40, 6) * rng.uniform(0.9, 1.1, (2, 6))
+    waves = np.cos(2 * np.pi * (seconds / periods + rng.random((2, 6))))  # (n_frames, 2, 6)
+    level = rng.normal(0, 0.15, 2)
+    return np.tanh(level + spread * np.sqrt(2 / 6) * waves.sum(axis=2))
+
+
+def _every(values: np.ndarray, seconds: float) -> np.ndarray:
+    return values[:: round(seconds * voice.FRAMES_PER_SECOND)]
+
+
+def _write_audio(path: Path, recording: Recording) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    audio_format, subtype = ("MP3", "MPEG_LAYER_III") if path.suffix == ".mp3" else ("WAV", "PCM_16")
+    soundfile.write(path, recording.samples, recording.rate_hz, format=audio_format, subtype=subtype)
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+RECOLA_SIDES = ("train", "dev")  # of recordings in turn
+
+
+def _write_avec_2016(root: Path, recordings: Iterator[Recording]) -> None:
+    """Writes recordings_audio/train_1.wav ... and ratings_gold_standard/{arousal,valence}/train_1.arff ..."""
+    for recording in recordings:
+        number, side = divmod(recording.index, 2)
+        name = f"{RECOLA_SIDES[side]}_{number + 1}"
+        _write_audio(root / "recordings_audio" / f"{name}.wav", recording)
+        for dimension, track in zip(recola.DIMENSIONS, _every(recording.values, recola.STEP_SECONDS).T, strict=True):
+            head = ["@relation GOLDSTANDARD", "", "@attribute Instance_name string"]
+            head += ["@attribute frameTime numeric", "@attribute GoldStandard numeric", "", "@data", ""]
+            rows = [f"{name},{row * recola.STEP_SECONDS:.2f},{value:.6f}" for row, value in enumerate(track)]
+            _write_lines(root / "ratings_gold_standard" / dimension / f"{name}.arff", head + rows)
+
+
+def _write_website(root: Path, recordings: Iterator[Recording]) -> None:
+    """Writes RECOLA-Audio-recordings/P16.wav ... and what six raters felt."""
+    header = "time;" + " ;".join(recola.RATERS)  # the release has these blanks
+    for recording in recordings:
+        number, side = divmod(recording.index, 2)
+        name = f"P{recola.PARTS[RECOLA_SIDES[side]][number]}"
+        _write_audio(root / "RECOLA-Audio-recordings" / f"{name}.wav", recording)
+        for dimension, track in zip(recola.DIMENSIONS, _every(recording.values, recola.STEP_SECONDS).T, strict=True):
+            ratings = _raters(track, recording.rng)
+            rows = [
+                ";".join([f"{row * recola.STEP_SECONDS:.2f}", *(f"{value:.6f}" for value in values)])
+                for row, values in enumerate(ratings)
+            ]
+            folder = root / "RECOLA-Annotation" / "emotional_behaviour" / dimension
+            _write_lines(folder / f"{name}.csv", [header, *rows])
+
+
+def _raters(track: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns (steps, raters) in -1..1: each follows the trace late, with a scale, a bias and a noise of their own."""
+    ratings = []
+    for _ in recola.RATERS:
+        lag = rng.integers(0, 20)  # frames, up to 0.8 s
+        late = np.concatenate([np.repeat(track[0], lag), track[: len(track) - lag]])
+        own = _every(_wander(2 * len(track), rng, 0.15), recola.STEP_SECONDS)[:, 0]  # bias and noise
+        ratings.append(rng.uniform(0.6, 1) * late + own)
+    return np.clip(np.stack(ratings, axis=1), -1, 1)
+
+
+MUSIC_STEPS_MS = range(15_000, 45_001, 500)
+SONG_COLUMNS = (
+    *("song_id", "file_name", "Artist", "Song title", "start of the segment (min.sec)"),
+    *("end of the segment (min.sec)", "Genre", "Mediaeval 2013 set"),
+)
+
+
+def _write_music(root: Path, recordings: Iterator[Recording]) -> None:
+    """Writes clips_45seconds/<id>.mp3 and annotations/{songs_info,{arousal,valence}_cont_{average,std}}.csv."""
+    songs = [",".join(SONG_COLUMNS)]
+    header = ",".join(["song_id", *(f"sample_{step}ms" for step in MUSIC_STEPS_MS)])
+    tables = {f"{dimension}_cont_{what}": [header] for dimension in recola.DIMENSIONS for what in ("average", "std")}
+    for recording in recordings:
+        song = recording.index + 2  # the release's first is 2
+        side = "evaluation" if recording.index % 5 == 4 else "development"  # about its 125 of 744
+        _write_audio(root / "clips_45seconds" / f"{song}.mp3", recording)
+        songs.append(f"{song},{song}.mp3,Nobody {song}\t,Monologue {song}\t,0.00,0.45,Speech,{side}")  # with its tabs
+        rated = _every(recording.values, 0.5)[MUSIC_STEPS_MS[0] // 500 :]
+        for dimension, track in zip(recola.DIMENSIONS, rated.T, strict=True):
+            deviations = recording.rng.uniform(0.1, 0.4, len(track))
+            for what, row in (("average", track), ("std", deviations)):
+                tables[f"{dimension}_cont_{what}"].append(",".join([str(song), *(f"{value:.6f}" for value in row)]))
+    _write_lines(root / "annotations" / "songs_info.csv", songs)
+    for name, lines in tables.items():
+        _write_lines(root / "annotations" / f"{name}.csv", lines)
+
+
+TWINS = {
+    "recola": TraceTwin(
+        clips=(12, 2, 18),
+        usual_seconds=(40.0, 40.0),
+        seconds=(1.0, 600.0),
+        layouts={"avec-2016": _write_avec_2016, "website": _write_website},
+    ),
+    "mediaeval_music": TraceTwin(
+        clips=(20, 5, 744),
+        usual_seconds=(45.0, 45.0),
+        seconds=(45.0, 45.0),  # the annotations begin at 15 s and end at 45 s
+        layouts={"mediaeval-2013": _write_music},
+        rate_hz=44100,
+    ),
+}

@@ -1,0 +1,200 @@
+"""A trained run as a SavedModel that any TensorFlow runtime serves, checked against the run before it appears.
+
+    OUT/N/saved_model.pb, variables/     the graph (zoo.export.signatures) and its weights
+    OUT/N/assets/description.json        what it is: outputs, limits, front-end, training, figures, checksums
+    OUT/N/assets/classes.txt             the outputs' names, one a line
+
+It is made and checked in a folder without a number beside them: a server sees N when all of it is there.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from zoo import registry
+from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
+from zoo.config.run_config import heeds
+from zoo.data.protocols import lookup as protocols
+from zoo.errors import UserError
+from zoo.export import agreement, signatures, trained_run, warmup
+from zoo.export.signatures import Plan
+from zoo.export.trained_run import Trained, own_settings
+from zoo.inference import postprocess
+from zoo.inference.stateful import frames_around
+from zoo.runs.folder import corpus_name, fold_name
+from zoo.runs.model_file import looks_at_whole_segments
+from zoo.serving.saved_model import DESCRIPTION, FORMAT
+from zoo.serving.versions import new_version
+from zoo.utils.atomic_files import write_json
+from zoo.version import __version__
+
+SHORTEST_SECONDS = 0.025  # of an utterance: one window of the front-end
+LONGEST_SECONDS = {"emotion": 60.0, "continuous": 300.0}  # the first layers' outputs grow with it, to gigabytes
+_RATE_HZ = 16_000  # of a run on functionals, whose model does not say
+
+
+def export(
+    run: Path,
+    out: Path,
+    fold: str | None = None,
+    version: int | None = None,
+    with_postprocess: bool = False,
+    temperature: float = 1.0,
+    calibration: Mapping[str, Any] | None = None,
+    max_seconds: float | None = None,
+) -> Path:
+    """Writes a run as a SavedModel and returns its folder, `out`/N.
+
+    Args:
+        run: folder that train.py made, all of its folds finished; on any backend.
+        out: gets the next free number, or `version`.
+        fold: number of the one fold to export; by default all, whose answers are averaged.
+        with_postprocess: ratings go through the chain fitted on validation data, as trace_files has it with `smooth`.
+        temperature: by which each fold's logarithms of probabilities are divided; 1 leaves them as they are.
+        calibration: how that was found, for the description.
+        max_seconds: longer recordings are refused; by default `LONGEST_SECONDS`.
+
+    Raises UserError for a run that is not finished or of another version, an option its kind does not have, a
+    `version` that is not above the newest, or an export that answers otherwise than the run.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(f"exports are made by TensorFlow, and keras runs on {keras.backend.backend()} here")
+    trained = trained_run.load(run, fold)
+    plan = _plan(trained, with_postprocess, temperature, max_seconds)
+    with new_version(out, version) as (aside, final):
+        signatures = _save(trained, plan, aside)
+        content = {**_description(trained, plan, calibration), "signatures": signatures, "files": _checksums(aside)}
+        if "stream" in signatures:
+            before, after = frames_around(trained.networks, plan.steps_per_frame)
+            content["stream"] = {"before_frames": before, "after_frames": after}
+        (aside / "assets").mkdir(exist_ok=True)
+        (aside / "assets" / "classes.txt").write_text("".join(f"{name}\n" for name in plan.outputs))
+        write_json(aside / DESCRIPTION, content)
+        if warmup.available():
+            warmup.write_warmup(aside, warmup.requests_for(content), model=out.name)
+        agreement.check(aside, trained, plan)
+    return final
+
+
+def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seconds: float | None) -> Plan:
+    settings, entry = trained.settings, registry.get(trained.settings.model)
+    protocol = protocols.get(settings.protocol, settings.corpus)
+    rate_hz = trained.frontend.rate_hz if trained.frontend else _RATE_HZ
+    seconds = LONGEST_SECONDS[entry.task] if max_seconds is None else max_seconds
+    if not 1 <= seconds <= 3600:
+        raise UserError(f"--max-seconds is {seconds}, expected 1 to 3600")
+    plan = Plan(protocol.classes, round(SHORTEST_SECONDS * rate_hz), round(seconds * rate_hz), rate_hz)
+    if entry.frontend == "acoustic":  # one row of functionals for a clip
+        plan = replace(plan, shortest=1, longest=1)
+    if entry.task == "emotion":
+        if with_postprocess:
+            raise UserError(f"--postprocess is for continuous ratings; {trained.run} tells classes apart. Leave it out")
+        if not 0.01 <= temperature <= 100:
+            raise UserError(f"temperature is {temperature}, expected 0.01 to 100")
+        return replace(plan, temperature=temperature)
+    if temperature != 1:
+        raise UserError(f"temperature is for probabilities, and {trained.run} predicts ratings; leave it out")
+    chains = [postprocess.load(folder / "postprocess.json") for folder in trained.folders] if with_postprocess else []
+    frame, steps = frame_seconds(settings), steps_per_frame(settings)
+    return replace(
+        plan,
+        outputs=protocol.targets,
+        shortest=round(frame * rate_hz) if trained.frontend else steps,
+        longest=plan.longest if trained.frontend else round(seconds / frame),
+        steps_per_frame=steps,
+        segment_frames=segment_frames(settings) if looks_at_whole_segments(trained.networks[0]) else 0,
+        delay_frames=delay_frames(settings),
+        chains=tuple(chains),
+    )
+
+
+def _save(trained: Trained, plan: Plan, folder: Path) -> dict[str, Any]:
+    """Writes the SavedModel; returns its signatures as the description has them."""
+    module, functions = signatures.build(trained.frontend, trained.networks, plan)
+    concrete = {name: function.get_concrete_function() for name, function in functions.items()}
+    tf.saved_model.save(module, str(folder), signatures=functions)
+    return {
+        name: {
+            "inputs": {item.name: _specification(item) for item in _inputs(function)},
+            "outputs": {key: _specification(item) for key, item in function.structured_outputs.items()},
+        }
+        for name, function in concrete.items()
+    }
+
+
+def _inputs(function) -> list:
+    positional, named = function.structured_input_signature
+    return [*positional, *named.values()]
+
+
+def _specification(item) -> dict[str, Any]:
+    return {"dtype": item.dtype.name, "shape": list(item.shape)}
+
+
+def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
+    settings, record, entry = trained.settings, trained.record, registry.get(trained.settings.model)
+    continuous = entry.task == "continuous"
+    figures = ("ccc", "dimensions", "postprocessed") if continuous else ("ua", "wa", "macro_f1")
+    content = {
+        "format": FORMAT,
+        "zoo_version": __version__,
+        "model": settings.model,
+        "paper": entry.paper,
+        "task": entry.task,
+        "dimensions" if continuous else "classes": list(plan.outputs),
+        "rate_hz": plan.rate_hz,
+        "frontend": _frontend(trained),
+        "shortest": plan.shortest,
+        "longest": plan.longest,
+        "lengths_in": "samples" if trained.frontend else "frames" if continuous else "rows",
+        "trained_on": corpus_name(record),
+        "protocol": record["protocol"],
+        "synthetic": record["synthetic"],
+        "warnings": list(record.get("warnings", ())),
+        "folds": [fold_name(folder) for folder in trained.folders],
+        "recipe": settings.recipe,
+        "metrics": {name: record[name] for name in figures},
+        "run_versions": record["versions"],
+        "run_files": _run_files(trained),
+    }
+    if not continuous:
+        return {**content, "temperature": plan.temperature, "calibration": calibration}
+    return {
+        **content,
+        "frame_seconds": frame_seconds(settings),
+        "steps_per_frame": plan.steps_per_frame,
+        "segment_frames": plan.segment_frames,
+        "delay_frames": plan.delay_frames,
+        "postprocess": [asdict(chain) for chain in plan.chains],
+    }
+
+
+def _frontend(trained: Trained) -> dict[str, Any]:
+    """Functionals are computed before a request is made: their networks have no signature for waveforms."""
+    settings = trained.settings
+    if trained.frontend:
+        return {"kind": type(trained.frontend).__name__, **own_settings(trained.frontend)}
+    names = ("feature_set", "functionals", "functional_seconds", "frame_seconds")
+    return {"kind": "functionals", **{name: getattr(settings, name) for name in names if heeds(settings.model, name)}}
+
+
+def _run_files(trained: Trained) -> dict[str, str]:
+    files = [trained.run / "config.json"]
+    for folder in trained.folders:
+        files += [path for path in (folder / "model.keras", folder / "postprocess.json") if path.is_file()]
+    return {str(path.relative_to(trained.run)): _sha256(path) for path in files}
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Of the graph and its weights; what is put beside them later, such as warm-up requests, is not covered."""
+    paths = [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]
+    return {str(path.relative_to(folder)): _sha256(path) for path in paths}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,72 @@
+"""The temperature of a run's probabilities, from its validation clips, and what it does on its test clips."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import registry
+from zoo.config import saved
+from zoo.data.protocols import lookup as protocols
+from zoo.errors import UserError
+from zoo.export.calibration import expected_calibration_error, fit_temperature, log_loss, with_temperature
+from zoo.features.speaker_normalization import check_unknown_voices
+from zoo.runs.dataset import drop_clips, open_source
+from zoo.runs.folder import corpus_name, finished_folds, read_rows
+from zoo.training.tasks import classification
+
+
+def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[str, Any]:
+    """Fits one temperature on the validation clips of a run's folds, each clip answered by its own fold's model.
+
+    It is for each fold's model by itself, before answers are averaged: of the average, no clip of the corpus says
+    anything, for all but one fold were trained on it. Returns {"temperature", "validation", "test"}, the last two with
+    {"clips", "ece_before", "ece_after", "log_loss_before", "log_loss_after"}; test figures are of the run's recorded
+    predictions, with the temperature of validation.
+
+    Raises UserError for a run of ratings, one that is not finished, or a corpus that is not there.
+    """
+    settings = saved.load(run / "config.json")
+    if registry.get(settings.model).task != "emotion":
+        raise UserError(f"--calibrate is for probabilities, and {run} predicts ratings; leave it out")
+    check_unknown_voices(settings, run)
+    if settings.refit:
+        raise UserError(
+            f"--calibrate needs validation clips, and {run} was fitted on them too (--refit); leave out one of the two"
+        )
+    folders, record = finished_folds(run, fold)
+    source = open_source(replace(settings, data_root=data_root or settings.data_root))
+    if source.synthetic != record["synthetic"]:
+        raise UserError(f"{run} was trained on {'synthetic' if record['synthetic'] else 'real'} clips, these are not")
+    source = drop_clips(source, record["bad_clips"])
+    clips = {f"fold-{item.name}": item.validation for item in source.folds}
+    classes = protocols.get(settings.protocol, settings.corpus).classes
+    rows = [
+        row
+        for folder in folders
+        for row in classification.test_rows(folder, clips[folder.name], source.protocol, corpus_name(record), settings)
+    ]
+    temperature = fit_temperature(*_table(rows, classes))
+    tests = [row for folder in folders for row in read_rows(folder)]
+    return {
+        "temperature": temperature,
+        "validation": _figures(*_table(rows, classes), temperature),
+        "test": _figures(*_table(tests, classes), temperature),
+    }
+
+
+def _table(rows, classes) -> tuple[np.ndarray, np.ndarray]:
+    shares = np.array([[float(row[f"p_{name}"]) for name in classes] for row in rows])
+    return shares, np.array([classes.index(row["truth"]) for row in rows])
+
+
+def _figures(shares: np.ndarray, labels: np.ndarray, temperature: float) -> dict[str, float]:
+    after = with_temperature(shares, temperature)
+    return {
+        "clips": len(labels),
+        "ece_before": expected_calibration_error(shares, labels),
+        "ece_after": expected_calibration_error(after, labels),
+        "log_loss_before": log_loss(shares, labels),
+        "log_loss_after": log_loss(after, labels),
+    }

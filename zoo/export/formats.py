@@ -1,0 +1,298 @@
+"""A trained run for runtimes other than TensorFlow, each of which answers before its file appears.
+
+    onnx        OUT/N/model.onnx                  onnxruntime, by tf2onnx
+    openvino    OUT/N/model.xml, model.bin        OpenVINO, which reads the SavedModel by itself
+    litert      OUT/N/model.tflite                LiteRT without TensorFlow's operations, by TensorFlow's converter
+
+They are made of the SavedModel's default signature, whose inputs and outputs keep their names. None of these formats
+has assertions: what the SavedModel refuses (NaN, audio that is too short) is answered with numbers that mean nothing.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import UserError, unknown
+from zoo.layers.masking import layers_of
+from zoo.serving import saved_model
+from zoo.serving.saved_model import DESCRIPTION, Exported
+from zoo.serving.versions import new_version
+
+TOLERANCE = 1e-4
+ONNX_OPSET = 17
+_AGAIN = "_1"  # what OpenVINO adds to the name of an output that an input has, and ONNX is given here
+Answers = list[dict[str, np.ndarray]]
+
+
+class RefusedError(UserError):
+    """A network that a format cannot hold, or a runtime cannot run; the message says why."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a format needs: packages, which an extra of the same name installs; and how it is written and asked.
+
+    `write` is (SavedModel's folder, folder) -> file; `ask` is (file, requests) -> answers. `direct` says that long
+    convolutions are written without FFTs, which it cannot hold.
+    """
+
+    packages: tuple[str, ...]
+    write: Callable[[Path, Path], Path]
+    ask: Callable[[Path, Sequence[Mapping[str, Any]]], Answers]
+    direct: bool = False
+
+
+def export(
+    run: Path, out: Path, format: str, fold: str | None = None, version: int | None = None, **options: Any
+) -> Path:
+    """Writes a run in another format and returns its folder, `out`/N.
+
+    `format` is a name in `FORMATS`; the other arguments are those of `export.export`, by which the run is first
+    written as a SavedModel and held against the run. Raises UserError as that does, for an unknown format, a runtime
+    that is not installed, and (RefusedError) for a network that the format cannot hold, or that answers otherwise in
+    it.
+    """
+    from zoo.export import export as saved
+
+    check_installed(format)
+    with TemporaryDirectory(prefix="export-") as place:
+        exported = saved_model.load(saved.export(run, Path(place) / "saved", fold, **options))
+        source = _without_transforms(run, fold, exported, Path(place)) if FORMATS[format].direct else exported.folder
+        with new_version(out, version) as (aside, final):
+            convert(source, format, aside, exported)
+            shutil.copytree(exported.folder / "assets", aside / DESCRIPTION.parent)
+    return final
+
+
+def check_installed(format: str) -> None:
+    """Raises UserError for an unknown format, or one whose packages are not installed."""
+    if format not in FORMATS:
+        raise unknown("--format", format, ["saved_model", *FORMATS])
+    absent = [package for package in FORMATS[format].packages if find_spec(package) is None]
+    if absent:
+        raise UserError(
+            f"--format {format} needs {', '.join(absent)}: pip install -e '.[{format}]', or choose another format"
+        )
+
+
+def convert(source: Path, format: str, folder: Path, expected: Exported) -> Path:
+    """Writes the SavedModel in `source` in a format into `folder`, and compares its runtime's answers.
+
+    `expected` answers the requests: two lengths, alone and padded beside each other. Raises RefusedError.
+    """
+    from zoo.export.proofs.requests import default_requests
+
+    requests = default_requests(expected)
+    path = FORMATS[format].write(source, folder)
+    answers = FORMATS[format].ask(path, [inputs for inputs, _ in requests])
+    for (inputs, right), found in zip(requests, answers, strict=True):
+        for name, values in right.items():
+            same = found[name].shape == values.shape and np.allclose(found[name], values, rtol=0, atol=TOLERANCE)
+            if not same:
+                shape = np.shape(next(iter(inputs.values())))
+                raise RefusedError(
+                    f"{format}: {name} for a request of shape {shape} differs from the run's by "
+                    f"{_difference(found[name], values)}, expected at most {TOLERANCE:g}; it was not written. Use "
+                    "another format"
+                )
+    return path
+
+
+def _difference(found: np.ndarray, right: np.ndarray) -> str:
+    return f"{np.abs(found - right).max():.2g}" if found.shape == right.shape else f"its shape, {found.shape}"
+
+
+def _without_transforms(run: Path, fold: str | None, exported: Exported, place: Path) -> Path:
+    """Saves the run again, its long convolutions computed directly; where it has none, `exported` is as good."""
+    import tensorflow as tf
+
+    from zoo.export import signatures, trained_run
+    from zoo.export.format_agreement import plan
+
+    trained = trained_run.load(run, fold)
+    if not set_direct(trained.networks):
+        return exported.folder
+    module, functions = signatures.build(trained.frontend, trained.networks, plan(exported.description))
+    default = {"serving_default": functions["serving_default"]}
+    tf.saved_model.save(module, str(place / "direct"), signatures=default)
+    return place / "direct"
+
+
+def set_direct(networks: Sequence[Any]) -> bool:
+    """Has the long convolutions of networks computed without FFTs; says whether there were any."""
+    found = [layer for network in networks for layer in layers_of(network) if hasattr(layer, "method")]
+    for layer in found:
+        layer.method = "direct"
+    return bool(found)
+
+
+def _write_onnx(source: Path, folder: Path) -> Path:
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    module = tf.saved_model.load(str(source))  # without it, its variables would be gone
+    function = module.signatures["serving_default"]
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    names = [tensor.name for tensor in (*frozen.inputs, *frozen.outputs)]
+    try:
+        model, _ = tf2onnx.convert.from_graph_def(
+            frozen.graph.as_graph_def(),
+            input_names=names[: len(frozen.inputs)],
+            output_names=names[len(frozen.inputs) :],
+            opset=ONNX_OPSET,
+            custom_op_handlers={"FloorDiv": (_floor_division, [])},
+        )
+    except Exception as error:  # it raises whatever its parts raise
+        raise RefusedError(f"ONNX: tf2onnx cannot convert it: {_first_line(error)}") from error
+    inputs = {old: old.partition(":")[0] for old in names[: len(frozen.inputs)]}
+    outputs = [name + _AGAIN * (name in inputs.values()) for name in sorted(function.structured_outputs)]
+    _rename(model.graph, {**inputs, **dict(zip(names[len(frozen.inputs) :], outputs, strict=True))})
+    foreign = sorted(_operations(model.graph) - {schema.name for schema in onnx.defs.get_all_schemas()})
+    if foreign:
+        raise RefusedError(f"ONNX: no operation for {', '.join(foreign)}")
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _floor_division(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """Of whole numbers, ONNX rounds towards zero and tf2onnx leaves it at that: -7 // 2 would be -3."""
+    left, right = node.input
+    if context.get_dtype(left) in (1, 10, 11):  # onnx.TensorProto.FLOAT, FLOAT16, DOUBLE
+        shape, dtype, output = context.get_shape(node.output[0]), context.get_dtype(node.output[0]), node.output[0]
+        context.remove_node(name)
+        quotient = context.make_node("Div", [left, right], shapes=[shape], dtypes=[dtype])
+        context.make_node("Floor", quotient.output, outputs=[output], name=name, shapes=[shape], dtypes=[dtype])
+        return
+    shape, dtype, output = context.get_shape(node.output[0]), context.get_dtype(node.output[0]), node.output[0]
+    context.remove_node(name)
+    rest = context.make_node("Mod", [left, right], shapes=[shape], dtypes=[dtype])
+    whole = context.make_node("Sub", [left, rest.output[0]], shapes=[shape], dtypes=[dtype])
+    context.make_node("Div", [whole.output[0], right], outputs=[output], name=name, shapes=[shape], dtypes=[dtype])
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Renames tensors of an ONNX graph, in the bodies of its loops too."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner, names)
+
+
+def _operations(graph: Any) -> set[str]:
+    """Names the operations of an ONNX graph, those in the bodies of its loops too."""
+    inner = (part for node in graph.node for item in node.attribute for part in (item.g, *item.graphs))
+    return {node.op_type for node in graph.node}.union(*map(_operations, inner))
+
+
+def _ask_onnx(path: Path, requests: Sequence[Mapping[str, Any]]) -> Answers:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        inputs, outputs = [item.name for item in session.get_inputs()], [item.name for item in session.get_outputs()]
+        return [
+            _named(request, zip(outputs, session.run(outputs, {name: request[name] for name in inputs}), strict=True))
+            for request in requests
+        ]
+    except Exception as error:  # its exceptions share no class of its own
+        raise RefusedError(f"ONNX: onnxruntime cannot run it: {_first_line(error)}") from error
+
+
+def openvino_answers(source: Path, requests: Sequence[Mapping[str, Any]]) -> Answers:
+    """Asks OpenVINO, which reads a SavedModel's folder or an .xml file by itself; in float32.
+
+    Raises UserError where it is not installed, RefusedError for what it cannot read or run.
+    """
+    check_installed("openvino")
+    import openvino
+
+    try:
+        model = openvino.Core().read_model(str(source))
+        compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        answers = []
+        for request in requests:
+            found = compiled(dict(request))
+            answers.append(_named(request, ((name, rows) for port, rows in found.items() for name in port.get_names())))
+        return answers
+    except RuntimeError as error:
+        raise RefusedError(f"OpenVINO cannot run it: {_openvino_reason(str(error))}") from error
+
+
+def _named(request: Mapping[str, Any], answer: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Takes from outputs that are called as an input is what the format added to tell them apart."""
+    return {name.removesuffix(_AGAIN) if name.removesuffix(_AGAIN) in request else name: rows for name, rows in answer}
+
+
+def _write_openvino(source: Path, folder: Path) -> Path:
+    import openvino
+
+    path = folder / "model.xml"
+    try:
+        openvino.save_model(openvino.Core().read_model(str(source)), str(path), compress_to_fp16=False)
+    except RuntimeError as error:
+        raise RefusedError(f"OpenVINO cannot read it: {_openvino_reason(str(error))}") from error
+    return path
+
+
+def _openvino_reason(message: str) -> str:
+    operation = re.search(r"No translator found for:?\s*([\w, ]+)", message)
+    return f"no operation {operation[1].strip()}" if operation else _first_line(message)
+
+
+def _write_litert(source: Path, folder: Path) -> Path:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=["serving_default"])
+    try:
+        content = converter.convert()
+    except Exception as error:  # MLIR's failures come as several classes
+        operations = sorted(set(re.findall(r"'tf\.(\w+)' op|op:? (Flex\w+)|operation 'tf\.(\w+)'", str(error))))
+        named = sorted({name for match in operations for name in match if name})
+        reason = f"op {', '.join(named)} needs TensorFlow's own (Flex)" if named else _first_line(error)
+        raise RefusedError(f"LiteRT: {reason}") from error
+    path = folder / "model.tflite"
+    path.write_bytes(content)
+    return path
+
+
+def _ask_litert(path: Path, requests: Sequence[Mapping[str, Any]]) -> Answers:
+    from ai_edge_litert.interpreter import Interpreter
+
+    answers = []
+    try:
+        interpreter = Interpreter(model_path=str(path))
+        run = interpreter.get_signature_runner("serving_default")
+        for request in requests:
+            answers.append({name: np.array(value) for name, value in run(**request).items()})
+    except (RuntimeError, ValueError) as error:
+        raise RefusedError(f"LiteRT cannot run it: {_first_line(error)}") from error
+    return answers
+
+
+def _first_line(error: object) -> str:
+    text = str(error).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
+FORMATS = {
+    "onnx": Format(("tf2onnx", "onnx", "onnxruntime"), _write_onnx, _ask_onnx, direct=True),
+    "openvino": Format(("openvino",), _write_openvino, openvino_answers),
+    "litert": Format(("ai_edge_litert",), _write_litert, _ask_litert, direct=True),
+}

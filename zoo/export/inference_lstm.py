@@ -1,0 +1,131 @@
+"""Networks for exports: LSTM layers exchanged for ones that give the same answers from the same weights in less time.
+
+Keras runs each direction of an LSTM in a loop of its own, and multiplies each frame with the input weights inside it.
+On one clip a step's cost is that of its operations, not of its arithmetic: here all frames are multiplied at once
+before the loop, one loop runs both directions, and its body looks at no mask.
+"""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from zoo.layers.lstm import LSTM
+from zoo.layers.masking import ExplicitMask, layers_of
+
+_OF_KERAS = ("activation", "recurrent_activation", "use_bias", "return_sequences", "return_state", "go_backwards")
+_LSTM = (LSTM, keras.layers.LSTM)  # older runs have the stock layer
+
+
+class OneLoopLSTM(ExplicitMask):
+    """What keras.layers.LSTM computes in inference, or with two `directions` Bidirectional around it.
+
+    The weights are theirs, in their order. Sigmoid gates, tanh, a bias; outputs of both directions side by side.
+
+    Call: sequences (batch, frames, channels), mask (batch, frames) or none -> (batch, frames, directions * units). A
+    mask is as zoo.layers.masking.FrameMask makes them: padding lies behind the real frames. What is there is zero, as
+    Bidirectional has it; LSTM alone repeats the last real frame's output.
+    """
+
+    def __init__(self, units, directions=1, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.directions = units, directions
+
+    def build(self, sequences_shape, mask_shape=None):
+        self.ways = []
+        for way in ("forward", "backward")[: self.directions]:
+            kernel = self.add_weight(shape=(sequences_shape[-1], 4 * self.units), name=f"{way}_kernel")
+            recurrent = self.add_weight(shape=(self.units, 4 * self.units), name=f"{way}_recurrent_kernel")
+            bias = self.add_weight(shape=(4 * self.units,), initializer="zeros", name=f"{way}_bias")
+            self.ways.append((kernel, recurrent, bias))
+
+    def call(self, sequences, mask=None):
+        backwards = self._backwards(sequences, mask)
+        inputs = [sequences, *([backwards(sequences)] if self.directions == 2 else [])]
+        driven = [
+            tf.matmul(tf.transpose(one, (1, 0, 2)), kernel) + bias
+            for one, (kernel, _, bias) in zip(inputs, self.ways, strict=True)
+        ]
+        start = tf.zeros((tf.shape(sequences)[0] * self.directions, self.units), driven[0].dtype)
+        outputs = self._loop(tf.concat(driven, axis=1), start, start)[0]
+        outputs = [tf.transpose(one, (1, 0, 2)) for one in tf.split(outputs, self.directions, axis=1)]
+        outputs = tf.concat([outputs[0], *map(backwards, outputs[1:])], axis=-1)
+        return outputs if mask is None else tf.where(mask[..., None], outputs, 0.0)
+
+    def onward(self, sequences, hidden, cell):
+        """Goes on from a state, of one direction: (batch, frames, channels), (batch, units) twice -> outputs, state."""
+        (kernel, _, bias), *_ = self.ways
+        driven = tf.matmul(tf.transpose(sequences, (1, 0, 2)), kernel) + bias
+        outputs, hidden, cell = self._loop(driven, hidden, cell)
+        return tf.transpose(outputs, (1, 0, 2)), hidden, cell
+
+    def _backwards(self, sequences, mask):
+        """Returns what turns the real frames of every clip round; padding stays behind them."""
+        if mask is None:
+            return lambda frames: tf.reverse(frames, [1])
+        frame = tf.range(tf.shape(sequences)[1])[None, :]
+        last = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1, keepdims=True) - 1
+        places = tf.where(mask, last - frame, frame)
+        return lambda frames: tf.gather(frames, places, batch_dims=1)
+
+    def _loop(self, driven, hidden, cell):
+        """(frames, directions * batch, 4 * units), in the order of time of each direction -> (..., units), and state.
+
+        The state is `hidden` and `cell` (directions * batch, units), before the first frame and after the last.
+        """
+        n_frames = tf.shape(driven)[0]
+        frames = tf.TensorArray(driven.dtype, n_frames, element_shape=(None, 4 * self.units)).unstack(driven)
+        outputs = tf.TensorArray(driven.dtype, n_frames, element_shape=(None, self.units))
+        recurrent = [ops.convert_to_tensor(weights) for _, weights, _ in self.ways]
+
+        def step(frame, hidden, cell, outputs):
+            # Two products of a row each take half the time of one batched product.
+            ways = zip(tf.split(hidden, self.directions), recurrent, strict=True)
+            gates = frames.read(frame) + tf.concat([tf.matmul(state, weights) for state, weights in ways], axis=0)
+            entry, forget, candidate, output = tf.split(gates, 4, axis=1)
+            cell = tf.sigmoid(forget) * cell + tf.sigmoid(entry) * tf.tanh(candidate)
+            hidden = tf.sigmoid(output) * tf.tanh(cell)
+            return frame + 1, hidden, cell, outputs.write(frame, hidden)
+
+        start = (0, hidden, cell, outputs)
+        _, hidden, cell, outputs = tf.while_loop(lambda frame, *_: frame < n_frames, step, start)
+        return outputs.stack(), hidden, cell
+
+    def compute_output_spec(self, sequences, mask=None):
+        return keras.KerasTensor((*sequences.shape[:2], self.directions * self.units), self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units, "directions": self.directions}
+
+
+def exchanged(network: keras.Model) -> keras.Model:
+    """Returns a copy of a network with every LSTM layer exchanged that can be; the network itself where none can.
+
+    What is left as it is: another direction or activation than usual, states as outputs, arithmetic in bfloat16.
+    """
+    if not any(map(_stand_in, layers_of(network))):
+        return network
+
+    def clone(layer):
+        return _stand_in(layer) or type(layer).from_config(layer.get_config())
+
+    copy = keras.models.clone_model(network, clone_function=clone, recursive=True)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _stand_in(layer: keras.layers.Layer) -> OneLoopLSTM | None:
+    if type(layer) in _LSTM and _usual(layer):
+        return OneLoopLSTM(layer.units, name=layer.name, dtype="float32")
+    if type(layer) is not keras.layers.Bidirectional or layer.merge_mode != "concat":
+        return None
+    forward, backward = layer.forward_layer, layer.backward_layer
+    usual = type(forward) in _LSTM and type(backward) in _LSTM and forward.units == backward.units
+    if usual and _usual(forward) and _usual(backward, go_backwards=True):
+        return OneLoopLSTM(forward.units, 2, name=layer.name, dtype="float32")
+    return None
+
+
+def _usual(lstm: keras.layers.LSTM, go_backwards: bool = False) -> bool:
+    usual = keras.layers.LSTM(lstm.units, return_sequences=True, go_backwards=go_backwards)
+    same = all(getattr(lstm, name) == getattr(usual, name) for name in _OF_KERAS)
+    return same and not lstm.stateful and lstm.compute_dtype == "float32"

@@ -1,0 +1,128 @@
+"""The card of an exported model: what it was trained on, how well it does for whom, and how it was made."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.config import saved
+from zoo.data.corpora.registry import CORPORA
+from zoo.data.protocols.lookup import PROTOCOLS
+from zoo.runs import command_line
+from zoo.runs.folder import finished_folds, read_rows
+from zoo.serving.saved_model import DESCRIPTION
+from zoo.utils.atomic_files import written_aside
+
+_WORST = 3
+
+Figures = Mapping[str, Any]
+
+
+def write(version: Path, run: Path, fold: str | None = None, notes: Sequence[str] = ()) -> Path:
+    """Writes OUT/model_card.md for the export OUT/N of a run (or of one of its folds); returns its path.
+
+    `notes` are sentences on the data that neither the corpus nor the run can know, such as a stand-in's origin.
+    """
+    path = version.parent / "model_card.md"
+    description = json.loads((version / DESCRIPTION).read_text())
+    folders, record = finished_folds(run, fold)
+    place = run if fold is None else folders[0]
+    parts = [
+        _head(version, description),
+        _data(description, record, notes),
+        _ratings(record) if description["task"] == "continuous" else _classes(description, record, read_rows(place)),
+        _origin(version, description, run),
+    ]
+    with written_aside(path) as aside:
+        aside.write_text("\n".join(line for part in parts for line in part) + "\n")
+    return path
+
+
+def _head(version: Path, description: Figures) -> Iterator[str]:
+    yield f"# {version.parent.name}\n"
+    yield f"`{description['model']}` ({description['paper']}), version {version.name}."
+    if description["task"] == "continuous":
+        step = 1000 * description["frame_seconds"]
+        yield f"It rates {' and '.join(description['dimensions'])} every {step:.0f} ms of a recording."
+    else:
+        yield f"It tells apart {', '.join(description['classes'])}."
+    if description.get("delay_frames", 0) < 0:
+        yield f"It rates a moment when it has heard {-description['delay_frames'] * step / 1000:g} s more."
+    if description["lengths_in"] == "samples":
+        rate_hz = description["rate_hz"]
+        shortest, longest = description["shortest"] / rate_hz, description["longest"] / rate_hz
+        yield f"Input: mono speech at {rate_hz} Hz, {shortest:.3f} to {longest:.0f} s."
+    if description["synthetic"]:
+        yield "\n**Trained on synthetic sound: it shows that the path works. Its answers on speech mean nothing.**"
+    yield from (f"\n**{sentence}**" for sentence in description.get("warnings", ()))
+
+
+def _data(description: Figures, record: Figures, notes: Sequence[str]) -> Iterator[str]:
+    corpus, protocol = CORPORA[record["corpus"]], PROTOCOLS[description["protocol"].split()[0]]
+    yield "\n## Data\n"
+    yield from (f"- {line}" for line in notes)
+    if description["synthetic"]:
+        yield f"- A synthetic twin of {corpus.title}, made by this project; nothing of the corpus is in it."
+    else:
+        yield f"- {corpus.title}, {corpus.address}; licence: {corpus.licence}."
+        yield "- What the licence asks of users of the data, such as non-commercial use, holds for this model too."
+    yield f"- Protocol `{description['protocol']}`: {protocol.title}. Fold {', '.join(description['folds'])}."
+    yield from (f"- {line}" for line in (*record["leakage"], *record["notes"]))
+
+
+def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    yield "\n## How well it does\n"
+    yield f"On {record['n_clips']} test clips: UA {_percent(record['ua'])}, WA {_percent(record['wa'])}."
+    yield "In brackets the 95 % interval over speakers. By speaker:\n"
+    yield "| speaker | clips | UA | WA |\n|---|---|---|---|"
+    for speaker, score in record["per_speaker"].items():
+        yield f"| {speaker} | {score['n']} | {100 * score['ua']:.1f} % | {100 * score['wa']:.1f} % |"
+    yield "\nBad at:\n"
+    worst = sorted(record["per_class"].items(), key=lambda item: item[1]["recall"] or 0.0)[:_WORST]
+    for label, score in (pair for pair in worst if (pair[1]["recall"] or 0.0) < 1):
+        taken = [row["prediction"] for row in rows if row["truth"] == label and row["prediction"] != label]
+        mistaken = f", most often taken for {max(sorted(set(taken)), key=taken.count)}" if taken else ""
+        yield f"- {label}: {100 * (score['recall'] or 0.0):.0f} % of {score['n']} found{mistaken}"
+    yield "- speech unlike its corpus: other languages, rooms, microphones, and emotions that are not acted"
+    calibration = description["calibration"]
+    if calibration:
+        yield f"\nProbabilities are calibrated by a temperature, {description['temperature']:.3f}, of validation clips."
+        yield "\n| clips | expected calibration error before | after |\n|---|---|---|"
+        for side in ("validation", "test"):
+            found = calibration[side]
+            yield f"| {side} | {found['ece_before']:.3f} | {found['ece_after']:.3f} |"
+
+
+def _ratings(record: Figures) -> Iterator[str]:
+    yield "\n## How well it does\n"
+    yield "CCC over all test recordings; in brackets the 95 % interval over recordings.\n"
+    yield "| dimension | as the network rates | after post-processing |\n|---|---|---|"
+    for dimension, score in record["dimensions"].items():
+        after = record["postprocessed"]["dimensions"][dimension] if record.get("postprocessed") else None
+        yield f"| {dimension} | {_ccc(score['ccc'])} | {_ccc(after['ccc']) if after else ''} |"
+    yield "\nBad at: ratings of other raters, languages, rooms and microphones than those of its corpus."
+
+
+def _origin(version: Path, description: Figures, run: Path) -> Iterator[str]:
+    given = [*command_line.of(saved.load(run / "config.json")), "--data-root", "DIR", "--out", "RUN"]
+    if description["synthetic"]:
+        given = [word for word in given if word not in ("--data-root", "DIR")]
+    export = ["RUN", "--out", f"saved_models/{version.parent.name}"]
+    export += ["--calibrate", "--data-root", "DIR"] if description.get("calibration") else []
+    export += ["--postprocess"] if description.get("postprocess") else []
+    yield "\n## Made by\n"
+    yield f"```\npython scripts/train.py {shlex.join(given)}\npython scripts/export.py {shlex.join(export)}\n```\n"
+    yield "with " + ", ".join(f"{name} {found}" for name, found in description["run_versions"].items())
+    yield "\n## Checksums (SHA-256)\n"
+    for name, digest in {**description["files"], **description["run_files"]}.items():
+        yield f"- `{digest}` {name}"
+
+
+def _percent(score: Figures) -> str:
+    interval = "" if score["low"] is None else f" [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+    return f"{100 * score['value']:.1f} %{interval}"
+
+
+def _ccc(score: Figures) -> str:
+    return f"{score['value']:.3f}" + ("" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]")

@@ -1,0 +1,161 @@
+"""Noise, rooms and speed in training: altered copies of clips, whose features are on disk once, and noise in segments.
+
+Networks on features of whole clips are trained on each clip or one of its copies, as zoo.data.batches.clips draws;
+linear models on all of them; networks on waveforms hear other noise in each segment and epoch. What is validated or
+tested on stays as it is.
+
+The seed of copies is that of all noise and not the run's own, so that runs of several seeds share the features on disk;
+which copy an epoch takes is of the run's.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.config.run_config import RunConfig
+from zoo.config.saved import cache_folder
+from zoo.config.validation import augmentations
+from zoo.data.audio.scan import arrays_sha256
+from zoo.data.augmentation.additive_noise import Noises, speech_power
+from zoo.data.augmentation.conditions import SPEEDS, augmenter
+from zoo.data.augmentation.impulse_responses import REVERBERATION_SECONDS, exponential, load_responses
+from zoo.data.batches.feature_store import Features, extract
+from zoo.data.schema import Clip
+from zoo.errors import UserError
+from zoo.features import noisy_copies
+from zoo.features.extractor import Extractor
+from zoo.features.noisy_copies import SEED
+
+_DRAWN_RESPONSES = 100  # for each number of copy
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """What a run's recordings are altered with: `noises` and `responses`, None where it asks for none of them.
+
+    `responses` is empty where they are to be drawn. `sha256` has the hashes of what was read and of what is done with
+    it, for the run's records.
+    """
+
+    noises: Noises | None
+    responses: Mapping[str, np.ndarray] | None
+    sha256: Mapping[str, str]
+
+
+def open_sounds(config: RunConfig, rate_hz: int) -> Sounds:
+    """Reads the recordings of noise and the impulse responses a run asks for.
+
+    Raises UserError naming the flag where they are absent or cannot be used.
+    """
+    noises = noisy_copies.open_for(config, rate_hz) if config.noise else None
+    responses: Mapping[str, np.ndarray] | None = {} if "room" in augmentations(config) else None
+    hashes = {"noise_sha256": noises.settings["sha256"]} if noises else {}
+    if config.responses:
+        try:
+            responses = load_responses(Path(config.responses).expanduser(), rate_hz)
+        except UserError as error:
+            raise UserError(f"--responses {config.responses}: {error}") from error
+        hashes["responses_sha256"] = arrays_sha256(responses)
+    sounds = Sounds(noises, responses, hashes)
+    if not augmentations(config):
+        return sounds
+    ways = json.dumps(_settings(config, sounds, config.copies), sort_keys=True)
+    return replace(sounds, sha256={**hashes, "copies_sha256": hashlib.sha256(ways.encode()).hexdigest()})
+
+
+def extract_copies(
+    config: RunConfig,
+    extractor: Extractor,
+    sounds: Sounds,
+    clips: Sequence[Clip],
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, tuple[Features, ...]]:
+    """Returns the features of `config.copies` altered copies of each clip, by its name; none without augmentation.
+
+    Each is made once and then found on disk, by what it was made of. Raises UserError for a silent clip that is to be
+    in noise.
+    """
+    if not augmentations(config):
+        return {}
+    found: dict[str, list[Features]] = {clip.name: [] for clip in clips}
+    for number in range(1, config.copies + 1):
+        advance = partial(_from, (number - 1) * len(clips), progress)
+        features, _ = extract(
+            clips,
+            extractor.features,
+            {**extractor.settings, **_settings(config, sounds, number)},
+            cache_folder(config),
+            rate_hz=extractor.rate_hz,
+            max_seconds=config.max_clip_seconds,
+            threads=extractor.threads,
+            hear=_hearing(config, sounds, number, extractor.rate_hz),
+            progress=advance,
+        )
+        for name, copy in features.items():
+            found[name].append(copy)
+    return {name: tuple(copies) for name, copies in found.items()}
+
+
+def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """Returns a function that puts a segment (samples, 1) of a standardised waveform in noise of the training third.
+
+    The ratio is uniform in `config.augment_snr`, over the segment's active frames or all of it; a silent segment has no
+    ratio to any noise and stays as it is. The sum is scaled as the front-end would have scaled the whole recording in
+    that noise: to unit variance. Raises UserError without noise.
+    """
+    noises = noisy_copies.open_for(config, rate_hz)
+    lowest_db, highest_db = config.augment_snr
+
+    def perturb(segment: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if np.ptp(segment) == 0:  # standardised silence need not be 0
+            return segment
+        speech = segment[:, 0].astype(np.float64)
+        noise = noises.sample("train", len(speech), rng).astype(np.float64)
+        ratio = 10 ** (rng.uniform(lowest_db, highest_db) / 10)
+        power = speech_power(speech, rate_hz, config.snr_level) / ratio
+        noisy = speech + noise * np.sqrt(power / np.square(noise).mean())
+        return (noisy / np.sqrt(1 + power)).astype(np.float32)[:, None]
+
+    return perturb
+
+
+def _from(before: int, progress: Callable[[int], None], done: int) -> None:
+    progress(before + done)
+
+
+def _hearing(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Callable[[np.ndarray, str], np.ndarray]:
+    responses = sounds.responses
+    if responses is not None and not responses:
+        rng = np.random.default_rng((SEED, number))
+        responses = {f"{index:03d}": exponential(rng, rate_hz) for index in range(_DRAWN_RESPONSES)}
+    altered = augmenter(
+        augmentations(config),
+        sounds.noises,
+        responses,
+        snr_db=(config.augment_snr[0], config.augment_snr[1]),
+        level=config.snr_level,
+        seed=SEED,
+        rate_hz=rate_hz,
+    )
+    return lambda waveform, clip: altered(waveform, clip, number)
+
+
+def _settings(config: RunConfig, sounds: Sounds, number: int) -> dict[str, Any]:
+    """All that the sound of a copy depends on beside its clip; what is not done to it leaves no trace."""
+    kinds = augmentations(config)
+    settings: dict[str, Any] = {"augmentation": sorted(kinds), "copy": number, "copies_seed": SEED}
+    if "speed" in kinds:
+        settings["speeds"] = SPEEDS
+    if "room" in kinds:
+        drawn = ["exponential", _DRAWN_RESPONSES, *REVERBERATION_SECONDS]
+        settings["responses"] = sounds.sha256.get("responses_sha256", drawn)
+    if sounds.noises and "noise" in kinds:
+        ratios_db = [float(ratio_db) for ratio_db in config.augment_snr]
+        settings |= {"noises": sounds.noises.settings, "snr_db": ratios_db, "level": config.snr_level}
+    return settings

@@ -1,0 +1,61 @@
+"""How the clips of a run become features, once, before training."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.frontends import opensmile
+
+LEAST_SECONDS = 0.025  # of a clip: a window of the usual front-ends
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """`features` maps a waveform (samples,) of `rate_hz` to (frames, bands), and depends on nothing but `settings`.
+
+    It may be called by so many `threads` at once, with clips of `least_seconds` or more.
+    """
+
+    features: Callable[[np.ndarray], np.ndarray]
+    settings: Mapping[str, Any]
+    rate_hz: int
+    threads: int = 1
+    least_seconds: float = LEAST_SECONDS
+
+
+def of_layer(frontend: keras.layers.Layer) -> Extractor:
+    """Runs a front-end layer on one clip at a time, padded to whole seconds so that few shapes are compiled."""
+    waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
+    model = keras.Model([waveform, n_samples], frontend(waveform, n_samples))
+
+    def features(clip: np.ndarray) -> np.ndarray:
+        padded = np.zeros((1, -(-len(clip) // frontend.rate_hz) * frontend.rate_hz), np.float32)
+        padded[0, : len(clip)] = clip
+        output, n_frames = model.predict_on_batch([padded, np.array([len(clip)], np.int32)])
+        return np.asarray(output)[0, : int(n_frames[0])]
+
+    return Extractor(features, {**frontend.get_config(), "backend": keras.backend.backend()}, frontend.rate_hz)
+
+
+def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, rate_hz: int = 16_000) -> Extractor:
+    """Runs openSMILE over windows of a clip."""
+    settings = opensmile.settings(feature_set, window_seconds, hop_seconds)
+
+    def features(clip: np.ndarray) -> np.ndarray:
+        return opensmile.functionals(clip, rate_hz, feature_set, window_seconds, hop_seconds)
+
+    return Extractor(features, settings, rate_hz, threads=os.cpu_count() or 1)
+
+
+def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_000) -> Extractor:
+    """Runs openSMILE over a whole clip: one row of functionals."""
+    settings = opensmile.clip_settings(feature_set, functionals)
+
+    def features(clip: np.ndarray) -> np.ndarray:
+        return opensmile.clip_functionals(clip, rate_hz, feature_set, functionals)[None]
+
+    return Extractor(features, settings, rate_hz, os.cpu_count() or 1, opensmile.LEAST_SECONDS)

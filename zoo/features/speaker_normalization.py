@@ -1,0 +1,115 @@
+"""Features seen against each speaker's own: a voice's level and range leave them, what it does with an emotion stays.
+
+Mean and deviation are of all of a speaker's clips in a run's protocol, whatever side of a fold they stand on. No label
+takes part, but other clips of the speaker than the one to be told must be at hand: figures of such a run are of
+speakers one has heard, not of single clips of strangers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from zoo.config.run_config import RunConfig
+from zoo.data.schema import Clip
+from zoo.errors import UserError
+from zoo.utils.atomic_files import written_aside
+
+FILE = "speakers.npz"
+_LEAST = 1e-5  # of a feature's largest value: what varies by less is the rounding of a constant, held against which
+# an altered copy of a clip would stand a million deviations off
+NOTE = "features standardised by each speaker's own clips, those of test speakers by their unlabelled test clips"
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """Mean and deviation (features,) by speaker, in float64; where a speaker does not vary, the deviation is 1."""
+
+    means: Mapping[str, np.ndarray]
+    deviations: Mapping[str, np.ndarray]
+
+    def standardized(self, values: np.ndarray, speaker: str) -> np.ndarray:
+        """Returns features (n, features) of a speaker in float32. Raises UserError for a speaker who is not known."""
+        if speaker not in self.means:
+            raise UserError(
+                f"speaker {speaker!r} has no clips among those the run was trained and tested on "
+                f"({', '.join(sorted(self.means))}), whose mean and deviation its features need"
+            )
+        return ((values - self.means[speaker]) / self.deviations[speaker]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Standardized:
+    """Features of a clip as zoo.data.batches.feature_store.Features are read, against their speaker's."""
+
+    features: Any
+    speakers: Speakers
+    speaker: str
+
+    @property
+    def n_frames(self) -> int:
+        return self.features.n_frames
+
+    def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
+        return self.speakers.standardized(self.features.read(start, n_frames), self.speaker)
+
+
+def measure(clips: Sequence[Clip], features: Mapping[str, Any]) -> Speakers:
+    """Returns the statistics of every speaker over the frames of all their clips; `features` are by clip's name."""
+    frames: dict[str, list[np.ndarray]] = {}
+    for clip in clips:
+        frames.setdefault(clip.speaker, []).append(features[clip.name].read())
+    means, deviations = {}, {}
+    for speaker, found in frames.items():
+        values = np.concatenate(found).astype(np.float64)
+        means[speaker], deviations[speaker] = values.mean(axis=0), values.std(axis=0)
+        deviations[speaker][deviations[speaker] <= _LEAST * np.abs(values).max(axis=0)] = 1.0
+    return Speakers(means, deviations)
+
+
+def keep(folder: Path, speakers: Speakers) -> None:
+    """Writes the statistics into a run's folder. Raises UserError where others are there: of another start of the run,
+    whose finished folds were fitted against them.
+    """
+    if (folder / FILE).is_file() and not _alike(load(folder), speakers):
+        raise UserError(
+            f"{folder / FILE}: the features of this run's speakers are no longer those it was started on. Resume with "
+            "the versions of openSMILE and of the audio it had, or give another --out"
+        )
+    names = sorted(speakers.means)
+    means, deviations = (np.stack([by[name] for name in names]) for by in (speakers.means, speakers.deviations))
+    with written_aside(folder / FILE) as aside:
+        np.savez(aside, names=np.array(names), means=means, deviations=deviations)
+
+
+def load(folder: Path) -> Speakers:
+    """Reads what `keep` wrote in a run's folder. Raises UserError where it is absent or damaged."""
+    path = folder / FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = [str(name) for name in file["names"]]
+            return Speakers(*(dict(zip(names, file[key], strict=True)) for key in ("means", "deviations")))
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
+        raise UserError(
+            f"{path}: expected the run's statistics of speakers, found none that can be read ({error}). Delete the "
+            f"file and write it anew, without training: train.py --resume --out {folder}"
+        ) from error
+
+
+def _alike(one: Speakers, other: Speakers) -> bool:
+    pairs = ((one.means, other.means), (one.deviations, other.deviations))
+    return one.means.keys() == other.means.keys() and all(
+        a[name].shape == b[name].shape and np.allclose(a[name], b[name], rtol=1e-4) for a, b in pairs for name in a
+    )
+
+
+def check_unknown_voices(config: RunConfig, run: Path) -> None:
+    """Raises UserError where a run's models cannot answer for recordings of which nobody says whose they are."""
+    if config.standardize_speakers:
+        raise UserError(
+            f"{run} standardises features by each speaker's own clips (--standardize-speakers), and a recording by "
+            "itself has none. Evaluate it on its corpus (evaluate.py), or train without that flag to predict and serve"
+        )

@@ -1,0 +1,97 @@
+"""Mel-band energies of the short-time Fourier transform, in operations that every export format has."""
+
+import numpy as np
+from keras import ops
+
+from zoo.frontends.mel_filterbank import mel_frequencies
+
+HAMMING, HANN = (0.54, 0.46), (0.5, 0.5)  # a - b cos: periodic windows
+
+
+def smallest_transform(rate_hz: int, window: int, bands: int, mel_scale: str) -> int:
+    """Returns the window, doubled until every mel band holds a bin. Raises ValueError where that is too often."""
+    n_fft = window
+    while n_fft <= 64 * window:
+        edges = mel_frequencies(bands + 2, rate_hz / 2, mel_scale)
+        first_bin_inside = np.floor(edges[:-2] * n_fft / rate_hz) + 1
+        if np.all(first_bin_inside * rate_hz / n_fft < edges[2:]):
+            return n_fft
+        n_fft *= 2
+    raise ValueError(f"{bands} {mel_scale} bands are too narrow for a window of {window} samples: use fewer")
+
+
+# The transform is one step of Cooley and Tukey's (1965, decimation in time) done by hand: every `radix`-th sample of a
+# frame is a part, each part's short transform is a product with a fixed kernel, sums and differences of the parts' make
+# the whole. All of it exists in every export format, and it takes a quarter of the plain product's multiplications.
+
+
+def transform_constants(window: int, hop: int, n_fft: int, mel: np.ndarray, taper: tuple[float, float]):
+    """Returns what `mel_energies` multiplies with: kernels, and `mel` (bands, n_fft // 2 + 1) in their order."""
+    radix = next(radix for radix in (4, 2, 1) if hop % radix == n_fft % radix == 0)
+    return _kernels(window, n_fft, radix, taper), _mel_of_parts(mel, n_fft, radix)
+
+
+def mel_energies(waveform, n_frames, window: int, hop: int, n_fft: int, kernels: np.ndarray, mel: np.ndarray):
+    """Energies of mel bands in |STFT|^2: waveforms (batch, samples) -> (frames, batch, bands).
+
+    Frame t is centred on sample t * hop; the waveform is silent beyond its ends.
+    """
+    frames = _frames(waveform, n_frames, window, hop, n_fft, len(kernels))
+    transforms = [ops.matmul(part, kernel) for part, kernel in zip(frames, kernels, strict=True)]
+    return sum(ops.matmul(_power(part), bands) for part, bands in zip(_butterflies(transforms), mel, strict=True))
+
+
+def _frames(waveform, n_frames, window, hop, n_fft, radix):
+    """(batch, samples) -> `radix` parts of every frame, each (frames, batch, ceil(window / radix))."""
+    batch, samples = ops.shape(waveform)[0], ops.shape(waveform)[1]
+    before = n_fft // 2 - (n_fft - window) // 2  # where librosa puts a window shorter than its transform
+    hops, width = -(-window // hop), -(-window // radix)
+    waveform = ops.pad(waveform, [[0, 0], [before, (n_frames + hops) * hop - samples - before]])
+    blocks = ops.reshape(waveform, (batch, n_frames + hops, hop // radix, radix))
+    blocks = ops.transpose(blocks, (3, 1, 0, 2))  # slices of a first axis are no copies
+    last = width - (hops - 1) * (hop // radix)
+
+    def part(blocks):
+        shifted = [blocks[i : n_frames + i] for i in range(hops)]
+        return ops.concatenate([*shifted[:-1], shifted[-1][:, :, :last]], axis=-1)
+
+    return [part(blocks[phase]) for phase in range(radix)]
+
+
+def _kernels(window, n_fft, radix, taper):
+    """Windowed cosines beside windowed sines (radix, ceil(window / radix), 2 * bins), for the parts of `_frames`.
+
+    They hold the first half of n_fft / radix bins: a real signal's other half is the conjugate of another part's.
+    """
+    samples = np.arange(-(-window // radix) * radix).reshape(-1, radix).T[:, :, None]
+    tapered = np.where(samples < window, taper[0] - taper[1] * np.cos(2 * np.pi * samples / window), 0)
+    angles = 2 * np.pi * samples * np.arange(n_fft // radix // 2 + 1) / n_fft
+    return (tapered * np.concatenate([np.cos(angles), -np.sin(angles)], axis=-1)).astype("float32")
+
+
+def _butterflies(parts):
+    """Transforms of the parts -> `radix` parts of the spectrum: bins k, k + n_fft / radix, ... All real | imaginary."""
+    if len(parts) == 1:
+        return parts
+    if len(parts) == 2:
+        return [parts[0] + parts[1], parts[0] - parts[1]]
+    even, odd = _butterflies(parts[::2]), _butterflies(parts[1::2])
+    real, imaginary = ops.split(odd[1], 2, axis=-1)
+    turned = ops.concatenate([imaginary, -real], axis=-1)  # times -i
+    return [even[0] + odd[0], even[1] + turned, even[0] - odd[0], even[1] - turned]
+
+
+def _power(spectrum):
+    real, imaginary = ops.split(ops.square(spectrum), 2, axis=-1)
+    return real + imaginary
+
+
+def _mel_of_parts(mel, n_fft, radix):
+    """(bands, n_fft // 2 + 1) -> (radix, bins, bands), for the parts of the spectrum that `_butterflies` returns."""
+    step = n_fft // radix
+    bins = np.add.outer(step * np.arange(radix), np.arange(step // 2 + 1))
+    bins = np.minimum(bins, n_fft - bins)  # a bin beyond the half is its mirror image's conjugate
+    _, first = np.unique(bins, return_index=True)
+    weights = np.zeros((bins.size, len(mel)), "float32")
+    weights[first] = mel.T  # a bin that is there twice counts once
+    return weights.reshape(*bins.shape, len(mel))

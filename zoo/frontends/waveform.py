@@ -1,0 +1,42 @@
+"""Waveform front-end: z-score each waveform over its own samples, as a Keras layer."""
+
+import keras
+from keras import ops
+
+from zoo.layers.masking import FrameMask, Weightless, ZeroPadding, register
+
+
+@register
+class StandardWaveform(Weightless):
+    """The waveform itself, each clip brought to zero mean and unit variance over its own samples.
+
+    So Tzirakis et al. 2018 and Trigeorgis et al. 2016 feed their networks. A silent clip stays silent. Always computed
+    in float32.
+
+    Call: waveforms (batch, samples), sample counts (batch,) -> (batch, samples, 1), zero on padding, and the counts.
+    """
+
+    def __init__(self, rate_hz=16_000, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.rate_hz = rate_hz
+        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
+
+    def call(self, waveform, n_samples):
+        in_clip = self.in_clip(waveform, n_samples)
+        count = ops.maximum(ops.cast(n_samples, "float32"), 1.0)[:, None]
+        mean = ops.sum(self.silence(waveform, in_clip), axis=1, keepdims=True) / count
+        centred = self.silence(waveform - mean, in_clip)
+        variance = ops.sum(ops.square(centred), axis=1, keepdims=True) / count
+        # Far below the variance of one bit's noise in 16-bit audio, 8e-11: only digital silence is held back by it.
+        return (centred * ops.rsqrt(variance + 1e-14))[..., None], n_samples
+
+    def n_frames(self, n_samples):
+        """Steps of the features of a clip of `n_samples` samples: one for each."""
+        return n_samples
+
+    def compute_output_spec(self, waveform, n_samples):
+        return keras.KerasTensor((*waveform.shape, 1), "float32"), keras.KerasTensor(n_samples.shape, "int32")
+
+    def get_config(self):
+        return {**super().get_config(), "rate_hz": self.rate_hz}

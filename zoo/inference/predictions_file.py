@@ -1,0 +1,231 @@
+"""Answers to any number of files, in a file that grows by whole lines: what a kill interrupts, goes on.
+
+    FILE              JSON lines or CSV; flushed after every batch
+    FILE.failed.csv   the files that could not be used: file, kind, error
+
+An answer's line is its only record. Whoever resumes reads the lines, cuts off what a kill left half written, and leaves
+out the files that are answered. Those that failed are tried again.
+"""
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TextIO
+
+from zoo.errors import UserError, unknown
+
+KINDS = ("json", "csv")
+# What spreadsheets take for a formula, and the apostrophe that keeps them from it: so no two names become one cell.
+_RISKY = tuple("=+-@\t\r\n'")
+_TORN_BYTES = 65_536  # no line is longer: more without an end is damage, not a kill's doing
+
+Row = Mapping[str, Any]
+Lines = Callable[[Row], str]
+
+
+class Failure(NamedTuple):
+    """A file that could not be used: its name, a key of zoo.data.audio.read.BAD_KINDS, the whole message."""
+
+    file: str
+    kind: str
+    error: str
+
+
+class Answers(NamedTuple):
+    """What is said about a batch of files: rows in the files' order, all of one file's together."""
+
+    rows: list[dict[str, Any]]
+    failed: list[Failure]
+
+
+def as_json(row: Row) -> str:
+    return json.dumps(row) + "\n"
+
+
+def as_csv(columns: Sequence[str] | None = None) -> Lines:
+    """Returns a function from a row to its line, under a header before the first; with `columns`, that is there.
+
+    Probabilities become columns p_CLASS. Text that spreadsheets would take for a formula begins with an apostrophe.
+    The function raises UserError for a row of other columns.
+    """
+    expected = list(columns) if columns else []
+
+    def line(row: Row) -> str:
+        flat = {key: value for key, value in row.items() if key != "probabilities"}
+        flat |= {f"p_{name}": share for name, share in row.get("probabilities", {}).items()}
+        lines = [] if expected else [flat]
+        if not expected:
+            expected.extend(flat)
+        if list(flat) != expected:
+            raise UserError(f"--out: expected the columns {', '.join(expected)}, found answers with {', '.join(flat)}")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([*lines, [cell(value) for value in flat.values()]])
+        return text.getvalue()
+
+    return line
+
+
+def cell(value: Any) -> Any:
+    """Returns a value as a spreadsheet may have it: text that begins like a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_RISKY) else value
+
+
+def kind_of(out: Path, json_lines: bool, as_table: bool) -> str:
+    """Returns "json" or "csv", by the flags or the file's suffix."""
+    if json_lines or as_table:
+        return "json" if json_lines else "csv"
+    kind = {".jsonl": "json", ".json": "json", ".csv": "csv"}.get(out.suffix.lower())
+    if kind is None:
+        raise UserError(f"--out {out}: expected a name ending in .jsonl or .csv, or --json or --csv beside it")
+    return kind
+
+
+class Sheet:
+    """The file that the answers go to. Use as a context manager.
+
+    `answered(path)` says whether a file's answer is in it. Raises UserError where there is something and `resume` is
+    not set, or something else than answers.
+    """
+
+    def __init__(self, path: Path, kind: str, resume: bool = False, rows_per_file: bool = False):
+        if kind not in KINDS:
+            raise unknown("kind of answers", kind, KINDS)
+        self.path, self.failed_path, self.n_failed = path, path.with_name(f"{path.name}.failed.csv"), 0
+        self._kind, self._names, self._corpus = kind, set[str](), ""
+        columns = None
+        with _named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = _open(path, "a")
+            _hold(self._file, path)
+            if path.stat().st_size:
+                if not resume:
+                    raise UserError(f"{path}: is there already; add --resume to go on with it, or choose another --out")
+                columns = self._recover(rows_per_file)
+            self._failed = _open(self.failed_path, "w")
+        self._lines = as_json if kind == "json" else as_csv(columns)
+        self._failed.write("file,kind,error\n")
+
+    def __enter__(self) -> "Sheet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _named(self.path):
+            for file in (self._file, self._failed):
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+        if self.n_failed == 0:
+            self.failed_path.unlink()
+
+    def answered(self, path: Path | str) -> bool:
+        return (str(path) if self._kind == "json" else cell(str(path))) in self._names
+
+    def add(self, answers: Answers) -> None:
+        """Appends a batch, so that after a kill its lines are there or not."""
+        for row in answers.rows[:1]:
+            if self._corpus and row["trained_on"] != self._corpus:
+                raise UserError(
+                    f"{self.path}: holds answers of a model trained on {self._corpus}, this one was on "
+                    f"{row['trained_on']}; choose another --out"
+                )
+        self.n_failed += len(answers.failed)
+        with _named(self.path):
+            self._file.write("".join(map(self._lines, answers.rows)))
+            self._file.flush()
+            csv.writer(self._failed, lineterminator="\n").writerows(
+                [cell(value) for value in failure] for failure in answers.failed
+            )
+            self._failed.flush()
+
+    def _recover(self, rows_per_file: bool) -> list[str] | None:
+        """Reads what is answered and cuts the file after it; returns the columns of a CSV.
+
+        With `rows_per_file`, nothing says whether the last file's rows are all there: they are made again.
+        """
+        columns: list[str] | None = None
+        kept, last, begun = 0, None, 0  # bytes of whole lines; the last file named, and where its rows begin
+        for number, line in enumerate(_whole_lines(self.path, self._kind), 1):
+            try:
+                row = self._parsed(line, columns)
+                name = row["file"]
+            except (ValueError, KeyError, TypeError, StopIteration) as error:
+                raise UserError(
+                    f"{self.path}, line {number}: expected an answer of predict.py, found {line[:60]!r}; repair the "
+                    "line or choose another --out"
+                ) from error
+            if columns is None and self._kind == "csv":
+                columns = list(row)
+            else:
+                if name != last:
+                    last, begun = name, kept
+                self._names.add(name)
+                self._corpus = self._corpus or row["trained_on"]
+            kept += len(line)
+        _check_torn(self.path, kept)
+        if rows_per_file and last is not None:
+            self._names.discard(last)
+            kept = begun
+        os.truncate(self.path, kept)
+        return columns if kept else None
+
+    def _parsed(self, line: bytes, columns: Sequence[str] | None) -> dict[str, Any]:
+        text = line.decode("utf-8", "surrogateescape")
+        if self._kind == "json":
+            return json.loads(text)
+        cells = next(csv.reader(io.StringIO(text, newline="")))
+        return dict(zip(columns or cells, cells, strict=True))
+
+
+def _open(path: Path, mode: Literal["a", "w"]) -> TextIO:
+    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def _hold(file: TextIO, path: Path) -> None:
+    """Keeps other processes from writing to a file. The system lets go when this one ends, however it does."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"{path}: another process writes to it; wait for it or choose another --out") from error
+
+
+def _whole_lines(path: Path, kind: str) -> Iterator[bytes]:
+    """Yields the lines that have an end; a CSV's names may hold line feeds, within quotes."""
+    held = b""
+    with path.open("rb") as file:
+        for line in file:
+            held += line
+            if held.endswith(b"\n") and (kind == "json" or held.count(b'"') % 2 == 0):
+                yield held
+                held = b""
+            elif len(held) > 16 * _TORN_BYTES:
+                return
+
+
+def _check_torn(path: Path, size: int) -> None:
+    """Refuses what stands behind the whole lines, unless it is a line that a kill cut short."""
+    with path.open("rb") as file:
+        file.seek(size)
+        torn = file.read(_TORN_BYTES + 1)
+    begun = size > 0 or any(torn.startswith(head[: len(torn)]) for head in (b"file", b'{"file"'))
+    if len(torn) > _TORN_BYTES or not begun:
+        raise UserError(
+            f"{path}: expected lines of answers, found {path.stat().st_size - size} bytes behind byte {size} that are "
+            "none; repair it or choose another --out"
+        )
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turns a full disk, a folder without permission and their like into a UserError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); free space there or choose another place"
+        ) from error

@@ -1,0 +1,108 @@
+"""Networks that only look back: convolutions, then recurrent layers in one direction, whose state can be carried."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from zoo.inference.stream_model import Step
+
+_POINTWISE = (keras.layers.Dense, keras.layers.Dropout, keras.layers.Activation, keras.layers.Identity)
+_NO_CHAIN = (keras.layers.Concatenate, keras.layers.Add, keras.layers.RNN, keras.layers.Bidirectional)
+_RECURRENT = (keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
+
+
+def carries_state(layer: keras.layers.Layer) -> bool:
+    """Says whether a layer is one of Keras's recurrent ones, that goes forwards and gives every frame's output."""
+    return isinstance(layer, _RECURRENT) and layer.return_sequences and not layer.go_backwards
+
+
+def looks_back_only(network: keras.Model, carries: Callable[[keras.layers.Layer], bool] = carries_state) -> bool:
+    """Says whether a network is convolutions up to its layer "frames", and behind it layers with a state to be carried,
+    as `carries` says, or ones that see each frame by itself.
+    """
+    names = [layer.name for layer in network.layers]
+    if "frames" not in names or reach(local(network)) is None:
+        return False
+    return all(isinstance(layer, _POINTWISE) or carries(layer) for layer in behind(network))
+
+
+def frames_around(networks: Sequence[keras.Model], frame_samples: int) -> tuple[int, int]:
+    """Returns how many frames a piece must hold before those to be rated, and how many behind them.
+
+    The networks look back only.
+    """
+    reaches = [reach(local(network)) for network in networks]
+    assert None not in reaches  # of networks that look back only
+    before, after = zip(*filter(None, reaches), strict=True)
+    return -(-max(before) // frame_samples), -(-max(after) // frame_samples)
+
+
+def reach(convolutions: keras.Model) -> tuple[int, int] | None:
+    """Returns how many samples a frame depends on before its own and behind them; None where that is not known.
+
+    `convolutions` is a chain of convolutions and poolings without overlap.
+    """
+    before, after, stride = 0, 0, 1
+    for layer in convolutions.layers:
+        if hasattr(layer, "kernel_size"):
+            taps = layer.kernel_size[0]
+            early = taps - 1 if layer.padding == "causal" else (taps - 1) // 2
+            if layer.padding not in ("same", "causal") or set(layer.strides + layer.dilation_rate) != {1}:
+                return None
+            before, after = before + early * stride, after + (taps - 1 - early) * stride
+        elif isinstance(layer, keras.layers.MaxPooling1D):
+            stride *= layer.pool_size[0]
+        elif isinstance(layer, _NO_CHAIN) or getattr(layer, "whole_segment", False):
+            return None
+    return before, after
+
+
+def beginning(network: keras.Model) -> Callable[[], Step]:
+    """Returns what begins a recording, as zoo.inference.stream_model.Live has it: its step keeps the recurrent
+    state.
+    """
+    convolutions, recurrent = local(network), _with_states(network)
+
+    def begin() -> Step:
+        states = [np.zeros((1, *item.shape[1:]), np.float32) for item in recurrent.inputs[1:]]
+
+        def step(piece: np.ndarray, first: int, count: int) -> np.ndarray:
+            counts = np.array([len(piece)], np.int32)
+            frames = np.asarray(convolutions.predict_on_batch({"features": piece[None], "n_frames": counts}))
+            ratings, *states[:] = recurrent.predict_on_batch([frames[:, first : first + count], *states])
+            return np.asarray(ratings)[0]
+
+        return step
+
+    return begin
+
+
+def local(network: keras.Model) -> keras.Model:
+    """Returns the part up to the layer "frames": convolutions, of which each frame sees its neighbourhood."""
+    return keras.Model(network.inputs, network.get_layer("frames").output)
+
+
+def behind(network: keras.Model) -> list[keras.layers.Layer]:
+    """The layers behind "frames", in order, without the one that masks padding: a stream has none."""
+    names = [layer.name for layer in network.layers]
+    return [layer for layer in network.layers[names.index("frames") + 1 :] if layer.name != "mask"]
+
+
+def _with_states(network: keras.Model) -> keras.Model:
+    """Returns the part behind "frames": [frames (1, n, channels), states] -> [ratings (1, n, dimensions), states]."""
+    frames = keras.Input((None, network.get_layer("frames").output.shape[-1]))
+    before: list[keras.KerasTensor] = []
+    after: list[keras.KerasTensor] = []
+    sequence = frames
+    for layer in behind(network):
+        if not carries_state(layer):
+            sequence = layer(sequence)
+            continue
+        sizes = layer.cell.state_size if isinstance(layer.cell.state_size, (list, tuple)) else [layer.cell.state_size]
+        inputs = [keras.Input((size,)) for size in sizes]
+        again = type(layer).from_config({**layer.get_config(), "return_state": True})
+        sequence, *outputs = again(sequence, initial_state=inputs)
+        again.set_weights(layer.get_weights())
+        before, after = [*before, *inputs], [*after, *outputs]
+    return keras.Model([frames, *before], [sequence, *after])

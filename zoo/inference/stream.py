@@ -1,0 +1,272 @@
+"""Predictions while the audio comes in: rows as soon as what they depend on has been heard.
+
+Three ways, by what a network is made of:
+
+    state     ratings by recurrent layers that only look back: their state is carried from piece to piece, an export's
+              post-processing as well. Exactly what the whole recording gives, but for its level (below).
+    windows   ratings by anything else: each block of rows is rated within a window that reaches back and a little
+              ahead. Near what the whole recording gives, as far as the network remembers no further: with untrained
+              weights conv_blstm's ratings differ by up to 1e-4 with 2 s ahead, 3e-3 with 1 s; conv_bigru's (fft=frame)
+              by 1e-6 and 2e-4. Networks that look at segments as wholes get theirs: exact, but for frames that the
+              last, overlapping segment rates again.
+    emotion   one answer for every window, exactly the clip's that is cut there.
+
+Networks on waveforms take them at mean 0 and deviation 1 over a whole recording, which no stream knows. Here both are
+those of what has been heard, and settle as it goes on (conv_lstm untrained, noise that swells: ratings within a range
+of 0.08 differ by up to 0.007 in the first 5 s, 0.004 after 20 s); `level` sets them for good, and then nothing differs.
+"""
+
+from typing import Any
+
+import numpy as np
+import soxr
+
+from zoo.data.audio.read import LOUDEST
+from zoo.errors import UserError
+from zoo.inference.stream_model import Live, of_export
+from zoo.inference.stream_postprocess import RunningPostProcess
+from zoo.serving.saved_model import Exported
+
+HOP_SECONDS = {"state": 0.4, "windows": 1.0, "emotion": 1.0}
+WINDOW_SECONDS = {"windows": 8.0, "emotion": 4.0}
+LOOK_AHEAD_SECONDS = 2.0  # of windows
+RATES_HZ = (1000, 384_000)
+
+
+class Stream:
+    """One stream through a model: an export (zoo.serving.saved_model, zoo.load), or a `Live`
+    (zoo.inference.stream_run.of_run).
+
+    Args:
+        hop_seconds: new audio that each block of rows waits for; by default `HOP_SECONDS`.
+        window_seconds, look_ahead_seconds: of windows; by default `WINDOW_SECONDS` and `LOOK_AHEAD_SECONDS`.
+        level: mean and deviation of the samples, fixed; None takes those of what has been heard.
+        rate_hz: of the samples pushed, by default the model's; others are resampled.
+
+    Raises UserError for an option that the model's way does not have, or a value it cannot take.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        hop_seconds: float | None = None,
+        *,
+        window_seconds: float | None = None,
+        look_ahead_seconds: float | None = None,
+        level: tuple[float, float] | None = None,
+        rate_hz: int | None = None,
+    ):
+        model = getattr(model, "exported", model)
+        self.live = of_export(model) if isinstance(model, Exported) else model
+        self.unit = self.live.frame_samples or 1
+        self.hop, self.window, self.ahead = _sizes(self.live, hop_seconds, window_seconds, look_ahead_seconds)
+        self.level = _checked_level(level, self.live)
+        self._resampler = _resampler(rate_hz, self.live.rate_hz)
+        self._step = self.live.begin() if self.live.begin else None
+        self._smoothing = RunningPostProcess(self.live.chains)
+        self._held, self._first = np.empty(0, np.float32), 0  # samples, and the number of the first of them
+        self._next = 0  # unit that is to be answered next
+        self._counted, self._total, self._squares = 0, 0.0, 0.0  # samples in the running level, and their sums
+        self._raw: list[np.ndarray] = []  # ratings that are not all shown
+        self._raw_first, self._row = 0, 0  # the first one's frame, and the next row's
+        self._pushed, self._finished = 0, False
+
+    @property
+    def latency_seconds(self) -> float:
+        """The longest from a row's time until it comes, in audio heard; computation and resampling aside.
+
+        Classes: from a moment until a window with it is answered. Ratings that come some delay after their voice take
+        that time for it: from then on, rows come earlier by the delay.
+        """
+        waits = self.hop + self.ahead + self._smoothing.after + max(0, -self.live.delay_frames)
+        return waits * self.unit / self.live.rate_hz
+
+    def push(self, samples: np.ndarray) -> list[dict[str, Any]]:
+        """Takes what came in, floats (n,) nominally in -1..1, of any length; returns the rows that are now certain.
+
+        Rows are {"time", a rating per dimension, "trained_on"} with the seconds since the stream's start, or {"start",
+        "end", "emotion", "probabilities", "trained_on"}. They do not depend on how the stream is cut into pushes.
+        Raises UserError for samples of another kind, NaN or infinity, of which nothing is taken; and after `finish`.
+        """
+        samples = self._checked(samples)
+        self._pushed += len(samples)
+        return self._take(self._resampler.resample_chunk(samples) if self._resampler else samples, ended=False)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Ends the stream; returns the rows that waited for more. What makes no whole frame is left out."""
+        rest = self._checked(np.empty(0, np.float32))
+        if self._resampler and self._pushed:
+            rest = self._resampler.resample_chunk(rest, last=True)
+        rows = self._take(rest, ended=True)
+        self._finished = True
+        return rows
+
+    def _checked(self, samples: np.ndarray) -> np.ndarray:
+        if self._finished:
+            raise UserError("the stream is finished; begin another for more audio")
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or samples.dtype.kind != "f":
+            raise UserError(
+                f"stream: expected samples (n,) of floats in -1..1, found {samples.dtype} {samples.shape}; mix "
+                "channels down, divide integers by their largest"
+            )
+        if not np.isfinite(samples).all():
+            at = self._pushed + int(np.flatnonzero(~np.isfinite(samples))[0])
+            raise UserError(f"stream: expected finite samples, found NaN or infinity at sample {at}; check its source")
+        if len(samples) and np.abs(samples).max() > LOUDEST:
+            raise UserError(
+                f"stream: expected samples about -1..1, found one of {np.abs(samples).max():.3g}; check the source and "
+                "its --format"
+            )
+        return samples.astype(np.float32)
+
+    def _take(self, samples: np.ndarray, ended: bool) -> list[dict[str, Any]]:
+        self._held = np.concatenate([self._held, samples])
+        return self._emotions(ended) if self.live.way == "emotion" else self._ratings(ended)
+
+    @property
+    def _heard(self) -> int:
+        return self._first + len(self._held)
+
+    def _forget_before(self, sample: int) -> None:
+        sample = max(sample, self._first)
+        self._held, self._first = self._held[sample - self._first :], sample
+
+    def _emotions(self, ended: bool) -> list[dict[str, Any]]:
+        rows = []
+        while self._heard >= self._next + self.window:
+            rows.append(self._emotion(self._next, self._next + self.window))
+            self._next += self.hop
+            self._forget_before(self._next - self.hop)
+        heard_all = self._next and self._heard == self._next - self.hop + self.window
+        if ended and not heard_all and self._heard >= self.live.shortest:
+            rows.append(self._emotion(max(self._first, self._heard - self.window), self._heard))
+        return rows
+
+    def _emotion(self, start: int, end: int) -> dict[str, Any]:
+        shares = self.live.answer(self._held[start - self._first : end - self._first])
+        return {
+            "start": round(start / self.live.rate_hz, 3),
+            "end": round(end / self.live.rate_hz, 3),
+            "emotion": self.live.outputs[int(shares.argmax())],
+            "probabilities": self._named(shares),
+            "trained_on": self.live.trained_on,
+        }
+
+    def _ratings(self, ended: bool) -> list[dict[str, Any]]:
+        frames = self._heard // self.unit
+        while frames >= self._next + self.hop + self.ahead:
+            self._rate(self.hop, self._next + self.hop + self.ahead)
+        if ended and frames > self._next:
+            self._rate(frames - self._next, frames, last=True)
+        if ended:
+            self._raw.extend(self._smoothing.finish())
+        return self._rows(frames, ended)
+
+    def _rate(self, count: int, end: int, last: bool = False) -> None:
+        """Rates the next `count` frames, by audio up to frame `end`."""
+        live = self.live
+        start = max(0, self._next - live.before_frames if self._step else end - self.window)
+        piece = self._held[start * self.unit - self._first : end * self.unit - self._first]
+        if live.standard:
+            mean, scale = self._level_at(self._heard if last else end * self.unit)
+            piece = ((piece - mean) * scale).astype(np.float32)[:, None]
+        if self._step:
+            ratings = self._smoothing.push(self._step(piece, self._next - start, count))
+        else:
+            ratings = live.answer(piece)[self._next - start : self._next - start + count]
+        self._raw.extend(ratings)
+        self._next += count
+        self._forget_before((self._next - max(live.before_frames, self.window)) * self.unit)
+
+    def _level_at(self, end: int) -> tuple[float, float]:
+        """Mean and factor of the samples before `end`: as StandardWaveform has them, of what has been heard."""
+        if self.level:
+            mean, variance = self.level[0], self.level[1] ** 2
+        else:
+            new = self._held[self._counted - self._first : end - self._first].astype(float)
+            self._counted, self._total, self._squares = end, self._total + new.sum(), self._squares + new @ new
+            mean = self._total / end
+            variance = max(self._squares / end - mean**2, 0.0)
+        return mean, 1 / np.sqrt(variance + 1e-14)
+
+    def _rows(self, heard_frames: int, ended: bool) -> list[dict[str, Any]]:
+        rows = []
+        while self._row < heard_frames:
+            frame = max(0, self._row - self.live.delay_frames)
+            if ended:
+                frame = min(frame, heard_frames - 1)
+            if frame >= self._raw_first + len(self._raw):
+                break
+            del self._raw[: frame - self._raw_first]
+            self._raw_first = frame
+            time = round(self._row * self.unit / self.live.rate_hz, 3)
+            rows.append({"time": time, **self._named(self._raw[0]), "trained_on": self.live.trained_on})
+            self._row += 1
+        return rows
+
+    def _named(self, values: np.ndarray) -> dict[str, float]:
+        return {name: round(float(value), 6) for name, value in zip(self.live.outputs, values, strict=True)}
+
+
+def _sizes(live: Live, hop_seconds, window_seconds, look_ahead_seconds) -> tuple[int, int, int]:
+    """Hop, window and look-ahead in frames, or in samples for emotions."""
+    unit = live.frame_samples or 1
+    if live.way != "windows" and look_ahead_seconds is not None:
+        raise UserError("look-ahead is for ratings by windows; leave it out")
+    if live.way == "state" and window_seconds is not None:
+        raise UserError("this network carries its state and needs no window; leave it out")
+
+    def units(name: str, seconds: float, least: int) -> int:
+        count = round(seconds * live.rate_hz / unit) if np.isfinite(seconds) else -1
+        if count < least or abs(count * unit / live.rate_hz - seconds) > 1e-3:
+            raise UserError(
+                f"{name} is {seconds} s, expected a multiple of {unit / live.rate_hz:g} s, at least "
+                f"{least * unit / live.rate_hz:g} s"
+            )
+        return count
+
+    if live.segment_frames:
+        if (
+            not (hop_seconds is window_seconds is look_ahead_seconds is None)
+            or live.inner_frames
+            or live.inner_ahead_frames
+        ):
+            raise UserError(
+                f"this network looks at segments of {live.segment_frames * unit / live.rate_hz:g} s as wholes: it "
+                "takes no other hop, window or look-ahead, and no delay or post-processing within an export"
+            )
+        return live.segment_frames, live.segment_frames, 0
+    hop = units("hop", HOP_SECONDS[live.way] if hop_seconds is None else hop_seconds, 1)
+    if live.way == "state":
+        return hop, 0, live.after_frames
+    window = units("window", WINDOW_SECONDS[live.way] if window_seconds is None else window_seconds, 1)
+    default_ahead = LOOK_AHEAD_SECONDS + live.inner_ahead_frames * unit / live.rate_hz if live.way == "windows" else 0.0
+    ahead = units(
+        "look-ahead", default_ahead if look_ahead_seconds is None else look_ahead_seconds, live.inner_ahead_frames
+    )
+    if hop + ahead + live.inner_frames > window or not live.shortest <= window * unit <= live.longest:
+        raise UserError(
+            f"window is {window * unit / live.rate_hz:g} s, expected hop, look-ahead and the model's delay "
+            f"({(hop + ahead + live.inner_frames) * unit / live.rate_hz:g} s) to fit in, and "
+            f"{live.shortest / live.rate_hz:g} to {live.longest / live.rate_hz:g} s as the model has it"
+        )
+    return hop, window, ahead
+
+
+def _checked_level(level: tuple[float, float] | None, live: Live) -> tuple[float, float] | None:
+    if level is None:
+        return None
+    if not live.standard:
+        raise UserError("level is for networks on waveforms; leave it out")
+    if len(level) != 2 or not np.isfinite(level).all() or level[1] <= 0:
+        raise UserError(f"level is {level}, expected a mean and a deviation above 0, as of samples in -1..1")
+    return float(level[0]), float(level[1])
+
+
+def _resampler(rate_hz: int | None, wanted_hz: int) -> soxr.ResampleStream | None:
+    if rate_hz is None or rate_hz == wanted_hz:
+        return None
+    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        raise UserError(f"rate is {rate_hz} Hz, expected {RATES_HZ[0]} to {RATES_HZ[1]}")
+    return soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")

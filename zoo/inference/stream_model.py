@@ -1,0 +1,106 @@
+"""What a stream asks of a model, and the models of exports as streams ask them (zoo.inference.stream_run has those of
+runs).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.inference.postprocess import PostProcess, from_content
+from zoo.inference.stream_postprocess import reach
+from zoo.serving.saved_model import Exported, limits_seconds
+
+_AROUND = ("before_frames", "after_frames")
+
+Step = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a stream asks, and what it must know of it.
+
+    `answer` maps one window to ratings (frames, dimensions) or probabilities (classes,): a window of the waveform
+    (samples,), or where `standard` its standardised samples (samples, 1). A rated frame is `frame_samples` long (0:
+    classes); ratings come `delay_frames` later than their voice, or earlier where it is below 0. Where `answer` itself
+    moves or smooths them, a row depends on `inner_frames` before it and `inner_ahead_frames` behind.
+
+    `begin`, where there is one, returns a function that goes through a recording once, with state: (features (samples,
+    1), first, count) -> ratings (count, folds, dimensions) of the frames from the `first` of those given; it must be
+    given `before_frames` more than those at their start and `after_frames` at their end, where the recording has them.
+    `chains` holds the folds' post-processing of them, or nothing.
+    """
+
+    outputs: tuple[str, ...]
+    trained_on: str
+    rate_hz: int
+    answer: Callable[[np.ndarray], np.ndarray]
+    shortest: int
+    longest: int
+    frame_samples: int = 0
+    standard: bool = False
+    segment_frames: int = 0
+    delay_frames: int = 0
+    inner_frames: int = 0
+    inner_ahead_frames: int = 0
+    begin: Callable[[], Step] | None = None
+    before_frames: int = 0
+    after_frames: int = 0
+    chains: tuple[PostProcess, ...] = ()
+
+    @property
+    def way(self) -> str:
+        """ "state", "windows" or "emotion"."""
+        return "emotion" if not self.frame_samples else "state" if self.begin else "windows"
+
+
+def of_export(exported: Exported) -> Live:
+    """Returns what streams ask of an export: with state where it has the signature "stream"."""
+    description = exported.description
+    on_waveforms = description["frontend"]["kind"] == "StandardWaveform"
+    frame = description["frame_seconds"] if exported.continuous else 0
+    shortest, longest = (round(seconds * exported.rate_hz) for seconds in limits_seconds(description))
+    try:
+        chains = tuple(map(from_content, description.get("postprocess", ())))
+        around = {name: int(description["stream"][name]) for name in _AROUND} if "stream" in description else {}
+        if around and "stream" not in description["signatures"]:
+            raise ValueError("no signature of its streams")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{exported.folder}: its description is damaged ({error!r}); export the run again") from error
+    live = Live(
+        tuple(exported.outputs),
+        description["trained_on"],
+        exported.rate_hz,
+        (lambda window: exported.on_features([window])[0])
+        if on_waveforms
+        else (lambda window: exported.answer([window])[0]),
+        shortest,
+        longest,
+        frame_samples=round(frame * exported.rate_hz),
+        standard=on_waveforms,
+        segment_frames=description.get("segment_frames", 0),
+    )
+    delay = description.get("delay_frames", 0)
+    if not around:
+        before, after = reach(chains)
+        return replace(live, inner_frames=max(0, before + delay), inner_ahead_frames=max(0, after - delay))
+
+    def begin() -> Step:
+        state = None
+
+        def step(piece: np.ndarray, first: int, count: int) -> np.ndarray:
+            nonlocal state
+            ratings, state = exported.on_piece(piece, first, count, state)
+            return ratings
+
+        return step
+
+    return replace(
+        live,
+        begin=begin,
+        delay_frames=delay,
+        chains=chains,
+        before_frames=around["before_frames"],
+        after_frames=around["after_frames"],
+    )

@@ -1,0 +1,57 @@
+"""Post-processing of ratings that come in piece by piece: what zoo.inference.postprocess makes of the whole
+recording.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zoo.inference.postprocess import PostProcess, apply
+
+
+class RunningPostProcess:
+    """Each fold's chain applied to its ratings, and their mean; every frame as soon as the frames it needs are in.
+
+    `chains` holds the folds' post-processing, or nothing: then it is their mean alone.
+    """
+
+    def __init__(self, chains: Sequence[PostProcess] = ()):
+        self.chains = chains
+        self.before, self.after = reach(chains)  # at the start, a shift fills with the first frame, a median keeps it
+        self._held: np.ndarray | None = None  # ratings (frames, folds, dimensions) that are still needed
+        self._done = 0  # of those held, how many are answered
+
+    def push(self, ratings: np.ndarray) -> np.ndarray:
+        """Takes raw ratings (n, folds, dimensions) of the next frames; returns (m, dimensions), those now certain."""
+        self._held = ratings if self._held is None else np.concatenate([self._held, ratings])
+        return self._until(len(self._held) - self.after)
+
+    def finish(self) -> np.ndarray:
+        """Returns the ratings (m, dimensions) that waited for more frames: there are none."""
+        return np.empty((0, 0)) if self._held is None else self._until(len(self._held))
+
+    def _until(self, end: int) -> np.ndarray:
+        assert self._held is not None
+        end = max(self._done, end)
+        smooth = self._applied(self._held)[self._done : end]
+        forgotten = max(0, end - self.before)
+        self._held, self._done = self._held[forgotten:], end - forgotten
+        return smooth
+
+    def _applied(self, held: np.ndarray) -> np.ndarray:
+        if not self.chains or not len(held):
+            return held.mean(axis=1)
+        folds = zip(self.chains, np.moveaxis(held, 1, 0), strict=True)
+        return np.mean([apply(chain, ratings) for chain, ratings in folds], axis=0)
+
+
+def reach(chains: Sequence[PostProcess]) -> tuple[int, int]:
+    """Returns how many frames before a frame, and how many behind it, its post-processed rating depends on."""
+    before, after = [0], [0]
+    for chain in chains:
+        for steps in chain.chains.values():
+            frames = {step.name: int(step.values.get("frames", 0)) for step in steps if step.kept}
+            half, shift = frames.get("median", 0) // 2, frames.get("shift", 0)
+            before.append(half + shift)
+            after.append(half - shift)
+    return max(before), max(after)

@@ -1,0 +1,136 @@
+"""Masking layers: frame masks, zero padding, batch normalisation over real frames; base classes of layers."""
+
+from collections.abc import Iterator
+
+import keras
+from keras import ops
+
+register = keras.saving.register_keras_serializable("zoo")
+
+
+class ExplicitMask(keras.layers.Layer):
+    """A layer whose masks are arguments. Keras's implicit ones, lost by many layers, end here without a warning."""
+
+    supports_masking = True
+
+    def compute_mask(self, *inputs, **options):
+        return None
+
+
+class Weightless(keras.layers.Layer):
+    """A layer that counts as built from the start. Inside another layer nothing builds one before its first call, and
+    Keras on JAX runs a model with an unbuilt layer operation by operation before it compiles it.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+
+@register
+class FrameMask(Weightless, ExplicitMask):
+    """Tells real frames from padding.
+
+    Call: any tensor (batch, frames, ...), frame counts (batch,) -> bool (batch, frames), true where a frame is real.
+    A count below one is read as one, so that no softmax is ever taken over nothing.
+    """
+
+    def call(self, frames, n_frames):
+        positions = ops.arange(ops.shape(frames)[1], dtype="int32")
+        return positions[None, :] < ops.maximum(ops.cast(n_frames, "int32"), 1)[:, None]
+
+    def compute_output_spec(self, frames, n_frames):
+        return keras.KerasTensor(frames.shape[:2], "bool")
+
+
+@register
+class ZeroPadding(Weightless, ExplicitMask):
+    """Sets padded frames to zero, as a convolution sees them beyond the end of a clip that stands alone.
+
+    Call: (batch, frames, ...), mask (batch, frames) -> same shape.
+    """
+
+    def call(self, frames, mask):
+        mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(frames.shape) - 2)))
+        return ops.where(mask, frames, ops.zeros((), frames.dtype))
+
+    def compute_output_spec(self, frames, mask):
+        return keras.KerasTensor(frames.shape, frames.dtype)
+
+
+@register
+class MaskedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation over the last axis whose moments leave padding out, and whose padding is zero.
+
+    Keras's own takes a mask too, but as large as its input and in several passes over it; here moments are products
+    with the mask as a vector, and the gradient (first derivatives only) is written out.
+
+    Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape. In training padding may hold any values
+    below 1e18, which convolutions of silence do. Raises ValueError without scale or centre.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        if not (self.scale and self.center):
+            raise ValueError(f"{self.name}: scale and center are true")
+
+    def call(self, inputs, mask, training=None):
+        inputs = ops.cast(inputs, "float32")
+        gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
+        mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(inputs.shape) - 2)))
+        if training and self.trainable:
+            real = ops.broadcast_to(ops.cast(mask, "float32"), (*ops.shape(inputs)[:-1], 1))
+            vectors, real = ops.reshape(inputs, (-1, inputs.shape[-1])), ops.reshape(real, (-1, 1))
+            count = ops.sum(real)
+            mean, variance = _moments(ops.stop_gradient(vectors), real, count)
+            for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving * self.momentum + value * (1 - self.momentum))
+            outputs = _normalize(vectors, gamma, beta, real, count, mean, ops.rsqrt(variance + self.epsilon))
+            outputs = ops.reshape(outputs, ops.shape(inputs))
+        else:
+            mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
+            outputs = ops.batch_normalization(inputs, mean, variance, -1, beta, gamma, self.epsilon)
+            outputs = ops.where(mask, outputs, 0.0)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def compute_output_spec(self, inputs, mask, training=None):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+def _moments(vectors, real, count):
+    """(n, channels), (n, 1) of which `count` are one and the others zero -> mean and variance, (channels,) each."""
+    real = ops.transpose(real)
+    mean = ops.matmul(real, vectors)[0] / count
+    return mean, ops.matmul(real, ops.square(vectors - mean))[0] / count
+
+
+def _normalize(vectors, gamma, beta, real, count, mean, inverse_deviation):
+    """(gamma * (vectors - mean) * inverse_deviation + beta) * real.
+
+    The gradient, through the moments too, is written out: what differentiating step by step keeps and goes through
+    is several times the size of `vectors`.
+    """
+
+    def normalize(vectors, gamma, beta):
+        scale = gamma * inverse_deviation
+
+        def gradients(*arguments, upstream=None):
+            upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
+            # Products, as TensorFlow's sum over a first axis takes several times as long.
+            total, of_scale = (ops.matmul(ops.transpose(real), one)[0] for one in (upstream, upstream * vectors))
+            of_gamma = (of_scale - mean * total) * inverse_deviation
+            slope = scale * inverse_deviation * of_gamma
+            through_moments = vectors * (slope / count) + (scale * total - mean * slope) / count
+            return (upstream * scale - through_moments) * real, of_gamma, total
+
+        return (vectors * scale + (beta - mean * scale)) * real, gradients
+
+    return ops.custom_gradient(normalize)(vectors, gamma, beta)
+
+
+def layers_of(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields a network's layers and those of networks inside it, as cloning meets them: none inside a wrapper."""
+    for layer in network.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from layers_of(layer)

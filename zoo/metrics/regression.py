@@ -1,0 +1,258 @@
+"""How well ratings were predicted all along recordings: concordance, correlation, errors, and their intervals.
+
+All but Kendall's tau follow from joint moments of truth and prediction, which can be taken part by part and merged: the
+figures of the parts together are those of their concatenation, whatever the parts. A mean of the parts' CCC is not the
+CCC. Population moments, float64. NumPy and SciPy only: no backend is needed here.
+
+What has no value is NaN, in `evaluate` None: CCC where both are constant and equal, or on one frame (as in audmetric);
+Pearson's and Kendall's correlation where either is constant. CCC is 0 where either is constant and they differ.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import kendalltau
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Joint moments of truth and prediction, one of each per dimension: arrays (..., dims), but `n` is (..., 1)."""
+
+    n: np.ndarray  # frames
+    mean_truth: np.ndarray
+    mean_prediction: np.ndarray
+    squares_truth: np.ndarray  # sum of (truth - mean)^2
+    squares_prediction: np.ndarray
+    products: np.ndarray  # sum of (truth - mean) (prediction - mean)
+    squared_errors: np.ndarray  # sum of (prediction - truth)^2
+    absolute_errors: np.ndarray  # sum of |prediction - truth|
+
+    @property
+    def ccc(self) -> np.ndarray:
+        """Concordance correlation coefficient (Lin 1989) in -1..1, shape (..., dims)."""
+        spread = self.squares_truth + self.squares_prediction + self.n * (self.mean_prediction - self.mean_truth) ** 2
+        return _ratio(2 * self.products, np.where(self.n > 1, spread, 0))
+
+    @property
+    def pearson(self) -> np.ndarray:
+        """Pearson's correlation coefficient in -1..1, shape (..., dims)."""
+        return _ratio(self.products, np.sqrt(self.squares_truth) * np.sqrt(self.squares_prediction))
+
+    @property
+    def rmse(self) -> np.ndarray:
+        """Root of the mean squared error, in units of the ratings, shape (..., dims)."""
+        return np.sqrt(self.squared_errors / self.n)
+
+    @property
+    def mae(self) -> np.ndarray:
+        """Mean absolute error, in units of the ratings, shape (..., dims)."""
+        return self.absolute_errors / self.n
+
+
+def moments(truth: ArrayLike, prediction: ArrayLike) -> Moments:
+    """Returns the moments of ratings (n, dims), or (n,) of one dimension: arrays (dims,), or (1,).
+
+    Raises:
+        ValueError: no frames, different shapes, or values that are not finite (leave frames without ratings out).
+    """
+    # Column by column in memory NumPy sums pairwise, and keeps more digits.
+    truth, prediction = (np.asfortranarray(values.reshape(len(values), -1)) for values in _checked(truth, prediction))
+    mean_truth, centred_truth = _centred(truth)
+    mean_prediction, centred_prediction = _centred(prediction)
+    return Moments(
+        n=np.array([float(len(truth))]),
+        mean_truth=mean_truth,
+        mean_prediction=mean_prediction,
+        squares_truth=np.sum(centred_truth**2, axis=0),
+        squares_prediction=np.sum(centred_prediction**2, axis=0),
+        products=np.sum(centred_truth * centred_prediction, axis=0),
+        squared_errors=np.sum((prediction - truth) ** 2, axis=0),
+        absolute_errors=np.sum(np.abs(prediction - truth), axis=0),
+    )
+
+
+def merged(parts: Sequence[Moments], counts: ArrayLike | None = None) -> Moments:
+    """Returns the moments of the concatenation of the parts (Chan, Golub and LeVeque 1983), whatever the parts.
+
+    Args:
+        parts: at least one, of the same dimensions (dims,).
+        counts: how often each part is in the concatenation (default: once), shape (len(parts),), or (..., len(parts))
+            for as many concatenations at once, whose moments then are (..., dims).
+    """
+    stacked = {field.name: np.stack([getattr(part, field.name) for part in parts]) for field in fields(Moments)}
+    counts = np.asarray(np.ones(len(parts)) if counts is None else counts, np.float64)
+    frames = counts[..., None] * stacked["n"]
+    n = frames.sum(axis=-2)
+
+    def mean_and_offsets(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # From the first one's mean, so that equal means stay exactly equal.
+        mean = means[0] + np.sum(frames * (means - means[0]), axis=-2) / n
+        return mean, means - mean[..., None, :]
+
+    def summed(key: str, between: np.ndarray | float = 0.0) -> np.ndarray:
+        return np.sum(counts[..., None] * stacked[key] + frames * between, axis=-2)
+
+    mean_truth, truth = mean_and_offsets(stacked["mean_truth"])
+    mean_prediction, prediction = mean_and_offsets(stacked["mean_prediction"])
+    return Moments(
+        n=n,
+        mean_truth=mean_truth,
+        mean_prediction=mean_prediction,
+        squares_truth=summed("squares_truth", truth**2),
+        squares_prediction=summed("squares_prediction", prediction**2),
+        products=summed("products", truth * prediction),
+        squared_errors=summed("squared_errors"),
+        absolute_errors=summed("absolute_errors"),
+    )
+
+
+def ccc(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
+    """Concordance correlation coefficient (Lin 1989) in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ().
+
+    2 cov(x, y) / (var x + var y + (mean x - mean y)^2). This and the next four raise ValueError as `moments` does.
+    """
+    return moments(truth, prediction).ccc.reshape(np.shape(truth)[1:])
+
+
+def pearson(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
+    """Pearson's correlation coefficient in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ()."""
+    return moments(truth, prediction).pearson.reshape(np.shape(truth)[1:])
+
+
+def rmse(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
+    """Root of the mean squared error of ratings (n, dims) -> (dims,), or (n,) -> (), in their units."""
+    return moments(truth, prediction).rmse.reshape(np.shape(truth)[1:])
+
+
+def mae(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
+    """Mean absolute error of ratings (n, dims) -> (dims,), or (n,) -> (), in their units."""
+    return moments(truth, prediction).mae.reshape(np.shape(truth)[1:])
+
+
+def kendall(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
+    """Kendall's tau-b, which takes ties into account, in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ()."""
+    truth, prediction = _checked(truth, prediction)
+    columns = zip(truth.reshape(len(truth), -1).T, prediction.reshape(len(truth), -1).T, strict=True)
+    taus = [kendalltau(*pair).statistic if len(truth) > 1 else np.nan for pair in columns]
+    return np.reshape(np.array(taus, np.float64), truth.shape[1:])
+
+
+def bootstrap_interval(
+    by_speaker: Sequence[Moments], n_resamples: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap over speakers, as `zoo.metrics.classification.bootstrap_interval`: (low, high) of the pooled
+    CCC, (dims,).
+
+    With one speaker there is nothing to resample and all are NaN; so is a dimension with a resample that has no CCC.
+
+    Args:
+        by_speaker: the moments of each speaker's recordings.
+    """
+    n_speakers, n_dimensions = len(by_speaker), len(by_speaker[0].mean_truth)
+    if n_speakers == 1:
+        return np.full(n_dimensions, np.nan), np.full(n_dimensions, np.nan)
+    # How often each speaker is drawn decides a resample, so merged moments replace copies of recordings.
+    draws = np.random.default_rng(seed).multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), n_resamples)
+    low, high = np.quantile(merged(by_speaker, draws).ccc, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def evaluate(
+    truth: Sequence[np.ndarray],
+    prediction: Sequence[np.ndarray],
+    dimensions: Sequence[str],
+    speakers: Sequence[str],
+) -> dict[str, Any]:
+    """Returns every figure of a test as a dictionary that strict JSON can hold: what is undefined (NaN) is None.
+
+    Of each dimension, over all frames of all recordings: `ccc` with its 95 % interval over speakers (None with one
+    speaker), `pearson`, `rmse` and `mae`; averaged over the recordings where they are defined: `mean_ccc` and
+    `kendall`, with the numbers of recordings where they are not in `undefined`. The `ccc` beside `dimensions` is the
+    mean of theirs.
+
+    Args:
+        truth: each recording's ratings (frames, dims), only of the frames that were rated.
+        prediction: each recording's predictions of these frames, of the same shapes.
+        dimensions: their names, e.g. ("arousal", "valence").
+        speakers: who speaks in each recording.
+
+    Raises:
+        ValueError: no recordings, a missing speaker, sequences of different lengths, shapes that differ, no frames,
+            values that are not finite.
+    """
+    lengths = {"truth": len(truth), "prediction": len(prediction), "speakers": len(speakers)}
+    if len(set(lengths.values())) > 1 or not lengths["truth"]:
+        raise ValueError(f"expected as many (at least one) of each, found {lengths}")
+    if not all(speakers):
+        raise ValueError(f"the speaker at position {list(map(bool, speakers)).index(False)} is missing")
+    by_recording = [_recording_moments(*pair, len(dimensions)) for pair in zip(truth, prediction, strict=True)]
+    by_speaker = [
+        merged([part for part, name in zip(by_recording, speakers, strict=True) if name == speaker])
+        for speaker in sorted(set(speakers))
+    ]
+    pooled = merged(by_recording)
+    low, high = bootstrap_interval(by_speaker)
+    cccs = np.stack([part.ccc for part in by_recording])
+    taus = np.stack([kendall(*pair) for pair in zip(truth, prediction, strict=True)])
+
+    def figures(k: int) -> dict[str, Any]:
+        return {
+            "ccc": {"value": _number(pooled.ccc[k]), "low": _number(low[k]), "high": _number(high[k])},
+            "mean_ccc": _number(_mean_of_defined(cccs[:, k])),
+            "pearson": _number(pooled.pearson[k]),
+            "rmse": _number(pooled.rmse[k]),
+            "mae": _number(pooled.mae[k]),
+            "kendall": _number(_mean_of_defined(taus[:, k])),
+            "undefined": {"ccc": int(np.isnan(cccs[:, k]).sum()), "kendall": int(np.isnan(taus[:, k]).sum())},
+        }
+
+    return {
+        "n_recordings": len(by_recording),
+        "n_speakers": len(by_speaker),
+        "n_frames": int(pooled.n[0]),
+        "ccc": _number(np.mean(pooled.ccc)),
+        "dimensions": {name: figures(k) for k, name in enumerate(dimensions)},
+    }
+
+
+def _recording_moments(truth: np.ndarray, prediction: np.ndarray, n_dimensions: int) -> Moments:
+    if np.ndim(truth) != 2 or np.shape(truth)[1] != n_dimensions:
+        raise ValueError(f"expected ratings (frames, {n_dimensions}), found shape {np.shape(truth)}")
+    return moments(truth, prediction)
+
+
+def _checked(truth: ArrayLike, prediction: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    if truth.shape != prediction.shape or truth.ndim not in (1, 2) or truth.size == 0:
+        raise ValueError(
+            f"expected ratings and predictions of one shape, (frames,) or (frames, dimensions), found {truth.shape} "
+            f"and {prediction.shape}"
+        )
+    for name, values in (("ratings", truth), ("predictions", prediction)):
+        n_bad = np.count_nonzero(~np.isfinite(values))
+        if n_bad:
+            raise ValueError(f"{name}: {n_bad} of {values.size} values are not finite. Leave frames without them out")
+    return truth, prediction
+
+
+def _centred(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean over frames, and the values less it. From the first value: a constant's variance is exactly 0."""
+    shifted = values - values[0]
+    mean = shifted.mean(axis=0)
+    return values[0] + mean, shifted - mean
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
+def _mean_of_defined(values: np.ndarray) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else np.nan
+
+
+def _number(value: float | np.ndarray) -> float | None:
+    return None if np.isnan(value) else float(value)

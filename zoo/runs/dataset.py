@@ -1,0 +1,170 @@
+"""From a configuration to audited folds of clips: corpus, synthetic twin, protocol, chosen folds."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from zoo.config.run_config import RunConfig, heeds
+from zoo.config.saved import cache_folder
+from zoo.data.corpora import registry as corpora
+from zoo.data.protocols import lookup as protocols
+from zoo.data.protocols.leakage import audit
+from zoo.data.protocols.splits import Protocol
+from zoo.data.schema import Clip, Fold
+from zoo.data.synthetic import corpora as synthetic
+from zoo.errors import UserError, unknown
+
+_FEW = 4
+_PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer")  # "random" is no path
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a run is trained and tested on. `notes` are sentences every result must carry."""
+
+    protocol: Protocol
+    folds: tuple[Fold, ...]
+    notes: tuple[str, ...]
+    synthetic: bool
+
+    @property
+    def clips(self) -> list[Clip]:
+        """Every clip of the chosen folds, once."""
+        every = (clip for fold in self.folds for side in fold.sides for clip in side)
+        return list({clip.name: clip for clip in every}.values())
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """Returns the configuration with protocol, folds, limits and place spelt out. Raises UserError for unknown ones."""
+    protocol, corpus = protocols.get(config.protocol or None, config.corpus), corpora.get(config.corpus)
+    paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
+    return replace(
+        config,
+        protocol=protocol.name,
+        fold=config.fold or ("few" if config.synthetic else "all"),
+        max_clip_seconds=config.max_clip_seconds or corpus.max_seconds,
+        frame_seconds=config.frame_seconds or corpus.rating_seconds * heeds(config.model, "frame_seconds"),
+        **paths,
+    )
+
+
+def _absolute(place: str) -> str:
+    return place if place in ("", "random") else str(Path(place).expanduser().resolve())
+
+
+def open_source(config: RunConfig) -> Source:
+    """Finds the corpus and divides it. Raises UserError for anything missing, with what to do."""
+    protocol = protocols.get(config.protocol, config.corpus)
+    if config.synthetic:
+        root = synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
+    else:
+        root = corpora.resolve_root(config.corpus, Path(config.data_root) if config.data_root else None)
+    is_synthetic = synthetic.is_synthetic(root)
+    clips = corpora.load(config.corpus, root).clips
+    division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
+    # A twin is small by design; only for a real corpus do absent clips say anything.
+    notes = () if is_synthetic else division.notes
+    return Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+
+
+def inner(source: Source, n_folds: int) -> Source:
+    """Divides the training and validation clips of a source's one fold again, by speaker, into `n_folds` inner folds.
+
+    Each speaker validates once; no test clip is left in what is returned. Raises UserError for too few speakers.
+    """
+    (outer,) = source.folds
+    unseen = {clip.name for clip in outer.test}  # some protocols validate on what they test
+    clips = tuple(clip for clip in outer.train + outer.validation if clip.name not in unseen)
+    speakers = [clip.speaker for clip in clips]
+    if not 2 <= n_folds <= len(set(speakers)):
+        raise UserError(
+            f"--inner-folds is {n_folds}, expected 2 to {len(set(speakers))}, the speakers of fold {outer.name} beside "
+            "its test speakers: each of them validates in one inner fold"
+        )
+    if source.protocol.classes:
+        divisions = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    else:
+        divisions = GroupKFold(n_folds)
+    labels, folds = [clip.label for clip in clips], []
+    for number, sides in enumerate(divisions.split(clips, labels, speakers)):
+        train, validation = (tuple(clips[index] for index in side) for side in sides)
+        folds.append(Fold(f"{number}-inner", train, validation, test=()))
+    return replace(source, folds=tuple(folds))
+
+
+def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
+    """Returns the source without its `bad` clips, each a mapping with the clip's name as "clip".
+
+    Raises UserError when a side of a fold is left empty, or training is left without a class.
+    """
+    names = {item["clip"] for item in bad}
+    kept = []
+    for fold in source.folds:
+        sides = [tuple(clip for clip in side if clip.name not in names) for side in fold.sides]
+        absent = set(source.protocol.classes) - {clip.label for clip in sides[0]}
+        if absent or not all(side for side, before in zip(sides, fold.sides, strict=True) if before):
+            left = "train {}, validation {}, test {}".format(*map(len, sides))
+            lacking = f", no training clip of {', '.join(sorted(absent))}" if absent else ""
+            of_classes = " and of every class to train on" if source.protocol.classes else ""
+            raise UserError(
+                f"fold {fold.name}: too many clips cannot be used. Expected clips on every side{of_classes}; left are "
+                f"{left}{lacking}. Repair the files (check_corpus.py lists them)"
+            )
+        kept.append(Fold(fold.name, *sides))
+    return replace(source, folds=tuple(kept))
+
+
+def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) -> list[str]:
+    """Runs the leakage audit over all folds; returns its findings, which every result must carry.
+
+    Where the protocol itself selects on the test clips, that is a finding and nothing to refuse; training is audited
+    against them all the same.
+    """
+    if source.protocol.selects_on_test:
+        apart = [replace(fold, validation=()) for fold in source.folds]
+        return [*map(_selected_on_test, source.folds), *(f for fold in apart for f in audit(fold, audio_sha256, allow))]
+    return [finding for fold in source.folds for finding in audit(fold, audio_sha256, allow)]
+
+
+def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
+    """Returns a hash of all that a source says: clips, their audio, labels, traces and speakers, and their sides."""
+    content = [
+        [fold.name, *([_said_of(clip, audio_sha256[clip.name]) for clip in side] for side in fold.sides)]
+        for fold in source.folds
+    ]
+    return hashlib.sha256(json.dumps([source.synthetic, source.protocol.version, content]).encode()).hexdigest()
+
+
+def _selected_on_test(fold: Fold) -> str:
+    return (
+        f"Fold {fold.name}: validation and test are the same {len(fold.test)} recordings, so that epoch and "
+        "post-processing are chosen where the figure is reported, as the papers on this protocol do."
+    )
+
+
+def _said_of(clip: Clip, audio_sha256: str) -> list:
+    if clip.trace is None:
+        return [clip.name, clip.label, clip.speaker, audio_sha256]
+    trace = clip.trace
+    values = hashlib.sha256(np.ascontiguousarray(trace.values, "<f4").tobytes()).hexdigest()
+    about = [trace.dimensions, trace.step_seconds, trace.start_seconds, trace.values.shape, values]
+    return [clip.name, clip.label, clip.speaker, audio_sha256, *about]
+
+
+def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:
+    if wanted == "all":
+        return folds
+    if wanted == "few":
+        return folds[:: -(-len(folds) // _FEW)]
+    by_number = {fold.name.split("-")[0]: fold for fold in folds}  # "4-Actor_17-Actor_20" is fold 4
+    numbers = wanted.split(",")
+    for number in numbers:
+        if number not in by_number:
+            raise unknown("--fold", number, ["all", "few", *by_number])
+    return tuple(by_number[number] for number in dict.fromkeys(numbers))

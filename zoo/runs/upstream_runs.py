@@ -1,0 +1,87 @@
+"""A finished run whose networks another one stands on, and that these have not seen what is to be tested."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.config import saved
+from zoo.config.run_config import RunConfig
+from zoo.data.schema import Fold
+from zoo.errors import UserError
+from zoo.runs.folder import fold_name, read_record, read_rows
+
+FLAGS = {"from_run": "--from-run", "enhancer": "--enhancer"}
+
+
+def named(settings: RunConfig) -> dict[str, Path]:
+    """Returns the runs that a configuration names, by field."""
+    return {name: Path(getattr(settings, name)) for name in FLAGS if getattr(settings, name)}
+
+
+def check(settings: RunConfig, folds: Sequence[Fold]) -> None:
+    """Raises UserError unless the runs that are named are finished and, on the same corpus, have tested every clip that
+    is to be tested in the fold of the same name: what they trained on is then none of them.
+    """
+    for name, run in named(settings).items():
+        flag = FLAGS[name]
+        theirs, _ = saved.load(run / "config.json"), read_record(run)
+        if not _same_corpus(theirs, settings):
+            folder_of(name, settings, folds[0].name)
+            continue
+        if theirs.protocol != settings.protocol:
+            raise UserError(
+                f"{flag} {run} was trained under {theirs.protocol}, this is {settings.protocol}: clips it was trained "
+                f"on would be tested. Add --protocol {theirs.protocol}, or give another run"
+            )
+        for fold in folds:
+            tested = {row["clip"] for row in read_rows(folder_of(name, settings, fold.name))}
+            unseen = sorted({clip.name for clip in fold.test} - tested)
+            if unseen:
+                raise UserError(
+                    f"{flag} {run}: its fold {fold.name} has not tested {len(unseen)} of the {len(fold.test)} clips to "
+                    f"be tested, first {unseen[0]}, and may have been trained on them. Give a run on the same clips"
+                )
+
+
+def folder_of(name: str, settings: RunConfig, fold: str) -> Path:
+    """Returns the folder of the fold that a fold of `settings` stands on; `name` is a field of `FLAGS`.
+
+    On the run's own corpus it is that of the same name; a run of another corpus must have one fold. Raises UserError
+    where there is none.
+    """
+    run, flag = Path(getattr(settings, name)), FLAGS[name]
+    folders = {fold_name(folder): folder for folder in sorted(run.glob("fold-*"))}
+    same = _same_corpus(saved.load(run / "config.json"), settings)
+    if same and fold not in folders:
+        raise UserError(
+            f"{flag} {run} has folds {', '.join(folders) or 'none'}, expected {fold}, whose test clips the others may "
+            "have seen. Give --fold as the run had it"
+        )
+    if not same and len(folders) != 1:
+        raise UserError(
+            f"{flag} {run} has folds {', '.join(folders) or 'none'}, and on another corpus one network is wanted. Give "
+            "a run of one fold"
+        )
+    return folders[fold] if same else next(iter(folders.values()))
+
+
+def hashes(settings: RunConfig, folds: Sequence[Fold]) -> dict[str, str]:
+    """Returns the SHA-256 of the models that are stood on, and of the noise they heard in training, for the records.
+
+    A run with noise of its own has that as its noise, and theirs beside it.
+    """
+    found: dict[str, str] = {}
+    for name, run in named(settings).items():
+        digest = hashlib.sha256()
+        for folder in dict.fromkeys(folder_of(name, settings, fold.name) for fold in folds):
+            digest.update((folder / "model.keras").read_bytes())
+        found[f"{name}_sha256"] = digest.hexdigest()
+        record: Mapping[str, Any] = read_record(run)
+        if "noise_sha256" in record:
+            found[f"{name}_noise_sha256" if settings.noise else "noise_sha256"] = record["noise_sha256"]
+    return found
+
+
+def _same_corpus(theirs: RunConfig, settings: RunConfig) -> bool:
+    return (theirs.corpus, theirs.synthetic) == (settings.corpus, settings.synthetic)

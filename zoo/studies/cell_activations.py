@@ -1,0 +1,274 @@
+"""What single recurrent cells of a continuous network follow: the correlation of their activations with the voice.
+
+MixedEmotions deliverable D4.2, section 5.4 (Trigeorgis et al. 2016), found cells that follow the range of RMS energy
+(r = .81), loudness (.73) and mean F0 (.72). Keras layers do not tell their gates, so these are computed again here,
+from the layers' inputs and weights.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import librosa
+import numpy as np
+
+from zoo.config import saved
+from zoo.config.frame_timing import RATE_HZ, frame_seconds, on_waveforms, segment_frames, steps_per_frame
+from zoo.data.audio.read import read
+from zoo.errors import UserError
+from zoo.frontends import opensmile
+from zoo.inference.long_recordings import segment_starts, tracer
+from zoo.reports.figures import save_png
+from zoo.runs.folder import corpus_name, finished_folds
+from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
+from zoo.training.tasks.continuous import extractor
+from zoo.utils.atomic_files import write_csv
+
+MAX_SECONDS = 600.0
+MEASURES = {"rms_range": "range of RMS energy", "loudness": "loudness", "mean_f0": "mean F0"}
+LSTM_GATES = ("input gate", "forget gate", "output gate", "candidate", "cell state", "hidden state")
+GRU_GATES = ("update gate", "reset gate", "candidate", "hidden state")
+_RMS_FRAME_SECONDS, _RMS_HOP_SECONDS = 0.025, 0.01
+# openSMILE's names in eGeMAPS, and half the length of the analysis frame: its times are of where frames begin.
+_LOUDNESS, _LOUDNESS_MIDDLE = "Loudness_sma3", 0.01
+_F0, _F0_MIDDLE = "F0semitoneFrom27.5Hz_sma3nz", 0.03
+
+_RECURRENT = (keras.layers.LSTM, keras.layers.GRU, keras.layers.Bidirectional)
+
+Cells = tuple[str, str, str]  # layer, direction, gate
+Row = dict[str, Any]
+
+
+def inspect_run(
+    run: Path, recording: Path, out: Path, fold: str | None = None, window_seconds: float = 1.0
+) -> tuple[list[Row], str]:
+    """Writes cells.csv and cells.png to the folder `out`; returns the rows of `correlate` and a title for them.
+
+    The model is that of the `fold` numbered so, or of the run's first. Raises UserError where the run is not finished,
+    has no LSTM or GRU, or the recording is no longer than the window; BadClip where it cannot be used, lasts less
+    than three frames or more than `MAX_SECONDS`.
+    """
+    settings = saved.load(run / "config.json")
+    (fold_folder, *_), record = finished_folds(run, fold)
+    hop = frame_seconds(settings)
+    waveform = read(recording, RATE_HZ, min_seconds=3 * hop, max_seconds=MAX_SECONDS)
+    n_frames = len(waveform) // round(hop * RATE_HZ)
+    measures = acoustic_measures(waveform, RATE_HZ, n_frames, hop, window_seconds)
+    network = network_of(load_model(fold_folder / "model.keras", waveforms=on_waveforms(settings)))
+    features = extractor(settings).features(waveform)
+    cells = activations(network, features, steps_per_frame(settings), segment_frames(settings))
+    rows = correlate(cells, measures)
+    title = f"{run.name} {fold_folder.name}, {settings.model} trained on {corpus_name(record)}: {recording.name}"
+    shown = ({name: f"{row[name]:.6f}" if np.isfinite(row[name]) else "" for name in MEASURES} for row in rows)
+    write_csv(out / "cells.csv", [row | r for row, r in zip(rows, shown, strict=True)])
+    _plot(cells, measures, rows, hop, out / "cells.png", title)
+    return rows, title
+
+
+def lstm_gates(
+    inputs: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns what an LSTM does at every frame: (frames, units) for each of LSTM_GATES.
+
+    Arguments are inputs (frames, channels) and a Keras LSTM's weights, activations tanh and sigmoid.
+    """
+    driven = inputs @ kernel + bias
+    gates = np.empty((len(LSTM_GATES), len(inputs), len(recurrent_kernel)), driven.dtype)
+    hidden = cell = np.zeros(len(recurrent_kernel), driven.dtype)
+    for frame, drive in enumerate(driven):
+        entry, forget, candidate, output = np.split(drive + hidden @ recurrent_kernel, 4)
+        entry, forget, candidate, output = _sigmoid(entry), _sigmoid(forget), np.tanh(candidate), _sigmoid(output)
+        cell = forget * cell + entry * candidate
+        hidden = output * np.tanh(cell)
+        gates[:, frame] = entry, forget, output, candidate, cell, hidden
+    return dict(zip(LSTM_GATES, gates, strict=True))
+
+
+def gru_gates(
+    inputs: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns what a GRU does at every frame: (frames, units) for each of GRU_GATES.
+
+    Arguments are inputs (frames, channels) and a Keras GRU's weights: `reset_after`, so that there are two biases
+    (2, 3 * units), activations tanh and sigmoid. An update gate of 1 keeps the hidden state.
+    """
+    driven = inputs @ kernel + bias[0]
+    gates = np.empty((len(GRU_GATES), len(inputs), len(recurrent_kernel)), driven.dtype)
+    hidden = np.zeros(len(recurrent_kernel), driven.dtype)
+    for frame, drive in enumerate(driven):
+        update, reset, candidate = np.split(drive, 3)
+        from_update, from_reset, from_candidate = np.split(hidden @ recurrent_kernel + bias[1], 3)
+        update, reset = _sigmoid(update + from_update), _sigmoid(reset + from_reset)
+        candidate = np.tanh(candidate + reset * from_candidate)
+        hidden = update * hidden + (1 - update) * candidate
+        gates[:, frame] = update, reset, candidate, hidden
+    return dict(zip(GRU_GATES, gates, strict=True))
+
+
+def activations(
+    network: keras.Model, features: np.ndarray, steps_per_frame: int, segment_frames: int
+) -> dict[Cells, np.ndarray]:
+    """Returns all recurrent activations of a continuous network over a recording: (frames, units) by layer, direction
+    ("forward" or "backward") and gate. Rows are in the order of time, those of backward layers too.
+
+    `features` (steps, channels) are the recording's. A network that looks at its segment as a whole gets consecutive
+    segments, as `zoo.inference.long_recordings.tracer` gives them to it. Raises UserError for one without LSTM or GRU
+    layers.
+    """
+    probe, layers = _probe(network)
+    trace = tracer(probe, steps_per_frame, segment_frames)
+    ends = np.cumsum([_source(layer).shape[-1] for layer in layers])[:-1]
+    n_frames = len(features) // steps_per_frame
+    size = min(segment_frames, n_frames) if looks_at_whole_segments(network) else n_frames
+    found: dict[Cells, np.ndarray] = {}
+    for start in segment_starts(n_frames, size):
+        part = features[start * steps_per_frame : (start + size) * steps_per_frame]
+        for layer, inputs in zip(layers, np.split(trace(part), ends, axis=1), strict=True):
+            for key, values in _gates(layer, inputs):
+                found.setdefault(key, np.empty((n_frames, values.shape[1]), np.float32))[start : start + size] = values
+    return found
+
+
+def acoustic_measures(
+    waveform: np.ndarray, rate_hz: int, n_frames: int, frame_seconds: float, window_seconds: float = 1.0
+) -> dict[str, np.ndarray]:
+    """Returns MEASURES over a window centred on the middle of each frame: (n_frames,) each.
+
+    They are the greatest less the least RMS of 25 ms (linear), the mean of eGeMAPS's loudness and the mean of its F0 in
+    semitones above 27.5 Hz over what is voiced: NaN in windows without voice. Windows at the ends are shorter. Raises
+    UserError without the opensmile package, or when the recording is no longer than the window.
+    """
+    seconds = len(waveform) / rate_hz
+    if not 0.1 <= window_seconds < seconds:
+        raise UserError(
+            f"--window-seconds is {window_seconds:g}, expected at least 0.1 and less than the recording's {seconds:g} s"
+        )
+    length, hop = round(_RMS_FRAME_SECONDS * rate_hz), round(_RMS_HOP_SECONDS * rate_hz)
+    rms = librosa.feature.rms(y=waveform, frame_length=length, hop_length=hop, center=False)[0]
+    rms_times = (np.arange(len(rms)) * hop + length / 2) / rate_hz
+    times, values, names = opensmile.descriptors(waveform, rate_hz, "egemaps")
+    loudness, f0 = values[:, names.index(_LOUDNESS)], values[:, names.index(_F0)]
+    voiced = f0 > 0
+    middles = (np.arange(n_frames) + 0.5) * frame_seconds
+    return {
+        "rms_range": _windowed(np.ptp, rms_times, rms, middles, window_seconds),
+        "loudness": _windowed(np.mean, times + _LOUDNESS_MIDDLE, loudness, middles, window_seconds),
+        "mean_f0": _windowed(np.mean, times[voiced] + _F0_MIDDLE, f0[voiced], middles, window_seconds),
+    }
+
+
+def correlations(units: np.ndarray, measure: np.ndarray) -> np.ndarray:
+    """Returns Pearson's r (units,) of activations (frames, units) with a measure (frames,), in -1..1.
+
+    Frames where the measure is NaN are left out. NaN stands for a unit or a measure that does not vary (at all, for a
+    measure; by 1e-6, for a unit: beyond that there is only rounding), and for fewer than three frames.
+    """
+    known = np.isfinite(measure)
+    units, measure = units[known].astype(float), measure[known].astype(float)
+    if len(measure) < 3 or np.ptp(measure) == 0:
+        return np.full(units.shape[1], np.nan)
+    centred, varying = units - units.mean(axis=0), np.ptp(units, axis=0) > 1e-6
+    product = centred.T @ (measure - measure.mean()) / len(measure)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(varying, product / (units.std(axis=0) * measure.std()), np.nan)
+
+
+def correlate(cells: Mapping[Cells, np.ndarray], measures: Mapping[str, np.ndarray]) -> list[Row]:
+    """Returns a row for each activation: layer, direction, gate, unit (from 0), and its r with each measure."""
+    rows: list[Row] = []
+    for (layer, direction, gate), units in cells.items():
+        every = {name: correlations(units, measure) for name, measure in measures.items()}
+        for unit in range(units.shape[1]):
+            found = {name: float(values[unit]) for name, values in every.items()}
+            rows.append({"layer": layer, "direction": direction, "gate": gate, "unit": unit, **found})
+    return rows
+
+
+def best(rows: Sequence[Row], measure: str, count: int = 1) -> list[Row]:
+    """Returns the rows of largest |r| with a measure, the largest first; none where no r is defined."""
+    known = [row for row in rows if np.isfinite(row[measure])]
+    return sorted(known, key=lambda row: -abs(row[measure]))[:count]
+
+
+def in_words(row: Row) -> str:
+    return f"{row['layer']} {row['direction']}, {row['gate']} of unit {row['unit']}"
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))  # exp(-x) would overflow
+
+
+def _probe(network: keras.Model) -> tuple[keras.Model, list[keras.layers.Layer]]:
+    """Returns a network from the same inputs to those of all recurrent layers, side by side, and these layers."""
+    inner = next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
+    layers = [layer for layer in inner.layers if isinstance(layer, _RECURRENT)]
+    if not layers:
+        raise UserError(f"network {network.name} has no LSTM or GRU layer, expected one or more. Choose another run")
+    output = keras.layers.Concatenate(dtype="float32", name="cells_see")([_source(layer) for layer in layers])
+    probe = keras.Model({item.name: item for item in inner.inputs}, output)
+    if inner is network:
+        return probe, layers
+    inputs = {item.name: item for item in network.inputs}
+    normalized = network.get_layer("normalization").output  # as zoo.frontends.compose.with_normalization made it
+    output = probe({**inputs, "features": normalized})
+    return keras.Model(inputs, output), layers
+
+
+def _source(layer: keras.layers.Layer) -> Any:
+    """The sequence a recurrent layer was called on, without its mask."""
+    return keras.tree.flatten(layer.input)[0]
+
+
+def _gates(layer: keras.layers.Layer, inputs: np.ndarray) -> Iterator[tuple[Cells, np.ndarray]]:
+    """Yields what each direction of a layer does, from its inputs (frames, channels)."""
+    both = isinstance(layer, keras.layers.Bidirectional)
+    for rnn in (layer.forward_layer, layer.backward_layer) if both else (layer,):
+        wanted = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}
+        if isinstance(rnn, keras.layers.GRU):
+            wanted["reset_after"] = True
+        if {key: rnn.get_config()[key] for key in wanted} != wanted:
+            raise ValueError(f"layer {layer.name}: expected {wanted}, found {rnn.get_config()}")
+        compute = gru_gates if isinstance(rnn, keras.layers.GRU) else lstm_gates
+        order = slice(None, None, -1 if rnn.go_backwards else 1)
+        for gate, values in compute(inputs[order], *rnn.get_weights()).items():
+            yield (layer.name, "backward" if rnn.go_backwards else "forward", gate), values[order]
+
+
+def _windowed(
+    statistic: Callable[[np.ndarray], Any], times: np.ndarray, values: np.ndarray, middles: np.ndarray, seconds: float
+) -> np.ndarray:
+    """Returns the statistic of the values within `seconds` / 2 of each of `middles`; NaN where there are none."""
+    first, last = (np.searchsorted(times, middles + offset) for offset in (-seconds / 2, seconds / 2))
+    return np.array([statistic(values[a:b]) if a < b else np.nan for a, b in zip(first, last, strict=True)])
+
+
+def _plot(
+    cells: Mapping[Cells, np.ndarray],
+    measures: Mapping[str, np.ndarray],
+    rows: Sequence[Row],
+    frame_seconds: float,
+    path: Path,
+    title: str,
+) -> None:
+    """Draws each measure and the activation that follows it best, both standardised."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    every = figure.subplots(len(measures), sharex=True)
+    for axes, (name, measure) in zip(every, measures.items(), strict=True):
+        seconds = np.arange(len(measure)) * frame_seconds
+        axes.set_ylabel(MEASURES[name])
+        axes.grid(alpha=0.3)
+        for row in best(rows, name):  # none where the measure does not vary
+            unit = cells[row["layer"], row["direction"], row["gate"]][:, row["unit"]]
+            axes.plot(seconds, _standardised(measure), "k-", linewidth=1, label=MEASURES[name])
+            axes.plot(seconds, _standardised(unit), "-", linewidth=1, label=f"{in_words(row)}, r = {row[name]:+.2f}")
+            axes.legend(loc="upper right", ncols=2, fontsize=8)
+    every[-1].set_xlabel("Time (s)")
+    figure.suptitle(title, wrap=True)
+    save_png(figure, path)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    return (values - np.nanmean(values)) / np.nanstd(values)

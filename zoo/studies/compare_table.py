@@ -1,0 +1,286 @@
+"""A comparison as people read it: two tables and their notes on the terminal, in Markdown or LaTeX; or as CSV."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from zoo.errors import UserError
+from zoo.metrics.significance import MOST_EXACT, N_RESAMPLES, smallest_p
+from zoo.studies.compare import TESTS, Comparison, Difference, Score, System, absences, leakage, warnings
+from zoo.utils.atomic_files import written_aside
+
+ALPHA = 0.05
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
+_NONE = "–"
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text. Its first `n_names` columns are names, the others numbers."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    n_names: int
+
+
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Prints the tables and the notes on the terminal."""
+    console = console or Console()
+    for grid in grids(comparison):
+        title = Text(grid.title, style="bold")
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for number, heading in enumerate(grid.header):
+            if number < grid.n_names:
+                table.add_column(Text(heading), overflow="fold")  # a name that is cut short might be another's
+            else:
+                table.add_column(Text(heading.replace(" ", "\n")), justify="right", no_wrap=True)
+        for row in grid.rows:
+            # Text, not str: names may hold square brackets, which rich would read as markup.
+            numbers = (Text(cell.replace(" [", "\n[")) for cell in row[grid.n_names :])
+            table.add_row(*map(Text, row[: grid.n_names]), *numbers)
+        console.print(table)
+    for note in notes(comparison):
+        console.print(Text(note))
+
+
+def as_text(comparison: Comparison, form: str) -> str:
+    """Returns a comparison in a format of `FORMATS`."""
+    return FORMATS[form](comparison)
+
+
+def format_of(path: Path) -> str:
+    """Returns the format that a file's suffix stands for. Raises UserError for another suffix."""
+    if path.suffix not in SUFFIXES:
+        raise UserError(
+            f"--out {path}: expected a name that ends in {', '.join(SUFFIXES)}, found {path.suffix or 'none'}"
+        )
+    return SUFFIXES[path.suffix]
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Writes a comparison in the format of its file's suffix. Raises UserError as `format_of`, or for a full disk."""
+    text = as_text(comparison, format_of(path))
+    with written_aside(path) as aside:
+        aside.write_text(text)
+
+
+def grids(comparison: Comparison) -> list[Grid]:
+    """The table of systems, and for each that others are compared with, that of their differences from it."""
+    unit = "recordings" if comparison.continuous else "clips"
+    tested = f"{comparison.n_tested} {unit} of {comparison.n_speakers} speakers"
+    figures = tuple(name if comparison.continuous else f"{name} (%)" for name in comparison.figures)
+    rows = tuple(_system_row(comparison, system) for system in comparison.systems)
+    tests = [test for test in TESTS if any(not math.isnan(item.p[test]) for item in comparison.differences)]
+    difference = "Difference" if comparison.continuous else "Difference (points)"
+    header = ("System", "Figure", difference, *(f"p {TESTS[test]}" for test in tests))
+    return [
+        Grid(
+            f"{comparison.corpus}, {comparison.protocol}: {tested}",
+            ("System", "Remarks", *figures, "Seeds"),
+            rows,
+            n_names=2,
+        ),
+        *(
+            Grid(
+                f"Differences from {reference}",
+                header,
+                tuple(_difference_row(comparison, item, tests) for item in items),
+                n_names=2,
+            )
+            for reference, items in groupby(comparison.differences, key=lambda item: item.reference)
+        ),
+    ]
+
+
+def notes(comparison: Comparison) -> Iterator[str]:
+    """The sentences below the tables: how figures and tests are made, and what to hold against them."""
+    several = any(len(system.runs) > 1 for system in comparison.systems)
+    if comparison.continuous:
+        after = "after post-processing" if comparison.postprocessed else "as predicted"
+        yield f"CCC is over all rated frames of all recordings, {after}."
+    if several:
+        yield "Figures of several seeds are their mean, with the seeds' standard deviation after ±."
+    exact = comparison.n_speakers <= MOST_EXACT
+    yield (
+        f"In brackets: 95 % intervals of the bootstrap over speakers{' and seeds' if several else ''}. p bootstrap: "
+        f"paired, two-sided, {N_RESAMPLES:,} resamples. p sign flips: two-sided, the systems' predictions swapped by "
+        f"speaker, {f'all 2^{comparison.n_speakers}' if exact else f'{N_RESAMPLES:,} random'} flips."
+    )
+    if not comparison.continuous:
+        yield (
+            "p McNemar (exact, two-sided) and p z-test (one-tailed: is the system more accurate than the one it is "
+            "compared with? Zhao et al. 2019, section IV) take clips as independent, which a speaker's clips are not."
+        )
+    if comparison.n_pairs > 1:
+        yield f"p after Holm's correction for {comparison.n_pairs} comparisons, each figure and test by itself."
+    yield from _warnings(comparison)
+    yield from _marks(comparison.systems)
+
+
+def _warnings(comparison: Comparison) -> Iterator[str]:
+    smallest, n_pairs = smallest_p(comparison.n_speakers), comparison.n_pairs
+    if comparison.n_speakers == 1:
+        yield "One speaker: there is no interval over speakers and no test over speakers. Test on more."
+    elif smallest > ALPHA:
+        yield (
+            f"Too few speakers: with {comparison.n_speakers}, p sign flips is never below {smallest:.3g} and cannot "
+            "reach 5 %; the bootstrap's intervals and p are too small. Test on six speakers or more."
+        )
+    elif smallest * n_pairs > ALPHA:
+        yield (
+            f"Too few speakers for {n_pairs} comparisons: with {comparison.n_speakers}, p sign flips after correction "
+            f"is never below {min(1.0, smallest * n_pairs):.3g} and cannot reach 5 %. Compare fewer systems."
+        )
+    seeds = {system.name: system.seeds for system in comparison.systems}
+    pairs = {(item.reference, item.other) for item in comparison.differences}
+    if any(seeds[a] != seeds[b] and len(seeds[a]) + len(seeds[b]) > 2 for a, b in pairs):
+        yield "Systems with different seeds are paired by speaker only, each run of one with every run of the other."
+
+
+def _marks(systems: Sequence[System]) -> Iterator[str]:
+    records = [(run.folder.name, run.record) for system in systems for run in system.runs]
+    if any(record["synthetic"] for _, record in records):
+        yield "Synthetic clips: the figures say nothing about real speech."
+    marks = (("not speaker-independent", leakage), ("incomplete corpus", absences), ("warning", warnings))
+    for what, lines_of in marks:
+        by_text: dict[str, list[str]] = {}
+        for name, record in records:
+            if lines_of(record):
+                by_text.setdefault("; ".join(line.rstrip(".") for line in lines_of(record)), []).append(name)
+        for text, names in by_text.items():
+            yield f"{'All runs' if len(names) == len(records) else ', '.join(names)}: {what}: {text}."
+
+
+def _system_row(comparison: Comparison, system: System) -> tuple[str, ...]:
+    scores = (_score(score, comparison.continuous) for score in comparison.scores[system.name].values())
+    seeds = f"{len(system.seeds)} ({', '.join(map(str, system.seeds))})" if system.seeds else _NONE
+    return (system.name, ", ".join(system.marks) or _NONE, *scores, seeds)
+
+
+def _difference_row(comparison: Comparison, item: Difference, tests: Sequence[str]) -> tuple[str, ...]:
+    value = _number(item.value, comparison.continuous, sign="+") + _interval(item, comparison.continuous, sign="+")
+    return (item.other, item.figure, value, *(_p(item.corrected[test]) for test in tests))
+
+
+def _score(score: Score, continuous: bool) -> str:
+    spread = "" if math.isnan(score.deviation) else f" ± {_number(score.deviation, continuous)}"
+    return _number(score.value, continuous) + spread + _interval(score, continuous)
+
+
+def _interval(item: Score | Difference, continuous: bool, sign: str = "") -> str:
+    if math.isnan(item.low) or math.isnan(item.high):
+        return ""
+    return f" [{_number(item.low, continuous, sign)}, {_number(item.high, continuous, sign)}]"
+
+
+def _number(value: float, continuous: bool, sign: str = "") -> str:
+    """A CCC with three decimals, an accuracy in percent with one. What rounds to 0 has no sign."""
+    if math.isnan(value):
+        return _NONE
+    text = f"{value:{sign}.3f}" if continuous else f"{100 * value:{sign}.1f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return _NONE
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _markdown(comparison: Comparison) -> str:
+    def escaped(text: str) -> str:
+        return re.sub(r"[\\|*`<]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)  # _ within a word is a plain letter
+
+    lines = []
+    for grid in grids(comparison):
+        rules = ["---" if number < grid.n_names else "---:" for number in range(len(grid.header))]
+        rows = [grid.header, *grid.rows]
+        head, *body = (f"| {' | '.join(map(escaped, row))} |" for row in rows)
+        lines += [f"**{escaped(grid.title)}**", "", head, f"|{'|'.join(rules)}|", *body, ""]
+    lines += [f"- {escaped(note)}" for note in notes(comparison)]
+    return "\n".join(lines) + "\n"
+
+
+def _latex(comparison: Comparison) -> str:
+    """Tables with booktabs' rules, which wants \\usepackage{booktabs}; the notes below as paragraphs."""
+
+    def escaped(text: str) -> str:
+        return "".join(_LATEX.get(character, character) for character in text)
+
+    lines = ["% \\usepackage{booktabs}"]
+    for grid in grids(comparison):
+        columns = "l" * grid.n_names + "r" * (len(grid.header) - grid.n_names)
+        head, *body = (f"{' & '.join(map(escaped, row))} \\\\" for row in (grid.header, *grid.rows))
+        lines += [
+            f"\\noindent {escaped(grid.title)}\n",
+            f"\\begin{{tabular}}{{{columns}}}",
+            "\\toprule",
+            head,
+            "\\midrule",
+            *body,
+        ]
+        lines += ["\\bottomrule", "\\end{tabular}\n"]
+    lines += [f"{escaped(note)}\n" for note in notes(comparison)]
+    return "\n".join(lines)
+
+
+def _csv(comparison: Comparison) -> str:
+    """One row per figure of a system and per difference, unrounded; accuracies in 0..1, what is undefined empty."""
+    columns = ["row", "system", "against", "figure", "value", "low", "high", "deviation"]
+    columns += [column for test in TESTS for column in (f"p_{test}", f"p_{test}_holm")]
+    columns += ["corpus", "protocol", "n_tested", "n_speakers", "seeds", "remarks"]
+    shared = {
+        "corpus": comparison.corpus,
+        "protocol": comparison.protocol,
+        "n_tested": comparison.n_tested,
+        "n_speakers": comparison.n_speakers,
+    }
+    about = {
+        system.name: {
+            "seeds": " ".join(map(str, system.seeds)),
+            "remarks": "; ".join([*system.marks, *system.warnings]),
+        }
+        for system in comparison.systems
+    }
+    rows: list[dict[str, Any]] = []
+    for name, scores in comparison.scores.items():
+        for figure, score in scores.items():
+            rows.append({"row": "system", "system": name, "figure": figure, **vars(score), **about[name]})
+    for item in comparison.differences:
+        row: dict[str, Any] = {"row": "difference", "system": item.other, "against": item.reference}
+        row |= {name: getattr(item, name) for name in ("figure", "value", "low", "high")} | about[item.other]
+        row |= {f"p_{test}": p for test, p in item.p.items()}
+        rows.append(row | {f"p_{test}_holm": p for test, p in item.corrected.items()})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if value != value else value for name, value in {**shared, **row}.items()})
+    return text.getvalue()
+
+
+FORMATS: dict[str, Callable[[Comparison], str]] = {"markdown": _markdown, "csv": _csv, "latex": _latex}

@@ -1,0 +1,81 @@
+"""The state of training after an epoch, so that a killed run goes on as if nothing had happened.
+
+Keras's BackupAndRestore loses dropout seeds, history and callback state, and cannot restart when it is killed inside
+its own write. Here one file holds everything, appears by renaming, is checked by the archive's checksums when read, and
+the one before it is kept.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.utils.atomic_files import written_aside
+
+_LAST, _BEFORE = "state.npz", "state-before.npz"
+
+
+def save(folder: Path, model: keras.Model, history: list[dict[str, Any]], best: list[np.ndarray]) -> None:
+    """Stores the model's and optimizer's variables (seed generators too), the history and the best weights."""
+    arrays = {f"variable/{index}": value for index, value in enumerate(_values(model))}
+    arrays.update({f"best/{index}": value for index, value in enumerate(best)})
+    arrays["history"] = np.frombuffer(json.dumps(history).encode(), np.uint8)
+    last = folder / _LAST
+    with written_aside(last) as aside:
+        with aside.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        if last.exists():
+            last.replace(folder / _BEFORE)
+
+
+def restore(folder: Path, model: keras.Model) -> tuple[list[dict[str, Any]], list[np.ndarray]] | None:
+    """Sets the model to its newest whole state; returns history and best weights, or None where there is none."""
+    for name in (_LAST, _BEFORE):
+        try:
+            arrays = _read(folder / name)
+        except FileNotFoundError:
+            continue
+        except (zipfile.BadZipFile, ValueError, EOFError):  # damaged: the archive's checksums say so
+            (folder / name).unlink()  # or the next save would keep it in place of the good one
+            continue
+        _assign(model, arrays, folder / name)
+        best = [arrays[f"best/{index}"] for index in range(sum(key.startswith("best/") for key in arrays))]
+        return json.loads(arrays["history"].tobytes()), best
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Deletes the states, once the run's results are written."""
+    for name in (_LAST, _BEFORE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def _assign(model: keras.Model, arrays: dict[str, np.ndarray], path: Path) -> None:
+    variables = _variables(model)
+    found = [arrays[f"variable/{index}"] for index in range(sum(key.startswith("variable/") for key in arrays))]
+    if [variable.shape for variable in variables] != [array.shape for array in found]:
+        raise UserError(
+            f"{path}: expected the {len(variables)} variables of this network, found {len(found)} of other shapes, "
+            "written by another version of the zoo or of Keras; train again into another folder"
+        )
+    for variable, array in zip(variables, found, strict=True):
+        variable.assign(array)
+
+
+def _variables(model: keras.Model) -> list:
+    """Weights, seed generators' states and the optimizer's variables. Metrics restart with every epoch."""
+    metrics = {id(variable) for metric in model.metrics for variable in metric.variables}
+    return [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in metrics]
+
+
+def _values(model: keras.Model) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]

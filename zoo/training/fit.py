@@ -1,0 +1,134 @@
+"""Training one fold: epochs, the best of them by the validation score, and a state to go on from after every epoch."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.config.run_config import RunConfig
+from zoo.errors import UserError
+from zoo.frontends.compose import with_frontend
+from zoo.training import checkpoint
+from zoo.training.tasks import base as tasks
+from zoo.utils.atomic_files import write_csv, written_aside
+from zoo.utils.progress import Progress
+
+History = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fold, ready to train: where its files go, what the network's outputs mean (classes or rated dimensions), its
+    examples as the network's kind makes them, its front-end, and what a linear model is fitted on in the end where that
+    is more than `train`.
+    """
+
+    name: str
+    folder: Path
+    outputs: Sequence[str]
+    train: Sequence[Any]
+    validation: Sequence[Any]
+    frontend: Any
+    refit: Sequence[Any] = ()
+
+
+def fit(task: Task, config: RunConfig, progress: Progress, after_epoch: Callable[[], None] = lambda: None) -> History:
+    """Trains until the last epoch or until patience ends, going on from a saved state if there is one.
+
+    Writes model.keras (waveforms in, the weights of the best epoch) and history.csv; returns the history, a row per
+    epoch. What `after_epoch` raises ends the training; it can be gone on with.
+    """
+    make_repeatable(config.seed)
+    kind = tasks.of(config.model)
+    model = kind.network(task, config)
+    batches, validate = kind.batches(task, config), kind.validator(model, task, config)
+    compile_model(model, config, steps_per_epoch=len(batches(1)))
+    model.optimizer.build(model.trainable_variables)
+
+    history, best = checkpoint.restore(task.folder, model) or ([], [])
+    while not finished(history, config):
+        epoch = len(history) + 1
+        name = f"fold {task.name}, epoch {epoch}/{config.epochs}"
+        row = {"epoch": epoch, **_train(model, batches(epoch), name, config, progress)}
+        seconds = row.pop("seconds")
+        row |= {**validate(), "seconds": seconds, "learning_rate": _learning_rate(model)}
+        progress.line(
+            f"fold {task.name} epoch {epoch:3d}  loss {row['loss']:.3f}  {kind.in_words(row)}  {seconds:.1f} s"
+        )
+        history.append(row)
+        if best_epoch(history, kind.SCORE) == epoch:
+            best = model.get_weights()
+        checkpoint.save(task.folder, model, history, best)
+        write_csv(task.folder / "history.csv", history)
+        after_epoch()
+    write_csv(task.folder / "history.csv", history)  # a kill may have come between the last state and this
+    model.set_weights(best)
+    with written_aside(task.folder / "model.keras") as aside:
+        (with_frontend(task.frontend, model) if task.frontend else model).save(aside)
+    return history
+
+
+def make_repeatable(seed: int) -> None:
+    """Seeds everything, and on TensorFlow chooses deterministic kernels. Bits still change with the thread count."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def compile_model(model: keras.Model, config: RunConfig, steps_per_epoch: int) -> None:
+    """Compiles a network for training as the configuration says."""
+    rate: Any
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps_per_epoch * config.epochs)
+    else:
+        rate = keras.optimizers.schedules.InverseTimeDecay(config.learning_rate, 1, config.decay)
+    weight_decay = config.weight_decay or None
+    optimizer: keras.optimizers.Optimizer
+    if config.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(rate, weight_decay=weight_decay)
+    elif config.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(rate, momentum=config.momentum, weight_decay=weight_decay)
+    else:
+        optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=weight_decay)
+    # XLA made these networks' step four times slower on TensorFlow's CPU, and is JAX's only fast way.
+    jit = keras.backend.backend() == "jax"
+    model.compile(optimizer, loss=tasks.of(config.model).loss(config), jit_compile=jit)
+
+
+def best_epoch(history: History, score: str) -> int:
+    """Returns the number (from 1) of the first epoch with the highest `score`, a column of the history."""
+    return 1 + int(np.argmax([row[score] for row in history]))
+
+
+def finished(history: History, config: RunConfig) -> bool:
+    """Says whether the last epoch is done, or patience has ended."""
+    if not history:
+        return False
+    best = best_epoch(history, tasks.of(config.model).SCORE)
+    return len(history) >= config.epochs or len(history) - best >= config.patience
+
+
+def _train(model, batches, name: str, config: RunConfig, progress: Progress) -> dict[str, float]:
+    """Trains for an epoch; returns its mean loss and its seconds."""
+    start = time.perf_counter()
+    with progress.task(name, len(batches)) as advance:
+        step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(batch + 1))
+        logs = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[step]).history
+    loss = float(logs["loss"][0])
+    if not math.isfinite(loss):
+        raise UserError(
+            f"{name}: the training loss is {loss}. Try a lower --learning-rate than {config.learning_rate}, or "
+            "--precision float32"
+        )
+    return {"loss": loss, "seconds": time.perf_counter() - start}
+
+
+def _learning_rate(model) -> float:
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

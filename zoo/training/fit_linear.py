@@ -1,0 +1,217 @@
+"""Fitting a fold's linear model by scikit-learn: standardisation and principal components of the training clips, a
+support vector machine or regression for every C, and of these the one with the best validation score.
+
+What stands before the linear model (a network of another run, an enhancer, statistics over windows) is its body; it is
+run once over every clip. The fitted weights are then set in a Keras model, so that a baseline is saved, evaluated and
+exported as any network is.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import SGDClassifier
+from sklearn.svm import LinearSVC, LinearSVR
+
+from zoo import registry
+from zoo.config.run_config import RunConfig
+from zoo.data.batches.by_length import in_batches
+from zoo.data.batches.feature_store import InMemory
+from zoo.errors import UserError
+from zoo.frontends.compose import with_frontend, with_normalization
+from zoo.reports.figures import save_png
+from zoo.training.fit import History, Task, make_repeatable
+from zoo.training.tasks import base as tasks
+from zoo.utils.atomic_files import write_csv, written_aside
+from zoo.utils.progress import Progress
+
+_MOST_ITERATIONS = 20_000
+_EPOCHS = 200  # of stochastic gradient descent at most
+_NEVER = -1e6  # score of a class without a training clip
+
+
+def fit(task: Task, config: RunConfig, progress: Progress) -> History:
+    """Fits a linear model for each of `config.complexities` and keeps the best by the validation score.
+
+    Ratings may have another C for each dimension: the last row of the history is of their best together. Every altered
+    copy of a training clip counts as a clip. What `task.refit` holds, if anything, is what the chosen C is fitted on in
+    the end, behind the standardisation and components of the training clips. Writes model.keras and history.csv;
+    returns the history, a row per C.
+
+    Raises UserError where principal components are more than there are vectors or features, or all clips are of one
+    class.
+    """
+    make_repeatable(config.seed)
+    kind = tasks.of(config.model)
+    body = kind.body(task, config)
+    seen = replace(task, train=_through(body, _with_copies(task.train)), validation=_through(body, task.validation))
+    vectors, targets, weights = _training_set(seen)
+    head, scale = _head(seen, config, vectors)
+    vectors = scale(vectors)
+    validate = kind.validator(head, seen, config)
+
+    fitted: dict[float, list[tuple[np.ndarray, float]]] = {}
+    history: History = []
+    with progress.task(f"fold {task.name}, values of C", len(config.complexities)) as advance:
+        for number, c in enumerate(config.complexities, start=1):
+            start = time.perf_counter()
+            fitted[c] = _solve(vectors, targets, weights, c, config, len(task.outputs))
+            history.append(_row(number, [c] * len(fitted[c]), fitted[c], head, validate, start))
+            progress.line(f"fold {task.name} C {c:g}  {kind.in_words(history[-1])}  {history[-1]['seconds']:.1f} s")
+            advance(number)
+    best = [config.complexities[int(np.argmax([row[kind.SCORE] for row in history]))]] * head.output_shape[-1]
+    if registry.get(config.model).task == "continuous":
+        columns = [f"{kind.SCORE}_{name}" for name in task.outputs]
+        best = [config.complexities[int(np.argmax([row[column] for row in history]))] for column in columns]
+    if task.refit:
+        last = _training_set(replace(task, train=_through(body, _with_copies(task.refit))))
+        fitted = {best[0]: _solve(scale(last[0]), *last[1:], best[0], config, len(task.outputs))}
+    chosen = [fitted[c][output] for output, c in enumerate(best)]
+    if len(set(best)) > 1:
+        history.append(_row(len(history) + 1, best, chosen, head, validate, time.perf_counter()))
+    _set(head, chosen)
+    write_csv(task.folder / "history.csv", history)
+    _save(task, body, head)
+    return history
+
+
+def plot(history: History, path: Path, title: str) -> None:
+    """Draws the validation score of every C."""
+    from matplotlib.figure import Figure
+
+    score = next(name for name in history[0] if name in ("validation_ua", "validation_ccc"))
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
+    axes = figure.subplots()
+    rows = [row for row in history if len(set(str(row["c"]).split())) == 1]
+    axes.semilogx([float(str(row["c"]).split()[0]) for row in rows], [row[score] for row in rows], "o-")
+    axes.set(xlabel="C", ylabel=score.replace("_", " "), title=title)
+    figure.axes[0].title.set_fontsize(8)
+    save_png(figure, path)
+
+
+def _with_copies(examples: Sequence[Any]) -> list[Any]:
+    """The examples, and every altered copy of a clip as an example of its own."""
+    return [
+        replace(example, features=features, versions=()) if getattr(example, "versions", ()) else example
+        for example in examples
+        for features in (example.features, *getattr(example, "versions", ()))
+    ]
+
+
+def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
+    """The examples with what the body makes of their features: a vector for a clip, or one for every label."""
+    clips = [example.features.read() for example in examples]
+    if body is not None:
+        clips = in_batches(lambda features, n: _run(body, features, n), clips)
+    lengths = [len(example.labels) if hasattr(example, "labels") else 1 for example in examples]
+    vectors = (InMemory(values[:length]) for values, length in zip(clips, lengths, strict=True))
+    return [replace(example, features=one) for example, one in zip(examples, vectors, strict=True)]
+
+
+def _run(body: keras.Model, features: np.ndarray, n_frames: np.ndarray) -> list[np.ndarray]:
+    output = np.asarray(body.predict_on_batch({"features": features, "n_frames": n_frames}), np.float32)
+    return list(output if output.ndim == 3 else output[:, None])
+
+
+def _training_set(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns vectors (n, features), their targets, (n,) classes or (n, dimensions) ratings, and weights (n,)."""
+    vectors, targets, weights = [], [], []
+    for example in task.train:
+        rated = getattr(example, "rated", slice(None))
+        vectors.append(example.features.values[rated])
+        targets.append(example.labels[rated] if hasattr(example, "labels") else [example.label])
+        weights.append(np.full(len(vectors[-1]), getattr(example, "weight", 1.0)))
+    labels = {example.label for example in task.train if hasattr(example, "label")}
+    if len(labels) == 1:
+        raise UserError(
+            f"fold {task.name}: all training clips are {task.outputs[labels.pop()]}, expected several classes. Give "
+            "more clips, or another protocol"
+        )
+    return np.concatenate(vectors).astype(np.float64), np.concatenate(targets), np.concatenate(weights)
+
+
+def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
+    """Returns the linear model behind the standardisation and projection of the training vectors, and how its last
+    layer sees vectors.
+    """
+    mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
+    # As Keras's layer has it, so that what is fitted is what is served.
+    deviation = np.maximum(np.sqrt(np.where(variance == 0, 1, variance)), keras.config.epsilon())
+    components = {**registry.get(config.model).options, **config.option}.get("components")
+    if components is not None and components > min(vectors.shape):
+        raise UserError(
+            f"components is {components}, expected at most {min(vectors.shape)}: fold {task.name} trains on "
+            f"{len(vectors)} vectors of {vectors.shape[1]} features. Give --option components=N, or more clips"
+        )
+    bare = registry.build(config.model, len(task.outputs), vectors.shape[1], **{"seed": config.seed, **config.option})
+    head = with_normalization(mean, variance, bare, least_variance=0.0)
+    if components is None:
+        return head, lambda given: (given - mean) / deviation
+    pca = PCA(components, svd_solver="full").fit((vectors - mean) / deviation)
+    bare.get_layer("projection").set_weights([pca.components_.T, -pca.mean_ @ pca.components_.T])
+    return head, lambda given: pca.transform((given - mean) / deviation)
+
+
+def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
+    """Returns weights (features,) and bias of every output, for one C."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
+        if targets.ndim == 2:
+            return [_regression(vectors, values, c) for values in targets.T]
+        return _classification(vectors, targets, weights, c, config, n_classes)
+
+
+def _regression(vectors, values, c) -> tuple[np.ndarray, float]:
+    svr = LinearSVR(C=c, epsilon=0.0, loss="squared_epsilon_insensitive", dual=False, max_iter=_MOST_ITERATIONS)
+    svr.fit(vectors, values)
+    return svr.coef_, float(np.squeeze(svr.intercept_))
+
+
+def _classification(vectors, labels, weights, c, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
+    machine: SGDClassifier | LinearSVC
+    if config.solver == "sgd":
+        alpha = 1 / (c * len(labels))  # as strongly held back as by C
+        machine = SGDClassifier(loss="hinge", alpha=alpha, max_iter=_EPOCHS, random_state=config.seed)
+    else:
+        machine = LinearSVC(C=c, dual="auto", max_iter=_MOST_ITERATIONS, random_state=config.seed)
+    machine.fit(vectors, labels, sample_weight=weights)
+    coefficients, biases = machine.coef_, machine.intercept_
+    if len(coefficients) == 1:  # of two classes, scikit-learn keeps the second one's
+        coefficients, biases = np.concatenate([-coefficients, coefficients]), np.concatenate([-biases, biases])
+    absent = (np.zeros(vectors.shape[1]), _NEVER)
+    known = {int(label): (coefficients[row], float(biases[row])) for row, label in enumerate(machine.classes_)}
+    return [known.get(label, absent) for label in range(n_classes)]
+
+
+def _row(number, complexities, fitted, head, validate, start) -> dict[str, Any]:
+    """A row of the history; `c` names several values where the outputs differ in it."""
+    _set(head, fitted)
+    words = " ".join(f"{c:g}" for c in complexities) if len(set(complexities)) > 1 else f"{complexities[0]:g}"
+    return {"epoch": number, "c": words, **validate(), "seconds": time.perf_counter() - start}
+
+
+def _set(head: keras.Model, fitted: Sequence[tuple[np.ndarray, float]]) -> None:
+    last = head.layers[-1].layers  # of the linear model behind the normalisation
+    scores = next(layer for layer in reversed(last) if isinstance(layer, keras.layers.Dense))
+    scores.set_weights([np.stack([weights for weights, _ in fitted], axis=1), np.array([bias for _, bias in fitted])])
+
+
+def _save(task: Task, body: keras.Model | None, head: keras.Model) -> None:
+    network = head if body is None else _behind(body, head)
+    with written_aside(task.folder / "model.keras") as aside:
+        (with_frontend(task.frontend, network) if task.frontend else network).save(aside)
+
+
+def _behind(body: keras.Model, head: keras.Model) -> keras.Model:
+    inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in body.inputs}
+    vectors = body(inputs)
+    if len(vectors.shape) == 2:
+        vectors = keras.layers.Reshape((1, vectors.shape[-1]), name="one_frame")(vectors)
+    return keras.Model(inputs, head({"features": vectors, "n_frames": inputs["n_frames"]}), name=f"{head.name}_on_body")

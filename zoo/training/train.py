@@ -1,0 +1,288 @@
+"""A configuration in; a run folder with models, figures and the evidence for them out."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo import registry
+from zoo.config import saved as config_saved
+from zoo.config import validation
+from zoo.config.run_config import RunConfig
+from zoo.data.batches.feature_store import Features, extract
+from zoo.data.schema import Clip, Fold
+from zoo.errors import UserError
+from zoo.features import augmented_copies, speaker_normalization
+from zoo.features.extractor import Extractor
+from zoo.runs import upstream_runs
+from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
+from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
+from zoo.runs.lock import alone_in
+from zoo.studies import enhanced_ratings
+from zoo.training import checkpoint, evaluate, fit_linear
+from zoo.training.fit import Task, best_epoch, fit
+from zoo.training.tasks import base as tasks
+from zoo.utils.atomic_files import write_json
+from zoo.utils.progress import Progress
+
+# What data.json has hashes of.
+_DATA = {
+    "data_sha256": "clips, labels or folds",
+    "noise_sha256": "recordings of noise",
+    "responses_sha256": "impulse responses",
+    "copies_sha256": "ways of altering copies",
+    "from_run_sha256": "networks of --from-run",
+    "enhancer_sha256": "models of --enhancer",
+    "weights_sha256": "weights of --weights",
+}
+
+
+RANDOM_WEIGHTS = "--weights random: features of a network that learnt nothing, no baseline to be reported"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every fold of a run shares. `facts` go into every metrics.json.
+
+    `features` are those of every clip, `versions` those of altered copies of what is fitted on, by the clip's name.
+    """
+
+    folder: Path
+    config: RunConfig
+    source: Source
+    features: Mapping[str, Features]
+    versions: Mapping[str, tuple[Features, ...]]
+    facts: Mapping[str, Any]
+
+    def title(self, fold: str = "") -> str:
+        """What every figure of the run says about itself."""
+        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
+        where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
+        seen = ", not speaker-independent" if self.facts["leakage"] else ""
+        if self.source.protocol.selects_on_test:
+            seen = ", chosen on the recordings it is tested on"
+        part = ", incomplete" if self.source.notes else ""
+        part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
+        part += ", against each speaker's own clips" * self.config.standardize_speakers
+        part += ", refitted with validation clips" * self.config.refit
+        part += ", fitted in noise" * (self.config.heard == "noisy") + ", enhanced" * bool(self.config.enhancer)
+        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
+
+
+def train(settings: RunConfig, resume: bool = False) -> Run:
+    """Trains and tests every fold asked for, and writes their results and the pooled ones.
+
+    With `resume`, finished folds are kept and an interrupted one goes on after its last whole epoch. Raises UserError
+    for anything a user can repair.
+    """
+    settings = resolve(settings)
+    source = open_source(settings)
+    keras.config.set_dtype_policy(settings.precision)
+    # Before anything is written and every clip is read.
+    tasks.of(settings.model).check(settings, source.protocol)
+    upstream_runs.check(settings, source.folds)
+    folder = _open_folder(settings, resume)
+    with alone_in(folder), Progress() as progress:
+        run = prepare(folder, settings, source, progress)
+        records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
+    rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
+    kind = tasks.of(settings.model)
+    scores = kind.scores(rows, source.protocol)
+    summary = {**run.facts, **scores, "folds": [_in_short(record, kind.SHORT) for record in records]}
+    evaluate.write_results(folder, rows, summary, run.title())
+    if settings.enhance != "none":
+        enhanced_ratings.measure(folder, settings, run.source, run.title(), train)
+    return run
+
+
+def _open_folder(settings: RunConfig, resume: bool) -> Path:
+    """Returns the run's folder: a new one with its config.json, or with `resume` one of the same configuration."""
+    folder = Path(settings.out) if settings.out else _new_folder(settings)
+    saved = folder / "config.json"
+    if saved.is_file() and resume:
+        changed = config_saved.differences(config_saved.load(saved), settings)
+        if changed:
+            raise UserError(
+                f"{folder} holds a run of another configuration: {'; '.join(changed)}. Resume with the flags it was "
+                "started with, or give another --out"
+            )
+        return folder
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        advice = "add --resume to go on with its run" if saved.is_file() else "no run is in it (config.json is absent)"
+        raise UserError(f"{folder} is there already: {advice}, or give another --out")
+    write_json(saved, settings.saved())
+    return folder
+
+
+def _new_folder(settings: RunConfig) -> Path:
+    base = f"{settings.model}-{settings.corpus}{'-synthetic' if settings.synthetic else ''}"
+    for number in count(1):
+        folder = Path("runs") / (base if number == 1 else f"{base}-{number}")
+        try:
+            folder.mkdir(parents=True)  # made here, so that two runs started together get one each
+            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"{folder} cannot be made ({error.strerror}); give another --out") from error
+    raise AssertionError("count() does not end")
+
+
+def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
+    """Reads, checks and audits every clip of a source, and has its features on disk, before anything is trained."""
+    extractor = tasks.of(settings.model).extractor(settings)
+    sounds = augmented_copies.open_sounds(settings, extractor.rate_hz)
+    clips = source.clips
+    with progress.task("features", len(clips)) as advance:
+        features, bad = extract(
+            clips,
+            extractor.features,
+            extractor.settings,
+            config_saved.cache_folder(settings),
+            rate_hz=extractor.rate_hz,
+            max_seconds=settings.max_clip_seconds,
+            on_bad_clip=settings.on_bad_clip,
+            min_seconds=extractor.least_seconds,
+            threads=extractor.threads,
+            progress=advance,
+        )
+    source = drop_clips(source, bad)
+    hashes = {name: item.audio_sha256 for name, item in features.items()}
+    data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **upstream_runs.hashes(settings, source.folds)}
+    if "weights_sha256" in extractor.settings:
+        data["weights_sha256"] = str(extractor.settings["weights_sha256"])
+    _check_same_data(folder, data)
+    leakage = audit_folds(source, hashes, settings.allow_leakage)
+    facts = {**_facts(settings, source), "leakage": leakage, **data, "bad_clips": bad}
+    versions = _versions(settings, source, extractor, sounds, progress)
+    run = Run(folder, settings, source, features, versions, facts)
+    return _against_speakers(run) if settings.standardize_speakers else run
+
+
+def _against_speakers(run: Run) -> Run:
+    found = speaker_normalization.measure(run.source.clips, run.features)
+    speaker_normalization.keep(run.folder, found)
+    by_name = {clip.name: clip.speaker for clip in run.source.clips}
+
+    def seen(name: str, features: Any) -> Any:
+        return speaker_normalization.Standardized(features, found, by_name[name])
+
+    return replace(
+        run,
+        features={name: seen(name, item) for name, item in run.features.items()},
+        versions={name: tuple(seen(name, item) for item in copies) for name, copies in run.versions.items()},
+    )
+
+
+def _versions(
+    settings: RunConfig, source: Source, extractor: Extractor, sounds: augmented_copies.Sounds, progress: Progress
+) -> dict[str, tuple[Features, ...]]:
+    """Has the features of all altered copies on disk. A copy is the same in all folds, for its noise is training's."""
+    if not validation.augmentations(settings):
+        return {}
+    fitted = (clip for fold in source.folds for clip in (*fold.train, *(fold.validation if settings.refit else ())))
+    clips = list({clip.name: clip for clip in fitted}.values())
+    with progress.task("features of altered copies", settings.copies * len(clips)) as advance:
+        return augmented_copies.extract_copies(settings, extractor, sounds, clips, advance)
+
+
+def _facts(settings: RunConfig, source: Source) -> dict[str, Any]:
+    return {
+        "model": settings.model,
+        "recipe": settings.recipe,
+        "corpus": settings.corpus,
+        "protocol": f"{source.protocol.name} v{source.protocol.version}",
+        "synthetic": source.synthetic,
+        "speaker_independent": source.protocol.speaker_independent,
+        "notes": list(source.notes),
+        "warnings": [
+            *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
+            *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
+        ],
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("speech-emotion-zoo", "keras", "numpy", settings.backend)},
+        },
+    }
+
+
+def task_of(run: Run, fold: Fold) -> Task:
+    """Returns a fold of a run, ready to train."""
+    kind, settings, protocol = tasks.of(run.config.model), run.config, run.source.protocol
+    return Task(
+        fold.name,
+        fold_folder(run.folder, fold),
+        protocol.classes or protocol.targets,
+        _training_examples(run, fold.train),
+        kind.examples(settings, protocol, run.features, fold.validation, training=False),
+        kind.frontend(settings),
+        _training_examples(run, (*fold.train, *fold.validation)) if settings.refit else (),
+    )
+
+
+def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
+    kind = tasks.of(run.config.model)
+    examples = kind.examples(run.config, run.source.protocol, run.features, clips, training=True)
+    if not run.versions:
+        return examples
+    return [replace(example, versions=run.versions[clip.name]) for example, clip in zip(examples, clips, strict=True)]
+
+
+def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
+    """Folds trained on other clips, labels, divisions or noise, or behind other models, must never be pooled with this
+    run's.
+
+    `data` holds a hash of all that; of noise, impulse responses and models only where the run has some.
+    """
+    path = folder / "data.json"
+    if not path.is_file():
+        write_json(path, data)
+        return
+    before = json.loads(path.read_text())
+    for name, what in _DATA.items():
+        if before.get(name) != data.get(name):
+            raise UserError(
+                f"{folder}: the {what} are not those this run was started on ({path.name}). Resume with what it "
+                "had, or give another --out"
+            )
+
+
+def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
+    """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
+    folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
+    if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
+        kind, task = tasks.of(settings.model), task_of(run, fold)
+        linear = registry.get(settings.model).fitted == "linear"
+        history = (fit_linear.fit if linear else fit)(task, settings, progress)
+        (fit_linear.plot if linear else kind.curves)(history, folder / "curves.png", run.title(fold.name))
+        kind.after_training(folder / "model.keras", task, settings)
+        rows = kind.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
+        record = {**_record(fold, history, kind.SCORE), **kind.scores(rows, protocol)}
+        evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
+    checkpoint.remove(folder)
+    return read_record(folder)
+
+
+def _record(fold: Fold, history, score: str) -> dict[str, Any]:
+    best = best_epoch(history, score)
+    return {
+        "fold": fold.name,
+        "train_clips": len(fold.train),
+        "validation_clips": len(fold.validation),
+        "test_speakers": sorted({clip.speaker for clip in fold.test}),
+        "epochs": len(history),
+        "best_epoch": best,
+        score: history[best - 1][score],
+        "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
+    }
+
+
+def _in_short(record: Mapping[str, Any], figures: Sequence[str]) -> dict[str, Any]:
+    return {name: record[name] for name in ("fold", *figures, "best_epoch", "epochs", "seconds_per_epoch")}
