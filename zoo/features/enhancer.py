@@ -156,4 +156,4 @@ def denoiser(enhancer: keras.Model) -> Callable[[Sequence[np.ndarray]], list[tup
             (values[:count], bool(score > 0)) for values, count, score in zip(denoised, n_frames, scores, strict=True)
         ]
 
-    return lambda clips: in_batches(run, clips)
+    return lambda clips: in_batches(run, clips, multiple=50)

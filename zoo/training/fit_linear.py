@@ -109,7 +109,7 @@ def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
     """The examples with what the body makes of their features: a vector for a clip, or one for every label."""
     clips = [example.features.read() for example in examples]
     if body is not None:
-        clips = in_batches(lambda features, n: _run(body, features, n), clips)
+        clips = in_batches(lambda features, n: _run(body, features, n), clips, multiple=50)
     lengths = [len(example.labels) if hasattr(example, "labels") else 1 for example in examples]
     vectors = (InMemory(values[:length]) for values, length in zip(clips, lengths, strict=True))
     return [replace(example, features=one) for example, one in zip(examples, vectors, strict=True)]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.audio.read import BAD_KINDS, BadClip, read, read_bytes
+from zoo.data.audio.read import BAD_KINDS, BadClip, check_waveform, read, read_bytes
+from zoo.errors import UserError
 
 RATE_HZ = 16_000
 
@@ -284,3 +285,33 @@ def test_a_name_that_soundfile_takes_for_a_format(tmp_path):
     with pytest.raises(BadClip, match="WAV, FLAC, OGG, MP3") as caught:
         read(path)
     assert caught.value.kind == "not-audio"
+
+
+def test_a_waveform_is_checked_and_returned_as_float32():
+    checked = check_waveform(tone().astype(np.float64), "#0", RATE_HZ, 0.025, 60.0)
+    assert checked.dtype == np.float32
+    np.testing.assert_array_equal(checked, tone())
+    assert len(check_waveform(np.zeros(RATE_HZ), "#0", RATE_HZ, 1.0, 1.0)) == RATE_HZ
+
+
+@pytest.mark.parametrize(
+    ("samples", "kind"),
+    [
+        (tone()[:0], "empty"),
+        (tone(0.02), "too-short"),
+        (tone(2.001), "too-long"),
+        (np.append(tone(), np.nan), "non-finite"),
+        (np.append(tone(), np.inf), "non-finite"),
+        (-1e7 * tone(), "too-loud"),
+    ],
+)
+def test_a_waveform_is_refused_by_the_rules_for_files(samples, kind):
+    with pytest.raises(BadClip, match=r"^#3: expected ") as caught:
+        check_waveform(samples, "#3", RATE_HZ, 0.025, 2.0)
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("samples", [tone()[None], np.ones(RATE_HZ, int)])
+def test_an_array_that_is_no_waveform_is_refused(samples):
+    with pytest.raises(UserError, match=r"#3: expected a waveform .* of floats, found"):
+        check_waveform(samples, "#3", RATE_HZ, 0.025, 2.0)

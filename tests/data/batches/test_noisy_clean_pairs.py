@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo.data.batches.feature_store import Features
-from zoo.data.batches.noisy_clean_pairs import Pair, even_cuts, padded, pair_batches
+from zoo.data.batches.noisy_clean_pairs import Pair, even_cuts, pair_batches
 
 LENGTHS = (230, 60, 7)
 
@@ -75,9 +75,3 @@ def test_even_cuts_cover_a_clip_once(n_frames, lengths):
     assert np.concatenate([np.arange(start, start + length) for start, length in cuts]).tolist() == list(
         range(n_frames)
     )
-
-
-def test_padding_is_zeros_to_a_multiple_of_half_a_second():
-    stacked = padded([np.ones((3, 2)), np.ones((51, 2))])
-    assert stacked.shape == (2, 100, 2) and stacked.dtype == np.float32
-    assert stacked.sum() == 2 * (3 + 51)

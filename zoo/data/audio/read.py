@@ -72,6 +72,17 @@ def read_bytes(
     return to_mono(samples, file_rate_hz, rate_hz)
 
 
+def check_waveform(samples: np.ndarray, name: str, rate_hz: int, min_seconds: float, max_seconds: float) -> np.ndarray:
+    """Check a waveform by the rules for files (silence is allowed) and return it as float32 (samples,).
+
+    Raises UserError unless `samples` are floats of one dimension, and BadClip as `read` does.
+    """
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise UserError(f"{name}: expected a waveform (samples,) of floats, found {samples.dtype} {samples.shape}")
+    _check_samples(samples, rate_hz, name, min_seconds, max_seconds)
+    return samples.astype(np.float32)
+
+
 def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60.0) -> tuple[np.ndarray, int]:
     """Returns a file's samples as stored, float32 (samples, channels), and its rate in Hz. Raises as `read` does."""
     try:
@@ -110,6 +121,8 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
     if declared is not None and len(samples) < declared:
         raise BadClip(name, "truncated", f"{len(samples)} of {declared} samples")
     _check_samples(samples, rate_hz, name, min_seconds, max_seconds)
+    if not samples.mean(axis=1).any():  # of the mixture: two channels may cancel
+        raise BadClip(name, "silent", f"{len(samples) / rate_hz:.4g} s of zeros")
     return samples, rate_hz
 
 
@@ -149,5 +162,3 @@ def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seco
     peak = float(np.abs(samples).max())
     if peak > LOUDEST:
         raise BadClip(name, "too-loud", f"a sample of {peak:.3g}")
-    if not samples.mean(axis=1).any():  # of the mixture: two channels may cancel
-        raise BadClip(name, "silent", f"{seconds:.4g} s of zeros")

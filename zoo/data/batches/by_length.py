@@ -1,26 +1,38 @@
-"""Models run over clips of all lengths, many at a time."""
+"""Run a model over sequences of any length in length-sorted batches."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from zoo.data.batches.noisy_clean_pairs import padded
-
-_BATCH_FRAMES = 300_000  # with their padding: many sequences at a time make a recurrent layer's steps worth it
+_BATCH_STEPS = 300_000  # padding included: recurrent layers pay off on many sequences at a time
 
 
-def in_batches(run: Callable[[np.ndarray, np.ndarray], Sequence], clips: Sequence[np.ndarray]) -> list:
-    """Returns what `run` makes of each clip (frames, n), in order. It is given batches of clips of like length, padded
-    to (batch, frames, n), and their lengths (batch,).
+def in_batches(
+    run: Callable[[np.ndarray, np.ndarray], Sequence],
+    sequences: Sequence[np.ndarray],
+    most_steps: int = _BATCH_STEPS,
+    multiple: int = 1,
+) -> list:
+    """Return what `run` gives for each sequence (steps, ...), in order.
+
+    `run` maps sequences padded to (batch, steps, ...) float32 and their lengths (batch,) int32 to a result for each. A
+    batch has neighbours in length, `most_steps` steps in all unless one sequence is longer, and a length that is a
+    multiple of `multiple`, so that a compiled model sees few shapes.
     """
-    found: list = [None] * len(clips)
-    order = sorted(range(len(clips)), key=lambda index: len(clips[index]))
+    found: list = [None] * len(sequences)
+    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     while order:
-        chosen = [order.pop()]
-        size = max(1, _BATCH_FRAMES // max(1, len(clips[chosen[0]])))
-        chosen += [order.pop() for _ in range(min(size - 1, len(order)))]
-        lengths = np.array([len(clips[index]) for index in chosen], np.int32)
-        results = run(padded([clips[index] for index in chosen]), lengths)
-        for index, result in zip(chosen, results, strict=True):
+        size = max(1, most_steps // max(1, len(sequences[order[-1]])))
+        order, chosen = order[:-size], order[-size:]
+        for index, result in zip(chosen, run(*padded([sequences[i] for i in chosen], multiple)), strict=True):
             found[index] = result
     return found
+
+
+def padded(rows: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows (n, ...) zero-padded to one length: (batch, steps, ...) float32, and their lengths int32 (batch,)."""
+    lengths = np.array([len(row) for row in rows], np.int32)
+    batch = np.zeros((len(rows), -(-max(lengths) // multiple) * multiple, *rows[0].shape[1:]), np.float32)
+    for into, row in zip(batch, rows, strict=True):
+        into[: len(row)] = row
+    return batch, lengths

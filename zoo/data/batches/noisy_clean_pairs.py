@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.batches.by_length import padded
 from zoo.data.batches.clips import shuffled_plan
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.prefetch import batches
@@ -56,9 +57,10 @@ def pair_batches(
         members = [cuts[index] for index in plan[which]]
         noisy = [pairs[number].noisy.read(start, length) for number, start, length in members]
         clean = [target(pairs[number].clean.read(start, length)) for number, start, length in members]
-        lengths = np.array([length for *_, length in members], np.int32)
-        weights = [np.ones((length, 1), np.float32) for length in lengths]
-        return padded(noisy), lengths, padded(clean), padded(weights)[..., 0]
+        features, lengths = padded(noisy, _STEP)
+        targets, _ = padded(clean, _STEP)
+        weights = np.arange(features.shape[1]) < lengths[:, None]
+        return features, lengths, targets, weights.astype(np.float32)
 
     n_bands = pairs[0].noisy.read(0, 1).shape[1]
     frames = ("float32", (None, None, n_bands))
@@ -69,15 +71,6 @@ def even_cuts(n_frames: int, segment_frames: int) -> list[tuple[int, int]]:
     """Returns start and length of consecutive segments that cover a clip once, all of about the same length."""
     ends = np.linspace(0, n_frames, -(-n_frames // segment_frames) + 1).round().astype(int)
     return [(int(start), int(end - start)) for start, end in pairwise(ends)]
-
-
-def padded(sequences: Sequence[np.ndarray]) -> np.ndarray:
-    """Stacks sequences (frames, bands) of several lengths, zeros behind them: float32 (n, most frames, bands)."""
-    most = -(-max(map(len, sequences)) // _STEP) * _STEP
-    stacked = np.zeros((len(sequences), most, sequences[0].shape[1]), np.float32)
-    for row, sequence in zip(stacked, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return stacked
 
 
 def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> list[int]:

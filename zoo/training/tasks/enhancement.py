@@ -116,7 +116,7 @@ def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[
     constant = _mean_square(truth, (np.zeros_like(clean) for clean in truth))
 
     def validate() -> dict[str, float]:
-        error = _mean_square(truth, enhancer.in_batches(_outputs_of(model), noisy))
+        error = _mean_square(truth, enhancer.in_batches(_outputs_of(model), noisy, multiple=50))
         if not np.isfinite(error):
             raise UserError(
                 f"fold {task.name}: the network gives values that are not finite. Try a lower --learning-rate than "
