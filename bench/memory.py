@@ -33,7 +33,8 @@ def measure(quick: bool) -> list[Result]:
 def _peak_mib(n_clips: int, times: int) -> float:
     from zoo.config import flags
     from zoo.frontends.log_mel import LogMel
-    from zoo.training.fit import Task, fit
+    from zoo.training.fit import fit
+    from zoo.training.tasks.base import FoldData
     from zoo.utils.progress import Progress
 
     tiny = {"recurrent_layers": 1, "recurrent_units": 8, "hidden_units": 8}
@@ -43,7 +44,9 @@ def _peak_mib(n_clips: int, times: int) -> float:
         clips = _long_clips(inputs.clips(n_clips), folder)
         small = inputs.examples(clips, folder)
         classes = sorted({clip.label for clip in clips})
-        task = Task("of the memory bench", folder, classes, _under_names(small, times), small, LogMel(inputs.RATE_HZ))
+        task = FoldData(
+            "of the memory bench", folder, classes, _under_names(small, times), small, LogMel(inputs.RATE_HZ)
+        )
         fit(task, flags.from_flags(settings), Progress())
     return _own_peak_mib()
 

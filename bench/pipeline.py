@@ -49,5 +49,5 @@ def _model(mean, variance, n_classes):
     make_repeatable(settings.seed)
     network = registry.build(settings.model, n_classes, settings.bands)
     model = with_normalization(mean, variance, network)
-    compile_model(model, settings, steps_per_epoch=100)
+    compile_model(model, "sparse_categorical_crossentropy", settings, steps_per_epoch=100)
     return model

@@ -17,9 +17,8 @@ from bench.result import Result, median_seconds
 SECONDS, BATCH, TARGET_MS = 4, 32, 40.0
 START = """
 import sys
-from zoo.serving import saved_model
-exported = saved_model.load(sys.argv[1])
-exported.predict(sys.argv[2:])
+from zoo.inference.open_predictor import open_predictor
+list(open_predictor(sys.argv[1], exported=True).predict(sys.argv[2:]))
 """
 
 

@@ -89,7 +89,7 @@ def _keras_worker(pipe: Connection, backend: str, size: Size) -> None:
     make_repeatable(settings.seed)
     network = registry.build(settings.model, N_CLASSES, N_BANDS)
     model = with_normalization(np.zeros(N_BANDS), np.ones(N_BANDS), network)
-    compile_model(model, settings, steps_per_epoch=100)
+    compile_model(model, "sparse_categorical_crossentropy", settings, steps_per_epoch=100)
     features, labels = _data(size)
 
     def run(steps: int) -> None:

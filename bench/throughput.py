@@ -25,7 +25,7 @@ def _throughput(name: str, quick: bool) -> Result:
     seconds = 0.4 if quick else settings.segment_seconds
     make_repeatable(settings.seed)
     model = registry.build(name, 2, 1)
-    compile_model(model, settings, steps_per_epoch=100)
+    compile_model(model, "sparse_categorical_crossentropy", settings, steps_per_epoch=100)
     rng = np.random.default_rng(0)
     samples, frames = round(16_000 * seconds), round(25 * seconds)
     batch = {

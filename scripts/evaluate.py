@@ -39,7 +39,7 @@ def main() -> int:
 
     summary, changed = evaluate_run(args.run, args.data_root)
     shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
-    tasks.of(settings.model).print_metrics(
+    tasks.of(settings.model).report.print_metrics(
         shown, f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
     )
     print("\n".join(changed) if changed else "the recorded figures come out again")

@@ -29,11 +29,19 @@ _BLOCK_BYTES = 65_536
 
 
 def main() -> int:
-    args = _parser().parse_intermixed_args()  # RUN --json clip.wav: "audio" may be empty
+    args = _parser().parse_intermixed_args(_join_level(sys.argv[1:]))  # RUN --json clip.wav: "audio" may be empty
     _check(args)
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  file names are bytes
     exported = _find(args)
     return _stream(args, exported) if args.stream else _files(args, exported)
+
+
+def _join_level(words: list[str]) -> list[str]:
+    """Return the words with "--level", "-0.1,0.05" as one, since argparse takes the second for an option."""
+    if "--level" in words[:-1]:
+        at = words.index("--level")
+        words[at : at + 2] = [f"--level={words[at + 1]}"]
+    return words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,9 +105,10 @@ def _check(args: argparse.Namespace) -> None:
 def _find(args: argparse.Namespace) -> bool:
     """Replaces a model's name by its folder; says whether it is an export. Runs get their Keras backend."""
     from zoo import pretrained
+    from zoo.serving.versions import version_folder
 
     if not (args.model / "config.json").is_file() and (
-        pretrained.version_folder(args.model) or args.model.name == str(args.model) in pretrained.names()
+        version_folder(args.model) or args.model.name == str(args.model) in pretrained.names()
     ):
         args.model = pretrained.find(args.model)
         options = ("fold", "max_clip_seconds", "postprocess", "backend")
@@ -115,54 +124,53 @@ def _find(args: argparse.Namespace) -> bool:
 
 
 def _files(args: argparse.Namespace, exported: bool) -> int:
-    from zoo.inference import predictor
+    from zoo.inference.open_predictor import is_continuous
+    from zoo.inference.predictor import files_per_batch
 
-    source = predictor.source(
-        args.model, exported, fold=args.fold, max_seconds=args.max_clip_seconds, smooth=args.postprocess
-    )
-    if args.postprocess and not source.continuous:
-        raise UserError(
-            f"--postprocess is for continuous ratings; {args.model} tells classes of emotion apart. Leave it out"
-        )
-    paths = _paths(args)
+    continuous = is_continuous(args.model, exported)
+    if args.postprocess and not continuous:
+        raise UserError(f"--postprocess is for ratings; {args.model} predicts classes of emotion. Leave it out")
+    size, paths = files_per_batch(continuous), _paths(args)
     if not args.out:
-        show = predictions_file.as_json if args.json else predictions_file.as_csv() if args.csv else _in_words
+        show = _row_writer(args)
         failed = []
-        for answers in _answers(source, paths, args.workers):
-            sys.stdout.write("".join(map(show, answers.rows)))
-            sys.stdout.flush()
+        for answers in _answers(args, exported, paths, size):
+            _show(answers.rows, show)
             failed += answers.failed
-        return _told(failed)
-    with predictions_file.Sheet(
-        args.out, predictions_file.kind_of(args.out, args.json, args.csv), args.resume, source.continuous
-    ) as sheet:
-        return _told(
-            _write(sheet, source, [path for path in paths if not sheet.answered(path)], len(paths), args.workers)
-        )
+        return _report(failed)
+    kind = predictions_file.kind_of(args.out, args.json, args.csv)
+    with predictions_file.Sheet(args.out, kind, args.resume, continuous) as sheet:
+        todo = [path for path in paths if not sheet.answered(path)]
+        return _report(_write(sheet, _answers(args, exported, todo, size), size, len(todo), len(paths)))
 
 
-def _write(sheet, source, paths: list[Path], n_all: int, n_workers: int) -> list[predictions_file.Failure]:
+def _write(sheet, batches, size: int, n_todo: int, n_all: int) -> list[predictions_file.Failure]:
     from zoo.utils.progress import Progress
 
     failed: list[predictions_file.Failure] = []
-    skipped = n_all - len(paths)
+    skipped = n_all - n_todo
     with Progress() as progress, progress.task("files", n_all) as show:
-        for number, answers in enumerate(_answers(source, paths, n_workers), 1):
+        for number, answers in enumerate(batches, 1):
             sheet.add(answers)
             failed += answers.failed
-            show(skipped + min(number * source.batch, len(paths)))
+            show(skipped + min(number * size, n_todo))
         before = f", {skipped} before" if skipped else ""
-        progress.line(f"{sheet.path}: {len(paths) - len(failed)} files answered{before}, {len(failed)} failed")
+        progress.line(f"{sheet.path}: {n_todo - len(failed)} files answered{before}, {len(failed)} failed")
     return failed
 
 
-def _answers(source, paths: list[Path], n_workers: int) -> Iterator[predictions_file.Answers]:
-    from zoo.inference import predictor, workers
+def _answers(
+    args: argparse.Namespace, exported: bool, paths: list[Path], size: int
+) -> Iterator[predictions_file.Answers]:
+    from zoo.inference import workers
+    from zoo.inference.open_predictor import open_predictor
+    from zoo.inference.reading import in_turn
 
-    batches = predictor.batches_of(paths, source.batch)
-    if n_workers > 1 and paths:
-        return workers.by_workers(source, batches, n_workers)
-    return predictor.here(predictor.opened(source), batches)
+    options = {"place": str(args.model), "exported": exported, "fold": args.fold}
+    options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess}
+    if args.workers > 1 and paths:
+        return workers.by_workers(options, in_turn(paths, size), args.workers)
+    return workers.in_this_process(open_predictor(**options), in_turn(paths, size))
 
 
 def _paths(args: argparse.Namespace) -> list[Path]:
@@ -180,7 +188,7 @@ def _paths(args: argparse.Namespace) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _told(failed: list[predictions_file.Failure]) -> int:
+def _report(failed: list[predictions_file.Failure]) -> int:
     for failure in failed:
         print(f"error: {failure.error}", file=sys.stderr)
     return 1 if failed else 0
@@ -205,7 +213,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
         rate_hz=args.rate,
     )
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
-    show = predictions_file.as_json if args.json else predictions_file.as_csv() if args.csv else _in_words
+    show = _row_writer(args)
     n_rows, rest, first = 0, b"", True
     while block := sys.stdin.buffer.read1(_BLOCK_BYTES):  # type: ignore[attr-defined]  what has come, no more
         if first and (rest + block)[:4] in (b"RIFF", b"fLaC", b"OggS"):
@@ -228,6 +236,10 @@ def _samples(data: bytes, form: str):
     dtype, largest = FORMATS[form]
     whole = len(data) // int(dtype[-1]) * int(dtype[-1])
     return np.frombuffer(data[:whole], dtype).astype(np.float32) / np.float32(largest), data[whole:]
+
+
+def _row_writer(args: argparse.Namespace) -> predictions_file.Lines:
+    return predictions_file.as_json if args.json else predictions_file.as_csv() if args.csv else _in_words
 
 
 def _show(rows: list[dict], show: predictions_file.Lines) -> int:

@@ -47,7 +47,11 @@ def main() -> None:
     from zoo.training.train import train
 
     finished = train(settings, resume)
-    tasks.of(settings.model).print_metrics(read_record(finished.folder), finished.title())
+    if settings.enhance != "none":
+        from zoo.studies import enhanced_ratings
+
+        enhanced_ratings.measure(finished)
+    tasks.of(settings.model).report.print_metrics(read_record(finished.folder), finished.title())
     print(f"results: {finished.folder}")
 
 

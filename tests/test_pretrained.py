@@ -13,14 +13,13 @@ import pytest
 import soundfile
 import streams
 import tiny_runs
+from predictions import predict_run
 
 import zoo
 from zoo import pretrained
 from zoo.data.audio.read import BadClip
 from zoo.errors import UserError
 from zoo.export.export import export
-from zoo.inference.categorical import predict_run
-from zoo.inference.continuous import trace_files
 from zoo.inference.stream import Stream
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +109,7 @@ def test_names_are_listed(named, tmp_path, monkeypatch):
 
 
 def test_ratings_of_one_recording(ratings, clips):
-    rows = list(trace_files(ratings[0], clips[:1]))
+    rows = list(predict_run(ratings[0], clips[:1]))
     found = zoo.load(ratings[1]).predict(clips[0])
     assert found["time"] == [row["time"] for row in rows] and found["file"] == str(clips[0])
     for name in ("arousal", "valence"):
@@ -120,7 +119,7 @@ def test_ratings_of_one_recording(ratings, clips):
 def test_recordings_beyond_the_exports_limit_are_rated_in_windows(ratings, tmp_path):
     """Six seconds at once, of which 1.5 at each end are not used: the state is nearly forgotten in them."""
     path = streams.written(streams.speech(14.1), tmp_path)
-    expected = list(trace_files(ratings[0], [path]))
+    expected = list(predict_run(ratings[0], [path]))
     found = zoo.load(ratings[1]).predict(path)
     assert found["time"] == [row["time"] for row in expected]
     for name in ("arousal", "valence"):
@@ -135,7 +134,7 @@ def test_streams_rate_in_windows_near_the_whole(ratings, tmp_path):
     stateless = {name: value for name, value in exported.description.items() if name != "stream"}
     exported = replace(exported, description=stateless)
     samples = streams.speech(9)
-    expected = streams.values(list(trace_files(run, [streams.written(samples, tmp_path)])))
+    expected = streams.values(list(predict_run(run, [streams.written(samples, tmp_path)])))
     options = {"hop_seconds": 0.4, "window_seconds": 6.0, "look_ahead_seconds": 0.04}
     level = streams.level_of(samples)
     opened = Stream(exported, **options)

@@ -70,7 +70,7 @@ def _train(folder: Path, settings: RunConfig, source: Source, assignment: Mappin
     from zoo.training import checkpoint
     from zoo.training.fit import fit
     from zoo.training.tasks import base as tasks
-    from zoo.training.train import prepare, task_of
+    from zoo.training.train import fold_data, prepare
 
     kind = tasks.of(settings.model)
     write_json(folder / "config.json", settings.saved())
@@ -81,15 +81,21 @@ def _train(folder: Path, settings: RunConfig, source: Source, assignment: Mappin
     with alone_in(folder, _LOCK_SECONDS), Progress() as progress:
         trial = prepare(folder, settings, source, progress)
         for fold in trial.source.folds:
-            history = fit(task_of(trial, fold), settings, progress, heartbeat)
+            history = fit(fold_data(trial, fold), settings, progress, heartbeat)
             keras.backend.clear_session()
-            scores.append(max(float(row[kind.SCORE]) for row in history))
+            scores.append(max(float(row[kind.FIGURES.score]) for row in history))
             epochs += len(history)
             reason = _pruned(scores, assignment["prune_below"])
             if reason:
                 break
-        figures = {**trial.facts, "objective": kind.SCORE, "score": fmean(scores), "folds": scores, "reason": reason}
-        write_json(folder / "metrics.json", figures)
+        figures = {
+            **trial.facts,
+            "objective": kind.FIGURES.score,
+            "score": fmean(scores),
+            "folds": scores,
+            "reason": reason,
+        }
+        write_json(folder / "metrics.json", {**trial.facts, **figures})
         if not assignment["epochs"]:  # a rung of Hyperband may be gone on from
             for fold in trial.source.folds:
                 checkpoint.remove(fold_folder(folder, fold))

@@ -8,13 +8,13 @@ from typing import Any, TypedDict, overload
 import numpy as np
 
 import zoo
-from zoo.data.audio.read import BadClip, to_mono
+from zoo.data.audio.read import to_mono
 from zoo.errors import UserError, unknown
-from zoo.inference.predictor import of_export
+from zoo.inference.export_predictor import of_export
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 from zoo.serving.saved_model import Exported
-from zoo.serving.versions import numbers
+from zoo.serving.versions import version_folder
 
 MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
 
@@ -45,6 +45,7 @@ class Pretrained:
     def __init__(self, exported: Exported):
         self.exported = exported
         self.description = exported.description
+        self._predictor = of_export(exported)
 
     @property
     def rate_hz(self) -> int:
@@ -77,12 +78,19 @@ class Pretrained:
             return self.predict([clips], rate_hz)[0]
         ready = [self._mono(clip, rate_hz) if isinstance(clip, np.ndarray) else Path(clip) for clip in clips]
         if not self.exported.continuous:
-            return list(self.exported.predict(ready))  # type: ignore[arg-type]
-        return [self._rated(clip, f"#{number}") for number, clip in enumerate(ready)]
+            return list(self._predictor.predict(ready))  # type: ignore[arg-type]
+        return [self._rate(clip, f"#{number}") for number, clip in enumerate(ready)]
 
     def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
         """Returns a zoo.inference.stream.Stream on this model, which takes its options."""
         return Stream(self.exported, hop_seconds, **options)
+
+    def _rate(self, clip: Path | np.ndarray, name: str) -> Ratings:
+        name = name if isinstance(clip, np.ndarray) else str(clip)
+        rows = list(self._predictor.predict([clip], names=[name]))
+        ratings = {output: [row[output] for row in rows] for output in self.outputs}
+        time = [row["time"] for row in rows]
+        return Ratings(file=name, time=time, ratings=ratings, trained_on=self.description["trained_on"])
 
     def _mono(self, clip: np.ndarray, rate_hz: int | None) -> np.ndarray:
         if clip.ndim not in (1, 2) or clip.dtype.kind != "f":
@@ -94,17 +102,6 @@ class Pretrained:
         if not 1000 <= rate_hz <= 384_000:
             raise UserError(f"rate_hz is {rate_hz}, expected 1000 to 384000")
         return to_mono(clip.astype(np.float32).reshape(len(clip), -1), rate_hz, self.rate_hz)
-
-    def _rated(self, clip: Path | np.ndarray, name: str) -> Ratings:
-        rows = list(
-            self.exported.predict([clip]) if isinstance(clip, np.ndarray) else of_export(self.exported)([clip], _raise)
-        )
-        return Ratings(
-            file=name if isinstance(clip, np.ndarray) else str(clip),
-            time=[row["time"] for row in rows],
-            ratings={output: [row[output] for row in rows] for output in self.outputs},
-            trained_on=self.description["trained_on"],
-        )
 
 
 def load(place: str | Path) -> Pretrained:
@@ -132,14 +129,6 @@ def find(place: str | Path) -> Path:
     raise unknown("model", str(place), names())
 
 
-def version_folder(place: Path) -> Path | None:
-    """Returns where an export's saved_model.pb is: `place`, or the newest version in it; None where neither is."""
-    if (place / "saved_model.pb").is_file():
-        return place
-    versions = numbers(place)
-    return place / str(versions[-1]) if versions else None
-
-
 def names() -> list[str]:
     """Names of the models that `load` knows."""
     if not folder().is_dir():
@@ -150,7 +139,3 @@ def names() -> list[str]:
 def folder() -> Path:
     """Where named models are: $SPEECH_ZOO_MODELS, or saved_models/ beside the package."""
     return Path(os.environ.get(MODELS_VARIABLE) or Path(zoo.__file__).parents[1] / "saved_models")
-
-
-def _raise(error: BadClip) -> None:
-    raise error

@@ -21,6 +21,7 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 import tensorflow as tf
+from predictions import predict, predict_run
 
 from zoo.config import saved
 from zoo.errors import UserError
@@ -29,8 +30,6 @@ from zoo.export.calibration import with_temperature
 from zoo.export.export import _description, export
 from zoo.export.signatures import Plan
 from zoo.inference import postprocess
-from zoo.inference.batching import predict
-from zoo.inference.continuous import trace_files
 from zoo.runs.model_file import load_model
 from zoo.serving import saved_model
 from zoo.serving.versions import new_version, numbers
@@ -113,7 +112,7 @@ def test_ratings_are_what_the_run_predicts(ratings, tmp_path):
     for number, one in enumerate(clips):
         path = tmp_path / f"{number}.wav"
         path.write_bytes(wav(one))
-        rows = list(trace_files(run, [path], smooth=True))
+        rows = list(predict_run(run, [path], postprocessed=True))
         expected = np.array([[row["arousal"], row["valence"]] for row in rows])
         found = answers["arousal_valence"].numpy()[number]
         np.testing.assert_allclose(found[: len(rows)], expected, atol=1e-5)

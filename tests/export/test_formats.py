@@ -11,10 +11,11 @@ from quick_check import checked_with
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
+from predictions import predict
+
 from zoo.errors import UserError
 from zoo.export import formats
 from zoo.export.formats import FORMATS, RefusedError, export
-from zoo.inference.batching import predict
 from zoo.runs.model_file import load_model
 
 

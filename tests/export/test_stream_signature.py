@@ -13,10 +13,10 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 import tensorflow as tf
+from predictions import predict_run
 
 from zoo.errors import UserError
 from zoo.export.export import export
-from zoo.inference.continuous import trace_files
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 
@@ -37,7 +37,7 @@ def causal_export(causal, tmp_path_factory):
 def test_an_export_carries_its_state_and_its_post_processing(causal, causal_export, tmp_path, cut, seconds):
     """Two folds, each with a median and a shift of its own, and the raters' delay."""
     samples = speech(seconds)
-    expected = list(trace_files(causal, [written(samples, tmp_path)], smooth=True))
+    expected = list(predict_run(causal, [written(samples, tmp_path)], postprocessed=True))
     rows = pushed(causal_export, samples, CUTS[cut], level=level_of(samples))
     assert Stream(causal_export).live.way == "state"
     assert Stream(causal_export).latency_seconds == pytest.approx(0.44)  # the shift spans what the median looks ahead
@@ -54,7 +54,7 @@ def test_ratings_that_wait_for_more_audio(model, tmp_path):
     with checked_with((1.0,)):
         exported = saved_model.load(export(run, tmp_path / "export"))
     samples = speech(3.017)
-    expected = values(list(trace_files(run, [written(samples, tmp_path)])))
+    expected = values(list(predict_run(run, [written(samples, tmp_path)])))
     found = pushed(exported, samples, CUTS["odd"], level=level_of(samples))
     opened = Stream(exported)
     ways = {"conv_lstm": ("state", 0.4 + 0.04 + 0.2), "conv_bigru": ("windows", 1.0 + 2.0 + 0.2)}

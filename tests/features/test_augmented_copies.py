@@ -22,7 +22,7 @@ from zoo.features import augmented_copies
 from zoo.features.extractor import Extractor
 from zoo.runs.dataset import open_source, resolve
 from zoo.training.tasks import base as tasks
-from zoo.training.train import prepare, task_of
+from zoo.training.train import fold_data, prepare
 from zoo.utils.progress import Progress
 
 RATE_HZ = 16_000
@@ -284,22 +284,22 @@ def run_of(folder, emodb, noise=None, **flags):
 
 def test_only_training_clips_have_copies(emodb, noise, tmp_path):
     run = run_of(tmp_path / "run", emodb, noise)
-    task = task_of(run, run.source.folds[0])
+    task = fold_data(run, run.source.folds[0])
     assert all(len(example.versions) == 2 for example in task.train)
     assert not any(example.versions for example in task.validation)
     heard = {features.path for example in task.train for features in (example.features, *example.versions)}
     assert len(heard) == 3 * len(task.train)
     assert not heard & {example.features.path for example in task.validation}
     kind = tasks.of("fcn")
-    epoch = [inputs["n_frames"].numpy() for inputs, _, _ in kind.batches(task, run.config)(1)]
+    epoch = [inputs["n_frames"].numpy() for inputs, _, _ in kind.fitting(task, run.config).batches(1)]
     assert sum(map(len, epoch)) == len(task.train)
 
 
 def test_normalisation_is_by_all_that_training_hears(emodb, noise, tmp_path):
     run = run_of(tmp_path / "run", emodb, noise)
-    task = task_of(run, run.source.folds[0])
+    task = fold_data(run, run.source.folds[0])
     frames = [item.read() for example in task.train for item in (example.features, *example.versions)]
-    model = tasks.of("fcn").network(task, run.config)
+    model = tasks.of("fcn").fitting(task, run.config).network
     layer = next(layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Normalization))
     np.testing.assert_allclose(np.ravel(layer.mean), np.concatenate(frames).mean(axis=0), rtol=1e-4)
 

@@ -12,6 +12,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from predictions import predict, predict_run
 
 from zoo import registry
 from zoo.config import saved as config
@@ -20,12 +21,10 @@ from zoo.data.audio.read import read
 from zoo.data.batches.clips import Example
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
-from zoo.features import enhancer, noisy_copies
+from zoo.features import enhancer, from_config, noisy_copies
 from zoo.frontends.clean_speech import KINDS, CleanSpeech
 from zoo.frontends.compose import with_frontend
 from zoo.frontends.mfcc import CepstralStatistics, StreamStatistics, mfcc_frames
-from zoo.inference.batching import predict
-from zoo.inference.categorical import predict_run
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.folder import fold_folder, read_record
@@ -33,8 +32,6 @@ from zoo.runs.model_file import load_model, network_of
 from zoo.studies import robustness
 from zoo.studies.robustness_conditions import Asked
 from zoo.training.evaluate import evaluate_run
-from zoo.training.tasks import base as tasks
-from zoo.training.tasks import classification, enhancement
 from zoo.training.train import train
 from zoo.utils.atomic_files import write_csv, write_json
 
@@ -116,7 +113,7 @@ def autoencoder(corpus, noise, tmp_path_factory):
         detector.build((None, None, 16))
         detector.set_weights([rng.normal(0, 0.1, 16 * KINDS), np.zeros(())])
         complete = enhancer.assemble(network, rng.normal(0, 10, 16), rng.uniform(1, 100, 16), detector)
-        with_frontend(enhancement.frontend(settings), complete).save(folder / "model.keras")
+        with_frontend(from_config.frontend(settings), complete).save(folder / "model.keras")
     return run
 
 
@@ -252,8 +249,7 @@ def test_a_run_does_not_go_on_behind_an_enhancer_that_was_trained_again(trained,
 
 def test_features_on_disk_are_never_those_of_runs_without_an_enhancer(corpus, autoencoder, tmp_path):
     plain, enhanced = (
-        classification.extractor(network_flags(corpus, tmp_path, enhancer=run)).settings
-        for run in ("", str(autoencoder))
+        from_config.extractor(network_flags(corpus, tmp_path, enhancer=run)).settings for run in ("", str(autoencoder))
     )
     assert plain != enhanced and "statistics" in plain and "statistics" not in enhanced
 
@@ -309,9 +305,9 @@ def test_by_default_the_autoencoder_is_on_the_mfccs_of_mfcc_svr(recipe):
     """Its caches of old are found again, for they go by these settings."""
     settings = from_flags({"model": "denoising_autoencoder", "recipe": recipe})
     expected = mfcc_frames(25.0, 10.0).get_config()
-    assert enhancement.frontend(settings).get_config() == expected
+    assert from_config.frontend(settings).get_config() == expected
     ratings = from_flags({"model": "mfcc_svr", "corpus": "recola"})
-    assert tasks.of("mfcc_svr").frontend(ratings).get_config() == expected == enhancer.frames(ratings).get_config()
+    assert from_config.frontend(ratings).get_config() == expected == enhancer.frames(ratings).get_config()
     names = ("rate_hz", "coefficients", "mel_bands", "peak_normalize")
     assert [expected[name] for name in names] == [16_000, 13, 26, False]
 
@@ -325,7 +321,7 @@ def test_runs_of_networks_made_before_enhancers_load_as_without_one():
 def test_flags_that_have_no_effect_or_leave_nothing_are_refused():
     given = {"model": "denoising_autoencoder"}
     with pytest.raises(UserError, match="front-end: coefficients is 40, expected at most mel_bands, which is 26"):
-        enhancement.frontend(from_flags({**given, "coefficients": 40}))
+        from_config.frontend(from_flags({**given, "coefficients": 40}))
     with pytest.raises(UserError, match="--statistics has no effect on denoising_autoencoder"):
         from_flags({**given, "statistics": "six"})
 

@@ -12,6 +12,7 @@ from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.features import speaker_normalization
 from zoo.features.speaker_normalization import Standardized, measure
+from zoo.runs.open_run import check_predicts
 
 
 def clip(name, speaker):
@@ -108,6 +109,6 @@ def test_damaged_statistics_are_refused(two_voices, tmp_path, content):
 
 def test_unknown_voices_are_no_matter_to_other_runs():
     settings = from_flags({"model": "compare_svm", "corpus": "emodb"})
-    speaker_normalization.check_unknown_voices(settings, Path("run"))
+    check_predicts(settings, Path("run"))
     with pytest.raises(UserError, match=r"^run standardises features by each speaker's own clips.*evaluate\.py"):
-        speaker_normalization.check_unknown_voices(replace(settings, standardize_speakers=True), Path("run"))
+        check_predicts(replace(settings, standardize_speakers=True), Path("run"))

@@ -4,8 +4,8 @@ import numpy as np
 import tiny_runs
 
 from zoo import registry
+from zoo.features import from_config
 from zoo.frontends.compose import with_frontend, with_normalization
-from zoo.training.tasks import base as tasks
 
 _OF_BUILDER = {
     "cnn1d_mfcc": {"option": ["filters=[4,3]"]},
@@ -39,7 +39,7 @@ def make(folder, name):
 
 def cepstral(settings, protocol, seed):
     """tiny_runs.network for networks on images of cepstral coefficients."""
-    frontend, rng = tasks.of(settings.model).frontend(settings), np.random.default_rng(seed)
+    frontend, rng = from_config.frontend(settings), np.random.default_rng(seed)
     shape = (frontend.coefficients, frontend.channels)
     built = registry.build(settings.model, len(protocol.classes), shape[1], n_coefficients=shape[0], **settings.option)
     built = with_normalization(rng.normal(size=shape), rng.uniform(1, 3, shape), built)

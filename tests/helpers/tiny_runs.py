@@ -6,12 +6,12 @@ import numpy as np
 from zoo import registry
 from zoo.config import flags as config
 from zoo.data.protocols import lookup as protocols
+from zoo.features import from_config
 from zoo.frontends.compose import with_frontend, with_normalization
 from zoo.frontends.opensmile import FEATURE_SETS
 from zoo.inference import postprocess
 from zoo.inference.postprocess import PostProcess, Step
 from zoo.runs.dataset import resolve
-from zoo.training.tasks import base as tasks
 from zoo.utils.atomic_files import write_csv, write_json
 from zoo.version import __version__
 
@@ -45,8 +45,8 @@ def make(folder, model, corpus, n_folds=1, **flags):
 
 
 def network(settings, protocol, seed):
-    kind, n_outputs = tasks.of(settings.model), len(protocol.classes or protocol.targets)
-    frontend = kind.frontend(settings)
+    n_outputs = len(protocol.classes or protocol.targets)
+    frontend = from_config.frontend(settings)
     rng = np.random.default_rng(seed)
     if registry.get(settings.model).frontend == "waveform":
         built = registry.build(settings.model, n_outputs, 1, **settings.option)

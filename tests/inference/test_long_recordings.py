@@ -9,8 +9,9 @@ from zoo import registry
 from zoo.data.audio.read import read
 from zoo.frontends.compose import with_frontend
 from zoo.frontends.waveform import StandardWaveform
-from zoo.inference import long_recordings
-from zoo.inference.long_recordings import trace_long, tracer
+from zoo.inference import tracer as tracing
+from zoo.inference.long_recordings import rate_in_windows
+from zoo.inference.tracer import tracer
 from zoo.runs.model_file import looks_at_whole_segments, network_of
 
 STEPS = 640
@@ -25,7 +26,7 @@ def network():
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(long_recordings, "PIECE_FRAMES", 60)
+    monkeypatch.setattr(tracing, "PIECE_FRAMES", 60)
 
 
 def waveform(n_frames, seed=0, tail=0):
@@ -48,7 +49,7 @@ def test_pieces_make_the_whole(network, small_pieces, n_frames, tail):
 
 def test_pieces_without_margin_would_not(network, small_pieces, monkeypatch):
     """Guards the test above: the pieces' edges do matter."""
-    monkeypatch.setattr(long_recordings, "MARGIN_FRAMES", 0)
+    monkeypatch.setattr(tracing, "MARGIN_FRAMES", 0)
     features = waveform(241)
     ratings = tracer(network, STEPS, segment_frames=50)(features)
     assert np.abs(ratings - directly(network, features)).max() > 1e-6
@@ -73,7 +74,7 @@ def test_whole_segments_are_the_same_in_windows(tmp_path, n_samples):
     soundfile.write(path, samples, 16_000)
     trace, written = tracer(network, STEPS, segment_frames=50), read(path)
     whole = trace(((written - written.mean()) / written.std())[:, None])
-    ratings = trace_long(path, network, trace, STEPS, 50, window_seconds=4.5)
+    ratings = rate_in_windows(path, trace, STEPS, 50, window_seconds=8.5)
     assert ratings.shape == whole.shape == (n_samples // STEPS, 2)
     np.testing.assert_allclose(ratings, whole, atol=1e-5)
 
@@ -87,7 +88,7 @@ def test_a_long_file_in_windows_differs_little_from_the_whole(network, tmp_path)
     whole = model.predict_on_batch({"waveform": read(path)[None], **counts})[0]
     assert network_of(model) is network
     trace = tracer(network, STEPS, 50)
-    ratings = trace_long(path, network, trace, STEPS, 50, window_seconds=10.0, margin_seconds=8.0)
+    ratings = rate_in_windows(path, trace, STEPS, 0, window_seconds=32.0)
     assert ratings.shape == whole.shape
     np.testing.assert_allclose(ratings, whole, atol=1e-3)
     assert np.ptp(whole) > 0.01

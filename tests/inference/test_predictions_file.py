@@ -16,8 +16,11 @@ import soundfile
 import tiny_runs
 
 from zoo.errors import UserError
-from zoo.inference import predictions_file, predictor
+from zoo.inference import predictions_file
 from zoo.inference.predictions_file import Answers, Failure, Sheet, as_csv, cell
+from zoo.inference.reading import in_turn
+from zoo.inference.run_predictor import of_run
+from zoo.inference.workers import in_this_process
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
 SHARES = {"probabilities": {"a": 0.75, "b": 0.25}, "trained_on": "x"}
@@ -43,7 +46,7 @@ def go_on(path, kind, names, until=None, torn=0, rng=None):
     last of which is written only in part, `torn` bytes short."""
     sheet = Sheet(path, kind, resume=True)
     left = [Path(name) for name in names if not sheet.answered(name)]
-    for number, batch in enumerate(predictor.batches_of(left, 64)):
+    for number, batch in enumerate(in_turn(left)):
         sheet.add(Answers([answer(name) for name in batch], []))
         if number == until:
             sheet._file.close()
@@ -211,10 +214,10 @@ def test_files_lists_and_standard_input_by_a_run(run, clips, tmp_path, capsys, m
 
 
 def test_batches_do_not_change_answers(run, clips):
-    ask = predictor.opened(predictor.source(run, False))
+    model = of_run(run)
     paths = [clips / "001.wav", clips / "002.wav", clips / "003.wav"]
-    together = next(predictor.here(ask, [paths])).rows
-    alone = [row for answers in predictor.here(ask, [[path] for path in paths]) for row in answers.rows]
+    together = next(in_this_process(model, [paths])).rows
+    alone = [row for answers in in_this_process(model, [[path] for path in paths]) for row in answers.rows]
     assert [row["file"] for row in together] == [row["file"] for row in alone]
     for one, other in zip(together, alone, strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)

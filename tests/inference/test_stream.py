@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_runs
+from predictions import predict_run
 from streams import CUTS, level_of, pushed, speech, values, written
 
 from zoo import registry
 from zoo.data.audio.read import read
 from zoo.errors import UserError
 from zoo.inference import stateful, stream_run
-from zoo.inference.categorical import predict_run
-from zoo.inference.continuous import trace_files
 from zoo.inference.stream import Stream
 from zoo.inference.stream_model import Live
 
@@ -49,7 +48,7 @@ def emotions(tmp_path_factory):
 @pytest.mark.parametrize(("cut", "seconds"), [("odd", 3.017), ("small", 1.017), ("at once", 0.04)])
 def test_with_state_and_level_ratings_are_exactly_the_wholes(causal, causal_live, tmp_path, cut, seconds):
     samples = speech(seconds)
-    expected = list(trace_files(causal, [written(samples, tmp_path)]))
+    expected = list(predict_run(causal, [written(samples, tmp_path)]))
     rows = pushed(causal_live, samples, CUTS[cut], level=level_of(samples))
     assert causal_live.way == "state"
     assert [list(row) for row in rows] == [["time", "arousal", "valence", "trained_on"]] * len(rows)
@@ -62,7 +61,7 @@ def test_with_state_and_level_ratings_are_exactly_the_wholes(causal, causal_live
 def test_margins_and_the_delay_matter(causal, causal_live, tmp_path, change):
     """Guards the test above."""
     samples = speech(1.2)
-    expected = values(list(trace_files(causal, [written(samples, tmp_path)])))
+    expected = values(list(predict_run(causal, [written(samples, tmp_path)])))
     rows = pushed(dataclasses.replace(causal_live, **change), samples, level=level_of(samples))
     assert np.abs(values(rows) - expected).max() > 1e-5
 
@@ -70,7 +69,7 @@ def test_margins_and_the_delay_matter(causal, causal_live, tmp_path, change):
 def test_a_level_of_what_was_heard_comes_near_and_does_not_depend_on_the_cut(causal, causal_live, tmp_path):
     """The difference is what is stated: a fifth of the ratings' range at most, and it shrinks."""
     samples = speech(4)
-    expected = values(list(trace_files(causal, [written(samples, tmp_path)])))
+    expected = values(list(predict_run(causal, [written(samples, tmp_path)])))
     rows = values(pushed(causal_live, samples))
     difference = np.abs(rows - expected)
     assert 1e-4 < difference.max() < 0.4 * np.ptp(expected) and difference[-25:].max() < 0.2 * np.ptp(expected)
@@ -123,7 +122,7 @@ def test_only_networks_that_look_back_carry_state():
 def test_networks_of_segments_get_their_segments(segments, tmp_path):
     """Segments of 0.8 s; the last, overlapping one rates frames again that were shown."""
     samples = speech(2.9)
-    expected = values(list(trace_files(segments, [written(samples, tmp_path)])))
+    expected = values(list(predict_run(segments, [written(samples, tmp_path)])))
     model = stream_run.of_run(segments)
     rows = values(pushed(model, samples, CUTS["odd"], level=level_of(samples)))
     assert rows.shape == expected.shape == (72, 2)
@@ -220,7 +219,7 @@ def test_other_rates_are_resampled_as_files_are(causal, causal_live, tmp_path):
     samples = speech(3, rate_hz=44_100)
     path = tmp_path / "44100.wav"
     soundfile.write(path, samples, 44_100)
-    expected = values(list(trace_files(causal, [path])))
+    expected = values(list(predict_run(causal, [path])))
     rows = pushed(causal_live, samples, CUTS["odd"], rate_hz=44_100, level=level_of(read(path)))
     assert len(rows) == len(expected) == 75
     np.testing.assert_allclose(values(rows), expected, atol=1e-5)

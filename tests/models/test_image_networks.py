@@ -7,12 +7,12 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from predictions import predict
 
 from zoo.errors import UserError
 from zoo.features.extractor import of_layer
 from zoo.frontends.compose import with_frontend
 from zoo.frontends.deep_spectrum import DeepSpectrum
-from zoo.inference.batching import predict
 from zoo.models import image_networks
 from zoo.models.image_networks import NETWORKS, Network, body, layout
 from zoo.models.weights.image import MEAN, checksum

@@ -19,13 +19,13 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 import tensorflow as tf
+from predictions import predict_run
 from tensorflow.core.protobuf import saved_model_pb2
 
 from zoo.data.audio.read import BadClip
 from zoo.errors import UserError
 from zoo.export.export import export
-from zoo.inference.categorical import predict_run
-from zoo.inference.continuous import trace_files
+from zoo.inference.export_predictor import of_export
 from zoo.runs.model_file import load_model
 from zoo.serving import graph_audit, saved_model
 
@@ -65,7 +65,7 @@ def write_clips(folder, *seconds, rate_hz=16_000):
 def test_files_get_what_the_run_says(emotion, tmp_path):
     run, exported = emotion
     paths = write_clips(tmp_path / "a", 0.5, 2.0, 0.03, 1.1, rate_hz=22_050)
-    found = list(saved_model.load(exported.parent).predict(paths))
+    found = list(of_export(saved_model.load(exported.parent)).predict(paths))
     for one, expected in zip(found, predict_run(run, paths), strict=True):
         assert one | {"probabilities": 0} == expected | {"probabilities": 0}
         assert one["probabilities"] == pytest.approx(expected["probabilities"], abs=1.1e-5)
@@ -73,9 +73,9 @@ def test_files_get_what_the_run_says(emotion, tmp_path):
 
 def test_files_get_the_runs_ratings(tmp_path):
     run = tiny_runs.make(tmp_path / "run", "conv_lstm", "recola", label_delay_seconds=0.08)
-    model = saved_model.load(export(run, tmp_path / "out"))
+    model = of_export(saved_model.load(export(run, tmp_path / "out")))
     paths = write_clips(tmp_path / "a", 0.5, 1.3)
-    expected = list(trace_files(run, paths))
+    expected = list(predict_run(run, paths))
     found = list(model.predict(paths))
     assert [(row["file"], row["time"]) for row in found] == [(row["file"], row["time"]) for row in expected]
     for name in ("arousal", "valence"):
@@ -83,7 +83,7 @@ def test_files_get_the_runs_ratings(tmp_path):
 
 
 def test_waveforms_are_numbered_and_bad_ones_reported(emotion):
-    model = saved_model.load(emotion[1])
+    model = of_export(saved_model.load(emotion[1]))
     good = np.random.default_rng(0).normal(0, 0.1, 8_000)
     bad: list[BadClip] = []
     clips = [good, np.full(8_000, np.nan), good[:100], good[:0], np.zeros(61 * 16_000), good]
@@ -113,8 +113,8 @@ ALONE = """
 import sys
 for name in ("keras", "tf_keras", "librosa", "sklearn"):
     sys.modules[name] = None
-from zoo.serving import saved_model
-print(next(saved_model.load(sys.argv[1]).predict(sys.argv[2:]))["probabilities"])
+from zoo.inference.open_predictor import open_predictor
+print(next(open_predictor(sys.argv[1], exported=True).predict(sys.argv[2:]))["probabilities"])
 """
 
 

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+from predictions import predict_run
 
 from zoo import registry
 from zoo.config.flags import from_flags
@@ -16,8 +17,8 @@ from zoo.config.saved import load as load_config
 from zoo.data.audio.read import read
 from zoo.errors import UserError
 from zoo.export.export import export
-from zoo.features import enhancer, noisy_copies
-from zoo.inference.continuous import trace_files
+from zoo.features import enhancer, from_config, noisy_copies
+from zoo.inference.export_predictor import of_export
 from zoo.runs.dataset import open_source
 from zoo.runs.folder import fold_folder, read_record
 from zoo.runs.model_file import load_model, network_of
@@ -87,7 +88,7 @@ def test_figures_are_those_of_the_parts_one_after_another(run):
     hear = noisy_copies.hearing(given, noises, 12.0, "test").hear
     plain = network_of(load_model(fold_folder(run, fold) / "model.keras"))
     behind = enhancer.load(fold_folder(run / "enhancer-mixed", fold))
-    extract, truth, found = continuous.extractor(given).features, [], []
+    extract, truth, found = from_config.extractor(given).features, [], []
     for clip in fold.test:
         frames = extract(hear(read(clip.path, 16_000, max_seconds=1e9), clip.name))
         count = np.array([len(frames)], np.int32)
@@ -107,7 +108,7 @@ def test_the_enhanced_run_is_a_run_like_any_other(run, tmp_path):
     assert not changed
     path = open_source(load_config(run / "config.json")).folds[0].test[0].path
     exported = load(export(enhanced, tmp_path / "export"))
-    for one, other in zip(trace_files(enhanced, [path]), exported.predict([path]), strict=True):
+    for one, other in zip(predict_run(enhanced, [path]), of_export(exported).predict([path]), strict=True):
         assert other["arousal"] == pytest.approx(one["arousal"], abs=1e-4)
 
 

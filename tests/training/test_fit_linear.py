@@ -1,6 +1,5 @@
 """Linear models against scikit-learn's own pipeline on the same vectors, and what cannot be fitted."""
 
-import types
 from dataclasses import replace
 
 import keras
@@ -21,7 +20,7 @@ from zoo.errors import UserError
 from zoo.layers.masking import FrameMask
 from zoo.runs.dataset import resolve
 from zoo.training import fit_linear
-from zoo.training.fit import Task
+from zoo.training.tasks.base import FoldData
 from zoo.utils.progress import Progress
 
 CLASSES, WIDTH = ("angry", "calm", "sad"), 325
@@ -48,7 +47,7 @@ def examples(values, labels, weights=None):
 
 def fitted(tmp_path, model, train, validation, outputs=CLASSES, refit=(), **flags):
     settings = resolve(from_flags({"model": model, "corpus": "ravdess", "out": str(tmp_path), **flags}))
-    task = Task("0", tmp_path, outputs, train, validation, None, refit)
+    task = FoldData("0", tmp_path, outputs, train, validation, None, refit)
     with Progress() as progress:
         history = fit_linear.fit(task, settings, progress)
     return history, keras.saving.load_model(tmp_path / "model.keras")
@@ -205,9 +204,7 @@ def test_what_stands_before_is_run_once_over_every_clip_and_saved_with_it(tmp_pa
     labels = np.arange(30) % 3
     long = [rng.normal(size=(5 + n % 7, 4)).astype(np.float32) + label for n, label in enumerate(labels)]
     train = [Example(InMemory(values), int(label)) for values, label in zip(long, labels, strict=True)]
-    kind = fit_linear.tasks.of("egemaps_svm")
-    own = types.SimpleNamespace(**{**vars(kind), "body": lambda task, config: body})
-    monkeypatch.setattr(fit_linear.tasks, "of", lambda model: own)
+    monkeypatch.setattr(fit_linear.from_config, "feature_model", lambda config, fold: body)
     _, found = fitted(tmp_path, "egemaps_svm", train, train, complexities=(1.0,))
     machine = make_pipeline(StandardScaler(), LinearSVC(C=1.0, dual="auto", max_iter=20_000, random_state=0))
     expected = machine.fit([values.mean(axis=0) for values in long], labels)

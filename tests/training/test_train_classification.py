@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn.metrics
+from predictions import predict_run
 from quick_check import checked_with
 
 import zoo.training.train
@@ -21,7 +22,6 @@ from zoo.config.flags import from_flags
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend, with_normalization
-from zoo.inference.categorical import predict_run
 from zoo.training.evaluate import differences, evaluate_run
 from zoo.training.fit import fit
 from zoo.training.train import train

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from predictions import predict_run
 
 import zoo.training.train
 from zoo.config import flags, saved
@@ -21,7 +22,6 @@ from zoo.data.corpora.recola import load
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.inference import postprocess
-from zoo.inference.continuous import trace_files
 from zoo.training.evaluate import evaluate_run
 from zoo.training.fit import fit
 from zoo.training.train import train
@@ -150,15 +150,15 @@ def test_a_changed_model_is_noticed(trained, recola, tmp_path):
 def test_predictions_are_the_folds_mean_a_row_per_frame(trained, recola):
     run, seen = trained
     path = recola / "recordings_audio" / "dev_1.wav"
-    rows = list(trace_files(run, [path]))
+    rows = list(predict_run(run, [path]))
     assert [row["time"] for row in rows[:3]] == [0.0, 0.04, 0.08] and rows[0]["trained_on"] == "synthetic recola"
-    by_fold = [list(trace_files(run, [path], fold=name.split("-")[0])) for name in seen]
+    by_fold = [list(predict_run(run, [path], fold=name.split("-")[0])) for name in seen]
     for name in DIMENSIONS:
         expected = np.mean([[row[name] for row in fold] for fold in by_fold], axis=0)
         np.testing.assert_allclose([row[name] for row in rows], expected, atol=2e-6)
     tested = {row["clip"]: fold for fold in seen for row in rows_of(run / f"fold-{fold}")}
     fold = tested["dev_1"]
-    again = list(trace_files(run, [path], fold=fold.split("-")[0], smooth=True))
+    again = list(predict_run(run, [path], fold=fold.split("-")[0], postprocessed=True))
     recorded = [row for row in rows_of(run / f"fold-{fold}") if row["clip"] == "dev_1"]
     for name in DIMENSIONS:
         np.testing.assert_allclose(
@@ -234,7 +234,7 @@ def test_what_cannot_work_is_refused(recola, tmp_path, changes, message):
 
 def test_classes_from_a_rated_corpus_are_refused(recola, tmp_path):
     given = from_flags({"model": "fcn", "corpus": "recola", "data_root": str(recola), "out": str(tmp_path / "run")})
-    with pytest.raises(UserError, match="--model fcn tells classes of emotion apart, and recola-nested has none"):
+    with pytest.raises(UserError, match="--model fcn predicts classes of emotion, and recola-nested has none"):
         train(given)
 
 
@@ -269,7 +269,7 @@ def test_longest_recordings_can_be_limited(trained, recola):
     path = recola / "recordings_audio" / "dev_1.wav"
     for limit, message in ((3.0, "the most is 3 s"), (0.0, "expected a finite number above 0")):
         with pytest.raises(UserError, match=message):
-            list(trace_files(trained[0], [path], max_seconds=limit))
+            list(predict_run(trained[0], [path], max_seconds=limit))
 
 
 def test_resumed_it_ends_with_the_same_weights(recola, trained, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from predictions import predict
 from rich.console import Console
 
 from zoo import registry
@@ -19,9 +20,8 @@ from zoo.data.corpora.registry import load
 from zoo.data.protocols import lookup as protocols
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
-from zoo.features import enhancer
+from zoo.features import enhancer, from_config
 from zoo.frontends.mfcc import mfcc_frames
-from zoo.inference.batching import predict
 from zoo.metrics import enhancement as enhancement_figures
 from zoo.runs.model_file import load_model
 from zoo.training.evaluate import evaluate_run
@@ -103,7 +103,7 @@ def test_figures_are_the_saved_models_on_all_frames_together(trained, fold):
     model, (division,) = load_model(fold / "model.keras"), trained.source.folds
     noises = enhancement.noisy_copies.open_for(trained.config, RATE_HZ)
     hear = enhancement.noisy_copies.hearing(trained.config, noises, 0.0, "test").hear
-    frontend = enhancement.extractor(trained.config).features
+    frontend = from_config.extractor(trained.config).features
     waveforms = [read(clip.path, RATE_HZ) for clip in division.test]
     heard = [hear(waveform, clip.name) for waveform, clip in zip(waveforms, division.test, strict=True)]
     clean, noisy = (np.concatenate([frontend(waveform) for waveform in several]) for several in (waveforms, heard))
@@ -127,7 +127,7 @@ def test_clean_clips_pass_unchanged_and_the_share_is_recorded(trained, fold):
     model, (division,) = load_model(fold / "model.keras"), trained.source.folds
     waveforms = [read(clip.path, RATE_HZ) for clip in division.test]
     kept = {line["clip"]: line["taken_for_clean"] == "1" for line in rows_of(fold) if line["snr_db"] == ""}
-    frontend = enhancement.extractor(trained.config).features
+    frontend = from_config.extractor(trained.config).features
     for clip, waveform, output in zip(division.test, waveforms, predict(model, waveforms), strict=True):
         frames = frontend(waveform)
         assert (np.abs(output[: len(frames)] - frames).max() < 1e-2) == kept[clip.name]
@@ -173,7 +173,7 @@ def test_each_side_hears_noise_of_its_own(corpus, noise, tmp_path):
 def test_examples_are_of_their_sides_noise_and_every_ratio(corpus, noise, tmp_path):
     """Frame by frame, what the cache holds is the front-end on speech in noise of that side."""
     config = settings(corpus, noise, tmp_path / "run", max_clip_seconds=60.0)
-    clips, own = load("emodb", corpus).clips[:2], enhancement.extractor(config)
+    clips, own = load("emodb", corpus).clips[:2], from_config.extractor(config)
     clean, _ = extract(clips, own.features, own.settings, tmp_path / "cache")
     noises = enhancement.noisy_copies.open_for(config, RATE_HZ)
     protocol = protocols.get(None, "emodb")
@@ -227,7 +227,7 @@ def test_targets_are_standardised_by_clean_training_speech(trained):
 
 def test_frontend_is_thirteen_coefficients_of_librosas_definition(corpus, noise, tmp_path, rng):
     waveform = rng.normal(0, 0.1, 4000).astype("float32")
-    found = enhancement.extractor(settings(corpus, noise, tmp_path)).features(waveform)
+    found = from_config.extractor(settings(corpus, noise, tmp_path)).features(waveform)
     arguments = {"n_fft": 400, "win_length": 400, "hop_length": 160, "n_mels": 26, "n_mfcc": 13}
     expected = librosa.feature.mfcc(y=waveform, sr=RATE_HZ, pad_mode="constant", **arguments).T
     assert found.shape == (26, 13)

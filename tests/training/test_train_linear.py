@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from predictions import predict_run
 from quick_check import checked_with
 
 from zoo.config.flags import from_flags
@@ -22,13 +23,12 @@ from zoo.export.formats import FORMATS
 from zoo.export.formats import export as export_as
 from zoo.features import speaker_normalization
 from zoo.frontends import opensmile as acoustics
-from zoo.inference import predictor
-from zoo.inference.categorical import predict_run
-from zoo.inference.continuous import trace_files
+from zoo.inference.categorical import load_classifier
+from zoo.inference.export_predictor import of_export
+from zoo.inference.open_predictor import is_continuous
 from zoo.runs.folder import read_record, read_rows
 from zoo.serving.saved_model import load
 from zoo.training.evaluate import evaluate_run
-from zoo.training.tasks.classification import answerer_of
 from zoo.training.train import train
 
 needs_opensmile = pytest.mark.skipif(
@@ -72,7 +72,7 @@ def network_run(tmp_path_factory, cache):
 def same_in_export(run, out, clips):
     """The run's answers and its export's are of the same files."""
     exported = load(export(run, out))
-    for one, other in zip(predict_run(run, clips), exported.predict(clips), strict=True):
+    for one, other in zip(predict_run(run, clips), of_export(exported).predict(clips), strict=True):
         assert one["emotion"] == other["emotion"]
         for name, share in one["probabilities"].items():
             assert other["probabilities"][name] == pytest.approx(share, abs=1e-4)
@@ -113,8 +113,8 @@ def test_against_each_speakers_own_clips_it_is_found_again_and_answers_no_strang
     np.testing.assert_allclose(output, expected, atol=1e-4)
 
     calls = (lambda: list(predict_run(run, recordings(cache))), lambda: export(run, tmp_path / "export"))
-    for refused in (*calls, lambda: predictor.source(run, exported=False), lambda: calibrate(run)):
-        with pytest.raises(UserError, match="a recording by itself has none"):
+    for refused in (*calls, lambda: is_continuous(run, exported=False), lambda: calibrate(run)):
+        with pytest.raises(UserError, match="a single recording has none"):
             refused()
     assert not (tmp_path / "export").exists()
     saved = json.loads((run / "config.json").read_text())
@@ -208,7 +208,7 @@ def test_mfcc_svr_rates_recordings_and_exports(tmp_path, cache):
     assert not changed
     path = sorted(cached("recola", cache, 0, seed=0).rglob("*.wav"))[0]
     exported = load(export(run, tmp_path / "export"))
-    for one, other in zip(trace_files(run, [path]), exported.predict([path]), strict=True):
+    for one, other in zip(predict_run(run, [path]), of_export(exported).predict([path]), strict=True):
         assert other["arousal"] == pytest.approx(one["arousal"], abs=1e-4)
 
 
@@ -222,9 +222,9 @@ def test_answers_are_those_of_the_clip_whatever_stands_beside_it(tmp_path, cache
     given = settings(cache, tmp_path / "run", model="egemaps_svm")
     run = train(given).folder
     (fold,) = run.glob("fold-*")
-    answerer = answerer_of(fold, given)
-    answer = answerer.answer
-    waveforms = [read(path, answerer.rate_hz) for path in recordings(cache)]
+    classifier = load_classifier(fold, given)
+    answer = classifier.probabilities
+    waveforms = [read(path, classifier.rate_hz) for path in recordings(cache)]
     together = answer(waveforms)
     for waveform, expected in zip(waveforms, together, strict=True):
         np.testing.assert_allclose(answer([waveform])[0], expected, atol=1e-6)

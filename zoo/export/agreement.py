@@ -8,16 +8,16 @@ import keras
 import numpy as np
 import soundfile
 
+from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export.calibration import with_temperature
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
 from zoo.features.extractor import of_layer
 from zoo.inference import postprocess
-from zoo.inference.batching import predict
+from zoo.inference.continuous import tracer_of
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
-from zoo.training.tasks.continuous import tracer_of
 
 TOLERANCE = 1e-5
 BATCH_SIZES = (1, 3, 4)
@@ -84,9 +84,8 @@ def _functionals(plan: Plan, network: keras.Model) -> list[np.ndarray]:
 
 def _answers_of_run(trained: Trained, plan: Plan) -> Callable[[np.ndarray], np.ndarray]:
     def share(model, request):
-        if trained.frontend:
-            return predict(model, [request])[0]
-        batch = {"features": request[None], "n_frames": np.array([len(request)], np.int32)}
+        names = ("waveform", "n_samples") if trained.frontend else ("features", "n_frames")
+        batch = dict(zip(names, padded([request]), strict=True))
         return np.asarray(model.predict_on_batch(batch))[0]
 
     def shares(request):

@@ -1,19 +1,15 @@
 """The temperature of a run's probabilities, from its validation clips, and what it does on its test clips."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo import registry
-from zoo.config import saved
-from zoo.data.protocols import lookup as protocols
 from zoo.errors import UserError
 from zoo.export.calibration import expected_calibration_error, fit_temperature, log_loss, with_temperature
-from zoo.features.speaker_normalization import check_unknown_voices
-from zoo.runs.dataset import drop_clips, open_source
-from zoo.runs.folder import corpus_name, finished_folds, read_rows
+from zoo.runs import dataset
+from zoo.runs.folder import read_rows
+from zoo.runs.open_run import check_predicts, open_run
 from zoo.training.tasks import classification
 
 
@@ -27,25 +23,21 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
 
     Raises UserError for a run of ratings, one that is not finished, or a corpus that is not there.
     """
-    settings = saved.load(run / "config.json")
-    if registry.get(settings.model).task != "emotion":
+    opened = open_run(run, fold)
+    settings, folders, classes = opened.settings, opened.fold_folders, opened.protocol.classes
+    if opened.entry.task != "emotion":
         raise UserError(f"--calibrate is for probabilities, and {run} predicts ratings; leave it out")
-    check_unknown_voices(settings, run)
+    check_predicts(settings, run)
     if settings.refit:
         raise UserError(
             f"--calibrate needs validation clips, and {run} was fitted on them too (--refit); leave out one of the two"
         )
-    folders, record = finished_folds(run, fold)
-    source = open_source(replace(settings, data_root=data_root or settings.data_root))
-    if source.synthetic != record["synthetic"]:
-        raise UserError(f"{run} was trained on {'synthetic' if record['synthetic'] else 'real'} clips, these are not")
-    source = drop_clips(source, record["bad_clips"])
+    source = dataset.of_run(opened, data_root)
     clips = {f"fold-{item.name}": item.validation for item in source.folds}
-    classes = protocols.get(settings.protocol, settings.corpus).classes
     rows = [
         row
         for folder in folders
-        for row in classification.test_rows(folder, clips[folder.name], source.protocol, corpus_name(record), settings)
+        for row in classification.test_rows(folder, clips[folder.name], source.protocol, opened.corpus, settings)
     ]
     temperature = fit_temperature(*_table(rows, classes))
     tests = [row for folder in folders for row in read_rows(folder)]

@@ -7,14 +7,11 @@ from typing import Any
 
 import keras
 
-from zoo import registry
-from zoo.config import saved
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
-from zoo.features.speaker_normalization import check_unknown_voices
-from zoo.runs.folder import finished_folds
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
+from zoo.runs.open_run import check_predicts, open_run
 from zoo.version import __version__
 
 
@@ -33,22 +30,21 @@ class Trained:
 
 def load(run: Path, fold: str | None = None) -> Trained:
     """Reads the models of a run. Raises UserError where it is not finished or of another version."""
-    settings = saved.load(run / "config.json")
-    registry.check_answers(settings.model, run)
-    check_unknown_voices(settings, run)
-    folders, record = finished_folds(run, fold)
+    opened = open_run(run, fold)
+    settings, record = opened.settings, opened.record
+    check_predicts(settings, run)
     found = record["versions"]["speech-emotion-zoo"]
     if found.split(".")[:2] != __version__.split(".")[:2]:
         raise UserError(
             f"{run}: expected a run of version {__version__}, found one of {found}, whose networks may compute "
             f"otherwise. Export it with that version (pip install speech-emotion-zoo=={found}), or train again"
         )
-    takes_waveforms = registry.get(settings.model).takes_waveforms
-    models = tuple(load_model(folder / "model.keras", takes_waveforms) for folder in folders)
+    takes_waveforms = opened.entry.takes_waveforms
+    models = tuple(load_model(folder / "model.keras", takes_waveforms) for folder in opened.fold_folders)
     frontend = frontend_of(models[0]) if takes_waveforms else None
     if frontend and any(own_settings(frontend_of(model)) != own_settings(frontend) for model in models):
         raise UserError(f"{run}: its folds have different front-ends; export one of them with --fold")
-    return Trained(run, tuple(folders), record, settings, models, tuple(map(network_of, models)), frontend)
+    return Trained(run, opened.fold_folders, record, settings, models, tuple(map(network_of, models)), frontend)
 
 
 def own_settings(frontend: keras.layers.Layer) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from zoo.config.run_config import RunConfig
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
@@ -104,12 +103,3 @@ def _alike(one: Speakers, other: Speakers) -> bool:
     return one.means.keys() == other.means.keys() and all(
         a[name].shape == b[name].shape and np.allclose(a[name], b[name], rtol=1e-4) for a, b in pairs for name in a
     )
-
-
-def check_unknown_voices(config: RunConfig, run: Path) -> None:
-    """Raises UserError where a run's models cannot answer for recordings of which nobody says whose they are."""
-    if config.standardize_speakers:
-        raise UserError(
-            f"{run} standardises features by each speaker's own clips (--standardize-speakers), and a recording by "
-            "itself has none. Evaluate it on its corpus (evaluate.py), or train without that flag to predict and serve"
-        )

@@ -1,57 +1,56 @@
-"""Class probabilities for audio files, by the models of a run."""
+"""Classify utterances by the saved model of a fold."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from zoo.config import saved
-from zoo.data.audio.read import BadClip
-from zoo.data.protocols import lookup as protocols
-from zoo.errors import UserError
-from zoo.features.speaker_normalization import check_unknown_voices
-from zoo.runs.folder import corpus_name, finished_folds
-from zoo.training.tasks.classification import answerer_of
+from zoo import registry
+from zoo.config.run_config import RunConfig
+from zoo.data.batches.by_length import in_batches
+from zoo.features import from_config, speaker_normalization
+from zoo.features.extractor import LEAST_SECONDS
+from zoo.inference.reading import BATCH_SECONDS
+from zoo.runs.model_file import load_model
 
 
-def emotions_of(
-    run: Path, fold: str | None = None, max_seconds: float = 60.0
-) -> Callable[[Sequence[Path], Callable[[BadClip], None] | None], Iterator[dict[str, Any]]]:
-    """Loads a run's models; returns a function from files and `on_bad` to what `predict_run` yields of them."""
-    if not 0 < max_seconds < float("inf"):
-        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
-    settings = saved.load(run / "config.json")
-    classes = protocols.get(settings.protocol, settings.corpus).classes
-    check_unknown_voices(settings, run)
-    folders, record = finished_folds(run, fold)
-    answerers = [answerer_of(folder, settings) for folder in folders]
-    corpus = corpus_name(record)
+@dataclass(frozen=True)
+class Classifier:
+    """`probabilities` maps waveforms (samples,) at `rate_hz`, `min_seconds` or longer, to class probabilities each.
 
-    def answer(paths: Sequence[Path], on_bad: Callable[[BadClip], None] | None) -> Iterator[dict[str, Any]]:
-        for window in answerers[0].read(paths, max_seconds, on_bad):
-            clips = [clip for _, clip in window]
-            by_model = [answerer.answer(clips) for answerer in answerers]
-            for (path, _), *outputs in zip(window, *by_model, strict=True):
-                mean = np.mean(outputs, axis=0)
-                shares = {name: round(float(share), 6) for name, share in zip(classes, mean, strict=True)}
-                emotion = classes[int(mean.argmax())]
-                yield {"file": str(path), "emotion": emotion, "probabilities": shares, "trained_on": corpus}
-
-    return answer
-
-
-def predict_run(
-    run: Path,
-    paths: Sequence[Path],
-    fold: str | None = None,
-    max_seconds: float = 60.0,
-    on_bad: Callable[[BadClip], None] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yields {"file", "emotion", "probabilities": {class: share}, "trained_on"} per clip, by a run's models.
-
-    Probabilities are the mean over the run's folds, or those of the `fold` numbered so; most of a corpus was seen in
-    training by all but one of its folds, so these are no test results on its own clips. A clip that cannot be used
-    raises BadClip, or is handed to `on_bad` and left out. Raises UserError when no model is there.
+    Its second argument, the speakers, matters only to a run with --standardize-speakers.
     """
-    yield from emotions_of(run, fold, max_seconds)(paths, on_bad)
+
+    probabilities: Callable[..., list[np.ndarray]]
+    rate_hz: int
+    min_seconds: float
+
+
+def load_classifier(folder: Path, config: RunConfig) -> Classifier:
+    """Load the model of a fold. Raises UserError where there is none."""
+    takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
+    model = load_model(folder / "model.keras", takes_waveforms)
+    names = ("waveform", "n_samples") if takes_waveforms else ("features", "n_frames")
+
+    def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return np.asarray(model.predict_on_batch(dict(zip(names, (rows, lengths), strict=True))))
+
+    if takes_waveforms:
+        return Classifier(
+            lambda waveforms, speakers=(): in_batches(run, waveforms, BATCH_SECONDS * rate_hz, multiple=rate_hz),
+            rate_hz,
+            LEAST_SECONDS,
+        )
+    extractor = from_config.extractor(config)
+    known = speaker_normalization.load(folder.parent) if config.standardize_speakers else None
+
+    def probabilities(waveforms: Sequence[np.ndarray], speakers: Sequence[str] = ()) -> list[np.ndarray]:
+        with ThreadPoolExecutor(extractor.threads) as pool:
+            features = list(pool.map(extractor.features, waveforms))
+        if known:
+            features = [known.standardized(*pair) for pair in zip(features, speakers, strict=True)]
+        return in_batches(run, features)
+
+    return Classifier(probabilities, rate_hz, extractor.least_seconds)

@@ -1,62 +1,68 @@
-"""Ratings all along audio files of any length, by the models of a run."""
+"""Rate recordings of any length by the saved model of a fold."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import keras
 import numpy as np
 
-from zoo.config import saved
-from zoo.config.frame_timing import frame_seconds
-from zoo.data.audio.read import BadClip
-from zoo.data.protocols import lookup as protocols
-from zoo.errors import UserError
-from zoo.runs.folder import corpus_name, finished_folds
-from zoo.training.tasks.continuous import predictor
+from zoo import registry
+from zoo.config.frame_timing import RATE_HZ, delay_frames, frame_seconds, on_waveforms, segment_frames, steps_per_frame
+from zoo.config.run_config import RunConfig
+from zoo.data.audio.blocks import seconds_of
+from zoo.data.audio.read import read
+from zoo.features import from_config
+from zoo.inference import postprocess
+from zoo.inference.long_recordings import WHOLE_SECONDS, rate_in_windows
+from zoo.inference.tracer import Tracer, tracer
+from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
 
 
-def ratings_of(
-    run: Path, fold: str | None = None, smooth: bool = False, max_seconds: float = 86_400.0
-) -> Callable[[Iterable[Path], Callable[[BadClip], None] | None], Iterator[dict[str, Any]]]:
-    """Loads a run's models; returns a function from files and `on_bad` to what `trace_files` yields of them."""
-    if not 0 < max_seconds < float("inf"):
-        raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
-    settings = saved.load(run / "config.json")
-    folders, record = finished_folds(run, fold)
-    predictors = [predictor(folder, settings, max_seconds) for folder in folders]
-    targets = protocols.get(settings.protocol, settings.corpus).targets
+@dataclass(frozen=True)
+class Rater:
+    """`rate` maps features (steps, channels) to ratings (frames, 2, dimensions): as predicted, and post-processed.
 
-    def answer(paths: Iterable[Path], on_bad: Callable[[BadClip], None] | None) -> Iterator[dict[str, Any]]:
-        for path in paths:
-            try:
-                mean = np.mean([predict(path)[smooth] for predict in predictors], axis=0)
-            except BadClip as error:
-                if on_bad is None:
-                    raise
-                on_bad(error)
-                continue
-            for frame, values in enumerate(mean):
-                ratings = {name: round(float(value), 6) for name, value in zip(targets, values, strict=True)}
-                time = round(frame * frame_seconds(settings), 3)
-                yield {"file": str(path), "time": time, **ratings, "trained_on": corpus_name(record)}
-
-    return answer
-
-
-def trace_files(
-    run: Path,
-    paths: Sequence[Path],
-    fold: str | None = None,
-    smooth: bool = False,
-    on_bad: Callable[[BadClip], None] | None = None,
-    max_seconds: float = 86_400.0,
-) -> Iterator[dict[str, Any]]:
-    """Yields {"file", "time" in seconds, a rating per dimension, "trained_on"} for each frame of each file.
-
-    Ratings are the mean over the run's folds, or those of the `fold` numbered so. With `smooth`, each fold's go through
-    the post-processing fitted for it first. Times are the raters': where training took off a delay, ratings come that
-    much later than the voice. A file that cannot be used raises BadClip, or is handed to `on_bad`.
-    Networks on waveforms need no more memory for hours than for `zoo.inference.long_recordings.WHOLE_SECONDS`; those on
-    functionals hold the whole recording.
+    Both are at the raters' time, moved from the speech's by the delay that training took off. `whole_segments` says
+    that the network depends on where a segment begins and ends.
     """
-    yield from ratings_of(run, fold, smooth, max_seconds)(paths, on_bad)
+
+    config: RunConfig
+    rate: Callable[[np.ndarray], np.ndarray]
+    features: Callable[[np.ndarray], np.ndarray]
+    whole_segments: bool
+
+    def windows(self, rate: Callable[[np.ndarray], np.ndarray], path: Path, max_seconds: float) -> np.ndarray:
+        """Rate a file by `rate` in overlapping windows, in constant memory. Raises as `rate_in_windows` does."""
+        segment = segment_frames(self.config) if self.whole_segments else 0
+        return rate_in_windows(path, rate, steps_per_frame(self.config), segment, RATE_HZ, max_seconds)
+
+    def file(
+        self, path: Path, max_seconds: float, alter: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Rate a file, or what `alter` makes of its waveform.
+
+        Raises BadClip for a file that cannot be used or is longer than `max_seconds`.
+        """
+        if not alter and on_waveforms(self.config) and seconds_of(path) > WHOLE_SECONDS:
+            return self.windows(self.rate, path, max_seconds)
+        waveform = read(path, RATE_HZ, frame_seconds(self.config), max_seconds)
+        return self.rate(self.features(alter(waveform) if alter else waveform))
+
+
+def load_rater(folder: Path, config: RunConfig) -> Rater:
+    """Load the model of a fold and its post-processing. Raises UserError where they are not there."""
+    network = network_of(load_model(folder / "model.keras", registry.get(config.model).takes_waveforms))
+    chain, trace = postprocess.load(folder / "postprocess.json"), tracer_of(network, config)
+
+    def rate(features: np.ndarray) -> np.ndarray:
+        predicted = trace(features)
+        ratings = np.stack([predicted, postprocess.apply(chain, predicted)], axis=1)
+        return ratings[np.clip(np.arange(len(ratings)) - delay_frames(config), 0, len(ratings) - 1)]
+
+    return Rater(config, rate, from_config.extractor(config).features, looks_at_whole_segments(network))
+
+
+def tracer_of(network: keras.Model, config: RunConfig) -> Tracer:
+    """Return the function from features (steps, channels) to ratings (frames, dimensions) of a network."""
+    return tracer(network, steps_per_frame(config), segment_frames(config))

@@ -1,121 +1,49 @@
-"""Arousal and valence all along a recording, however long, by networks that were trained on segments.
-
-A convolutional part sees less than a second: it may be run in pieces and gives the same as on the whole, without the
-gigabytes its first layer would need there. A recurrent part is run on whole recordings, up to a length; beyond that, in
-windows that overlap by so much that it has forgotten where it began.
-"""
+"""Rate recordings of any length, in overlapping windows that are longer than a network's memory."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
-from zoo.data.audio.blocks import moments, windows
-from zoo.runs.model_file import looks_at_whole_segments
+from zoo.data.audio.blocks import moments, seconds_of, windows
+from zoo.data.audio.read import BadClip
 
-# Longer than the reach of any network's convolutions to either side, with its paper's kernels (at most 0.25 s).
-MARGIN_FRAMES = 25
-PIECE_FRAMES = 500
-WHOLE_SECONDS = 600.0  # longer recordings are predicted in windows of this length
-MARGIN_SECONDS = 60.0  # that reach this far into their neighbours
-
-Tracer = Callable[[np.ndarray], np.ndarray]
+WHOLE_SECONDS = 300.0  # longer recordings are rated in windows, by runs and exports alike
+WINDOW_SECONDS, MARGIN = 120.0, 0.25  # of a window, and the share of it at each end that only gives context
 
 
-def tracer(network: keras.Model, steps_per_frame: int, segment_frames: int) -> Tracer:
-    """Returns a function from features (steps, channels) to ratings (frames, dimensions).
-
-    A network that looks at its segment as a whole (a layer of it says `whole_segment`) is given consecutive segments of
-    `segment_frames`; one with a layer named "frames" runs up to that layer in pieces.
-    """
-    if looks_at_whole_segments(network):
-        return _in_segments(network, steps_per_frame, segment_frames)
-    if any(layer.name == "frames" for layer in network.layers):
-        return _convolutions_in_pieces(network, steps_per_frame)
-    return lambda features: _run(network, features)
-
-
-def trace_long(
+def rate_in_windows(
     path: Path,
-    network: keras.Model,
-    trace: Tracer,
+    rate: Callable[[np.ndarray], np.ndarray],
     steps_per_frame: int,
     segment_frames: int,
     rate_hz: int = 16_000,
     max_seconds: float = float("inf"),
-    window_seconds: float = WHOLE_SECONDS,
-    margin_seconds: float = MARGIN_SECONDS,
+    window_seconds: float = WINDOW_SECONDS,
+    longest_seconds: float = float("inf"),
 ) -> np.ndarray:
-    """Returns the ratings (frames, dimensions) of a file of any length in constant memory, by overlapping windows.
+    """Return the ratings (frames, ...) of a file of any length in constant memory, by overlapping windows.
 
-    `trace` is the network's tracer. The file is read twice: first for its mean and deviation, as its front-end takes
-    them of the whole. Raises BadClip for a file that cannot be used or is longer than `max_seconds`.
+    `rate` maps samples (n, 1) at mean 0 and deviation 1 to ratings; the file is read twice, first for its own mean and
+    deviation. Windows are at most `longest_seconds` long. `segment_frames`, of a network that depends on where segments
+    begin and end, else 0, lets segments lie in every window as they do in the whole recording.
+
+    Raises BadClip for a file that cannot be used, is longer than `max_seconds`, or needs longer windows.
     """
     mean, variance, _ = moments(path, rate_hz, max_seconds)
-    inner = round(window_seconds * rate_hz / steps_per_frame)
-    margin = round(margin_seconds * rate_hz / steps_per_frame)
-    if looks_at_whole_segments(network):  # its segments must lie in every window as they do in the whole
-        inner, margin = inner // segment_frames * segment_frames, segment_frames
+    size = max(round(window_seconds * rate_hz / steps_per_frame), 3 * segment_frames)
+    if longest_seconds < float("inf"):
+        size = min(size, round(longest_seconds * rate_hz) // steps_per_frame)
+    margin = segment_frames or round(MARGIN * size)
+    inner = size - 2 * margin
+    inner -= inner % (segment_frames or 1)
+    if inner < 1:
+        raise BadClip(path, "too-long", f"{seconds_of(path):.4g} s (the most is {longest_seconds:g} s)")
     parts = []
     for window in windows(path, inner * steps_per_frame, margin * steps_per_frame, rate_hz):
         before, after = window.before // steps_per_frame, window.after // steps_per_frame
         if len(window.samples) // steps_per_frame <= before + after:
             continue  # what is left of the file makes no frame
-        ratings = trace(((window.samples - mean) / np.sqrt(variance + 1e-14)).astype(np.float32)[:, None])
+        ratings = rate(((window.samples - mean) / np.sqrt(variance + 1e-14)).astype(np.float32)[:, None])
         parts.append(ratings[before : len(ratings) - after])
     return np.concatenate(parts)
-
-
-def segment_starts(n_frames: int, segment_frames: int) -> list[int]:
-    """Returns the first frames of consecutive segments that cover a recording; the last overlaps the one before."""
-    size = min(segment_frames, n_frames)
-    return [*range(0, n_frames - size, size), n_frames - size]
-
-
-def _run(model: keras.Model, features: np.ndarray) -> np.ndarray:
-    inputs = {"features": features[None], "n_frames": np.array([len(features)], np.int32)}
-    return np.asarray(model.predict_on_batch(inputs))[0]
-
-
-def _in_segments(network, steps_per_frame, segment_frames) -> Tracer:
-    def trace(features):
-        n_frames = len(features) // steps_per_frame
-        size = min(segment_frames, n_frames)
-        ratings = np.empty((n_frames, network.output_shape[-1]), np.float32)
-        for start in segment_starts(n_frames, segment_frames):
-            part = _run(network, features[start * steps_per_frame : (start + size) * steps_per_frame])
-            ratings[start : start + size] = part
-        return ratings
-
-    return trace
-
-
-def _convolutions_in_pieces(network, steps_per_frame) -> Tracer:
-    copy = keras.models.clone_model(network)  # a network that was split can no longer be saved
-    local, recurrent = _split(copy)
-    size, inner = PIECE_FRAMES + 2 * MARGIN_FRAMES, PIECE_FRAMES
-
-    def trace(features):
-        n_frames = len(features) // steps_per_frame
-        if n_frames <= size:
-            return _run(network, features)[:n_frames]
-        copy.set_weights(network.get_weights())
-        frames = np.empty((n_frames, local.output_shape[-1]), np.float32)
-        for start in range(0, n_frames, inner):
-            first = min(max(start - MARGIN_FRAMES, 0), n_frames - size)
-            part = _run(local, features[first * steps_per_frame : (first + size) * steps_per_frame])
-            end = min(start + inner, n_frames)
-            frames[start:end] = part[start - first : end - first]
-        counts = np.array([n_frames * steps_per_frame], np.int32)
-        return np.asarray(recurrent.predict_on_batch([frames[None], counts]))[0]
-
-    return trace
-
-
-def _split(network):
-    frames = network.get_layer("frames").output
-    local = keras.Model(network.inputs, frames)
-    counts = network.inputs[[item.name for item in network.inputs].index("n_frames")]
-    recurrent = keras.Model([frames, counts], network.output)
-    return local, recurrent

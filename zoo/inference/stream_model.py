@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoo.errors import UserError
+from zoo.inference import export_predictor
 from zoo.inference.postprocess import PostProcess, from_content
 from zoo.inference.stream_postprocess import reach
 from zoo.serving.saved_model import Exported, limits_seconds
@@ -57,7 +58,7 @@ class Live:
 
 def of_export(exported: Exported) -> Live:
     """Returns what streams ask of an export: with state where it has the signature "stream"."""
-    description = exported.description
+    description, predict_waveforms = exported.description, export_predictor.of_export(exported).predict_waveforms
     on_waveforms = description["frontend"]["kind"] == "StandardWaveform"
     frame = description["frame_seconds"] if exported.continuous else 0
     shortest, longest = (round(seconds * exported.rate_hz) for seconds in limits_seconds(description))
@@ -72,9 +73,7 @@ def of_export(exported: Exported) -> Live:
         tuple(exported.outputs),
         description["trained_on"],
         exported.rate_hz,
-        (lambda window: exported.on_features([window])[0])
-        if on_waveforms
-        else (lambda window: exported.answer([window])[0]),
+        lambda window: (exported.on_features if on_waveforms else predict_waveforms)([window])[0],
         shortest,
         longest,
         frame_samples=round(frame * exported.rate_hz),

@@ -1,4 +1,4 @@
-"""The models of a run as streams ask them: with state where recurrent layers only look back."""
+"""Adapt a run's models for streaming; unidirectional recurrent networks carry their state."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,19 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import registry
-from zoo.config import saved
 from zoo.config.frame_timing import RATE_HZ, delay_frames, frame_seconds, on_waveforms, segment_frames
 from zoo.config.run_config import RunConfig
-from zoo.data.protocols import lookup as protocols
-from zoo.features.speaker_normalization import check_unknown_voices
+from zoo.features import from_config
+from zoo.inference.categorical import load_classifier
+from zoo.inference.continuous import tracer_of
 from zoo.inference.stateful import beginning, frames_around, looks_back_only
 from zoo.inference.stream_model import Live, Step
-from zoo.runs.folder import corpus_name, finished_folds
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
-from zoo.training.tasks import base as tasks
-from zoo.training.tasks.classification import answerer_of
-from zoo.training.tasks.continuous import extractor, tracer_of
+from zoo.runs.open_run import check_predicts, open_run
 
 SHORTEST_SECONDS = 0.025
 LONGEST_SECONDS = {"emotion": 60.0, "continuous": 600.0}  # of a window
@@ -30,32 +26,29 @@ def of_run(run: Path, fold: str | None = None) -> Live:
 
     Raises UserError when no model is there.
     """
-    settings = saved.load(run / "config.json")
-    registry.check_answers(settings.model, run)
-    check_unknown_voices(settings, run)
-    folders, record = finished_folds(run, fold)
-    protocol, entry = protocols.get(settings.protocol, settings.corpus), registry.get(settings.model)
-    rate_hz = tasks.of(settings.model).extractor(settings).rate_hz
+    opened = open_run(run, fold)
+    settings, task, rate_hz = opened.settings, opened.entry.task, from_config.rate_hz(opened.settings)
+    check_predicts(settings, run)
     facts: dict[str, Any] = {
-        "trained_on": corpus_name(record),
+        "outputs": opened.outputs,
+        "trained_on": opened.corpus,
         "rate_hz": rate_hz,
-        "longest": round(LONGEST_SECONDS[entry.task] * rate_hz),
+        "longest": round(LONGEST_SECONDS[task] * rate_hz),
     }
-    if entry.task == "emotion":
-        answers = [answerer_of(folder, settings).answer for folder in folders]
+    if task == "emotion":
+        folds = [load_classifier(folder, settings) for folder in opened.fold_folders]
         return Live(
-            outputs=protocol.classes,
-            answer=lambda window: np.mean([answer([window])[0] for answer in answers], axis=0),
+            answer=lambda window: np.mean([fold.probabilities([window])[0] for fold in folds], axis=0),
             shortest=round(SHORTEST_SECONDS * rate_hz),
             **facts,
         )
-    models = [load_model(folder / "model.keras", entry.takes_waveforms) for folder in folders]
-    return _rating([network_of(model) for model in models], settings, outputs=protocol.targets, **facts)
+    models = [load_model(folder / "model.keras", opened.entry.takes_waveforms) for folder in opened.fold_folders]
+    return _rating([network_of(model) for model in models], settings, **facts)
 
 
 def _rating(networks: Sequence[keras.Model], settings: RunConfig, **facts) -> Live:
     waveforms = on_waveforms(settings)
-    tracers, features = [tracer_of(network, settings) for network in networks], extractor(settings).features
+    tracers, features = [tracer_of(network, settings) for network in networks], from_config.extractor(settings).features
 
     def answer(window: np.ndarray) -> np.ndarray:
         steps = window if waveforms else features(window)

@@ -1,4 +1,8 @@
-"""Predict files in several processes that each load the model."""
+"""Predict batches of files in this process, or in several that each load the model.
+
+A worker is this module in a process of its own: batches on its standard input, answers on its standard output, a line
+of JSON each. It ends when its input does.
+"""
 
 import json
 import os
@@ -7,28 +11,37 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
+from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import Answers, Failure
-from zoo.inference.predictor import Source, here, opened
+from zoo.inference.predictor import Predictor
 
 
-def by_workers(source: Source, batches: Iterable[Sequence[Path]], n_workers: int) -> Iterator[Answers]:
-    """Answers batches by processes that share them; in the batches' order.
+def in_this_process(predictor: Predictor, batches: Iterable[Sequence[Path]]) -> Iterator[Answers]:
+    """Predict batch after batch of files."""
+    for paths in batches:
+        failed: list[Failure] = []
+        rows = list(predictor.predict(paths, lambda e: failed.append(Failure(str(e.path), e.kind, str(e)))))  # noqa: B023
+        yield Answers(rows, failed)
 
-    Raises UserError as the model's loading would here, and for a process that has ended by itself.
+
+def by_workers(options: Mapping[str, Any], batches: Iterable[Sequence[Path]], n_workers: int) -> Iterator[Answers]:
+    """Predict batches of files in `n_workers` processes, in the batches' order.
+
+    `options` are what each gives to `open_predictor`, in JSON's types. Raises UserError as that does, and for a process
+    that has ended by itself.
     """
-    with _workers(source, n_workers) as idle, ThreadPoolExecutor(n_workers) as pool:
+    with _workers(options, n_workers) as idle, ThreadPoolExecutor(n_workers) as pool:
         pending: deque[Future[Answers]] = deque()
         try:
             for paths in batches:
-                pending.append(pool.submit(_ask_one, idle, paths))
+                pending.append(pool.submit(_predict_one, idle, paths))
                 if len(pending) > 2 * n_workers:
                     yield pending.popleft().result()
             while pending:
@@ -39,7 +52,7 @@ def by_workers(source: Source, batches: Iterable[Sequence[Path]], n_workers: int
 
 
 @contextmanager
-def _workers(source: Source, n_workers: int) -> Iterator["queue.Queue[subprocess.Popen[str]]"]:
+def _workers(options: Mapping[str, Any], n_workers: int) -> Iterator["queue.Queue[subprocess.Popen[str]]"]:
     cores = len(os.sched_getaffinity(0))
     environment = {"TF_NUM_INTRAOP_THREADS": str(max(1, cores // n_workers)), **os.environ}
     # The search path by argument: a folder called zoo where the command runs is none of ours.
@@ -47,9 +60,9 @@ def _workers(source: Source, n_workers: int) -> Iterator["queue.Queue[subprocess
         "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
         "from zoo.inference.workers import serve; serve(sys.argv[2])"
     )
-    words = [sys.executable, "-c", code, json.dumps(sys.path), json.dumps(asdict(source))]
-    options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
-    processes = [subprocess.Popen(words, **options) for _ in range(n_workers)]
+    words = [sys.executable, "-c", code, json.dumps(sys.path), json.dumps(dict(options))]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    processes = [subprocess.Popen(words, **pipes) for _ in range(n_workers)]
     idle: queue.Queue[subprocess.Popen[str]] = queue.Queue()
     for process in processes:
         idle.put(process)
@@ -61,7 +74,7 @@ def _workers(source: Source, n_workers: int) -> Iterator["queue.Queue[subprocess
             process.wait()
 
 
-def _ask_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Path]) -> Answers:
+def _predict_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Path]) -> Answers:
     process = idle.get()
     try:
         assert process.stdin is not None and process.stdout is not None
@@ -84,17 +97,17 @@ def _ask_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Path]) 
 
 
 def serve(words: str) -> None:
-    """The worker: answers what comes until nothing does. `words` is its Source as JSON."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides
+    """Run a worker until its input ends. `words` are the options of `open_predictor` as JSON."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else prints must not come between
     try:
-        ask = opened(Source(**json.loads(words)))
+        predictor = open_predictor(**json.loads(words))
         for line in sys.stdin:
-            rows, failed = next(here(ask, [[Path(name) for name in json.loads(line)]]))
+            rows, failed = next(in_this_process(predictor, [[Path(name) for name in json.loads(line)]]))
             print(json.dumps({"rows": rows, "failed": failed}), file=answers, flush=True)
     except UserError as error:
         print(json.dumps({"error": str(error)}), file=answers, flush=True)
-        sys.stdin.read()  # who started it hears of it with the next batch
+        sys.stdin.read()  # the error is read with the next batch
     except BrokenPipeError:
         return

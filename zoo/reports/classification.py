@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 # Figures are made without pyplot: it keeps global state and may ask for a screen. Matplotlib takes half a second to
 # import, so it is imported by the functions that draw.
 from zoo.reports.figures import save_png
+
+
+def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: Path, title: str) -> None:
+    """Draw confusion.png of a record of metrics.json."""
+    plot_confusion(record["confusion"], record["classes"], folder / "confusion.png", title)
+
+
+def epoch_line(row: Mapping[str, float]) -> str:
+    """Return the validation figures of an epoch as progress shows them."""
+    return f"validation loss {row['validation_loss']:.3f}  UA {100 * row['validation_ua']:.1f} %"
 
 
 def plot_confusion(confusion: ArrayLike, classes: Sequence[str], path: str | os.PathLike, title: str) -> None:

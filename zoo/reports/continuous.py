@@ -15,6 +15,19 @@ from zoo.reports.figures import save_png
 _SHOWN = 3  # recordings in the figure of traces
 
 
+def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: Path, title: str) -> None:
+    """Draw traces.png of a record of metrics.json and its rows of predictions.csv."""
+    plot_traces(rows, list(record["dimensions"]), folder / "traces.png", title)
+
+
+def epoch_line(row: Mapping[str, float]) -> str:
+    """Return the validation figures of an epoch as progress shows them."""
+    prefix = "validation_ccc_"
+    return "validation CCC " + "  ".join(
+        f"{key.removeprefix(prefix)} {value:.3f}" for key, value in row.items() if key.startswith(prefix)
+    )
+
+
 def plot_traces(rows: Sequence[Mapping[str, Any]], dimensions: Sequence[str], path: Path, title: str) -> None:
     """Draws ratings and predictions of the first recordings to a PNG, a row of axes per recording and dimension.
 

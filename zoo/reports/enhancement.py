@@ -42,6 +42,11 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
     save_png(figure, folder / "enhancement.png")
 
 
+def epoch_line(row: Mapping[str, float]) -> str:
+    """Return the validation figures of an epoch as progress shows them."""
+    return f"validation MSE {row['validation_mse']:.3f}, of noisy speech {row['validation_mse_noisy']:.3f}"
+
+
 def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """Draws a training's curves to a PNG: training loss, validation error, and that of noisy speech left as it is."""
     from matplotlib.figure import Figure

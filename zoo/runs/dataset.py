@@ -19,6 +19,7 @@ from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
 from zoo.errors import UserError, unknown
+from zoo.runs.open_run import OpenedRun
 
 _FEW = 4
 _PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer")  # "random" is no path
@@ -71,6 +72,20 @@ def open_source(config: RunConfig) -> Source:
     # A twin is small by design; only for a real corpus do absent clips say anything.
     notes = () if is_synthetic else division.notes
     return Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+
+
+def of_run(run: OpenedRun, data_root: str = "", fold: str | None = None) -> Source:
+    """Open the corpus of a finished run, without the utterances it left out; of all its folds or the one numbered so.
+
+    Raises UserError for anything missing, and where the run is of real speech and `data_root` of synthetic, or the
+    other way round.
+    """
+    settings = replace(run.settings, data_root=data_root or run.settings.data_root, fold=fold or run.settings.fold)
+    source = open_source(settings)
+    if source.synthetic != run.record["synthetic"]:
+        trained_on = "synthetic" if run.record["synthetic"] else "real"
+        raise UserError(f"{run.folder} was trained on {trained_on} clips, these are not")
+    return drop_clips(source, run.record["bad_clips"])
 
 
 def inner(source: Source, n_folds: int) -> Source:

@@ -20,6 +20,14 @@ def numbers(folder: Path) -> list[int]:
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
 
 
+def version_folder(place: Path) -> Path | None:
+    """Return where an export's saved_model.pb is: `place`, or the newest version in it; None where neither is."""
+    if (place / "saved_model.pb").is_file():
+        return place
+    found = numbers(place)
+    return place / str(found[-1]) if found else None
+
+
 @contextmanager
 def new_version(out: Path, version: int | None = None) -> Iterator[tuple[Path, Path]]:
     """Yields an empty folder to be filled, and `out`/N, which it becomes once the body is through.

@@ -13,16 +13,15 @@ import keras
 import librosa
 import numpy as np
 
-from zoo.config import saved
 from zoo.config.frame_timing import RATE_HZ, frame_seconds, on_waveforms, segment_frames, steps_per_frame
 from zoo.data.audio.read import read
 from zoo.errors import UserError
+from zoo.features import from_config
 from zoo.frontends import opensmile
-from zoo.inference.long_recordings import segment_starts, tracer
+from zoo.inference.tracer import segment_starts, tracer
 from zoo.reports.figures import save_png
-from zoo.runs.folder import corpus_name, finished_folds
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
-from zoo.training.tasks.continuous import extractor
+from zoo.runs.open_run import open_run
 from zoo.utils.atomic_files import write_csv
 
 MAX_SECONDS = 600.0
@@ -49,17 +48,17 @@ def inspect_run(
     has no LSTM or GRU, or the recording is no longer than the window; BadClip where it cannot be used, lasts less
     than three frames or more than `MAX_SECONDS`.
     """
-    settings = saved.load(run / "config.json")
-    (fold_folder, *_), record = finished_folds(run, fold)
+    opened = open_run(run, fold)
+    settings, fold_folder = opened.settings, opened.fold_folders[0]
     hop = frame_seconds(settings)
     waveform = read(recording, RATE_HZ, min_seconds=3 * hop, max_seconds=MAX_SECONDS)
     n_frames = len(waveform) // round(hop * RATE_HZ)
     measures = acoustic_measures(waveform, RATE_HZ, n_frames, hop, window_seconds)
     network = network_of(load_model(fold_folder / "model.keras", waveforms=on_waveforms(settings)))
-    features = extractor(settings).features(waveform)
+    features = from_config.extractor(settings).features(waveform)
     cells = activations(network, features, steps_per_frame(settings), segment_frames(settings))
     rows = correlate(cells, measures)
-    title = f"{run.name} {fold_folder.name}, {settings.model} trained on {corpus_name(record)}: {recording.name}"
+    title = f"{run.name} {fold_folder.name}, {settings.model} trained on {opened.corpus}: {recording.name}"
     shown = ({name: f"{row[name]:.6f}" if np.isfinite(row[name]) else "" for name in MEASURES} for row in rows)
     write_csv(out / "cells.csv", [row | r for row, r in zip(rows, shown, strict=True)])
     _plot(cells, measures, rows, hop, out / "cells.png", title)

@@ -14,7 +14,7 @@ The deliverable does not say what its regression was fitted on, so both readings
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from zoo.features import noisy_copies
 from zoo.runs.dataset import Source
 from zoo.runs.folder import corpus_name, fold_folder
 from zoo.training.tasks import continuous
+from zoo.training.train import Run, train
 from zoo.utils.atomic_files import write_csv, write_json
 from zoo.utils.progress import Progress
 
@@ -57,16 +58,15 @@ _OF_NOISE = ("noise", "noise_split", "snr_level", "snr")
 Ratios = tuple[float, ...]
 
 
-def measure(
-    folder: Path, settings: RunConfig, source: Source, title: str, train: Callable[[RunConfig, bool], Any]
-) -> None:
-    """Trains the runs beside a finished one, and writes the figures of all of them in noise. What is done is kept.
+def measure(run: Run) -> None:
+    """Train the runs beside a finished one, and write the figures of all of them in noise. What is done is kept.
 
-    `train` is zoo.training.train.train, `title` what the run says about itself. Prints the table.
+    Prints the table.
     """
+    folder, settings, source, title = run.folder, run.config, run.source, run.title()
     names = {f"{snr:g}dB": (snr,) for snr in settings.snr} if settings.enhance == "matched" else {"mixed": settings.snr}
     noises = noisy_copies.open_for(settings, RATE_HZ)
-    places = {name: _train_beside(folder, name, ratios, settings, train) for name, ratios in names.items()}
+    places = {name: _train_beside(folder, name, ratios, settings) for name, ratios in names.items()}
     todo = [
         (snr, name, heard, enhancement)
         for snr in (None, *settings.snr)
@@ -90,7 +90,7 @@ def measure(
     _print(rows, folder)
 
 
-def _train_beside(folder: Path, name: str, ratios: Ratios, settings: RunConfig, train) -> dict[tuple[str, str], Path]:
+def _train_beside(folder: Path, name: str, ratios: Ratios, settings: RunConfig) -> dict[tuple[str, str], Path]:
     """Returns the folders of the runs of one enhancer, by what they were fitted on and what stands before them."""
     shared = {field: getattr(settings, field) for field in _SHARED}
     enhancer = folder / f"enhancer-{name}"

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import count
@@ -21,17 +21,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import registry
-from zoo.config import saved
 from zoo.config.run_config import RunConfig
 from zoo.data.audio.scan import arrays_sha256, file_sha256
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Fold
 from zoo.errors import UserError
-from zoo.features import speaker_normalization
-from zoo.runs.dataset import drop_clips, open_source
-from zoo.runs.folder import corpus_name, finished_folds, fold_folder, read_rows
+from zoo.features import from_config, speaker_normalization
+from zoo.runs import dataset
+from zoo.runs.folder import corpus_name, fold_folder, read_rows
 from zoo.runs.lock import alone_in
+from zoo.runs.open_run import open_run
 from zoo.studies import robustness_conditions, robustness_report
 from zoo.studies.robustness_conditions import DRAWN_ROOMS, REVERBERATION_SECONDS, SIDE, Asked, Case, Sounds
 from zoo.training.evaluate import differences
@@ -81,7 +80,7 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
     robustness_conditions.check(asked)
     tested = _open_run(run, asked, data_root)
     split = asked.split or tested.settings.noise_split
-    rate_hz = tasks.of(tested.settings.model).extractor(tested.settings).rate_hz
+    rate_hz = from_config.rate_hz(tested.settings)
     sounds = robustness_conditions.open_sounds(asked, split, rate_hz)
     out = out or run / f"robustness{'-by-noise' if asked.by_noise else ''}"
     about = _about(tested, asked, sounds)
@@ -101,8 +100,9 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
 
 
 def _open_run(run: Path, asked: Asked, data_root: str) -> Tested:
-    settings = saved.load(run / "config.json")
-    if registry.get(settings.model).task == "enhancement":
+    opened = open_run(run, asked.fold)
+    settings = opened.settings
+    if opened.entry.task == "enhancement":
         raise UserError(
             f"{run}: expected a run that recognises emotions, found one of {settings.model}, whose own figures are by "
             "ratio already. See its metrics.json, or scripts/evaluate.py"
@@ -112,15 +112,10 @@ def _open_run(run: Path, asked: Asked, data_root: str) -> Tested:
             f"--noise-split is {asked.split}, and {run} was trained in noise divided by {settings.noise_split}: it may "
             "have heard what it would be tested in. Leave --noise-split out"
         )
-    _, record = finished_folds(run, asked.fold)
-    settings = replace(settings, data_root=data_root or settings.data_root, fold=asked.fold or settings.fold)
-    source = open_source(settings)
-    if source.synthetic != record["synthetic"]:
-        raise UserError(f"{run} was trained on {'synthetic' if record['synthetic'] else 'real'} clips, these are not")
-    folds = drop_clips(source, record["bad_clips"]).folds
-    n_test_clips = sum(len(fold.test) for fold in folds)
-    chosen = robustness_conditions.subset(folds, asked.n_clips, asked.seed) if asked.n_clips else folds
-    return Tested(run, settings, record, source.protocol, chosen, n_test_clips)
+    source = dataset.of_run(opened, data_root, asked.fold)
+    n_test_clips = sum(len(fold.test) for fold in source.folds)
+    chosen = robustness_conditions.subset(source.folds, asked.n_clips, asked.seed) if asked.n_clips else source.folds
+    return Tested(run, settings, opened.record, source.protocol, chosen, n_test_clips)
 
 
 def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
@@ -239,7 +234,7 @@ def _differs(tested: Tested, clean: Scores) -> list[str]:
             names = {clip.name for clip in fold.test}
             rows += [row for row in read_rows(fold_folder(tested.run, fold)) if row["clip"] in names]
         recorded = kind.scores(rows, tested.protocol)
-    return [line for name in kind.FIGURES for line in differences(name, recorded[name], clean[name])]
+    return [line for name in kind.FIGURES.compared for line in differences(name, recorded[name], clean[name])]
 
 
 def _figures(scores: Scores) -> dict[str, dict[str, float | None]]:

@@ -1,14 +1,13 @@
 """Scores of a run on its test clips, always from the saved model and the audio, as a user of the model would."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.config import saved
-from zoo.errors import UserError
-from zoo.runs.dataset import drop_clips, open_source
-from zoo.runs.folder import corpus_name, fold_folder, read_record
+from zoo.runs import dataset
+from zoo.runs.dataset import Source
+from zoo.runs.folder import fold_folder
+from zoo.runs.open_run import OpenedRun, open_run
 from zoo.training.tasks import base as tasks
 from zoo.utils.atomic_files import write_csv, write_json
 
@@ -19,47 +18,43 @@ _ROUNDING = 1e-5
 def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
     """Writes predictions.csv, a figure and, last, metrics.json: its presence says that all are there."""
     write_csv(folder / "predictions.csv", rows)
-    tasks.of(summary["model"]).plot(summary, rows, folder, title)
+    tasks.of(summary["model"]).report.plot(summary, rows, folder, title)
     write_json(folder / "metrics.json", summary)
 
 
 def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
-    """Scores a finished run again on its test clips.
+    """Score a finished run again on its test recordings.
 
     Returns the metrics, and in what they differ from those the run recorded (empty: the same figures again). Raises
     UserError when the run is not finished or its data is absent.
     """
-    settings = saved.load(run / "config.json")
-    recorded = read_record(run)
-    source = open_source(replace(settings, data_root=data_root or settings.data_root))
-    if source.synthetic != recorded["synthetic"]:
-        raise UserError(f"{run} was trained on {'synthetic' if recorded['synthetic'] else 'real'} clips, these are not")
-    source = drop_clips(source, recorded["bad_clips"])
-    kind, protocol, corpus = tasks.of(settings.model), source.protocol, corpus_name(recorded)
-    rows = [
-        row
-        for fold in source.folds
-        for row in kind.test_rows(fold_folder(run, fold), fold.test, protocol, corpus, settings)
+    opened = open_run(run)
+    source, task = dataset.of_run(opened, data_root), tasks.of(opened.settings.model)
+    summary = {**opened.record, **task.scores(_rows(opened, source, "test"), source.protocol)}
+    return summary, [
+        line for name in task.FIGURES.compared for line in differences(name, opened.record[name], summary[name])
     ]
-    summary = {**recorded, **kind.scores(rows, protocol)}
-    changed = [line for name in kind.FIGURES for line in differences(name, recorded[name], summary[name])]
-    return summary, changed
 
 
 def training_accuracy(run: Path) -> float:
-    """Returns the accuracy (WA) of a finished run's models on the clips they were trained on, 0..1, over all folds.
+    """Return the accuracy (WA) of a finished run's models on the utterances they were trained on, 0..1, over all folds.
 
-    For how far a network fits what it saw; never a result. Raises UserError as `evaluate_run` does.
+    It shows how far a network fits what it was trained on and is never a result. Raises UserError as `evaluate_run`.
     """
-    settings, recorded = saved.load(run / "config.json"), read_record(run)
-    source = drop_clips(open_source(settings), recorded["bad_clips"])
-    kind, protocol, corpus = tasks.of(settings.model), source.protocol, corpus_name(recorded)
-    rows = [
+    opened = open_run(run)
+    rows = _rows(opened, dataset.of_run(opened), "train")
+    return sum(row["truth"] == row["prediction"] for row in rows) / len(rows)
+
+
+def _rows(run: OpenedRun, source: Source, side: str) -> list[Row]:
+    task, settings = tasks.of(run.settings.model), run.settings
+    return [
         row
         for fold in source.folds
-        for row in kind.test_rows(fold_folder(run, fold), fold.train, protocol, corpus, settings)
+        for row in task.test_rows(
+            fold_folder(run.folder, fold), getattr(fold, side), source.protocol, run.corpus, settings
+        )
     ]
-    return sum(row["truth"] == row["prediction"] for row in rows) / len(rows)
 
 
 def differences(

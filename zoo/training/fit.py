@@ -2,9 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,61 +13,46 @@ from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend
 from zoo.training import checkpoint
 from zoo.training.tasks import base as tasks
+from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
 from zoo.utils.progress import Progress
 
-History = list[dict[str, Any]]
 
-
-@dataclass(frozen=True)
-class Task:
-    """One fold, ready to train: where its files go, what the network's outputs mean (classes or rated dimensions), its
-    examples as the network's kind makes them, its front-end, and what a linear model is fitted on in the end where that
-    is more than `train`.
-    """
-
-    name: str
-    folder: Path
-    outputs: Sequence[str]
-    train: Sequence[Any]
-    validation: Sequence[Any]
-    frontend: Any
-    refit: Sequence[Any] = ()
-
-
-def fit(task: Task, config: RunConfig, progress: Progress, after_epoch: Callable[[], None] = lambda: None) -> History:
+def fit(
+    fold: FoldData, config: RunConfig, progress: Progress, after_epoch: Callable[[], None] = lambda: None
+) -> History:
     """Trains until the last epoch or until patience ends, going on from a saved state if there is one.
 
     Writes model.keras (waveforms in, the weights of the best epoch) and history.csv; returns the history, a row per
     epoch. What `after_epoch` raises ends the training; it can be gone on with.
     """
     make_repeatable(config.seed)
-    kind = tasks.of(config.model)
-    model = kind.network(task, config)
-    batches, validate = kind.batches(task, config), kind.validator(model, task, config)
-    compile_model(model, config, steps_per_epoch=len(batches(1)))
+    task = tasks.of(config.model)
+    model, loss, batches = task.fitting(fold, config)
+    validate = task.validator(model, fold, config)
+    compile_model(model, loss, config, steps_per_epoch=len(batches(1)))
     model.optimizer.build(model.trainable_variables)
 
-    history, best = checkpoint.restore(task.folder, model) or ([], [])
+    history, best = checkpoint.restore(fold.folder, model) or ([], [])
     while not finished(history, config):
         epoch = len(history) + 1
-        name = f"fold {task.name}, epoch {epoch}/{config.epochs}"
+        name = f"fold {fold.name}, epoch {epoch}/{config.epochs}"
         row = {"epoch": epoch, **_train(model, batches(epoch), name, config, progress)}
         seconds = row.pop("seconds")
         row |= {**validate(), "seconds": seconds, "learning_rate": _learning_rate(model)}
         progress.line(
-            f"fold {task.name} epoch {epoch:3d}  loss {row['loss']:.3f}  {kind.in_words(row)}  {seconds:.1f} s"
+            f"fold {fold.name} epoch {epoch:3d}  loss {row['loss']:.3f}  {task.report.epoch_line(row)}  {seconds:.1f} s"
         )
         history.append(row)
-        if best_epoch(history, kind.SCORE) == epoch:
+        if best_epoch(history, task.FIGURES.score) == epoch:
             best = model.get_weights()
-        checkpoint.save(task.folder, model, history, best)
-        write_csv(task.folder / "history.csv", history)
+        checkpoint.save(fold.folder, model, history, best)
+        write_csv(fold.folder / "history.csv", history)
         after_epoch()
-    write_csv(task.folder / "history.csv", history)  # a kill may have come between the last state and this
+    write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
     model.set_weights(best)
-    with written_aside(task.folder / "model.keras") as aside:
-        (with_frontend(task.frontend, model) if task.frontend else model).save(aside)
+    with written_aside(fold.folder / "model.keras") as aside:
+        (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
     return history
 
 
@@ -82,7 +65,7 @@ def make_repeatable(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def compile_model(model: keras.Model, config: RunConfig, steps_per_epoch: int) -> None:
+def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int) -> None:
     """Compiles a network for training as the configuration says."""
     rate: Any
     if config.schedule == "cosine":
@@ -99,7 +82,7 @@ def compile_model(model: keras.Model, config: RunConfig, steps_per_epoch: int) -
         optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=weight_decay)
     # XLA made these networks' step four times slower on TensorFlow's CPU, and is JAX's only fast way.
     jit = keras.backend.backend() == "jax"
-    model.compile(optimizer, loss=tasks.of(config.model).loss(config), jit_compile=jit)
+    model.compile(optimizer, loss=loss, jit_compile=jit)
 
 
 def best_epoch(history: History, score: str) -> int:
@@ -111,7 +94,7 @@ def finished(history: History, config: RunConfig) -> bool:
     """Says whether the last epoch is done, or patience has ended."""
     if not history:
         return False
-    best = best_epoch(history, tasks.of(config.model).SCORE)
+    best = best_epoch(history, tasks.of(config.model).FIGURES.score)
     return len(history) >= config.epochs or len(history) - best >= config.patience
 
 

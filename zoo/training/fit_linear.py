@@ -25,10 +25,12 @@ from zoo.config.run_config import RunConfig
 from zoo.data.batches.by_length import in_batches
 from zoo.data.batches.feature_store import InMemory
 from zoo.errors import UserError
+from zoo.features import from_config
 from zoo.frontends.compose import with_frontend, with_normalization
 from zoo.reports.figures import save_png
-from zoo.training.fit import History, Task, make_repeatable
+from zoo.training.fit import make_repeatable
 from zoo.training.tasks import base as tasks
+from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
 from zoo.utils.progress import Progress
 
@@ -37,11 +39,11 @@ _EPOCHS = 200  # of stochastic gradient descent at most
 _NEVER = -1e6  # score of a class without a training clip
 
 
-def fit(task: Task, config: RunConfig, progress: Progress) -> History:
+def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
     """Fits a linear model for each of `config.complexities` and keeps the best by the validation score.
 
     Ratings may have another C for each dimension: the last row of the history is of their best together. Every altered
-    copy of a training clip counts as a clip. What `task.refit` holds, if anything, is what the chosen C is fitted on in
+    copy of a training clip counts as a clip. What `fold.refit` holds, if anything, is what the chosen C is fitted on in
     the end, behind the standardisation and components of the training clips. Writes model.keras and history.csv;
     returns the history, a row per C.
 
@@ -49,36 +51,38 @@ def fit(task: Task, config: RunConfig, progress: Progress) -> History:
     class.
     """
     make_repeatable(config.seed)
-    kind = tasks.of(config.model)
-    body = kind.body(task, config)
-    seen = replace(task, train=_through(body, _with_copies(task.train)), validation=_through(body, task.validation))
+    task = tasks.of(config.model)
+    body = from_config.feature_model(config, fold.name)
+    seen = replace(fold, train=_through(body, _with_copies(fold.train)), validation=_through(body, fold.validation))
     vectors, targets, weights = _training_set(seen)
     head, scale = _head(seen, config, vectors)
     vectors = scale(vectors)
-    validate = kind.validator(head, seen, config)
+    validate = task.validator(head, seen, config)
 
     fitted: dict[float, list[tuple[np.ndarray, float]]] = {}
     history: History = []
-    with progress.task(f"fold {task.name}, values of C", len(config.complexities)) as advance:
+    with progress.task(f"fold {fold.name}, values of C", len(config.complexities)) as advance:
         for number, c in enumerate(config.complexities, start=1):
             start = time.perf_counter()
-            fitted[c] = _solve(vectors, targets, weights, c, config, len(task.outputs))
+            fitted[c] = _solve(vectors, targets, weights, c, config, len(fold.outputs))
             history.append(_row(number, [c] * len(fitted[c]), fitted[c], head, validate, start))
-            progress.line(f"fold {task.name} C {c:g}  {kind.in_words(history[-1])}  {history[-1]['seconds']:.1f} s")
+            progress.line(
+                f"fold {fold.name} C {c:g}  {task.report.epoch_line(history[-1])}  {history[-1]['seconds']:.1f} s"
+            )
             advance(number)
-    best = [config.complexities[int(np.argmax([row[kind.SCORE] for row in history]))]] * head.output_shape[-1]
+    best = [config.complexities[int(np.argmax([row[task.FIGURES.score] for row in history]))]] * head.output_shape[-1]
     if registry.get(config.model).task == "continuous":
-        columns = [f"{kind.SCORE}_{name}" for name in task.outputs]
+        columns = [f"{task.FIGURES.score}_{name}" for name in fold.outputs]
         best = [config.complexities[int(np.argmax([row[column] for row in history]))] for column in columns]
-    if task.refit:
-        last = _training_set(replace(task, train=_through(body, _with_copies(task.refit))))
-        fitted = {best[0]: _solve(scale(last[0]), *last[1:], best[0], config, len(task.outputs))}
+    if fold.refit:
+        last = _training_set(replace(fold, train=_through(body, _with_copies(fold.refit))))
+        fitted = {best[0]: _solve(scale(last[0]), *last[1:], best[0], config, len(fold.outputs))}
     chosen = [fitted[c][output] for output, c in enumerate(best)]
     if len(set(best)) > 1:
         history.append(_row(len(history) + 1, best, chosen, head, validate, time.perf_counter()))
     _set(head, chosen)
-    write_csv(task.folder / "history.csv", history)
-    _save(task, body, head)
+    write_csv(fold.folder / "history.csv", history)
+    _save(fold, body, head)
     return history
 
 
@@ -120,24 +124,26 @@ def _run(body: keras.Model, features: np.ndarray, n_frames: np.ndarray) -> list[
     return list(output if output.ndim == 3 else output[:, None])
 
 
-def _training_set(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _training_set(fold: FoldData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns vectors (n, features), their targets, (n,) classes or (n, dimensions) ratings, and weights (n,)."""
     vectors, targets, weights = [], [], []
-    for example in task.train:
+    for example in fold.train:
         rated = getattr(example, "rated", slice(None))
         vectors.append(example.features.values[rated])
         targets.append(example.labels[rated] if hasattr(example, "labels") else [example.label])
         weights.append(np.full(len(vectors[-1]), getattr(example, "weight", 1.0)))
-    labels = {example.label for example in task.train if hasattr(example, "label")}
+    labels = {example.label for example in fold.train if hasattr(example, "label")}
     if len(labels) == 1:
         raise UserError(
-            f"fold {task.name}: all training clips are {task.outputs[labels.pop()]}, expected several classes. Give "
+            f"fold {fold.name}: all training clips are {fold.outputs[labels.pop()]}, expected several classes. Give "
             "more clips, or another protocol"
         )
     return np.concatenate(vectors).astype(np.float64), np.concatenate(targets), np.concatenate(weights)
 
 
-def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
+def _head(
+    fold: FoldData, config: RunConfig, vectors: np.ndarray
+) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
     """Returns the linear model behind the standardisation and projection of the training vectors, and how its last
     layer sees vectors.
     """
@@ -147,10 +153,10 @@ def _head(task: Task, config: RunConfig, vectors: np.ndarray) -> tuple[keras.Mod
     components = {**registry.get(config.model).options, **config.option}.get("components")
     if components is not None and components > min(vectors.shape):
         raise UserError(
-            f"components is {components}, expected at most {min(vectors.shape)}: fold {task.name} trains on "
+            f"components is {components}, expected at most {min(vectors.shape)}: fold {fold.name} trains on "
             f"{len(vectors)} vectors of {vectors.shape[1]} features. Give --option components=N, or more clips"
         )
-    bare = registry.build(config.model, len(task.outputs), vectors.shape[1], **{"seed": config.seed, **config.option})
+    bare = registry.build(config.model, len(fold.outputs), vectors.shape[1], **{"seed": config.seed, **config.option})
     head = with_normalization(mean, variance, bare, least_variance=0.0)
     if components is None:
         return head, lambda given: (given - mean) / deviation
@@ -203,10 +209,10 @@ def _set(head: keras.Model, fitted: Sequence[tuple[np.ndarray, float]]) -> None:
     scores.set_weights([np.stack([weights for weights, _ in fitted], axis=1), np.array([bias for _, bias in fitted])])
 
 
-def _save(task: Task, body: keras.Model | None, head: keras.Model) -> None:
+def _save(fold: FoldData, body: keras.Model | None, head: keras.Model) -> None:
     network = head if body is None else _behind(body, head)
-    with written_aside(task.folder / "model.keras") as aside:
-        (with_frontend(task.frontend, network) if task.frontend else network).save(aside)
+    with written_aside(fold.folder / "model.keras") as aside:
+        (with_frontend(fold.frontend, network) if fold.frontend else network).save(aside)
 
 
 def _behind(body: keras.Model, head: keras.Model) -> keras.Model:

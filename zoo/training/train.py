@@ -19,16 +19,16 @@ from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features, extract
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
-from zoo.features import augmented_copies, speaker_normalization
+from zoo.features import augmented_copies, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.runs.lock import alone_in
-from zoo.studies import enhanced_ratings
 from zoo.training import checkpoint, evaluate, fit_linear
-from zoo.training.fit import Task, best_epoch, fit
+from zoo.training.fit import best_epoch, fit
 from zoo.training.tasks import base as tasks
+from zoo.training.tasks.base import FoldData
 from zoo.utils.atomic_files import write_json
 from zoo.utils.progress import Progress
 
@@ -93,12 +93,10 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
         run = prepare(folder, settings, source, progress)
         records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
     rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
-    kind = tasks.of(settings.model)
-    scores = kind.scores(rows, source.protocol)
-    summary = {**run.facts, **scores, "folds": [_in_short(record, kind.SHORT) for record in records]}
+    task = tasks.of(settings.model)
+    scores = task.scores(rows, source.protocol)
+    summary = {**run.facts, **scores, "folds": [_in_short(record, task.FIGURES.short) for record in records]}
     evaluate.write_results(folder, rows, summary, run.title())
-    if settings.enhance != "none":
-        enhanced_ratings.measure(folder, settings, run.source, run.title(), train)
     return run
 
 
@@ -137,7 +135,7 @@ def _new_folder(settings: RunConfig) -> Path:
 
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
     """Reads, checks and audits every clip of a source, and has its features on disk, before anything is trained."""
-    extractor = tasks.of(settings.model).extractor(settings)
+    extractor = from_config.extractor(settings)
     sounds = augmented_copies.open_sounds(settings, extractor.rate_hz)
     clips = source.clips
     with progress.task("features", len(clips)) as advance:
@@ -213,23 +211,23 @@ def _facts(settings: RunConfig, source: Source) -> dict[str, Any]:
     }
 
 
-def task_of(run: Run, fold: Fold) -> Task:
-    """Returns a fold of a run, ready to train."""
-    kind, settings, protocol = tasks.of(run.config.model), run.config, run.source.protocol
-    return Task(
+def fold_data(run: Run, fold: Fold) -> FoldData:
+    """Return a fold of a run, ready to train."""
+    task, settings, protocol = tasks.of(run.config.model), run.config, run.source.protocol
+    return FoldData(
         fold.name,
         fold_folder(run.folder, fold),
         protocol.classes or protocol.targets,
         _training_examples(run, fold.train),
-        kind.examples(settings, protocol, run.features, fold.validation, training=False),
-        kind.frontend(settings),
+        task.examples(settings, protocol, run.features, fold.validation, training=False),
+        from_config.frontend(settings),
         _training_examples(run, (*fold.train, *fold.validation)) if settings.refit else (),
     )
 
 
 def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
-    kind = tasks.of(run.config.model)
-    examples = kind.examples(run.config, run.source.protocol, run.features, clips, training=True)
+    task = tasks.of(run.config.model)
+    examples = task.examples(run.config, run.source.protocol, run.features, clips, training=True)
     if not run.versions:
         return examples
     return [replace(example, versions=run.versions[clip.name]) for example, clip in zip(examples, clips, strict=True)]
@@ -258,13 +256,13 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
-        kind, task = tasks.of(settings.model), task_of(run, fold)
+        task, data = tasks.of(settings.model), fold_data(run, fold)
         linear = registry.get(settings.model).fitted == "linear"
-        history = (fit_linear.fit if linear else fit)(task, settings, progress)
-        (fit_linear.plot if linear else kind.curves)(history, folder / "curves.png", run.title(fold.name))
-        kind.after_training(folder / "model.keras", task, settings)
-        rows = kind.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
-        record = {**_record(fold, history, kind.SCORE), **kind.scores(rows, protocol)}
+        history = (fit_linear.fit if linear else fit)(data, settings, progress)
+        (fit_linear.plot if linear else task.report.plot_curves)(history, folder / "curves.png", run.title(fold.name))
+        task.after_training(folder / "model.keras", data, settings)
+        rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
+        record = {**_record(fold, history, task.FIGURES.score), **task.scores(rows, protocol)}
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
     return read_record(folder)

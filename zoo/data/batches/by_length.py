@@ -1,6 +1,6 @@
 """Run a model over sequences of any length in length-sorted batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _BATCH_STEPS = 300_000  # padding included: recurrent layers pay off on many seq
 
 
 def in_batches(
-    run: Callable[[np.ndarray, np.ndarray], Sequence],
+    run: Callable[[np.ndarray, np.ndarray], Iterable],
     sequences: Sequence[np.ndarray],
     most_steps: int = _BATCH_STEPS,
     multiple: int = 1,

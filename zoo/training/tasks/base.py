@@ -1,39 +1,116 @@
-"""The kinds of task a network may have, each a module that says in the same words what is its own.
+"""The interface of a task: what training and evaluation need to know of classification, rating and enhancement."""
 
-Training and evaluation are the same for all networks but for what these modules define:
-
-    SCORE           column of the history by which the best epoch is chosen; higher is better
-    FIGURES         keys of a record that must come out again when a run is evaluated again
-    SHORT           keys of a fold's record that its run's record repeats
-    frontend        (config) -> the front-end of the model that training saves: a Keras layer from waveforms to what
-                    the network takes; or None
-    extractor       (config) -> how clips become features before training
-    check           (config, protocol) -> None; UserError for a setting that cannot work
-    examples        (config, protocol, features, clips, training) -> what the pipeline takes
-    network         (task, config) -> the network to be trained, uncompiled, from features
-    body            (task, config) -> what stands before a linear model: a model from features to vectors; or None
-    loss            (config) -> the loss
-    batches         (task, config) -> a function from an epoch's number (from 1) to its batches as tf.data
-    validator       (model, task, config) -> a function that returns the epoch's validation figures
-    in_words        (row of the history) -> its figures as a progress line shows them
-    after_training  (model file, task, config) -> None; anything else that is fitted on validation data or belongs in
-                    the saved model
-    test_rows       (fold's folder, clips, protocol, corpus, config, hear) -> rows of predictions.csv; `hear` maps
-                    (waveform, clip's name) to what the model is to hear in its place, or is None
-    scores          (rows, protocol) -> the figures of metrics.json
-    plot, curves    (record, rows, folder, title), (history, path, title): the PNGs
-    print_metrics   (record, title): the figures on the terminal
-"""
-
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
+from pathlib import Path
+from typing import Any, NamedTuple
+from typing import Protocol as Interface
+
+import keras
+import numpy as np
 
 from zoo import registry
+from zoo.config.run_config import RunConfig
+from zoo.data.batches.feature_store import Features
+from zoo.data.protocols.splits import Protocol
+from zoo.data.schema import Clip
+
+Row = dict[str, Any]
+History = list[dict[str, Any]]
+# (waveform (samples,), utterance's name) -> the waveform to predict in its place, such as noisy speech
+Alter = Callable[[np.ndarray, str], np.ndarray]
 
 _MODULES = {"emotion": "classification", "continuous": "continuous", "enhancement": "enhancement"}
 
 
-def of(model: str) -> ModuleType:
-    """Returns the module of a network's task."""
-    # Not above: a task's module takes seconds to import, for the backend comes with it.
-    return import_module(f"zoo.training.tasks.{_MODULES[registry.get(model).task]}")
+class Figures(NamedTuple):
+    """Names of a task's figures."""
+
+    score: str  # column of the history that chooses the best epoch; higher is better
+    compared: tuple[str, ...]  # of a record: must come out again when the run is evaluated again
+    short: tuple[str, ...]  # of a fold's record: repeated in its run's record
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """One fold, ready to train.
+
+    `outputs` are the classes or rated dimensions; `train` and `validation` are examples as the task makes them, and
+    `refit` what a linear model is fitted on in the end where that is more than `train`.
+    """
+
+    name: str
+    folder: Path
+    outputs: Sequence[str]
+    train: Sequence[Any]
+    validation: Sequence[Any]
+    frontend: Any
+    refit: Sequence[Any] = ()
+
+
+class Fitting(NamedTuple):
+    """How a network is trained: the network from features to outputs, uncompiled, its loss, and a function from an
+    epoch's number (from 1) to its batches.
+    """
+
+    network: keras.Model
+    loss: Any
+    batches: Callable[[int], Any]
+
+
+class Report(Interface):
+    """How a task shows its results: PNG files, tables on the terminal, a line per epoch."""
+
+    def plot(self, record: Mapping[str, Any], rows: Sequence[Row], folder: Path, title: str) -> None: ...
+    def plot_curves(self, history: History, path: Path, title: str) -> None: ...
+    def print_metrics(self, metrics: Mapping[str, Any], title: str) -> None: ...
+    def epoch_line(self, row: Mapping[str, float]) -> str: ...
+
+
+class Task(Interface):
+    """A kind of task. The modules beside this one implement it."""
+
+    FIGURES: Figures
+    report: Report
+
+    def check(self, config: RunConfig, protocol: Protocol) -> None:
+        """Raise UserError for a setting that cannot work, before any recording is read."""
+
+    def examples(
+        self,
+        config: RunConfig,
+        protocol: Protocol,
+        features: Mapping[str, Features],
+        clips: Sequence[Clip],
+        training: bool,
+    ) -> list[Any]:
+        """Return the examples of one side of a fold, as batches and validation take them."""
+
+    def fitting(self, fold: FoldData, config: RunConfig) -> Fitting:
+        """Return the network, its loss and its batches, for networks that are trained by gradient."""
+
+    def validator(self, model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
+        """Return a function that scores the model on the validation side: columns of the history."""
+
+    def after_training(self, model_path: Path, fold: FoldData, config: RunConfig) -> None:
+        """Fit what else is fitted on validation data, and add to the saved model what belongs in it."""
+
+    def test_rows(
+        self,
+        folder: Path,
+        clips: Sequence[Clip],
+        protocol: Protocol,
+        corpus: str,
+        config: RunConfig,
+        alter: Alter | None = None,
+    ) -> list[Row]:
+        """Return the rows of predictions.csv, by the saved model of a fold's folder, from the audio files."""
+
+    def scores(self, rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
+        """Return the figures of metrics.json."""
+
+
+def of(model: str) -> Task:
+    """Return the task of a network. Imported on demand, for a task brings the backend, which takes seconds."""
+    return import_module(f"zoo.training.tasks.{_MODULES[registry.get(model).task]}")  # type: ignore[return-value]

@@ -1,10 +1,7 @@
-"""The task of emotion networks: one of several classes per clip. zoo.training.tasks.base says what each function is
-for.
-"""
+"""Classification: one of several emotions per utterance. The interface is in base.py."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,101 +11,44 @@ import numpy as np
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
-from zoo.data.audio.read import BadClip
 from zoo.data.augmentation.feature_augmentation import specaugment
 from zoo.data.batches.clips import Example, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.features import augmented_copies, enhancer, joint_vector, speaker_normalization
-from zoo.features.extractor import LEAST_SECONDS, Extractor, of_clip_functionals, of_layer
+from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
-from zoo.frontends.log_mel import LogMel
-from zoo.frontends.mfcc import CepstralStatistics
-from zoo.inference.batching import predict, read_windows
+from zoo.inference.categorical import load_classifier
+from zoo.inference.reading import in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
-from zoo.reports import classification as report
-from zoo.runs.model_file import frontend as frontend_of
-from zoo.runs.model_file import load_model
+from zoo.reports import classification as classification_report
+from zoo.training.tasks.base import Alter, Figures, Fitting, FoldData, Row
 
-SCORE = "validation_ua"
-FIGURES = ("n_clips", "ua", "wa", "macro_f1", "confusion")
-SHORT = ("n_clips", "ua", "wa", "validation_ua")
-
-Row = dict[str, Any]
-
-
-def frontend(config: RunConfig) -> keras.layers.Layer | None:
-    if not registry.get(config.model).takes_waveforms:
-        return None
-    try:
-        return _FRONTENDS[registry.get(config.model).frontend](config)
-    except ValueError as error:
-        raise UserError(f"front-end: {error}") from error
-
-
-def _log_mel(config: RunConfig) -> LogMel:
-    return LogMel(
-        window_ms=config.window_ms,
-        hop_ms=config.hop_ms,
-        bands=config.bands,
-        mel_scale=config.mel_scale,
-        floor=config.floor,
-        name="log_mel",
-    )
-
-
-def _cepstral(config: RunConfig) -> CepstralStatistics:
-    return CepstralStatistics(
-        rate_hz=config.rate_hz,
-        window_ms=config.window_ms,
-        hop_ms=config.hop_ms,
-        coefficients=config.coefficients,
-        mel_bands=config.mel_bands,
-        statistics=config.statistics,
-        peak_normalize=config.amplitude == "peak",
-        name="cepstral_statistics",
-    )
-
-
-def _image(config: RunConfig) -> keras.layers.Layer:
-    from zoo.frontends.deep_spectrum import DeepSpectrum  # its networks take seconds to import
-
-    network = config.model.removesuffix("_svm")
-    if not config.weights:
-        raise UserError(
-            f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md says where from), or "
-            "--weights random to try the program: features of a random network, no baseline"
-        )
-    return DeepSpectrum(network, config.weights, colormap=config.colormap, seed=config.seed, name="deep_spectrum")
-
-
-_FRONTENDS = {"log_mel": _log_mel, "mfcc": _cepstral, "joint": joint_vector.frontend, "image": _image}
-
-
-def extractor(config: RunConfig) -> Extractor:
-    # With an enhancer the frames are kept: what it makes of them is another in each fold.
-    layer = enhancer.frames(config) if config.enhancer else frontend(config)
-    return of_layer(layer) if layer else of_clip_functionals(config.feature_set, config.functionals)
+report = classification_report
+FIGURES = Figures(
+    score="validation_ua",
+    compared=("n_clips", "ua", "wa", "macro_f1", "confusion"),
+    short=("n_clips", "ua", "wa", "validation_ua"),
+)
 
 
 def check(config: RunConfig, protocol: Protocol) -> None:
     if not protocol.classes:
         raise UserError(
-            f"--model {config.model} tells classes of emotion apart, and {protocol.name} has none. Choose another "
+            f"--model {config.model} predicts classes of emotion, and {protocol.name} has none. Choose another "
             "--corpus, or a network for continuous ratings (README has the table)"
         )
     if registry.get(config.model).frontend == "joint":
         joint_vector.check(config)
-    frontend(config)
+    from_config.frontend(config)
     _build(config, len(protocol.classes), config.option)
     if config.enhancer:
         enhancer.check(config)
     class_weights(config.class_weights, range(len(protocol.classes)), protocol.classes)
     if config.augment_waveforms != "none":
-        augmented_copies.open_sounds(config, extractor(config).rate_hz)
+        augmented_copies.open_sounds(config, from_config.rate_hz(config))
 
 
 def examples(
@@ -123,20 +63,29 @@ def examples(
     return found if training else sorted(found, key=lambda example: example.features.n_frames)
 
 
-def body(task, config: RunConfig) -> keras.Model | None:
-    return joint_vector.body(config, task.name) if registry.get(config.model).frontend == "joint" else None
-
-
-def network(task, config: RunConfig) -> keras.Model:
-    task = _behind_enhancer(task, config, "train")
-    bare = _build(config, len(task.outputs), {"seed": config.seed, **config.option})
+def fitting(fold: FoldData, config: RunConfig) -> Fitting:
+    fold = _behind_enhancer(fold, config, "train")
+    # All that is trained on, altered copies too: noise moves coefficients by many deviations of clean ones.
+    features = [item for example in fold.train for item in (example.features, *example.versions)]
+    network = _build(config, len(fold.outputs), {"seed": config.seed, **config.option})
+    augment = None
     if registry.get(config.model).frontend == "log_mel":
-        return with_normalization(*_moments(task), bare)
-    if config.standardize == "none":
-        return bare
-    features = np.stack([features.read() for features in _heard(task)]).astype(np.float64)
-    axes = 0 if config.standardize == "coefficient" else (0, 1)
-    return with_normalization(features.mean(axis=axes), features.var(axis=axes), bare, least_variance=1e-12)
+        mean, variance = moments(features)
+        network = with_normalization(mean, variance, network)
+        if config.augment == "specaugment":
+            augment = partial(specaugment, fill=mean.astype(np.float32))
+    elif config.standardize != "none":
+        values = np.stack([item.read() for item in features]).astype(np.float64)
+        axes = 0 if config.standardize == "coefficient" else (0, 1)
+        network = with_normalization(values.mean(axis=axes), values.var(axis=axes), network, least_variance=1e-12)
+    crop_frames = fold.frontend.n_frames(round(config.crop_seconds * fold.frontend.rate_hz))
+
+    def batches(epoch: int):
+        return training_batches(
+            fold.train, config.batch_size, crop_frames, seed=config.seed, epoch=epoch, augment=augment
+        )
+
+    return Fitting(network, "sparse_categorical_crossentropy", batches)
 
 
 def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> keras.Model:
@@ -145,36 +94,17 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
         return registry.build(config.model, n_classes, entry.shape[1], **options)
     if entry.frontend == "log_mel":
         return registry.build(config.model, n_classes, config.bands, **options)
-    shape = _cepstral(config)
+    shape = from_config.cepstral(config)
     return registry.build(config.model, n_classes, shape.channels, n_coefficients=shape.coefficients, **options)
 
 
-def loss(config: RunConfig) -> str:
-    return "sparse_categorical_crossentropy"
-
-
-def batches(task, config: RunConfig) -> Callable[[int], Any]:
-    task = _behind_enhancer(task, config, "train")
-    crop_frames = task.frontend.n_frames(round(config.crop_seconds * task.frontend.rate_hz))
-    augment = None
-    if config.augment == "specaugment":
-        augment = partial(specaugment, fill=_moments(task)[0].astype(np.float32))
-
-    def epoch_batches(epoch: int):
-        return training_batches(
-            task.train, config.batch_size, crop_frames, seed=config.seed, epoch=epoch, augment=augment
-        )
-
-    return epoch_batches
-
-
-def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[str, float]]:
-    task = _behind_enhancer(task, config, "validation")
-    truth, examples = np.array([example.label for example in task.validation]), whole_batches(task.validation)
+def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
+    fold = _behind_enhancer(fold, config, "validation")
+    truth, examples = np.array([example.label for example in fold.validation]), whole_batches(fold.validation)
 
     def validate() -> dict[str, float]:
         output = np.asarray(model.predict(examples, verbose=0), np.float64)
-        confusion = classification.confusion_matrix(truth, output.argmax(axis=-1), len(task.outputs))
+        confusion = classification.confusion_matrix(truth, output.argmax(axis=-1), len(fold.outputs))
         likelihood = np.maximum(output[np.arange(len(truth)), truth], 1e-12)
         return {
             "validation_loss": float(-np.log(likelihood).mean()),
@@ -185,14 +115,9 @@ def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[
     return validate
 
 
-def in_words(row: Mapping[str, float]) -> str:
-    return f"validation loss {row['validation_loss']:.3f}  UA {100 * row['validation_ua']:.1f} %"
-
-
-def after_training(model_path: Path, task, config: RunConfig) -> None:
-    """Nothing else is fitted. Saves the model again, complete, where an enhancer belongs in it."""
+def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
     if config.enhancer:
-        enhancer.put_in(model_path, config, task.name)
+        enhancer.put_in(model_path, config, fold.name)
 
 
 def test_rows(
@@ -201,18 +126,20 @@ def test_rows(
     protocol: Protocol,
     corpus: str,
     config: RunConfig,
-    hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
+    alter: Alter | None = None,
 ) -> list[Row]:
-    """Returns one row per clip: corpus, clip, speaker, truth, prediction, and a probability per class as p_CLASS.
+    """Return one row per utterance: corpus, clip, speaker, truth, prediction, and each class's probability as p_CLASS.
 
     From the saved model and the audio, as a user of the model would.
     """
-    answerer = answerer_of(folder, config)
-    names, voices = {clip.path: clip.name for clip in clips}, {clip.path: clip.speaker for clip in clips}
+    classifier = load_classifier(folder, config)
     outputs: list[np.ndarray] = []
-    for window in answerer.read([clip.path for clip in clips], config.max_clip_seconds):
-        heard = [hear(waveform, names[path]) if hear else waveform for path, waveform in window]
-        outputs += answerer.answer(heard, [voices[path] for path, _ in window])
+    for some in in_turn(clips):
+        paths, speakers = [clip.path for clip in some], [clip.speaker for clip in some]
+        waveforms: list[Any] = read_all(paths, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
+        if alter:
+            waveforms = [alter(waveform, clip.name) for waveform, clip in zip(waveforms, some, strict=True)]
+        outputs += classifier.probabilities(waveforms, speakers)
     return [
         {
             "corpus": corpus,
@@ -226,69 +153,16 @@ def test_rows(
     ]
 
 
-@dataclass(frozen=True)
-class Answerer:
-    """A fold's saved model: `answer` maps waveforms (samples,) of `rate_hz` and `least_seconds` or more to class
-    probabilities. Its second argument, the speakers, matters to a run with --standardize-speakers alone.
-    """
-
-    answer: Callable[..., list[np.ndarray]]
-    rate_hz: int
-    least_seconds: float
-
-    def read(
-        self, paths: Sequence[Path], max_seconds: float, on_bad: Callable[[BadClip], None] | None = None
-    ) -> Iterator[list[tuple[Path, np.ndarray]]]:
-        """Yields clips as zoo.inference.batching.read_windows does."""
-        return read_windows(paths, self.rate_hz, max_seconds, on_bad, self.least_seconds)
-
-
-def answerer_of(folder: Path, config: RunConfig) -> Answerer:
-    """Loads a fold's saved model. Raises UserError where there is none."""
-    if registry.get(config.model).takes_waveforms:
-        model = load_model(folder / "model.keras")
-        rate_hz = frontend_of(model).rate_hz
-        return Answerer(lambda waveforms, voices=(): predict(model, waveforms), rate_hz, LEAST_SECONDS)
-    model, own = load_model(folder / "model.keras", waveforms=False), extractor(config)
-    known = speaker_normalization.load(folder.parent) if config.standardize_speakers else None
-
-    def answer(waveforms: Sequence[np.ndarray], voices: Sequence[str] = ()) -> list[np.ndarray]:
-        if not waveforms:
-            return []
-        with ThreadPoolExecutor(own.threads) as pool:
-            features = np.stack(list(pool.map(own.features, waveforms)))
-        if known:
-            features = np.stack([known.standardized(*pair) for pair in zip(features, voices, strict=True)])
-        batch = {"features": features, "n_frames": np.ones(len(features), np.int32)}
-        return list(np.asarray(model.predict_on_batch(batch)))
-
-    return Answerer(answer, own.rate_hz, own.least_seconds)
-
-
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     truth, prediction, voices = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
     return classification.evaluate(truth, prediction, protocol.classes, voices)
 
 
-def plot(record: Mapping[str, Any], rows: Sequence[Row], folder: Path, title: str) -> None:
-    report.plot_confusion(record["confusion"], record["classes"], folder / "confusion.png", title)
+def _behind_enhancer(fold: FoldData, config: RunConfig, side: str) -> Any:
+    """Return the fold with one side's examples as the network takes them.
 
-
-curves = report.plot_curves
-print_metrics = report.print_metrics
-
-
-def _behind_enhancer(task, config: RunConfig, side: str):
-    """Returns the task with one side's examples as the network is to see them. An enhancer and the statistics behind it
-    are the same in every epoch and far slower than the network, so they run here, not in training's steps.
+    An enhancer and the statistics behind it are the same in every epoch and far slower than the network, so they run
+    here, not in the training steps.
     """
-    return replace(task, **{side: enhancer.behind(getattr(task, side), config, task.name)}) if config.enhancer else task
-
-
-def _moments(task) -> tuple[np.ndarray, np.ndarray]:
-    return moments(_heard(task))
-
-
-def _heard(task) -> list[Features]:
-    """All that training hears. With altered copies, for noise moves coefficients by many deviations of clean ones."""
-    return [features for example in task.train for features in (example.features, *example.versions)]
+    examples: Any = enhancer.behind(getattr(fold, side), config, fold.name) if config.enhancer else getattr(fold, side)
+    return replace(fold, **{side: examples})

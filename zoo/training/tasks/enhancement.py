@@ -1,8 +1,7 @@
-"""The task of enhancement networks: cepstral coefficients of clean speech from those of noisy speech.
+"""Speech enhancement: cepstral coefficients of clean speech from those of noisy speech (MixedEmotions D4.2, section 3).
 
-MixedEmotions D4.2, section 3. zoo.training.tasks.base says what each function is for. Any corpus will do, for labels
-are not heeded: each of its clips is heard in noise of its own side of a fold, at every ratio asked for. The figures are
-in zoo.metrics.enhancement.
+Any corpus will do, since labels are ignored: each utterance is put in noise of its own side of a fold, at every ratio
+the configuration names. The interface is in base.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,38 +20,27 @@ from zoo.data.batches.noisy_clean_pairs import Pair, even_cuts, pair_batches
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.features import enhancer, noisy_copies
-from zoo.features.extractor import Extractor, of_layer
+from zoo.features import enhancer, from_config, noisy_copies
+from zoo.features.extractor import of_layer
 from zoo.frontends import clean_speech
 from zoo.frontends.compose import with_frontend, with_normalization
-from zoo.frontends.mfcc import Mfcc
-from zoo.metrics import enhancement
+from zoo.metrics import enhancement as figures
 from zoo.reports import enhancement as enhancement_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
+from zoo.training.tasks.base import Alter, Figures, Fitting, FoldData, Row
 from zoo.utils.atomic_files import written_aside
 
-SCORE = "validation_r2"
-FIGURES = enhancement.FIGURES
-SHORT = ("n_clips", "mse", "pearson", "validation_r2")
+report = enhancement_report
+FIGURES = Figures("validation_r2", figures.FIGURES, ("n_clips", "mse", "pearson", "validation_r2"))
 # Of a training sequence, and of validation; the deliverable does not say. Clips of corpora of utterances are as long.
 SEGMENT_SECONDS = 4.0
 _WINDOW_CLIPS = 64  # are read and tested at a time
 
-Row = dict[str, Any]
-
-
-def frontend(config: RunConfig) -> Mfcc:
-    return enhancer.frames(config)
-
-
-def extractor(config: RunConfig) -> Extractor:
-    return of_layer(frontend(config))
-
 
 def check(config: RunConfig, protocol: Protocol) -> None:
-    noisy_copies.open_for(config, frontend(config).rate_hz)
+    noisy_copies.open_for(config, from_config.rate_hz(config))
     if config.condition == "matched" and len(config.snr) != 1:
         ratios = " ".join(f"{snr_db:g}" for snr_db in config.snr)
         raise UserError(
@@ -66,7 +54,7 @@ def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
 ) -> list[Pair]:
     """Returns every clip at every ratio; noisy clips become features here, once, in noise of their side."""
-    own = extractor(config)
+    own = from_config.extractor(config)
     side = "train" if training else "validation"
     heard = noisy_copies.extract_heard(config, own.features, own.settings, clips, side, own.rate_hz)
     return [
@@ -74,42 +62,33 @@ def examples(
     ]
 
 
-def body(task, config: RunConfig) -> keras.Model | None:
-    return None
-
-
-def network(task, config: RunConfig) -> keras.Model:
-    """Returns the network from noisy coefficients to clean ones that are standardised by the training set."""
-    return with_normalization(*moments(pair.noisy for pair in task.train), _build(config), least_variance=0.0)
-
-
-def loss(config: RunConfig) -> keras.losses.Loss:
-    return losses.get_loss("sse")  # divided by the frames that are no padding: the mean squared error
-
-
-def batches(task, config: RunConfig) -> Callable[[int], Any]:
-    mean, variance = clean_moments(task)
+def fitting(fold: FoldData, config: RunConfig) -> Fitting:
+    """The network gives clean coefficients that are standardised by the training set; the loss is the mean squared
+    error over the frames that are no padding.
+    """
+    network = with_normalization(*moments(pair.noisy for pair in fold.train), _build(config), least_variance=0.0)
+    mean, variance = clean_moments(fold)
     deviation, frames = np.sqrt(variance), _segment_frames(config)
 
     def standardised(clean: np.ndarray) -> np.ndarray:
         return (clean - mean) / deviation
 
-    def epoch_batches(epoch: int):
-        return pair_batches(task.train, config.batch_size, frames, standardised, seed=config.seed, epoch=epoch)
+    def batches(epoch: int):
+        return pair_batches(fold.train, config.batch_size, frames, standardised, seed=config.seed, epoch=epoch)
 
-    return epoch_batches
+    return Fitting(network, losses.get_loss("sse"), batches)
 
 
-def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[str, float]]:
+def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
     """Validation is on all frames of the validation clips, in segments about as long as training's: in whole recordings
     of minutes, the recurrent layers would take longer than an epoch.
 
     The score is the share of clean speech's variance that is explained: 0 for a constant, the training mean. Speech in
     much noise, left as it is, is below.
     """
-    mean, variance = clean_moments(task)
+    mean, variance = clean_moments(fold)
     deviation, frames = np.sqrt(variance), _segment_frames(config)
-    cuts = [(pair, *cut) for pair in task.validation for cut in even_cuts(pair.n_frames, frames)]
+    cuts = [(pair, *cut) for pair in fold.validation for cut in even_cuts(pair.n_frames, frames)]
     noisy = [pair.noisy.read(start, length) for pair, start, length in cuts]
     truth = [(pair.clean.read(start, length) - mean) / deviation for pair, start, length in cuts]
     unprocessed = _mean_square(truth, ((heard - mean) / deviation for heard in noisy))
@@ -119,28 +98,24 @@ def validator(model: keras.Model, task, config: RunConfig) -> Callable[[], dict[
         error = _mean_square(truth, enhancer.in_batches(_outputs_of(model), noisy, multiple=50))
         if not np.isfinite(error):
             raise UserError(
-                f"fold {task.name}: the network gives values that are not finite. Try a lower --learning-rate than "
+                f"fold {fold.name}: the network gives values that are not finite. Try a lower --learning-rate than "
                 f"{config.learning_rate}, or --precision float32"
             )
-        return {SCORE: 1 - error / constant, "validation_mse": error, "validation_mse_noisy": unprocessed}
+        return {FIGURES.score: 1 - error / constant, "validation_mse": error, "validation_mse_noisy": unprocessed}
 
     return validate
 
 
-def in_words(row: Mapping[str, float]) -> str:
-    return f"validation MSE {row['validation_mse']:.3f}, of noisy speech {row['validation_mse_noisy']:.3f}"
-
-
-def after_training(model_path: Path, task, config: RunConfig) -> None:
+def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
     """Saves the model again, complete: its output in natural units, and what is clean left as it is.
 
     The detector of clean speech is fitted on the training clips, its threshold on the validation clips.
     """
     denoiser = network_of(load_model(model_path))
-    detector = clean_speech.fit(_clean_and_noisy(task.train), _clean_and_noisy(task.validation))
-    complete = enhancer.assemble(denoiser, *clean_moments(task), detector)
+    detector = clean_speech.fit(_clean_and_noisy(fold.train), _clean_and_noisy(fold.validation))
+    complete = enhancer.assemble(denoiser, *clean_moments(fold), detector)
     with written_aside(model_path) as aside:
-        with_frontend(task.frontend, complete).save(aside)
+        with_frontend(fold.frontend, complete).save(aside)
 
 
 def test_rows(
@@ -149,14 +124,14 @@ def test_rows(
     protocol: Protocol,
     corpus: str,
     config: RunConfig,
-    hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
+    alter: Alter | None = None,
 ) -> list[Row]:
     """Returns a row per clip and ratio, and one of the clip without noise (`snr_db` empty): corpus, fold, clip,
     speaker, snr_db, taken_for_clean, and the moments of zoo.metrics.enhancement.
 
     From the saved model and the audio, as a user of the model would.
     """
-    if hear:
+    if alter:
         raise UserError(f"--model {config.model} is tested in noise of its own, by --noise and --snr; leave the other")
     own = of_layer(frontend_of(load_model(folder / "model.keras")))
     denoise = enhancer.denoiser(enhancer.load(folder))
@@ -175,22 +150,17 @@ def test_rows(
         for (clip, snr_db), truth, before, (after, is_clean) in zip(told, clean, noisy, denoise(noisy), strict=True):
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}
             row |= {"snr_db": "" if snr_db is None else f"{snr_db:g}", "taken_for_clean": str(int(is_clean))}
-            rows.append({**row, **enhancement.columns(truth, before, after)})
+            rows.append({**row, **figures.columns(truth, before, after)})
     return rows
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
-    return enhancement.evaluate(rows)
+    return figures.evaluate(rows)
 
 
-plot = enhancement_report.plot
-curves = enhancement_report.plot_curves
-print_metrics = enhancement_report.print_metrics
-
-
-def clean_moments(task) -> tuple[np.ndarray, np.ndarray]:
+def clean_moments(fold: FoldData) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of the training clips' clean coefficients, each clip once; 1 for a variance of 0."""
-    mean, variance = moments(_clean(task.train))
+    mean, variance = moments(_clean(fold.train))
     return mean, np.where(variance == 0, 1.0, variance)
 
 
@@ -203,7 +173,7 @@ def _clean_and_noisy(pairs: Sequence[Pair]) -> tuple[Iterator[np.ndarray], Itera
 
 
 def _build(config: RunConfig) -> keras.Model:
-    n = frontend(config).coefficients
+    n = enhancer.frames(config).coefficients
     return registry.build(config.model, n, n, **{"seed": config.seed, **config.option})
 
 

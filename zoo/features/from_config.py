@@ -1,0 +1,109 @@
+"""Build the front-end, the feature extractor and the feature model that a run configuration describes."""
+
+from collections.abc import Callable
+
+import keras
+
+from zoo import registry
+from zoo.config.frame_timing import FRAME_SECONDS, RATE_HZ, frame_seconds, steps_per_frame
+from zoo.config.run_config import RunConfig, heeds
+from zoo.errors import UserError
+from zoo.features import enhancer, joint_vector
+from zoo.features.extractor import Extractor, of_clip_functionals, of_functionals, of_layer
+from zoo.frontends.log_mel import LogMel
+from zoo.frontends.mfcc import CepstralStatistics
+from zoo.frontends.waveform import StandardWaveform
+from zoo.layers.window_statistics import WindowStatistics
+from zoo.runs import upstream_runs
+
+
+def rate_hz(config: RunConfig) -> int:
+    """Return the sampling rate of the waveforms a configuration takes, in Hz. Builds no layer, reads no other run."""
+    return config.rate_hz if heeds(config.model, "rate_hz") else RATE_HZ
+
+
+def frontend(config: RunConfig) -> keras.layers.Layer | None:
+    """Return the layer from waveforms to what the network takes, or None where openSMILE computes the features.
+
+    Raises UserError for settings that leave no features, or a run or weights it needs that are not there.
+    """
+    entry = registry.get(config.model)
+    try:
+        return _LAYERS[entry.frontend](config) if entry.takes_waveforms else None
+    except ValueError as error:
+        raise UserError(f"front-end: {error}") from error
+
+
+def extractor(config: RunConfig) -> Extractor:
+    """Return how recordings become features before training.
+
+    Behind an enhancer these are the MFCCs of every frame: the enhancer is another one in each fold.
+    """
+    if layer := enhancer.frames(config) if config.enhancer else frontend(config):
+        return of_layer(layer)
+    if registry.get(config.model).frontend == "acoustic":
+        return of_clip_functionals(config.feature_set, config.functionals)
+    return of_functionals(config.feature_set, config.functional_seconds, frame_seconds(config))
+
+
+def feature_model(config: RunConfig, fold: str) -> keras.Model | None:
+    """Return what stands between a front-end and a linear model, or None: a network, an enhancer, window statistics.
+
+    It maps {"features": (batch, frames, n), "n_frames": (batch,)} to vectors (batch, width), or (batch, ratings, width)
+    for ratings. `fold` names the fold whose network or enhancer it takes.
+    """
+    entry = registry.get(config.model)
+    if entry.frontend == "joint":
+        return joint_vector.body(config, fold)
+    if (entry.frontend, entry.task) != ("mfcc_frames", "continuous"):
+        return None
+    features = keras.Input((None, enhancer.frames(config).coefficients), name="features")
+    n_frames = keras.Input((), dtype="int32", name="n_frames")
+    inputs = {"features": features, "n_frames": n_frames}
+    hop = steps_per_frame(config)
+    if config.enhancer:
+        features = enhancer.load(upstream_runs.folder_of("enhancer", config, fold))(inputs)
+    window = round(config.functional_seconds / FRAME_SECONDS) * hop
+    statistics = WindowStatistics(window, hop, name="window_statistics")(features, n_frames)
+    return keras.Model(inputs, statistics, name="statistics")
+
+
+def cepstral(config: RunConfig) -> CepstralStatistics:
+    """Return the front-end of networks on statistics of MFCCs over the utterance."""
+    return CepstralStatistics(
+        rate_hz=config.rate_hz,
+        window_ms=config.window_ms,
+        hop_ms=config.hop_ms,
+        coefficients=config.coefficients,
+        mel_bands=config.mel_bands,
+        statistics=config.statistics,
+        peak_normalize=config.amplitude == "peak",
+        name="cepstral_statistics",
+    )
+
+
+def _log_mel(config: RunConfig) -> LogMel:
+    names = ("window_ms", "hop_ms", "bands", "mel_scale", "floor")
+    return LogMel(**{name: getattr(config, name) for name in names}, name="log_mel")
+
+
+def _image(config: RunConfig) -> keras.layers.Layer:
+    from zoo.frontends.deep_spectrum import DeepSpectrum  # its networks take seconds to import
+
+    network = config.model.removesuffix("_svm")
+    if not config.weights:
+        raise UserError(
+            f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md says where from), or "
+            "--weights random to try the program: features of a random network, no baseline"
+        )
+    return DeepSpectrum(network, config.weights, colormap=config.colormap, seed=config.seed, name="deep_spectrum")
+
+
+_LAYERS: dict[str, Callable[[RunConfig], keras.layers.Layer]] = {
+    "log_mel": _log_mel,
+    "mfcc": cepstral,
+    "mfcc_frames": enhancer.frames,
+    "waveform": lambda config: StandardWaveform(name="waveform_frontend"),
+    "joint": joint_vector.frontend,
+    "image": _image,
+}

@@ -1,0 +1,62 @@
+"""Predict by an exported model. Keras is not needed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.batches.by_length import in_batches
+from zoo.frontends import opensmile
+from zoo.inference.long_recordings import rate_in_windows
+from zoo.inference.predictor import Predictor
+from zoo.inference.reading import BATCH_SECONDS
+from zoo.serving.saved_model import Exported, limits_seconds
+
+_DAY_SECONDS = 86_400.0
+
+
+def of_export(exported: Exported) -> Predictor:
+    """Return the predictor of an export. Networks on waveforms rate recordings of any length, in windows."""
+    description, own = exported.description, exported.description["frontend"]
+    min_seconds, max_seconds = limits_seconds(description)
+    rate_hz, on_waveforms = exported.rate_hz, own["kind"] == "StandardWaveform"
+
+    def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if own["kind"] == "functionals":
+            return [exported.on_features([_functionals(own, waveform, rate_hz)])[0] for waveform in waveforms]
+        return in_batches(
+            lambda rows, lengths: exported.run("serving_default", waveform=rows, n_samples=lengths),
+            waveforms,
+            BATCH_SECONDS * rate_hz,
+        )
+
+    def rate_long(path: Path) -> np.ndarray:
+        return rate_in_windows(
+            path,
+            lambda features: exported.on_features([features])[0],
+            description["steps_per_frame"],
+            description["segment_frames"],
+            rate_hz,
+            _DAY_SECONDS,
+            longest_seconds=max_seconds,
+        )
+
+    return Predictor(
+        tuple(exported.outputs),
+        description["trained_on"],
+        rate_hz,
+        min_seconds,
+        max_seconds,
+        predict_waveforms,
+        description["frame_seconds"] if exported.continuous else 0.0,
+        max_seconds,
+        rate_long if exported.continuous and on_waveforms else None,
+    )
+
+
+def _functionals(own: Mapping[str, Any], waveform: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return the openSMILE functionals (rows, functionals) that an export names as its front-end."""
+    if "functionals" in own:  # one row for the utterance
+        return opensmile.clip_functionals(waveform, rate_hz, own["feature_set"], own["functionals"])[None]
+    return opensmile.functionals(waveform, rate_hz, own["feature_set"], own["functional_seconds"], own["frame_seconds"])

@@ -1,0 +1,58 @@
+"""Open a run folder: its configuration, network, protocol, folds and record, checked once for every reader."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo import registry
+from zoo.config import saved
+from zoo.config.run_config import RunConfig
+from zoo.data.protocols import lookup
+from zoo.data.protocols.splits import Protocol
+from zoo.errors import UserError
+from zoo.registry import Entry
+from zoo.runs.folder import corpus_name, finished_folds
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A finished run. `record` is the metrics.json of the run, or of the one fold that was chosen."""
+
+    folder: Path
+    settings: RunConfig
+    entry: Entry
+    protocol: Protocol
+    fold_folders: tuple[Path, ...]
+    record: Mapping[str, Any]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the classes, or of the rated dimensions."""
+        return self.protocol.classes or self.protocol.targets
+
+    @property
+    def corpus(self) -> str:
+        """The corpus it was trained on, marked where that is synthetic."""
+        return corpus_name(self.record)
+
+
+def open_run(folder: Path, fold: str | None = None) -> OpenedRun:
+    """Open a finished run, with all its folds or the one numbered `fold`.
+
+    Raises UserError where it is not finished, is of another version, or has no such fold.
+    """
+    settings = saved.load(folder / "config.json")
+    folders, record = finished_folds(folder, fold)
+    protocol = lookup.get(settings.protocol, settings.corpus)
+    return OpenedRun(folder, settings, registry.get(settings.model), protocol, tuple(folders), record)
+
+
+def check_predicts(settings: RunConfig, run: Path) -> None:
+    """Raise UserError for a run that cannot predict emotion in a single recording of an unknown speaker."""
+    registry.check_answers(settings.model, run)
+    if settings.standardize_speakers:
+        raise UserError(
+            f"{run} standardises features by each speaker's own clips (--standardize-speakers), and a single recording "
+            "has none. Evaluate it on its corpus (evaluate.py), or train without that flag to predict and serve"
+        )
