@@ -1,4 +1,4 @@
-"""Predict the emotion of audio: of each clip, or all along each recording; from files, or live from a stream.
+"""Predict emotion: a class for each utterance, or ratings along each recording; from files or from a live stream.
 
     python scripts/predict.py attention_blstm_fcn-ravdess clip.wav       # a model of saved_models/
     python scripts/predict.py runs/NAME clip.wav folder/                 # a run of train.py
@@ -6,10 +6,10 @@
     python scripts/predict.py DIR --list names.txt --json > answers.jsonl
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
 
-Reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. With several folds,
-their models' probabilities are averaged; on clips of the run's own corpus, which all but one of them were trained on,
-that is no test. A network for continuous ratings gives a row for each frame, with its time in seconds. Files that
-cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
+Reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. Probabilities are
+averaged over the folds of a run; all but one of them were trained on any clip of the run's own corpus, so on these they
+are no test. A network for continuous ratings gives a row per frame, with its time in seconds. Files that cannot be used
+are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
 """
 
 import argparse
@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     kind = output.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="one JSON object per line")
     kind.add_argument("--csv", action="store_true", help="comma-separated values with a header")
-    output.add_argument("--out", type=Path, help="file for the answers, .jsonl or .csv (default: standard output)")
-    output.add_argument("--resume", action="store_true", help="leave out the files that are answered in --out")
+    output.add_argument("--out", type=Path, help="file for the predictions, .jsonl or .csv (default: standard output)")
+    output.add_argument("--resume", action="store_true", help="leave out the files that --out already has")
     running = parser.add_argument_group("running")
     running.add_argument("--workers", type=int, default=1, help="processes, each with its own model (default: 1)")
     running.add_argument("--backend", help="runs: Keras backend (default: the run's)")
@@ -71,10 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--stream", action="store_true", help="standard input is raw audio, mono; a line per hop, live")
     stream.add_argument("--rate", type=int, help="its sampling rate in Hz (default: the model's)")
     stream.add_argument("--format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
-    stream.add_argument("--hop", type=float, help="seconds of new audio that a line waits for")
-    stream.add_argument("--window", type=float, help="seconds that are looked at, where state cannot be carried")
-    stream.add_argument("--look-ahead", type=float, help="seconds of audio a rating waits for, where it can not")
-    stream.add_argument("--level", help="MEAN,DEVIATION of the samples (default: of what has been heard)")
+    stream.add_argument("--hop", type=float, help="seconds of new audio between lines")
+    stream.add_argument("--window", type=float, help="seconds of audio per prediction, where state cannot be carried")
+    stream.add_argument("--look-ahead", type=float, help="seconds of later audio a rating uses, where state cannot be carried")
+    stream.add_argument("--level", help="MEAN,DEVIATION of the samples (default: of the audio received so far)")
     return parser
 
 
@@ -97,13 +97,13 @@ def _check(args: argparse.Namespace) -> None:
     if not places:
         raise UserError("expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them")
     if args.resume and not args.out:
-        raise UserError("--resume goes on with a file of answers; name it with --out")
+        raise UserError("--resume continues a file of predictions; name it with --out")
     if not 1 <= args.workers <= 64:
         raise UserError(f"--workers is {args.workers}, expected 1 to 64")
 
 
 def _find(args: argparse.Namespace) -> bool:
-    """Replaces a model's name by its folder; says whether it is an export. Runs get their Keras backend."""
+    """Replace a model's name by its folder; return whether it is an export. Chooses the Keras backend of a run."""
     from zoo import pretrained
     from zoo.serving.versions import version_folder
 
@@ -174,7 +174,7 @@ def _answers(
 
 
 def _paths(args: argparse.Namespace) -> list[Path]:
-    """The files asked for, each once, in order."""
+    """Return the files named, each once, in order."""
     paths = find.audio_files(args.audio)
     if args.list:
         try:
@@ -225,12 +225,12 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     if rest:
         print(f"error: the stream ended inside a sample: its last {len(rest)} bytes are left out", file=sys.stderr)
     if not n_rows:
-        print("error: the stream ended before there was enough to answer", file=sys.stderr)
+        print("error: the stream ended before there was enough audio for a prediction", file=sys.stderr)
     return 1 if rest or not n_rows else 0
 
 
 def _samples(data: bytes, form: str):
-    """Whole samples as floats in -1..1, and the bytes of one that has not come yet."""
+    """Return whole samples as floats in -1..1, and the bytes of an incomplete one."""
     import numpy as np
 
     dtype, largest = FORMATS[form]

@@ -1,4 +1,4 @@
-"""Exported models by name, and as a library has them: load once, ask often. Keras is not needed."""
+"""Load exported models by name and predict with them from Python. Keras is not needed."""
 
 import os
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Clip = str | Path | np.ndarray
 
 
 class Emotion(TypedDict):
-    """The answer of a network for classes: the likeliest one, and the probability of each, in 0..1."""
+    """A classification: the likeliest class, and the probability of each in 0..1."""
 
     file: str
     emotion: str
@@ -31,7 +31,7 @@ class Emotion(TypedDict):
 
 
 class Ratings(TypedDict):
-    """The answer of a network for ratings: times in seconds, and for each dimension as many ratings."""
+    """Ratings of a recording: times in seconds, and as many ratings of each dimension."""
 
     file: str
     time: list[float]
@@ -40,7 +40,7 @@ class Ratings(TypedDict):
 
 
 class Pretrained:
-    """An export, loaded by `zoo.load`. `description` is all it says of itself (assets/description.json)."""
+    """An export, loaded by `zoo.load`. `description` is its assets/description.json."""
 
     def __init__(self, exported: Exported):
         self.exported = exported
@@ -66,11 +66,11 @@ class Pretrained:
     def predict(
         self, clips: Clip | Sequence[Clip], rate_hz: int | None = None
     ) -> Emotion | Ratings | list[Emotion | Ratings]:
-        """Returns what is said about one clip, or a list for several, in order.
+        """Predict one clip, or several, in order.
 
         A clip is an audio file of a format that zoo.data.audio.read.READABLE names, or its samples (samples,) or
         (samples, channels), floats nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples
-        is "#" and their number among `clips`.
+        is "#" and their position in `clips`.
 
         Raises zoo.data.audio.read.BadClip, a zoo.errors.UserError, for one that cannot be used.
         """
@@ -82,7 +82,7 @@ class Pretrained:
         return [self._rate(clip, f"#{number}") for number, clip in enumerate(ready)]
 
     def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
-        """Returns a zoo.inference.stream.Stream on this model, which takes its options."""
+        """Return a zoo.inference.stream.Stream of this model, with its options."""
         return Stream(self.exported, hop_seconds, **options)
 
     def _rate(self, clip: Path | np.ndarray, name: str) -> Ratings:
@@ -105,7 +105,7 @@ class Pretrained:
 
 
 def load(place: str | Path) -> Pretrained:
-    """Loads a model that this project brings, by its name, or an export by its folder.
+    """Load a model of saved_models/ by its name, or an export by its folder.
 
     Raises UserError for a name that is not there (it lists those that are), or an export that is damaged.
     """
@@ -113,7 +113,7 @@ def load(place: str | Path) -> Pretrained:
 
 
 def find(place: str | Path) -> Path:
-    """Returns the folder of an export's version: the newest where `place` has several. Raises UserError as `load`."""
+    """Return the folder of an export's version, the newest where `place` has several. Raises UserError as `load`."""
     found = version_folder(Path(place)) or version_folder(folder() / place)
     if found:
         return found
@@ -130,12 +130,12 @@ def find(place: str | Path) -> Path:
 
 
 def names() -> list[str]:
-    """Names of the models that `load` knows."""
+    """Return the names of the models that `load` knows."""
     if not folder().is_dir():
         return []
     return sorted(path.name for path in folder().iterdir() if version_folder(path))
 
 
 def folder() -> Path:
-    """Where named models are: $SPEECH_ZOO_MODELS, or saved_models/ beside the package."""
+    """Return the folder of named models: $SPEECH_ZOO_MODELS, or saved_models/ beside the package."""
     return Path(os.environ.get(MODELS_VARIABLE) or Path(zoo.__file__).parents[1] / "saved_models")

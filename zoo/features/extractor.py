@@ -1,4 +1,4 @@
-"""How the clips of a run become features, once, before training."""
+"""Compute the features of recordings, once, before training."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ LEAST_SECONDS = 0.025  # of a clip: a window of the usual front-ends
 
 @dataclass(frozen=True)
 class Extractor:
-    """`features` maps a waveform (samples,) of `rate_hz` to (frames, bands), and depends on nothing but `settings`.
+    """`features` maps a waveform (samples,) at `rate_hz` to (frames, bands), and depends only on `settings`.
 
     It may be called by so many `threads` at once, with clips of `least_seconds` or more.
     """
@@ -28,7 +28,7 @@ class Extractor:
 
 
 def of_layer(frontend: keras.layers.Layer) -> Extractor:
-    """Runs a front-end layer on one clip at a time, padded to whole seconds so that few shapes are compiled."""
+    """Run a front-end layer on one recording at a time, padded to whole seconds so that few shapes are compiled."""
     waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
     model = keras.Model([waveform, n_samples], frontend(waveform, n_samples))
 
@@ -42,7 +42,7 @@ def of_layer(frontend: keras.layers.Layer) -> Extractor:
 
 
 def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, rate_hz: int = 16_000) -> Extractor:
-    """Runs openSMILE over windows of a clip."""
+    """Run openSMILE over windows of a recording."""
     settings = opensmile.settings(feature_set, window_seconds, hop_seconds)
 
     def features(clip: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, 
 
 
 def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_000) -> Extractor:
-    """Runs openSMILE over a whole clip: one row of functionals."""
+    """Run openSMILE over a whole utterance: one row of functionals."""
     settings = opensmile.clip_settings(feature_set, functionals)
 
     def features(clip: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Deep-spectrum features: the joint vector in front of the head of a finished run's network.
+"""Compute deep-spectrum features: the joint vector before the output layers of a finished run's network.
 
 Zhao et al. 2019, section IV, Table 7: the 384 values of attention_blstm_fcn, then a linear SVM.
 """
@@ -17,19 +17,19 @@ LAYER = "joint"
 
 
 def check(settings: RunConfig) -> None:
-    """Raises UserError where no run is named, or its network has no joint vector."""
+    """Raise UserError where no run is named, or its network has no joint vector."""
     if not settings.from_run:
         raise UserError(f"--model {settings.model} needs --from-run DIR, a finished run of attention_blstm_fcn")
     _parts(settings, _any_fold(settings))
 
 
 def frontend(settings: RunConfig) -> keras.layers.Layer:
-    """Returns the front-end of the run's models."""
+    """Return the front-end of the run's models."""
     return frontend_of(load_model(_any_fold(settings) / "model.keras"))
 
 
 def body(settings: RunConfig, fold: str) -> keras.Model:
-    """Returns a fold's network up to its joint vector: from features to (batch, width). Errors are those of `check`."""
+    """Return a fold's network up to its joint vector: from features to (batch, width). Errors are those of `check`."""
     model, network = _parts(settings, upstream_runs.folder_of("from_run", settings, fold))
     inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in model.inputs}
     normalized = model.get_layer("normalization")(inputs["features"])
@@ -40,7 +40,7 @@ def body(settings: RunConfig, fold: str) -> keras.Model:
 
 
 def _parts(settings: RunConfig, folder: Path) -> tuple[keras.Model, keras.Model]:
-    """A fold's model behind its front-end, and the network in it."""
+    """Return a fold's model behind its front-end, and the network in it."""
     model = network_of(load_model(folder / "model.keras"))
     network = next((layer for layer in model.layers if isinstance(layer, keras.Model)), None)
     if network is None or not any(layer.name == LAYER for layer in network.layers):

@@ -1,8 +1,8 @@
-"""Features seen against each speaker's own: a voice's level and range leave them, what it does with an emotion stays.
+"""Z-score features per speaker.
 
-Mean and deviation are of all of a speaker's clips in a run's protocol, whatever side of a fold they stand on. No label
-takes part, but other clips of the speaker than the one to be told must be at hand: figures of such a run are of
-speakers one has heard, not of single clips of strangers.
+Mean and deviation are those of all of a speaker's clips in a run's protocol, on any side of a fold. They need no label,
+but other clips of the same speaker: figures of such a run hold for speakers of whom recordings exist, not for single
+recordings of unknown speakers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,9 @@ from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
 
 FILE = "speakers.npz"
-_LEAST = 1e-5  # of a feature's largest value: what varies by less is the rounding of a constant, held against which
-# an altered copy of a clip would stand a million deviations off
+# Of a feature's largest value: a smaller deviation is the rounding of a constant, and an altered copy of a clip would
+# be a million deviations away.
+_LEAST = 1e-5
 NOTE = "features standardised by each speaker's own clips, those of test speakers by their unlabelled test clips"
 
 
@@ -31,7 +32,7 @@ class Speakers:
     deviations: Mapping[str, np.ndarray]
 
     def standardized(self, values: np.ndarray, speaker: str) -> np.ndarray:
-        """Returns features (n, features) of a speaker in float32. Raises UserError for a speaker who is not known."""
+        """Return a speaker's features (n, features), z-scored, float32. Raises UserError for an unknown speaker."""
         if speaker not in self.means:
             raise UserError(
                 f"speaker {speaker!r} has no clips among those the run was trained and tested on "
@@ -42,7 +43,7 @@ class Speakers:
 
 @dataclass(frozen=True)
 class Standardized:
-    """Features of a clip as zoo.data.batches.feature_store.Features are read, against their speaker's."""
+    """Features of a clip, z-scored by its speaker; read as zoo.data.batches.feature_store.Features are."""
 
     features: Any
     speakers: Speakers
@@ -57,7 +58,7 @@ class Standardized:
 
 
 def measure(clips: Sequence[Clip], features: Mapping[str, Any]) -> Speakers:
-    """Returns the statistics of every speaker over the frames of all their clips; `features` are by clip's name."""
+    """Return the statistics of every speaker over the frames of all their clips; `features` are by clip name."""
     frames: dict[str, list[np.ndarray]] = {}
     for clip in clips:
         frames.setdefault(clip.speaker, []).append(features[clip.name].read())
@@ -70,8 +71,9 @@ def measure(clips: Sequence[Clip], features: Mapping[str, Any]) -> Speakers:
 
 
 def keep(folder: Path, speakers: Speakers) -> None:
-    """Writes the statistics into a run's folder. Raises UserError where others are there: of another start of the run,
-    whose finished folds were fitted against them.
+    """Write the statistics into a run's folder.
+
+    Raises UserError where it has others, against which its finished folds were fitted.
     """
     if (folder / FILE).is_file() and not _alike(load(folder), speakers):
         raise UserError(
@@ -85,7 +87,7 @@ def keep(folder: Path, speakers: Speakers) -> None:
 
 
 def load(folder: Path) -> Speakers:
-    """Reads what `keep` wrote in a run's folder. Raises UserError where it is absent or damaged."""
+    """Read what `keep` wrote in a run's folder. Raises UserError where it is absent or damaged."""
     path = folder / FILE
     try:
         with np.load(path, allow_pickle=False) as file:

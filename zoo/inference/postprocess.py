@@ -32,7 +32,7 @@ MIN_GAIN = 1e-6  # of CCC; below it, a step is rounding
 
 @dataclass(frozen=True)
 class Step:
-    """What validation data said about one step.
+    """A step as validation data chose it.
 
     `values` are the arguments of the step's function that were best, empty where there was none to try.
     `ccc_after` is the pooled validation CCC with them, kept or not; -1..1.
@@ -60,7 +60,7 @@ def fit(
     step_seconds: float,
     mask: Sequence[np.ndarray] | None = None,
 ) -> PostProcess:
-    """Chooses the steps on the recordings of the validation set.
+    """Choose the steps on the recordings of the validation set.
 
     Args:
         truth: labels of each recording, (frames, dimensions).
@@ -94,7 +94,7 @@ def fit(
 
 
 def apply(postprocess: PostProcess, prediction: np.ndarray) -> np.ndarray:
-    """Returns a recording's predictions, (frames, dimensions), after the steps that were kept; a new array.
+    """Return a recording's predictions, (frames, dimensions), after the steps that were kept; a new array.
 
     Raises:
         UserError: a prediction is not finite.
@@ -115,12 +115,12 @@ def apply(postprocess: PostProcess, prediction: np.ndarray) -> np.ndarray:
 
 
 def save(postprocess: PostProcess, path: Path) -> None:
-    """Writes the chains and the CCC around each step as JSON, the file `load` reads."""
+    """Write the chains, and the CCC before and after each step, as JSON."""
     write_json(path, asdict(postprocess))
 
 
 def load(path: Path) -> PostProcess:
-    """Reads what `save` wrote. Raises UserError when the file is absent or damaged."""
+    """Read what `save` wrote. Raises UserError when the file is absent or damaged."""
     try:
         return from_content(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -130,7 +130,7 @@ def load(path: Path) -> PostProcess:
 
 
 def from_content(content: Mapping[str, Any]) -> PostProcess:
-    """Returns what asdict made of it. Raises ValueError, KeyError or TypeError for anything else."""
+    """Return the chains from what `asdict` made of them. Raises ValueError, KeyError or TypeError for anything else."""
     chains = {name: tuple(_step(raw) for raw in steps) for name, steps in content["chains"].items()}
     if not chains or any([step.name for step in chain] != list(_STEPS) for chain in chains.values()):
         raise ValueError(f"every dimension needs the steps {', '.join(_STEPS)}")
@@ -151,7 +151,7 @@ def _scale(trace: np.ndarray, ratio: float, about: float) -> np.ndarray:
 
 
 def _shift(trace: np.ndarray, frames: int) -> np.ndarray:
-    """Moves the trace to later frames; the first value fills the start."""
+    """Shift the trace to later frames; the first value fills the start."""
     return trace[np.maximum(np.arange(len(trace)) - frames, 0)]
 
 
@@ -239,7 +239,7 @@ def _check_finite(prediction: np.ndarray) -> None:
 
 
 def _step(raw: Mapping[str, Any]) -> Step:
-    """Rebuilds a step read from JSON, which must hold what its function takes."""
+    """Return a step read from JSON. Raises ValueError unless it holds the arguments of its function."""
     step = Step(**raw)
     arguments = list(signature(_STEPS[step.name][0]).parameters)[1:]
     if not isinstance(step.kept, bool) or ((step.kept or step.values) and sorted(step.values) != sorted(arguments)):

@@ -1,10 +1,10 @@
-"""Answers to any number of files, in a file that grows by whole lines: what a kill interrupts, goes on.
+"""Write predictions of any number of files by whole lines, so that an interrupted command can be resumed.
 
     FILE              JSON lines or CSV; flushed after every batch
     FILE.failed.csv   the files that could not be used: file, kind, error
 
-An answer's line is its only record. Whoever resumes reads the lines, cuts off what a kill left half written, and leaves
-out the files that are answered. Those that failed are tried again.
+Resuming reads the lines, cuts off one that is half written, and leaves out the files that have a prediction. Files that
+failed are tried again.
 """
 
 import csv
@@ -20,9 +20,9 @@ from typing import Any, Literal, NamedTuple, TextIO
 from zoo.errors import UserError, unknown
 
 KINDS = ("json", "csv")
-# What spreadsheets take for a formula, and the apostrophe that keeps them from it: so no two names become one cell.
+# What spreadsheets take for a formula, and the apostrophe itself, so that no two names become one cell.
 _RISKY = tuple("=+-@\t\r\n'")
-_TORN_BYTES = 65_536  # no line is longer: more without an end is damage, not a kill's doing
+_TORN_BYTES = 65_536  # no line is longer: more without an end is damage
 
 Row = Mapping[str, Any]
 Lines = Callable[[Row], str]
@@ -37,7 +37,7 @@ class Failure(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What is said about a batch of files: rows in the files' order, all of one file's together."""
+    """The predictions of a batch of files: rows in the files' order, all of one file's together."""
 
     rows: list[dict[str, Any]]
     failed: list[Failure]
@@ -48,9 +48,9 @@ def as_json(row: Row) -> str:
 
 
 def as_csv(columns: Sequence[str] | None = None) -> Lines:
-    """Returns a function from a row to its line, under a header before the first; with `columns`, that is there.
+    """Return a function from a row to its line, the first with a header; `columns` are those of a file that has one.
 
-    Probabilities become columns p_CLASS. Text that spreadsheets would take for a formula begins with an apostrophe.
+    Probabilities become columns p_CLASS. Text that a spreadsheet would take for a formula gets an apostrophe.
     The function raises UserError for a row of other columns.
     """
     expected = list(columns) if columns else []
@@ -72,12 +72,12 @@ def as_csv(columns: Sequence[str] | None = None) -> Lines:
 
 
 def cell(value: Any) -> Any:
-    """Returns a value as a spreadsheet may have it: text that begins like a formula gets an apostrophe before it."""
+    """Return a value that is safe in a spreadsheet: text that begins like a formula gets an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_RISKY) else value
 
 
 def kind_of(out: Path, json_lines: bool, as_table: bool) -> str:
-    """Returns "json" or "csv", by the flags or the file's suffix."""
+    """Return "json" or "csv", by the flags or the file's suffix."""
     if json_lines or as_table:
         return "json" if json_lines else "csv"
     kind = {".jsonl": "json", ".json": "json", ".csv": "csv"}.get(out.suffix.lower())
@@ -87,10 +87,9 @@ def kind_of(out: Path, json_lines: bool, as_table: bool) -> str:
 
 
 class Sheet:
-    """The file that the answers go to. Use as a context manager.
+    """The file of predictions, a context manager.
 
-    `answered(path)` says whether a file's answer is in it. Raises UserError where there is something and `resume` is
-    not set, or something else than answers.
+    Raises UserError where the file exists and `resume` is not set, or holds something else than predictions.
     """
 
     def __init__(self, path: Path, kind: str, resume: bool = False, rows_per_file: bool = False):
@@ -127,7 +126,7 @@ class Sheet:
         return (str(path) if self._kind == "json" else cell(str(path))) in self._names
 
     def add(self, answers: Answers) -> None:
-        """Appends a batch, so that after a kill its lines are there or not."""
+        """Append a batch of whole lines."""
         for row in answers.rows[:1]:
             if self._corpus and row["trained_on"] != self._corpus:
                 raise UserError(
@@ -144,9 +143,9 @@ class Sheet:
             self._failed.flush()
 
     def _recover(self, rows_per_file: bool) -> list[str] | None:
-        """Reads what is answered and cuts the file after it; returns the columns of a CSV.
+        """Read the predictions and cut the file after the last whole one; return the columns of a CSV.
 
-        With `rows_per_file`, nothing says whether the last file's rows are all there: they are made again.
+        With `rows_per_file` the last file's rows may be incomplete: they are made again.
         """
         columns: list[str] | None = None
         kept, last, begun = 0, None, 0  # bytes of whole lines; the last file named, and where its rows begin
@@ -187,7 +186,7 @@ def _open(path: Path, mode: Literal["a", "w"]) -> TextIO:
 
 
 def _hold(file: TextIO, path: Path) -> None:
-    """Keeps other processes from writing to a file. The system lets go when this one ends, however it does."""
+    """Lock a file against other processes until this one ends."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -195,7 +194,7 @@ def _hold(file: TextIO, path: Path) -> None:
 
 
 def _whole_lines(path: Path, kind: str) -> Iterator[bytes]:
-    """Yields the lines that have an end; a CSV's names may hold line feeds, within quotes."""
+    """Yield the lines that have an end; names in a CSV may hold line feeds, within quotes."""
     held = b""
     with path.open("rb") as file:
         for line in file:
@@ -208,7 +207,7 @@ def _whole_lines(path: Path, kind: str) -> Iterator[bytes]:
 
 
 def _check_torn(path: Path, size: int) -> None:
-    """Refuses what stands behind the whole lines, unless it is a line that a kill cut short."""
+    """Raise UserError for what follows the whole lines, unless it is one line cut short."""
     with path.open("rb") as file:
         file.seek(size)
         torn = file.read(_TORN_BYTES + 1)
@@ -222,7 +221,7 @@ def _check_torn(path: Path, size: int) -> None:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turns a full disk, a folder without permission and their like into a UserError that names the file."""
+    """Report OSErrors such as a full disk as a UserError that names the file."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Networks that only look back: convolutions, then recurrent layers in one direction, whose state can be carried."""
+"""Carry the recurrent state of networks that are convolutions followed by unidirectional recurrent layers."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,13 +13,13 @@ _RECURRENT = (keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
 
 
 def carries_state(layer: keras.layers.Layer) -> bool:
-    """Says whether a layer is one of Keras's recurrent ones, that goes forwards and gives every frame's output."""
+    """Say whether a layer is a forward recurrent layer of Keras that returns sequences."""
     return isinstance(layer, _RECURRENT) and layer.return_sequences and not layer.go_backwards
 
 
 def looks_back_only(network: keras.Model, carries: Callable[[keras.layers.Layer], bool] = carries_state) -> bool:
-    """Says whether a network is convolutions up to its layer "frames", and behind it layers with a state to be carried,
-    as `carries` says, or ones that see each frame by itself.
+    """Say whether a network is convolutions up to its layer "frames", followed by layers on single frames and layers
+    whose state can be carried, as `carries` decides.
     """
     names = [layer.name for layer in network.layers]
     if "frames" not in names or reach(local(network)) is None:
@@ -28,10 +28,7 @@ def looks_back_only(network: keras.Model, carries: Callable[[keras.layers.Layer]
 
 
 def frames_around(networks: Sequence[keras.Model], frame_samples: int) -> tuple[int, int]:
-    """Returns how many frames a piece must hold before those to be rated, and how many behind them.
-
-    The networks look back only.
-    """
+    """Return how many frames a piece must hold before and behind those to be rated."""
     reaches = [reach(local(network)) for network in networks]
     assert None not in reaches  # of networks that look back only
     before, after = zip(*filter(None, reaches), strict=True)
@@ -39,7 +36,7 @@ def frames_around(networks: Sequence[keras.Model], frame_samples: int) -> tuple[
 
 
 def reach(convolutions: keras.Model) -> tuple[int, int] | None:
-    """Returns how many samples a frame depends on before its own and behind them; None where that is not known.
+    """Return how many samples before its own and behind them a frame depends on; None where that is unknown.
 
     `convolutions` is a chain of convolutions and poolings without overlap.
     """
@@ -59,9 +56,7 @@ def reach(convolutions: keras.Model) -> tuple[int, int] | None:
 
 
 def beginning(network: keras.Model) -> Callable[[], Step]:
-    """Returns what begins a recording, as zoo.inference.stream_model.Live has it: its step keeps the recurrent
-    state.
-    """
+    """Return the `begin` of a Live, whose step keeps the recurrent state."""
     convolutions, recurrent = local(network), _with_states(network)
 
     def begin() -> Step:
@@ -79,18 +74,18 @@ def beginning(network: keras.Model) -> Callable[[], Step]:
 
 
 def local(network: keras.Model) -> keras.Model:
-    """Returns the part up to the layer "frames": convolutions, of which each frame sees its neighbourhood."""
+    """Return the part up to the layer "frames": convolutions."""
     return keras.Model(network.inputs, network.get_layer("frames").output)
 
 
 def behind(network: keras.Model) -> list[keras.layers.Layer]:
-    """The layers behind "frames", in order, without the one that masks padding: a stream has none."""
+    """Return the layers behind "frames", in order, without the one that masks padding: a stream has none."""
     names = [layer.name for layer in network.layers]
     return [layer for layer in network.layers[names.index("frames") + 1 :] if layer.name != "mask"]
 
 
 def _with_states(network: keras.Model) -> keras.Model:
-    """Returns the part behind "frames": [frames (1, n, channels), states] -> [ratings (1, n, dimensions), states]."""
+    """Return the part behind "frames": [frames (1, n, channels), states] -> [ratings (1, n, dimensions), states]."""
     frames = keras.Input((None, network.get_layer("frames").output.shape[-1]))
     before: list[keras.KerasTensor] = []
     after: list[keras.KerasTensor] = []

@@ -1,19 +1,18 @@
-"""Predictions while the audio comes in: rows as soon as what they depend on has been heard.
+"""Predict from a stream of audio: rows appear as soon as the audio they depend on has been received.
 
-Three ways, by what a network is made of:
+There are three ways, by what a network is made of:
 
-    state     ratings by recurrent layers that only look back: their state is carried from piece to piece, an export's
-              post-processing as well. Exactly what the whole recording gives, but for its level (below).
-    windows   ratings by anything else: each block of rows is rated within a window that reaches back and a little
-              ahead. Near what the whole recording gives, as far as the network remembers no further: with untrained
-              weights conv_blstm's ratings differ by up to 1e-4 with 2 s ahead, 3e-3 with 1 s; conv_bigru's (fft=frame)
-              by 1e-6 and 2e-4. Networks that look at segments as wholes get theirs: exact, but for frames that the
-              last, overlapping segment rates again.
-    emotion   one answer for every window, exactly the clip's that is cut there.
+    state     Ratings by unidirectional recurrent layers, whose state is carried from piece to piece, as is an export's
+              post-processing. Equal to the ratings of the whole recording, but for its level (below).
+    windows   Ratings by other networks: each block of rows is rated within a window that reaches back and a little
+              ahead. With untrained weights conv_blstm's ratings differ from the whole recording's by up to 1e-4 with
+              2 s ahead, 3e-3 with 1 s; conv_bigru's (fft=frame) by 1e-6 and 2e-4. Networks that depend on where
+              segments begin get whole segments: equal, but for frames that the last, overlapping segment rates again.
+    emotion   One classification per window, equal to that of the utterance cut there.
 
-Networks on waveforms take them at mean 0 and deviation 1 over a whole recording, which no stream knows. Here both are
-those of what has been heard, and settle as it goes on (conv_lstm untrained, noise that swells: ratings within a range
-of 0.08 differ by up to 0.007 in the first 5 s, 0.004 after 20 s); `level` sets them for good, and then nothing differs.
+Networks on waveforms take them at mean 0 and deviation 1 over the whole recording, which a stream does not know. Here
+both are those of the audio received so far (conv_lstm untrained, noise that swells: ratings within a range of 0.08
+differ by up to 0.007 in the first 5 s, 0.004 after 20 s); a fixed `level` removes that difference.
 """
 
 from typing import Any
@@ -23,6 +22,7 @@ import soxr
 
 from zoo.data.audio.read import LOUDEST
 from zoo.errors import UserError
+from zoo.inference.rows import emotion, named
 from zoo.inference.stream_model import Live, of_export
 from zoo.inference.stream_postprocess import RunningPostProcess
 from zoo.serving.saved_model import Exported
@@ -34,16 +34,15 @@ RATES_HZ = (1000, 384_000)
 
 
 class Stream:
-    """One stream through a model: an export (zoo.serving.saved_model, zoo.load), or a `Live`
-    (zoo.inference.stream_run.of_run).
+    """Predict one stream by a model: an export (zoo.serving.saved_model, zoo.load), or a `Live` (stream_run.of_run).
 
     Args:
         hop_seconds: new audio that each block of rows waits for; by default `HOP_SECONDS`.
         window_seconds, look_ahead_seconds: of windows; by default `WINDOW_SECONDS` and `LOOK_AHEAD_SECONDS`.
-        level: mean and deviation of the samples, fixed; None takes those of what has been heard.
+        level: mean and deviation of the samples, fixed; by default those of the audio received so far.
         rate_hz: of the samples pushed, by default the model's; others are resampled.
 
-    Raises UserError for an option that the model's way does not have, or a value it cannot take.
+    Raises UserError for an option that this way does not have, or a value it cannot take.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Stream:
         self._step = self.live.begin() if self.live.begin else None
         self._smoothing = RunningPostProcess(self.live.chains)
         self._held, self._first = np.empty(0, np.float32), 0  # samples, and the number of the first of them
-        self._next = 0  # unit that is to be answered next
+        self._next = 0  # unit to predict next
         self._counted, self._total, self._squares = 0, 0.0, 0.0  # samples in the running level, and their sums
         self._raw: list[np.ndarray] = []  # ratings that are not all shown
         self._raw_first, self._row = 0, 0  # the first one's frame, and the next row's
@@ -73,16 +72,15 @@ class Stream:
 
     @property
     def latency_seconds(self) -> float:
-        """The longest from a row's time until it comes, in audio heard; computation and resampling aside.
+        """The longest time from a row's time until it appears, in audio received, without computation and resampling.
 
-        Classes: from a moment until a window with it is answered. Ratings that come some delay after their voice take
-        that time for it: from then on, rows come earlier by the delay.
+        Of classes, from a moment until a window that holds it is classified. Ratings with a delay appear earlier by it.
         """
         waits = self.hop + self.ahead + self._smoothing.after + max(0, -self.live.delay_frames)
         return waits * self.unit / self.live.rate_hz
 
     def push(self, samples: np.ndarray) -> list[dict[str, Any]]:
-        """Takes what came in, floats (n,) nominally in -1..1, of any length; returns the rows that are now certain.
+        """Take the next samples, floats (n,) nominally in -1..1; return the rows that are now certain.
 
         Rows are {"time", a rating per dimension, "trained_on"} with the seconds since the stream's start, or {"start",
         "end", "emotion", "probabilities", "trained_on"}. They do not depend on how the stream is cut into pushes.
@@ -93,7 +91,7 @@ class Stream:
         return self._take(self._resampler.resample_chunk(samples) if self._resampler else samples, ended=False)
 
     def finish(self) -> list[dict[str, Any]]:
-        """Ends the stream; returns the rows that waited for more. What makes no whole frame is left out."""
+        """End the stream; return the rows that waited for more audio. Samples that make no whole frame are left out."""
         rest = self._checked(np.empty(0, np.float32))
         if self._resampler and self._pushed:
             rest = self._resampler.resample_chunk(rest, last=True)
@@ -125,7 +123,7 @@ class Stream:
         return self._emotions(ended) if self.live.way == "emotion" else self._ratings(ended)
 
     @property
-    def _heard(self) -> int:
+    def _received(self) -> int:
         return self._first + len(self._held)
 
     def _forget_before(self, sample: int) -> None:
@@ -134,27 +132,23 @@ class Stream:
 
     def _emotions(self, ended: bool) -> list[dict[str, Any]]:
         rows = []
-        while self._heard >= self._next + self.window:
+        while self._received >= self._next + self.window:
             rows.append(self._emotion(self._next, self._next + self.window))
             self._next += self.hop
             self._forget_before(self._next - self.hop)
-        heard_all = self._next and self._heard == self._next - self.hop + self.window
-        if ended and not heard_all and self._heard >= self.live.shortest:
-            rows.append(self._emotion(max(self._first, self._heard - self.window), self._heard))
+        complete = self._next and self._received == self._next - self.hop + self.window
+        if ended and not complete and self._received >= self.live.shortest:
+            rows.append(self._emotion(max(self._first, self._received - self.window), self._received))
         return rows
 
     def _emotion(self, start: int, end: int) -> dict[str, Any]:
-        shares = self.live.answer(self._held[start - self._first : end - self._first])
-        return {
-            "start": round(start / self.live.rate_hz, 3),
-            "end": round(end / self.live.rate_hz, 3),
-            "emotion": self.live.outputs[int(shares.argmax())],
-            "probabilities": self._named(shares),
-            "trained_on": self.live.trained_on,
-        }
+        live = self.live
+        probabilities = live.answer(self._held[start - self._first : end - self._first])
+        times = {"start": round(start / live.rate_hz, 3), "end": round(end / live.rate_hz, 3)}
+        return {**times, **emotion(live.outputs, probabilities), "trained_on": live.trained_on}
 
     def _ratings(self, ended: bool) -> list[dict[str, Any]]:
-        frames = self._heard // self.unit
+        frames = self._received // self.unit
         while frames >= self._next + self.hop + self.ahead:
             self._rate(self.hop, self._next + self.hop + self.ahead)
         if ended and frames > self._next:
@@ -164,12 +158,12 @@ class Stream:
         return self._rows(frames, ended)
 
     def _rate(self, count: int, end: int, last: bool = False) -> None:
-        """Rates the next `count` frames, by audio up to frame `end`."""
+        """Rate the next `count` frames, by audio up to frame `end`."""
         live = self.live
         start = max(0, self._next - live.before_frames if self._step else end - self.window)
         piece = self._held[start * self.unit - self._first : end * self.unit - self._first]
         if live.standard:
-            mean, scale = self._level_at(self._heard if last else end * self.unit)
+            mean, scale = self._level_at(self._received if last else end * self.unit)
             piece = ((piece - mean) * scale).astype(np.float32)[:, None]
         if self._step:
             ratings = self._smoothing.push(self._step(piece, self._next - start, count))
@@ -180,7 +174,7 @@ class Stream:
         self._forget_before((self._next - max(live.before_frames, self.window)) * self.unit)
 
     def _level_at(self, end: int) -> tuple[float, float]:
-        """Mean and factor of the samples before `end`: as StandardWaveform has them, of what has been heard."""
+        """Return mean and factor of the samples before `end`, as StandardWaveform does of a whole recording."""
         if self.level:
             mean, variance = self.level[0], self.level[1] ** 2
         else:
@@ -190,27 +184,24 @@ class Stream:
             variance = max(self._squares / end - mean**2, 0.0)
         return mean, 1 / np.sqrt(variance + 1e-14)
 
-    def _rows(self, heard_frames: int, ended: bool) -> list[dict[str, Any]]:
+    def _rows(self, received_frames: int, ended: bool) -> list[dict[str, Any]]:
         rows = []
-        while self._row < heard_frames:
+        while self._row < received_frames:
             frame = max(0, self._row - self.live.delay_frames)
             if ended:
-                frame = min(frame, heard_frames - 1)
+                frame = min(frame, received_frames - 1)
             if frame >= self._raw_first + len(self._raw):
                 break
             del self._raw[: frame - self._raw_first]
             self._raw_first = frame
             time = round(self._row * self.unit / self.live.rate_hz, 3)
-            rows.append({"time": time, **self._named(self._raw[0]), "trained_on": self.live.trained_on})
+            rows.append({"time": time, **named(self.live.outputs, self._raw[0]), "trained_on": self.live.trained_on})
             self._row += 1
         return rows
 
-    def _named(self, values: np.ndarray) -> dict[str, float]:
-        return {name: round(float(value), 6) for name, value in zip(self.live.outputs, values, strict=True)}
-
 
 def _sizes(live: Live, hop_seconds, window_seconds, look_ahead_seconds) -> tuple[int, int, int]:
-    """Hop, window and look-ahead in frames, or in samples for emotions."""
+    """Return hop, window and look-ahead in frames, or in samples for classes."""
     unit = live.frame_samples or 1
     if live.way != "windows" and look_ahead_seconds is not None:
         raise UserError("look-ahead is for ratings by windows; leave it out")

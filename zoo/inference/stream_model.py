@@ -1,6 +1,4 @@
-"""What a stream asks of a model, and the models of exports as streams ask them (zoo.inference.stream_run has those of
-runs).
-"""
+"""The interface of models for streaming, and exports adapted to it (stream_run.py adapts runs)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,16 +18,16 @@ Step = Callable[[np.ndarray, int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Live:
-    """What a stream asks, and what it must know of it.
+    """A model as a stream calls it.
 
     `answer` maps one window to ratings (frames, dimensions) or probabilities (classes,): a window of the waveform
     (samples,), or where `standard` its standardised samples (samples, 1). A rated frame is `frame_samples` long (0:
-    classes); ratings come `delay_frames` later than their voice, or earlier where it is below 0. Where `answer` itself
-    moves or smooths them, a row depends on `inner_frames` before it and `inner_ahead_frames` behind.
+    classes); ratings come `delay_frames` later than the speech they rate, or earlier where it is below 0. Where
+    `answer` itself delays or smooths, a row depends on `inner_frames` before it and `inner_ahead_frames` behind.
 
-    `begin`, where there is one, returns a function that goes through a recording once, with state: (features (samples,
-    1), first, count) -> ratings (count, folds, dimensions) of the frames from the `first` of those given; it must be
-    given `before_frames` more than those at their start and `after_frames` at their end, where the recording has them.
+    `begin`, where there is one, starts a recording with state and returns a function (features (samples, 1), first,
+    count) -> ratings (count, folds, dimensions) of the frames from the `first` of those given; it needs
+    `before_frames` more than those at their start and `after_frames` at their end, where the recording has them.
     `chains` holds the folds' post-processing of them, or nothing.
     """
 
@@ -57,7 +55,7 @@ class Live:
 
 
 def of_export(exported: Exported) -> Live:
-    """Returns what streams ask of an export: with state where it has the signature "stream"."""
+    """Adapt an export for streaming, with state where it has the signature "stream"."""
     description, predict_waveforms = exported.description, export_predictor.of_export(exported).predict_waveforms
     on_waveforms = description["frontend"]["kind"] == "StandardWaveform"
     frame = description["frame_seconds"] if exported.continuous else 0

@@ -1,6 +1,4 @@
-"""Post-processing of ratings that come in piece by piece: what zoo.inference.postprocess makes of the whole
-recording.
-"""
+"""Post-process ratings that arrive piece by piece, as postprocess.py does a whole recording."""
 
 from collections.abc import Sequence
 
@@ -10,24 +8,24 @@ from zoo.inference.postprocess import PostProcess, apply
 
 
 class RunningPostProcess:
-    """Each fold's chain applied to its ratings, and their mean; every frame as soon as the frames it needs are in.
+    """Applies each fold's chain to its ratings and averages the folds, frame by frame.
 
-    `chains` holds the folds' post-processing, or nothing: then it is their mean alone.
+    `chains` holds the folds' post-processing; without any, the ratings are only averaged.
     """
 
     def __init__(self, chains: Sequence[PostProcess] = ()):
         self.chains = chains
         self.before, self.after = reach(chains)  # at the start, a shift fills with the first frame, a median keeps it
         self._held: np.ndarray | None = None  # ratings (frames, folds, dimensions) that are still needed
-        self._done = 0  # of those held, how many are answered
+        self._done = 0  # how many of those have been returned
 
     def push(self, ratings: np.ndarray) -> np.ndarray:
-        """Takes raw ratings (n, folds, dimensions) of the next frames; returns (m, dimensions), those now certain."""
+        """Take raw ratings (n, folds, dimensions) of the next frames; return those now certain, (m, dimensions)."""
         self._held = ratings if self._held is None else np.concatenate([self._held, ratings])
         return self._until(len(self._held) - self.after)
 
     def finish(self) -> np.ndarray:
-        """Returns the ratings (m, dimensions) that waited for more frames: there are none."""
+        """Return the ratings (m, dimensions) that waited for more frames."""
         return np.empty((0, 0)) if self._held is None else self._until(len(self._held))
 
     def _until(self, end: int) -> np.ndarray:
@@ -46,7 +44,7 @@ class RunningPostProcess:
 
 
 def reach(chains: Sequence[PostProcess]) -> tuple[int, int]:
-    """Returns how many frames before a frame, and how many behind it, its post-processed rating depends on."""
+    """Return how many frames before and behind a frame its post-processed rating depends on."""
     before, after = [0], [0]
     for chain in chains:
         for steps in chain.chains.values():

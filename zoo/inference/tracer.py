@@ -19,10 +19,10 @@ Tracer = Callable[[np.ndarray], np.ndarray]
 
 
 def tracer(network: keras.Model, steps_per_frame: int, segment_frames: int) -> Tracer:
-    """Returns a function from features (steps, channels) to ratings (frames, dimensions).
+    """Return a function from features (steps, channels) to ratings (frames, dimensions).
 
-    A network that looks at its segment as a whole (a layer of it says `whole_segment`) is given consecutive segments of
-    `segment_frames`; one with a layer named "frames" runs up to that layer in pieces.
+    A network that depends on where segments begin and end (a layer of it has `whole_segment`) gets consecutive segments
+    of `segment_frames`; one with a layer named "frames" runs up to that layer in pieces.
     """
     if looks_at_whole_segments(network):
         return _in_segments(network, steps_per_frame, segment_frames)
@@ -32,7 +32,7 @@ def tracer(network: keras.Model, steps_per_frame: int, segment_frames: int) -> T
 
 
 def segment_starts(n_frames: int, segment_frames: int) -> list[int]:
-    """Returns the first frames of consecutive segments that cover a recording; the last overlaps the one before."""
+    """Return the first frames of consecutive segments that cover a recording; the last overlaps the one before."""
     size = min(segment_frames, n_frames)
     return [*range(0, n_frames - size, size), n_frames - size]
 

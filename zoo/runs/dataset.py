@@ -1,4 +1,4 @@
-"""From a configuration to audited folds of clips: corpus, synthetic twin, protocol, chosen folds."""
+"""Turn a configuration into audited folds of clips: corpus or synthetic twin, protocol, chosen folds."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ _PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer") 
 
 @dataclass(frozen=True)
 class Source:
-    """What a run is trained and tested on. `notes` are sentences every result must carry."""
+    """The clips of a run. `notes` are sentences that every result carries."""
 
     protocol: Protocol
     folds: tuple[Fold, ...]
@@ -36,13 +36,13 @@ class Source:
 
     @property
     def clips(self) -> list[Clip]:
-        """Every clip of the chosen folds, once."""
+        """Return every clip of the chosen folds, once."""
         every = (clip for fold in self.folds for side in fold.sides for clip in side)
         return list({clip.name: clip for clip in every}.values())
 
 
 def resolve(config: RunConfig) -> RunConfig:
-    """Returns the configuration with protocol, folds, limits and place spelt out. Raises UserError for unknown ones."""
+    """Return the configuration with protocol, folds, limits and paths spelt out. Raises UserError for unknown ones."""
     protocol, corpus = protocols.get(config.protocol or None, config.corpus), corpora.get(config.corpus)
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     return replace(
@@ -60,7 +60,7 @@ def _absolute(place: str) -> str:
 
 
 def open_source(config: RunConfig) -> Source:
-    """Finds the corpus and divides it. Raises UserError for anything missing, with what to do."""
+    """Find the corpus and divide it into folds. Raises UserError for anything missing."""
     protocol = protocols.get(config.protocol, config.corpus)
     if config.synthetic:
         root = synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
@@ -89,9 +89,9 @@ def of_run(run: OpenedRun, data_root: str = "", fold: str | None = None) -> Sour
 
 
 def inner(source: Source, n_folds: int) -> Source:
-    """Divides the training and validation clips of a source's one fold again, by speaker, into `n_folds` inner folds.
+    """Divide the training and validation clips of a source's one fold, by speaker, into `n_folds` inner folds.
 
-    Each speaker validates once; no test clip is left in what is returned. Raises UserError for too few speakers.
+    Each speaker validates once, and no test clip is left. Raises UserError for too few speakers.
     """
     (outer,) = source.folds
     unseen = {clip.name for clip in outer.test}  # some protocols validate on what they test
@@ -114,7 +114,7 @@ def inner(source: Source, n_folds: int) -> Source:
 
 
 def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
-    """Returns the source without its `bad` clips, each a mapping with the clip's name as "clip".
+    """Return the source without its `bad` clips, each a mapping with the clip's name as "clip".
 
     Raises UserError when a side of a fold is left empty, or training is left without a class.
     """
@@ -136,7 +136,7 @@ def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
 
 
 def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) -> list[str]:
-    """Runs the leakage audit over all folds; returns its findings, which every result must carry.
+    """Run the leakage audit over all folds; return its findings, which every result carries.
 
     Where the protocol itself selects on the test clips, that is a finding and nothing to refuse; training is audited
     against them all the same.
@@ -148,7 +148,7 @@ def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) ->
 
 
 def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
-    """Returns a hash of all that a source says: clips, their audio, labels, traces and speakers, and their sides."""
+    """Return a hash of a source: clips, their audio, labels, ratings and speakers, and the sides they are on."""
     content = [
         [fold.name, *([_said_of(clip, audio_sha256[clip.name]) for clip in side] for side in fold.sides)]
         for fold in source.folds

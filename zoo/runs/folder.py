@@ -1,4 +1,4 @@
-"""What a run's folder holds, and how it is read back."""
+"""Name and read the files of a run's folder."""
 
 import csv
 import json
@@ -11,13 +11,13 @@ from zoo.errors import UserError, unknown
 
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
-    """Reads a predictions.csv back."""
+    """Read the predictions.csv of a run or fold."""
     with (folder / "predictions.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Reads the metrics.json of a run or of one of its folds. Raises UserError when it is not there yet."""
+    """Read the metrics.json of a run or of one of its folds. Raises UserError when it is not there yet."""
     path = folder / "metrics.json"
     if not path.is_file():
         raise UserError(f"{folder}: not finished (metrics.json is absent); go on with train.py --out RUN --resume")
@@ -28,22 +28,22 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def fold_folder(run: Path, fold: Fold) -> Path:
-    """Where a fold's files lie in a run."""
+    """Return the folder of a fold's files in a run."""
     return run / f"fold-{fold.name}"
 
 
 def fold_name(folder: Path) -> str:
-    """Returns the name of the fold whose files lie in a folder of a run."""
+    """Return the name of the fold that has a folder in a run."""
     return folder.name.removeprefix("fold-")
 
 
 def corpus_name(record: Mapping[str, Any]) -> str:
-    """Returns the corpus a record's figures are of, marked where it is a synthetic twin."""
+    """Return the corpus of a record, marked where it is a synthetic twin."""
     return f"{'synthetic ' if record['synthetic'] else ''}{record['corpus']}"
 
 
 def finished_folds(run: Path, fold: str | None = None) -> tuple[list[Path], dict[str, Any]]:
-    """Returns the folders of a run's folds and its record; with `fold`, of the one numbered so.
+    """Return the folders of a run's folds and its record; with `fold`, those of the one numbered so.
 
     Raises UserError where it is unknown or the run is not finished.
     """

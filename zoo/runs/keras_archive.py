@@ -1,6 +1,6 @@
-"""What a .keras archive may hold before Keras opens it: files of a sane size, layers of Keras and the zoo alone.
+"""Check a .keras archive before Keras opens it: size, files, and classes of Keras and the zoo only.
 
-Keras's safe mode refuses code too. This does not depend on it, nor on the version that is installed.
+Keras's safe mode refuses code too; this check depends neither on it nor on the installed version.
 """
 
 import json
@@ -45,10 +45,10 @@ _FILES = {"config.json", "metadata.json", "model.weights.h5"}
 
 
 def check(path: Path) -> None:
-    """Looks through an archive without unpacking it or loading anything.
+    """Check an archive without unpacking it or loading anything.
 
-    Raises ValueError for one that is none, declares more than `LARGEST_BYTES`, or holds other files than Keras writes,
-    weights that lie elsewhere, code, or classes of another package; zipfile.BadZipFile for a damaged one.
+    Raises ValueError for another file, more than `LARGEST_BYTES`, other members than Keras writes, weights in other
+    files, code, or classes of another package; zipfile.BadZipFile for a damaged one.
     """
     if not zipfile.is_zipfile(path):
         raise ValueError("no .keras archive")
@@ -69,7 +69,7 @@ def check(path: Path) -> None:
 
 
 def _check_weights(file: BytesIO) -> None:
-    """HDF5 may point to other files, and declare tensors that it does not hold."""
+    """Raise ValueError where HDF5 points to other files, or declares larger tensors than allowed."""
     size, waiting = 0, []
     with h5py.File(file, "r") as weights:
         waiting.append(weights)
@@ -93,7 +93,7 @@ def _check_weights(file: BytesIO) -> None:
 
 
 def _objects(content: Any) -> Iterator[dict[str, Any]]:
-    """Every dictionary that names a class, however deep."""
+    """Yield every dictionary that names a class, at any depth."""
     waiting = [content]  # no recursion: an archive may be nested as deep as it likes
     while waiting:
         item = waiting.pop()

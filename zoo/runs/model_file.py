@@ -30,10 +30,9 @@ LAYERS = (
 
 
 def load_model(path: Path, waveforms: bool = True) -> keras.Model:
-    """Loads a saved .keras model that takes waveforms, or one that takes features. Nothing in the file is executed
-    (Keras's safe mode).
+    """Load a saved .keras model that takes waveforms, or one that takes features.
 
-    Raises UserError when it is absent, damaged, or no such model.
+    Nothing in the file is executed (Keras's safe mode). Raises UserError when it is absent, damaged, or another model.
     """
     if not path.is_file():
         raise UserError(f"{path}: no trained model is there; train to the end first, or add --resume to go on")
@@ -52,17 +51,17 @@ def load_model(path: Path, waveforms: bool = True) -> keras.Model:
 
 
 def frontend(model: keras.Model) -> keras.layers.Layer:
-    """Returns the layer of a saved model that turns waveforms into features."""
+    """Return the layer of a saved model that turns waveforms into features."""
     return next(layer for layer in model.layers if hasattr(layer, "rate_hz"))
 
 
 def looks_at_whole_segments(network: keras.Model) -> bool:
-    """Says whether a layer of the network depends on where a segment begins and ends."""
+    """Say whether a layer of the network depends on where a segment begins and ends."""
     return any(getattr(layer, "whole_segment", False) for layer in network.layers)
 
 
 def network_of(model: keras.Model) -> keras.Model:
-    """Returns the network behind the front-end of a saved model; the model itself where it has none."""
+    """Return the network behind the front-end of a saved model; the model itself where it has none."""
     if not any(hasattr(layer, "rate_hz") for layer in model.layers):
         return model
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))

@@ -1,7 +1,7 @@
-"""The state of training after an epoch, so that a killed run goes on as if nothing had happened.
+"""Save and restore the state of training after an epoch, so that a killed run resumes exactly.
 
-Keras's BackupAndRestore loses dropout seeds, history and callback state, and cannot restart when it is killed inside
-its own write. Here one file holds everything, appears by renaming, is checked by the archive's checksums when read, and
+Keras's BackupAndRestore loses dropout seeds, history and callback state, and cannot restart when it is killed while it
+writes. Here one file holds everything, appears by renaming, is checked by the archive's checksums when it is read, and
 the one before it is kept.
 """
 
@@ -20,8 +20,10 @@ _LAST, _BEFORE = "state.npz", "state-before.npz"
 
 
 def save(folder: Path, model: keras.Model, history: list[dict[str, Any]], best: list[np.ndarray]) -> None:
-    """Stores the model's and optimizer's variables (seed generators too), the history and the best weights."""
-    arrays = {f"variable/{index}": value for index, value in enumerate(_values(model))}
+    """Save the model's and optimizer's variables (seed generators too), the history and the best weights."""
+    arrays = {
+        f"variable/{index}": value for index, value in enumerate(map(keras.ops.convert_to_numpy, _variables(model)))
+    }
     arrays.update({f"best/{index}": value for index, value in enumerate(best)})
     arrays["history"] = np.frombuffer(json.dumps(history).encode(), np.uint8)
     last = folder / _LAST
@@ -33,10 +35,11 @@ def save(folder: Path, model: keras.Model, history: list[dict[str, Any]], best: 
 
 
 def restore(folder: Path, model: keras.Model) -> tuple[list[dict[str, Any]], list[np.ndarray]] | None:
-    """Sets the model to its newest whole state; returns history and best weights, or None where there is none."""
+    """Set the model to its newest whole state; return history and best weights, or None where there is none."""
     for name in (_LAST, _BEFORE):
         try:
-            arrays = _read(folder / name)
+            with np.load(folder / name, allow_pickle=False) as archive:
+                arrays = {key: archive[key] for key in archive.files}
         except FileNotFoundError:
             continue
         except (zipfile.BadZipFile, ValueError, EOFError):  # damaged: the archive's checksums say so
@@ -49,14 +52,9 @@ def restore(folder: Path, model: keras.Model) -> tuple[list[dict[str, Any]], lis
 
 
 def remove(folder: Path) -> None:
-    """Deletes the states, once the run's results are written."""
+    """Delete the states, once the run's results are written."""
     for name in (_LAST, _BEFORE):
         (folder / name).unlink(missing_ok=True)
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
 
 
 def _assign(model: keras.Model, arrays: dict[str, np.ndarray], path: Path) -> None:
@@ -72,10 +70,6 @@ def _assign(model: keras.Model, arrays: dict[str, np.ndarray], path: Path) -> No
 
 
 def _variables(model: keras.Model) -> list:
-    """Weights, seed generators' states and the optimizer's variables. Metrics restart with every epoch."""
+    """Return weights, seeds and optimizer variables. Metrics restart with every epoch."""
     metrics = {id(variable) for metric in model.metrics for variable in metric.variables}
     return [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in metrics]
-
-
-def _values(model: keras.Model) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]

@@ -1,4 +1,4 @@
-"""Scores of a run on its test clips, always from the saved model and the audio, as a user of the model would."""
+"""Score a run on its test recordings, from the saved models and the audio files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ _ROUNDING = 1e-5
 
 
 def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
-    """Writes predictions.csv, a figure and, last, metrics.json: its presence says that all are there."""
+    """Write predictions.csv, a figure and, last, metrics.json, whose presence shows that all are complete."""
     write_csv(folder / "predictions.csv", rows)
     tasks.of(summary["model"]).report.plot(summary, rows, folder, title)
     write_json(folder / "metrics.json", summary)

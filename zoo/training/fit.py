@@ -1,4 +1,4 @@
-"""Training one fold: epochs, the best of them by the validation score, and a state to go on from after every epoch."""
+"""Train the network of one fold: keep the best epoch by the validation score, save a state after every epoch."""
 
 import math
 import time
@@ -21,10 +21,10 @@ from zoo.utils.progress import Progress
 def fit(
     fold: FoldData, config: RunConfig, progress: Progress, after_epoch: Callable[[], None] = lambda: None
 ) -> History:
-    """Trains until the last epoch or until patience ends, going on from a saved state if there is one.
+    """Train until the last epoch or until patience ends, from a saved state if there is one.
 
     Writes model.keras (waveforms in, the weights of the best epoch) and history.csv; returns the history, a row per
-    epoch. What `after_epoch` raises ends the training; it can be gone on with.
+    epoch. What `after_epoch` raises ends the training, which can be resumed.
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
@@ -57,7 +57,7 @@ def fit(
 
 
 def make_repeatable(seed: int) -> None:
-    """Seeds everything, and on TensorFlow chooses deterministic kernels. Bits still change with the thread count."""
+    """Seed everything, and on TensorFlow choose deterministic kernels. Bits still depend on the number of threads."""
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -66,7 +66,7 @@ def make_repeatable(seed: int) -> None:
 
 
 def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int) -> None:
-    """Compiles a network for training as the configuration says."""
+    """Compile a network with the optimizer and schedule of a configuration."""
     rate: Any
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps_per_epoch * config.epochs)
@@ -86,12 +86,12 @@ def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_ep
 
 
 def best_epoch(history: History, score: str) -> int:
-    """Returns the number (from 1) of the first epoch with the highest `score`, a column of the history."""
+    """Return the number (from 1) of the first epoch with the highest `score`, a column of the history."""
     return 1 + int(np.argmax([row[score] for row in history]))
 
 
 def finished(history: History, config: RunConfig) -> bool:
-    """Says whether the last epoch is done, or patience has ended."""
+    """Say whether the last epoch is done or patience has ended."""
     if not history:
         return False
     best = best_epoch(history, tasks.of(config.model).FIGURES.score)
@@ -99,7 +99,7 @@ def finished(history: History, config: RunConfig) -> bool:
 
 
 def _train(model, batches, name: str, config: RunConfig, progress: Progress) -> dict[str, float]:
-    """Trains for an epoch; returns its mean loss and its seconds."""
+    """Train for an epoch; return its mean loss and its seconds."""
     start = time.perf_counter()
     with progress.task(name, len(batches)) as advance:
         step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(batch + 1))

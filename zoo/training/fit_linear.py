@@ -1,9 +1,9 @@
-"""Fitting a fold's linear model by scikit-learn: standardisation and principal components of the training clips, a
-support vector machine or regression for every C, and of these the one with the best validation score.
+"""Fit the linear model of one fold with scikit-learn: a support vector machine or regression for every C.
 
-What stands before the linear model (a network of another run, an enhancer, statistics over windows) is its body; it is
-run once over every clip. The fitted weights are then set in a Keras model, so that a baseline is saved, evaluated and
-exported as any network is.
+Features are standardised and, where the model has components, projected by the training set; the C with the best
+validation score is kept. What precedes the linear model (features/from_config.py: feature_model) runs once over every
+utterance. The fitted weights are set in a Keras model, so that a baseline is saved, evaluated and exported like any
+network.
 """
 
 import time
@@ -40,7 +40,7 @@ _NEVER = -1e6  # score of a class without a training clip
 
 
 def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
-    """Fits a linear model for each of `config.complexities` and keeps the best by the validation score.
+    """Fit a linear model for each of `config.complexities` and keep the best by the validation score.
 
     Ratings may have another C for each dimension: the last row of the history is of their best together. Every altered
     copy of a training clip counts as a clip. What `fold.refit` holds, if anything, is what the chosen C is fitted on in
@@ -87,7 +87,7 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
 
 
 def plot(history: History, path: Path, title: str) -> None:
-    """Draws the validation score of every C."""
+    """Draw the validation score of every C to a PNG."""
     from matplotlib.figure import Figure
 
     score = next(name for name in history[0] if name in ("validation_ua", "validation_ccc"))
@@ -101,7 +101,7 @@ def plot(history: History, path: Path, title: str) -> None:
 
 
 def _with_copies(examples: Sequence[Any]) -> list[Any]:
-    """The examples, and every altered copy of a clip as an example of its own."""
+    """Return the examples, with every altered copy of a clip as an example of its own."""
     return [
         replace(example, features=features, versions=()) if getattr(example, "versions", ()) else example
         for example in examples
@@ -110,7 +110,7 @@ def _with_copies(examples: Sequence[Any]) -> list[Any]:
 
 
 def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
-    """The examples with what the body makes of their features: a vector for a clip, or one for every label."""
+    """Return the examples with vectors as features: one for a clip, or one for every label."""
     clips = [example.features.read() for example in examples]
     if body is not None:
         clips = in_batches(lambda features, n: _run(body, features, n), clips, multiple=50)
@@ -125,7 +125,7 @@ def _run(body: keras.Model, features: np.ndarray, n_frames: np.ndarray) -> list[
 
 
 def _training_set(fold: FoldData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns vectors (n, features), their targets, (n,) classes or (n, dimensions) ratings, and weights (n,)."""
+    """Return vectors (n, features), their targets, (n,) classes or (n, dimensions) ratings, and weights (n,)."""
     vectors, targets, weights = [], [], []
     for example in fold.train:
         rated = getattr(example, "rated", slice(None))
@@ -144,9 +144,7 @@ def _training_set(fold: FoldData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _head(
     fold: FoldData, config: RunConfig, vectors: np.ndarray
 ) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
-    """Returns the linear model behind the standardisation and projection of the training vectors, and how its last
-    layer sees vectors.
-    """
+    """Return the linear model behind standardisation and projection, and these two as a function of vectors."""
     mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
     # As Keras's layer has it, so that what is fitted is what is served.
     deviation = np.maximum(np.sqrt(np.where(variance == 0, 1, variance)), keras.config.epsilon())
@@ -166,7 +164,7 @@ def _head(
 
 
 def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
-    """Returns weights (features,) and bias of every output, for one C."""
+    """Return weights (features,) and bias of every output, for one C."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
         if targets.ndim == 2:
@@ -183,7 +181,7 @@ def _regression(vectors, values, c) -> tuple[np.ndarray, float]:
 def _classification(vectors, labels, weights, c, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
     machine: SGDClassifier | LinearSVC
     if config.solver == "sgd":
-        alpha = 1 / (c * len(labels))  # as strongly held back as by C
+        alpha = 1 / (c * len(labels))  # the same regularisation as by C
         machine = SGDClassifier(loss="hinge", alpha=alpha, max_iter=_EPOCHS, random_state=config.seed)
     else:
         machine = LinearSVC(C=c, dual="auto", max_iter=_MOST_ITERATIONS, random_state=config.seed)
@@ -197,7 +195,7 @@ def _classification(vectors, labels, weights, c, config: RunConfig, n_classes: i
 
 
 def _row(number, complexities, fitted, head, validate, start) -> dict[str, Any]:
-    """A row of the history; `c` names several values where the outputs differ in it."""
+    """Return a row of the history; `c` has several values where the outputs differ in it."""
     _set(head, fitted)
     words = " ".join(f"{c:g}" for c in complexities) if len(set(complexities)) > 1 else f"{complexities[0]:g}"
     return {"epoch": number, "c": words, **validate(), "seconds": time.perf_counter() - start}

@@ -1,4 +1,4 @@
-"""A configuration in; a run folder with models, figures and the evidence for them out."""
+"""Train and test every fold of a configuration, and write a run folder with models, predictions and figures."""
 
 import json
 import platform
@@ -32,7 +32,7 @@ from zoo.training.tasks.base import FoldData
 from zoo.utils.atomic_files import write_json
 from zoo.utils.progress import Progress
 
-# What data.json has hashes of.
+# Hashes in data.json, and what they cover.
 _DATA = {
     "data_sha256": "clips, labels or folds",
     "noise_sha256": "recordings of noise",
@@ -42,16 +42,15 @@ _DATA = {
     "enhancer_sha256": "models of --enhancer",
     "weights_sha256": "weights of --weights",
 }
-
-
-RANDOM_WEIGHTS = "--weights random: features of a network that learnt nothing, no baseline to be reported"
+RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What every fold of a run shares. `facts` go into every metrics.json.
+    """What the folds of a run share.
 
-    `features` are those of every clip, `versions` those of altered copies of what is fitted on, by the clip's name.
+    `features` are those of every clip, `versions` those of altered copies of training clips, by the clip's name;
+    `facts` go into every metrics.json.
     """
 
     folder: Path
@@ -62,7 +61,7 @@ class Run:
     facts: Mapping[str, Any]
 
     def title(self, fold: str = "") -> str:
-        """What every figure of the run says about itself."""
+        """Return the title of every figure and table of the run."""
         corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
         where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
         seen = ", not speaker-independent" if self.facts["leakage"] else ""
@@ -77,9 +76,9 @@ class Run:
 
 
 def train(settings: RunConfig, resume: bool = False) -> Run:
-    """Trains and tests every fold asked for, and writes their results and the pooled ones.
+    """Train and test the chosen folds, and write their results and the pooled ones.
 
-    With `resume`, finished folds are kept and an interrupted one goes on after its last whole epoch. Raises UserError
+    With `resume`, finished folds are kept and an interrupted one continues after its last whole epoch. Raises UserError
     for anything a user can repair.
     """
     settings = resolve(settings)
@@ -101,7 +100,7 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
 
 
 def _open_folder(settings: RunConfig, resume: bool) -> Path:
-    """Returns the run's folder: a new one with its config.json, or with `resume` one of the same configuration."""
+    """Return the run's folder: a new one with its config.json, or with `resume` one of the same configuration."""
     folder = Path(settings.out) if settings.out else _new_folder(settings)
     saved = folder / "config.json"
     if saved.is_file() and resume:
@@ -114,7 +113,7 @@ def _open_folder(settings: RunConfig, resume: bool) -> Path:
         return folder
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         advice = "add --resume to go on with its run" if saved.is_file() else "no run is in it (config.json is absent)"
-        raise UserError(f"{folder} is there already: {advice}, or give another --out")
+        raise UserError(f"{folder} exists already: {advice}, or give another --out")
     write_json(saved, settings.saved())
     return folder
 
@@ -134,7 +133,7 @@ def _new_folder(settings: RunConfig) -> Path:
 
 
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
-    """Reads, checks and audits every clip of a source, and has its features on disk, before anything is trained."""
+    """Read, check and audit every clip, and compute its features, before anything is trained."""
     extractor = from_config.extractor(settings)
     sounds = augmented_copies.open_sounds(settings, extractor.rate_hz)
     clips = source.clips
@@ -165,24 +164,25 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
 
 
 def _against_speakers(run: Run) -> Run:
+    """Return the run with features standardised by each speaker's own clips."""
     found = speaker_normalization.measure(run.source.clips, run.features)
     speaker_normalization.keep(run.folder, found)
-    by_name = {clip.name: clip.speaker for clip in run.source.clips}
+    speakers = {clip.name: clip.speaker for clip in run.source.clips}
 
-    def seen(name: str, features: Any) -> Any:
-        return speaker_normalization.Standardized(features, found, by_name[name])
+    def standardized(name: str, features: Any) -> Any:
+        return speaker_normalization.Standardized(features, found, speakers[name])
 
     return replace(
         run,
-        features={name: seen(name, item) for name, item in run.features.items()},
-        versions={name: tuple(seen(name, item) for item in copies) for name, copies in run.versions.items()},
+        features={name: standardized(name, item) for name, item in run.features.items()},
+        versions={name: tuple(standardized(name, item) for item in copies) for name, copies in run.versions.items()},
     )
 
 
 def _versions(
     settings: RunConfig, source: Source, extractor: Extractor, sounds: augmented_copies.Sounds, progress: Progress
 ) -> dict[str, tuple[Features, ...]]:
-    """Has the features of all altered copies on disk. A copy is the same in all folds, for its noise is training's."""
+    """Compute the features of altered copies. They are the same in all folds, since their noise is training's."""
     if not validation.augmentations(settings):
         return {}
     fitted = (clip for fold in source.folds for clip in (*fold.train, *(fold.validation if settings.refit else ())))
@@ -234,10 +234,9 @@ def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
 
 
 def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
-    """Folds trained on other clips, labels, divisions or noise, or behind other models, must never be pooled with this
-    run's.
+    """Raise UserError where a resumed run has other data than it was started on, so that its folds are never pooled.
 
-    `data` holds a hash of all that; of noise, impulse responses and models only where the run has some.
+    `data` holds hashes of clips, labels and folds, and of noise, impulse responses and other models where it uses some.
     """
     path = folder / "data.json"
     if not path.is_file():
@@ -253,7 +252,7 @@ def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
 
 
 def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
-    """Trains and tests a fold unless that is done; returns its line in the run's metrics."""
+    """Train and test a fold unless that is done; return its record."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
         task, data = tasks.of(settings.model), fold_data(run, fold)
