@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from zoo.studies.compare import compare_runs
-from zoo.studies.compare_table import FORMATS, SUFFIXES, as_text, format_of, print_comparison, write_comparison
+from zoo.studies.compare_table import FORMATS, SUFFIXES, format_of, print_comparison
+from zoo.utils.atomic_files import written_aside
 from zoo.utils.cli import run
 
 
@@ -28,13 +29,13 @@ def main() -> int:
         "--out", type=Path, metavar="FILE", help=f"write to a file named *{', *'.join(SUFFIXES)} instead"
     )
     args = parser.parse_args()
-    if args.out:
-        format_of(args.out)  # before minutes of work
+    form = format_of(args.out) if args.out else args.format  # before minutes of work
     comparison = compare_runs(args.runs, args.all_pairs, args.by_run, args.postprocess)
     if args.out:
-        write_comparison(comparison, args.out)
-    elif args.format:
-        sys.stdout.write(as_text(comparison, args.format))
+        with written_aside(args.out) as aside:
+            aside.write_text(FORMATS[form](comparison))
+    elif form:
+        sys.stdout.write(FORMATS[form](comparison))
     else:
         print_comparison(comparison)
     return 0

@@ -1,8 +1,7 @@
-"""How well ratings were predicted all along recordings: concordance, correlation, errors, and their intervals.
+"""Concordance, correlation and errors of continuous ratings, with intervals over speakers. NumPy and SciPy only.
 
-All but Kendall's tau follow from joint moments of truth and prediction, which can be taken part by part and merged: the
-figures of the parts together are those of their concatenation, whatever the parts. A mean of the parts' CCC is not the
-CCC. Population moments, float64. NumPy and SciPy only: no backend is needed here.
+All but Kendall's tau follow from joint moments of truth and prediction, which are taken part by part and merged into
+those of the concatenation. A mean of the parts' CCC is not the CCC. Population moments, float64.
 
 What has no value is NaN, in `evaluate` None: CCC where both are constant and equal, or on one frame (as in audmetric);
 Pearson's and Kendall's correlation where either is constant. CCC is 0 where either is constant and they differ.
@@ -15,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import kendalltau
+
+from zoo.metrics.bootstrap import Parts, bootstrap_interval, check_speakers
+from zoo.metrics.undefined import number, ratio, with_interval
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ class Moments:
 
     @property
     def ccc(self) -> np.ndarray:
-        """Concordance correlation coefficient (Lin 1989) in -1..1, shape (..., dims)."""
+        """Concordance correlation coefficient (Lin 1989) in -1..1, shape (..., dims):
+        2 cov(x, y) / (var x + var y + (mean x - mean y)^2).
+        """
         spread = self.squares_truth + self.squares_prediction + self.n * (self.mean_prediction - self.mean_truth) ** 2
-        return _ratio(2 * self.products, np.where(self.n > 1, spread, 0))
+        return ratio(2 * self.products, np.where(self.n > 1, spread, 0))
 
     @property
     def pearson(self) -> np.ndarray:
-        """Pearson's correlation coefficient in -1..1, shape (..., dims)."""
-        return _ratio(self.products, np.sqrt(self.squares_truth) * np.sqrt(self.squares_prediction))
+        """Pearson's correlation coefficient cov(x, y) / sqrt(var x var y) in -1..1, shape (..., dims)."""
+        return ratio(self.products, np.sqrt(self.squares_truth) * np.sqrt(self.squares_prediction))
 
     @property
     def rmse(self) -> np.ndarray:
@@ -53,7 +57,11 @@ class Moments:
 
 
 def moments(truth: ArrayLike, prediction: ArrayLike) -> Moments:
-    """Returns the moments of ratings (n, dims), or (n,) of one dimension: arrays (dims,), or (1,).
+    """Return the moments of ratings (n, dims), or (n,) of one dimension: arrays (dims,), or (1,).
+
+    >>> both = moments([0.0, 1.0, 2.0], [0.0, 1.0, 1.0])  # variances 2/3 and 2/9, covariance 1/3, means 1 and 2/3
+    >>> [round(float(figure[0]), 3) for figure in (both.ccc, both.pearson, both.rmse, both.mae)]
+    [0.667, 0.866, 0.577, 0.333]
 
     Raises:
         ValueError: no frames, different shapes, or values that are not finite (leave frames without ratings out).
@@ -75,7 +83,11 @@ def moments(truth: ArrayLike, prediction: ArrayLike) -> Moments:
 
 
 def merged(parts: Sequence[Moments], counts: ArrayLike | None = None) -> Moments:
-    """Returns the moments of the concatenation of the parts (Chan, Golub and LeVeque 1983), whatever the parts.
+    """Return the moments of the concatenation of the parts (Chan, Golub and LeVeque 1983).
+
+    >>> parts = [moments([0.0, 1.0], [0.0, 1.0]), moments([2.0], [1.0])]
+    >>> round(float(merged(parts).ccc[0]), 3), merged(parts, [1, 2]).n.tolist()
+    (0.667, [4.0])
 
     Args:
         parts: at least one, of the same dimensions (dims,).
@@ -109,64 +121,54 @@ def merged(parts: Sequence[Moments], counts: ArrayLike | None = None) -> Moments
     )
 
 
+def merged_by_speaker(parts: Sequence[Moments], speakers: Sequence[str]) -> list[Moments]:
+    """Merge the moments of each speaker's recordings; the speakers are in order of their names."""
+    return [
+        merged([part for part, name in zip(parts, speakers, strict=True) if name == speaker])
+        for speaker in sorted(set(speakers))
+    ]
+
+
+def concordances(parts: Parts, counts: np.ndarray) -> np.ndarray:
+    """Pool moments, each `counts` (n, parts) times: the mean CCC, then that of each dimension, shape (n, 1 + dims).
+
+    >>> parts = [moments([0.0, 1.0], [0.0, 1.0]), moments([2.0], [1.0])]
+    >>> concordances(parts, np.array([[1, 1], [1, 0]])).round(3).tolist()
+    [[0.667, 0.667], [1.0, 1.0]]
+    """
+    by_dimension = merged(parts, counts).ccc
+    return np.concatenate([by_dimension.mean(axis=-1, keepdims=True), by_dimension], axis=-1)
+
+
 def ccc(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
     """Concordance correlation coefficient (Lin 1989) in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ().
 
-    2 cov(x, y) / (var x + var y + (mean x - mean y)^2). This and the next four raise ValueError as `moments` does.
+    2 cov(x, y) / (var x + var y + (mean x - mean y)^2). Raises ValueError as `moments`.
+
+    >>> round(float(ccc([0.0, 1.0, 2.0], [0.0, 1.0, 1.0])), 3)  # 2/3 / (6/9 + 2/9 + 1/9)
+    0.667
     """
     return moments(truth, prediction).ccc.reshape(np.shape(truth)[1:])
 
 
-def pearson(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
-    """Pearson's correlation coefficient in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ()."""
-    return moments(truth, prediction).pearson.reshape(np.shape(truth)[1:])
-
-
-def rmse(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
-    """Root of the mean squared error of ratings (n, dims) -> (dims,), or (n,) -> (), in their units."""
-    return moments(truth, prediction).rmse.reshape(np.shape(truth)[1:])
-
-
-def mae(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
-    """Mean absolute error of ratings (n, dims) -> (dims,), or (n,) -> (), in their units."""
-    return moments(truth, prediction).mae.reshape(np.shape(truth)[1:])
-
-
 def kendall(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
-    """Kendall's tau-b, which takes ties into account, in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ()."""
+    """Kendall's tau-b, which takes ties into account, in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ().
+
+    (concordant - discordant) / sqrt((pairs - ties in x) (pairs - ties in y)). Raises ValueError as `moments`.
+
+    >>> round(float(kendall([0.0, 1.0, 2.0], [0.0, 1.0, 1.0])), 3)  # 2 / sqrt(3 * 2)
+    0.816
+    """
     truth, prediction = _checked(truth, prediction)
     columns = zip(truth.reshape(len(truth), -1).T, prediction.reshape(len(truth), -1).T, strict=True)
     taus = [kendalltau(*pair).statistic if len(truth) > 1 else np.nan for pair in columns]
     return np.reshape(np.array(taus, np.float64), truth.shape[1:])
 
 
-def bootstrap_interval(
-    by_speaker: Sequence[Moments], n_resamples: int = 2000, level: float = 0.95, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap over speakers, as `zoo.metrics.classification.bootstrap_interval`: (low, high) of the pooled
-    CCC, (dims,).
-
-    With one speaker there is nothing to resample and all are NaN; so is a dimension with a resample that has no CCC.
-
-    Args:
-        by_speaker: the moments of each speaker's recordings.
-    """
-    n_speakers, n_dimensions = len(by_speaker), len(by_speaker[0].mean_truth)
-    if n_speakers == 1:
-        return np.full(n_dimensions, np.nan), np.full(n_dimensions, np.nan)
-    # How often each speaker is drawn decides a resample, so merged moments replace copies of recordings.
-    draws = np.random.default_rng(seed).multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), n_resamples)
-    low, high = np.quantile(merged(by_speaker, draws).ccc, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
-
-
 def evaluate(
-    truth: Sequence[np.ndarray],
-    prediction: Sequence[np.ndarray],
-    dimensions: Sequence[str],
-    speakers: Sequence[str],
+    truth: Sequence[np.ndarray], prediction: Sequence[np.ndarray], dimensions: Sequence[str], speakers: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns every figure of a test as a dictionary that strict JSON can hold: what is undefined (NaN) is None.
+    """Return every figure of a test as a dictionary for strict JSON: what is undefined (NaN) is None.
 
     Of each dimension, over all frames of all recordings: `ccc` with its 95 % interval over speakers (None with one
     speaker), `pearson`, `rmse` and `mae`; averaged over the recordings where they are defined: `mean_ccc` and
@@ -177,7 +179,7 @@ def evaluate(
         truth: each recording's ratings (frames, dims), only of the frames that were rated.
         prediction: each recording's predictions of these frames, of the same shapes.
         dimensions: their names, e.g. ("arousal", "valence").
-        speakers: who speaks in each recording.
+        speakers: the speaker of each recording.
 
     Raises:
         ValueError: no recordings, a missing speaker, sequences of different lengths, shapes that differ, no frames,
@@ -186,26 +188,25 @@ def evaluate(
     lengths = {"truth": len(truth), "prediction": len(prediction), "speakers": len(speakers)}
     if len(set(lengths.values())) > 1 or not lengths["truth"]:
         raise ValueError(f"expected as many (at least one) of each, found {lengths}")
-    if not all(speakers):
-        raise ValueError(f"the speaker at position {list(map(bool, speakers)).index(False)} is missing")
-    by_recording = [_recording_moments(*pair, len(dimensions)) for pair in zip(truth, prediction, strict=True)]
-    by_speaker = [
-        merged([part for part, name in zip(by_recording, speakers, strict=True) if name == speaker])
-        for speaker in sorted(set(speakers))
-    ]
+    check_speakers(speakers)
+    for ratings in truth:
+        if np.ndim(ratings) != 2 or np.shape(ratings)[1] != len(dimensions):
+            raise ValueError(f"expected ratings (frames, {len(dimensions)}), found shape {np.shape(ratings)}")
+    pairs = list(zip(truth, prediction, strict=True))
+    by_recording = [moments(*pair) for pair in pairs]
+    by_speaker = merged_by_speaker(by_recording, speakers)
     pooled = merged(by_recording)
-    low, high = bootstrap_interval(by_speaker)
-    cccs = np.stack([part.ccc for part in by_recording])
-    taus = np.stack([kendall(*pair) for pair in zip(truth, prediction, strict=True)])
+    _, *intervals = zip(*bootstrap_interval([by_speaker], concordances), strict=True)
+    cccs, taus = np.stack([part.ccc for part in by_recording]), np.stack([kendall(*pair) for pair in pairs])
 
     def figures(k: int) -> dict[str, Any]:
         return {
-            "ccc": {"value": _number(pooled.ccc[k]), "low": _number(low[k]), "high": _number(high[k])},
-            "mean_ccc": _number(_mean_of_defined(cccs[:, k])),
-            "pearson": _number(pooled.pearson[k]),
-            "rmse": _number(pooled.rmse[k]),
-            "mae": _number(pooled.mae[k]),
-            "kendall": _number(_mean_of_defined(taus[:, k])),
+            "ccc": with_interval(pooled.ccc[k], *intervals[k]),
+            "mean_ccc": number(_mean_of_defined(cccs[:, k])),
+            "pearson": number(pooled.pearson[k]),
+            "rmse": number(pooled.rmse[k]),
+            "mae": number(pooled.mae[k]),
+            "kendall": number(_mean_of_defined(taus[:, k])),
             "undefined": {"ccc": int(np.isnan(cccs[:, k]).sum()), "kendall": int(np.isnan(taus[:, k]).sum())},
         }
 
@@ -213,23 +214,17 @@ def evaluate(
         "n_recordings": len(by_recording),
         "n_speakers": len(by_speaker),
         "n_frames": int(pooled.n[0]),
-        "ccc": _number(np.mean(pooled.ccc)),
+        "ccc": number(np.mean(pooled.ccc)),
         "dimensions": {name: figures(k) for k, name in enumerate(dimensions)},
     }
-
-
-def _recording_moments(truth: np.ndarray, prediction: np.ndarray, n_dimensions: int) -> Moments:
-    if np.ndim(truth) != 2 or np.shape(truth)[1] != n_dimensions:
-        raise ValueError(f"expected ratings (frames, {n_dimensions}), found shape {np.shape(truth)}")
-    return moments(truth, prediction)
 
 
 def _checked(truth: ArrayLike, prediction: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     if truth.shape != prediction.shape or truth.ndim not in (1, 2) or truth.size == 0:
         raise ValueError(
-            f"expected ratings and predictions of one shape, (frames,) or (frames, dimensions), found {truth.shape} "
-            f"and {prediction.shape}"
+            "expected ratings and predictions of one shape, (frames,) or (frames, dimensions), found "
+            f"{truth.shape} and {prediction.shape}"
         )
     for name, values in (("ratings", truth), ("predictions", prediction)):
         n_bad = np.count_nonzero(~np.isfinite(values))
@@ -245,14 +240,6 @@ def _centred(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values[0] + mean, shifted - mean
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
-
-
 def _mean_of_defined(values: np.ndarray) -> float:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else np.nan
-
-
-def _number(value: float | np.ndarray) -> float | None:
-    return None if np.isnan(value) else float(value)

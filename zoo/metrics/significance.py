@@ -1,129 +1,81 @@
-"""Whether one system does better than another on the same clips: the difference, its interval, and tests of it.
+"""Tests of the difference between two systems on the same utterances, paired by speaker. NumPy and SciPy only.
 
-A run is a sequence of parts, one per speaker in one order: confusion matrices (C, C), or
-`zoo.metrics.regression.Moments`. A system is a sequence of runs, which differ in their seed. A `Pool` turns parts and
-how often each of them counts into figures, so that resampling and swapping speakers are weighted sums and never touch
-clips or frames again. NumPy and SciPy only: no backend is needed here.
+A system is a sequence of runs that differ in their seed; runs, parts and pools are those of `zoo.metrics.bootstrap`.
+Resampling and swapping speakers are weighted sums over parts.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
-from zoo.metrics import classification, regression
+from zoo.metrics.bootstrap import Parts, Pool, draws, figures, mean_figures, percentiles
 
-Parts = Sequence[Any]
-# (parts, counts (n, parts)) -> figures (n, figures)
-Pool = Callable[[Parts, np.ndarray], np.ndarray]
-
-LEVEL = 0.95
 N_RESAMPLES = 10_000
 MOST_EXACT = 16  # speakers; with more, flips are drawn at random
 _CHUNK = 4_096  # swaps at once, which bounds memory
 _ROUNDING = 1e-10  # figures this close are equal: sums in another order differ in their last digits
 
 
-def accuracies(parts: Parts, counts: np.ndarray) -> np.ndarray:
-    """Pool of confusion matrices: WA and UA in 0..1, shape (n, 2). A class without a clip is left out of UA."""
-    stacked = np.stack(parts).astype(np.float64)
-    confusions = (counts @ stacked.reshape(len(stacked), -1)).reshape(-1, *stacked.shape[1:])
-    return np.stack(
-        [classification.weighted_accuracy(confusions), classification.unweighted_accuracy(confusions)], axis=-1
-    )
-
-
-def concordances(parts: Parts, counts: np.ndarray) -> np.ndarray:
-    """Pool of moments: the mean CCC, then that of each dimension, in -1..1, shape (n, 1 + dims). NaN: no CCC."""
-    by_dimension = regression.merged(parts, counts).ccc
-    return np.concatenate([by_dimension.mean(axis=-1, keepdims=True), by_dimension], axis=-1)
-
-
-def figures(system: Sequence[Parts], pool: Pool) -> np.ndarray:
-    """Returns each run's figures over all speakers, shape (runs, figures)."""
-    return np.concatenate([pool(run, np.ones((1, len(run)))) for run in system])
-
-
-def interval(system: Sequence[Parts], pool: Pool, n_resamples: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap over speakers and, of several, runs: (low, high) of the runs' mean figures, (figures,).
-
-    Of one run, the same as `zoo.metrics.classification.bootstrap_interval` and
-    `zoo.metrics.regression.bootstrap_interval`: with few speakers too narrow, with one speaker NaN.
-    """
-    if len(system[0]) == 1:
-        return _undefined(system, pool), _undefined(system, pool)
-    rng = np.random.default_rng(seed)
-    resampled = _mean_figures(
-        system, pool, _draws(rng, len(system[0]), n_resamples), _draws(rng, len(system), n_resamples)
-    )
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return low, high
-
-
 def paired_bootstrap(
-    reference: Sequence[Parts],
-    other: Sequence[Parts],
-    pool: Pool,
-    paired: bool = True,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
+    reference: Sequence[Parts], other: Sequence[Parts], pool: Pool, paired: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Paired bootstrap over speakers (Efron and Tibshirani 1993, chapters 13 and 16): (low, high, p), each (figures,).
 
     Both systems are pooled over the same speakers, drawn with replacement; `low` and `high` hold 95 % of the
     differences other - reference. p is two-sided: twice the share of differences on the rarer side of 0, the one
-    observed counted among them, so at least 2 / (n_resamples + 1).
+    observed counted among them, so at least 2 / (N_RESAMPLES + 1). NaN with one speaker, where there is nothing to
+    resample, and for a figure that is undefined in a resample.
+
+    >>> from zoo.metrics.classification import accuracies
+    >>> one, two = ([[[n, 10 - n], [0, 0]] for n in hits] for hits in ((4, 5, 6), (7, 9, 6)))  # correct, of ten each
+    >>> low, high, p = paired_bootstrap([one], [two], accuracies)
+    >>> round(abs(float(low[0])), 3), round(float(high[0]), 3)  # 1/27 of the draws are the third speaker alone
+    (0.0, 0.4)
 
     Args:
         paired: run i of both has the same seed, and both are given the same draws of runs; else each has its own.
-
-    Returns:
-        NaN with one speaker, where there is nothing to resample, and for a figure that a resample does not have.
     """
     n_speakers = len(reference[0])
     if n_speakers == 1:
-        nothing = _undefined(reference, pool)
+        nothing = np.full(figures(reference, pool).shape[1], np.nan)
         return nothing, nothing, nothing
-    rng = np.random.default_rng(seed)
-    speakers, runs = _draws(rng, n_speakers, n_resamples), _draws(rng, len(reference), n_resamples)
-    runs_of_other = runs if paired else _draws(rng, len(other), n_resamples)
-    differences = _mean_figures(other, pool, speakers, runs_of_other) - _mean_figures(reference, pool, speakers, runs)
-    low, high = np.quantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    rng = np.random.default_rng(0)
+    speakers, runs = draws(rng, n_speakers, N_RESAMPLES), draws(rng, len(reference), N_RESAMPLES)
+    runs_of_other = runs if paired else draws(rng, len(other), N_RESAMPLES)
+    differences = mean_figures(other, pool, speakers, runs_of_other) - mean_figures(reference, pool, speakers, runs)
+    low, high = percentiles(differences)
     rarer = np.minimum(np.sum(differences <= _ROUNDING, axis=0), np.sum(differences >= -_ROUNDING, axis=0))
-    p = np.minimum(1.0, 2 * (1 + rarer) / (1 + n_resamples))
+    p = np.minimum(1.0, 2 * (1 + rarer) / (1 + N_RESAMPLES))
     return low, high, np.where(np.isnan(low), np.nan, p)
 
 
-def sign_flips(
-    reference: Sequence[Parts],
-    other: Sequence[Parts],
-    pool: Pool,
-    paired: bool = True,
-    n_random: int = N_RESAMPLES,
-    seed: int = 0,
-) -> np.ndarray:
+def sign_flips(reference: Sequence[Parts], other: Sequence[Parts], pool: Pool, paired: bool = True) -> np.ndarray:
     """Permutation test over speakers: two-sided p of each figure, (figures,).
 
     If the systems were alike, a speaker's predictions could as well be the other system's: a flip swaps them, and the
-    figures of both are pooled anew. For WA and UA that flips the sign of the speaker's share of the difference. p is
-    the share of flips whose difference is at least as large as the one observed: of all 2^n of n speakers up to
-    `MOST_EXACT`, else of `n_random` drawn at random and the one observed. At least 2^-(n-1).
+    figures of both are pooled anew. p is the share of flips whose difference is at least as large as the one observed:
+    of all 2^n of n speakers up to `MOST_EXACT`, else of `N_RESAMPLES` drawn at random and the one observed. At least
+    2^-(n-1); NaN for a figure that is undefined under a flip.
+
+    >>> from zoo.metrics.classification import accuracies
+    >>> one, two = ([[[n, 10 - n], [0, 0]] for n in hits] for hits in ((4, 5, 6), (7, 9, 6)))  # correct, of ten each
+    >>> sign_flips([one], [two], accuracies).tolist()  # WA and UA: 4 of 8 flips leave the first two speakers together
+    [0.5, 0.5]
 
     Args:
         paired: as `paired_bootstrap`. A flip swaps a speaker between runs of the same seed; else between any two runs,
             and the differences are averaged.
 
-    Returns:
-        NaN for a figure that is undefined under a flip.
+    Raises:
+        ValueError: `paired`, with different numbers of runs.
     """
     n_speakers = len(reference[0])
     observed = _swapped(reference, other, pool, paired, np.zeros((1, n_speakers)))[0]
     n_flips, n_as_large = 0, np.zeros(len(observed))
-    for flips in _flips(n_speakers, n_random, seed):
+    for flips in _flips(n_speakers):
         differences = _swapped(reference, other, pool, paired, flips)
         n_flips += len(flips)
         n_as_large += np.sum(np.abs(differences) >= np.abs(observed) - _ROUNDING, axis=0)
@@ -134,58 +86,49 @@ def sign_flips(
 
 
 def smallest_p(n_speakers: int) -> float:
-    """The least p that `sign_flips` can reach: only the flip of no speaker and that of all are as extreme."""
+    """The least p that `sign_flips` can reach: only the flip of no speaker and that of all are as extreme.
+
+    >>> smallest_p(5), smallest_p(6)  # six speakers are needed for 5 %
+    (0.0625, 0.03125)
+    """
     return max(2.0 ** (1 - n_speakers), 1 / (1 + N_RESAMPLES) if n_speakers > MOST_EXACT else 0.0)
 
 
 def mcnemar(reference: ArrayLike, other: ArrayLike, paired: bool = True) -> float:
-    """McNemar's exact test on clips (McNemar 1947; Dietterich 1998, section 3.1): two-sided p. Takes clips as
-    independent.
+    """McNemar's exact test (McNemar 1947; Dietterich 1998, section 3.1): two-sided p, utterances taken as independent.
 
-    Of the clips that one alone has right, half should be each one's: p is binomial. Several runs are tested two by
-    two, and p is twice the median of theirs, which holds however they depend on each other (Meinshausen, Meier and
-    Bühlmann 2009, section 2.2).
+    Of the utterances that only one system classifies correctly, half should be each one's: p is binomial. Several runs
+    are tested two by two, and p is twice the median of theirs, which holds however they depend on each other
+    (Meinshausen, Meier and Bühlmann 2009, section 2.2).
+
+    >>> mcnemar([[1, 1, 1, 1, 0, 0]], [[0, 0, 0, 0, 0, 1]])  # 4 against 1: 2 (C(5, 0) + C(5, 1)) / 2^5
+    0.375
 
     Args:
-        reference: which clips are right, bool, shape (runs, clips).
-        other: the same clips, shape (runs, clips).
+        reference, other: which utterances are classified correctly, bool, shape (runs, utterances).
         paired: as `paired_bootstrap`.
     """
     reference, other = np.asarray(reference, bool), np.asarray(other, bool)
     p = []
     for a, b in _pairs(len(reference), len(other), paired):
-        only_reference = np.count_nonzero(reference[a] & ~other[b])
-        only_other = np.count_nonzero(other[b] & ~reference[a])
-        tail = binom.cdf(min(only_reference, only_other), only_reference + only_other, 0.5)
-        p.append(min(1.0, 2 * float(tail)))
+        only = np.count_nonzero(reference[a] & ~other[b]), np.count_nonzero(other[b] & ~reference[a])
+        p.append(min(1.0, 2 * float(binom.cdf(min(only), sum(only), 0.5))))
     return p[0] if len(p) == 1 else min(1.0, 2 * float(np.median(p)))
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """Holm's step-down correction (Holm 1979) of the p of several tests, shape (tests,). NaN is no test and stays."""
+    """Holm's step-down correction (Holm 1979) of the p of several tests, shape (tests,). NaN is no test and stays.
+
+    The k-th smallest of n is max over j <= k of (n - j + 1) p_j, at most 1.
+
+    >>> holm([0.03, 0.01, 0.04, 0.02]).tolist()
+    [0.06, 0.04, 0.06, 0.06]
+    """
     p = np.asarray(p, np.float64)
     corrected = np.full(p.shape, np.nan)
-    order = [index for index in np.argsort(p) if not math.isnan(p[index])]
-    largest = 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p[index]))
-        corrected[index] = largest
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaN comes last
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.arange(len(order), 0, -1) * p[order]))
     return corrected
-
-
-def _draws(rng: np.random.Generator, n: int, n_resamples: int) -> np.ndarray:
-    """How often each of n is drawn in n draws with replacement, shape (n_resamples, n)."""
-    return rng.multinomial(n, np.full(n, 1 / n), n_resamples).astype(np.float64)
-
-
-def _mean_figures(system: Sequence[Parts], pool: Pool, speakers: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Figures averaged over the runs drawn, each pooled over the speakers drawn, shape (n_resamples, figures)."""
-    total = sum(runs[:, number, None] * pool(run, speakers) for number, run in enumerate(system))
-    return np.asarray(total / len(system))
-
-
-def _undefined(system: Sequence[Parts], pool: Pool) -> np.ndarray:
-    return np.full(figures(system[:1], pool).shape[1], np.nan)
 
 
 def _pairs(n_reference: int, n_other: int, paired: bool) -> list[tuple[int, int]]:
@@ -194,11 +137,11 @@ def _pairs(n_reference: int, n_other: int, paired: bool) -> list[tuple[int, int]
     return [(i, i) for i in range(n_reference)] if paired else list(product(range(n_reference), range(n_other)))
 
 
-def _flips(n_speakers: int, n_random: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields which speakers are swapped, 0 or 1, shape (flips, speakers). Flips that differ in every speaker give
-    differences of opposite sign, so of those that are all, the half that leaves the last speaker stands for both."""
+def _flips(n_speakers: int) -> Iterator[np.ndarray]:
+    """Yields which speakers are swapped, 0 or 1, shape (flips, speakers). Complementary flips give differences of
+    opposite sign, so that of all flips the half that leaves the last speaker is enough."""
     if n_speakers > MOST_EXACT:
-        every = np.random.default_rng(seed).integers(0, 2, (n_random, n_speakers))
+        every = np.random.default_rng(0).integers(0, 2, (N_RESAMPLES, n_speakers))
     else:
         every = (np.arange(2 ** (n_speakers - 1))[:, None] >> np.arange(n_speakers)) & 1
     for start in range(0, len(every), _CHUNK):
@@ -210,9 +153,8 @@ def _swapped(
 ) -> np.ndarray:
     """Differences other - reference with speakers swapped, averaged over pairs of runs, shape (flips, figures)."""
     as_reference, as_other = np.hstack([1 - flips, flips]), np.hstack([flips, 1 - flips])
-    pairs = _pairs(len(reference), len(other), paired)
     differences = []
-    for a, b in pairs:
+    for a, b in _pairs(len(reference), len(other), paired):
         parts = [*reference[a], *other[b]]
         differences.append(pool(parts, as_other) - pool(parts, as_reference))
     return np.mean(differences, axis=0)

@@ -1,14 +1,13 @@
-"""How finished runs differ on the same test clips, with intervals and tests: systems in, figures and differences out.
+"""Compare finished runs on the same test utterances: figures and differences, with intervals and tests.
 
 Runs that differ in their seed only are one system: its figures are means over its runs.
 """
 
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ import numpy as np
 
 from zoo.config import saved
 from zoo.errors import UserError
-from zoo.metrics import classification, significance
+from zoo.metrics import classification, regression, significance
+from zoo.metrics.bootstrap import Pool, bootstrap_interval, figures
 from zoo.runs.folder import corpus_name
 from zoo.studies.finished_runs import FinishedRun, read_run
 
-INTERVAL_RESAMPLES = 2_000  # of a system's own figures, as of those in metrics.json
 TESTS = {"bootstrap": "bootstrap", "sign_flips": "sign flips", "mcnemar": "McNemar", "z_test": "z-test"}
 
 
@@ -37,12 +36,8 @@ class System:
         return [run.parts for run in self.runs]
 
     @property
-    def right(self) -> np.ndarray:
-        return np.stack([run.right for run in self.runs])
-
-    @property
     def marks(self) -> tuple[str, ...]:
-        """What every table says of it."""
+        """Remarks that every table has of it."""
         records = [run.record for run in self.runs]
         found = {
             "synthetic": any(record["synthetic"] for record in records),
@@ -51,11 +46,6 @@ class System:
             "warning": any(map(warnings, records)),
         }
         return tuple(mark for mark, holds in found.items() if holds)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What its runs warn of, each sentence once."""
-        return list(dict.fromkeys(line for run in self.runs for line in warnings(run.record)))
 
 
 @dataclass(frozen=True)
@@ -86,7 +76,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the tables show. `scores` are by system and figure; `n_tested` counts clips, or recordings with ratings."""
+    """The tables' content. `scores` are by system and figure; `n_tested` counts utterances, or rated recordings."""
 
     figures: tuple[str, ...]
     corpus: str
@@ -110,110 +100,55 @@ class Comparison:
 def compare_runs(
     folders: Sequence[Path], all_pairs: bool = False, by_run: bool = False, postprocessed: bool = False
 ) -> Comparison:
-    """Compares every system with the first one, or with `all_pairs` with every other.
+    """Compare every system with the first one, or with `all_pairs` with every other.
 
     `by_run` takes every run as a system of its own, whatever its seed. `postprocessed` compares ratings after their
-    post-processing. Raises UserError for less than two runs or systems, a folder given twice, what `read_run` refuses,
-    and runs that were not tested on the same clips.
+    post-processing.
+
+    Raises:
+        UserError: less than two runs or systems, a folder given twice, runs that `read_run` refuses or that were not
+            tested on the same utterances.
     """
     _check_folders(folders)
     runs = [read_run(folder, with_settings=not by_run, postprocessed=postprocessed) for folder in folders]
     for run in runs[1:]:
-        check_comparable(runs[0], run)
-    found = systems(runs, by_run)
-    if len(found) < 2:
+        _check_comparable(runs[0], run)
+    systems = _systems(runs, by_run)
+    if len(systems) < 2:
         raise UserError(
-            f"the {len(runs)} runs differ in their seed only and are one system; expected another to compare it with. "
-            "Give a run of another configuration, or --by-run to take every run by itself"
+            f"the {len(runs)} runs differ in their seed only and are one system; expected two. Give a run of another "
+            "configuration, or --by-run to take every run by itself"
         )
-    first, pool = runs[0], significance.concordances if runs[0].continuous else significance.accuracies
+    first, pool = runs[0], regression.concordances if runs[0].continuous else classification.accuracies
     names = ("CCC", *(f"CCC {name}" for name in first.outputs)) if first.continuous else ("WA", "UA")
-    pairs = list(combinations(found, 2)) if all_pairs else [(found[0], other) for other in found[1:]]
-    differences = [item for pair in pairs for item in _differences(*pair, names, pool)]
+    pairs = list(combinations(systems, 2)) if all_pairs else [(systems[0], other) for other in systems[1:]]
     return Comparison(
         figures=names,
         corpus=corpus_name(first.record),
         protocol=first.record["protocol"],
         n_tested=len(first.truth),
         n_speakers=len(first.parts),
-        systems=tuple(found),
-        scores={system.name: dict(zip(names, _scores(system, pool), strict=True)) for system in found},
-        differences=tuple(_corrected(differences, names)),
+        systems=tuple(systems),
+        scores={system.name: dict(zip(names, _scores(system, pool), strict=True)) for system in systems},
+        differences=tuple(_differences(pairs, names, pool)),
         postprocessed=postprocessed,
     )
 
 
-def check_comparable(first: FinishedRun, run: FinishedRun) -> None:
-    """Raises UserError unless two runs have one task, corpus, protocol, outputs, and test clips with the same truth."""
-    where = f"{first.folder} and {run.folder} cannot be compared"
-    facts = {
-        "task": [("ratings" if item.continuous else "classes") for item in (first, run)],
-        "corpus": [corpus_name(item.record) for item in (first, run)],
-        "protocol": [item.record["protocol"] for item in (first, run)],
-        "dimensions" if first.continuous else "classes": [", ".join(item.outputs) for item in (first, run)],
-    }
-    for what, (expected, found) in facts.items():
-        if expected != found:
-            raise UserError(
-                f"{where}: {what} of the first: {expected}; of the second: {found}. Give runs of one {what}"
-            )
-    missing, more = sorted(first.truth.keys() - run.truth.keys()), sorted(run.truth.keys() - first.truth.keys())
-    unit = "recordings" if first.continuous else "clips"
-    if missing or more:
-        raise UserError(
-            f"{where}: of their test {unit}, {len(missing)} are in the first only and {len(more)} in the second only, "
-            f"first of all {' '.join(min(missing + more))}. Test both on the same ones (--protocol, --fold, clips left "
-            "out)"
-        )
-    changed = sorted(key for key in first.truth if first.truth[key] != run.truth[key])
-    if changed:
-        truth = "rated frames" if first.continuous else "class"
-        raise UserError(
-            f"{where}: {len(changed)} of {len(first.truth)} test {unit} have another speaker or {truth}, first of all "
-            f"{' '.join(changed[0])}. Test both on the same release of the corpus"
-            f"{' and the same --frame-seconds' if first.continuous else ''}"
-        )
-
-
-def systems(runs: Sequence[FinishedRun], by_run: bool = False) -> list[System]:
-    """Returns the systems in the order of their first runs. Raises UserError where a configuration and seed come twice.
-
-    Runs of a configuration that were trained on other data (another release, clips left out) are systems of their own.
-    """
-    groups: dict[Any, list[FinishedRun]] = {}
-    for number, run in enumerate(runs):
-        groups.setdefault(number if by_run else _configuration(run), []).append(run)
-    names = _names([[run.folder for run in group] for group in groups.values()])
-    found = []
-    for name, group in zip(names, groups.values(), strict=True):
-        by_seed: dict[int, FinishedRun] = {}
-        for run in group:
-            seed = 0 if run.settings is None else run.settings["seed"]
-            if seed in by_seed:
-                raise UserError(
-                    f"{by_seed[seed].folder} and {run.folder} have one configuration and seed {seed}. Leave one of "
-                    "them out, or take every run by itself with --by-run"
-                )
-            by_seed[seed] = run
-        seeds = () if by_run else tuple(sorted(by_seed))
-        found.append(System(name, tuple(by_seed[seed] for seed in sorted(by_seed)), seeds))
-    return found
-
-
 def leakage(record: Mapping[str, Any]) -> list[str]:
-    """What a record says of speakers or audio on both sides of a split."""
+    """Return what a record states of speakers or audio on both sides of a split."""
     protocol = [] if record.get("speaker_independent", True) else ["by its protocol"]
     return list(record.get("leakage") or protocol)
 
 
 def absences(record: Mapping[str, Any]) -> list[str]:
-    """What a record says of clips that were absent or left out."""
+    """Return what a record states of utterances that were absent or left out."""
     bad = record.get("bad_clips") or []
     return [*(record.get("notes") or []), *([f"{len(bad)} clips left out as unusable"] if bad else [])]
 
 
 def warnings(record: Mapping[str, Any]) -> list[str]:
-    """What a record warns of, a sentence each; records of older versions have no such entry."""
+    """Return a record's warnings, a sentence each; records of older versions have no such entry."""
     return list(record.get("warnings") or [])
 
 
@@ -227,13 +162,63 @@ def _check_folders(folders: Sequence[Path]) -> None:
         seen[folder.resolve()] = folder
 
 
+def _check_comparable(first: FinishedRun, run: FinishedRun) -> None:
+    """Raises UserError unless two runs have one task, corpus, protocol, outputs, and test clips with the same truth."""
+    where = f"{first.folder} and {run.folder} cannot be compared"
+    facts = {
+        "task": ["ratings" if item.continuous else "classes" for item in (first, run)],
+        "corpus": [corpus_name(item.record) for item in (first, run)],
+        "protocol": [item.record["protocol"] for item in (first, run)],
+        "dimensions" if first.continuous else "classes": [", ".join(item.outputs) for item in (first, run)],
+    }
+    for what, (expected, found) in facts.items():
+        if expected != found:
+            raise UserError(
+                f"{where}: {what} of the first: {expected}; of the second: {found}. Give runs of one {what}"
+            )
+    missing, more = first.truth.keys() - run.truth.keys(), run.truth.keys() - first.truth.keys()
+    unit, truth = ("recordings", "rated frames") if first.continuous else ("clips", "class")
+    if missing or more:
+        raise UserError(
+            f"{where}: of their test {unit}, {len(missing)} are in the first only and {len(more)} in the second only, "
+            f"first of all {' '.join(min(missing or more))}. Test both on the same (--protocol, --fold, clips left out)"
+        )
+    changed = sorted(key for key in first.truth if first.truth[key] != run.truth[key])
+    if changed:
+        raise UserError(
+            f"{where}: {len(changed)} of {len(first.truth)} test {unit} have another speaker or {truth}, first of all "
+            f"{' '.join(changed[0])}. Test both on the same release of the corpus"
+            f"{' and the same --frame-seconds' if first.continuous else ''}"
+        )
+
+
+def _systems(runs: Sequence[FinishedRun], by_run: bool) -> list[System]:
+    """The systems in the order of their first runs. Raises UserError where a configuration and seed come twice.
+
+    Runs of a configuration that were trained on other data (another release, clips left out) are systems of their own.
+    """
+    groups: dict[Any, list[FinishedRun]] = {}
+    for number, run in enumerate(runs):
+        groups.setdefault(number if by_run else _configuration(run), []).append(run)
+    found = []
+    for name, group in zip(_names(list(groups.values())), groups.values(), strict=True):
+        group.sort(key=lambda run: run.seed)
+        for one, other in pairwise(group):
+            if one.seed == other.seed:
+                raise UserError(
+                    f"{one.folder} and {other.folder} have one configuration and seed {one.seed}. Leave one of them "
+                    "out, or take every run by itself with --by-run"
+                )
+        found.append(System(name, tuple(group), () if by_run else tuple(run.seed for run in group)))
+    return found
+
+
 def _configuration(run: FinishedRun) -> str:
-    assert run.settings is not None  # read with them unless by_run
     kept = {name: value for name, value in run.settings.items() if name not in (*saved.PLACES, "seed")}
     return json.dumps([kept, run.record.get("data_sha256")], sort_keys=True)
 
 
-def _names(groups: Sequence[Sequence[Path]]) -> list[str]:
+def _names(groups: Sequence[Sequence[FinishedRun]]) -> list[str]:
     """A system's name is its run's; of several, theirs less the seed's number. Names that would be alike are paths."""
 
     def name(paths: Sequence[str]) -> str:
@@ -242,50 +227,42 @@ def _names(groups: Sequence[Sequence[Path]]) -> list[str]:
         shared = {re.sub(r"[-_. ]*(seed)?[-_. ]*\d+$", "", path) for path in paths}
         return shared.pop() if len(shared) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
-    short = [name([folder.resolve().name for folder in group]) for group in groups]
-    whole = [name([str(folder) for folder in group]) for group in groups]
+    short = [name([run.folder.resolve().name for run in group]) for group in groups]
+    whole = [name([str(run.folder) for run in group]) for group in groups]
     distinct = short if len(set(short)) == len(short) else whole
-    return distinct if len(set(distinct)) == len(distinct) else [str(group[0]) for group in groups]
+    return distinct if len(set(distinct)) == len(distinct) else [str(group[0].folder) for group in groups]
 
 
-def _scores(system: System, pool: significance.Pool) -> Iterator[Score]:
-    by_run = significance.figures(system.parts, pool)
-    low, high = significance.interval(system.parts, pool, INTERVAL_RESAMPLES)
+def _scores(system: System, pool: Pool) -> list[Score]:
+    by_run = figures(system.parts, pool)
+    low, high = bootstrap_interval(system.parts, pool)
     deviation = np.std(by_run, axis=0, ddof=1) if len(by_run) > 1 else np.full(len(low), np.nan)
-    for values in zip(by_run.mean(axis=0), low, high, deviation, strict=True):
-        yield Score(*map(float, values))
+    return [Score(*map(float, values)) for values in zip(by_run.mean(axis=0), low, high, deviation, strict=True)]
 
 
-def _differences(
-    reference: System, other: System, names: Sequence[str], pool: significance.Pool
-) -> Iterator[Difference]:
-    paired = reference.seeds == other.seeds
-    both = (reference.parts, other.parts)
-    means = [significance.figures(parts, pool).mean(axis=0) for parts in both]
-    low, high, p_bootstrap = significance.paired_bootstrap(*both, pool, paired)
-    p_flips = significance.sign_flips(*both, pool, paired)
-    for index, name in enumerate(names):
-        p = {
-            **dict.fromkeys(TESTS, math.nan),
-            "bootstrap": float(p_bootstrap[index]),
-            "sign_flips": float(p_flips[index]),
-        }
-        if name == "WA":
-            n_clips = reference.right.shape[1]
-            p["mcnemar"] = significance.mcnemar(reference.right, other.right, paired)
-            p["z_test"] = classification.z_test(float(means[0][index]), n_clips, float(means[1][index]), n_clips)[1]
-        value = float(means[1][index] - means[0][index])
-        yield Difference(name, reference.name, other.name, value, float(low[index]), float(high[index]), p, p)
-
-
-def _corrected(differences: Sequence[Difference], names: Sequence[str]) -> Iterator[Difference]:
-    """Corrects the p of each figure and test for the number of pairs of systems."""
-    corrected: dict[int, dict[str, float]] = {index: {} for index in range(len(differences))}
-    for name in names:
-        family = [index for index, item in enumerate(differences) if item.figure == name]
-        for test in TESTS:
-            p = significance.holm([differences[index].p[test] for index in family])
-            for index, value in zip(family, p, strict=True):
-                corrected[index][test] = float(value)
-    for index, item in enumerate(differences):
-        yield Difference(**{**vars(item), "corrected": corrected[index]})
+def _differences(pairs: Sequence[tuple[System, System]], names: Sequence[str], pool: Pool) -> list[Difference]:
+    """The differences of each pair; p are corrected for the number of pairs, each figure and test by itself."""
+    p = {test: np.full((len(pairs), len(names)), np.nan) for test in TESTS}
+    rows = []
+    for number, pair in enumerate(pairs):
+        paired, parts = pair[0].seeds == pair[1].seeds, [system.parts for system in pair]
+        means = [figures(runs, pool).mean(axis=0) for runs in parts]
+        low, high, p["bootstrap"][number] = significance.paired_bootstrap(*parts, pool, paired)
+        p["sign_flips"][number] = significance.sign_flips(*parts, pool, paired)
+        if names[0] == "WA":
+            right = [[run.right for run in system.runs] for system in pair]
+            n_clips = len(right[0][0])
+            p["mcnemar"][number, 0] = significance.mcnemar(*right, paired)
+            p["z_test"][number, 0] = classification.z_test(means[0][0], n_clips, means[1][0], n_clips)[1]
+        rows.append(zip(means[1] - means[0], low, high, strict=True))
+    corrected = {test: np.apply_along_axis(significance.holm, 0, values) for test, values in p.items()}
+    return [
+        Difference(
+            name,
+            *(system.name for system in pair),
+            *map(float, interval),
+            *({test: float(by_pair[number, k]) for test, by_pair in values.items()} for values in (p, corrected)),
+        )
+        for number, (pair, row) in enumerate(zip(pairs, rows, strict=True))
+        for k, (name, interval) in enumerate(zip(names, row, strict=True))
+    ]

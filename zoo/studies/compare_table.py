@@ -1,14 +1,13 @@
-"""A comparison as people read it: two tables and their notes on the terminal, in Markdown or LaTeX; or as CSV."""
+"""Format a comparison: two tables and their notes on the terminal, in Markdown or LaTeX; or as CSV."""
 
 import csv
 import io
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,62 +17,56 @@ from rich.text import Text
 from zoo.errors import UserError
 from zoo.metrics.significance import MOST_EXACT, N_RESAMPLES, smallest_p
 from zoo.studies.compare import TESTS, Comparison, Difference, Score, System, absences, leakage, warnings
-from zoo.utils.atomic_files import written_aside
 
 ALPHA = 0.05
 SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 _NONE = "–"
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "–": "--",
-}
+_N_NAMES = 2  # columns of every table that hold names; the others hold numbers
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "±": r"$\pm$",
+        "−": "$-$",
+        "–": "--",
+    }
+)
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table as text. Its first `n_names` columns are names, the others numbers."""
+class Grid(NamedTuple):
+    """A table as text."""
 
     title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    n_names: int
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Prints the tables and the notes on the terminal."""
+    """Print the tables and the notes on the terminal."""
     console = console or Console()
-    for grid in grids(comparison):
-        title = Text(grid.title, style="bold")
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for number, heading in enumerate(grid.header):
-            if number < grid.n_names:
-                table.add_column(Text(heading), overflow="fold")  # a name that is cut short might be another's
-            else:
-                table.add_column(Text(heading.replace(" ", "\n")), justify="right", no_wrap=True)
-        for row in grid.rows:
+    for title, header, rows in grids(comparison):
+        table = Table(title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        table.padding = (0, 1, 0, 0)
+        for heading in header[:_N_NAMES]:
+            table.add_column(Text(heading), overflow="fold")  # a name that is cut short might be another's
+        for heading in header[_N_NAMES:]:
+            table.add_column(Text(heading.replace(" ", "\n")), justify="right", no_wrap=True)
+        for row in rows:
             # Text, not str: names may hold square brackets, which rich would read as markup.
-            numbers = (Text(cell.replace(" [", "\n[")) for cell in row[grid.n_names :])
-            table.add_row(*map(Text, row[: grid.n_names]), *numbers)
+            numbers = (cell.replace(" [", "\n[") for cell in row[_N_NAMES:])
+            table.add_row(*map(Text, (*row[:_N_NAMES], *numbers)))
         console.print(table)
     for note in notes(comparison):
         console.print(Text(note))
 
 
-def as_text(comparison: Comparison, form: str) -> str:
-    """Returns a comparison in a format of `FORMATS`."""
-    return FORMATS[form](comparison)
-
-
 def format_of(path: Path) -> str:
-    """Returns the format that a file's suffix stands for. Raises UserError for another suffix."""
+    """Return the format of `FORMATS` that a file's suffix stands for. Raises UserError for another suffix."""
     if path.suffix not in SUFFIXES:
         raise UserError(
             f"--out {path}: expected a name that ends in {', '.join(SUFFIXES)}, found {path.suffix or 'none'}"
@@ -81,43 +74,29 @@ def format_of(path: Path) -> str:
     return SUFFIXES[path.suffix]
 
 
-def write_comparison(comparison: Comparison, path: Path) -> None:
-    """Writes a comparison in the format of its file's suffix. Raises UserError as `format_of`, or for a full disk."""
-    text = as_text(comparison, format_of(path))
-    with written_aside(path) as aside:
-        aside.write_text(text)
-
-
 def grids(comparison: Comparison) -> list[Grid]:
-    """The table of systems, and for each that others are compared with, that of their differences from it."""
-    unit = "recordings" if comparison.continuous else "clips"
-    tested = f"{comparison.n_tested} {unit} of {comparison.n_speakers} speakers"
-    figures = tuple(name if comparison.continuous else f"{name} (%)" for name in comparison.figures)
-    rows = tuple(_system_row(comparison, system) for system in comparison.systems)
+    """Return the table of systems, and of each that others are compared with the table of differences from it."""
+    continuous = comparison.continuous
+    tested = f"{comparison.n_tested} {'recordings' if continuous else 'clips'} of {comparison.n_speakers} speakers"
+    names = [name if continuous else f"{name} (%)" for name in comparison.figures]
     tests = [test for test in TESTS if any(not math.isnan(item.p[test]) for item in comparison.differences)]
-    difference = "Difference" if comparison.continuous else "Difference (points)"
+    difference = "Difference" if continuous else "Difference (points)"
     header = ("System", "Figure", difference, *(f"p {TESTS[test]}" for test in tests))
-    return [
+    found = [
         Grid(
             f"{comparison.corpus}, {comparison.protocol}: {tested}",
-            ("System", "Remarks", *figures, "Seeds"),
-            rows,
-            n_names=2,
-        ),
-        *(
-            Grid(
-                f"Differences from {reference}",
-                header,
-                tuple(_difference_row(comparison, item, tests) for item in items),
-                n_names=2,
-            )
-            for reference, items in groupby(comparison.differences, key=lambda item: item.reference)
-        ),
+            ("System", "Remarks", *names, "Seeds"),
+            [_system_row(comparison, system) for system in comparison.systems],
+        )
     ]
+    for reference, items in groupby(comparison.differences, key=lambda item: item.reference):
+        rows = [_difference_row(item, continuous, tests) for item in items]
+        found.append(Grid(f"Differences from {reference}", header, rows))
+    return found
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
-    """The sentences below the tables: how figures and tests are made, and what to hold against them."""
+    """Yield the sentences below the tables: how figures and tests are made, and their limits."""
     several = any(len(system.runs) > 1 for system in comparison.systems)
     if comparison.continuous:
         after = "after post-processing" if comparison.postprocessed else "as predicted"
@@ -181,8 +160,8 @@ def _system_row(comparison: Comparison, system: System) -> tuple[str, ...]:
     return (system.name, ", ".join(system.marks) or _NONE, *scores, seeds)
 
 
-def _difference_row(comparison: Comparison, item: Difference, tests: Sequence[str]) -> tuple[str, ...]:
-    value = _number(item.value, comparison.continuous, sign="+") + _interval(item, comparison.continuous, sign="+")
+def _difference_row(item: Difference, continuous: bool, tests: Sequence[str]) -> tuple[str, ...]:
+    value = _number(item.value, continuous, sign="+") + _interval(item, continuous, sign="+")
     return (item.other, item.figure, value, *(_p(item.corrected[test]) for test in tests))
 
 
@@ -216,70 +195,52 @@ def _markdown(comparison: Comparison) -> str:
         return re.sub(r"[\\|*`<]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)  # _ within a word is a plain letter
 
     lines = []
-    for grid in grids(comparison):
-        rules = ["---" if number < grid.n_names else "---:" for number in range(len(grid.header))]
-        rows = [grid.header, *grid.rows]
-        head, *body = (f"| {' | '.join(map(escaped, row))} |" for row in rows)
-        lines += [f"**{escaped(grid.title)}**", "", head, f"|{'|'.join(rules)}|", *body, ""]
+    for title, header, rows in grids(comparison):
+        head, *body = (f"| {' | '.join(map(escaped, row))} |" for row in (header, *rows))
+        rule = f"|{'---|' * _N_NAMES}{'---:|' * (len(header) - _N_NAMES)}"
+        lines += [f"**{escaped(title)}**", "", head, rule, *body, ""]
     lines += [f"- {escaped(note)}" for note in notes(comparison)]
     return "\n".join(lines) + "\n"
 
 
 def _latex(comparison: Comparison) -> str:
-    """Tables with booktabs' rules, which wants \\usepackage{booktabs}; the notes below as paragraphs."""
-
-    def escaped(text: str) -> str:
-        return "".join(_LATEX.get(character, character) for character in text)
-
+    """Tables with booktabs' rules, which needs \\usepackage{booktabs}; the notes below as paragraphs."""
     lines = ["% \\usepackage{booktabs}"]
-    for grid in grids(comparison):
-        columns = "l" * grid.n_names + "r" * (len(grid.header) - grid.n_names)
-        head, *body = (f"{' & '.join(map(escaped, row))} \\\\" for row in (grid.header, *grid.rows))
-        lines += [
-            f"\\noindent {escaped(grid.title)}\n",
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            head,
-            "\\midrule",
-            *body,
-        ]
-        lines += ["\\bottomrule", "\\end{tabular}\n"]
-    lines += [f"{escaped(note)}\n" for note in notes(comparison)]
+    for title, header, rows in grids(comparison):
+        columns = "l" * _N_NAMES + "r" * (len(header) - _N_NAMES)
+        head, *body = (" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in (header, *rows))
+        lines += [f"\\noindent {title.translate(_LATEX)}\n", f"\\begin{{tabular}}{{{columns}}}", "\\toprule", head]
+        lines += ["\\midrule", *body, "\\bottomrule", "\\end{tabular}\n"]
+    lines += [f"{note.translate(_LATEX)}\n" for note in notes(comparison)]
     return "\n".join(lines)
 
 
 def _csv(comparison: Comparison) -> str:
     """One row per figure of a system and per difference, unrounded; accuracies in 0..1, what is undefined empty."""
-    columns = ["row", "system", "against", "figure", "value", "low", "high", "deviation"]
+    figure = ["figure", "value", "low", "high"]
+    shared = ["corpus", "protocol", "n_tested", "n_speakers"]
+    columns = ["row", "system", "against", *figure, "deviation"]
     columns += [column for test in TESTS for column in (f"p_{test}", f"p_{test}_holm")]
-    columns += ["corpus", "protocol", "n_tested", "n_speakers", "seeds", "remarks"]
-    shared = {
-        "corpus": comparison.corpus,
-        "protocol": comparison.protocol,
-        "n_tested": comparison.n_tested,
-        "n_speakers": comparison.n_speakers,
-    }
-    about = {
-        system.name: {
-            "seeds": " ".join(map(str, system.seeds)),
-            "remarks": "; ".join([*system.marks, *system.warnings]),
-        }
-        for system in comparison.systems
-    }
-    rows: list[dict[str, Any]] = []
-    for name, scores in comparison.scores.items():
-        for figure, score in scores.items():
-            rows.append({"row": "system", "system": name, "figure": figure, **vars(score), **about[name]})
+    about: dict[str, dict[str, Any]] = {}
+    for system in comparison.systems:
+        lines = dict.fromkeys(line for run in system.runs for line in warnings(run.record))
+        about[system.name] = {name: getattr(comparison, name) for name in shared}
+        about[system.name] |= {"seeds": " ".join(map(str, system.seeds)), "remarks": "; ".join([*system.marks, *lines])}
+    rows: list[dict[str, Any]] = [
+        {"row": "system", "system": name, "figure": figure, **vars(score), **about[name]}
+        for name, scores in comparison.scores.items()
+        for figure, score in scores.items()
+    ]
     for item in comparison.differences:
         row: dict[str, Any] = {"row": "difference", "system": item.other, "against": item.reference}
-        row |= {name: getattr(item, name) for name in ("figure", "value", "low", "high")} | about[item.other]
+        row |= {name: getattr(item, name) for name in figure} | about[item.other]
         row |= {f"p_{test}": p for test, p in item.p.items()}
         rows.append(row | {f"p_{test}_holm": p for test, p in item.corrected.items()})
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="")
+    writer = csv.DictWriter(text, [*columns, *shared, "seeds", "remarks"], restval="")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: "" if value != value else value for name, value in {**shared, **row}.items()})
+        writer.writerow({name: "" if value != value else value for name, value in row.items()})
     return text.getvalue()
 
 
