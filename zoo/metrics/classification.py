@@ -183,12 +183,13 @@ def evaluate(
     confusion = by_speaker.sum(axis=0)
     n_true = confusion.sum(axis=1)
     columns = (n_true, recalls(confusion), precisions(confusion), f1_scores(confusion))
-    values, (low, high) = figures([by_speaker], accuracies)[0], bootstrap_interval([by_speaker], accuracies)
+    runs = [list(by_speaker)]
+    (wa, ua), (low, high) = figures(runs, accuracies)[0], bootstrap_interval(runs, accuracies)
     return {
         "n_clips": int(confusion.sum()),
         "n_speakers": len(names),
-        "wa": with_interval(values[0], low[0], high[0]),
-        "ua": with_interval(values[1], low[1], high[1]),
+        "wa": with_interval(wa, low[0], high[0]),
+        "ua": with_interval(ua, low[1], high[1]),
         "macro_f1": number(macro_f1(confusion)),
         "per_class": {
             name: {"n": int(n), "recall": number(recall), "precision": number(precision), "f1": number(f1)}

@@ -16,7 +16,7 @@ import numpy as np
 from zoo.config import saved
 from zoo.errors import UserError
 from zoo.metrics import classification, regression, significance
-from zoo.metrics.bootstrap import Pool, bootstrap_interval, figures
+from zoo.metrics.bootstrap import Parts, Pool, bootstrap_interval, figures
 from zoo.runs.folder import corpus_name
 from zoo.studies.finished_runs import FinishedRun, read_run
 
@@ -32,7 +32,7 @@ class System:
     seeds: tuple[int, ...]
 
     @property
-    def parts(self) -> list[Sequence[Any]]:
+    def parts(self) -> list[Parts]:
         return [run.parts for run in self.runs]
 
     @property
@@ -242,27 +242,31 @@ def _scores(system: System, pool: Pool) -> list[Score]:
 
 def _differences(pairs: Sequence[tuple[System, System]], names: Sequence[str], pool: Pool) -> list[Difference]:
     """The differences of each pair; p are corrected for the number of pairs, each figure and test by itself."""
-    p = {test: np.full((len(pairs), len(names)), np.nan) for test in TESTS}
-    rows = []
-    for number, pair in enumerate(pairs):
-        paired, parts = pair[0].seeds == pair[1].seeds, [system.parts for system in pair]
-        means = [figures(runs, pool).mean(axis=0) for runs in parts]
-        low, high, p["bootstrap"][number] = significance.paired_bootstrap(*parts, pool, paired)
-        p["sign_flips"][number] = significance.sign_flips(*parts, pool, paired)
+    value, low, high = np.zeros((3, len(pairs), len(names)))
+    p = {test: np.full_like(value, np.nan) for test in TESTS}
+    for number, (reference, other) in enumerate(pairs):
+        paired, one, two = reference.seeds == other.seeds, reference.parts, other.parts
+        mean_one, mean_two = (figures(parts, pool).mean(axis=0) for parts in (one, two))
+        value[number] = mean_two - mean_one
+        low[number], high[number], p["bootstrap"][number] = significance.paired_bootstrap(one, two, pool, paired)
+        p["sign_flips"][number] = significance.sign_flips(one, two, pool, paired)
         if names[0] == "WA":
-            right = [[run.right for run in system.runs] for system in pair]
-            n_clips = len(right[0][0])
-            p["mcnemar"][number, 0] = significance.mcnemar(*right, paired)
-            p["z_test"][number, 0] = classification.z_test(means[0][0], n_clips, means[1][0], n_clips)[1]
-        rows.append(zip(means[1] - means[0], low, high, strict=True))
+            right, right_of_other = ([run.right for run in system.runs] for system in (reference, other))
+            p["mcnemar"][number, 0] = significance.mcnemar(right, right_of_other, paired)
+            n_clips = len(right[0])
+            p["z_test"][number, 0] = classification.z_test(mean_one[0], n_clips, mean_two[0], n_clips)[1]
     corrected = {test: np.apply_along_axis(significance.holm, 0, values) for test, values in p.items()}
     return [
         Difference(
-            name,
-            *(system.name for system in pair),
-            *map(float, interval),
-            *({test: float(by_pair[number, k]) for test, by_pair in values.items()} for values in (p, corrected)),
+            figure=name,
+            reference=reference.name,
+            other=other.name,
+            value=float(value[number, k]),
+            low=float(low[number, k]),
+            high=float(high[number, k]),
+            p={test: float(values[number, k]) for test, values in p.items()},
+            corrected={test: float(values[number, k]) for test, values in corrected.items()},
         )
-        for number, (pair, row) in enumerate(zip(pairs, rows, strict=True))
-        for k, (name, interval) in enumerate(zip(names, row, strict=True))
+        for number, (reference, other) in enumerate(pairs)
+        for k, name in enumerate(names)
     ]

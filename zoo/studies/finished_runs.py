@@ -14,7 +14,7 @@ import numpy as np
 from zoo import registry
 from zoo.errors import UserError
 from zoo.metrics import classification, regression
-from zoo.metrics.bootstrap import figures
+from zoo.metrics.bootstrap import Parts, figures
 from zoo.runs.folder import read_record, read_rows
 
 _AGREEMENT = 1e-6  # between a record's figures and those of its predictions
@@ -36,7 +36,7 @@ class FinishedRun:
     record: Mapping[str, Any]
     outputs: tuple[str, ...]
     truth: Mapping[Key, tuple[str, Any]]
-    parts: Sequence[Any]
+    parts: Parts
     right: np.ndarray
 
     @property
@@ -144,7 +144,7 @@ def _categorical(folder: Path, settings: Mapping[str, Any], record: Mapping[str,
         classification.class_indices([row[name] for row in ordered], classes) for name in ("truth", "prediction")
     )
     speakers = [row["speaker"] for row in ordered]
-    _, parts = classification.speaker_confusions(truth, prediction, speakers, len(classes))
+    parts = list(classification.speaker_confusions(truth, prediction, speakers, len(classes))[1])
     wa, ua = figures([parts], classification.accuracies)[0]
     recorded = {"n_clips": record["n_clips"], "WA": record["wa"]["value"], "UA": record["ua"]["value"]}
     _check_agreement(folder, recorded, {"n_clips": len(ordered), "WA": wa, "UA": ua})
@@ -162,7 +162,8 @@ def _continuous(folder: Path, settings: Mapping[str, Any], record: Mapping[str, 
         lines_of.setdefault((row["corpus"], row["fold"], row["clip"]), []).append(line)
 
     shared: dict[Key, tuple[str, Any]] = {}
-    moments, speakers = [], []
+    moments: list[regression.Moments] = []
+    speakers: list[str] = []
     for key, lines in lines_of.items():
         times, names = values[lines, 0], {rows[line]["speaker"] for line in lines}
         frames = values[[line for line in lines if not math.isnan(values[line, 1])]]
