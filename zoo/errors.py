@@ -12,7 +12,7 @@ class UserError(Exception):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """Returns the error for a name that is not in a table, e.g. `unknown("model", "fnc", MODELS)`."""
+    """Return the error for a name that is not in a table, e.g. `unknown("model", "fnc", MODELS)`."""
     known = sorted(known)
     near = get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -1,6 +1,8 @@
 """Lock a run folder against other processes."""
 
 import fcntl
+import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +11,19 @@ from pathlib import Path
 from zoo.errors import UserError
 from zoo.utils.atomic_files import ASIDE
 
+_LOCK = ".lock"
+
 
 @contextmanager
 def alone_in(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
-    """Holds the run's folder against other processes. The system lets go when this one ends, however it does."""
-    with (folder / ".lock").open("w") as file:
+    """Hold a lock on a run's folder, and remove the unfinished files of processes that were killed in it.
+
+    The system releases the lock when this process ends, however it does. Sub-folders with a lock file of their own
+    belong to other locks and are left alone.
+
+    Raises UserError when another process holds the lock for longer than `patience_seconds`.
+    """
+    with (folder / _LOCK).open("w") as file:
         last = time.monotonic() + patience_seconds
         while True:
             try:
@@ -25,6 +35,23 @@ def alone_in(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
                         f"{folder}: another process is at work on this run; wait for it or give another --out"
                     ) from error
                 time.sleep(0.1)
-        for leftover in folder.rglob(f"{ASIDE}*"):  # a kill came in the middle of a write
-            leftover.unlink()
+        for leftover in list(folder.rglob(f"{ASIDE}*")):
+            between = leftover.relative_to(folder).parents
+            locked = any((folder / name / _LOCK).exists() for name in between if name != Path())
+            if not locked and not _is_being_written(leftover):
+                leftover.unlink(missing_ok=True)
         yield
+
+
+def _is_being_written(aside: Path) -> bool:
+    """Says whether the process in an unfinished file's name is another one that is running."""
+    pid = re.search(r"\.(\d+)(\.[^.]*)?$", aside.name)
+    if pid is None or int(pid[1]) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid[1]), 0)  # signal 0 only checks
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # a process of another user
+        pass
+    return True

@@ -1,7 +1,9 @@
-"""Keras backends, and the choice of one for this process."""
+"""Keras backends: the choice of one for this process, and the device it computes on."""
 
 import os
 import sys
+from functools import cache
+from pathlib import Path
 
 from zoo.errors import UserError, unknown
 
@@ -9,7 +11,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def use_backend(name: str) -> None:
-    """Chooses the Keras backend of this process. Must come before anything imports keras.
+    """Choose the Keras backend of this process. Must come before anything imports keras.
 
     Raises UserError for an unknown backend, one that is not installed, or a keras already running on another.
     """
@@ -25,3 +27,35 @@ def use_backend(name: str) -> None:
         if keras.backend.backend() != name:
             raise UserError(f"keras already runs on {keras.backend.backend()!r} here; start a new process for {name!r}")
     os.environ["KERAS_BACKEND"] = name
+
+
+@cache
+def announce_device() -> None:
+    """Print the backend and its device to standard error, once per process: "TensorFlow 2.21 on CPU".
+
+    States when a GPU is visible (device files of NVIDIA, or CUDA_VISIBLE_DEVICES) that the backend does not use.
+    """
+    import keras
+
+    name = keras.backend.backend()
+    module = sys.modules[name]
+    if name == "tensorflow":
+        details = module.config.experimental.get_device_details
+        gpus = [details(gpu).get("device_name", "") for gpu in module.config.list_physical_devices("GPU")]
+    elif name == "jax":
+        gpus = [device.device_kind for device in module.local_devices() if device.platform == "gpu"]
+    else:
+        gpus = [module.cuda.get_device_name(number) for number in range(module.cuda.device_count())]
+    if gpus:
+        device = f"GPU {gpus[0]}".rstrip() + (f" and {len(gpus) - 1} more" if len(gpus) > 1 else "")
+    else:
+        unused = "; a GPU is visible but unused: install the backend's CUDA build" if _sees_gpu() else ""
+        device = f"CPU{unused}"
+    version = ".".join(module.__version__.split(".")[:2])
+    title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[name]
+    print(f"{title} {version} on {device}", file=sys.stderr)
+
+
+def _sees_gpu() -> bool:
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return any(Path("/dev").glob("nvidia[0-9]*")) if chosen is None else chosen not in ("", "-1")

@@ -1,10 +1,11 @@
-"""What every script does the same way: a user's mistake becomes one message and exit code 2."""
+"""Run a script: a user's mistake becomes one message and exit code 2."""
 
 import gc
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from zoo.errors import UserError
 
@@ -13,7 +14,8 @@ OUTPUT_CLOSED = 141  # what a shell gives for SIGPIPE
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Calls `main` and ends the process with its exit code."""
+    """Call `main` and end the process with its exit code."""
+    sys.argv[1:] = joined_values(sys.argv[1:])
     # By its default, after every 700 new objects, the collector goes through modules and graphs that stay: a second of
     # every start.
     gc.set_threshold(20_000)
@@ -34,3 +36,14 @@ def run(main: Callable[[], int | None]) -> None:
         print("interrupted; what was finished is kept", file=sys.stderr)
         code = INTERRUPTED
     raise SystemExit(code)
+
+
+def joined_values(words: Sequence[str]) -> list[str]:
+    """Join each option and a value such as -0.1,0.05, which argparse takes for another option: --level=-0.1,0.05."""
+    found: list[str] = []
+    for word in words:
+        if found and re.fullmatch(r"--[^=]+", found[-1]) and re.match(r"-\.?\d[^,]*,", word):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found

@@ -1,4 +1,4 @@
-"""Progress of long work on the terminal; lines instead of bars where there is none."""
+"""Show the progress of long work: bars on a terminal, else lines."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +13,10 @@ class Progress:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._bars = Bars(
-            *columns,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
