@@ -1,10 +1,10 @@
-"""What training minimises: class weights for Keras's losses of classes, and the losses of continuous ratings.
+"""Losses of continuous ratings, and class weights for Keras's losses of classes.
 
-The three losses for ratings compare (batch, frames, targets) with (batch, frames, targets). A weight per sequence
-(batch,), per frame (batch, frames) or (batch, frames, 1), or per rating (batch, frames, targets) acts inside the means
-and moments, so that a weight of zero is the same as a frame that is not there, whatever stands in it, NaN too. Keras
-would apply it after the loss was taken, when padding has already moved the moments. Weights are not negative; only
-their proportions matter. All is computed in float32, whatever the policy. Keras's implicit masks are not read.
+The losses compare (batch, frames, targets) with (batch, frames, targets). Weights per sequence (batch,), per frame
+(batch, frames) or (batch, frames, 1), or per rating (batch, frames, targets) act inside the means and moments: a weight
+of zero equals an absent frame, whatever its values, NaN too. Keras would apply them after the loss was taken, when
+padding has already moved the moments. Weights are not negative; only their proportions matter. All is computed in
+float32, whatever the policy. Keras's implicit masks are not read.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,13 @@ CLASS_WEIGHTS = ("none", "inverse", "balanced")
 
 
 def class_weights(kind: str, labels: Sequence[int], classes: Sequence[str]) -> dict[str, float]:
-    """Returns the weight of each class's clips in the loss.
+    """Return the weight in the loss of each class's utterances.
 
-    "inverse" is r_k ~ N / N_k (Zhao et al. 2019, eq 11) with the factor 1/10 that their Table 4 has; "balanced" is
-    N / (K N_k), so that the mean weight is one; "none" is one throughout; or weights by name, "sad=2,angry=1.5,...".
+    "inverse" is N / (10 N_k) (Zhao et al. 2019, eq 11, with the factor of their Table 4); "balanced" is N / (K N_k), so
+    that the mean weight is one; "none" is one throughout; or weights by name, "sad=2,angry=1.5,...".
+
+    >>> class_weights("balanced", [0, 0, 0, 1], ("angry", "sad"))  # 4 / (2 * 3), 4 / (2 * 1)
+    {'angry': 0.6666666666666666, 'sad': 2.0}
 
     Args:
         labels: training labels as indices into `classes`.
@@ -40,12 +43,8 @@ def class_weights(kind: str, labels: Sequence[int], classes: Sequence[str]) -> d
         return {name: float(len(labels) / (factor * count)) for name, count in zip(classes, counts, strict=True)}
     if "=" not in kind:
         raise unknown("--class-weights", kind, CLASS_WEIGHTS)
-    return _explicit(kind, classes)
-
-
-def _explicit(text: str, classes: Sequence[str]) -> dict[str, float]:
-    weights = {}
-    for part in text.split(","):
+    weights: dict[str, float] = {}
+    for part in kind.split(","):
         name, _, value = part.partition("=")
         if name not in classes:
             raise unknown("class in --class-weights", name, classes)
@@ -62,12 +61,15 @@ def _explicit(text: str, classes: Sequence[str]) -> dict[str, float]:
 
 
 class RatingLoss(keras.losses.Loss):
-    """A loss of continuous ratings that applies the weights itself. Subclasses define `call` of truth, prediction and
-    weights, each (targets, batch, frames).
+    """A loss of continuous ratings that applies the weights itself.
+
+    Subclasses define `call` of truth, prediction and weights, each (targets, batch, frames), and their `default_name`.
     """
 
-    def __init__(self, name: str):
-        super().__init__(name=name, reduction=None)
+    default_name: str
+
+    def __init__(self, name: str | None = None):
+        super().__init__(name=name or self.default_name, reduction=None)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         truth, prediction = _float32(y_true), _float32(y_pred)
@@ -94,10 +96,13 @@ class SumOfSquares(RatingLoss):
     """The sum of squared errors, "sse", divided by the sum of the weights (without weights: by the number of ratings).
 
     The division moves no minimum; it makes the learning rate independent of batch size, sequence length and padding.
+    At least 0. Raises ValueError for shapes that differ, as the next two.
+
+    >>> float(SumOfSquares()(np.zeros((1, 2, 1)), np.array([[[1.0], [3.0]]])))  # (1 + 9) / 2
+    5.0
     """
 
-    def __init__(self, name: str = "sse"):
-        super().__init__(name)
+    default_name = "sse"
 
     def call(self, truth, prediction, weights):
         return ops.sum(weights * ops.square(prediction - truth)) / _or_one(ops.sum(weights))
@@ -105,14 +110,17 @@ class SumOfSquares(RatingLoss):
 
 @register
 class SequenceCCC(RatingLoss):
-    """1 - CCC of each sequence by itself, averaged over sequences and targets: "ccc_sum" (MixedEmotions D4.2,
+    """1 - CCC of each sequence by itself, averaged over sequences and targets, in 0..2: "ccc_sum" (MixedEmotions D4.2,
     eq 2-3).
 
     A sequence counts by its largest weight, so that one without any is left out, and a weight per sequence is heeded.
+
+    >>> truth, prediction = np.array([[[0.0], [2.0]], [[4.0], [6.0]]]), np.array([[[1.0], [1.0]], [[4.0], [6.0]]])
+    >>> round(float(SequenceCCC()(truth, prediction)), 4)  # CCC 0, a constant, and 1
+    0.5
     """
 
-    def __init__(self, name: str = "ccc_sum"):
-        super().__init__(name)
+    default_name = "ccc_sum"
 
     def call(self, truth, prediction, weights):
         return _one_minus_ccc(truth, prediction, weights, axes=(2,))
@@ -120,14 +128,17 @@ class SequenceCCC(RatingLoss):
 
 @register
 class BatchCCC(RatingLoss):
-    """1 - CCC with the whole mini-batch as one sequence, averaged over targets: "ccc" (MixedEmotions D4.2).
+    """1 - CCC with the whole mini-batch as one sequence, averaged over targets, in 0..2: "ccc" (MixedEmotions D4.2).
 
     Unlike `SequenceCCC` it rewards the differences between sequences: predicting each one's mean scores above 0
     (Figure 5.2).
+
+    >>> truth, prediction = np.array([[[0.0], [2.0]], [[4.0], [6.0]]]), np.array([[[1.0], [1.0]], [[5.0], [5.0]]])
+    >>> round(float(BatchCCC()(truth, prediction)), 4)  # 1 - 2 * 4 / (5 + 4)
+    0.1111
     """
 
-    def __init__(self, name: str = "ccc"):
-        super().__init__(name)
+    default_name = "ccc"
 
     def call(self, truth, prediction, weights):
         return _one_minus_ccc(truth, prediction, weights, axes=(1, 2))
@@ -137,11 +148,7 @@ LOSSES = {"sse": SumOfSquares, "ccc_sum": SequenceCCC, "ccc": BatchCCC}
 
 
 def get_loss(name: str) -> keras.losses.Loss:
-    """Returns a loss of continuous ratings by its name in `LOSSES`.
-
-    Raises:
-        UserError: unknown name.
-    """
+    """Return a loss of continuous ratings by its name in `LOSSES`. Raises UserError for an unknown one."""
     if name not in LOSSES:
         raise unknown("--loss", name, LOSSES)
     return LOSSES[name]()
@@ -161,8 +168,9 @@ def _one_minus_ccc(truth, prediction, weights, axes: tuple[int, ...]):
     unit = ops.maximum(ops.maximum(range_truth, range_prediction), ops.abs(gap))
     unit = ops.where(unit > 1e-30, unit, 1.0)
     share = weights / _or_one(_sum(weights, axes))
-    truth, mean_truth = _centred((truth - low_truth) / unit, share, axes)
-    prediction, mean_prediction = _centred((prediction - low_prediction) / unit, share, axes)
+    truth, prediction = (truth - low_truth) / unit, (prediction - low_prediction) / unit
+    mean_truth, mean_prediction = _sum(share * truth, axes), _sum(share * prediction, axes)
+    truth, prediction = truth - mean_truth, prediction - mean_prediction
 
     covariance = _sum(share * truth * prediction, axes)
     variances = _sum(share * ops.square(truth), axes) + _sum(share * ops.square(prediction), axes)
@@ -180,12 +188,6 @@ def _range(values, weights, axes):
     return low, high - low
 
 
-def _centred(values, share, axes):
-    """Values less their weighted mean, and that mean."""
-    mean = _sum(share * values, axes)
-    return values - mean, mean
-
-
 def _sum(values, axes: tuple[int, ...]):
     return ops.sum(values, axes, keepdims=True)
 
@@ -199,5 +201,5 @@ def _float32(values):
 
 
 def _differ(one, other) -> bool:
-    """Says whether two shapes differ where both are known."""
+    """Whether two shapes differ where both are known."""
     return any(None not in (a, b) and a != b for a, b in zip(one, other, strict=True))

@@ -41,16 +41,16 @@ def announce_device() -> None:
     module = sys.modules[name]
     if name == "tensorflow":
         details = module.config.experimental.get_device_details
-        gpus = [details(gpu).get("device_name", "") for gpu in module.config.list_physical_devices("GPU")]
+        devices = [f"GPU {details(gpu).get('device_name', '')}" for gpu in module.config.list_physical_devices("GPU")]
     elif name == "jax":
-        gpus = [device.device_kind for device in module.local_devices() if device.platform == "gpu"]
+        found = [device for device in module.local_devices() if device.platform != "cpu"]
+        devices = [f"{device.platform.upper()} {device.device_kind}" for device in found]
     else:
-        gpus = [module.cuda.get_device_name(number) for number in range(module.cuda.device_count())]
-    if gpus:
-        device = f"GPU {gpus[0]}".rstrip() + (f" and {len(gpus) - 1} more" if len(gpus) > 1 else "")
+        devices = [f"GPU {module.cuda.get_device_name(number)}" for number in range(module.cuda.device_count())]
+    if devices:
+        device = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
     else:
-        unused = "; a GPU is visible but unused: install the backend's CUDA build" if _sees_gpu() else ""
-        device = f"CPU{unused}"
+        device = "CPU; a GPU is visible but unused: install the backend's CUDA build" if _sees_gpu() else "CPU"
     version = ".".join(module.__version__.split(".")[:2])
     title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[name]
     print(f"{title} {version} on {device}", file=sys.stderr)
