@@ -308,7 +308,7 @@ def test_an_interrupted_grid_goes_on_where_it_was(run, noise, ear):
         measure(run, asked)
     done = run / "robustness" / "conditions"
     assert len(list(done.iterdir())) == 2 and not (run / "robustness" / "scores.csv").exists()
-    (done / f"{ASIDE}half.1.json").write_text("{")  # as kill -9 leaves it
+    (done / f"{ASIDE}half.99999999.json").write_text("{")  # as kill -9 leaves it
     ear.stop_at = None
     measure(run, asked)
     assert len(ear.calls) == 5 + 2 * 4, "six conditions, of which two were finished"

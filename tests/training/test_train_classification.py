@@ -247,7 +247,7 @@ def test_resume_clears_unfinished_files_and_no_others(untrained, emodb, tmp_path
     given = settings(emodb, tmp_path / "run")
     run = train(given).folder
     mine = [run / ".notes", run / ".writing.md", run / "fold-0-03" / ".hidden" / "draft.txt", run / "plot.svg"]
-    unfinished = [run / f"{ASIDE}metrics.123.json", run / "fold-0-03" / f"{ASIDE}model.99.keras"]
+    unfinished = [run / f"{ASIDE}metrics.99999998.json", run / "fold-0-03" / f"{ASIDE}model.99999999.keras"]
     for path in (*mine, *unfinished):
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zoo.errors import UserError
@@ -41,19 +42,17 @@ def disk_of(n_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_written_files_are_read_back_and_replace_the_old(saved):
+def test_written_files_are_read_back_and_replace_the_old_in_folders_made_for_them(saved):
     write_json(saved, NEW)
     assert json.loads(saved.read_text()) == NEW
-    rows = [{"clip": "a,b", "p": "0.5"}, {"clip": 'say "c"', "p": "1"}]
-    write_csv(saved.with_name("rows.csv"), rows)
-    with saved.with_name("rows.csv").open(newline="") as file:
+    rows, path = (
+        [{"clip": "a,b", "p": "0.5"}, {"clip": 'say "c"', "p": "1"}],
+        saved.parent / "new" / "folder" / "rows.csv",
+    )
+    write_csv(path, rows)
+    with path.open(newline="") as file:
         assert list(csv.DictReader(file)) == rows
-    assert sorted(path.name for path in saved.parent.iterdir()) == ["metrics.json", "rows.csv"]
-
-
-def test_missing_folders_are_made(tmp_path):
-    write_json(tmp_path / "runs" / "mine" / "config.json", OLD)
-    assert json.loads((tmp_path / "runs" / "mine" / "config.json").read_text()) == OLD
+    assert [entry.name for entry in path.parent.iterdir()] == ["rows.csv"]
 
 
 def test_nothing_is_seen_under_the_final_name_before_the_end(saved):
@@ -80,6 +79,32 @@ def test_no_space_left_on_device(saved):
         with written_aside(saved), Path("/dev/full").open("w") as full:
             full.write("x")
     assert unharmed(saved)
+
+
+def test_full_disk_without_an_error_number(saved):
+    """NumPy's short write to a named file has none."""
+    with disk_of(5000), pytest.raises(UserError, match="cannot be written"), written_aside(saved) as aside:
+        np.save(aside.with_suffix(".npy"), np.zeros(10_000))
+
+
+@pytest.mark.parametrize("name", ["absent.wav", "metrics.json"])
+def test_an_input_that_cannot_be_read_is_not_reported_as_a_full_disk(saved, name):
+    saved.chmod(0)
+    error = PermissionError(13, "Permission denied", str(saved.with_name(name)))
+    with pytest.raises(PermissionError) as raised, written_aside(saved) as aside:
+        aside.write_text("half")
+        raise error
+    assert raised.value is error
+    for error in (BlockingIOError(11, "Resource temporarily unavailable"), ConnectionResetError(), OSError("no HDF5")):
+        with pytest.raises(type(error)), written_aside(saved):
+            raise error
+    saved.chmod(0o600)
+    assert unharmed(saved)
+
+
+def test_a_file_aside_that_cannot_be_opened_is_reported(saved):
+    with pytest.raises(UserError, match=r"cannot be written \(Is a directory\)"), written_aside(saved) as aside:
+        raise IsADirectoryError(21, "Is a directory", os.fsencode(aside))
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

@@ -88,8 +88,8 @@ def sign_flips(reference: Sequence[Parts], other: Sequence[Parts], pool: Pool, p
 def smallest_p(n_speakers: int) -> float:
     """The least p that `sign_flips` can reach: only the flip of no speaker and that of all are as extreme.
 
-    >>> smallest_p(5), smallest_p(6)  # six speakers are needed for 5 %
-    (0.0625, 0.03125)
+    >>> [round(smallest_p(n), 5) for n in (1, 5, 6, 40)]  # six speakers are needed for 5 %
+    [1.0, 0.0625, 0.03125, 0.0001]
     """
     return max(2.0 ** (1 - n_speakers), 1 / (1 + N_RESAMPLES) if n_speakers > MOST_EXACT else 0.0)
 

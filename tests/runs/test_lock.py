@@ -1,0 +1,60 @@
+"""One process per run folder; a lock removes only what killed processes left in its own folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from zoo.errors import UserError
+from zoo.runs.lock import alone_in
+from zoo.utils.atomic_files import ASIDE
+
+
+@pytest.fixture
+def ended():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_second_lock_on_a_folder_is_refused_until_the_first_ends(tmp_path):
+    with (
+        alone_in(tmp_path),
+        pytest.raises(UserError, match="another process is at work on this run"),
+        alone_in(tmp_path),
+    ):
+        pass
+    with alone_in(tmp_path):
+        pass
+
+
+def test_unfinished_files_of_ended_processes_are_removed(tmp_path, ended):
+    (tmp_path / "fold-0").mkdir()
+    names = [f"{ASIDE}metrics.{ended}.json", f"fold-0/{ASIDE}model.5.{ended}.keras", f"{ASIDE}rows.{os.getpid()}"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    (tmp_path / "metrics.json").write_text("whole")
+    with alone_in(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "fold-0", "metrics.json"]
+        assert not list((tmp_path / "fold-0").iterdir())
+
+
+def test_files_below_another_lock_and_of_running_processes_stay(tmp_path, ended):
+    """As of robustness.py, which locks RUN/robustness, beside train.py --resume."""
+    inner = tmp_path / "robustness"
+    (inner / "deeper").mkdir(parents=True)
+    files = [inner / f"{ASIDE}a.{ended}.json", inner / "deeper" / f"{ASIDE}b.{ended}.csv"]
+    files.append(tmp_path / f"{ASIDE}plot.{os.getppid()}.png")
+    for path in files:
+        path.write_text("half")
+    with alone_in(inner):
+        files[0].write_text("half")
+        with alone_in(tmp_path):
+            assert files[0].exists() and files[2].exists()
+    files[1].write_text("half")
+    with alone_in(tmp_path):  # the lock file outlives its process
+        assert all(path.exists() for path in files)
+    with alone_in(inner):
+        assert [path.exists() for path in files] == [False, False, True]

@@ -1,0 +1,58 @@
+"""The line about backend and device, on devices that are made up."""
+
+import sys
+from types import SimpleNamespace as Object
+
+import keras
+import pytest
+
+from zoo.utils import backends
+
+KIND = "NVIDIA H200"
+TENSORFLOW = Object(
+    list_physical_devices=lambda kind: ["gpu:0", "gpu:1"] if kind == "GPU" else [],
+    experimental=Object(get_device_details=lambda device: {"device_name": KIND}),
+)
+MODULES = {
+    "tensorflow": Object(__version__="2.21.0", config=TENSORFLOW),
+    "jax": Object(__version__="0.10.1", local_devices=lambda: [Object(platform="gpu", device_kind=KIND)]),
+    "torch": Object(
+        __version__="2.13.0+cu130", cuda=Object(device_count=lambda: 1, get_device_name=lambda number: KIND)
+    ),
+}
+BARE = Object(__version__="0.10.1", local_devices=lambda: [Object(platform="cpu", device_kind="cpu")])
+
+
+@pytest.fixture
+def announced(monkeypatch, capsys):
+    def announce(name, module):
+        monkeypatch.setattr(keras.backend, "backend", lambda: name)
+        monkeypatch.setitem(sys.modules, name, module)
+        backends.announce_device.cache_clear()
+        backends.announce_device()
+        backends.announce_device()
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1
+        return err.strip()
+
+    yield announce
+    backends.announce_device.cache_clear()
+
+
+def test_the_gpu_of_each_backend_is_named(announced):
+    assert announced("tensorflow", MODULES["tensorflow"]) == f"TensorFlow 2.21 on GPU {KIND} and 1 more"
+    assert announced("jax", MODULES["jax"]) == f"JAX 0.10 on GPU {KIND}"
+    assert announced("torch", MODULES["torch"]) == f"PyTorch 2.13 on GPU {KIND}"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "files", "unused"),
+    [(None, [], False), (None, ["nvidia0"], True), ("0", [], True), ("-1", ["nvidia0"], False), ("", [], False)],
+)
+def test_a_visible_gpu_that_is_not_used_is_stated(announced, monkeypatch, chosen, files, unused):
+    monkeypatch.setattr(backends.Path, "glob", lambda *_: iter(files))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    line = announced("jax", BARE)
+    assert line.startswith("JAX 0.10 on CPU") and ("a GPU is visible but unused" in line) is unused
