@@ -48,7 +48,7 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, n_classes: int) ->
     Raises:
         ValueError: empty input, different lengths, indices that are not integers (NaN) or out of range.
     """
-    return _grouped_confusions(truth, prediction, np.zeros(np.shape(truth), np.int64), 1, n_classes)[0]
+    return speaker_confusions(truth, prediction, np.zeros(np.size(truth)), n_classes)[1].sum(axis=0)
 
 
 def speaker_confusions(
@@ -63,9 +63,17 @@ def speaker_confusions(
     Raises:
         ValueError: as `confusion_matrix`; a missing speaker.
     """
+    rows = _checked_indices("truth", truth, n_classes)
+    columns = _checked_indices("prediction", prediction, n_classes)
+    if not len(rows) == len(columns) == len(speakers):
+        raise ValueError(
+            f"{len(rows)} true labels, {len(columns)} predictions and {len(speakers)} speakers must be equal"
+        )
     check_speakers(speakers)
     names, groups = np.unique([str(speaker) for speaker in speakers], return_inverse=True)
-    return names.tolist(), _grouped_confusions(truth, prediction, groups, len(names), n_classes)
+    cells = (groups * n_classes + rows) * n_classes + columns
+    counts = np.bincount(cells, minlength=len(names) * n_classes**2)
+    return names.tolist(), counts.reshape(len(names), n_classes, n_classes)
 
 
 def weighted_accuracy(confusion: np.ndarray) -> np.ndarray:
@@ -214,20 +222,6 @@ def _checked_indices(what: str, labels: ArrayLike, n_classes: int) -> np.ndarray
     if indices.min() < 0 or indices.max() >= n_classes:
         raise ValueError(f"{what}: expected indices 0..{n_classes - 1}, found {indices.min()}..{indices.max()}")
     return indices.astype(np.int64)
-
-
-def _grouped_confusions(
-    truth: ArrayLike, prediction: ArrayLike, groups: np.ndarray, n_groups: int, n_classes: int
-) -> np.ndarray:
-    """One confusion matrix per group, shape (n_groups, n_classes, n_classes)."""
-    rows = _checked_indices("truth", truth, n_classes)
-    columns = _checked_indices("prediction", prediction, n_classes)
-    if not len(rows) == len(columns) == len(groups):
-        raise ValueError(
-            f"{len(rows)} true labels, {len(columns)} predictions and {len(groups)} speakers must be equal"
-        )
-    cells = (groups * n_classes + rows) * n_classes + columns
-    return np.bincount(cells, minlength=n_groups * n_classes**2).reshape(n_groups, n_classes, n_classes)
 
 
 def _hits(confusion: np.ndarray) -> np.ndarray:

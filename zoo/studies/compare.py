@@ -50,8 +50,7 @@ class System:
 
 @dataclass(frozen=True)
 class Score:
-    """A system's figure: the mean over its runs, its 95 % interval over speakers and runs, and the runs' standard
-    deviation. NaN where there is none."""
+    """A figure's mean over runs, its 95 % interval over speakers and runs, and the runs' standard deviation, or NaN."""
 
     value: float
     low: float
