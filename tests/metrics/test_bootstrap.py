@@ -93,19 +93,6 @@ def test_the_interval_covers_the_true_accuracy():
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_speakers_are_resampled_not_utterances():
-    # Ten copies of every utterance add nothing: a bootstrap over utterances would shrink by sqrt(10).
-    case = uneven_speakers(seed=4, n_speakers=10)
-    np.testing.assert_allclose(interval(*(np.repeat(values, 10) for values in case)), interval(*case))
-
-
-def test_level_and_seed():
-    case = uneven_speakers(seed=6, n_speakers=10)
-    (low, high), (narrow_low, narrow_high) = interval(*case)[0], interval(*case, level=0.5)[0]
-    assert low < narrow_low < narrow_high < high
-    assert (interval(*case) == interval(*case)).all() and (interval(*case, seed=1) != interval(*case)).any()
-
-
 @pytest.mark.parametrize("options", [{"n_resamples": 0}, {"level": 95}, {"level": 0}])
 def test_numbers_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=r"expected n_resamples >= 1 and 0 < level < 1"):

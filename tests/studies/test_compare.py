@@ -159,8 +159,6 @@ def test_remarks_of_a_system(tmp_path):
     )
     marks = [system.marks for system in compare_runs([plain, other]).systems]
     assert marks == [("synthetic",), ("synthetic", "leakage", "incomplete")]
-    warned = write_run(tmp_path / "warned", emotion_rows(0.4), {"model": "y"}, synthetic=True, warnings=["random"])
-    assert compare_runs([plain, warned]).systems[1].marks == ("synthetic", "warning")
 
 
 def test_unfinished_runs_are_refused(two, tmp_path):
@@ -223,8 +221,7 @@ def damaged(rows, column, value, line=3):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: [], "expected predictions, found none"),
-        (lambda rows: [{**row, "truth": row["truth"]} for row in rows[:-1]], "metrics.json has n_clips 48"),
+        (lambda rows: rows[:-1], "metrics.json has n_clips 48"),
         (lambda rows: damaged(rows, "prediction", "bored"), "row 3: the prediction of c001 is 'bored'"),
         (lambda rows: damaged(rows, "truth", ""), "row 3: the truth of c001 is '', expected one of angry, happy, sad"),
         (lambda rows: damaged(rows, "clip", "c000"), "row 3: clip c000 is there twice"),
@@ -234,10 +231,9 @@ def damaged(rows, column, value, line=3):
     ],
 )
 def test_damaged_predictions_of_classes_are_refused(two, change, message):
-    header, rows = (two[1] / "predictions.csv").read_text().splitlines()[0], change(emotion_rows(0.8))
-    write_csv(two[1] / "predictions.csv", rows) if rows else (two[1] / "predictions.csv").write_text(header + "\n")
+    write_csv(two[1] / "predictions.csv", change(emotion_rows(0.8)))
     said = refused(two)
-    assert message in said and str(two[1]) in said and ("Restore it" in said)
+    assert message in said and str(two[1]) in said and "Restore it" in said
 
 
 def test_a_file_cut_short_is_refused(two):
@@ -246,6 +242,8 @@ def test_a_file_cut_short_is_refused(two):
     assert "row 49: expected 5 columns, found more or fewer" in refused(two)
     path.write_bytes(b"corpus,clip\n\xff\xfe\n")
     assert "cannot be read" in refused(two)
+    path.write_text("corpus,clip,speaker,truth,prediction\n")
+    assert "expected predictions, found none. Restore it" in refused(two)
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     """Print the tables and the notes on the terminal."""
     console = console or Console()
     for title, header, rows in grids(comparison):
-        table = Table(title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        table.padding = (0, 1, 0, 0)
+        bold = Text(title, style="bold")
+        table = Table(title=bold, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for heading in header[:_N_NAMES]:
             table.add_column(Text(heading), overflow="fold")  # a name that is cut short might be another's
         for heading in header[_N_NAMES:]:
