@@ -21,7 +21,7 @@ from zoo.config import saved
 from zoo.data.audio import find
 from zoo.errors import UserError, unknown
 from zoo.inference import predictions_file
-from zoo.utils.backends import use_backend
+from zoo.utils.backends import announce_device, use_backend
 from zoo.utils.cli import run
 
 FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
@@ -29,19 +29,11 @@ _BLOCK_BYTES = 65_536
 
 
 def main() -> int:
-    args = _parser().parse_intermixed_args(_join_level(sys.argv[1:]))  # RUN --json clip.wav: "audio" may be empty
+    args = _parser().parse_intermixed_args()  # RUN --json clip.wav: "audio" may be empty
     _check(args)
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  file names are bytes
     exported = _find(args)
     return _stream(args, exported) if args.stream else _files(args, exported)
-
-
-def _join_level(words: list[str]) -> list[str]:
-    """Return the words with "--level", "-0.1,0.05" as one, since argparse takes the second for an option."""
-    if "--level" in words[:-1]:
-        at = words.index("--level")
-        words[at : at + 2] = [f"--level={words[at + 1]}"]
-    return words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
     stream.add_argument("--hop", type=float, help="seconds of new audio between lines")
     stream.add_argument("--window", type=float, help="seconds of audio per prediction, where state cannot be carried")
-    stream.add_argument("--look-ahead", type=float, help="seconds of later audio a rating uses, where state cannot be carried")
+    stream.add_argument(
+        "--look-ahead", type=float, help="seconds of later audio per rating, where state cannot be carried"
+    )
     stream.add_argument("--level", help="MEAN,DEVIATION of the samples (default: of the audio received so far)")
     return parser
 
@@ -170,7 +164,9 @@ def _answers(
     options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess}
     if args.workers > 1 and paths:
         return workers.by_workers(options, in_turn(paths, size), args.workers)
-    return workers.in_this_process(open_predictor(**options), in_turn(paths, size))
+    predictor = open_predictor(**options)
+    announce_device("tensorflow" if exported else "")
+    return workers.in_this_process(predictor, in_turn(paths, size))
 
 
 def _paths(args: argparse.Namespace) -> list[Path]:
@@ -204,6 +200,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
         from zoo.inference.stream_run import of_run
 
         model = of_run(args.model, args.fold)
+    announce_device("tensorflow" if exported else "")
     stream = Stream(
         model,
         args.hop,

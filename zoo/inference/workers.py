@@ -21,6 +21,7 @@ from zoo.errors import UserError
 from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import Answers, Failure
 from zoo.inference.predictor import Predictor
+from zoo.utils.backends import announce_device
 
 
 def in_this_process(predictor: Predictor, batches: Iterable[Sequence[Path]]) -> Iterator[Answers]:
@@ -58,11 +59,11 @@ def _workers(options: Mapping[str, Any], n_workers: int) -> Iterator["queue.Queu
     # The search path by argument: a folder called zoo where the command runs is none of ours.
     code = (
         "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
-        "from zoo.inference.workers import serve; serve(sys.argv[2])"
+        "from zoo.inference.workers import serve; serve(sys.argv[2], int(sys.argv[3]))"
     )
     words = [sys.executable, "-c", code, json.dumps(sys.path), json.dumps(dict(options))]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
-    processes = [subprocess.Popen(words, **pipes) for _ in range(n_workers)]
+    processes = [subprocess.Popen([*words, str(number)], **pipes) for number in range(n_workers)]
     idle: queue.Queue[subprocess.Popen[str]] = queue.Queue()
     for process in processes:
         idle.put(process)
@@ -96,13 +97,18 @@ def _predict_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Pat
     return Answers(answer["rows"], [Failure(*failure) for failure in answer["failed"]])
 
 
-def serve(words: str) -> None:
-    """Run a worker until its input ends. `words` are the options of `open_predictor` as JSON."""
+def serve(words: str, number: int) -> None:
+    """Run a worker until its input ends. `words` are the options of `open_predictor` as JSON; the first names the
+    device that all of them use.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else prints must not come between
     try:
-        predictor = open_predictor(**json.loads(words))
+        options = json.loads(words)
+        predictor = open_predictor(**options)
+        if number == 0:
+            announce_device("tensorflow" if options["exported"] else "")
         for line in sys.stdin:
             rows, failed = next(in_this_process(predictor, [[Path(name) for name in json.loads(line)]]))
             print(json.dumps({"rows": rows, "failed": failed}), file=answers, flush=True)

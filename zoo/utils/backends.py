@@ -30,14 +30,15 @@ def use_backend(name: str) -> None:
 
 
 @cache
-def announce_device() -> None:
-    """Print the backend and its device to standard error, once per process: "TensorFlow 2.21 on CPU".
+def announce_device(name: str = "") -> None:
+    """Print the backend (by default Keras's) and its device to standard error, once: "TensorFlow 2.21 on CPU".
 
     States when a GPU is visible (device files of NVIDIA, or CUDA_VISIBLE_DEVICES) that the backend does not use.
     """
-    import keras
+    if not name:
+        import keras
 
-    name = keras.backend.backend()
+        name = keras.backend.backend()
     module = sys.modules[name]
     if name == "tensorflow":
         details = module.config.experimental.get_device_details
