@@ -6,11 +6,11 @@
     python scripts/tune.py --out searches/NAME --show                   # table, plots, the best as flags of train.py
 
 A search belongs to one fold of its protocol (--fold, the first by default). Flags of train.py set what all trials
-share; the network's search space, changed by --vary and --space, says what they differ in. Results lie in
-searches/NAME: the journal search.jsonl, a run folder per trial, and what --show writes.
+share; the network's search space, changed by --vary and --space, what they differ in. searches/NAME has the journal
+search.jsonl, a run folder per trial, and what --show writes.
 
-Workers on other machines: start the chief with --host 0.0.0.0 --port 8765 on a network you trust, for nothing is
-encrypted, copy the token from searches/NAME/chief.json, and there
+Workers on other machines: start the chief with --host 0.0.0.0 --port 8765 on a network you trust (nothing is
+encrypted), copy the token from searches/NAME/chief.json, and there
     SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief ADDRESS:8765 --folder FOLDER --name NAME
 """
 
@@ -22,16 +22,15 @@ from typing import Any
 from tuning import space as spaces
 from tuning.run_trial import feasible
 from tuning.search import Search, read
-from zoo.config import flags, run_config
+from zoo.config import flags
 from zoo.errors import UserError
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import inner, open_source, resolve
 from zoo.utils.backends import use_backend
 from zoo.utils.cli import run
 
-TUNERS = ("random", "grid", "bayesian", "hyperband")
 OWN = ("tuner", "trials", "inner_folds", "prune", "max_epochs", "vary", "space", "resume", "show")
-OWN_RUNNING = ("workers", "threads", "host", "port")
+RUNNING = ("workers", "threads", "host", "port")
 
 
 def main() -> None:
@@ -39,8 +38,8 @@ def main() -> None:
     _add_flags(parser)
     flags.add_flags(parser)
     given = vars(parser.parse_args())
-    own = {name: given.pop(name) for name in (*OWN, *OWN_RUNNING) if name in given}
-    running = {name: own.pop(name) for name in OWN_RUNNING if name in own}
+    own = {name: given.pop(name) for name in OWN if name in given}
+    running = {name: given.pop(name) for name in RUNNING if name in given}
     for name, least in (("workers", 0), ("threads", 1)):
         if running.get(name, least) < least:
             raise UserError(f"--{name} is {running[name]}, expected at least {least}")
@@ -62,7 +61,7 @@ def main() -> None:
 def _add_flags(parser: argparse.ArgumentParser) -> None:
     absent: dict[str, Any] = {"default": argparse.SUPPRESS}
     search = parser.add_argument_group("search")
-    search.add_argument("--tuner", choices=TUNERS, help="how trials are proposed (default: random)", **absent)
+    search.add_argument("--tuner", choices=spaces.TUNERS, help="how trials are proposed (default: random)", **absent)
     search.add_argument("--trials", type=int, help="finished trials to have in the end (default: 20)", **absent)
     search.add_argument("--inner-folds", type=int, help="folds of the training speakers (default: 3)", **absent)
     search.add_argument(
@@ -89,10 +88,14 @@ def _folder(given: dict[str, Any], own: dict[str, Any]) -> Path:
 
 
 def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
-    """Begins a search, once its configuration, its space and its data have been looked at."""
+    """Begin a search after checking its configuration, its space and its data."""
     settings = resolve(flags.from_flags(given))
-    use_backend(settings.backend)  # the networks' spaces stand beside their builders, which bring Keras with them
-    _check_stands_alone(settings)
+    use_backend(settings.backend)  # the networks' spaces are in their builders' modules, which import Keras
+    for name in upstream_runs.named(settings):
+        raise UserError(
+            f"{upstream_runs.FLAGS[name]} {getattr(settings, name)}: its models were trained on clips that the inner "
+            "folds of a search validate on. Search without it, or train without a search"
+        )
     source = open_source(settings)
     if "fold" in given and len(source.folds) != 1:
         raise UserError(f"--fold {given['fold']} names {len(source.folds)} folds; a search belongs to one, so give one")
@@ -104,57 +107,48 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     source = replace(source, folds=source.folds[:1])
     fold = source.folds[0].name.split("-")[0]
     n_folds = own.get("inner_folds", 3)
-    inner(source, n_folds)  # tells of too few speakers
+    inner(source, n_folds)  # raises UserError where there are too few speakers
     base = {**given, "fold": fold, "backend": settings.backend}
     if settings.data_root:
-        base["data_root"] = settings.data_root  # whole, so that it is found from any folder
+        base["data_root"] = settings.data_root  # absolute, so that it is found from any folder
     if "option" in given:
         base["option"] = flags.parse_options(given["option"])
-    folder = Path(base.pop("out", "") or f"searches/{settings.model}-{settings.corpus}-{own.get('tuner', 'random')}")
-    space = spaces.merge(spaces.of(settings.model), own.get("vary", ()), own.get("space"))
-    space = spaces.without(space, base)
-    spaces.check(settings.model, space)
+    tuner = own.get("tuner", "random")
+    folder = Path(base.pop("out", "") or f"searches/{settings.model}-{settings.corpus}-{tuner}")
     description = {
         "model": settings.model,
         "base": base,
-        "space": space,
-        "tuner": own.get("tuner", "random"),
+        "space": _space(settings.model, base, own),
+        "tuner": tuner,
         "trials": own.get("trials", 20),
         "seed": settings.seed,
         "inner_folds": n_folds,
         "prune": own.get("prune", "none"),
-        "max_epochs": own.get("max_epochs", settings.epochs if own.get("tuner") == "hyperband" else None),
+        "max_epochs": own.get("max_epochs", settings.epochs if tuner == "hyperband" else None),
     }
     return Search.create(folder, description, feasible), folder
 
 
-def _check_stands_alone(settings: run_config.RunConfig) -> None:
-    """Raises UserError for a search behind another run's models, which have seen what trials are validated on."""
-    for name in upstream_runs.named(settings):
-        raise UserError(
-            f"{upstream_runs.FLAGS[name]} {getattr(settings, name)}: its models were trained on clips that the inner "
-            "folds of a search validate on. Search without it, or train without a search"
-        )
+def _space(model: str, base: dict[str, Any], own: dict[str, Any]) -> spaces.Space:
+    """Return the network's space with the user's changes, without what the user's flags fix."""
+    return spaces.without(spaces.merge(spaces.of(model), own.get("vary", ()), own.get("space")), base)
 
 
 def _open(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
-    """Goes on with a search. Flags given again must be those it was begun with."""
+    """Continue a search. Flags given again must be those it was begun with."""
     folder = _folder(given, own)
-    names = ("tuner", "inner_folds", "prune", "max_epochs")
-    given = {name: value for name, value in given.items() if name != "out"}
-    if given.get("data_root"):
-        given["data_root"] = str(Path(given["data_root"]).expanduser().resolve())
-    if "option" in given:
-        given["option"] = flags.parse_options(given["option"])
-    expect = {**given, **{name: own[name] for name in names if name in own}}
     header, _, _ = read(folder)
-    use_backend(header["base"]["backend"])  # before keras-tuner brings Keras with it
-    search = Search.open(folder, expect, feasible)
-    space = search.header["space"]
+    use_backend(header["base"]["backend"])  # before keras-tuner imports Keras
+    names = ("tuner", "inner_folds", "prune", "max_epochs")
+    expect = {**given, **{name: own[name] for name in names if name in own}}
+    del expect["out"]
+    if expect.get("data_root"):
+        expect["data_root"] = str(Path(expect["data_root"]).expanduser().resolve())
+    if "option" in expect:
+        expect["option"] = flags.parse_options(expect["option"])
     if "vary" in own or "space" in own:
-        wanted = spaces.merge(spaces.of(search.header["model"]), own.get("vary", ()), own.get("space"))
-        if spaces.without(wanted, search.header["base"]) != space:
-            raise UserError(f"{folder}: the search has another space than --vary and --space give; leave them out")
+        expect["space"] = _space(header["model"], header["base"], own)
+    search = Search.open(folder, expect, feasible)
     if "trials" in own:
         search.raise_to(own["trials"])
     return search, folder

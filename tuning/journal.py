@@ -1,8 +1,8 @@
-"""The journal of a search: events as lines of JSON in two files, so that neither a kill nor one damaged file loses any.
+"""Journal of a search: events as lines of JSON in two files, so that neither a kill nor one damaged file loses any.
 
-A line holds an event and, as `crc32`, the checksum of its canonical JSON, begun with the checksum of the line before: a
-line that is changed, missing or out of place ends the valid part of its file. An event is in the journal once both
-files are on the disk. Of two files the one with the longer valid part is right; the other is repaired from it.
+A line holds an event and, as `crc32`, the checksum of its canonical JSON, seeded with that of the line before: a line
+that is changed, missing or out of place ends the valid part of its file. An event counts once both files are on the
+disk. The file with the longer valid part is right; the other is repaired from it.
 """
 
 import fcntl
@@ -17,13 +17,12 @@ from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
 
 NAMES = ("search.jsonl", "search-copy.jsonl")
-_LOCK = "search.lock"
 
 Event = dict[str, Any]
 
 
 def read(folder: Path) -> list[Event]:
-    """Returns the events of a search without changing anything; a chief may be at work on it.
+    """Return the events of a search without changing anything; a chief may be running it.
 
     Raises UserError where there is no search, or neither file has a valid first line.
     """
@@ -37,58 +36,50 @@ def read(folder: Path) -> list[Event]:
     events = max((_valid(content) for content in found), key=len)
     if not events:
         raise UserError(
-            f"{folder}: expected the journal of a search in {NAMES[0]} and {NAMES[1]}, found neither with a valid "
-            "first line; restore one of them, or search again into another folder"
+            f"{folder}: expected a journal in {NAMES[0]} and {NAMES[1]}, found neither with a valid first line; "
+            "restore one of them, or search again into another folder"
         )
     return events
 
 
 class Journal:
-    """The journal of one folder, held by one process. `Journal.create` or `Journal.open` make it."""
+    """The journal of one folder, held by one process."""
 
-    def __init__(self, folder: Path, lock: int, events: list[Event]):
-        self.folder, self.events, self._lock = folder, events, lock
-        lines = list(_lines(events))
-        self._checksum = json.loads(lines[-1])["crc32"]
-        content = b"".join(lines)
+    def __init__(self, folder: Path, first: Sequence[Event] | None = None):
+        """Begin a journal with its first events; without any, open one and repair its files.
+
+        Raises UserError as `read` does, where the folder of a new one has one, or where another process holds it.
+        """
+        if first is None:
+            read(folder)  # before a lock file is left in a folder without a search
+        self.folder, self._lock = folder, _locked(folder)
+        self._files: list[int] = []
         try:
-            for name in NAMES:
-                path = folder / name
-                if not path.exists() or path.read_bytes() != content:
-                    with written_aside(path) as aside:
-                        aside.write_bytes(content)
-            self._files = [os.open(folder / name, os.O_WRONLY | os.O_APPEND) for name in NAMES]
+            if first is None:
+                self.events = read(folder)
+            elif (folder / NAMES[0]).exists() or (folder / NAMES[1]).exists():
+                raise UserError(f"{folder}: expected no search, found one; resume it, or give another folder")
+            else:
+                self.events = list(first)
+            self._repair()
         except BaseException:
-            os.close(lock)
+            self.close()
             raise
 
-    @classmethod
-    def create(cls, folder: Path, events: Sequence[Event]) -> "Journal":
-        """Begins a journal with its first events. Raises UserError where the folder has one, or another holds it."""
-        lock = _locked(folder, make=True)
+    def _repair(self) -> None:
+        lines, self._checksum = [], 0
+        for event in self.events:
+            line, self._checksum = _line(event, self._checksum)
+            lines.append(line)
         for name in NAMES:
-            if (folder / name).exists():
-                os.close(lock)
-                raise UserError(
-                    f"{folder}: expected a folder without a search, found {name}; resume that search, or give another "
-                    "folder"
-                )
-        return cls(folder, lock, list(events))
-
-    @classmethod
-    def open(cls, folder: Path) -> "Journal":
-        """Opens a journal and repairs its files. Raises UserError as `read` does, or where another process holds it."""
-        read(folder)  # before a lock file is left in a folder without a search
-        lock = _locked(folder)
-        try:
-            events = read(folder)
-        except UserError:
-            os.close(lock)
-            raise
-        return cls(folder, lock, events)
+            path = self.folder / name
+            if not path.exists() or path.read_bytes() != b"".join(lines):
+                with written_aside(path) as aside:
+                    aside.write_bytes(b"".join(lines))
+        self._files = [os.open(self.folder / name, os.O_WRONLY | os.O_APPEND) for name in NAMES]
 
     def append(self, event: Mapping[str, Any]) -> None:
-        """Adds an event; it is on the disk when this returns.
+        """Add an event; it is on the disk when this returns.
 
         Raises UserError when it cannot be written; then neither the files nor `events` have it.
         """
@@ -108,7 +99,7 @@ class Journal:
         self._checksum = checksum
 
     def close(self) -> None:
-        """Lets another process open the journal."""
+        """Let another process open the journal."""
         for file in (*self._files, self._lock):
             os.close(file)
         self._files = []
@@ -120,12 +111,11 @@ def _write(file, line):
     os.fsync(file)
 
 
-def _locked(folder, make=False):
-    """Holds the folder for this process, and returns what to close to let it go. The kernel does so at a kill."""
+def _locked(folder):
+    """Hold the folder for this process until the returned descriptor is closed, by a kill at the latest."""
     try:
-        if make:
-            folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "search.lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
     try:
@@ -142,15 +132,8 @@ def _line(event, before):
     return json.dumps({**event, "crc32": checksum}, allow_nan=False).encode() + b"\n", checksum
 
 
-def _lines(events):
-    checksum = 0
-    for event in events:
-        line, checksum = _line(event, checksum)
-        yield line
-
-
 def _valid(content: bytes) -> list[Event]:
-    """The events up to the first line that is damaged or torn."""
+    """Return the events before the first damaged or torn line."""
     events, checksum = [], 0
     for text in content.split(b"\n"):
         try:

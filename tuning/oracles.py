@@ -1,13 +1,11 @@
-"""keras-tuner's oracles without their files: they propose values, the journal of the search keeps them.
+"""Propose a trial's values with keras-tuner's oracles, without their files, which the journal of the search replaces.
 
-What an oracle knows follows from the order in which trials were proposed and ended; the same order gives the same
-oracle. The libraries' own state files, and what a kill does to them, are not used.
+The state of an oracle follows from the order in which trials were proposed and ended.
 """
 
 import copy
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
@@ -17,24 +15,12 @@ from keras_tuner import oracles
 from tuning.space import decode, encode, hyperparameters
 
 _OBJECTIVE = keras_tuner.Objective("score", "max")
-_HYPERBAND_FACTOR = 3
-_COLLISIONS = 1000  # so many draws in a row that were all tried before mean that a space is exhausted
 # What an oracle changes although it then proposes nothing. No journal has such calls, so they must leave no trace.
 _VOLATILE = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration", "_populate_next", "tuner_ids")
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """Values of a trial, and with Hyperband its epochs in all and the trial it goes on from."""
-
-    trial: str
-    values: Mapping[str, Any]
-    epochs: int | None = None
-    parent: str | None = None
-
-
 class _Unsaved:
-    """What all four share: no files, no output. `given` are the values a journal has for the next proposal."""
+    """Mixin: write no files. `given` are the journal's values of the next proposal."""
 
     given: dict[str, Any] | None = None
     plain_space: Mapping[str, Any]
@@ -42,10 +28,10 @@ class _Unsaved:
     ongoing_trials: dict[str, Any]
 
     def save(self):
-        """Writes nothing: the journal has it."""
+        """Do nothing."""
 
     def _save_trial(self, trial):
-        """Writes nothing: the journal has it."""
+        """Do nothing."""
 
 
 class _Random(_Unsaved, oracles.RandomSearchOracle):
@@ -63,7 +49,7 @@ class _Grid(_Unsaved, oracles.GridSearchOracle):
 
 
 class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
-    """Its proposals follow from the trials alone, not from earlier proposals, so that replaying can skip the model."""
+    """Make proposals depend on the trials alone, not on earlier proposals, so that replaying can skip the model."""
 
     def populate_space(self, trial_id):
         completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
@@ -73,7 +59,7 @@ class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
             return {"status": "RUNNING", "values": self.given}
         self._random_state = np.random.RandomState((self.seed + int(trial_id)) % 2**32)
         self.gpr = self._make_gpr()
-        if self.ongoing_trials:  # their results are guessed by the model of the ended ones
+        if self.ongoing_trials:  # the model of the ended trials guesses their results
             ongoing, self.ongoing_trials = self.ongoing_trials, {}
             try:
                 self.gpr.fit(*self._vectorize_trials(leave_out=set(ongoing.values())))
@@ -86,14 +72,14 @@ class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
         return response
 
     def _vectorize_trials(self, leave_out=frozenset()):
-        """Trials as (n, dimensions) in 0..1 and their losses; what did not work is as bad as the worst that did."""
+        """Return trials as (n, dimensions) in 0..1 and their losses; a failed one gets the worst completed loss."""
         everything = self.trials
         self.trials = {key: trial for key, trial in everything.items() if trial not in leave_out}
         try:
             x, y = super()._vectorize_trials()
         finally:
             self.trials = everything
-        bad = [trial for trial in everything.values() if trial.status in ("FAILED", "INVALID")]
+        bad = [trial for trial in everything.values() if trial.status == "FAILED"]
         if bad:
             space = self._nonfixed_space()
             vectors = [[hp.value_to_prob(trial.hyperparameters.values[hp.name]) for hp in space] for trial in bad]
@@ -102,26 +88,23 @@ class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
 
 
 class _Hyperband(_Unsaved, oracles.HyperbandOracle):
-    def give_up(self, trial_id):
-        """Takes a trial that cannot be trained out of its bracket, so that another comes in its place."""
-        for bracket in self._brackets:
-            bracket["rounds"][0] = [info for info in bracket["rounds"][0] if info["id"] != trial_id]
+    pass
 
 
 _ORACLES = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian, "hyperband": _Hyperband}
 
 
 def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None = None) -> keras_tuner.Oracle:
-    """Returns an oracle of keras-tuner that maximises and goes on proposing until it is no longer asked.
+    """Return an oracle of keras-tuner that maximises and sets no limit on the number of trials.
 
     Args:
         tuner: a name in TUNERS of tuning.space.
         seed: 0 .. 2**32 - 1.
-        max_epochs: of a trial, for Hyperband, which trains others for a third of it, a ninth, and so on.
+        max_epochs: of Hyperband's last rung; the rungs below have a third of it, a ninth, and so on.
     """
     more: dict[str, Any] = {"max_trials": None}
     if tuner == "hyperband":
-        more = {"max_epochs": max_epochs, "factor": _HYPERBAND_FACTOR, "hyperband_iterations": None}
+        more = {"max_epochs": max_epochs, "factor": 3, "hyperband_iterations": None}
     oracle: Any = _ORACLES[tuner](
         objective=_OBJECTIVE,
         hyperparameters=hyperparameters(space),
@@ -133,14 +116,15 @@ def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None
         **more,
     )
     oracle.verbose, oracle.plain_space = 0, space
-    oracle._max_collisions = _COLLISIONS
+    oracle._max_collisions = 1000  # draws in a row that were all tried before: the space is exhausted
     return oracle
 
 
-def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) -> Proposal | str:
-    """Returns a proposal, "wait" while the oracle needs a running trial's outcome, or "done" when it has no more.
+def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) -> dict[str, Any] | str:
+    """Return the event of a proposal, "wait" while a running trial's outcome is needed, or "done" when there is none.
 
-    `given` are the values that the journal has for this proposal, when it is replayed.
+    "epochs" (in all) and "parent" (the trial to continue) are Hyperband's, else None. `given` are the values that the
+    journal has for this proposal, when it is replayed.
     """
     before = {name: copy.deepcopy(getattr(oracle, name)) for name in _VOLATILE if hasattr(oracle, name)}
     oracle.given = None if given is None else encode(oracle.plain_space, given)
@@ -150,27 +134,29 @@ def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) 
         return "wait" if trial.status == "IDLE" else "done"
     values = trial.hyperparameters.values
     parent = values.get("tuner/trial_id")
-    return Proposal(
-        _ours(trial.trial_id),
-        decode(oracle.plain_space, values),
-        values.get("tuner/epochs"),
-        None if parent is None else _ours(parent),
-    )
+    return {
+        "event": "proposed",
+        "trial": _ours(trial.trial_id),
+        "values": decode(oracle.plain_space, values),
+        "epochs": values.get("tuner/epochs"),
+        "parent": None if parent is None else _ours(parent),
+    }
 
 
 def end(oracle: keras_tuner.Oracle, trial: str, status: str, score: float | None) -> None:
-    """Tells the oracle an outcome: "completed" or "pruned" with a score, "failed", or "infeasible"."""
+    """Report a trial's outcome: "completed" or "pruned" with a score, "failed", or "infeasible"."""
     record = oracle.get_trial(f"{int(trial) - 1:04d}")
-    if status in ("completed", "pruned") and score is not None:
+    if score is None:
+        record.status = "INVALID"
+    else:
         oracle.update_trial(record.trial_id, {_OBJECTIVE.name: score})
         record.status = "COMPLETED"
-    else:
-        record.status = "INVALID"
-    if status == "infeasible" and isinstance(oracle, _Hyperband):
-        oracle.give_up(record.trial_id)
+    if status == "infeasible" and isinstance(oracle, _Hyperband):  # so that another takes its place in the bracket
+        for bracket in oracle._brackets:
+            bracket["rounds"][0] = [info for info in bracket["rounds"][0] if info["id"] != record.trial_id]
     oracle.end_trial(record)
 
 
 def _ours(trial_id: str) -> str:
-    """keras-tuner counts trials from 0."""
+    """Return a trial's id; keras-tuner counts from 0."""
     return f"{int(trial_id) + 1:04d}"

@@ -1,4 +1,4 @@
-"""One trial: its configuration trained on every inner fold, scored by the mean of their validation scores."""
+"""Train one trial's configuration on every inner fold; its score is the mean of their validation scores."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -18,42 +18,36 @@ from zoo.utils.backends import use_backend
 from zoo.utils.progress import Progress
 
 Outcome = dict[str, Any]
-# A worker that was cut off may still hold the trial's folder for a lease, until it notices.
+# A worker that lost its lease may still hold the trial's folder for a lease's time, until it notices.
 _LOCK_SECONDS = 60.0
 
 
-def settings_of(flags: Mapping[str, Any], folder: Path) -> RunConfig:
-    """Returns a trial's configuration, its run folder being `folder`."""
-    return resolve(config.from_flags({**flags, "out": str(folder)}))
-
-
 def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None] = lambda: None) -> Outcome:
-    """Trains a trial on its inner folds, going on where an earlier process stopped.
+    """Train a trial on its inner folds, continuing where an earlier process stopped.
 
-    `heartbeat` is called after each epoch; what it raises ends the trial here.
-    Returns {"status", "score", "folds", "reason", "epochs"}: the score is the mean over the folds of each one's best
-    validation score. The fold's test clips are neither opened nor named: the source is divided anew without them.
+    `heartbeat` is called after each epoch; what it raises ends the trial. Returns {"status", "score", "folds",
+    "reason", "epochs"}: the score is the mean over folds of each one's best validation score. The outer fold's test
+    clips are not opened: the source is divided anew without them.
     """
-    settings = settings_of(assignment["flags"], folder)
-    use_backend(settings.backend)
-    _check(settings)
+    settings = _checked(assignment["flags"], folder)
     if assignment["epochs"]:
         settings = replace(settings, epochs=assignment["epochs"])
     return _train(folder, settings, inner(open_source(settings), assignment["inner_folds"]), assignment, heartbeat)
 
 
 def feasible(flags: Mapping[str, Any]) -> str | None:
-    """Returns None, or why these flags of train.py cannot be trained together. Builds the network, reads no clip."""
+    """Return None, or why these flags of train.py cannot be trained together. Builds the network, reads no clip."""
     try:
-        settings = settings_of(flags, Path())
-        use_backend(settings.backend)
-        _check(settings)
+        _checked(flags, Path())
     except UserError as error:
         return str(error)
     return None
 
 
-def _check(settings: RunConfig) -> None:
+def _checked(flags: Mapping[str, Any], folder: Path) -> RunConfig:
+    """Return a trial's configuration, its network built once. Raises UserError where that is impossible."""
+    settings = resolve(config.from_flags({**flags, "out": str(folder)}))
+    use_backend(settings.backend)
     import keras
 
     from zoo.training.tasks import base as tasks
@@ -61,6 +55,7 @@ def _check(settings: RunConfig) -> None:
     keras.config.set_dtype_policy(settings.precision)
     tasks.of(settings.model).check(settings, protocols.get(settings.protocol, settings.corpus))
     keras.backend.clear_session()
+    return settings
 
 
 def _train(folder: Path, settings: RunConfig, source: Source, assignment: Mapping[str, Any], heartbeat) -> Outcome:
@@ -75,7 +70,7 @@ def _train(folder: Path, settings: RunConfig, source: Source, assignment: Mappin
     kind = tasks.of(settings.model)
     write_json(folder / "config.json", settings.saved())
     if assignment["parent"]:
-        _go_on_from(folder.parent / assignment["parent"], folder)
+        _copy_states(folder.parent / assignment["parent"], folder)
     scores: list[float] = []
     epochs, reason = 0, ""
     with alone_in(folder, _LOCK_SECONDS), Progress() as progress:
@@ -88,22 +83,16 @@ def _train(folder: Path, settings: RunConfig, source: Source, assignment: Mappin
             reason = _pruned(scores, assignment["prune_below"])
             if reason:
                 break
-        figures = {
-            **trial.facts,
-            "objective": kind.FIGURES.score,
-            "score": fmean(scores),
-            "folds": scores,
-            "reason": reason,
-        }
-        write_json(folder / "metrics.json", {**trial.facts, **figures})
-        if not assignment["epochs"]:  # a rung of Hyperband may be gone on from
+        outcome = {"score": fmean(scores), "folds": scores, "reason": reason}
+        write_json(folder / "metrics.json", {**trial.facts, "objective": kind.FIGURES.score, **outcome})
+        if not assignment["epochs"]:  # a later rung of Hyperband may continue this one
             for fold in trial.source.folds:
                 checkpoint.remove(fold_folder(folder, fold))
-    return _outcome("pruned" if reason else "completed", scores, epochs, reason)
+    return {"status": "pruned" if reason else "completed", **outcome, "epochs": epochs}
 
 
-def _go_on_from(parent: Path, folder: Path) -> None:
-    """Copies the parent's states, so that its folds are trained on from where they ended. Done once: states win."""
+def _copy_states(parent: Path, folder: Path) -> None:
+    """Copy the parent's states, so that training continues from them; a fold that has states keeps its own."""
     for states in sorted(parent.glob("fold-*")):
         place = folder / states.name
         if not place.exists():
@@ -114,15 +103,10 @@ def _go_on_from(parent: Path, folder: Path) -> None:
 
 
 def _pruned(scores: Sequence[float], prune_below: Sequence[float] | None) -> str:
-    """Says why a trial is given up after so many folds, or "" (the median stopping rule, Golovin et al. 2017)."""
+    """Return why to stop a trial after so many folds, or "" (the median stopping rule, Golovin et al. 2017)."""
     if not prune_below or len(scores) >= len(prune_below):
         return ""
     bound, mean = prune_below[len(scores) - 1], fmean(scores)
     if mean >= bound:
         return ""
     return f"mean of {len(scores)} folds {mean:.3f}, below the median of finished trials, {bound:.3f}"
-
-
-def _outcome(status: str, scores: Sequence[float], epochs: int, reason: str) -> Outcome:
-    score = fmean(scores) if scores else None
-    return {"status": status, "score": score, "folds": list(scores), "reason": reason, "epochs": epochs}

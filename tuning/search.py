@@ -1,19 +1,18 @@
-"""A search: trials proposed, handed out, and their outcomes kept, so that a kill at any moment costs none of them."""
+"""Propose trials, hand them out and keep their outcomes; a kill at any moment loses none of them."""
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import zoo
-import zoo.version
 from tuning import journal as journals
 from tuning import space as spaces
 from tuning import trials as records
 from tuning.trials import ENDS, Trial
 from zoo.errors import UserError, unknown
+from zoo.version import __version__
 
 Assignment = dict[str, Any]
 Feasible = Callable[[dict[str, Any]], str | None]
@@ -23,25 +22,23 @@ _MOST_INFEASIBLE, _MOST_INFEASIBLE_LATER = 100, 1000
 
 
 def read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial]]:
-    """Returns header, trials asked for and trials of a search without opening it: a chief may be at work on it.
+    """Return header, number of trials asked for and trials of a search; a chief may be running it.
 
-    Raises UserError where no search is, or its journal is damaged in both files.
+    Raises UserError where there is no search, or its journal is damaged in both files.
     """
     events = journals.read(folder)
     return events[0], records.asked(events), list(records.trials(events).values())
 
 
 class Search:
-    """One search folder, held by one process. `Search.create` or `Search.open` make it.
+    """A search's folder, held by one process. Made by `Search.create` or `Search.open`; its methods are thread-safe."""
 
-    All methods may be called from several threads.
-    """
-
-    def __init__(self, folder: Path, journal: journals.Journal, feasible: Feasible | None):
-        self.folder, self._journal, self._feasible = folder, journal, feasible
+    def __init__(self, journal: journals.Journal, expect: Mapping[str, Any], feasible: Feasible | None):
+        self.folder, self._journal, self._feasible = journal.folder, journal, feasible
         self._lock = threading.RLock()
-        self._stalled = self._exhausted = False  # the tuner has nothing until a trial ends, or nothing at all
+        self._stalled = False  # the tuner has nothing until a trial ends, or nothing at all
         try:
+            records.compare(self.folder, self.header, expect)
             self._restore()
         except BaseException:
             journal.close()
@@ -49,83 +46,76 @@ class Search:
 
     @classmethod
     def create(cls, folder: Path, description: Mapping[str, Any], feasible: Feasible | None = None) -> "Search":
-        """Begins a search.
+        """Begin a search.
 
         Args:
             folder: a new one, or one without a search.
-            description: "model", "base" (RunConfig flags of the user, JSON, "option" a mapping), "space", "tuner" and
-                "trials"; where wanted "seed", "inner_folds", "prune" and "max_epochs" (of a trial; Hyperband needs it).
-            feasible: called with a trial's flags; returns None, or the reason why they cannot be trained.
+            description: "model", "base" (the user's RunConfig flags, "option" a mapping), "space", "tuner", "trials";
+                optional "seed", "inner_folds", "prune", "max_epochs" (of a trial; Hyperband needs it).
+            feasible: called with a trial's flags; returns None, or why they cannot be trained.
 
-        Raises UserError for what is unknown or does not fit together, and for a folder that holds a search.
+        Raises UserError for unknown or contradictory values, and for a folder that holds a search.
         """
         first, asked = records.described(description)
-        events = [{**first, "version": zoo.__version__}, asked]
-        return cls(folder, journals.Journal.create(folder, events), feasible)
+        return cls(journals.Journal(folder, [{**first, "version": __version__}, asked]), {}, feasible)
 
     @classmethod
     def open(cls, folder: Path, expect: Mapping[str, Any] | None = None, feasible: Feasible | None = None) -> "Search":
-        """Goes on with a search; what was running is handed out again first.
+        """Continue a search; trials that were running are handed out again first.
 
-        `expect` is what the search is to be for: names of its description or of its base flags, such as "corpus".
-        Raises UserError where it is for another, was made by another version, or another process is at work on it.
+        `expect`: names of the description or of base flags, such as "corpus", with the values the user wants.
+        Raises UserError where the search has others, is of another version, or is held by another process.
         """
-        journal = journals.Journal.open(folder)
-        try:
-            records.compare(folder, journal.events[0], {"version": zoo.__version__, **(expect or {})})
-        except UserError:
-            journal.close()
-            raise
-        return cls(folder, journal, feasible)
+        return cls(journals.Journal(folder), {"version": __version__, **(expect or {})}, feasible)
 
     def next(self, worker: str) -> Assignment | str:
-        """Hands out a trial; "wait" while running ones decide whether there is another, "done" when there is none.
+        """Hand out a trial; "wait" while running trials decide whether there is another, "done" when there is none.
 
-        {"trial": "0001", "values", "flags" for config.from_flags, "epochs", "parent", "inner_folds", "prune_below"},
-        all of it JSON. "prune_below" has for each number of folds the median over completed trials of their mean score
-        on so many folds, or is None. Raises UserError when every combination tried was infeasible, and when the
-        journal cannot be written.
+        {"trial": "0001", "values", "flags" for flags.from_flags, "epochs", "parent", "inner_folds", "prune_below"}, all
+        JSON. "prune_below": for each number of folds, the median of completed trials' mean score on so many, or None.
+        Raises UserError when every combination tried was infeasible, and when the journal cannot be written.
         """
         with self._lock:
             while True:
                 trial = self._waiting() or self._propose()
                 if isinstance(trial, str):
                     return trial
-                reason = self._feasible(spaces.flags(self._base(), trial.values)) if self._feasible else None
+                flags = spaces.flags({**self.header["base"], "model": self.header["model"]}, trial.values)
+                reason = self._feasible(flags) if self._feasible else None
                 if reason is None:
-                    return self._hand_out(trial, worker)
+                    return self._hand_out(trial, flags, worker)
                 self._end(trial, {"status": "infeasible", "reason": reason}, worker)
 
     def finish(self, trial: str, outcome: Mapping[str, Any], worker: str) -> bool:
-        """Keeps an outcome; it is on the disk when this returns. False where the trial had one already.
+        """Write an outcome to disk; return False where the trial had one already.
 
-        `outcome`: "status" (one of ENDS), "score", "folds", "reason", "epochs" and "seconds". A completed trial whose
-        score is not a finite number is kept as failed. Raises UserError for an unknown trial or status, and when the
-        journal cannot be written: then the trial still runs.
+        `outcome`: "status" (one of ENDS), "score" (finite where completed or pruned), "folds", "reason", "epochs",
+        "seconds". Raises UserError for an unknown trial or status, and when the journal cannot be written; then the
+        trial still runs.
         """
         with self._lock:
             record = self._get(trial)
-            if outcome.get("status") not in ENDS:
-                raise unknown("status of a trial", str(outcome.get("status")), ENDS)
+            if outcome["status"] not in ENDS:
+                raise unknown("status of a trial", outcome["status"], ENDS)
             if record.status in ENDS:
                 return False
             self._end(record, outcome, worker)
             return True
 
     def release(self, trial: str) -> None:
-        """Takes a running trial back from its worker, which died; `next` hands it out again first."""
+        """Take a running trial back from a dead worker; `next` hands it out again first."""
         with self._lock:
             record = self._get(trial)
             if record.status == "running":
                 self._state[trial] = replace(record, status="waiting", worker="")
 
     def raise_to(self, trials: int) -> None:
-        """Asks for so many finished trials in all. Raises UserError when more are finished already."""
+        """Ask for so many finished trials in all. Raises UserError when more are finished already."""
         with self._lock:
-            finished = self._finished()
-            if trials < max(finished, 1):
+            least = max(self._finished(), 1)
+            if trials < least:
                 raise UserError(
-                    f"{self.folder}: --trials is {trials}, but {finished} trials are finished; give {max(finished, 1)} "
+                    f"{self.folder}: --trials is {trials}, but {self._finished()} trials are finished; give {least} "
                     "or more"
                 )
             if trials != self.asked:
@@ -139,7 +129,7 @@ class Search:
 
     @property
     def asked(self) -> int:
-        """Finished trials asked for."""
+        """Number of finished trials asked for."""
         return records.asked(self._journal.events)
 
     @property
@@ -147,22 +137,9 @@ class Search:
         """The journal's first event: version, model, base, space, tuner, seed, inner_folds, prune, max_epochs."""
         return self._journal.events[0]
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether the tuner has no further combination though fewer trials are finished than asked for."""
-        with self._lock:
-            return self._exhausted and self._finished() < self.asked
-
-    def best(self) -> Trial | None:
-        """The completed trial of the highest score, the earlier of two; None where none is completed."""
-        return records.best(self.trials)
-
     def close(self) -> None:
-        """Lets another process open the folder."""
+        """Let another process open the folder."""
         self._journal.close()
-
-    def _base(self):
-        return {**self.header["base"], "model": self.header["model"]}
 
     def _finished(self):
         return sum(trial.status in records.COUNTED for trial in self._state.values())
@@ -172,45 +149,46 @@ class Search:
             raise unknown(f"trial of {self.folder}", trial, self._state)
         return self._state[trial]
 
-    def _hand_out(self, trial, worker):
+    def _hand_out(self, trial, flags, worker):
         self._state[trial.id] = replace(trial, status="running", worker=worker)
-        fields = {name: value for name, value in asdict(trial).items() if name in ("values", "epochs", "parent")}
-        flags = spaces.flags(self._base(), trial.values)
-        prune_below = None
-        if self.header["prune"] == "median":
-            prune_below = records.medians(self._state.values(), self.header["inner_folds"])
-        more = {"inner_folds": self.header["inner_folds"], "prune_below": prune_below}
-        return {"trial": trial.id, **fields, "flags": flags, **more}
+        folds = self.header["inner_folds"]
+        return {
+            "trial": trial.id,
+            "values": trial.values,
+            "epochs": trial.epochs,
+            "parent": trial.parent,
+            "flags": flags,
+            "inner_folds": folds,
+            "prune_below": records.medians(self.trials, folds) if self.header["prune"] == "median" else None,
+        }
 
     def _waiting(self):
         return next((trial for trial in self._state.values() if trial.status == "waiting"), None)
 
     def _propose(self):
-        """Asks the tuner and keeps its proposal; returns that trial, "wait" or "done"."""
-        from tuning import oracles
+        """Write the tuner's next proposal to the journal; return that trial, "wait" or "done"."""
+        from tuning import oracles  # slow, and a worker does without
 
         running = sum(trial.status == "running" for trial in self._state.values())
         if not self._stalled and self._finished() + running < self.asked:
             self._raise_if_hopeless()
             proposal = oracles.propose(self._oracle)
             if not isinstance(proposal, str):
-                self._append({"event": "proposed", **asdict(proposal)})
-                self._state[proposal.trial] = records.proposed(self._journal.events[-1])
-                return self._state[proposal.trial]
-            self._stalled, self._exhausted = True, proposal == "done"
+                self._append(proposal)
+                return self._state[proposal["trial"]]
+            self._stalled = True
         return "wait" if running else "done"
 
     def _end(self, trial, outcome, worker):
         from tuning import oracles
 
-        self._append(records.finished(trial.id, outcome, worker))
-        event = self._journal.events[-1]
+        event = records.finished(trial.id, outcome, worker)
+        self._append(event)
         oracles.end(self._oracle, trial.id, event["status"], event["score"])
-        self._state[trial.id] = records.ended(trial, event)
         self._stalled = False
 
     def _append(self, event):
-        """Keeps an event. Where the disk refuses it, the tuner goes back to what the journal has."""
+        """Write an event; where the disk refuses it, reset the tuner to what the journal has."""
         try:
             self._journal.append(event)
         except UserError:
@@ -218,13 +196,13 @@ class Search:
             self._restore()
             self._state.update(running)
             raise
+        records.update(self._state, event)
 
     def _restore(self):
-        """Makes trials and tuner from the journal."""
-        events = self._journal.events
-        self._oracle = _replay(self.folder, events)
-        self._state = records.trials(events)
-        self._stalled = self._exhausted = False
+        """Make trials and tuner from the journal."""
+        self._oracle = _replay(self.folder, self._journal.events)
+        self._state = records.trials(self._journal.events)
+        self._stalled = False
 
     def _raise_if_hopeless(self):
         reasons = []
@@ -244,20 +222,19 @@ class Search:
 
 
 def _replay(folder, events):
-    """Returns the tuner as it was after the events. Raises UserError where it proposes other values now."""
-    from tuning import oracles  # slow, and a worker does without
+    """Return the tuner as it was after the events. Raises UserError where it proposes other values now."""
+    from tuning import oracles
 
     header = events[0]
     oracle = oracles.make(header["tuner"], header["space"], header["seed"], header["max_epochs"])
     for event in events:
         if event["event"] == "proposed":
-            proposal = oracles.propose(oracle, event["values"])
-            found = proposal if isinstance(proposal, str) else {"event": "proposed", **asdict(proposal)}
+            found = oracles.propose(oracle, event["values"])
             if found != event:
                 raise UserError(
                     f"{folder}: expected the tuner to propose trial {event['trial']} again as {event['values']}, found "
-                    f"{found if isinstance(found, str) else found['values']}: this search was made by another version "
-                    "of the zoo or of keras-tuner; go on with that one, or search into another folder"
+                    f"{found if isinstance(found, str) else found['values']}: another version of the zoo or of "
+                    "keras-tuner made this search; use that one, or search into another folder"
                 )
         elif event["event"] == "finished":
             oracles.end(oracle, event["trial"], event["status"], event["score"])

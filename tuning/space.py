@@ -1,13 +1,14 @@
 """Search spaces as plain data: hyper-parameters by name, each a list of choices or a range.
 
-A name is a field of RunConfig, or "option." and a keyword of the network's builder. A list holds the choices: numbers,
-words, True, False, None, or lists of them. A range is {"low", "high"}, with "step" and "sampling" ("linear", "log")
-where wanted; of whole numbers where both ends are.
+A name is a field of RunConfig, or "option." and a keyword of the network's builder. Choices are numbers, words, True,
+False, None, or lists of them. A range is {"low", "high"} and optionally "step" and "sampling" ("linear", "log"); it is
+of integers where both ends are.
 """
 
 import dataclasses
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import signature
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from zoo import registry
-from zoo.config.flags import from_flags
+from zoo.config.flags import from_flags, parse_options
 from zoo.config.run_config import RunConfig, heeds
 from zoo.errors import UserError, unknown
 
@@ -26,10 +27,9 @@ Space = dict[str, Any]
 
 TUNERS = ("random", "grid", "bayesian", "hyperband")
 OPTION = "option."
-_SAMPLING = ("linear", "log")
-# Fields that say what is searched for, where, and how it runs, and so are the same in all trials.
+# Groups of RunConfig's fields that are the same in all trials.
 _FIXED_GROUPS = ("what to run", "data", "running")
-# Fields that from_flags refuses without another, which a space may hold beside them.
+# Fields that from_flags refuses without another one.
 _BESIDE = {
     "momentum": {"optimizer": "sgd"},
     "decay": {"schedule": "decay"},
@@ -38,19 +38,15 @@ _BESIDE = {
 
 
 def of(model: str) -> Space:
-    """Returns the space of a network, less what its row of the registry fixes or makes meaningless.
+    """Return the space of a network, without what its registry entry fixes or makes meaningless.
 
     It is `SPACE` in its builder's module; `SPACE_NEEDS` there names hyper-parameters that have an effect only with
-    some values of an option. Raises UserError for an unknown network, or one whose module has no space.
+    some values of an option. Raises UserError for an unknown network, or a linear model.
     """
     entry = registry.get(model)
     if entry.fitted == "linear":
-        raise UserError(
-            f"{model} is no network to search: train.py tries every C of --complexities on the validation clips itself"
-        )
+        raise UserError(f"{model} is no network to search: train.py itself tries every C of --complexities")
     module = import_module(entry.builder.split(":")[0])
-    if not hasattr(module, "SPACE"):
-        raise UserError(f"{model}: expected a search space, found none beside its builder; give one with --space")
     needs = getattr(module, "SPACE_NEEDS", {})
     return {
         name: value
@@ -61,10 +57,10 @@ def of(model: str) -> Space:
 
 
 def merge(space: Mapping[str, Any], vary: Sequence[str] = (), file: Path | str | None = None) -> Space:
-    """Returns the space with the user's changes: `file` is one in its stead, `vary` sets single hyper-parameters.
+    """Return the space with the user's changes: `file` replaces it, `vary` sets single hyper-parameters.
 
     A text of `vary` is NAME=V1,V2,... (lists as [8,16],[16,32]), NAME=LOW..HIGH or NAME=LOW..HIGH:log. Raises UserError
-    for another text or a file that cannot be read; `check` says whether names and values are known.
+    for another text or a file that cannot be read. Names and values are checked by `check`.
     """
     merged = dict(space) if file is None else _load(Path(file))
     for text in vary:
@@ -76,13 +72,13 @@ def merge(space: Mapping[str, Any], vary: Sequence[str] = (), file: Path | str |
 
 
 def without(space: Mapping[str, Any], base: Mapping[str, Any]) -> Space:
-    """Returns the space less what the user's own flags fix."""
+    """Return the space without what the user's own flags fix."""
     fixed = {*base, *(OPTION + name for name in base.get("option", {}))}
     return {name: value for name, value in space.items() if name not in fixed}
 
 
 def check(model: str, space: Mapping[str, Any]) -> None:
-    """Raises UserError for a hyper-parameter that the network does not have, and for values it cannot take."""
+    """Raise UserError for a hyper-parameter that the network does not have, and for values it cannot take."""
     if not space:
         raise UserError(f"{model}: expected a hyper-parameter to search, found an empty space; add one with --vary")
     known = _known(model)
@@ -91,19 +87,17 @@ def check(model: str, space: Mapping[str, Any]) -> None:
             raise unknown(f"hyper-parameter of {model}", name, known)
         if isinstance(value, list):
             _check_choices(name, value)
-            values = value
         elif isinstance(value, Mapping):
             _check_range(name, value)
-            values = [value["low"], value["high"]]
         else:
             raise UserError(f'{name} is {value!r}, expected a list of choices or a range {{"low": ..., "high": ...}}')
         if not name.startswith(OPTION):
-            for item in values:
+            for item in value if isinstance(value, list) else (value["low"], value["high"]):
                 _check_field(model, name, item)
 
 
 def hyperparameters(space: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
-    """Returns the space as keras-tuner has it. Choices are JSON there, as it knows neither None nor lists."""
+    """Return the space as keras-tuner's. Choices become JSON, as keras-tuner knows neither None nor lists."""
     import keras_tuner
 
     result = keras_tuner.HyperParameters()
@@ -111,37 +105,38 @@ def hyperparameters(space: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
         if isinstance(value, list):
             result.Choice(name, [json.dumps(item) for item in value], ordered=False)
         else:
-            whole = isinstance(value["low"], int) and isinstance(value["high"], int)
-            add = result.Int if whole else result.Float
+            add = result.Int if isinstance(value["low"], int) and isinstance(value["high"], int) else result.Float
             more = {key: value[key] for key in ("step", "sampling") if key in value}
             add(name, value["low"], value["high"], **more)
     return result
 
 
 def encode(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a trial's values as keras-tuner has them."""
+    """Return a trial's values as keras-tuner has them."""
     return {name: json.dumps(values[name]) if isinstance(space[name], list) else values[name] for name in space}
 
 
 def decode(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns keras-tuner's values as the space has them; what is not of the space is left out."""
-    # The model of the Bayesian tuner gives NumPy's numbers.
-    plain = {name: getattr(values[name], "item", lambda name=name: values[name])() for name in space}
-    return {name: json.loads(value) if isinstance(space[name], list) else value for name, value in plain.items()}
+    """Return keras-tuner's values as the space has them; others are left out."""
+    decoded = {}
+    for name, wanted in space.items():
+        value = values[name]
+        if hasattr(value, "item"):  # a NumPy number of the Bayesian tuner's model
+            value = value.item()
+        decoded[name] = json.loads(value) if isinstance(wanted, list) else value
+    return decoded
 
 
 def flags(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what zoo.config.flags.from_flags takes: the user's flags ("option" a mapping there) under a trial's
-    values.
-    """
-    fields = {name: value for name, value in values.items() if not name.startswith(OPTION)}
-    option = {name.removeprefix(OPTION): value for name, value in values.items() if name.startswith(OPTION)}
-    option = {**base.get("option", {}), **option}
-    return {**base, **fields, **({"option": option} if option else {})}
+    """Return the user's flags ("option" a mapping) overridden by a trial's values, for zoo.config.flags.from_flags."""
+    fields, option = dict(base), dict(base.get("option", {}))
+    for name, value in values.items():
+        (option if name.startswith(OPTION) else fields)[name.removeprefix(OPTION)] = value
+    return {**fields, **({"option": option} if option else {})}
 
 
 def _known(model):
-    """Names a space of the network may have: fields it heeds and keywords of its builder."""
+    """Return the names that the network's space may have: fields it heeds and keywords of its builder."""
     module, function = registry.get(model).builder.split(":")
     keywords = signature(getattr(import_module(module), function)).parameters.values()
     fields = [
@@ -155,36 +150,31 @@ def _known(model):
 def _check_choices(name, values):
     if not values:
         raise UserError(f"{name} is an empty list, expected a choice or more")
-    texts = [json.dumps(value) for value in values]
-    for text in texts:
-        if texts.count(text) > 1:
-            raise UserError(f"{name} has the choice {text} twice; leave one out")
+    text, count = Counter(map(json.dumps, values)).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{name} has the choice {text} twice; leave one out")
 
 
 def _check_range(name, value):
-    other = [key for key in value if key not in ("low", "high", "step", "sampling")]
-    if other or not {"low", "high"} <= set(value):
-        raise UserError(f"{name} is {dict(value)}, expected low and high, and no more than step and sampling beside")
-    low, high, step = value["low"], value["high"], value.get("step")
-    for key in ("low", "high", "step"):
-        number = value.get(key, 1)
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise UserError(f"{name}: {key} is {number!r}, expected a number")
-    if low >= high:
-        raise UserError(f"{name} goes from low {low} to high {high}, expected low below high")
-    sampling = value.get("sampling", "linear")
-    if sampling not in _SAMPLING:
-        raise unknown(f"sampling of {name}", str(sampling), _SAMPLING)
-    if sampling == "log" and low <= 0:
-        raise UserError(f"{name} goes from low {low} with log sampling, expected low above 0")
-    if step is not None and step <= (1 if sampling == "log" else 0):
-        raise UserError(f"{name}: step is {step}, expected more than {1 if sampling == 'log' else 0}")
-    if step is not None and isinstance(low, int) and isinstance(high, int) and not isinstance(step, int):
-        raise UserError(f"{name}: step is {step}, expected a whole number, as low {low} and high {high} are")
+    low, high, step, log = value.get("low"), value.get("high"), value.get("step"), value.get("sampling") == "log"
+    numbers = [low, high, *([] if step is None else [step])]
+    fits = (
+        set(value) <= {"low", "high", "step", "sampling"}
+        and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+        and (0 if log else -math.inf) < low < high
+        and (step is None or step > (1 if log else 0))
+        and not (isinstance(low, int) and isinstance(high, int) and isinstance(step, float))
+        and value.get("sampling", "linear") in ("linear", "log")
+    )
+    if not fits:
+        raise UserError(
+            f"{name} is {dict(value)}, expected numbers low < high; optionally step, above 0, whole between whole "
+            "numbers; and sampling, linear or log, which needs low above 0 and a step above 1"
+        )
 
 
 def _check_field(model, name, value):
-    """Raises UserError for a value that RunConfig refuses, by its type or its bounds."""
+    """Raise UserError for a value that RunConfig refuses, by its type or its bounds."""
     kind = get_type_hints(RunConfig)[name]
     if isinstance(RunConfig.__dataclass_fields__[name].default, tuple):  # a list in JSON
         kind, value = tuple, tuple(value) if isinstance(value, list) else value
@@ -200,10 +190,10 @@ def _check_field(model, name, value):
 def _load(file: Path) -> Space:
     try:
         space = json.loads(file.read_text())
+        if not isinstance(space, dict):
+            raise ValueError(f"a {type(space).__name__}, no object")
     except (OSError, ValueError) as error:
-        raise UserError(f"--space {file}: expected a search space in JSON, cannot read it ({error})") from error
-    if not isinstance(space, dict):
-        raise UserError(f"--space {file}: expected an object of hyper-parameters by name, found {type(space).__name__}")
+        raise UserError(f"--space {file}: expected hyper-parameters in JSON, cannot read it ({error})") from error
     return space
 
 
@@ -212,23 +202,12 @@ def _range(text, value):
     try:
         low, high = (json.loads(end) for end in ends.split(".."))
     except ValueError as error:
-        raise UserError(
-            f"--vary {text}: expected NAME=LOW..HIGH or NAME=LOW..HIGH:log with two numbers, e.g. "
-            "--vary learning_rate=1e-4..1e-2:log"
-        ) from error
+        raise UserError(f"--vary {text}: expected two numbers, e.g. --vary learning_rate=1e-4..1e-2:log") from error
     return {"low": low, "high": high, **({"sampling": sampling} if colon else {})}
 
 
 def _choices(value):
     try:
         return json.loads(f"[{value}]")
-    except ValueError:
-        return [_word(item) for item in value.split(",")]
-
-
-def _word(text):
-    """A value as --option reads it: JSON, True, False, None, or the word itself."""
-    try:
-        return json.loads(text.lower() if text in ("True", "False") else text)
-    except ValueError:
-        return None if text == "None" else text
+    except ValueError:  # words, True, False, None: each as --option reads it
+        return list(parse_options([f"{n}={item}" for n, item in enumerate(value.split(","))]).values())

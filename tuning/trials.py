@@ -1,9 +1,8 @@
-"""What the journal's events say: the trials of a search, and what the search is for. Functions of the events alone."""
+"""Read the trials of a search from its journal's events; check what a search is to be."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ Event = Mapping[str, Any]
 
 COUNTED = ("completed", "pruned", "failed")  # toward the number of trials asked for
 ENDS = (*COUNTED, "infeasible")
-PRUNES = ("none", "median")
-_PRUNED_TUNERS = ("random", "grid")  # the others learn from scores, which a pruned trial has of some folds only
+_PRUNES = ("none", "median")
+_PRUNED_TUNERS = ("random", "grid")  # the others learn from scores, and a pruned trial lacks some folds
 _LEAST_COMPLETED = 5  # trials before any is pruned
 _DEFAULTS = {"seed": 0, "inner_folds": 3, "prune": "none", "max_epochs": None}
 _NEEDED = ("model", "base", "space", "tuner")
@@ -24,11 +23,10 @@ _NEEDED = ("model", "base", "space", "tuner")
 
 @dataclass(frozen=True)
 class Trial:
-    """What is known of one trial.
+    """One trial.
 
-    `status` is "waiting" (proposed, nobody has it), "running", or one of ENDS. `score` and `folds` (the scores it is
-    the mean of) are better when higher. `epochs` and `parent` are Hyperband's: epochs in all and the trial it goes on
-    from. `epochs_run` are those the worker trained.
+    `status` is "waiting" (proposed), "running", or one of ENDS. `score` is the mean of `folds`; higher is better.
+    `epochs` (in all) and `parent` (the trial it continues) are Hyperband's. `epochs_run` were trained by the worker.
     """
 
     id: str
@@ -45,75 +43,67 @@ class Trial:
 
 
 def described(description: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the first events of a search as `Search.create` describes it. Raises UserError as said there."""
-    wanted = (*_NEEDED, "trials")
+    """Return the first two events of a search. Raises UserError as `Search.create` does."""
+    known = (*_NEEDED, "trials", *_DEFAULTS)
     for name in description:
-        if name not in (*wanted, *_DEFAULTS):
-            raise unknown("name in a search's description", name, (*wanted, *_DEFAULTS))
-    for name in wanted:
-        if name not in description:
-            raise UserError(f"a search needs {name}, found {', '.join(description)} only")
-    header = {**{name: description[name] for name in _NEEDED}, **_DEFAULTS}
-    header.update((name, description[name]) for name in _DEFAULTS if name in description)
+        if name not in known:
+            raise unknown("name in a search's description", name, known)
+    header = {"event": "search", **{name: description[name] for name in _NEEDED}}
+    header |= {name: description.get(name, default) for name, default in _DEFAULTS.items()}
     _check(header, description["trials"])
     spaces.check(header["model"], header["space"])
-    return [{"event": "search", **header}, {"event": "trials", "trials": description["trials"]}]
+    return [header, {"event": "trials", "trials": description["trials"]}]
 
 
 def asked(events: Sequence[Event]) -> int:
-    """Finished trials asked for."""
+    """Return the number of finished trials asked for."""
     return next(event["trials"] for event in reversed(events) if event["event"] == "trials")
 
 
 def trials(events: Iterable[Event]) -> dict[str, Trial]:
-    """Trials by their names, in the order of their proposal."""
+    """Return the trials by id, in the order of their proposal."""
     found: dict[str, Trial] = {}
     for event in events:
-        if event["event"] == "proposed":
-            found[event["trial"]] = proposed(event)
-        elif event["event"] == "finished":
-            found[event["trial"]] = ended(found[event["trial"]], event)
+        update(found, event)
     return found
 
 
-def proposed(event: Event) -> Trial:
-    return Trial(event["trial"], event["values"], event["epochs"], event["parent"])
-
-
-def ended(trial: Trial, event: Event) -> Trial:
-    names = ("status", "score", "folds", "reason", "seconds", "worker")
-    return replace(trial, epochs_run=event["epochs"], **{name: event[name] for name in names})
+def update(trials: dict[str, Trial], event: Event) -> None:
+    """Add an event's trial, or its outcome."""
+    if event["event"] == "proposed":
+        trials[event["trial"]] = Trial(event["trial"], event["values"], event["epochs"], event["parent"])
+    elif event["event"] == "finished":
+        fields = {name: event[name] for name in ("status", "score", "folds", "reason", "seconds", "worker")}
+        trials[event["trial"]] = replace(trials[event["trial"]], epochs_run=event["epochs"], **fields)
 
 
 def finished(trial: str, outcome: Mapping[str, Any], worker: str) -> Event:
-    """Returns the event of an outcome; a completed trial without a finite score is one that failed."""
-    status, score, reason = outcome["status"], outcome.get("score"), outcome.get("reason") or ""
-    if score is not None and not isfinite(score):
-        status, reason = ("failed" if status == "completed" else status), reason or f"its score is {score}"
-        score = None
-    elif status == "completed" and score is None:
-        status, reason = "failed", reason or "it has no score"
+    """Return the event of an outcome; only a completed or pruned trial keeps its score."""
+    status = outcome["status"]
     return {
         "event": "finished",
         "trial": trial,
         "status": status,
-        "score": None if score is None or status not in ("completed", "pruned") else float(score),
-        "folds": [float(fold) for fold in outcome.get("folds") or () if isfinite(fold)],
-        "reason": reason,
-        "epochs": int(outcome.get("epochs") or 0),
-        "seconds": float(outcome.get("seconds") or 0.0),
+        "score": float(outcome["score"]) if status in ("completed", "pruned") else None,
+        "folds": [float(fold) for fold in outcome.get("folds", ())],
+        "reason": outcome.get("reason", ""),
+        "epochs": outcome.get("epochs", 0),
+        "seconds": float(outcome.get("seconds", 0)),
         "worker": worker,
     }
 
 
 def best(trials: Iterable[Trial]) -> Trial | None:
-    """The completed trial of the highest score, the earlier of two; None where none is completed."""
-    scored = [(trial.score, trial) for trial in trials if trial.status == "completed" and trial.score is not None]
-    return max(scored, key=lambda pair: pair[0], default=(None, None))[1]
+    """Return the completed trial of the highest score, the earlier of two; None where none is completed."""
+    completed = [trial for trial in trials if trial.status == "completed"]
+    return max(completed, key=lambda trial: trial.score or 0.0, default=None)
 
 
 def medians(trials: Iterable[Trial], folds: int) -> list[float] | None:
-    """For 1 .. `folds` folds, the median over completed trials of their mean score on so many; None for too few."""
+    """Return, for 1 .. `folds` folds, the median over completed trials of their mean score on so many.
+
+    None while fewer than five trials are completed.
+    """
     completed = [trial.folds for trial in trials if trial.status == "completed" and len(trial.folds) >= folds]
     if len(completed) < _LEAST_COMPLETED:
         return None
@@ -121,13 +111,13 @@ def medians(trials: Iterable[Trial], folds: int) -> list[float] | None:
 
 
 def compare(folder: Path, header: Event, expect: Mapping[str, Any]) -> None:
-    """Raises UserError that names what differs between a search and what it is to be for."""
+    """Raise UserError naming what differs between a search and what the user expects it to be."""
     differ = []
     for name, wanted in expect.items():
         found = header[name] if name in header else header["base"].get(name, getattr(RunConfig, name, None))
-        if name == "space" and found != wanted:
-            names = [key for key in (*found, *wanted) if found.get(key) != wanted.get(key)]
-            differ += [f"space of {key} was {found.get(key)}, now {wanted.get(key)}" for key in dict.fromkeys(names)]
+        if name == "space":
+            names = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+            differ += [f"space of {key} was {found.get(key)}, now {wanted.get(key)}" for key in names]
         elif found != wanted:
             differ.append(f"{name} was {found!r}, now {wanted!r}")
     if differ:
@@ -138,13 +128,13 @@ def compare(folder: Path, header: Event, expect: Mapping[str, Any]) -> None:
 
 
 def _check(header, trials):
-    tuner, epochs = header["tuner"], header["max_epochs"]
+    tuner, prune, epochs = header["tuner"], header["prune"], header["max_epochs"]
     if tuner not in spaces.TUNERS:
         raise unknown("tuner", tuner, spaces.TUNERS)
-    if header["prune"] not in PRUNES:
-        raise unknown("pruning", header["prune"], PRUNES)
-    if header["prune"] != "none" and tuner not in _PRUNED_TUNERS:
-        raise UserError(f"--prune {header['prune']} goes with the tuners {' and '.join(_PRUNED_TUNERS)}, found {tuner}")
+    if prune not in _PRUNES:
+        raise unknown("pruning", prune, _PRUNES)
+    if prune != "none" and tuner not in _PRUNED_TUNERS:
+        raise UserError(f"--prune {prune} goes with the tuners {' and '.join(_PRUNED_TUNERS)}, found {tuner}")
     _check_number("--trials", trials, 1)
     _check_number("--inner-folds", header["inner_folds"], 1)
     _check_number("--seed", header["seed"], 0, 2**32 - 1)
@@ -156,7 +146,7 @@ def _check(header, trials):
         raise UserError(f"--max-epochs {epochs} goes with the tuner hyperband, found {tuner}; leave it out")
 
 
-def _check_number(flag, value, least, most=float("inf")):
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        limit = f", at most {most}" if isinstance(most, int) else ""
+def _check_number(flag, value, least, most=None):
+    if type(value) is not int or value < least or (most is not None and value > most):
+        limit = "" if most is None else f", at most {most}"
         raise UserError(f"{flag} is {value!r}, expected a whole number, at least {least}{limit}")

@@ -1,4 +1,4 @@
-"""Who works on which trial of a search: leases that beats renew, and what happens when a worker is lost."""
+"""Lease the trials of a search to workers: heartbeats renew a lease, a lost worker's trial goes to another."""
 
 import threading
 import time
@@ -13,13 +13,13 @@ from zoo.errors import UserError
 if TYPE_CHECKING:
     from tuning.search import Search
 
-_DEATHS = 3  # of the process that runs it, and a trial counts as failed
-_SILENT_SECONDS = 2.0  # a waiting worker asks more often than this, or is gone
+_DEATHS = 3  # of processes that run it, until a trial counts as failed
+_SILENT_SECONDS = 2.0  # a waiting worker sends requests more often than this
 
 
 @dataclass(frozen=True)
 class Lease:
-    """One worker process's hold on a trial. `running`: it has imported all it needs and begun."""
+    """One worker process's hold on a trial. `running`: its imports are done."""
 
     worker: str
     process: str
@@ -29,9 +29,9 @@ class Lease:
 
 
 class Desk:
-    """Hands out trials and takes their outcomes. All methods may be called from several threads.
+    """Hand out trials and take their outcomes. Thread-safe.
 
-    A worker is a name, for people, and a process: an identifier that no two processes share.
+    A worker has a name, for people, and a process: an identifier that no two processes share.
     """
 
     def __init__(self, search: "Search", lease_seconds: float, on_event: Callable[[str], None]):
@@ -40,7 +40,7 @@ class Desk:
         self._lock = threading.RLock()
         self._leases: dict[str, Lease] = {}
         self._deaths: Counter[str] = Counter()
-        self._asked: dict[str, float] = {}  # when a process that was not told "done" was heard last
+        self._asked: dict[str, float] = {}  # last request of each process that does not know of the end
         self._began: set[str] = set()
         self._gone: set[str] = set()
         self._done = self._closed = False
@@ -48,10 +48,10 @@ class Desk:
         self._checked = time.monotonic()
 
     def next(self, worker: str, process: str) -> dict[str, Any]:
-        """Answers {"do": "wait" | "done"} or {"do": "run", "assignment", "lease_seconds"}."""
+        """Return {"do": "wait" | "done"} or {"do": "run", "assignment", "lease_seconds"}."""
         self._heard(process)
-        self._release_of(process)  # an answer that never arrived
-        found = self._search.next(worker)  # may take seconds: outside the lock, so that beats get through
+        self._release_of(process)  # its last answer never arrived
+        found = self._search.next(worker)  # may take seconds: outside the lock, for the sake of heartbeats
         with self._lock:
             if found == "done":
                 self._done = True
@@ -59,17 +59,17 @@ class Desk:
             if isinstance(found, str):
                 return {"do": found}
             trial = found["trial"]
-            if process in self._gone:  # it died while its trial was thought up
+            if process in self._gone:  # it died while its trial was proposed
                 self._search.release(trial)
                 return {"do": "wait"}
-            self._release_of(process)  # it asked twice at once
+            self._release_of(process)  # two requests at once
             now = time.monotonic()
             self._leases[trial] = Lease(worker, process, now + self.lease_seconds, now)
             self._on_event(f"trial {trial} begins on {worker}")
         return {"do": "run", "assignment": found, "lease_seconds": self.lease_seconds}
 
     def beat(self, process: str, trial: str, running: bool) -> bool:
-        """Renews a lease; False when the process does not hold it (any more)."""
+        """Renew a lease; return False when the process does not hold it."""
         with self._lock:
             self._heard(process)
             lease = self._leases.get(trial)
@@ -82,7 +82,7 @@ class Desk:
             return True
 
     def finish(self, worker: str, process: str, trial: str, outcome: Mapping[str, Any]) -> bool:
-        """Hands an outcome to the search; False when the process does not hold the trial (any more)."""
+        """Keep an outcome; return False when the process does not hold the trial."""
         with self._lock:
             self._heard(process)
             lease = self._leases.get(trial)
@@ -93,39 +93,36 @@ class Desk:
                 self._release(trial)
                 self.fail(UserError(f"trial {trial} on {worker}: {outcome['reason']}"))
                 return True
-            del self._leases[trial]
-            self._search.finish(trial, outcome, worker)
-            self._on_event(_sentence(trial, outcome, worker))
+            self._keep(trial, outcome, worker)
             return True
 
     def process_ended(self, worker: str, process: str, code: int) -> None:
-        """Gives the trial of a process that ended, with this exit code, to the next worker that asks."""
+        """Free the trial of a process that ended with this exit code for another worker."""
         with self._lock:
             self._gone.add(process)
             self._asked.pop(process, None)
-            for trial in [trial for trial, lease in self._leases.items() if lease.process == process]:
+            for trial in self._held_by(process):
                 self._lost(trial, f"its process died {_DEATHS} times (exit code {code})", f"exit code {code}")
 
     def expire(self) -> None:
-        """Takes back the trials whose workers gave no sign of life."""
+        """Free the trials of workers that sent no heartbeat."""
         with self._lock:
             now = time.monotonic()
             asleep, self._checked = now - self._checked > self.lease_seconds / 2, now
-            if asleep:  # this process itself was stopped: beats wait to be read
-                self._leases = {
-                    trial: replace(lease, until=now + self.lease_seconds) for trial, lease in self._leases.items()
-                }
+            if asleep:  # this process itself was stopped: heartbeats are still unread
+                until = now + self.lease_seconds
+                self._leases = {trial: replace(lease, until=until) for trial, lease in self._leases.items()}
             silence = f"no sign of life for {self.lease_seconds:g} s"
             for trial in [trial for trial, lease in self._leases.items() if lease.until < now]:
                 self._lost(trial, f"its worker was lost {_DEATHS} times ({silence})", silence)
 
     def fail(self, error: BaseException) -> None:
-        """Ends the search with an error, the first one given; `over` raises it."""
+        """End the search with an error, the first one given; `over` raises it."""
         with self._lock:
             self._failure = self._failure or error
 
     def close(self) -> None:
-        """From now on nothing is taken; what is being written is waited for."""
+        """Take no more outcomes, once what is being written is on disk."""
         with self._lock:
             self._closed = True
 
@@ -134,30 +131,20 @@ class Desk:
         return self._closed or self._failure is not None
 
     def over(self) -> bool:
-        """Whether the search is done and no worker holds a trial. Raises what made it fail."""
+        """Return whether the search is done and no worker holds a trial. Raises what made it fail."""
         with self._lock:
             if self._failure is not None:
                 raise self._failure
             return self._done and not self._leases
 
     def anyone_waiting(self) -> bool:
-        """Whether a worker was heard just now and is not told yet that the search is done."""
+        """Return whether a live worker does not know yet that the search is done."""
         with self._lock:
             return any(time.monotonic() - heard < _SILENT_SECONDS for heard in self._asked.values())
 
     def began(self, process: str) -> bool:
-        """Whether a process got as far as running a trial."""
+        """Return whether a process got as far as running a trial."""
         return process in self._began
-
-    def status(self) -> dict[str, Any]:
-        """Returns the number of trials by status, and who runs which for how many seconds."""
-        with self._lock:
-            now = time.monotonic()
-            running = {
-                trial: {"worker": lease.worker, "seconds": round(now - lease.since, 1)}
-                for trial, lease in self._leases.items()
-            }
-        return {"trials": dict(Counter(trial.status for trial in self._search.trials)), "running": running}
 
     def _heard(self, process: str) -> None:
         with self._lock:
@@ -166,29 +153,29 @@ class Desk:
 
     def _release_of(self, process: str) -> None:
         with self._lock:
-            for trial in [trial for trial, lease in self._leases.items() if lease.process == process]:
+            for trial in self._held_by(process):
                 self._release(trial)
+
+    def _held_by(self, process: str) -> list[str]:
+        return [trial for trial, lease in self._leases.items() if lease.process == process]
 
     def _release(self, trial: str) -> None:
         del self._leases[trial]
         self._search.release(trial)
 
     def _lost(self, trial: str, reason: str, cause: str) -> None:
-        """Releases a trial, or gives it up when it took its process with it too often."""
+        """Release a trial, or record it as failed when its processes died too often."""
         lease = self._leases[trial]
-        self._deaths[trial] += lease.running  # one that had not begun was not killed by the trial
+        self._deaths[trial] += lease.running  # else the trial did not cause it
         self._on_event(f"{lease.worker} was lost with trial {trial}: {cause}")
         if self._deaths[trial] < _DEATHS:
             self._release(trial)
             return
+        self._keep(trial, {**failure(reason), "seconds": time.monotonic() - lease.since}, lease.worker)
+
+    def _keep(self, trial: str, outcome: Mapping[str, Any], worker: str) -> None:
         del self._leases[trial]
-        seconds = time.monotonic() - lease.since
-        outcome = {**failure(reason), "seconds": seconds}
-        self._search.finish(trial, outcome, lease.worker)
-        self._on_event(_sentence(trial, outcome, lease.worker))
-
-
-def _sentence(trial: str, outcome: Mapping[str, Any], worker: str) -> str:
-    score = "" if outcome["score"] is None else f" {outcome['score']:.4f}"
-    reason = f": {outcome['reason']}" if outcome["reason"] else ""
-    return f"trial {trial} {outcome['status']}{score} in {outcome['seconds']:.0f} s on {worker}{reason}"
+        self._search.finish(trial, outcome, worker)
+        score = "" if outcome["score"] is None else f" {outcome['score']:.4f}"
+        reason = f": {outcome['reason']}" if outcome["reason"] else ""
+        self._on_event(f"trial {trial} {outcome['status']}{score} in {outcome['seconds']:.0f} s on {worker}{reason}")

@@ -1,4 +1,4 @@
-"""The worker processes of this machine: each with its own cores or GPU, started again when one ends."""
+"""Start worker processes on this machine, each with its own cores or GPU, and restart those that end."""
 
 import os
 import secrets
@@ -10,22 +10,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tuning.distributed.leases import Desk
 from tuning.distributed.protocol import AGAIN, TOKEN_VARIABLE, Access
 from zoo.errors import UserError
 
-_STARTS = 5  # in a row that came to nothing, before the search is given up
+_STARTS = 5  # in a row without a trial, until the search is given up
 _PAUSE_SECONDS = 0.2  # before the second start; that much longer before each further one
 _TERM_SECONDS = 3.0  # to end on SIGTERM, before SIGKILL
-_PATIENCE_SECONDS = 10
-_TAIL_BYTES = 1500
 
 
 @dataclass
 class _Member:
-    """A worker's place: its process comes and goes."""
+    """One local worker, its process restarted as needed."""
 
     name: str
     log: Path
@@ -45,7 +42,8 @@ class Crew:
     def __init__(
         self, count: int, folder: Path, access: Access, runner: str, trials_per_process: int, threads: int | None
     ):
-        cores, gpus = (shares(_own_cores(), count) if count > 1 else [[]] * count), visible_gpus() if count else []
+        cores = shares(_own_cores(), count) if count > 1 else [[]] * count
+        gpus = visible_gpus() if count else []
         self._members = [
             _Member(
                 name=f"local-{index + 1}",
@@ -55,34 +53,24 @@ class Crew:
             )
             for index in range(count)
         ]
-        self._command = [
-            sys.executable,
-            "-m",
-            "tuning.distributed.worker",
-            "--chief",
-            access.address,
-            "--folder",
-            str(folder),
-        ]
-        self._command += ["--runner", runner, "--trials-per-process", str(trials_per_process)]
-        self._command += ["--patience", str(_PATIENCE_SECONDS)]
+        self._command = [sys.executable, "-m", "tuning.distributed.worker", "--chief", access.address]
+        self._command += ["--folder", str(folder), "--runner", runner, "--patience", "10"]
+        self._command += ["--trials-per-process", str(trials_per_process)]
 
     def tend(self, desk: Desk) -> None:
-        """Starts who is not there, and tells the desk who died. Raises UserError when one cannot be started."""
+        """Start missing processes and report ended ones. Raises UserError when one cannot be started."""
         for member in self._members:
             if member.process is None:
                 if not member.retired and time.monotonic() >= member.start_at:
                     self._start(member)
-                continue
-            code = member.process.poll()
-            if code is not None:
+            elif (code := member.process.poll()) is not None:
                 self._ended(member, code, desk)
 
     def alive(self) -> bool:
         return any(member.process is not None and member.process.poll() is None for member in self._members)
 
     def stop(self) -> None:
-        """Ends all processes that are left."""
+        """End all processes that are left."""
         processes = [member.process for member in self._members if member.process is not None]
         for process in processes:
             process.terminate()
@@ -93,7 +81,8 @@ class Crew:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            _close(process.stdin)
+            if process.stdin:
+                process.stdin.close()
 
     def _start(self, member: _Member) -> None:
         member.id = secrets.token_hex(8)
@@ -101,8 +90,8 @@ class Crew:
             member.log.parent.mkdir(parents=True, exist_ok=True)
             with member.log.open("ab") as log:
                 member.log_start = log.tell()
-                # Its standard input closes when the chief ends, however it ends: that is how it learns of it. In a
-                # session of its own, Ctrl-C reaches the chief alone.
+                # Its standard input closes when the chief ends, however it ends, and ends the worker. In a session of
+                # its own, Ctrl-C reaches the chief only.
                 member.process = subprocess.Popen(
                     [*self._command, "--name", member.name, "--local", member.id],
                     stdin=subprocess.PIPE, stdout=log, stderr=log,
@@ -111,15 +100,15 @@ class Crew:
         except OSError as error:
             raise UserError(f"{member.log}: no worker can be started ({error.strerror or error})") from error
         if member.cores and hasattr(os, "sched_setaffinity"):
-            with suppress(ProcessLookupError):  # it died already: seen at the next look
+            with suppress(ProcessLookupError):  # it died already, which `tend` sees next
                 os.sched_setaffinity(member.process.pid, member.cores)
 
     def _ended(self, member: _Member, code: int, desk: Desk) -> None:
-        assert member.process is not None
-        _close(member.process.stdin)
+        assert member.process is not None and member.process.stdin is not None
+        member.process.stdin.close()
         desk.process_ended(member.name, member.id, code)
         member.process = None
-        if code == 0:  # it was told that the search is done
+        if code == 0:  # the search is done
             member.retired = True
         elif code == AGAIN or desk.began(member.id):
             member.vain_starts = 0
@@ -127,14 +116,15 @@ class Crew:
             member.vain_starts += 1
             member.start_at = time.monotonic() + _PAUSE_SECONDS * member.vain_starts
         if member.vain_starts == _STARTS:
+            tail = member.log.read_bytes()[member.log_start :][-1500:].decode(errors="replace").strip()
             raise UserError(
                 f"worker {member.name} ended {_STARTS} times before it ran a trial (exit code {code}); "
-                f"{member.log} ends with:\n{_tail(member.log, member.log_start)}"
+                f"{member.log} ends with:\n{tail}"
             )
 
 
 def shares(cores: Sequence[int], count: int) -> list[list[int]]:
-    """Divides cores among `count` workers as evenly as can be; they share when there are more workers than cores.
+    """Divide cores among `count` workers as evenly as possible; they share when there are more workers than cores.
 
     shares([0, 1, 2, 3, 4], 2) is [[0, 1], [2, 3, 4]]; shares([0, 1], 3) is [[0], [1], [0]].
     """
@@ -144,39 +134,29 @@ def shares(cores: Sequence[int], count: int) -> list[list[int]]:
 
 
 def settings(index: int, count: int, cores: Sequence[int], gpus: Sequence[str], threads: int | None) -> dict[str, str]:
-    """Returns the environment variables that keep worker `index` of `count` to its own threads and GPU."""
+    """Return the environment variables that keep worker `index` of `count` to its own threads and GPU."""
     number = threads or (len(cores) if count > 1 else None)
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     found = {name: str(number) for name in names} if number else {}
     if gpus and count > 1:
         found["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
-        if count > len(gpus):  # several on one: none may take all of its memory at the start
+        if count > len(gpus):  # several on one: none may allocate all of its memory
             found |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return found
 
 
 def visible_gpus() -> list[str]:
-    """Returns the names of the GPUs that CUDA may use: those of CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists."""
+    """Return the GPUs that CUDA may use: those of CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     if shutil.which("nvidia-smi") is None:
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=False)
-    return [str(index) for index, line in enumerate(x for x in listed.stdout.splitlines() if x.startswith("GPU "))]
+    return [str(index) for index in range(sum(line.startswith("GPU ") for line in listed.stdout.splitlines()))]
 
 
 def _own_cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
-
-
-def _tail(log: Path, start: int) -> str:
-    content = log.read_bytes()[start:]
-    return content[-_TAIL_BYTES:].decode(errors="replace").strip()
-
-
-def _close(pipe: IO | None) -> None:
-    if pipe is not None:
-        pipe.close()

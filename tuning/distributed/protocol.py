@@ -1,18 +1,15 @@
-"""What a search's chief and its workers say to each other: JSON over HTTP, with a shared secret in a header.
-
-Nothing is encrypted, so the secret and the trials can be read by whoever reads the network between them.
-"""
+"""Requests between a search's chief and its workers: JSON over unencrypted HTTP, with a token in a header."""
 
 import errno
 import http.client
 import json
 import math
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuning.trials import ENDS
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
 
@@ -20,21 +17,20 @@ TOKEN_HEADER = "X-Search-Token"
 TOKEN_VARIABLE = "SPEECH_ZOO_TOKEN"
 MAX_BODY = 1 << 20  # bytes of a request or an answer
 AGAIN = 75  # a worker's exit code: start me again (EX_TEMPFAIL of sysexits.h)
-STATUSES = ("completed", "pruned", "infeasible", "failed")
-STOP = "stop"  # reported in place of a status: this machine can run no trial, end the search
+STOP = "stop"  # in place of a status: this machine can run no trial, end the search
 _MAX_REASON, _MAX_NAME, _MAX_FOLDS = 2000, 100, 1000
 
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a chief: "host:port" (an IPv6 host in brackets) and its secret."""
+    """Address of a chief, "host:port" (an IPv6 host in brackets), and its token."""
 
     address: str
     token: str
 
 
 def save_access(path: Path, access: Access) -> None:
-    """Writes {"address", "token"} so that only this user can read it."""
+    """Write {"address", "token"} so that only this user can read it."""
     with written_aside(path) as aside:
         aside.touch(mode=0o600)
         aside.chmod(0o600)  # one that a kill left behind may have any mode
@@ -42,7 +38,7 @@ def save_access(path: Path, access: Access) -> None:
 
 
 def load_access(path: Path) -> Access:
-    """Reads what `save_access` wrote. Raises UserError when it is absent or damaged."""
+    """Read what `save_access` wrote. Raises UserError when it is absent or damaged."""
     try:
         content = json.loads(path.read_text())
         access = Access(content["address"], content["token"])
@@ -50,20 +46,15 @@ def load_access(path: Path) -> Access:
             raise ValueError("no address and token")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(
-            f"{path}: expected the chief.json of a search, found none or a damaged one ({error}); "
-            "copy it from the search's folder while the chief runs"
+            f"{path}: expected the chief.json of a search, found none or a damaged one ({error}); copy it again"
         ) from error
     return access
 
 
-def new_token() -> str:
-    return secrets.token_urlsafe(32)
-
-
 def post(access: Access, path: str, content: Mapping[str, Any], timeout: float) -> tuple[int, dict[str, Any]]:
-    """Sends one request; returns the answer's status and content.
+    """Send one request without a proxy; return the answer's status and content.
 
-    Raises OSError when the chief cannot be reached or breaks off. No proxy is used.
+    Raises OSError when the chief cannot be reached or breaks off.
     """
     body = json.dumps(content, allow_nan=False).encode()
     connection = http.client.HTTPConnection(access.address, timeout=timeout)
@@ -79,7 +70,7 @@ def post(access: Access, path: str, content: Mapping[str, Any], timeout: float) 
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Returns the JSON object in `body`. Raises ValueError for anything else, NaN and infinities too."""
+    """Return the JSON object in `body`. Raises ValueError for anything else, NaN and infinities too."""
 
     def refuse(word: str) -> None:
         raise ValueError(f"{word} is no JSON")
@@ -94,7 +85,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def name(content: Mapping[str, Any], key: str) -> str:
-    """Returns a short printable string of a request. Raises ValueError for anything else."""
+    """Return a short printable string of a request. Raises ValueError for anything else."""
     found = content.get(key)
     if not (isinstance(found, str) and 0 < len(found) <= _MAX_NAME and found.isprintable()):
         raise ValueError(f"{key}: expected 1 to {_MAX_NAME} printable characters")
@@ -102,17 +93,17 @@ def name(content: Mapping[str, Any], key: str) -> str:
 
 
 def outcome(found: Any) -> dict[str, Any]:
-    """Returns a trial's outcome: status, score, folds, reason, epochs, seconds (0 unless given), nothing else.
+    """Return a trial's outcome: status, score, folds, reason, epochs, seconds (0 unless given), nothing else.
 
-    Raises ValueError naming what is amiss, e.g. a score that is no finite number.
+    Raises ValueError naming what is wrong, e.g. a score that is no finite number.
     """
     if not isinstance(found, Mapping):
         raise ValueError(f"expected a trial's outcome, found {type(found).__name__}")
     status, score, folds = found.get("status"), found.get("score"), found.get("folds", [])
     reason, epochs, seconds = found.get("reason", ""), found.get("epochs", 0), found.get("seconds", 0.0)
-    if status not in (*STATUSES, STOP):
-        raise ValueError(f"status: expected one of {', '.join(STATUSES)}, found {status!r:.100}")
-    if not (_number(score) or (score is None and status != "completed")):
+    if status not in (*ENDS, STOP):
+        raise ValueError(f"status: expected one of {', '.join(ENDS)}, found {status!r:.100}")
+    if not (_number(score) or (score is None and status not in ("completed", "pruned"))):
         raise ValueError(f"score: expected a finite number, found {score!r:.100}")
     if not (isinstance(folds, list | tuple) and len(folds) <= _MAX_FOLDS and all(map(_number, folds))):
         raise ValueError(f"folds: expected a list of finite numbers, found {folds!r:.100}")
@@ -122,22 +113,22 @@ def outcome(found: Any) -> dict[str, Any]:
         raise ValueError(f"epochs: expected a count, found {epochs!r:.100}")
     if not (_number(seconds) and seconds >= 0):
         raise ValueError(f"seconds: expected a duration, found {seconds!r:.100}")
-    figures = {"status": status, "score": score, "folds": list(folds), "reason": reason}
-    return {**figures, "epochs": epochs, "seconds": float(seconds)}
+    outcome = {"status": status, "score": score, "folds": list(folds), "reason": reason}
+    return {**outcome, "epochs": epochs, "seconds": float(seconds)}
 
 
 def one_line(text: object) -> str:
-    """Returns a message as an outcome's reason may be: one line, printable, of bounded length."""
+    """Return a message as one printable line of bounded length, for an outcome's reason."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:_MAX_REASON]
 
 
 def failure(reason: object, status: str = "failed") -> dict[str, Any]:
-    """Returns the outcome of a trial that gave no score."""
+    """Return the outcome of a trial without a score."""
     return outcome({"status": status, "score": None, "reason": one_line(reason)})
 
 
 def disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or one behind it, says that the disk or the user's share of it is full."""
+    """Return whether an error, or its cause, is a full disk or an exceeded quota."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

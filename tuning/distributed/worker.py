@@ -1,10 +1,10 @@
-"""A worker of a search: asks the chief for trials, runs them, and reports, until the search is done.
+"""Run trials of a search that its chief hands out, and report their outcomes, until the search is done.
 
     SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief HOST:PORT --folder FOLDER --name NAME
     python -m tuning.distributed.worker --chief HOST:PORT --folder FOLDER --name NAME --token-file chief.json
 
-FOLDER/trials/ID is where trial ID is trained, on a disk shared with the chief or not. Keras is imported with the first
-trial, and after some trials the process gives way to a new one, since repeated models let it grow.
+Trial ID is trained in FOLDER/trials/ID, on a disk shared with the chief or not. Keras is imported with the first trial.
+After some trials a new process takes over, since building models repeatedly leaks memory.
 """
 
 import argparse
@@ -26,21 +26,21 @@ from tuning.distributed.protocol import AGAIN, STOP, TOKEN_VARIABLE, Access
 from zoo.errors import UserError
 from zoo.utils.cli import run
 
-_WAIT_SECONDS = 0.3  # between two questions when no trial is to be had
+_WAIT_SECONDS = 0.3  # between two requests when there is no trial
 _ANSWER_SECONDS = 120.0  # a Bayesian proposal may take long
-_GRACE_SECONDS = 5.0  # at most, for a runner to notice that its trial was given to another
+_GRACE_SECONDS = 5.0  # at most, for a runner to notice that its trial was given to another worker
 _CHIEF_GONE = 3
 
 Runner = Callable[[Path, Mapping[str, Any], Callable[[], None]], Mapping[str, Any]]
 
 
 class LostLeaseError(Exception):
-    """The trial belongs to another worker by now; nothing may be written to its folder."""
+    """The trial was given to another worker; nothing may be written to its folder."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """`name` is for people, `process` tells one process from the next; `give_way` ends this one for a new one."""
+    """A worker process: `name` is for people, `process` unique; `give_way` replaces it by a new process."""
 
     access: Access
     folder: Path
@@ -51,7 +51,7 @@ class Worker:
 
 
 def work(worker: Worker, runner: str, trials_per_process: int) -> int:
-    """Runs trials until the search is done (returns 0) or this process has had its share (returns AGAIN).
+    """Run trials until the search is done (return 0) or this process has run its share (return AGAIN).
 
     `runner` is "module:function"; the function is called as f(folder/trials/ID, assignment, heartbeat) in the main
     thread and returns {"status", "score", "folds", "reason", "epochs"}. `heartbeat()` raises LostLeaseError when the
@@ -73,7 +73,9 @@ def work(worker: Worker, runner: str, trials_per_process: int) -> int:
 def _run(worker: Worker, runner: str, assignment: Mapping[str, Any], lease_seconds: float) -> None:
     trial, start = assignment["trial"], time.monotonic()
     with _beating(worker, trial, lease_seconds) as (lost, running):
-        function = _load(runner)  # what it raises ends the process: it is no fault of the trial
+        module, _, name = runner.partition(":")
+        # What the import raises ends the process: it is no fault of the trial.
+        function = getattr(importlib.import_module(module), name)
         running.set()
         if _ask(worker, "/beat", {"trial": trial, "running": True})[0] == 409:
             return
@@ -88,7 +90,7 @@ def _run(worker: Worker, runner: str, assignment: Mapping[str, Any], lease_secon
             _log(f"trial {trial} was given to another worker")
             return
         content = {"trial": trial, "outcome": {**outcome, "seconds": time.monotonic() - start}}
-        status, _ = _ask(worker, "/finish", content)  # still beating: the chief may be away for a while
+        status, _ = _ask(worker, "/finish", content)  # heartbeats go on: the chief may be away for a while
     if status == 409:
         _log(f"trial {trial} was given to another worker; its outcome is not counted")
 
@@ -96,7 +98,7 @@ def _run(worker: Worker, runner: str, assignment: Mapping[str, Any], lease_secon
 def _outcome(
     function: Runner, folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None]
 ) -> dict[str, Any]:
-    """Runs a trial. Whatever goes wrong is its outcome, but for a full disk, which is none of its doing."""
+    """Run a trial. Any error is its outcome, except for a full disk, which ends the search."""
     try:
         found = function(folder, assignment, heartbeat)
         return protocol.outcome({**found, "reason": protocol.one_line(found.get("reason", ""))})
@@ -111,23 +113,24 @@ def _outcome(
 
 @contextmanager
 def _beating(worker: Worker, trial: str, lease_seconds: float) -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Tells the chief six times per lease that this process lives; yields the events `lost` and `running`.
+    """Send a heartbeat six times per lease; yield the events `lost` and `running`.
 
-    Lost is a trial that the chief says is another's, or must have taken for such when no beat got through for a
-    lease's time. A runner that goes on nevertheless is ended with the process, so that no two write to one folder.
+    A trial is lost when the chief says so, or when no heartbeat got through for a lease's time. A runner that goes on
+    nevertheless is ended with the process, so that no two write to one folder.
     """
     lost, running, ended = threading.Event(), threading.Event(), threading.Event()
 
     def beat() -> None:
-        heard = time.monotonic()
+        content = {"worker": worker.name, "process": worker.process, "trial": trial}
+        answered = time.monotonic()
         while not ended.wait(lease_seconds / 6):
-            try:
-                if not _beat(worker, trial, running.is_set()):
-                    break
-                heard = time.monotonic()
-            except OSError:
-                if time.monotonic() - heard > lease_seconds:
-                    break
+            status = 0
+            with suppress(OSError):
+                status, _ = protocol.post(worker.access, "/beat", {**content, "running": running.is_set()}, timeout=5.0)
+            if status == 200:
+                answered = time.monotonic()
+            elif status == 409 or time.monotonic() - answered > lease_seconds:
+                break
         lost.set()
         if not ended.wait(min(_GRACE_SECONDS, lease_seconds)):
             _log(f"trial {trial} was given to another worker, and its runner did not stop: a new process takes over")
@@ -142,17 +145,11 @@ def _beating(worker: Worker, trial: str, lease_seconds: float) -> Iterator[tuple
         thread.join()
 
 
-def _beat(worker: Worker, trial: str, running: bool) -> bool:
-    """Returns whether the trial is still this process's. Raises OSError when the chief cannot say."""
-    content = {"worker": worker.name, "process": worker.process, "trial": trial, "running": running}
-    status, _ = protocol.post(worker.access, "/beat", content, timeout=5.0)
-    if status not in (200, 409):
-        raise OSError(f"the chief answered {status}")
-    return status == 200
-
-
 def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Returns the chief's answer (200 or 409), asking again while it is away. Raises UserError when patience ends."""
+    """Return the chief's answer (200 or 409), repeating the request while it is away.
+
+    Raises UserError when patience ends, or the token is refused.
+    """
     content = {"worker": worker.name, "process": worker.process, **content}
     end = time.monotonic() + worker.patience_seconds
     while True:
@@ -165,8 +162,8 @@ def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, di
             return status, answer
         if status == 403:
             raise UserError(
-                f"chief {worker.access.address}: it refused the token; give the chief.json of this search, as it is "
-                f"now, with --token-file, or its token in {TOKEN_VARIABLE}"
+                f"chief {worker.access.address}: it refused the token; give the present chief.json of this search "
+                f"with --token-file, or its token in {TOKEN_VARIABLE}"
             )
         if time.monotonic() > end:
             raise UserError(
@@ -176,25 +173,20 @@ def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, di
         time.sleep(_WAIT_SECONDS)
 
 
-def _load(runner: str) -> Runner:
-    module, _, function = runner.partition(":")
-    return getattr(importlib.import_module(module), function)
-
-
 def _log(text: str) -> None:
-    with suppress(OSError):  # a full disk is told to the chief
+    with suppress(OSError):  # the chief reports a full disk
         print(text, file=sys.stderr, flush=True)
 
 
 def _end_with_input() -> None:
-    """Ends the process as soon as its standard input does: the chief holds the other end."""
+    """End the process as soon as its standard input does: the chief holds the other end."""
     while os.read(0, 1024):
         pass
-    os._exit(_CHIEF_GONE)  # from a thread; files appear by renaming, so none is left half written
+    os._exit(_CHIEF_GONE)  # from a thread; files appear by renaming, so none is left half-written
 
 
 def _start_anew() -> None:
-    """Replaces this process by a new one with the same command line, and nothing of this one left open."""
+    """Replace this process by a new one with the same command line and none of its open files."""
     os.closerange(3, 65536)
     os.execv(sys.executable, sys.orig_argv)
 
@@ -206,10 +198,7 @@ def _access(chief: str, token_file: str | None) -> Access:
     if token_file:
         return Access(chief, protocol.load_access(Path(token_file)).token)
     if not os.environ.get(TOKEN_VARIABLE):
-        raise UserError(
-            "--token-file: expected the chief.json of the search (a copy will do), found none; "
-            f"give it, or its token in the environment variable {TOKEN_VARIABLE}"
-        )
+        raise UserError(f"--token-file: expected a chief.json, found none; give it, or its token in {TOKEN_VARIABLE}")
     return Access(chief, os.environ[TOKEN_VARIABLE])
 
 
@@ -222,7 +211,7 @@ def main() -> int:
     parser.add_argument("--runner", default="tuning.run_trial:run", metavar="MODULE:FUNCTION", help="what runs a trial")
     parser.add_argument("--trials-per-process", type=int, default=10, help="before a new process takes over")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for a chief that is away")
-    parser.add_argument("--local", metavar="ID", help=argparse.SUPPRESS)  # started by a chief, which knows it so
+    parser.add_argument("--local", metavar="ID", help=argparse.SUPPRESS)  # by the chief that starts it
     given = parser.parse_args()
     access = _access(given.chief, given.token_file)
     give_way = (lambda: os._exit(AGAIN)) if given.local else _start_anew

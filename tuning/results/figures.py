@@ -1,4 +1,4 @@
-"""Plots of a search: importance, parallel coordinates, learning curves."""
+"""Plot a search: importance, parallel coordinates, learning curves."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ class Curve:
     scores: np.ndarray
 
     def mean(self) -> np.ndarray:
-        """The mean over the folds that trained so long, (epochs,)."""
+        """Return the mean over the folds that trained so long, (epochs,)."""
         return np.nanmean(self.scores, axis=0)
 
     def whole(self) -> int:
-        """Epochs that every fold has."""
+        """Return the number of epochs that every fold has."""
         return int(np.isfinite(self.scores).all(axis=0).sum())
 
 
 def varying(space: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
-    """Names of the hyper-parameters in which trials differ."""
+    """Return the names of the hyper-parameters in which trials differ."""
     return [name for name in space if len({json.dumps(trial.values[name]) for trial in trials}) > 1]
 
 
 def in_words(value: Any, digits: int | None = None) -> str:
-    """Writes a value: words as they are, all else as JSON; fractions to so many digits, or all of them."""
+    """Write words as they are, all else as JSON; fractions to so many significant digits, or all of them."""
     if isinstance(value, str):
         return value
     return f"{value:.{digits}g}" if digits and isinstance(value, float) else json.dumps(value)
 
 
 def curves(folder: Path, trials: Sequence[Trial]) -> list[Curve]:
-    """Reads the learning curves of the best completed trials whose run folders are here.
+    """Read the learning curves of the ten best completed trials, where their run folders are present.
 
     Raises UserError for a damaged metrics.json or history.csv.
     """
@@ -62,7 +62,7 @@ def curves(folder: Path, trials: Sequence[Trial]) -> list[Curve]:
 
 
 def curve(run: Path) -> Curve | None:
-    """Reads a trial's learning curve from its run folder; None where that is not here."""
+    """Read a trial's learning curve from its run folder; None where that is absent."""
     record, histories = run / "metrics.json", sorted(run.glob("fold-*/history.csv"))
     if not (record.is_file() and histories):
         return None
@@ -84,68 +84,57 @@ def curve(run: Path) -> Curve | None:
 
 
 def plot_importance(importance: Importance, path: Path, title: str) -> None:
-    """Draws each hyper-parameter's share as a bar: alone, and behind it with all it interacts with."""
-    from matplotlib.figure import Figure
-
+    """Draw each hyper-parameter's share as a bar: alone, and behind it with its interactions."""
     rows = importance.rows()[::-1]
     names = [row["parameter"] for row in rows]
-    figure = Figure(figsize=(7, 1.6 + 0.32 * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = _figure(7, 1.6 + 0.32 * len(rows), f"{title}\n{importance.in_words()}", fontsize=10)
     axes.barh(names, [100 * row["with_interactions"] for row in rows], color="lightgrey", label="with interactions")
     axes.barh(names, [100 * row["importance"] for row in rows], color="tab:blue", height=0.5, label="alone")
     axes.set(xlabel="Share of the variance that the forest predicts (%)", xlim=(0, 100))
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower right")
-    figure.suptitle(f"{title}\n{importance.in_words()}", wrap=True, fontsize=10)
     save_png(figure, path)
 
 
 def plot_parallel(space: Mapping[str, Any], trials: Sequence[Trial], best: Trial, path: Path, title: str) -> None:
-    """Draws a line per completed trial through an axis per hyper-parameter that varies, and its score at the right.
+    """Draw a line per completed trial through an axis per hyper-parameter that varies, and its score at the right.
 
     Lines are coloured by the score; the best trial's is thick and red.
     """
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
-    done = [trial for trial in trials if trial.status == "completed"]
+    done = sorted((trial for trial in trials if trial.status == "completed"), key=lambda trial: trial.score or 0.0)
     names = varying(space, done)
     scores = np.array([trial.score for trial in done], dtype=float)
-    figure = Figure(figsize=(2 + 1.3 * (len(names) + 1), 5.5), layout="constrained")
-    host = figure.add_subplot()
-    host.set(xlim=(0, max(len(names), 1)), ylim=(0, 1), yticks=[])
+    figure, host = _figure(2 + 1.3 * (len(names) + 1), 5.5, title)
+    width = max(len(names), 1)
+    host.set(xlim=(0, width), ylim=(0, 1), yticks=[])
     host.set_xticks(range(len(names) + 1), [*(name.removeprefix("option.") for name in names), "score"])
     host.tick_params(axis="x", rotation=20, length=0)
     host.spines[:].set_visible(False)
     heights = [
-        _axis(host, place / max(len(names), 1), space.get(name), values)
-        for place, (name, values) in enumerate(
-            [*((name, [trial.values[name] for trial in done]) for name in names), ("", list(scores))]
-        )
+        _axis(host, place / width, space[name], [trial.values[name] for trial in done])
+        for place, name in enumerate(names)
     ]
+    heights.append(_axis(host, len(names) / width, None, list(scores)))
     colours = colormaps[_COLOURS]((scores - scores.min()) / (np.ptp(scores) or 1))
-    for trial, line, colour in sorted(
-        zip(done, np.array(heights).T, colours, strict=True), key=lambda item: item[0].score or 0.0
-    ):
+    for trial, line, colour in zip(done, np.array(heights).T, colours, strict=True):
         is_best = trial.id == best.id
         style = {"color": _BEST, "linewidth": 3, "zorder": 3} if is_best else {"color": colour, "alpha": 0.7}
         host.plot(range(len(line)), line, label=f"best trial, {trial.id}" if is_best else None, **style)
     host.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
-    figure.suptitle(title, wrap=True)
     save_png(figure, path)
 
 
 def plot_learning(found: Sequence[Curve], best: Trial, path: Path, title: str) -> None:
-    """Draws validation scores by epoch, mean over inner folds, the best trial thick and red.
+    """Draw validation scores by epoch, mean over inner folds, the best trial thick and red.
 
     From where the first fold has stopped, the mean over the others is dotted.
     """
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = _figure(8, 5.5, title)
     for item, colour in zip(found, colormaps[_COLOURS](np.linspace(0.95, 0, len(found))), strict=True):
         mean, whole = item.mean(), item.whole()
         epochs = np.arange(1, len(mean) + 1)
@@ -157,17 +146,25 @@ def plot_learning(found: Sequence[Curve], best: Trial, path: Path, title: str) -
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend(title="trial", fontsize=8)
-    figure.suptitle(title, wrap=True)
     save_png(figure, path)
 
 
+def _figure(width: float, height: float, title: str, **font: Any) -> tuple[Any, Any]:
+    """Return a figure (inches) and its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, wrap=True, **font)
+    return figure, figure.add_subplot()
+
+
 def _axis(host: Any, place: float, wanted: Any, values: Sequence[Any]) -> list[float]:
-    """Adds an axis to the host at `place` (0..1 of its width); returns the heights (0..1) of the values on it."""
+    """Add an axis to the host at `place` (0..1 of its width); return the heights (0..1) of the values on it."""
     axis = host.twinx()
     axis.spines[:].set_visible(False)
     axis.spines["right"].set(visible=True, position=("axes", place))
     axis.tick_params(axis="y", labelsize=8)
-    if isinstance(wanted, list):  # choices stand in the space's order, evenly
+    if isinstance(wanted, list):  # choices in the space's order, evenly spaced
         choices = [in_words(choice) for choice in wanted]
         values = [choices.index(in_words(value)) for value in values]
         axis.set_yticks(range(len(choices)), choices)

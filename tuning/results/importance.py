@@ -1,4 +1,4 @@
-"""How much each hyper-parameter matters to the score, estimated from the trials of a search."""
+"""Estimate how much each hyper-parameter matters to the score, from the trials of a search."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from tuning.trials import Trial
 
-LEAST_TRIALS = 10
 RUNG = "epochs (rung)"  # Hyperband's: no hyper-parameter, but what scores differ by
+_LEAST_TRIALS = 10
 _TREES = 100
 _DRAWS = 2048  # pairs of configurations: the standard error of a share is about 0.02
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Shares of the forest's variance per hyper-parameter, and how well the forest predicts trials it has not seen."""
+    """Shares of the forest's variance per hyper-parameter, and the forest's R² on trials it was not fitted to."""
 
     main: Mapping[str, float]
     total: Mapping[str, float]
@@ -27,7 +27,7 @@ class Importance:
     n_trials: int
 
     def rows(self) -> list[dict[str, Any]]:
-        """Returns importance.csv, the most important first."""
+        """Return the rows of importance.csv, the most important first."""
         return [
             {
                 "parameter": name,
@@ -40,33 +40,34 @@ class Importance:
         ]
 
     def in_words(self) -> str:
-        """Says how far the shares can be trusted."""
+        """Say how far the shares can be trusted."""
         share = f"the forest explains {100 * max(self.r2, 0):.0f} % of the variance between {self.n_trials} trials"
         doubt = "" if self.r2 >= 0.25 else ": too little for these shares to mean much"
         return f"{share} (out-of-bag R² {self.r2:.2f}){doubt}"
 
 
 def importance_of(space: Mapping[str, Any], trials: Sequence[Trial], seed: int = 0) -> Importance | str:
-    """Estimates each hyper-parameter's share of the variance of the score, or says why there is no estimate.
+    """Estimate each hyper-parameter's share of the variance of the score, or say why there is no estimate.
 
-    A random forest is fitted to the completed trials, and the variance of its prediction divided among the
-    hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): `main` is the share of each alone, the
-    first-order Sobol index; `total` the share it has any part in (Saltelli et al. 2010, table 2, Jansen's formulas).
-    Both are 0..1; `main` sums to at most 1, but for the error of sampling. Configurations are drawn from the values
-    that trials had, each hyper-parameter by itself, so a tuner that keeps to a good region asks about that region.
-    Numbers are one column, logarithms where sampled so; words, bools, None and lists a column per value, which are
-    changed together. Under LEAST_TRIALS completed trials nothing is estimated. `r2` is of trials that a tree did not
-    see (out of bag): near 0 or below, the forest knows nothing, and the shares say nothing.
+    A random forest is fitted to the completed trials (at least ten), and the variance of its prediction divided among
+    the hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): `main` is the share of each alone,
+    the first-order Sobol index; `total` includes its interactions (Saltelli et al. 2010, table 2, Jansen's formulas).
+    Both are 0..1; `main` sums to at most 1, up to sampling error. Each hyper-parameter is drawn independently from the
+    values that trials had, so the shares hold for the region that the tuner explored. Numbers are one column,
+    logarithms where sampled so; other values are one-hot columns, changed together. `r2` is out of bag: near 0 or
+    below, the forest knows nothing, and the shares say nothing.
     """
     from sklearn.ensemble import RandomForestRegressor
 
     done = [trial for trial in trials if trial.status == "completed"]
-    if len(done) < LEAST_TRIALS:
-        return f"expected at least {LEAST_TRIALS} completed trials, found {len(done)}"
+    if len(done) < _LEAST_TRIALS:
+        return f"expected at least {_LEAST_TRIALS} completed trials, found {len(done)}"
     scores = np.array([trial.score for trial in done])
     columns = _columns(space, done)
-    if not columns or np.ptp(scores) == 0:
-        return "all completed trials have the same values" if not columns else "all completed trials score the same"
+    if not columns:
+        return "all completed trials have the same values"
+    if np.ptp(scores) == 0:
+        return "all completed trials score the same"
     forest = RandomForestRegressor(_TREES, oob_score=True, random_state=seed)
     forest.fit(np.hstack(list(columns.values())), scores)
     main, total = sobol(forest.predict, columns, np.random.default_rng(seed))
@@ -76,7 +77,7 @@ def importance_of(space: Mapping[str, Any], trials: Sequence[Trial], seed: int =
 def sobol(
     predict: Callable[[np.ndarray], np.ndarray], columns: Mapping[str, np.ndarray], rng: np.random.Generator
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Returns first-order and total Sobol indices of a function, its inputs drawn independently from `columns`.
+    """Return first-order and total Sobol indices of a function, its inputs drawn independently from `columns`.
 
     `columns` are (n, width) per input; `predict` takes (draws, sum of widths). Zeros where it is constant.
     """
@@ -94,7 +95,7 @@ def sobol(
 
 
 def _columns(space: Mapping[str, Any], trials: Sequence[Trial]) -> dict[str, np.ndarray]:
-    """Numbers for what varies between trials, (trials, width) each."""
+    """Return numbers for what varies between trials, (trials, width) each."""
     found = {name: _encoded(space[name], [trial.values[name] for trial in trials]) for name in space}
     rungs = [trial.epochs for trial in trials]
     if None not in rungs:

@@ -1,4 +1,4 @@
-"""What a search found: tables, importance, plots, TensorBoard's files, and the best configuration as a command."""
+"""Show what a search found: tables, importance, plots, TensorBoard's files, the best configuration as a command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,18 @@ from zoo.utils.atomic_files import write_csv
 _RANKED = ("completed", "pruned")
 _ROWS = 20  # on the terminal; trials.csv has them all
 _FIGURES_WIDTH = 55  # of the columns before the values
-_REASONS = 3
 _UNFINISHED = "not finished"
 
 
 def show(folder: Path) -> None:
-    """Prints what a search found and writes it into its folder: trials.csv, importance.csv, PNGs, tensorboard/.
+    """Print what a search found; write trials.csv, importance.csv, PNGs and tensorboard/ into its folder.
 
     Raises UserError where there is no search, no trial is completed, or a trial's history is damaged.
     """
-    header, asked, trials = search.read(folder)
-    best = records.best(trials)
-    if best is None:
-        raise _nothing(folder, trials)
+    header, asked, trials, best = _read(folder)
     console = Console()
     write_csv(folder / "trials.csv", rows(header, trials))
-    print_trials(header, asked, trials, console)
+    _print_trials(header, asked, trials, console)
     importance = importance_of(header["space"], trials)
     if isinstance(importance, Importance):
         write_csv(folder / "importance.csv", importance.rows())
@@ -55,29 +52,34 @@ def show(folder: Path) -> None:
         figures.plot_learning(curves, best, folder / "learning-curves.png", title)
     else:
         console.print("no learning curves: the folders of the best trials are not here")
-    _print_tensorboard(folder, header, trials, console)
-    console.print(Text(f"best trial: {best.id}, as a command (beside a folder of your own as --out):"))
     # soft_wrap: a line break put in by the terminal's width would end up in what is copied.
+    if find_spec("tensorboard"):
+        tensorboard.write(folder, header["space"], trials)
+        place = shlex.quote(str(folder / tensorboard.FOLDER))
+        console.print(Text(f"HParams: tensorboard --logdir {place}"), soft_wrap=True)
+    else:
+        console.print(Text("no files for TensorBoard's HParams: install it with pip install -e '.[tensorboard]'"))
+    console.print(Text(f"best trial: {best.id}, as a command (add --out and a folder of your own):"))
     console.print(Text(best_flags(header, best)), soft_wrap=True)
 
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """Returns completed trials, then pruned ones, the best first, the earlier of two; then all others."""
+    """Return completed trials, then pruned ones, the best first, the earlier of two; then all others."""
     scored = [trial for trial in trials if trial.status in _RANKED]
     scored.sort(key=lambda trial: (_RANKED.index(trial.status), math.inf if trial.score is None else -trial.score))
     return scored + [trial for trial in trials if trial.status not in _RANKED]
 
 
 def rows(header: Mapping[str, Any], trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Returns trials.csv: a row per trial, ranked. What a trial does not have is empty; lists, None, bools are JSON."""
+    """Return the ranked rows of trials.csv. What a trial does not have is None; values that are no words are JSON."""
     n_folds = max([header["inner_folds"], *(len(trial.folds) for trial in trials)])
     return [
         {
             "trial": trial.id,
             "status": trial.status,
-            "score": "" if trial.score is None else trial.score,
-            "spread": "" if spread(trial) is None else spread(trial),
-            **{f"fold_{n}": trial.folds[n] if n < len(trial.folds) else "" for n in range(n_folds)},
+            "score": trial.score,
+            "spread": _spread(trial),
+            **{f"fold_{n}": trial.folds[n] if n < len(trial.folds) else None for n in range(n_folds)},
             "epochs": trial.epochs_run,
             "seconds": trial.seconds,
             "worker": trial.worker,
@@ -88,70 +90,19 @@ def rows(header: Mapping[str, Any], trials: Sequence[Trial]) -> list[dict[str, A
     ]
 
 
-def spread(trial: Trial) -> float | None:
-    """Returns the standard deviation of a trial's scores over its inner folds (n - 1), None for fewer than two."""
-    return statistics.stdev(trial.folds) if len(trial.folds) > 1 else None
-
-
-def print_trials(
-    header: Mapping[str, Any], asked: int, trials: Sequence[Trial], console: Console | None = None
-) -> None:
-    """Prints the best trials as a table, and below it how many others there are and why."""
-    console = console or Console()
-    ended = sum(trial.status in records.COUNTED for trial in trials)
-    console.print(Text(f"{header['model']}: {ended} of {asked} trials, tuner {header['tuner']}", style="bold"))
-    scored = [trial for trial in ranked(trials) if trial.status in _RANKED]
-    shown = scored[:_ROWS]
-    values = _value_columns(header["space"], trials, shown, console.width)
-    table = Table("Trial")
-    for heading in ("Mean", "Spread", "Epochs", "Seconds"):
-        table.add_column(heading, justify="right")
-    for heading in values:
-        table.add_column(Text(heading), overflow="fold")
-    for trial, *words in zip(shown, *values.values(), strict=True):
-        mark = "" if trial.status == "completed" else f" {trial.status}"
-        figure = (_number(trial.score), _number(spread(trial)), str(trial.epochs_run), f"{trial.seconds:.0f}")
-        table.add_row(Text(trial.id + mark), *figure, *(Text(word) for word in words))
-    console.print(table)
-    if len(scored) > _ROWS:
-        console.print(Text(f"{len(scored) - _ROWS} more in trials.csv"))
-    for status in ("infeasible", "failed", _UNFINISHED):
-        others = [trial for trial in trials if _status(trial) == status]
-        if others:
-            console.print(Text(f"{status}: {len(others)}{_reasons(others)}"))
-
-
-def _value_columns(space, trials, shown, width) -> dict[str, list[str]]:
-    """What varies, a column each where the terminal is wide enough, else all in one."""
-    names = figures.varying(space, trials)
-    columns = {
-        name.removeprefix(spaces.OPTION): [figures.in_words(trial.values[name], digits=3) for trial in shown]
-        for name in names
-    }
-    needed = _FIGURES_WIDTH + sum(3 + max(map(len, (name, *words))) for name, words in columns.items())
-    if len(columns) == len(names) and needed <= width:
-        return columns
-    pairs = [[f"{name} {figures.in_words(trial.values[name], digits=3)}" for name in names] for trial in shown]
-    return {"Values": [", ".join(words) for words in pairs]}
-
-
 def best_of(folder: Path) -> dict[str, Any]:
-    """Returns the best trial of the search in a folder as `zoo.config.flags.from_flags` takes it, without a place
-    `out`.
+    """Return the best trial of a search as `zoo.config.flags.from_flags` takes it, without the folder `out`.
 
     Raises UserError where there is no search or no trial is completed.
     """
-    header, _, trials = search.read(folder)
-    best = records.best(trials)
-    if best is None:
-        raise _nothing(folder, trials)
+    header, _, _, best = _read(folder)
     return _flags(header, best)
 
 
 def best_flags(header: Mapping[str, Any], trial: Trial) -> str:
-    """Returns the command that trains a trial's configuration: the search's own flags, then the trial's values.
+    """Return the command that trains a trial's configuration, quoted for a shell, without --out.
 
-    Quoted for a shell. The place `out` is left out. With Hyperband the epochs are those the trial had.
+    With Hyperband the epochs are those the trial had.
     """
     return shlex.join(["python", "scripts/train.py", *command_line.words(_flags(header, trial))])
 
@@ -162,19 +113,65 @@ def _flags(header: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     return given if trial.epochs is None else {**given, "epochs": trial.epochs}
 
 
-def _nothing(folder: Path, trials: Sequence[Trial]) -> UserError:
-    """The error for a search without a completed trial."""
-    statuses = Counter(_status(trial) for trial in trials)
+def _read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial], Trial]:
+    """Return header, number of trials asked for, trials and the best. Raises UserError where none is completed."""
+    header, asked, trials = search.read(folder)
+    best = records.best(trials)
+    if best is not None:
+        return header, asked, trials, best
+    statuses = Counter(map(_status, trials))
     found = ", ".join(f"{n} {status}" for status, n in statuses.items()) or "none at all"
     ended = [trial for trial in trials if trial.status in records.ENDS]
-    advice = f"Go on with tune.py --out {folder} --resume"
-    if ended and all(trial.status == "infeasible" for trial in ended):
-        advice = "Change the space (--vary, --space) or the flags, and search into another folder"
-        if len(ended) == len(trials):
-            return UserError(f"{folder}: every trial is infeasible, {len(ended)} of them{_reasons(ended)}. {advice}")
-    elif ended:
-        advice = f"Mend what made them fail, and go on with tune.py --out {folder} --resume and more --trials"
-    return UserError(f"{folder}: expected a completed trial, found {found}{_reasons(ended)}. {advice}")
+    raise UserError(
+        f"{folder}: expected a completed trial, found {found}{_reasons(ended)}. Mend what made trials fail and go on "
+        f"with tune.py --out {folder} --resume, or search another --space into another folder"
+    )
+
+
+def _spread(trial: Trial) -> float | None:
+    """Return the standard deviation of a trial's scores over its inner folds (n - 1), None for fewer than two."""
+    return statistics.stdev(trial.folds) if len(trial.folds) > 1 else None
+
+
+def _print_trials(header, asked: int, trials: Sequence[Trial], console: Console) -> None:
+    """Print the best trials as a table, and below it how many others there are and why."""
+    ended = sum(trial.status in records.COUNTED for trial in trials)
+    console.print(Text(f"{header['model']}: {ended} of {asked} trials, tuner {header['tuner']}", style="bold"))
+    scored = [trial for trial in ranked(trials) if trial.status in _RANKED]
+    values = _value_columns(header["space"], trials, scored[:_ROWS], console.width)
+    table = _table("Trial", "Mean", "Spread", "Epochs", "Seconds")
+    for heading in values:
+        table.add_column(Text(heading), overflow="fold")
+    for trial, *words in zip(scored[:_ROWS], *values.values(), strict=True):
+        mark = "" if trial.status == "completed" else f" {trial.status}"
+        numbers = ("–" if value is None else f"{value:.3f}" for value in (trial.score, _spread(trial)))
+        table.add_row(Text(trial.id + mark), *numbers, str(trial.epochs_run), f"{trial.seconds:.0f}", *map(Text, words))
+    console.print(table)
+    if len(scored) > _ROWS:
+        console.print(Text(f"{len(scored) - _ROWS} more in trials.csv"))
+    for status in ("infeasible", "failed", _UNFINISHED):
+        others = [trial for trial in trials if _status(trial) == status]
+        if others:
+            console.print(Text(f"{status}: {len(others)}{_reasons(others)}"))
+
+
+def _table(first: str, *others: str) -> Table:
+    """Return an empty table, all its columns but the first right-aligned."""
+    table = Table(first)
+    for heading in others:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _value_columns(space, trials, shown, width) -> dict[str, list[str]]:
+    """Return a column per hyper-parameter that varies where the terminal is wide enough, else one for all."""
+    names = figures.varying(space, trials)
+    words = {name: [figures.in_words(trial.values[name], digits=3) for trial in shown] for name in names}
+    columns = {name.removeprefix(spaces.OPTION): column for name, column in words.items()}
+    needed = _FIGURES_WIDTH + sum(3 + max(map(len, (name, *column))) for name, column in columns.items())
+    if len(columns) == len(names) and needed <= width:
+        return columns
+    return {"Values": [", ".join(f"{name} {words[name][row]}" for name in names) for row in range(len(shown))]}
 
 
 def _status(trial: Trial) -> str:
@@ -182,8 +179,8 @@ def _status(trial: Trial) -> str:
 
 
 def _reasons(trials: Sequence[Trial]) -> str:
-    """The commonest reasons of trials, e.g. "; 3 times: pooling leaves nothing"; one sentence or nothing."""
-    common = Counter(" ".join(trial.reason.split()) for trial in trials if trial.reason).most_common(_REASONS)
+    """Return the three commonest reasons of trials, e.g. "; 3 times: pooling leaves nothing"; one sentence or ""."""
+    common = Counter(" ".join(trial.reason.split()) for trial in trials if trial.reason).most_common(3)
     return "".join(f"; {n} times: {reason.rstrip('.')}" if n > 1 else f"; {reason.rstrip('.')}" for reason, n in common)
 
 
@@ -191,26 +188,9 @@ def _print_importance(importance: Importance | str, console: Console) -> None:
     if isinstance(importance, str):
         console.print(Text(f"no importance of hyper-parameters: {importance}"))
         return
-    table = Table("Hyper-parameter")
-    for heading in ("Importance", "With interactions"):
-        table.add_column(heading, justify="right")
+    table = _table("Hyper-parameter", "Importance", "With interactions")
     for row in importance.rows():
-        table.add_row(
-            Text(row["parameter"]), f"{100 * row['importance']:.0f} %", f"{100 * row['with_interactions']:.0f} %"
-        )
+        shares = (f"{100 * row[name]:.0f} %" for name in ("importance", "with_interactions"))
+        table.add_row(Text(row["parameter"]), *shares)
     console.print(table)
     console.print(Text(importance.in_words()))
-
-
-def _print_tensorboard(folder: Path, header, trials, console) -> None:
-    if tensorboard.is_installed():
-        tensorboard.write(folder, header["space"], trials)
-        console.print(
-            Text(f"HParams: tensorboard --logdir {shlex.quote(str(folder / tensorboard.FOLDER))}"), soft_wrap=True
-        )
-    else:
-        console.print(Text("no files for TensorBoard's HParams: install it with pip install -e '.[tensorboard]'"))
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

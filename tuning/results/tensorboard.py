@@ -1,4 +1,4 @@
-"""A search as TensorBoard's HParams dashboard shows it: an event file per trial, and one for what they differ in.
+"""Write a search for TensorBoard's HParams dashboard: an event file per trial, and one for what they differ in.
 
 The files are written from TensorBoard's own messages, without TensorFlow: TensorBoard's writer would import that
 wherever it is installed, which takes seconds, and a search on JAX or PyTorch may not have it.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,14 @@ from zoo.errors import UserError
 from zoo.utils.atomic_files import ASIDE
 
 FOLDER = "tensorboard"
-SCORE = "score"
-_FILE = "events.out.tfevents.0.search"
-
-
-def is_installed() -> bool:
-    return find_spec("tensorboard") is not None
+_SCORE = "score"
 
 
 def write(folder: Path, space: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-    """Writes FOLDER in a search's folder anew: a session per finished trial, with its values, its status, its score
-    and, where its run folder is here, its learning curve.
+    """Replace FOLDER in a search's folder: a session per finished trial, with values, status, score and learning curve.
 
-    A completed or pruned trial has succeeded there, an infeasible or failed one has not. Raises UserError where it
-    cannot be written; then the old one stays.
+    The curve is left out where the trial's run folder is absent. Completed and pruned trials count as successes,
+    infeasible and failed ones as failures. Raises UserError where it cannot be written; then the old one stays.
     """
     aside, place, old = (folder / name for name in (f"{ASIDE}{FOLDER}", FOLDER, f"{ASIDE}{FOLDER}-old"))
     try:
@@ -55,84 +48,61 @@ def write(folder: Path, space: Mapping[str, Any], trials: Sequence[Trial]) -> No
 
 
 def _experiment(space: Mapping[str, Any]) -> Any:
-    """The summary that says what trials differ in."""
-    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+    """Return the summary of what trials differ in."""
+    from tensorboard.plugins.hparams import summary_v2 as hp
 
-    infos = []
-    for name, wanted in space.items():
-        kind = {float: "FLOAT64", bool: "BOOL", str: "STRING"}[_kind(wanted)]
-        info = api_pb2.HParamInfo(name=name, type=getattr(api_pb2, f"DATA_TYPE_{kind}"))
-        if isinstance(wanted, Mapping):
-            info.domain_interval.min_value, info.domain_interval.max_value = wanted["low"], wanted["high"]
-        else:
-            info.domain_discrete.extend([_value(wanted, item) for item in wanted])
-        infos.append(info)
-    metric = api_pb2.MetricInfo(name=api_pb2.MetricName(tag=SCORE), dataset_type=api_pb2.DATASET_VALIDATION)
-    experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=[metric], time_created_secs=time.time())
-    return _summary(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))
+    domains = {
+        name: hp.RealInterval(float(wanted["low"]), float(wanted["high"]))
+        if isinstance(wanted, Mapping)
+        else hp.Discrete([_value(wanted, item) for item in wanted])
+        for name, wanted in space.items()
+    }
+    metrics = [hp.Metric(_SCORE, dataset_type=hp.Metric.VALIDATION)]
+    return hp.hparams_config_pb([hp.HParam(name, domain) for name, domain in domains.items()], metrics)
 
 
 def _session(run: Path, space: Mapping[str, Any], trial: Trial) -> Iterable[tuple[float, int, Any]]:
-    """Times, steps and summaries of a trial."""
-    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+    """Yield times, steps and summaries of a trial."""
+    from tensorboard.compat.proto import summary_pb2
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
     from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
     record = run / "metrics.json"
     end = record.stat().st_mtime if record.is_file() else time.time()
     begin = end - trial.seconds
-    start = plugin_data_pb2.SessionStartInfo(group_name=trial.id, start_time_secs=begin)
-    for name, wanted in space.items():
-        value = _value(wanted, trial.values[name])
-        field = {bool: "bool_value", float: "number_value", str: "string_value"}[type(value)]
-        setattr(start.hparams[name], field, value)
-    yield (
-        begin,
-        0,
-        _summary(metadata.SESSION_START_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_start_info=start)),
-    )
+    values = {name: _value(wanted, trial.values[name]) for name, wanted in space.items()}
+    yield begin, 0, summary_v2.hparams_pb(values, trial.id, begin)
     curve = figures.curve(run)
     if curve:
         for epoch, score in enumerate(curve.mean(), start=1):
             yield end, epoch, scalar_pb(curve.objective, score)
     if trial.score is not None:
-        yield end, 0, scalar_pb(SCORE, trial.score)
+        yield end, 0, scalar_pb(_SCORE, trial.score)
     status = api_pb2.STATUS_SUCCESS if trial.status in ("completed", "pruned") else api_pb2.STATUS_FAILURE
-    ended = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=end)
-    yield end, 0, _summary(metadata.SESSION_END_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_end_info=ended))
-
-
-def _kind(wanted: Any) -> type:
-    """What a hyper-parameter's values are on the dashboard, which has one kind for all of them."""
-    if isinstance(wanted, Mapping):
-        return float
-    if all(isinstance(item, bool) for item in wanted):
-        return bool
-    if all(isinstance(item, int | float) and not isinstance(item, bool) for item in wanted):
-        return float
-    return str
+    # TensorBoard's own session_end_pb imports TensorFlow.
+    info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=end)
+    data = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=info))
+    ended = summary_pb2.Summary()
+    ended.value.add(tag=metadata.SESSION_END_INFO_TAG, metadata=data, tensor=metadata.NULL_TENSOR)
+    yield end, 0, ended
 
 
 def _value(wanted: Any, value: Any) -> Any:
-    kind = _kind(wanted)
-    return figures.in_words(value) if kind is str else kind(value)
-
-
-def _summary(tag: str, content: Any) -> Any:
-    from tensorboard.compat.proto import summary_pb2
-    from tensorboard.plugins.hparams import metadata
-
-    summary = summary_pb2.Summary()
-    summary.value.add(tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR)
-    return summary
+    """Return a value in the one type that all values of its hyper-parameter have on the dashboard."""
+    kinds = {float} if isinstance(wanted, Mapping) else {type(item) for item in wanted}
+    if kinds == {bool}:
+        return value
+    return float(value) if kinds <= {int, float} else figures.in_words(value)
 
 
 def _write_events(folder: Path, summaries: Iterable[tuple[float, int, Any]]) -> None:
     from tensorboard.compat.proto import event_pb2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
+    events = [event_pb2.Event(wall_time=0, file_version="brain.Event:2")]
+    events += [event_pb2.Event(wall_time=when, step=step, summary=summary) for when, step, summary in summaries]
     folder.mkdir(parents=True)
-    with (folder / _FILE).open("wb") as file:
-        records = RecordWriter(file)
-        records.write(event_pb2.Event(wall_time=0, file_version="brain.Event:2").SerializeToString())
-        for wall_time, step, summary in summaries:
-            records.write(event_pb2.Event(wall_time=wall_time, step=step, summary=summary).SerializeToString())
+    with (folder / "events.out.tfevents.0.search").open("wb") as file:
+        writer = RecordWriter(file)
+        for event in events:
+            writer.write(event.SerializeToString())
