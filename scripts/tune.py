@@ -29,17 +29,35 @@ from zoo.runs.dataset import inner, open_source, resolve
 from zoo.utils.backends import use_backend
 from zoo.utils.cli import run
 
-OWN = ("tuner", "trials", "inner_folds", "prune", "max_epochs", "vary", "space", "resume", "show")
-RUNNING = ("workers", "threads", "host", "port")
+SEARCH: dict[str, dict[str, Any]] = {
+    "tuner": {"choices": spaces.TUNERS, "help": "how trials are proposed (default: random)"},
+    "trials": {"type": int, "help": "finished trials to have in the end (default: 20)"},
+    "inner_folds": {"type": int, "help": "folds of the training speakers (default: 3)"},
+    "prune": {"choices": ("none", "median"), "help": "give trials up below the median, fold by fold"},
+    "max_epochs": {"type": int, "help": "of hyperband's last rung (default: --epochs)"},
+    "vary": {"action": "append", "metavar": "NAME=VALUES", "help": "V1,V2,... or LOW..HIGH or LOW..HIGH:log"},
+    "space": {"metavar": "FILE", "help": "a search space as JSON, in place of the network's"},
+    "resume": {"action": "store_true", "help": "go on with the search in --out"},
+    "show": {"action": "store_true", "help": "write and print what the search in --out found"},
+}
+WORKERS: dict[str, dict[str, Any]] = {
+    "workers": {"type": int, "help": "processes on this machine (default: 1)"},
+    "threads": {"type": int, "help": "threads of each (default: an even share)"},
+    "host": {"help": "address the chief listens on (default: 127.0.0.1)"},
+    "port": {"type": int, "help": "port of the chief (default: any free one)"},
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    _add_flags(parser)
+    for title, table in (("search", SEARCH), ("workers", WORKERS)):
+        group = parser.add_argument_group(title)
+        for name, options in table.items():
+            group.add_argument("--" + name.replace("_", "-"), default=argparse.SUPPRESS, **options)
     flags.add_flags(parser)
     given = vars(parser.parse_args())
-    own = {name: given.pop(name) for name in OWN if name in given}
-    running = {name: given.pop(name) for name in RUNNING if name in given}
+    own = {name: given.pop(name) for name in SEARCH if name in given}
+    running = {name: given.pop(name) for name in WORKERS if name in given}
     for name, least in (("workers", 0), ("threads", 1)):
         if running.get(name, least) < least:
             raise UserError(f"--{name} is {running[name]}, expected at least {least}")
@@ -56,29 +74,6 @@ def main() -> None:
         search.close()
     show(folder)
     print(f"results: {folder}")
-
-
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    absent: dict[str, Any] = {"default": argparse.SUPPRESS}
-    search = parser.add_argument_group("search")
-    search.add_argument("--tuner", choices=spaces.TUNERS, help="how trials are proposed (default: random)", **absent)
-    search.add_argument("--trials", type=int, help="finished trials to have in the end (default: 20)", **absent)
-    search.add_argument("--inner-folds", type=int, help="folds of the training speakers (default: 3)", **absent)
-    search.add_argument(
-        "--prune", choices=("none", "median"), help="give trials up below the median, fold by fold", **absent
-    )
-    search.add_argument("--max-epochs", type=int, help="of hyperband's last rung (default: --epochs)", **absent)
-    search.add_argument(
-        "--vary", action="append", metavar="NAME=VALUES", help="V1,V2,... or LOW..HIGH or LOW..HIGH:log", **absent
-    )
-    search.add_argument("--space", metavar="FILE", help="a search space as JSON, in place of the network's", **absent)
-    search.add_argument("--resume", action="store_true", help="go on with the search in --out", **absent)
-    search.add_argument("--show", action="store_true", help="write and print what the search in --out found", **absent)
-    working = parser.add_argument_group("workers")
-    working.add_argument("--workers", type=int, help="processes on this machine (default: 1)", **absent)
-    working.add_argument("--threads", type=int, help="threads of each (default: an even share)", **absent)
-    working.add_argument("--host", help="address the chief listens on (default: 127.0.0.1)", **absent)
-    working.add_argument("--port", type=int, help="port of the chief (default: any free one)", **absent)
 
 
 def _folder(given: dict[str, Any], own: dict[str, Any]) -> Path:

@@ -1,4 +1,4 @@
-"""A search without a tuner, for tests of the chief: it hands out the values it is given, and keeps what is finished.
+"""A search without a tuner, for tests of the chief: it hands out given values and writes what is finished.
 
 As a program it is a chief that may be killed: `python fake_search.py FOLDER TRIALS PORT WORKERS SECONDS`.
 """
@@ -7,29 +7,20 @@ import json
 import os
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-
-@dataclass
-class FakeTrial:
-    id: str
-    values: dict[str, Any]
-    status: str = "waiting"
+from types import SimpleNamespace
 
 
 class FakeSearch:
     def __init__(self, folder, values, on_next=lambda: None):
-        self.trials = [FakeTrial(f"{index + 1:04}", value) for index, value in enumerate(values)]
+        self.trials = [SimpleNamespace(id=f"{n:04}", values=each, status="waiting") for n, each in enumerate(values, 1)]
         self.asked, self.lock, self.on_next = len(values), threading.Lock(), on_next
         self.file = Path(folder) / "finished.jsonl"
-        self.handed = []
         for outcome in self.finished():
             self.trials[int(outcome["trial"]) - 1].status = outcome["status"]
 
     def finished(self):
-        """Whole lines of the journal, in order."""
+        """Return the complete lines of the file, in order."""
         if not self.file.exists():
             return []
         return [json.loads(line) for line in self.file.read_text().splitlines() if line.endswith("}")]
@@ -41,7 +32,6 @@ class FakeSearch:
             if not waiting:
                 return "wait" if any(trial.status == "running" for trial in self.trials) else "done"
             waiting[0].status = "running"
-            self.handed.append((waiting[0].id, worker))
             return {"trial": waiting[0].id, "values": waiting[0].values}
 
     def finish(self, trial, outcome, worker):
@@ -66,10 +56,5 @@ if __name__ == "__main__":
 
     folder, trials, port, workers = Path(sys.argv[1]), *map(int, sys.argv[2:5])
     search = FakeSearch(folder, [{"seconds": float(sys.argv[5])}] * trials)
-    options = {
-        "port": port,
-        "workers": workers,
-        "runner": "fake_runner:trial",
-        "lease_seconds": 30.0 if workers else 1.0,
-    }
-    run(lambda: serve(search, folder, **options))
+    lease = 30.0 if workers else 1.0
+    run(lambda: serve(search, folder, port=port, workers=workers, runner="fake_runner:trial", lease_seconds=lease))

@@ -1,4 +1,4 @@
-"""Tables are worked by hand, commands parsed by train.py's own parser, TensorBoard's files read by TensorBoard."""
+"""Tables are checked by hand, commands with train.py's own parser, TensorBoard's files with TensorBoard."""
 
 import argparse
 import csv
@@ -6,7 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from matplotlib.image import imread
 
 from tuning import search
 from tuning import space as spaces
+from tuning import trials as records
 from tuning.journal import Journal
 from tuning.results import figures, show, tensorboard
 from tuning.results import importance as shares
@@ -32,11 +33,10 @@ HEADER = {"event": "search", "version": "0", "model": "attention_blstm_fcn", "ba
 HEADER |= {"tuner": "random", "seed": 0, "inner_folds": 3, "prune": "median", "max_epochs": None}
 
 
-def completed(number, score, *, folds=None, **values):
+def completed(number, score, **values):
     some = {"learning_rate": 1e-3, "batch_size": 16, "option.block_dropout": 0.25, "option.recurrent_units": [64]}
-    folds = folds or [score - 0.1, score, score + 0.1]
-    done = {"epochs_run": 9, "seconds": 30.0, "worker": "one"}
-    return Trial(f"{number:04d}", {**some, **values}, status="completed", score=score, folds=folds, **done)
+    done = {"folds": [score - 0.1, score, score + 0.1], "epochs_run": 9, "seconds": 30.0, "worker": "one"}
+    return Trial(f"{number:04d}", {**some, **values}, status="completed", score=score, **done)
 
 
 def several(n=12):
@@ -52,30 +52,28 @@ def several(n=12):
     ]
 
 
+def unscored(number, status, reason):
+    return replace(completed(number, 0.0), status=status, score=None, folds=(), reason=reason)
+
+
 OTHERS = [
     replace(completed(21, 0.9), status="pruned", folds=(0.9,), reason="below"),
-    replace(
-        completed(22, None, folds=[0]), status="infeasible", score=None, folds=(), reason="pooling [leaves] nothing"
-    ),
-    replace(
-        completed(23, None, folds=[0]), status="infeasible", score=None, folds=(), reason="pooling [leaves] nothing"
-    ),
-    replace(completed(24, None, folds=[0]), status="failed", score=None, folds=(), reason="disk full"),
-    replace(completed(25, None, folds=[0]), status="waiting", score=None, folds=()),
+    unscored(22, "infeasible", "pooling [leaves] nothing"),
+    unscored(23, "infeasible", "pooling [leaves] nothing"),
+    unscored(24, "failed", "disk full"),
+    unscored(25, "waiting", ""),
 ]
 
 
-def written(folder, trials, header=HEADER):
-    """A search's folder: its journal, and run folders of completed trials whose folds trained 3, 4 and 5 epochs."""
-    events = [header, {"event": "trials", "trials": 60}]
+def written(folder, trials):
+    """Write a search: its journal, and run folders of completed trials whose folds trained 3, 4 and 5 epochs."""
+    events = [HEADER, {"event": "trials", "trials": 60}]
     for trial in trials:
         names = {"trial": trial.id, "values": trial.values, "epochs": trial.epochs, "parent": trial.parent}
         events.append({"event": "proposed", **names})
-        if trial.status == "waiting":
-            continue
-        outcome = {"status": trial.status, "score": trial.score, "folds": list(trial.folds), "reason": trial.reason}
-        end = {"epochs": trial.epochs_run, "seconds": trial.seconds, "worker": trial.worker}
-        events.append({"event": "finished", "trial": trial.id, **outcome, **end})
+        if trial.status != "waiting":
+            outcome = {**asdict(trial), "epochs": trial.epochs_run}
+            events.append(records.finished(trial.id, outcome, trial.worker))
         if trial.status == "completed":
             for n, fold in enumerate(trial.folds):
                 run = folder / "trials" / trial.id / f"fold-{n}"
@@ -87,11 +85,6 @@ def written(folder, trials, header=HEADER):
     return folder
 
 
-def table(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
@@ -99,7 +92,7 @@ def wide(monkeypatch):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures that would be saved."""
+    """Figures that would be saved."""
     made = []
     monkeypatch.setattr(figures, "save_png", lambda figure, path: made.append(figure))
     return made
@@ -107,42 +100,37 @@ def drawn(monkeypatch):
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """The folder of a search that was shown."""
+    """Folder of a search after show()."""
     folder = written(tmp_path_factory.mktemp("search"), several() + OTHERS)
     show.show(folder)
     return folder
 
 
 def test_trials_csv_by_hand(shown):
-    rows = table(shown / "trials.csv")
+    with (shown / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == [f"{n:04d}" for n in (*range(12, 0, -1), 21, 22, 23, 24, 25)]
     first, pruned, infeasible = rows[0], rows[12], rows[13]
     assert float(first["score"]) == pytest.approx(0.52)
     assert float(first["spread"]) == pytest.approx(0.1)  # of -0.1, 0, 0.1 by n - 1; by n it would be 0.082
     assert [float(first[f"fold_{n}"]) for n in range(3)] == pytest.approx([0.42, 0.52, 0.62])
     assert (first["epochs"], first["seconds"], first["worker"], first["status"]) == ("9", "30.0", "one", "completed")
-    assert json.loads(first["option.recurrent_units"]) is None and json.loads(rows[1]["option.recurrent_units"]) == [
-        64,
-        32,
-    ]
+    assert (first["option.recurrent_units"], rows[1]["option.recurrent_units"]) == ("null", "[64, 32]")
     assert list(first)[-4:] == list(SPACE)
     assert (pruned["status"], pruned["spread"], pruned["fold_0"], pruned["fold_1"]) == ("pruned", "", "0.9", "")
     assert (infeasible["score"], infeasible["reason"]) == ("", "pooling [leaves] nothing")
 
 
 def test_equal_scores_keep_the_order_of_trials():
-    assert [trial.id for trial in show.ranked([completed(2, 0.5), completed(3, 0.6), completed(4, 0.6)])] == [
-        *("0003", "0004", "0002")
-    ]
+    ranked = show.ranked([completed(2, 0.5), completed(3, 0.6), completed(4, 0.6)])
+    assert [trial.id for trial in ranked] == ["0003", "0004", "0002"]
 
 
-def test_all_files_are_there_and_pictures_can_be_read(shown):
+def test_all_files_are_written_and_pictures_are_not_blank(shown):
     names = {"trials.csv", "importance.csv", "importance.png", "parallel.png", "learning-curves.png"}
     there = {path.name for path in shown.iterdir()}
     assert names <= there and not [name for name in there if name.startswith(".")]
-    for name in names:
-        if name.endswith(".png"):
-            assert imread(shown / name).std() > 0.01, name
+    assert all(imread(path).std() > 0.01 for path in shown.glob("*.png"))
 
 
 def test_what_is_printed(tmp_path, capsys):
@@ -162,19 +150,21 @@ def test_what_is_printed(tmp_path, capsys):
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_few_trials_have_no_importance(tmp_path, capsys, n):
-    """One trial alone varies in nothing."""
     show.show(written(tmp_path, several(n)))
     assert f"expected at least 10 completed trials, found {n}" in capsys.readouterr().out
     assert not (tmp_path / "importance.csv").exists()
 
 
 def parsed(command):
-    """What train.py makes of a command, its first two words left out."""
+    """Parse a command as train.py does."""
     words = shlex.split(command)
     assert words[:2] == ["python", "scripts/train.py"]
     parser = argparse.ArgumentParser()
     flags.add_flags(parser)
     return flags.from_flags(vars(parser.parse_args(words[2:])))
+
+
+WORDS = ("True", "None", "null", "1", "a b", "x=y", '"quoted"', "[1", "-x", "", "NaN")
 
 
 @pytest.mark.parametrize(
@@ -189,13 +179,7 @@ def parsed(command):
             {"data_root": "it's a folder/$HOME", "option": {"block_dropout": 0.1, "units": 3}},
             {"option.block_dropout": 0.0, "option.widths": [8, [16, None]], "option.gate": None, "option.bias": True},
         ),
-        (
-            {"class_weights": "-odd"},
-            {
-                f"option.word_{n}": word
-                for n, word in enumerate(("True", "None", "null", "1", "a b", "x=y", '"quoted"', "[1", "-x", "", "NaN"))
-            },
-        ),
+        ({"class_weights": "-odd"}, {f"option.word_{n}": word for n, word in enumerate(WORDS)}),
     ],
 )
 def test_best_flags_give_the_same_configuration(base, values):
@@ -220,7 +204,7 @@ def test_hyperbands_best_has_the_epochs_of_its_rung():
         ([OTHERS[2], OTHERS[4]], ["found 1 infeasible, 1 not finished", "pooling"]),
     ],
 )
-def test_without_a_completed_trial(tmp_path, trials, parts):
+def test_search_without_a_completed_trial_is_refused(tmp_path, trials, parts):
     with pytest.raises(UserError) as error:
         show.show(written(tmp_path, trials))
     assert all(part in str(error.value) for part in (str(tmp_path), *parts)), error.value
@@ -233,7 +217,7 @@ def test_damaged_history_is_named(tmp_path):
         show.show(tmp_path)
 
 
-def test_trials_kept_elsewhere_have_no_curves(tmp_path, capsys):
+def test_absent_run_folders_have_no_curves(tmp_path, capsys):
     (written(tmp_path, several(2)) / "trials").rename(tmp_path / "elsewhere")
     show.show(tmp_path)
     assert "no learning curves" in capsys.readouterr().out
@@ -297,30 +281,27 @@ def test_importance_finds_what_the_score_was_made_of():
     assert doubtful.r2 < 0.2 and "too little" in doubtful.in_words()
 
 
-def test_importance_tells_hyperbands_rungs_apart():
+def test_importance_distinguishes_hyperbands_rungs():
     rng = np.random.default_rng(2)
-    trials = [
-        replace(completed(n, (0.6 if n % 2 else 0.3) + rng.normal(0, 0.01)), epochs=9 if n % 2 else 3)
-        for n in range(20)
-    ]
-    found = shares.importance_of(SPACE, trials)
-    assert found.main[shares.RUNG] > 0.9
+    low = [replace(completed(n, 0.3 + rng.normal(0, 0.01)), epochs=3) for n in range(10)]
+    high = [replace(completed(n, 0.6 + rng.normal(0, 0.01)), epochs=9) for n in range(10)]
+    assert shares.importance_of(SPACE, low + high).main[shares.RUNG] > 0.9
 
 
-def test_importance_says_why_there_is_none():
+def test_importance_states_why_there_is_none():
     assert "same values" in shares.importance_of(SPACE, [completed(n, n / 20) for n in range(12)])
     equal = [replace(trial, score=0.5) for trial in several()]
     assert "score the same" in shares.importance_of(SPACE, equal)
 
 
-def test_without_tensorboard_a_line_says_what_to_install(tmp_path, capsys, monkeypatch):
+def test_message_states_how_to_install_tensorboard(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     show.show(written(tmp_path, several(2)))
     assert "pip install -e '.[tensorboard]'" in capsys.readouterr().out
     assert not (tmp_path / tensorboard.FOLDER).exists()
 
 
-# In a process of its own, where any import of TensorFlow fails, and TensorBoard reads with its own code.
+# Run in a process where any import of TensorFlow fails; TensorBoard's own code reads the files.
 DASHBOARD = """
 import sys, json, logging
 from pathlib import Path
@@ -355,7 +336,7 @@ print(json.dumps([MessageToDict(experiment), MessageToDict(groups), curve]))
 
 
 def test_tensorboard_lists_the_trials(shown):
-    """Also that neither TensorFlow nor its writer is needed, and that what was there is written again."""
+    """TensorFlow is not needed, and a former folder is replaced."""
     pytest.importorskip("tensorboard")
     (shown / tensorboard.FOLDER / "stale").mkdir()
     process = subprocess.run([sys.executable, "-c", DASHBOARD, shown], capture_output=True, text=True)
@@ -382,6 +363,6 @@ def test_tensorboard_lists_the_trials(shown):
     assert not (shown / tensorboard.FOLDER / "stale").exists()
 
 
-def test_nothing_of_a_backend_is_imported():
+def test_no_backend_is_imported():
     code = "import sys, tuning.results.show; sys.exit(bool({'keras', 'tensorflow', 'keras_tuner'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

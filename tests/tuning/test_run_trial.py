@@ -1,7 +1,8 @@
-"""One trial on inner folds, and the scripts around a search, on a small synthetic corpus."""
+"""A trial trains on inner folds without test clips, and tune.py searches, on a small synthetic corpus."""
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ FLAGS = {"model": "cnn1d_mfcc", "corpus": "emodb", "fold": "0", "epochs": 2, "al
 @pytest.fixture(scope="module")
 def emodb(tmp_path_factory):
     root = tmp_path_factory.mktemp("emodb")
-    synthesize("emodb", root, 140, seed=0)
+    synthesize("emodb", root, 70, seed=0)
     return root
 
 
@@ -39,7 +40,7 @@ def outer(root):
     return open_source(resolve(config.from_flags({**FLAGS, "data_root": str(root)})))
 
 
-def test_inner_folds_hold_every_speaker_but_the_test_speakers_once(emodb):
+def test_inner_folds_validate_each_speaker_but_the_test_speakers_once(emodb):
     source = outer(emodb)
     (fold,) = source.folds
     divided = inner(source, 3)
@@ -68,25 +69,21 @@ def test_inner_folds_need_speakers(emodb, number):
 
 
 def test_no_test_clip_is_read(tmp_path, emodb):
-    """Their audio is replaced by what no reader takes: a trial that opened one of them would fail."""
-    root = tmp_path / "corpus"
-    subprocess.run(["cp", "-r", str(emodb), str(root)], check=True)
+    """A trial that opened one of them would fail: their files are no audio."""
+    root = shutil.copytree(emodb, tmp_path / "corpus")
     (fold,) = outer(root).folds
     for clip in fold.test:
         clip.path.write_bytes(b"no audio")
     outcome = trials.run(tmp_path / "trials" / "0001", assignment(root))
     assert outcome["status"] == "completed"
-    names = {clip.name for clip in fold.test}
-    written = "".join(
-        p.read_text() for p in tmp_path.rglob("*") if p.suffix in (".json", ".csv") and "trials" in p.parts
-    )
-    assert not [name for name in names if name in written]
+    written = "".join(p.read_text() for p in (tmp_path / "trials").rglob("*") if p.suffix in (".json", ".csv"))
+    assert not [clip.name for clip in fold.test if clip.name in written]
     fold.train[0].path.write_bytes(b"no audio")  # the reader does fail on such a clip
     with pytest.raises(Exception, match=fold.train[0].name):
         trials.run(tmp_path / "trials" / "0002", assignment(root, flags={"coefficients": 40}))
 
 
-def test_the_score_is_the_mean_of_each_folds_best_epoch(tmp_path, emodb):
+def test_score_is_the_mean_of_each_folds_best_epoch(tmp_path, emodb):
     beats = []
     folder = tmp_path / "trials" / "0001"
     outcome = trials.run(folder, assignment(emodb), lambda: beats.append(1))
@@ -98,7 +95,7 @@ def test_the_score_is_the_mean_of_each_folds_best_epoch(tmp_path, emodb):
     assert not list(folder.rglob("state*.npz"))
 
 
-def test_a_trial_that_was_stopped_goes_on_to_the_same_score(tmp_path, emodb):
+def test_stopped_trial_continues_to_the_same_score(tmp_path, emodb):
     whole = trials.run(tmp_path / "whole" / "0001", assignment(emodb))
 
     def stop():
@@ -113,34 +110,25 @@ def test_a_trial_that_was_stopped_goes_on_to_the_same_score(tmp_path, emodb):
     assert history(folder, 0) == history(tmp_path / "whole" / "0001", 0)
 
 
-def test_a_rung_goes_on_from_its_parent(tmp_path, emodb):
+def test_rung_continues_its_parent(tmp_path, emodb):
     trials.run(tmp_path / "0001", assignment(emodb, epochs=1))
     trials.run(tmp_path / "0002", assignment(emodb, epochs=3, parent="0001"))
     first, second = history(tmp_path / "0001", 0), history(tmp_path / "0002", 0)
-    assert len(first) == 1
-    assert len(second) == 3
+    assert len(first) == 1 and len(second) == 3
     assert second[0] == first[0]
 
 
 @pytest.mark.parametrize(("bound", "status", "folds"), [(1.1, "pruned", 1), (0.0, "completed", 2)])
-def test_a_trial_below_the_median_is_given_up(tmp_path, emodb, bound, status, folds):
+def test_trial_below_the_median_is_pruned(tmp_path, emodb, bound, status, folds):
     outcome = trials.run(tmp_path / "0001", assignment(emodb, prune_below=[bound, bound]))
     assert (outcome["status"], len(outcome["folds"])) == (status, folds)
     assert ("below the median" in outcome["reason"]) == (status == "pruned")
 
 
-def test_feasible_says_why_not(emodb):
+def test_infeasible_flags_are_explained(emodb):
     assert trials.feasible(assignment(emodb)["flags"]) is None
     reason = trials.feasible(assignment(emodb, flags={"option": {"pool_size": 50}})["flags"])
     assert "pool_size" in reason
-
-
-def tune(*words):
-    process = subprocess.run(
-        [sys.executable, "scripts/tune.py", *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
 
 
 @pytest.mark.parametrize(
@@ -159,37 +147,44 @@ def test_flags_that_cannot_be_searched_with(tmp_path, script, words, message):
     assert code == 2 and message in said
 
 
-@pytest.mark.slow
-def test_a_search_on_another_backend(tmp_path, emodb, script):
-    common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2, "--backend", "torch")
-    vary = ("--option", "pool_size=2", "--tuner", "grid", "--space", tmp_path / "space.json")
-    (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5]}')
-    names = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--trials", 2, "--out", tmp_path / "search")
-    assert "2 of 2 trials" in tune(*names, *common, *vary)
-    code, _, said = script("tune.py", "--out", tmp_path / "search", "--resume", "--trials", 3)
-    assert code == 2 and "start a new process for 'torch'" in said, "the backend that the search was begun on"
+def search_flags(root, out, space):
+    """Return the flags of a grid search for tune.py; `space` as JSON."""
+    (out.parent / "space.json").write_text(space)
+    flags = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--data-root", root, "--allow-incomplete", "--epochs", "1")
+    flags += ("--inner-folds", "2", "--option", "pool_size=2", "--tuner", "grid", "--trials", "1", "--out", out)
+    return (*flags, "--space", out.parent / "space.json")
 
 
 @pytest.mark.slow
-def test_a_search_from_start_to_the_trained_best(tmp_path, emodb, script):
+def test_search_runs_on_another_backend(tmp_path, emodb, script):
+    flags = search_flags(emodb, tmp_path / "search", '{"option.kernel_size": [3, 5]}')
+    command = [sys.executable, "scripts/tune.py", *map(str, flags), "--backend", "torch"]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0 and "1 of 1 trials" in process.stdout, process.stdout + process.stderr
+    code, _, message = script("tune.py", "--out", tmp_path / "search", "--resume", "--trials", 2)
+    assert code == 2 and "start a new process for 'torch'" in message, "the backend of the search is kept"
+
+
+@pytest.mark.slow
+def test_search_from_start_to_the_trained_best(tmp_path, emodb, script):
     out = tmp_path / "search"
-    common = ("--data-root", emodb, "--allow-incomplete", "--epochs", 1, "--inner-folds", 2, "--option", "pool_size=2")
-    vary = ("--space", tmp_path / "space.json")
-    (tmp_path / "space.json").write_text('{"option.kernel_size": [3, 5], "learning_rate": [0.01, 0.001]}')
-    names = ("--model", "cnn1d_mfcc", "--corpus", "emodb", "--tuner", "grid", "--trials", 2, "--out", out)
-    assert script("tune.py", *names, *common, *vary)[0] == 0
-    code, printed, _ = script("tune.py", "--out", out, "--resume", "--trials", 3, "--option", "pool_size=2")
-    assert code == 0 and "3 of 3 trials" in printed
+    space = '{"option.kernel_size": [3, 5], "learning_rate": [0.01, 0.001]}'
+    assert script("tune.py", *search_flags(emodb, out, space))[0] == 0
+    code, printed, _ = script("tune.py", "--out", out, "--resume", "--trials", 2, "--option", "pool_size=2")
+    assert code == 0 and "2 of 2 trials" in printed
     with (out / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["status"] for row in rows] == ["completed"] * 3
-    assert len({(row["option.kernel_size"], row["learning_rate"]) for row in rows}) == 3
-    code, _, said = script("tune.py", "--out", out, "--resume", "--model", "rnn_mfcc")
-    assert code == 2 and "cnn1d_mfcc" in said and "rnn_mfcc" in said
-    code, _, said = script("tune.py", "--out", out, "--resume", "--trials", 1)
-    assert code == 2 and "3 trials are finished" in said
-    code, _, said = script("train.py", "--from-search", out, "--out", tmp_path / "best")
-    assert code == 0, said
+    assert [row["status"] for row in rows] == ["completed"] * 2
+    assert len({(row["option.kernel_size"], row["learning_rate"]) for row in rows}) == 2
+    for words, parts in (
+        (("--model", "rnn_mfcc"), ("cnn1d_mfcc", "rnn_mfcc")),
+        (("--vary", "batch_size=8,16"), ("space of batch_size was None, now [8, 16]",)),
+        (("--trials", 1), ("2 trials are finished",)),
+    ):
+        code, _, message = script("tune.py", "--out", out, "--resume", *words)
+        assert code == 2 and all(part in message for part in parts)
+    code, _, message = script("train.py", "--from-search", out, "--out", tmp_path / "best")
+    assert code == 0, message
     best = max(rows, key=lambda row: float(row["score"]))
     saved = json.loads((tmp_path / "best" / "config.json").read_text())
     assert saved["learning_rate"] == float(best["learning_rate"])

@@ -48,12 +48,12 @@ def outcome(values):
 
 
 def infeasible(flags):
-    """One in four, by the values alone."""
+    """Refuse one trial in four, by the values alone."""
     return "too fast" if int(flags["learning_rate"] * 1e7) % 4 == 0 else None
 
 
 def work(search, log=None, wait=0.0):
-    """One worker, until nothing is left; `log` gets a line once a trial's outcome is kept."""
+    """Run trials until none is left; `log` gets a line once a trial's outcome is on disk."""
     while (assignment := search.next("worker")) != "done":
         time.sleep(wait)
         assert search.finish(assignment["trial"], outcome(assignment["values"]), "worker")
@@ -192,9 +192,9 @@ def test_a_small_space_is_exhausted(tmp_path, tuner):
     assert search.next("a") == "done"
     assert {trial.values["batch_size"] for trial in search.trials} == {8, 16, 32}
     search.close()
-    search = Search.open(tmp_path)
-    assert search.next("a") == "done"
-    assert len(search.trials) == 3
+    with closing(Search.open(tmp_path)) as search:
+        assert search.next("a") == "done"
+        assert len(search.trials) == 3
 
 
 def test_number_of_trials_can_be_raised_but_not_below_the_finished_ones(tmp_path):
@@ -203,15 +203,14 @@ def test_number_of_trials_can_be_raised_but_not_below_the_finished_ones(tmp_path
     with pytest.raises(UserError, match="--trials is 2, but 3 trials are finished"):
         search.raise_to(2)
     search.raise_to(5)
-    assert search.asked == 5
     search.close()
-    search = Search.open(tmp_path)
-    work(search)
-    assert len(search.trials) == 5
-    search.close()
+    with closing(Search.open(tmp_path)) as search:
+        assert search.asked == 5
+        work(search)
     quiet = Search.create(tmp_path / "quiet", description(trials=5))
     work(quiet)
     assert kept(tmp_path / "quiet") == kept(tmp_path)
+    assert len(kept(tmp_path)) == 5
 
 
 @pytest.mark.parametrize(
@@ -280,9 +279,8 @@ def test_invalid_description_is_refused(tmp_path, changes, message):
 @pytest.mark.parametrize("tuner", ["random", "bayesian"])
 def test_search_ends_when_every_combination_is_infeasible(tmp_path, tuner):
     search = Search.create(tmp_path, description(tuner), lambda flags: "pool_size 9 leaves nothing")
-    message = r"every combination tried was infeasible: pool_size 9 leaves nothing \(100 times\)"
     for _ in range(2):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(UserError, match=r"every combination .* infeasible: pool_size 9 leaves nothing \(100 times"):
             search.next("a")
     assert len(search.trials) == 100
 
@@ -314,13 +312,12 @@ def test_full_disk_loses_nothing(tmp_path, tuner):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     assignment = None
     while assignment != "done":
-        size = (tmp_path / "full" / NAMES[0]).stat().st_size
         if chance.random() < 0.5:
+            size = (tmp_path / "full" / NAMES[0]).stat().st_size
             resource.setrlimit(resource.RLIMIT_FSIZE, (size + chance.randrange(60), hard))
         try:
-            if not isinstance(assignment, dict):
-                assignment = search.next("a")
-            if isinstance(assignment, dict):
+            assignment = assignment or search.next("a")
+            if assignment != "done":
                 assert search.finish(assignment["trial"], outcome(assignment["values"]), "a")
                 assignment = None
         except UserError as error:
