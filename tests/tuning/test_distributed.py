@@ -87,17 +87,21 @@ class Serving:
 
 
 @contextmanager
-def remote(access, folder, *options, token=True):
-    """Run a worker that no chief started."""
-    environment = {**os.environ, **({protocol.TOKEN_VARIABLE: access.token} if token else {})}
-    command = [sys.executable, "-m", "tuning.distributed.worker", "--chief", access.address, "--folder", str(folder)]
-    command += ["--name", "far", "--runner", "fake_runner:trial", *options]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+def started(command, **options):
+    """Run a Python command in a process that is killed in the end."""
+    process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, text=True, **options)
     try:
         yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def remote(access, folder, *options, token=True):
+    """Run a worker that no chief started."""
+    environment = {**os.environ, **({protocol.TOKEN_VARIABLE: access.token} if token else {})}
+    command = ["-m", "tuning.distributed.worker", "--chief", access.address, "--folder", folder, "--name", "far"]
+    return started([*command, "--runner", "fake_runner:trial", *options], env=environment, stderr=subprocess.PIPE)
 
 
 def test_two_workers_finish_each_trial_once_and_give_way_after_their_share(tmp_path):
@@ -126,6 +130,13 @@ def test_finished_search_starts_nothing(tmp_path):
     assert again.lines == []
 
 
+@pytest.mark.parametrize("content", ['{"address": "a:1"', "[]", '{"address": "a:1", "token": ""}'])
+def test_damaged_chief_json_is_replaced(tmp_path, content):
+    (tmp_path / "chief.json").write_text(content)
+    assert protocol.load_access(tmp_path / "chief.json") is None
+    assert len(Serving(tmp_path, [{}]).ends()) == 1
+
+
 def test_killed_local_workers_trial_is_taken_over_at_once(tmp_path):
     serving = Serving(tmp_path, [{"seconds": 0.5}], lease_seconds=60.0)
     until(lambda: runs(tmp_path))
@@ -137,31 +148,21 @@ def test_killed_local_workers_trial_is_taken_over_at_once(tmp_path):
     assert len(runs(tmp_path)) == 2
 
 
-def test_killed_remote_workers_trial_is_taken_over_after_the_lease(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_lost_remote_workers_trial_is_taken_over_after_the_lease(tmp_path, number):
     serving = Serving(tmp_path, [{"seconds": 1.2}], workers=0)
     with remote(serving.access, tmp_path) as first, remote(serving.access, tmp_path) as second:
         until(lambda: runs(tmp_path))
         time.sleep(1.2 * LEASE)  # heartbeats hold it beyond the lease
         assert len(runs(tmp_path)) == 1
-        killed, other = (first, second) if first.pid == runs(tmp_path)[0]["pid"] else (second, first)
-        killed.kill()
+        lost, other = (first, second) if first.pid == runs(tmp_path)[0]["pid"] else (second, first)
+        lost.send_signal(number)
         start = time.monotonic()
         until(lambda: len(runs(tmp_path)) == 2)
         assert 0.5 * LEASE < time.monotonic() - start < 2.5
+        lost.send_signal(signal.SIGCONT)  # one that was only stopped leaves the trial to the other
         assert len(serving.ends()) == 1
-        assert other.wait(5) == 0  # it knows that the search is done
-
-
-def test_stopped_worker_that_resumes_leaves_the_trial_to_the_other(tmp_path):
-    serving = Serving(tmp_path, [{"seconds": 1.0}], workers=0)
-    with remote(serving.access, tmp_path) as first, remote(serving.access, tmp_path) as second:
-        until(lambda: runs(tmp_path))
-        sleeper = next(one for one in (first, second) if one.pid == runs(tmp_path)[0]["pid"])
-        sleeper.send_signal(signal.SIGSTOP)
-        until(lambda: len(runs(tmp_path)) == 2)
-        sleeper.send_signal(signal.SIGCONT)
-        assert len(serving.ends()) == 1
-        assert first.wait(5) == second.wait(5) == 0
+        assert (other.wait(5), lost.wait(5)) == (0, -9 if number == signal.SIGKILL else 0)
     assert len(runs(tmp_path)) == 2
 
 
@@ -284,16 +285,13 @@ def ask(access, path, body, headers):
 NAMES = {"worker": "a", "process": "p", "trial": "0001"}
 JUNK = [
     b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"worker": NaN}', b"{}",
-    json.dumps({"worker": 3, "process": "p", "trial": "0001"}).encode(),
-    json.dumps({"worker": "a\nb", "process": "p", "trial": "0001"}).encode(),
-    json.dumps({"worker": "a" * 101, "process": "p", "trial": "0001"}).encode(),
-    json.dumps({"worker": "\ud800", "process": "p", "trial": "0001"}).encode(),
+    *(json.dumps({**NAMES, "worker": worker}).encode() for worker in (3, "a\nb", "a" * 101, "\ud800")),
 ]  # fmt: skip
 BAD_OUTCOMES = [
     None, [], {}, {**GOOD, "status": "won"}, {**GOOD, "status": []}, {**GOOD, "score": None}, {**GOOD, "score": "1"},
     {**GOOD, "score": True}, {**GOOD, "folds": [None]}, {**GOOD, "folds": 3}, {**GOOD, "epochs": -1},
     {**GOOD, "epochs": 1.5}, {**GOOD, "seconds": -1}, {**GOOD, "reason": "a\nb"}, {**GOOD, "reason": "a" * 3000},
-    {**GOOD, "score": 10**400},
+    {**GOOD, "score": 10**400}, {**GOOD, "status": "pruned", "score": None},
 ]  # fmt: skip
 
 
@@ -344,42 +342,22 @@ def test_worker_without_a_chief_names_its_address(tmp_path):
 @pytest.mark.parametrize("address", ["", "host", "host:", ":80", "host:http", "host:99999"])
 def test_address_must_be_host_and_port(address):
     with pytest.raises(UserError, match=r"--chief .*expected HOST:PORT"):
-        worker._access(address, None)
+        worker._access(address)
 
 
 def test_worker_with_a_wrong_token_or_none_says_so(tmp_path):
-    serving = Serving(tmp_path, [{}], workers=0)
-    (tmp_path / "damaged.json").write_text('{"address": "a:1"')
-    stranger = protocol.Access(serving.access.address, "wrong")
-    with (
-        remote(stranger, tmp_path) as wrong,
-        remote(stranger, tmp_path, token=False) as none,
-        remote(stranger, tmp_path, "--token-file", str(tmp_path / "damaged.json")) as damaged,
-        remote(stranger, tmp_path, "--token-file", str(tmp_path / "chief.json")) as right,
-    ):
-        for worker, words in ((wrong, "refused the token"), (none, "--token-file"), (damaged, "damaged.json")):
+    access = protocol.Access(Serving(tmp_path, [{}], workers=0).access.address, "wrong")
+    with remote(access, tmp_path) as wrong, remote(access, tmp_path, token=False) as none:
+        for worker, words in ((wrong, "refused the token"), (none, "expected the token")):
             _, message = worker.communicate(timeout=10)
             assert worker.returncode == 2
-            assert message.startswith("error:")
-            assert words in message
-        assert right.wait(10) == 0
-    assert len(serving.ends()) == 1
+            assert message.startswith("error:") and words in message
 
 
-@contextmanager
 def chief_process(folder, trials, port=0, workers=1, seconds=0.05):
-    words = [str(word) for word in (folder, trials, port, workers, seconds)]
-    process = subprocess.Popen(
-        [sys.executable, str(HELPERS / "fake_search.py"), *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell began us with &
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    command = [HELPERS / "fake_search.py", folder, trials, port, workers, seconds]
+    # SIGINT is ignored in processes that a shell starts with &.
+    return started(command, stderr=subprocess.STDOUT, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def finished(folder):

@@ -91,12 +91,9 @@ def _listening(desk: Desk, folder: Path, host: str, port: int) -> Iterator[Acces
     with server:
         bracketed = f"[{host}]" if ":" in host else host
         access = Access(f"{bracketed}:{server.server_address[1]}", server.token)
-        try:
-            former = protocol.load_access(folder / "chief.json")
-            if former.address == access.address:
-                access = former
-        except UserError:  # none, or a damaged one: a new token will do
-            pass
+        former = protocol.load_access(folder / "chief.json")
+        if former and former.address == access.address:
+            access = former
         protocol.save_access(folder / "chief.json", access)
         server.token = access.token
         thread = threading.Thread(target=server.serve_forever, args=(_TICK_SECONDS,), daemon=True)

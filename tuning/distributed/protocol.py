@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tuning.trials import ENDS
-from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
 
 TOKEN_HEADER = "X-Search-Token"
@@ -37,18 +36,14 @@ def save_access(path: Path, access: Access) -> None:
         aside.write_text(json.dumps({"address": access.address, "token": access.token}) + "\n")
 
 
-def load_access(path: Path) -> Access:
-    """Read what `save_access` wrote. Raises UserError when it is absent or damaged."""
+def load_access(path: Path) -> Access | None:
+    """Read what `save_access` wrote; None when it is absent or damaged."""
     try:
         content = json.loads(path.read_text())
         access = Access(content["address"], content["token"])
-        if not (isinstance(access.address, str) and isinstance(access.token, str) and access.token):
-            raise ValueError("no address and token")
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(
-            f"{path}: expected the chief.json of a search, found none or a damaged one ({error}); copy it again"
-        ) from error
-    return access
+        return access if isinstance(access.address, str) and isinstance(access.token, str) and access.token else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def post(access: Access, path: str, content: Mapping[str, Any], timeout: float) -> tuple[int, dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Run trials of a search that its chief hands out, and report their outcomes, until the search is done.
 
     SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief HOST:PORT --folder FOLDER --name NAME
-    python -m tuning.distributed.worker --chief HOST:PORT --folder FOLDER --name NAME --token-file chief.json
 
 Trial ID is trained in FOLDER/trials/ID, on a disk shared with the chief or not. Keras is imported with the first trial.
 After some trials a new process takes over, since building models repeatedly leaks memory.
@@ -162,8 +161,8 @@ def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, di
             return status, answer
         if status == 403:
             raise UserError(
-                f"chief {worker.access.address}: it refused the token; give the present chief.json of this search "
-                f"with --token-file, or its token in {TOKEN_VARIABLE}"
+                f"chief {worker.access.address}: it refused the token; give the one that chief.json has now in "
+                f"{TOKEN_VARIABLE}"
             )
         if time.monotonic() > end:
             raise UserError(
@@ -191,14 +190,12 @@ def _start_anew() -> None:
     os.execv(sys.executable, sys.orig_argv)
 
 
-def _access(chief: str, token_file: str | None) -> Access:
+def _access(chief: str) -> Access:
     host, _, port = chief.rpartition(":")
     if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
         raise UserError(f"--chief {chief}: expected HOST:PORT, as the chief prints it, e.g. 127.0.0.1:8765")
-    if token_file:
-        return Access(chief, protocol.load_access(Path(token_file)).token)
     if not os.environ.get(TOKEN_VARIABLE):
-        raise UserError(f"--token-file: expected a chief.json, found none; give it, or its token in {TOKEN_VARIABLE}")
+        raise UserError(f"{TOKEN_VARIABLE}: expected the token of the search's chief.json, found none; set it")
     return Access(chief, os.environ[TOKEN_VARIABLE])
 
 
@@ -207,13 +204,12 @@ def main() -> int:
     parser.add_argument("--chief", required=True, metavar="HOST:PORT", help="where the chief listens")
     parser.add_argument("--folder", required=True, type=Path, help="where trials are trained")
     parser.add_argument("--name", required=True, help="of this worker, in the search's table")
-    parser.add_argument("--token-file", metavar="FILE", help=f"the search's chief.json (default: ${TOKEN_VARIABLE})")
     parser.add_argument("--runner", default="tuning.run_trial:run", metavar="MODULE:FUNCTION", help="what runs a trial")
     parser.add_argument("--trials-per-process", type=int, default=10, help="before a new process takes over")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for a chief that is away")
     parser.add_argument("--local", metavar="ID", help=argparse.SUPPRESS)  # by the chief that starts it
     given = parser.parse_args()
-    access = _access(given.chief, given.token_file)
+    access = _access(given.chief)
     give_way = (lambda: os._exit(AGAIN)) if given.local else _start_anew
     process = given.local or secrets.token_hex(8)
     worker = Worker(access, given.folder, given.name, process, given.patience, give_way)

@@ -27,18 +27,15 @@ def write(folder: Path, space: Mapping[str, Any], trials: Sequence[Trial]) -> No
     The curve is left out where the trial's run folder is absent. Completed and pruned trials count as successes,
     infeasible and failed ones as failures. Raises UserError where it cannot be written; then the old one stays.
     """
-    aside, place, old = (folder / name for name in (f"{ASIDE}{FOLDER}", FOLDER, f"{ASIDE}{FOLDER}-old"))
+    aside, place = folder / f"{ASIDE}{FOLDER}", folder / FOLDER
     try:
-        for rest in (aside, old):
-            shutil.rmtree(rest, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
         _write_events(aside, [(time.time(), 0, _experiment(space))])
         for trial in trials:
             if trial.status in ENDS:
                 _write_events(aside / trial.id, _session(folder / "trials" / trial.id, space, trial))
-        if place.exists():
-            place.replace(old)
+        shutil.rmtree(place, ignore_errors=True)
         aside.replace(place)
-        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise UserError(
             f"{place}: cannot be written ({error.strerror or error}); free space there and show the search again"
