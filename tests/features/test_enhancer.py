@@ -25,6 +25,7 @@ from zoo.features import enhancer, from_config, noisy_copies
 from zoo.frontends.clean_speech import KINDS, CleanSpeech
 from zoo.frontends.compose import with_frontend
 from zoo.frontends.mfcc import CepstralStatistics, StreamStatistics, mfcc_frames
+from zoo.inference.export_predictor import of_export
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.folder import fold_folder, read_record
@@ -184,7 +185,7 @@ def test_exports_have_both_folds_enhancers_and_answer_as_the_run_does(trained, e
     from zoo.serving.saved_model import load
 
     clip = trained.source.folds[0].test[1].path
-    (expected,), (found,) = predict_run(trained.folder, [clip]), load(exported).predict([clip])
+    (expected,), (found,) = predict_run(trained.folder, [clip]), of_export(load(exported)).predict([clip])
     for name, share in expected["probabilities"].items():
         assert found["probabilities"][name] == pytest.approx(share, abs=1e-5)
 

@@ -21,7 +21,7 @@ from zoo.training.train import _check_same_data
 from zoo.utils.atomic_files import ASIDE
 
 JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
-DRIVER = Path(__file__).parent / "kill_driver.py"
+DRIVER = Path(__file__).parents[1] / "helpers" / "kill_driver.py"
 FLAGS = {
     "model": "fcn",
     "corpus": "iemocap",

@@ -219,7 +219,7 @@ def test_targets_are_standardised_by_clean_training_speech(trained):
     class Task:
         train = task
 
-    targets = [(np.asarray(y), np.asarray(w)) for _, y, w in enhancement.batches(Task, trained.config)(1)]
+    targets = [(np.asarray(y), np.asarray(w)) for _, y, w in enhancement.fitting(Task, trained.config).batches(1)]
     real = np.concatenate([y[w > 0] for y, w in targets])
     np.testing.assert_allclose(real.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(real.std(axis=0), 1, atol=1e-3)
@@ -274,7 +274,7 @@ def test_no_rows_are_refused():
 
 def test_the_table_says_what_was_synthetic_and_how_much_was_left(trained):
     console = Console(file=io.StringIO(), width=200)
-    enhancement.print_metrics(record_of(trained.folder), "title", console)
+    enhancement.report.print_metrics(record_of(trained.folder), "title", console)
     text = console.file.getvalue()
     assert "SYNTHETIC DATA · title" in text and "0 dB" in text and "clean" in text
     assert f"{record_of(trained.folder)['by_snr']['0']['enhanced']['mse']['value']:.3f}" in text
@@ -309,4 +309,4 @@ def test_it_is_not_tested_in_other_noise(trained, fold):
     (division,) = trained.source.folds
     arguments = (fold, division.test, trained.source.protocol, "emodb", trained.config)
     with pytest.raises(UserError, match="tested in noise of its own"):
-        enhancement.test_rows(*arguments, hear=lambda waveform, name: waveform)
+        enhancement.test_rows(*arguments, alter=lambda waveform, name: waveform)
