@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -209,7 +210,7 @@ class Frontend:
         self.calls = 0
 
     def __call__(self, waveform):
-        self.calls += 1
+        self.calls += len(waveform) == 8000  # not the signal of the fingerprint
         return waveform.reshape(-1, 100).mean(axis=1, keepdims=True)
 
 
@@ -226,6 +227,24 @@ def test_features_are_made_once_per_content_and_settings(clips, tmp_path):
     soundfile.write(clips[1].path, np.full(8000, 0.5), 16_000)  # same name, other content
     assert extract(clips, frontend, {"bands": 1}, cache)[0]["b"].audio_sha256 != first["b"].audio_sha256
     assert frontend.calls == 7
+
+
+def test_the_cache_key_follows_the_arithmetic(clips, tmp_path):
+    def folder(frontend, settings=(), **options):
+        found, _ = extract(clips[:1], frontend, dict(settings), tmp_path / "cache", **options)
+        return found["a"].path.parent
+
+    def means(scale, waveform):
+        return scale * waveform.reshape(-1, 100).mean(axis=1, keepdims=True)
+
+    once = folder(partial(means, 1.0))
+    assert folder(partial(means, 1.0)) == once
+    assert folder(partial(means, 1.0 + 1e-9)) == once  # as another number of threads may round
+    assert folder(partial(means, 1.01)) != once and folder(partial(means, -1.0)) != once
+    assert folder(lambda waveform: means(1.0, waveform[::-1])) != once
+    assert folder(partial(means, 1.0), {"bands": 2}) != once
+    altered = [folder(partial(means, 1.0), hear=lambda waveform, name, by=by: by * waveform) for by in (0.5, 0.5, 0.6)]
+    assert altered[0] == altered[1] != altered[2]
 
 
 @pytest.mark.parametrize("damage", ["array cut", "array empty", "facts cut", "facts absent"])

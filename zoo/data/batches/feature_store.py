@@ -1,17 +1,19 @@
 """Features on disk: each clip is decoded, checked and turned into features once, then kept by content.
 
-A file's name in the cache is the hash of the audio file's bytes and of the front-end's settings, so a changed clip or
-setting is another file; it appears by renaming a complete one, so a killed run leaves none half-written.
+A file's name in the cache is the hash of the audio file's bytes; its folder's name is the hash of the front-end's
+settings and arithmetic. Files appear by renaming complete ones, so a killed run leaves none half-written.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -21,9 +23,8 @@ from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.utils.atomic_files import write_json, written_aside
 
-# Raise it when the front-ends' arithmetic changes, so that features of older versions are never used.
-VERSION = 1
 _READ_AHEAD = 16
+_FINGERPRINTS: MutableMapping[Callable, dict[tuple[int, float], str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,8 @@ class Features:
     audio_sha256: str
 
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
-        """Returns `n_frames` frames (default: all) from `start`. Only these are read from disk."""
-        # Not by np.load: it parses the header with ast, which CPython 3.11 cannot do in two threads at once (it raises
-        # SystemError), and this is called from several.
+        """Return `n_frames` frames (default: all) from `start`. Only these are read from disk."""
+        # np.load parses the header with ast, which CPython 3.11 cannot do in two threads at once (SystemError).
         begin, size = _data_begin(self.path), self.path.stat().st_size
         n_bands = (size - begin) // (4 * self.n_frames)
         count = self.n_frames - start if n_frames is None else n_frames
@@ -48,7 +48,7 @@ class Features:
 
 @dataclass(frozen=True)
 class InMemory:
-    """What a model made of one clip's features, (n_frames, n), read as `Features` are."""
+    """A model's output for one clip, (n_frames, n), read as `Features` are."""
 
     values: np.ndarray
 
@@ -74,15 +74,26 @@ def extract(
     hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[dict[str, Features], list[dict[str, str]]]:
-    """Returns every clip's features by its name, and "clip" and "reason" of those left out (`on_bad_clip="skip"`).
+    """Return every clip's features by its name, and "clip" and "reason" of those left out (`on_bad_clip="skip"`).
 
     `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on. `hear`
-    maps a waveform and its clip's name to what the front-end is to hear in its place, such as noisy speech; `settings`
-    then say how, and clips of the same content and another name have features of their own.
+    maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
+    `settings` then say how, and clips of the same content and another name have features of their own.
     Reading and checking run ahead in threads, and the front-end too where it may be called by several. Raises BadClip
     naming the first clip that cannot be used, unless skipping; UserError when the cache folder cannot be written.
     """
-    folder = cache / "features" / _digest({**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "v": VERSION})
+
+    def features_of(waveform: np.ndarray, name: str = "") -> np.ndarray:
+        return frontend(hear(waveform, name) if hear else waveform)
+
+    key = {
+        **settings,
+        "rate_hz": rate_hz,
+        "max_seconds": max_seconds,
+        "arithmetic": fingerprint(features_of if hear else frontend, rate_hz, max(1.0, min_seconds)),
+        "libraries": _libraries("numpy", "soundfile", "soxr", settings.get("backend", "")),
+    }
+    folder = cache / "features" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,8 +112,7 @@ def extract(
         facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
 
         def made() -> Features:
-            heard = hear(waveform, clip.name) if hear else waveform
-            return _store(path, frontend(heard), facts.seconds, facts.audio_sha256)
+            return _store(path, features_of(waveform, clip.name), facts.seconds, facts.audio_sha256)
 
         return (made(), None) if threads > 1 else (None, made)
 
@@ -117,41 +127,61 @@ def extract(
                     raise
                 bad.append({"clip": clip.name, "reason": str(error)})
                 continue
-            features = make() if make else features
-            found[clip.name] = features
+            found[clip.name] = make() if make else features
             progress(done)
     return found, bad
 
 
+def fingerprint(features_of: Callable[[np.ndarray], np.ndarray], rate_hz: int, seconds: float) -> str:
+    """Return a hash of an extractor's features of one generated signal, which changes when its arithmetic does.
+
+    Threads and instruction sets change the last bits of features, so few numbers are hashed: means over time and
+    neighbouring bands, of positive and negative values apart so that none cancel, to three significant digits.
+    """
+    known = _FINGERPRINTS.setdefault(features_of, {})
+    if (rate_hz, seconds) not in known:
+        time = np.arange(round(seconds * rate_hz)) / rate_hz
+        sawtooth = (120 * time + 40 * time**2) % 1 - 0.5  # of rising pitch, over noise: every band has energy
+        signal = 0.5 * sawtooth + np.random.default_rng(0).uniform(-0.01, 0.01, len(time))
+        signal[: len(time) // 10] = 0  # a pause, for what keeps logarithms and quotients finite
+        features = np.asarray(features_of(signal.astype(np.float32)), np.float64)
+        rising = np.linspace(0.5, 1.5, len(features))[:, None] / len(features)  # so that order in time matters
+        bands = np.stack([(part(features, 0) * rising).sum(axis=0) for part in (np.maximum, np.minimum)])
+        groups = np.array_split(bands, min(16, features.shape[1]), axis=1)
+        means = np.stack([group.mean(axis=1) for group in groups])
+        step = 10 ** (np.floor(np.log10(np.abs(means).max(axis=1, keepdims=True) + 1e-30)) - 2)
+        content = f"{features.shape} {step.tolist()} {(np.round(means / step) + 0.0).tolist()}"  # no -0.0
+        known[rate_hz, seconds] = hashlib.sha256(content.encode()).hexdigest()
+    return known[rate_hz, seconds]
+
+
+def _libraries(*names: str) -> dict[str, str]:
+    """Return the versions of loaded packages: a fingerprint does not cover decoding and resampling."""
+    return {name: sys.modules[name].__version__ for name in names if name in sys.modules}
+
+
 def _ahead(jobs: Iterator[tuple[Clip, Future]]) -> Iterator[tuple[Clip, Future]]:
-    """Keeps a few jobs running ahead of the one handed out, however many there are."""
+    """Keep a few jobs running ahead of the one handed out, however many there are."""
     waiting = list(islice(jobs, _READ_AHEAD))
     while waiting:
         yield waiting.pop(0)
         waiting.extend(islice(jobs, 1))
 
 
-def _digest(settings: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _load(path: Path) -> Features | None:
-    """Returns cached features whose array is whole; None when they have to be made."""
-    facts_path = path.with_suffix(".json")
-    if not (path.is_file() and facts_path.is_file()):
-        return None
+    """Return cached features that are complete; None when they have to be made."""
     try:
-        facts = json.loads(facts_path.read_text())
+        facts = json.loads(path.with_suffix(".json").read_text())
         n_frames, n_bands = facts["shape"]
         if path.stat().st_size != _data_begin(path) + 4 * n_frames * n_bands:
-            return None  # cut short by the disk, not by us: make it again
+            return None  # cut short by the disk: written files are whole
         return Features(path, n_frames, facts["seconds"], facts["audio_sha256"])
-    except (ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError):
         return None
 
 
 def _data_begin(path: Path) -> int:
-    """Returns where an .npy's values begin: its version 1 header gives its own length in bytes 8 and 9."""
+    """Return where an .npy's values begin: its version 1 header gives its own length in bytes 8 and 9."""
     with path.open("rb") as file:
         head = file.read(10)
     return 10 + int.from_bytes(head[8:10], "little")
