@@ -1,4 +1,4 @@
-"""What a corpus is made of: clips, folds, and the protocol that turns the first into the second."""
+"""Records of a corpus: labelled clips, continuous ratings, and folds of clips."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What raters felt while a recording went on.
+    """Continuous ratings of a recording: `values` (steps, dimensions), float32, usually -1..1.
 
-    `values` is (steps, dimensions), float32, usually -1..1. Step i is about `start_seconds + i * step_seconds`.
+    Step i is at `start_seconds + i * step_seconds`.
     """
 
     dimensions: tuple[str, ...]
@@ -22,11 +22,10 @@ class Trace:
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled recording.
+    """One labelled utterance or recording.
 
-    `name` is unique within its corpus (the utterance name, not the path). `label` is in the corpus's own words
-    until a protocol maps it. `tags` holds what else the corpus says and a protocol may ask for, as strings
-    (session, gender, intensity ...). A recording rated continuously has a `trace` and the label "".
+    `name` is unique within its corpus. `label` is the corpus's own until a protocol maps it. `tags` are further facts
+    that a protocol may use (session, gender, intensity ...). A continuously rated one has a `trace` and the label "".
     """
 
     path: Path
@@ -39,7 +38,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of a protocol's clips. Speakers never cross it unless the protocol says so."""
+    """One division of a protocol's clips. No speaker is on two sides unless the protocol says so."""
 
     name: str
     train: tuple[Clip, ...]

@@ -1,4 +1,4 @@
-"""Recordings of hours, piece after piece, so that memory does not grow with them."""
+"""Read recordings of hours in pieces, so that memory does not grow with their length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Window:
 
 
 def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
-    """Yields a file's samples, float32 (n,), mono at `rate_hz`: joined, what `zoo.data.audio.read.read` returns.
+    """Yield a file's samples, float32 (n,), mono at `rate_hz`: joined, what `zoo.data.audio.read.read` returns.
 
-    Raises BadClip for a file that cannot be opened, that breaks off, or that holds NaN or infinity.
+    Raises BadClip for a file that cannot be opened, that breaks off, or that holds NaN, infinity or too loud samples.
     """
     try:
         with path.open("rb") as stream:
@@ -58,7 +58,7 @@ def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
 
 
 def seconds_of(path: Path) -> float:
-    """Returns what a file's header says; 0 where there is none to read, so that reading it tells what is wrong."""
+    """Return the duration that a file's header states; 0 where it cannot be read: reading the file says why."""
     try:
         return soundfile.info(path).duration
     except (OSError, soundfile.LibsndfileError, TypeError):
@@ -66,16 +66,15 @@ def seconds_of(path: Path) -> float:
 
 
 def moments(path: Path, rate_hz: int = 16_000, max_seconds: float = float("inf")) -> tuple[float, float, int]:
-    """Returns mean, variance and number of a file's samples. Raises BadClip as `blocks` does, for silence, and for more
-    than `max_seconds`.
+    """Return mean, variance and number of a file's samples.
+
+    Raises BadClip as `blocks` does, for silence, and for more than `max_seconds`.
     """
     total, squares, count = 0.0, 0.0, 0
     for block in blocks(path, rate_hz):
-        total, squares, count = (
-            total + block.sum(dtype=float),
-            squares + np.square(block, dtype=float).sum(),
-            count + len(block),
-        )
+        total += block.sum(dtype=float)
+        squares += np.square(block, dtype=float).sum()
+        count += len(block)
         if count > max_seconds * rate_hz:
             raise BadClip(path, "too-long", f"more than the most of {max_seconds:g} s")
     if not count:
@@ -86,7 +85,7 @@ def moments(path: Path, rate_hz: int = 16_000, max_seconds: float = float("inf")
 
 
 def windows(path: Path, inner: int, margin: int, rate_hz: int = 16_000) -> Iterator[Window]:
-    """Yields windows of `inner` samples of their own and `margin` of each neighbour's, in order, to the file's end."""
+    """Yield windows of `inner` samples of their own and `margin` of each neighbour's, in order, to the file's end."""
     held, before, ended = np.empty(0, np.float32), 0, False
     source = blocks(path, rate_hz)
     while not ended or len(held) > before:

@@ -1,12 +1,13 @@
 """Where the samples of a recording must end, by the header of its container.
 
-libsndfile shrinks a cut file's declared length to what the file holds; here the header is taken at its word.
+libsndfile shrinks a cut file's declared length to what the file holds; here the declared length is returned.
 """
 
 import io
 import re
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO
 
 # Programs that write to a pipe cannot go back to fill in a length: ffmpeg leaves 2^32 - 1, SoX 2^31 - 4096.
@@ -16,19 +17,16 @@ _W64_HEAD = bytes.fromhex("726966662e91cf11a5d628db04c10000")  # the GUID of "ri
 
 
 def samples_end(stream: BinaryIO) -> int | None:
-    """Returns the byte at which a file's sample data must end; None where its header does not say.
+    """Return the byte at which a file's sample data must end; None where its header does not say.
 
     It says in WAV (RIFF, RIFX, RF64), AIFF and AIFF-C, AU, CAF, Wave64 and NIST Sphere. Leaves the stream at its start.
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     head = stream.read(16)
+    stream.seek(0)
     try:
-        for known, end in _ENDS:
-            if known(head):
-                stream.seek(0)
-                return end(stream, size)
-        return None
+        return next((end(stream, size) for known, end in _ENDS.items() if re.match(known, head, re.DOTALL)), None)
     except struct.error:  # the header itself is cut
         return None
     finally:
@@ -39,7 +37,7 @@ def _wav(stream: BinaryIO, size: int) -> int | None:
     """RF64 keeps the 64-bit length in a ds64 chunk (EBU Tech 3306)."""
     order = ">" if stream.read(12).startswith(b"RIFX") else "<"
     long_bytes = None
-    for kind, begin, length in _chunks(stream, 12, size, f"{order}4sI", even=True):
+    for kind, begin, length in _chunks(stream, size, 12, f"{order}4sI", align=2):
         if kind == b"ds64":
             long_bytes = struct.unpack("<8xQ", stream.read(16))[0]
         if kind == b"data" and length == 0xFFFFFFFF and long_bytes is not None:
@@ -49,37 +47,10 @@ def _wav(stream: BinaryIO, size: int) -> int | None:
     return None
 
 
-def _aiff(stream: BinaryIO, size: int) -> int | None:
-    for kind, begin, length in _chunks(stream, 12, size, ">4sI", even=True):
-        if kind == b"SSND":
-            return None if length >= _STREAMED else begin + length
-    return None
-
-
 def _au(stream: BinaryIO, size: int) -> int | None:
     order = ">" if stream.read(4) == b".snd" else "<"
     begin, length = struct.unpack(f"{order}II", stream.read(8))
     return None if length >= _STREAMED else begin + length
-
-
-def _caf(stream: BinaryIO, size: int) -> int | None:
-    for kind, begin, length in _chunks(stream, 8, size, ">4sq"):
-        if kind == b"data":
-            return None if length < 0 else begin + length  # -1: as a pipe leaves it
-    return None
-
-
-def _w64(stream: BinaryIO, size: int) -> int | None:
-    position = 40  # two GUIDs and a length
-    for _ in range(_MOST_CHUNKS):
-        if position + 24 > size:
-            return None
-        stream.seek(position)
-        kind, length = struct.unpack("<16sQ", stream.read(24))
-        if kind.startswith(b"data"):
-            return position + length
-        position += max(24, length + -length % 8)  # a length counts its own header; chunks begin at multiples of 8
-    return None
 
 
 def _nist(stream: BinaryIO, size: int) -> int | None:
@@ -93,25 +64,39 @@ def _nist(stream: BinaryIO, size: int) -> int | None:
         return None
 
 
+def _data_chunk(
+    stream: BinaryIO, size: int, begin: int, form: str, data: bytes, most: float = float("inf"), **layout: int
+) -> int | None:
+    """Return the end of the chunk `data`; a length below zero or from `most` on is one that a pipe left open."""
+    for kind, first, length in _chunks(stream, size, begin, form, **layout):
+        if kind.startswith(data):
+            return first + length if 0 <= length < most else None
+    return None
+
+
 def _chunks(
-    stream: BinaryIO, position: int, size: int, form: str, even: bool = False
+    stream: BinaryIO, size: int, position: int, form: str, align: int = 1, counted: int = 0
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Yields kind, first byte and length of each chunk, the stream at that byte."""
+    """Yield kind, first byte and length of each chunk, the stream at that byte.
+
+    Chunks begin at multiples of `align`; a stored length counts `counted` bytes of the chunk's header as well.
+    """
     width = struct.calcsize(form)
     for _ in range(_MOST_CHUNKS):
         if position + width > size:
             return
         stream.seek(position)
         kind, length = struct.unpack(form, stream.read(width))
-        yield kind, position + width, length
-        position += width + max(0, length) + (length % 2 if even else 0)
+        yield kind, position + width, length - counted
+        body = max(0, length - counted)
+        position += width + body + -body % align
 
 
-_ENDS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], int | None]], ...] = (
-    (lambda head: head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE", _wav),
-    (lambda head: head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"), _aiff),
-    (lambda head: head[:4] in (b".snd", b"dns."), _au),
-    (lambda head: head[:4] == b"caff", _caf),
-    (lambda head: head == _W64_HEAD, _w64),
-    (lambda head: head[:8] == b"NIST_1A\n", _nist),
-)
+_ENDS: dict[bytes, Callable[[BinaryIO, int], int | None]] = {
+    rb"(RIFF|RIFX|RF64).{4}WAVE": _wav,
+    rb"FORM.{4}AIF[FC]": partial(_data_chunk, begin=12, form=">4sI", data=b"SSND", most=_STREAMED, align=2),
+    rb"\.snd|dns\.": _au,
+    rb"caff": partial(_data_chunk, begin=8, form=">4sq", data=b"data"),
+    re.escape(_W64_HEAD): partial(_data_chunk, begin=40, form="<16sQ", data=b"data", align=8, counted=24),
+    rb"NIST_1A\n": _nist,
+}

@@ -8,29 +8,44 @@ from zoo.errors import UserError
 
 
 def listed(lines: Iterable[str]) -> list[Path]:
-    """Returns the files named one a line, and those below the folders named; empty lines are skipped.
+    """Return the files named one a line, and those below the folders named; empty lines are skipped.
 
-    A file that is not there is left for the reader to report, so that it does not stop the others.
+    A file that does not exist is left for the reader to report, so that it does not stop the others.
     """
     names = (line.rstrip("\r\n") for line in lines)
     return [path for name in names if name for path in (audio_files([name]) if Path(name).is_dir() else [Path(name)])]
 
 
 def audio_files(places: Sequence[str]) -> list[Path]:
-    """Returns the audio files named, and those below the folders named, sorted within each.
+    """Return the audio files named, and those below the folders named, sorted within each.
 
     Raises UserError for a place that does not exist or a folder without audio.
     """
     files: list[Path] = []
     for place in map(Path, places):
-        if place.is_dir():
-            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in READABLE_SUFFIXES and p.is_file())
-            inside = [p for p in inside if not p.name.startswith("._")]
-            if not inside:
-                raise UserError(f"{place}: no audio below it; expected files ending in {', '.join(READABLE_SUFFIXES)}")
-            files += inside
-        elif place.exists():
-            files.append(place)
-        else:
+        if not place.exists():
             raise UserError(f"{place}: no such file or folder")
+        inside = _below(place) if place.is_dir() else [place]
+        if not inside:
+            raise UserError(f"{place}: no audio below it; expected files ending in {', '.join(READABLE_SUFFIXES)}")
+        files += inside
     return files
+
+
+def audio_by_name(folder: Path, content: str) -> dict[str, Path]:
+    """Return the audio below a folder, by name relative to it and sorted by that; hidden files and folders left out.
+
+    Raises UserError where there is no such folder, or no audio in it; `content` says what was expected.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of {content}, found none. Check the path")
+    names = {path.relative_to(folder): path for path in _below(folder)}
+    files = {name.as_posix(): names[name] for name in names if not any(part.startswith(".") for part in name.parts)}
+    if not files:
+        raise UserError(f"{folder}: expected {content} ({', '.join(READABLE_SUFFIXES)}), found no such file")
+    return dict(sorted(files.items()))
+
+
+def _below(folder: Path) -> list[Path]:
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES and path.is_file())
+    return sorted(path for path in files if not path.name.startswith("._"))

@@ -24,14 +24,14 @@ _SPEEX_TAPS = 64  # of its resampler at the quality that tensorflow-io asks for
 
 
 def has_tfio() -> bool:
-    """Tells whether decoding in the graph can be had. tensorflow-io is imported by the first call, not before."""
+    """Tell whether decoding in the graph can be had. tensorflow-io is imported by the first call, not before."""
     return _load_error() is None
 
 
 def decode(
     content: tf.Tensor | bytes, rate_hz: int = 16_000, name: tf.Tensor | str = "audio", in_graph: bool | None = None
 ) -> tf.Tensor:
-    """Returns one file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1.
+    """Return one file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1.
 
     `content` is the file: a string scalar. `in_graph` True demands tensorflow-io, False takes soundfile (through
     tf.numpy_function: Python has to be there, so it cannot be exported), None takes tensorflow-io where it loads.
@@ -154,7 +154,7 @@ def _by_width(
     content: tf.Tensor,
     name: tf.Tensor,
 ) -> tf.Tensor:
-    """Decodes with the type that a file's width asks for."""
+    """Decode with the type that a file's width asks for."""
 
     def read(known_width: int, dtype: tf.DType) -> tf.Tensor:
         samples = decoder(content, dtype=dtype)
@@ -180,7 +180,7 @@ def _resample(mono: tf.Tensor, file_rate_hz: tf.Tensor, rate_hz: int) -> tf.Tens
 
 
 def _number(content: tf.Tensor, at: tf.Tensor | int, size: int, little: bool = False, base: int = 256) -> tf.Tensor:
-    """Returns the unsigned number in `size` bytes, int64."""
+    """Return the unsigned number in `size` bytes, int64."""
     digits = tf.cast(tf.io.decode_raw(tf.strings.substr(content, at, size), tf.uint8), tf.int64)
     powers = [base**power for power in range(size)]
     return tf.reduce_sum(digits * tf.constant(powers if little else powers[::-1], tf.int64))

@@ -1,8 +1,4 @@
-"""Reading one recording, and refusing by name the ones that readers let through.
-
-soundfile reads nearly every format but accepts cut files, NaN and files that declare ten hours. All of that is checked
-here, once, for training and prediction.
-"""
+"""Read a recording, and refuse by name what soundfile accepts: cut files, NaN, files that declare ten hours."""
 
 import io
 from pathlib import Path
@@ -38,7 +34,7 @@ BAD_KINDS = {
 # libsndfile reads more, but hides where those are cut.
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
 _LFS_HEAD = b"version https://git-lfs"
-_UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a FLAC without a declared length
+_UNKNOWN_FRAMES = 2**63 - 1  # in libsndfile, of a FLAC without a declared length
 
 
 class BadClip(UserError):  # noqa: N818
@@ -52,10 +48,10 @@ class BadClip(UserError):  # noqa: N818
 
 
 def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0) -> np.ndarray:
-    """Returns a file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1.
+    """Return a file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1.
 
     Any rate, width and number of channels; float samples beyond 1 stay as they are. Nothing past `max_seconds` is
-    ever decoded. WAV and FLAC are for training; a cut OGG or MP3 reads as a shorter one.
+    decoded. A cut OGG or MP3 reads as a shorter one.
 
     Raises BadClip for a file that is missing, empty, a git-lfs pointer, no audio, cut short, silent (all zeros),
     holding NaN, infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
@@ -67,7 +63,7 @@ def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, ma
 def read_bytes(
     data: bytes, name: str, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
 ) -> np.ndarray:
-    """Returns what `read` returns for a file that is already in memory; errors call it `name`."""
+    """Return what `read` returns, for a file in memory; errors call it `name`."""
     samples, file_rate_hz = _decode(io.BytesIO(data), name, min_seconds, max_seconds)
     return to_mono(samples, file_rate_hz, rate_hz)
 
@@ -84,7 +80,7 @@ def check_waveform(samples: np.ndarray, name: str, rate_hz: int, min_seconds: fl
 
 
 def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60.0) -> tuple[np.ndarray, int]:
-    """Returns a file's samples as stored, float32 (samples, channels), and its rate in Hz. Raises as `read` does."""
+    """Return a file's samples as stored, float32 (samples, channels), and its rate in Hz. Raises as `read` does."""
     try:
         with Path(path).open("rb") as stream:
             return _decode(stream, path, min_seconds, max_seconds)
@@ -93,7 +89,7 @@ def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60
 
 
 def to_mono(samples: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
-    """Returns (samples, channels) mixed down by their mean and resampled: float32 (samples,) at `rate_hz`."""
+    """Return (samples, channels) mixed down by their mean and resampled: float32 (samples,) at `rate_hz`."""
     mono = samples.mean(axis=1, dtype=np.float32)
     return mono if file_rate_hz == rate_hz else soxr.resample(mono, file_rate_hz, rate_hz, quality="HQ")
 
@@ -104,21 +100,23 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
         audio = soundfile.SoundFile(stream)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
         stream.seek(0)
-        found = f"a file that begins {stream.read(16)!r} ({str(error).rstrip('.')})"
-        raise BadClip(name, "not-audio", found) from error
+        begin = stream.read(16)
+        raise BadClip(name, "not-audio", f"a file that begins {begin!r} ({str(error).rstrip('.')})") from error
     with audio:
         if audio.format not in FORMATS:
             raise BadClip(name, "not-audio", audio.format_info)
         rate_hz = audio.samplerate
         # An MP3 without a Xing header has no declared length, only libsndfile's estimate, up to 1.5 times too long.
-        declared = None if audio.format == "MP3" else audio.frames
-        if declared is not None:
-            _check_declared(declared, rate_hz, name, max_seconds)
+        declared = 0 if audio.format == "MP3" else audio.frames
+        if declared == _UNKNOWN_FRAMES:
+            raise BadClip(name, "truncated", "a header without a length, as left by a program that wrote to a pipe")
+        if declared > max_seconds * rate_hz:
+            raise BadClip(name, "too-long", f"{declared / rate_hz:.4g} s (the most is {max_seconds:g} s)")
         try:
             samples = audio.read(int(max_seconds * rate_hz) + 1, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise BadClip(name, "truncated", "a recording that breaks off or is damaged") from error
-    if declared is not None and len(samples) < declared:
+    if len(samples) < declared:
         raise BadClip(name, "truncated", f"{len(samples)} of {declared} samples")
     _check_samples(samples, rate_hz, name, min_seconds, max_seconds)
     if not samples.mean(axis=1).any():  # of the mixture: two channels may cancel
@@ -127,7 +125,7 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
 
 
 def check_container(stream: BinaryIO, name: str | Path) -> None:
-    """Looks at the bytes that libsndfile does not tell about, and leaves the stream at its start."""
+    """Check what libsndfile does not report: emptiness, git-lfs pointers, cuts. Leaves the stream at its start."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     if size == 0:
@@ -139,13 +137,6 @@ def check_container(stream: BinaryIO, name: str | Path) -> None:
     end = samples_end(stream)
     if end is not None and end > size:
         raise BadClip(name, "truncated", f"{size} bytes where its header declares {end}")
-
-
-def _check_declared(frames: int, rate_hz: int, name: str | Path, max_seconds: float) -> None:
-    if frames == _UNKNOWN_FRAMES:
-        raise BadClip(name, "truncated", "a header without a length, as left by a program that wrote to a pipe")
-    if frames > max_seconds * rate_hz:
-        raise BadClip(name, "too-long", f"{frames / rate_hz:.4g} s (the most is {max_seconds:g} s)")
 
 
 def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:

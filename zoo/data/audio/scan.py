@@ -1,4 +1,4 @@
-"""What one file holds, measured in a single decoding."""
+"""Measure a file in a single decoding, and hash files and waveforms."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,16 +9,12 @@ import numpy as np
 
 from zoo.data.audio.read import BadClip, decode, to_mono
 
-CLIPPED = 0.999
-
 
 @dataclass(frozen=True)
 class Probe:
-    """A file's facts.
+    """A file's duration, rate, peak and `clipped_share` (0..1, of samples at |x| >= 0.999), all as stored.
 
-    `seconds`, `rate_hz`, `peak` and `clipped_share` (0..1, of samples at |x| >= 0.999) are of the file as stored.
-    `audio_sha256` is of the waveform that was returned, rounded to 16 bits, so that the same recording as WAV and as
-    FLAC agree.
+    `audio_sha256` is of the resampled waveform, rounded to 16 bits: the same for a recording as WAV and as FLAC.
     """
 
     seconds: float
@@ -31,22 +27,16 @@ class Probe:
 def probe(
     path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
 ) -> tuple[Probe, np.ndarray]:
-    """Returns a file's facts and its waveform, float32 (samples,) at `rate_hz`. Raises BadClip as `audio.read` does."""
+    """Return a file's facts and its waveform, float32 (samples,) at `rate_hz`. Raises BadClip as `read` does."""
     samples, file_rate_hz = decode(path, min_seconds, max_seconds)
     waveform = to_mono(samples, file_rate_hz, rate_hz)
     level = np.abs(samples)
-    facts = Probe(
-        seconds=len(samples) / file_rate_hz,
-        rate_hz=file_rate_hz,
-        audio_sha256=audio_sha256(waveform),
-        peak=float(level.max()),
-        clipped_share=float(np.mean(level >= CLIPPED)),
-    )
-    return facts, waveform
+    seconds, clipped_share = len(samples) / file_rate_hz, float(np.mean(level >= 0.999))
+    return Probe(seconds, file_rate_hz, audio_sha256(waveform), float(level.max()), clipped_share), waveform
 
 
 def file_sha256(path: str | Path) -> str:
-    """Returns the SHA-256 of a file's bytes, in hexadecimal. Raises BadClip where it cannot be read."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal. Raises BadClip where it cannot be read."""
     digest = hashlib.sha256()
     try:
         with Path(path).open("rb") as stream:
@@ -58,13 +48,13 @@ def file_sha256(path: str | Path) -> str:
 
 
 def audio_sha256(waveform: np.ndarray) -> str:
-    """Returns the SHA-256 of a waveform (samples,) as 16-bit little-endian PCM, in hexadecimal."""
+    """Return the SHA-256 of a waveform (samples,) as 16-bit little-endian PCM, in hexadecimal."""
     pcm = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2")
     return hashlib.sha256(pcm.tobytes()).hexdigest()
 
 
 def arrays_sha256(arrays: Mapping[str, np.ndarray]) -> str:
-    """Returns the SHA-256 of names and values (float32, little-endian) of arrays (samples,), whatever their order."""
+    """Return the SHA-256 of names and values (float32, little-endian) of arrays (samples,), whatever their order."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(f"{name}\0{len(arrays[name])}\0".encode() + arrays[name].astype("<f4").tobytes())

@@ -1,4 +1,4 @@
-"""Additive noise at a stated signal-to-noise ratio, and recordings of noise kept apart for training and testing."""
+"""Add noise at a stated signal-to-noise ratio, from recordings divided between training, validation and test."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.audio.read import READABLE_SUFFIXES, BadClip, read
+from zoo.data.audio.find import audio_by_name
+from zoo.data.audio.read import BadClip, read
 from zoo.data.audio.scan import arrays_sha256
 from zoo.errors import UserError, unknown
 
@@ -28,12 +29,12 @@ _INAUDIBLE = 1e-5  # of full scale: a third of a 16-bit step
 
 
 def active(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Marks the samples in which somebody speaks: bool (samples,). All False in silence.
+    """Mark the samples of active speech: bool (samples,). All False in silence.
 
     After ITU-T P.56 (2011), method B, on frames of 20 ms in place of its envelope: a frame is active when its mean
-    power reaches a threshold, and so are the 0.2 s behind it. The threshold is 15.9 dB below the active level, which
-    is all energy over the number of active samples; each depends on the other, and the lowest pair that agrees is
-    taken. Neither the recording's gain nor the length of its pauses matters.
+    power reaches a threshold, and so are the 0.2 s behind it. The threshold is 15.9 dB below the active level, all
+    energy over the number of active samples; of the pairs that agree, the lowest is taken. Gain and pauses do not
+    matter.
     """
     _check_mono(waveform)
     frame = max(1, round(_FRAME_SECONDS * rate_hz))
@@ -54,25 +55,23 @@ def active(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def speech_power(waveform: np.ndarray, rate_hz: int, level: str = SNR_LEVELS[0]) -> float:
-    """Returns the mean square over the samples that are `active`, or over "all".
+    """Return the mean square over the samples that are `active`, or over "all".
 
-    Raises UserError for silence, which has no ratio to any noise, and for an unknown level.
+    Raises UserError for silence and for an unknown level.
     """
     if level not in SNR_LEVELS:
         raise unknown("speech level", level, SNR_LEVELS)
-    heard = waveform[active(waveform, rate_hz)] if level == "active" else waveform
-    power = _power(heard)
+    power = _power(waveform[active(waveform, rate_hz)] if level == "active" else waveform)
     if power == 0:
         raise UserError("SNR on silent speech: expected a sample that is not zero, found none. Leave the clip out")
     return power
 
 
 def add(speech: np.ndarray, noise: np.ndarray, snr_db: float, rate_hz: int, level: str = SNR_LEVELS[0]) -> np.ndarray:
-    """Adds noise so that 10 log10(P_speech / P_noise) is `snr_db`: float32 (samples,).
+    """Add noise (samples,) to speech (samples,) so that 10 log10(P_speech / P_noise) is `snr_db`: float32 (samples,).
 
-    Both are (samples,). P_speech is `speech_power`, P_noise the mean square of all that is added. Where the sum would
-    pass -1..1 it is turned down as a whole, which leaves the ratio. Raises UserError for silent speech; ValueError for
-    silent noise, unequal lengths, NaN or infinity.
+    P_speech is `speech_power`, P_noise the mean square of the noise. A sum beyond -1..1 is scaled down as a whole.
+    Raises UserError for silent speech; ValueError for silent noise, unequal lengths, NaN or infinity.
     """
     if speech.shape != noise.shape or not np.isfinite(snr_db):
         raise ValueError(f"expected as much noise as speech and a ratio, got {noise.shape}, {speech.shape}, {snr_db}")
@@ -84,17 +83,16 @@ def add(speech: np.ndarray, noise: np.ndarray, snr_db: float, rate_hz: int, leve
 
 
 def within_one(waveform: np.ndarray) -> np.ndarray:
-    """Turns a waveform down as a whole where its peak exceeds 1. Returns float32 (samples,)."""
+    """Scale a waveform down to a peak of 1 where it exceeds that. Returns float32 (samples,)."""
     return (waveform / max(1.0, np.abs(waveform).max(initial=0.0))).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Noises:
-    """Recordings of noise, none of which is heard on two sides.
+    """Recordings of noise, none of which is on two sides.
 
-    `sides` maps "train", "validation" and "test" to waveforms, float32 (samples,), each of unit mean square: what is
-    joined from several is as loud throughout. `names` says which files they are. `settings` is all that tells one set
-    of noises from another, for records and cache keys.
+    `sides` maps "train", "validation" and "test" to waveforms, float32 (samples,), of unit mean square; `names` to
+    their files. `settings` identify the noises, for records and cache keys.
     """
 
     sides: Mapping[str, tuple[np.ndarray, ...]]
@@ -102,11 +100,11 @@ class Noises:
     settings: dict[str, Any]
 
     def sample(self, side: str, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Returns a random stretch of a random recording of a side: float32 (n_samples,).
+        """Return a random stretch of a random recording of a side: float32 (n_samples,).
 
-        A recording that is shorter goes on with another of the side, with an equal-power crossfade of 10 ms between
-        them. No stretch is silent: one 40 dB fainter than its recording is not drawn. Raises UserError for an unknown
-        side, ValueError for less than a sample.
+        A shorter recording is continued by another of the side, with an equal-power crossfade of 10 ms. Stretches 40 dB
+        fainter than their recording are not drawn. Raises UserError for an unknown side, ValueError for less than a
+        sample.
         """
         if side not in self.sides:
             raise unknown("side of the noise", side, self.sides)
@@ -124,15 +122,14 @@ class Noises:
 
 
 def open_noises(folder: Path, rate_hz: int = 16_000, split: str = SPLITS[0], seed: int = 0) -> Noises:
-    """Reads every audio file below a folder (up to 600 s each, all held in memory) and divides them in thirds.
+    """Read every audio file below a folder (up to 600 s each, all in memory) and divide them in thirds.
 
-    With `split` "files", files in an order shuffled by `seed` go to train, validation and test in turn: the noises of
-    a test are of recordings never heard in training (MixedEmotions D4.2, section 3). With "time", the first third of
-    each file is for training, the second for validation, the last for testing. A copy of a file, found by its
-    samples, is left out, so that no noise is on two sides; `settings` names it.
+    With `split` "files", files in an order shuffled by `seed` go to train, validation and test in turn (MixedEmotions
+    D4.2, section 3). With "time", the first third of each file is for training, the second for validation, the last for
+    testing. Copies of a file, found by their samples, are left out; `settings` names them.
 
-    Raises UserError without the folder, without audio in it, for fewer than 3 files under "files", for a file that is
-    silent, unreadable or, under "time", shorter than 0.3 s, and for an unknown `split`.
+    Raises UserError for an unknown `split`, no folder or no audio in it, fewer than 3 files under "files", and a file
+    that is silent, unreadable or, under "time", shorter than 0.3 s.
     """
     if split not in SPLITS:
         raise unknown("split of the noise", split, SPLITS)
@@ -144,30 +141,12 @@ def open_noises(folder: Path, rate_hz: int = 16_000, split: str = SPLITS[0], see
         return Noises(sides, dict.fromkeys(SIDES, tuple(pieces)), settings)
     if len(recordings) < len(SIDES):
         raise UserError(
-            f"{folder}: expected at least 3 different files of noise, one each for train, validation and test, found "
-            f"{len(recordings)}. Add files, or divide each of them in time (split 'time')"
+            f"{folder}: expected at least 3 different files of noise, one for each side, found {len(recordings)}. Add "
+            "files, or divide each of them in time (split 'time')"
         )
     shuffled = [list(recordings)[index] for index in np.random.default_rng(seed).permutation(len(recordings))]
     names = {side: tuple(shuffled[number :: len(SIDES)]) for number, side in enumerate(SIDES)}
     return Noises({side: tuple(recordings[name] for name in names[side]) for side in SIDES}, names, settings)
-
-
-def audio_files(folder: Path, content: str) -> dict[str, Path]:
-    """Lists the audio below a folder, hidden files left out: path by name relative to the folder, sorted by name.
-
-    Raises UserError where there is no such folder, or no audio in it; `content` says what was expected.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: expected a folder of {content}, found none. Check the path")
-    names = {path.relative_to(folder): path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES}
-    files = {
-        name.as_posix(): path
-        for name, path in names.items()
-        if path.is_file() and not any(part.startswith(".") for part in name.parts)
-    }
-    if not files:
-        raise UserError(f"{folder}: expected {content} ({', '.join(READABLE_SUFFIXES)}), found no such file")
-    return dict(sorted(files.items()))
 
 
 def _check_mono(waveform: np.ndarray) -> None:
@@ -181,14 +160,14 @@ def _power(waveform: np.ndarray) -> float:
 
 
 def _hold(marked: np.ndarray, n_frames: int) -> np.ndarray:
-    """Marks the `n_frames` behind each marked frame as well."""
+    """Mark the `n_frames` behind each marked frame as well."""
     n_marked = np.cumsum(marked)
     n_marked[n_frames + 1 :] -= n_marked[: -n_frames - 1].copy()  # of the last n_frames + 1
     return n_marked > 0
 
 
 def _stretch(recording: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns the whole of a short recording, of a longer one a random stretch; each that is not faint is as likely."""
+    """Return the whole of a short recording, of a longer one a random stretch; each that is not faint is as likely."""
     if len(recording) <= n_samples:
         return recording
     start = int(rng.integers(len(recording) - n_samples + 1))
@@ -201,7 +180,7 @@ def _stretch(recording: np.ndarray, n_samples: int, rng: np.random.Generator) ->
 
 
 def _crossfade(before: np.ndarray, after: np.ndarray, n_samples: int) -> np.ndarray:
-    """Joins two waveforms so that the power of what is not correlated stays as it is."""
+    """Join two uncorrelated waveforms at constant power."""
     angle = (np.arange(n_samples, dtype=np.float32) + 0.5) / max(n_samples, 1) * np.float32(np.pi / 2)
     kept = len(before) - n_samples
     mixed = before[kept:] * np.cos(angle) + after[:n_samples] * np.sin(angle)
@@ -209,11 +188,11 @@ def _crossfade(before: np.ndarray, after: np.ndarray, n_samples: int) -> np.ndar
 
 
 def _read_all(folder: Path, rate_hz: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Returns the recordings, levelled, by name, and which file each copy is of."""
+    """Return the recordings, at unit mean square, by name, and the original of each copy."""
     recordings: dict[str, np.ndarray] = {}
     copies: dict[str, str] = {}
     first: dict[str, str] = {}
-    for name, path in audio_files(folder, "recordings of noise").items():
+    for name, path in audio_by_name(folder, "recordings of noise").items():
         try:
             samples = read(path, rate_hz, max_seconds=_LONGEST_SECONDS)
         except BadClip as error:
@@ -239,7 +218,7 @@ def _in_thirds(path: Path, recording: np.ndarray, rate_hz: int) -> tuple[np.ndar
 
 
 def _levelled(path: Path, samples: np.ndarray, found: str) -> np.ndarray:
-    """Brings a recording to unit mean square."""
+    """Scale a recording to unit mean square."""
     if np.abs(samples).max() < _INAUDIBLE:
         raise _silent(path, found)
     return (samples / np.sqrt(_power(samples))).astype(np.float32)

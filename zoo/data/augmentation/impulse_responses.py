@@ -1,7 +1,7 @@
-"""Impulse responses of rooms and microphones: read, simulated or drawn at random, and speech as it sounds through them.
+"""Impulse responses of rooms and microphones: read, simulated or drawn at random, and convolved with speech.
 
-A response is float32 (samples,) of unit energy with its direct path at sample 0, so that speech stays where it was in
-time. `simulate` needs the `pyroomacoustics` package (MIT licence), which the extra [rooms] installs.
+A response is float32 (samples,) of unit energy with its direct path at sample 0, so that speech is not delayed.
+`simulate` needs the `pyroomacoustics` package (MIT licence), which the extra [rooms] installs.
 """
 
 from pathlib import Path
@@ -11,8 +11,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.signal import oaconvolve
 
+from zoo.data.audio.find import audio_by_name
 from zoo.data.audio.read import decode, to_mono
-from zoo.data.augmentation.additive_noise import audio_files
 from zoo.errors import UserError
 
 Seconds = tuple[float, float]  # shortest, longest
@@ -31,14 +31,14 @@ _ROUNDING = 1e-20  # -200 dB: what is fainter behind a Fourier transform is its 
 
 
 def load_responses(folder: Path, rate_hz: int) -> dict[str, np.ndarray]:
-    """Reads every audio file below a folder as an impulse response, the first channel of several.
+    """Read every audio file below a folder as an impulse response, the first channel of several.
 
     Returns responses by their paths below the folder, without suffix, sorted. The direct path is the largest absolute
-    sample, and what precedes it is cut. Raises UserError without audio there, and for a file that cannot be read, is
-    silent or has another's name.
+    sample; samples before it are cut. Raises UserError without audio there, and for a file that cannot be read, is
+    silent or has the name of another but for the suffix.
     """
     responses: dict[str, np.ndarray] = {}
-    for name, path in audio_files(folder, "impulse responses").items():
+    for name, path in audio_by_name(folder, "impulse responses").items():
         samples, file_rate_hz = decode(path, min_seconds=0)
         first = samples[:, :1]
         if not first.any():
@@ -55,31 +55,29 @@ def load_responses(folder: Path, rate_hz: int) -> dict[str, np.ndarray]:
 
 
 def convolve(waveform: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Returns speech as it sounds through a response: float32 (samples,), as long, as loud and in time with the input.
+    """Convolve a waveform (samples,) with a response: float32 (samples,), of the same length and mean square.
 
-    Linear convolution of all N + K - 1 samples, of which the first N are kept; then the mean square is that of the
-    input, silence stays silence. The peak may pass 1. Raises ValueError on other shapes and where nothing is heard,
-    which is so for a response that does not begin with its direct path.
+    The first N of all N + K - 1 samples are kept. The peak may pass 1; silence stays silence. Raises ValueError on
+    other shapes and for a silent result, as of a response that does not begin with its direct path.
     """
     if waveform.ndim != 1 or response.ndim != 1 or not len(response):
         raise ValueError(f"expected (samples,) and a response, got {waveform.shape} and {response.shape}")
     if not waveform.any():
         return waveform.astype(np.float32)
-    heard = oaconvolve(waveform.astype(np.float64), response.astype(np.float64), mode="full")[: len(waveform)]
-    energy, energy_before = _energy(heard), _energy(waveform)
+    result = oaconvolve(waveform.astype(np.float64), response.astype(np.float64), mode="full")[: len(waveform)]
+    energy, energy_before = _energy(result), _energy(waveform)
     if not energy > _ROUNDING * energy_before * _energy(response):  # or NaN
-        raise ValueError("expected a response that begins with its direct path, got one through which nothing is heard")
-    return (heard * np.sqrt(energy_before / energy)).astype(np.float32)
+        raise ValueError("expected a response that begins with its direct path, got one with a silent result")
+    return (result * np.sqrt(energy_before / energy)).astype(np.float32)
 
 
 def exponential(
     rng: np.random.Generator, rate_hz: int, reverberation_seconds: Seconds = REVERBERATION_SECONDS
 ) -> np.ndarray:
-    """Draws a response without a room: a direct path, then white noise that decays by 60 dB in the reverberation time.
+    """Draw a response without a room: a direct path, then white noise that decays by 60 dB in the reverberation time.
 
-    Polack's model (1988). The reverberation time is uniform between the two given and is how long the response is; the
-    direct path's energy is 0 to 10 dB above that of the noise. Raises UserError unless 0.05 <= shortest <=
-    longest <= 5 s.
+    Polack's model (1988). The reverberation time, uniform between the two given, is the response's length; the direct
+    path's energy is 0 to 10 dB above the noise's. Raises UserError unless 0.05 <= shortest <= longest <= 5 s.
     """
     seconds = _draw_seconds(rng, reverberation_seconds, _DRAWN_SECONDS)
     time = np.arange(max(2, round(seconds * rate_hz))) / rate_hz
@@ -92,13 +90,12 @@ def exponential(
 def simulate(
     rng: np.random.Generator, rate_hz: int, reverberation_seconds: Seconds = REVERBERATION_SECONDS
 ) -> np.ndarray:
-    """Draws a box-shaped room, a speaker and a microphone in it, and returns the response between them.
+    """Draw a box-shaped room with a speaker and a microphone, and return the response between them.
 
     Image-source method (Allen and Berkley 1979) by pyroomacoustics. The reverberation time is uniform between the two
-    given; rooms measure 3 x 3 x 2.4 m to 8 x 6 x 3.5 m, and the speaker is 0.5 to 2 m away. All walls absorb alike, as
-    much as gives the images' energy that decay from -5 to -35 dB: by Sabine's formula it is up to half as long again,
-    because sound in such rooms is not diffuse. Takes 0.1 s at 0.3 s of reverberation, 2 s at 0.8; 6 s and 1.5 GB of
-    memory at the most, for 1 s in the smallest room.
+    given; rooms measure 3 x 3 x 2.4 m to 8 x 6 x 3.5 m, and the speaker is 0.5 to 2 m away. The walls' absorption is
+    fitted to the decay of the images' energy from -5 to -35 dB: Sabine's formula, for diffuse sound, gives times up to
+    half as long again. Takes 0.1 s at 0.3 s of reverberation, at most 6 s and 1.5 GB of memory.
 
     Raises UserError without the package, and unless 0.15 <= shortest <= longest <= 1 s.
     """
@@ -137,13 +134,13 @@ def _draw_seconds(rng: np.random.Generator, bounds: Seconds, possible: Seconds) 
     if not possible[0] <= shortest <= longest <= possible[1]:
         raise UserError(
             f"reverberation of {shortest:g} to {longest:g} s: expected {possible[0]:g} to {possible[1]:g} s, shorter "
-            "time first. Choose others, or load responses measured in such rooms"
+            "time first. Choose others, or load measured responses"
         )
     return float(rng.uniform(shortest, longest))
 
 
 def _draw_places(rng: np.random.Generator, size_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draws where the speaker and the microphone are, away from the walls and from each other."""
+    """Draw the positions of speaker and microphone, away from the walls and from each other."""
     while True:  # the smallest room accepts one draw in two
         speaker, microphone = rng.uniform(_TO_WALL_M, size_m - _TO_WALL_M, (2, 3))
         if _TO_SPEAKER_M[0] <= np.linalg.norm(speaker - microphone) <= _TO_SPEAKER_M[1]:
@@ -156,7 +153,7 @@ def _pyroomacoustics() -> ModuleType:
     except ImportError as error:
         raise UserError(
             "simulated rooms need the pyroomacoustics package, which is not installed. Run pip install -e '.[rooms]', "
-            "or take responses that need no package (exponential)"
+            "or take exponential ones"
         ) from error
     return pyroomacoustics
 
@@ -177,7 +174,7 @@ def _room(
 
 
 def _absorption(delays: np.ndarray, orders: np.ndarray, seconds: float) -> float:
-    """Returns the share of energy that walls must absorb for images to decay by 60 dB in `seconds`.
+    """Return the share of energy that walls must absorb for images to decay by 60 dB in `seconds`.
 
     `delays` are in seconds, `orders` the number of reflections; both (images,).
     """
@@ -190,7 +187,7 @@ def _absorption(delays: np.ndarray, orders: np.ndarray, seconds: float) -> float
 
 
 def _decay_seconds(energy: np.ndarray) -> float:
-    """Returns the reverberation time of a decay given in steps, by backward integration (Schroeder 1965)."""
+    """Return the reverberation time of a decay given in steps, by backward integration (Schroeder 1965)."""
     left = np.cumsum(energy[::-1])[::-1]
     left_db = 10 * np.log10(left / left[0])
     fitted = np.flatnonzero((left_db <= _FIT_DB[0]) & (left_db >= _FIT_DB[1]))

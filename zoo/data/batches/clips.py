@@ -1,4 +1,4 @@
-"""From features on disk to batches: shuffled by seed, grouped by length, cropped, padded, weighted."""
+"""Batches of features: shuffled by seed, grouped by length, cropped, padded, weighted; and moments of features."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.batches.by_length import padded
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.prefetch import batches
 
-# Batches are made of neighbours in length among this many batches' worth of shuffled clips.
-_CHUNK_BATCHES = 8
+_CHUNK_BATCHES = 8  # a batch has neighbours in length among so many batches of shuffled clips
 _BUCKETS = 4
 _BUCKET_STEP = 8
 
 
 @dataclass(frozen=True)
 class Example:
-    """One clip as a network sees it: features, class index (>= 0) and the weight of its loss.
+    """Features of one clip, its class index (>= 0) and the weight of its loss.
 
-    `versions` are features of altered copies of the clip, which training takes in its place as often as the clip.
+    `versions` are features of altered copies of the clip; training takes each of them as often as the clip itself.
     """
 
     features: Features
@@ -37,14 +37,16 @@ def training_batches(
     epoch: int,
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
 ) -> Any:
-    """Returns one epoch of training: ({"features", "n_frames"}, label, weight) batches.
+    """Return one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
-    Order, versions, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be had again after a
-    crash. Each clip is there once: itself, or one of its versions, all as likely. Clips longer than `max_frames` are
-    cropped at random. All batches have `batch_size` clips or one to few less, in equal measure: a small last batch
-    would be a noisy step.
+    Order, versions, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be repeated after a
+    crash. Each clip is there once, as itself or as one of its versions, all equally likely; those longer than
+    `max_frames` are cropped at random. Batches have `batch_size` clips or slightly fewer: no small, noisy last one.
     """
-    taken = _taken(examples, seed, epoch)
+    # The 1 keeps these draws apart from those of crops: (seed, epoch, clip, 0) is (seed, epoch, clip).
+    drawn = np.random.default_rng((seed, epoch, 0, 1)).random(len(examples))
+    choices = [(example.features, *example.versions) for example in examples]
+    taken = [choice[int(value * len(choice))] for choice, value in zip(choices, drawn, strict=True)]
     lengths = np.minimum([features.n_frames for features in taken], max_frames)
     plan = shuffled_plan(lengths, batch_size, np.random.default_rng((seed, epoch)))
 
@@ -55,15 +57,14 @@ def training_batches(
         return augment(crop, rng) if augment else crop
 
     # Of all versions, so that no epoch has shapes of its own.
-    every = [item.n_frames for example in examples for item in (example.features, *example.versions)]
+    every = [features.n_frames for choice in choices for features in choice]
     return _dataset(examples, plan, lengths, load, _boundaries(np.minimum(every, max_frames)))
 
 
 def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
-    """Returns all examples in their order, uncropped, in the same form as `training_batches`.
+    """Return all examples in their order, uncropped, in the same form as `training_batches`.
 
-    A batch holds at most `max_frames` frames with its padding, so that long clips need no more memory than short ones.
-    Sort the examples by length to pad little.
+    A batch holds at most `max_frames` frames with its padding. Sort the examples by length to pad little.
     """
     lengths = np.array([example.features.n_frames for example in examples])
     plan: list[list[int]] = []
@@ -76,7 +77,7 @@ def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
 
 
 def moments(features: Iterable[Features]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and variance per band over every frame: two float64 (bands,)."""
+    """Return mean and variance per band over every frame: two float64 (bands,)."""
     count, mean, square = 0, 0.0, 0.0
     for clip in features:
         frames = clip.read().astype(np.float64)
@@ -87,20 +88,8 @@ def moments(features: Iterable[Features]) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(mean), np.asarray(square / count)
 
 
-def _taken(examples: Sequence[Example], seed: int, epoch: int) -> list[Features]:
-    """Returns each clip's features for an epoch."""
-    if not any(example.versions for example in examples):
-        return [example.features for example in examples]
-    # The 1 keeps apart what is drawn here and what is drawn for crops: (seed, epoch, clip, 0) is (seed, epoch, clip).
-    drawn = np.random.default_rng((seed, epoch, 0, 1)).random(len(examples))
-    return [
-        (example.features, *example.versions)[int(value * (1 + len(example.versions)))]
-        for example, value in zip(examples, drawn, strict=True)
-    ]
-
-
 def shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Returns the indices of every batch: at random, but neighbours in length together, in batches of like size."""
+    """Return the indices of every batch: at random, but neighbours in length together, in batches of like size."""
     order = rng.permutation(len(lengths))
     for start in range(0, len(order), _CHUNK_BATCHES * batch_size):
         chunk = order[start : start + _CHUNK_BATCHES * batch_size]
@@ -111,18 +100,14 @@ def shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator
 
 
 def _dataset(examples, plan, lengths, load, boundaries):
-    """Reads and pads the plan's batches ahead of their use."""
+    """Read and pad the plan's batches ahead of their use."""
     labels = np.array([example.label for example in examples], np.int32)
     weights = np.array([example.weight for example in examples], np.float32)
 
     def batch(number):
         chosen = plan[number]
         frames = int(boundaries[np.searchsorted(boundaries, lengths[chosen].max())])
-        clips = [load(index) for index in chosen]
-        padded = np.zeros((len(clips), frames, clips[0].shape[1]), np.float32)
-        for row, clip in zip(padded, clips, strict=True):
-            row[: len(clip)] = clip
-        return padded, lengths[chosen].astype(np.int32), labels[chosen], weights[chosen]
+        return *padded([load(index) for index in chosen], frames), labels[chosen], weights[chosen]
 
     n_bands = examples[0].features.read(0, 1).shape[1]
     specs = [("float32", (None, None, n_bands)), ("int32", (None,)), ("int32", (None,)), ("float32", (None,))]
@@ -130,7 +115,7 @@ def _dataset(examples, plan, lengths, load, boundaries):
 
 
 def _boundaries(lengths: np.ndarray) -> np.ndarray:
-    """Few padded lengths for all batches: each new shape costs the backends a compilation. None where all are alike."""
+    """Return few padded lengths for all batches (some backends compile for each new one), or the one that all have."""
     if lengths.min() == lengths.max():
         return lengths[:1]
     quantiles = np.quantile(lengths, np.arange(1, _BUCKETS + 1) / _BUCKETS)

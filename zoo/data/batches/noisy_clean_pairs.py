@@ -1,4 +1,4 @@
-"""Pairs of sequences, one to be heard and one to be found, and batches of segments of both."""
+"""Pairs of noisy and clean features, and batches of segments of both."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from zoo.data.batches.clips import shuffled_plan
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.prefetch import batches
 
-_STEP = 50  # frames are padded to a multiple of this: each new shape costs some backends a compilation
+_STEP = 50  # frames are padded to a multiple of it: some backends compile for each new shape
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A clip at one signal-to-noise ratio: `noisy` and `clean` features, frame by frame of the same moment."""
+    """A clip at one signal-to-noise ratio: `noisy` and `clean` features with the same frames."""
 
     name: str
     snr_db: float
@@ -38,12 +38,11 @@ def pair_batches(
     seed: int,
     epoch: int,
 ) -> Any:
-    """Returns one epoch of training: ({"features", "n_frames"}, targets, weights) batches.
+    """Return one epoch of training: ({"features", "n_frames"}, targets, weights) batches.
 
-    Each clip is cut into whole segments from a random offset on; one that is shorter is taken as it is. Offsets and
-    order depend on (seed, epoch) alone, so an epoch can be had again after a crash. `target` maps clean features
-    (frames, bands) to what is to be learnt; `weights` are (batch, frames), 0 on padding. All batches have `batch_size`
-    segments or one to few less, in equal measure.
+    Each clip is cut into whole segments from a random offset on; a shorter one is taken whole. Offsets and order
+    depend on (seed, epoch) alone, so an epoch can be repeated after a crash. `target` maps clean features (frames,
+    bands) to targets; `weights` (batch, frames) are 0 on padding. Batches have `batch_size` segments or slightly fewer.
     """
     rng = np.random.default_rng((seed, epoch))
     cuts = [
@@ -68,7 +67,7 @@ def pair_batches(
 
 
 def even_cuts(n_frames: int, segment_frames: int) -> list[tuple[int, int]]:
-    """Returns start and length of consecutive segments that cover a clip once, all of about the same length."""
+    """Return start and length of consecutive segments that cover a clip once, all of about the same length."""
     ends = np.linspace(0, n_frames, -(-n_frames // segment_frames) + 1).round().astype(int)
     return [(int(start), int(end - start)) for start, end in pairwise(ends)]
 

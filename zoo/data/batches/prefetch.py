@@ -1,4 +1,4 @@
-"""Batches computed ahead of their use, each from its number: by tf.data, or by Keras where TensorFlow is absent."""
+"""Compute batches ahead of their use, by tf.data, or by Keras where TensorFlow is absent."""
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -14,18 +14,15 @@ _WORKERS = 2
 
 
 def batches(n_batches: int, load: Callable[[int], Arrays], specs: Specs) -> Any:
-    """Returns `n_batches` batches as `Model.fit` takes them: {"features", "n_frames"}, labels, weights.
+    """Return `n_batches` batches as `Model.fit` takes them: {"features", "n_frames"}, labels, weights.
 
-    `load` makes the batch of a number, in any thread; `specs` are type and shape of its four arrays, None where a size
-    varies.
+    `load` returns a batch by its number, in any thread; `specs` are type and shape of its four arrays.
     """
-    if find_spec("tensorflow") is None:
-        return _Loaded(n_batches, load)
-    return _tf_data(n_batches, load, specs)
+    return _tf_data(n_batches, load, specs) if find_spec("tensorflow") else _Loaded(n_batches, load)
 
 
 class _Loaded(keras.utils.PyDataset):
-    """The batches without TensorFlow; read by threads, in order."""
+    """Batches without TensorFlow, read by threads, in order."""
 
     def __init__(self, n_batches: int, load: Callable[[int], Arrays]):
         super().__init__(workers=_WORKERS, max_queue_size=_WORKERS)
@@ -49,9 +46,8 @@ def _tf_data(n_batches, load, specs):
 
     numbers = tf.data.Dataset.range(n_batches)
     loaded = numbers.map(tensors, num_parallel_calls=_WORKERS, deterministic=True).prefetch(_WORKERS)
-    # With tf.data's autotuner, whose waits double from 10 ms, epochs of Model.fit lasted 10.2, 20.5, 41.0 or 81.9 s
-    # whatever the work (TensorFlow 2.21): as if the end of a fit waited for the autotuner's next turn. Without it
-    # they end when they are done. There is nothing to tune here.
+    # With tf.data's autotuner, epochs lasted 10.2, 20.5, 41.0 or 81.9 s whatever the work (TensorFlow 2.21): the end of
+    # a fit seems to wait for the autotuner's next turn, and there is nothing to tune here.
     options = tf.data.Options()
     options.autotune.enabled = False
     return loaded.with_options(options)

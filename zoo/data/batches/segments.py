@@ -1,4 +1,4 @@
-"""From recordings on disk to batches of segments with a rating for every frame."""
+"""Batches of segments of continuously rated recordings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,9 @@ Perturb = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class Rated:
-    """One recording as a network sees it.
+    """One recording: features, `labels` (frames, dimensions) float32 and `rated` (frames,), where there is a rating.
 
-    `labels` is (frames, dimensions) float32, `rated` (frames,) tells where there is a rating; a frame is
-    `steps_per_frame` steps of the features long, e.g. 640 samples of a waveform.
+    A frame is `steps_per_frame` steps of the features long, e.g. 640 samples of a waveform.
     """
 
     name: str
@@ -38,13 +37,12 @@ def segment_batches(
     perturb: Perturb | None = None,
     unheard_frames: int = 0,
 ) -> Any:
-    """Returns one epoch of training: ({"features", "n_frames"}, labels, weights) batches.
+    """Return one epoch of training: ({"features", "n_frames"}, labels, weights) batches.
 
     Each recording is cut into whole segments from a random offset on; offsets, order and perturbation depend on
-    (seed, epoch) alone, so an epoch can be had again after a crash. `labels` is (batch, frames, dimensions), `weights`
-    (batch, frames): 0 where a frame has no rating, and in the first `unheard_frames` of a segment, whose ratings are of
-    what was said before it. All batches have `batch_size` segments or one to few less, in equal
-    measure: the moments of a CCC over a small last batch would be a noisy step.
+    (seed, epoch) alone, so an epoch can be repeated after a crash. `labels` is (batch, frames, dimensions), `weights`
+    (batch, frames): 0 where a frame has no rating, and in the first `unheard_frames` of a segment, rated on speech
+    before it. Batches have `batch_size` segments or slightly fewer: a CCC over a small last batch would be noisy.
     """
     rng = np.random.default_rng((seed, epoch))
     cuts = [
@@ -56,17 +54,23 @@ def segment_batches(
     plan = np.array_split(rng.permutation(len(cuts)), -(-len(cuts) // batch_size))
 
     def batch(which):
-        members = [cuts[index] for index in plan[which]]
-        features = np.stack([_features(recordings[number], start, segment_frames) for number, start in members])
-        if perturb:
-            generators = [np.random.default_rng((seed, epoch, int(index))) for index in plan[which]]
-            features = np.stack([perturb(one, generator) for one, generator in zip(features, generators, strict=True)])
-        chosen = [(recordings[number], slice(start, start + segment_frames)) for number, start in members]
-        labels = np.stack([recording.labels[frames] for recording, frames in chosen])
-        rated = np.stack([recording.rated[frames] for recording, frames in chosen])
+        segments = []
+        for index in plan[which]:
+            number, start = cuts[index]
+            recording, frames = recordings[number], slice(start, start + segment_frames)
+            steps = recording.steps_per_frame
+            features = recording.features.read(start * steps, segment_frames * steps)
+            if perturb:
+                features = perturb(features, np.random.default_rng((seed, epoch, int(index))))
+            segments.append((features, len(features), recording.labels[frames], recording.rated[frames]))
+        features, n_steps, labels, rated = map(np.stack, zip(*segments, strict=True))
         rated[:, :unheard_frames] = False
-        n_steps = np.full(len(members), features.shape[1], np.int32)
-        return features.astype(np.float32), n_steps, labels.astype(np.float32), rated.astype(np.float32)
+        return (
+            features.astype(np.float32),
+            n_steps.astype(np.int32),
+            labels.astype(np.float32),
+            rated.astype(np.float32),
+        )
 
     n_channels, n_dimensions = recordings[0].features.read(0, 1).shape[1], recordings[0].labels.shape[1]
     specs = [
@@ -79,18 +83,13 @@ def segment_batches(
 
 
 def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """First frames of the segments. A recording just long enough for one still gives it anywhere."""
+    """Return the first frames of the segments, from a random offset on."""
     offset = rng.integers(0, min(segment_frames, n_frames - segment_frames + 1))
     return np.arange(offset, n_frames - segment_frames + 1, segment_frames)
 
 
-def _features(recording: Rated, start: int, n_frames: int) -> np.ndarray:
-    steps = recording.steps_per_frame
-    return recording.features.read(start * steps, n_frames * steps)
-
-
 def check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
-    """Raises UserError where all rated frames of a dimension are the same: CCC is then 0 or undefined, come what may.
+    """Raise UserError where a dimension's ratings are all equal, so that its CCC is 0 or undefined for any prediction.
 
     A single recording may be constant.
     """
