@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     samples = np.zeros(16_000 * 40, np.float32)
     samples[16_000 * 35] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
-    with pytest.raises(BadClip, match="NaN or infinite samples behind sample 480000"):
+    with pytest.raises(BadClip, match="1 of 160000 samples that are NaN or infinite behind sample 480000"):
         list(blocks.blocks(tmp_path / "nan.wav"))
     soundfile.write(tmp_path / "cut.wav", np.ones(16_000), 16_000)
     (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:-100])

@@ -35,42 +35,26 @@ def data_length(samples=RATE_HZ):
     return b"data" + struct.pack("<I", 2 * samples)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "container", "subtype", "tolerance"),
-    [
-        (".wav", "WAV", "PCM_U8", 2**-7),
-        (".wav", "WAV", "PCM_16", 2**-15),
-        (".wav", "WAV", "PCM_24", 2**-23),
-        (".wav", "WAV", "PCM_32", 1e-7),
-        (".wav", "WAV", "FLOAT", 0.0),
-        (".wav", "WAV", "DOUBLE", 0.0),
-        (".wav", "WAV", "ULAW", 2**-5),
-        (".wav", "WAVEX", "PCM_16", 2**-15),
-        (".wav", "WAVEX", "PCM_24", 2**-23),
-        (".wav", "RF64", "PCM_16", 2**-15),
-        (".flac", "FLAC", "PCM_16", 2**-15),
-        (".flac", "FLAC", "PCM_24", 2**-23),
-        (".aiff", "AIFF", "PCM_16", 2**-15),
-        (".aifc", "AIFF", "FLOAT", 0.0),
-        (".au", "AU", "PCM_24", 2**-23),
-        (".caf", "CAF", "PCM_16", 2**-15),
-        (".w64", "W64", "PCM_16", 2**-15),
-        (".sph", "NIST", "PCM_16", 2**-15),
-        (".sph", "NIST", "ULAW", 2**-5),
-    ],
-)
-def test_every_width_and_container_gives_the_written_samples(tmp_path, suffix, container, subtype, tolerance):
-    path = write(tmp_path / f"a{suffix}", format=container, subtype=subtype)
-    samples = read(path)
-    assert samples.dtype == np.float32
-    np.testing.assert_allclose(samples, tone(), rtol=0, atol=tolerance)
-    np.testing.assert_array_equal(read_bytes(path.read_bytes(), "a"), samples)
+TOLERANCES = {
+    "PCM_U8": 2**-7,
+    "PCM_16": 2**-15,
+    "PCM_24": 2**-23,
+    "PCM_32": 1e-7,
+    "FLOAT": 0.0,
+    "DOUBLE": 0.0,
+    "ULAW": 2**-5,
+}
+CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF", "AU", "CAF", "W64", "NIST")
 
 
-def test_big_endian_wav_is_read(tmp_path):
-    path = write(tmp_path / "a.wav", subtype="PCM_16", endian="BIG")
-    assert path.read_bytes()[:4] == b"RIFX"
-    np.testing.assert_allclose(read(path), tone(), atol=2**-15)
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_width_and_container_gives_the_written_samples(tmp_path, container):
+    for subtype in soundfile.available_subtypes(container).keys() & TOLERANCES.keys():
+        path = write(tmp_path / subtype, format=container, subtype=subtype)
+        samples = read(path)
+        assert samples.dtype == np.float32
+        np.testing.assert_allclose(samples, tone(), rtol=0, atol=TOLERANCES[subtype])
+        np.testing.assert_array_equal(read_bytes(path.read_bytes(), "a"), samples)
 
 
 @pytest.mark.parametrize("suffix", [".ogg", ".mp3"])
@@ -86,7 +70,7 @@ def test_stereo_is_the_mean_of_its_channels(tmp_path):
     np.testing.assert_allclose(read(path), (left + right) / 2, atol=1e-7)
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 44_100, 48_000])
 def test_any_rate_comes_out_as_the_same_tone_and_as_librosa_has_it(tmp_path, rate_hz):
     path = write(tmp_path / "a.wav", tone(rate_hz=rate_hz), rate_hz, subtype="FLOAT")
     samples = read(path)
@@ -106,10 +90,17 @@ def test_float_samples_beyond_one_stay(tmp_path):
     np.testing.assert_array_equal(read(write(tmp_path / "a.wav", samples, subtype="FLOAT")), samples)
 
 
-@pytest.mark.parametrize("declared", [0xFFFFFFFF, 0x7FFFF000])
-def test_streamed_wav_is_read_to_its_end(tmp_path, declared):
-    path = patched(write(tmp_path / "a.wav"), data_length(), b"data" + struct.pack("<I", declared))
-    assert len(read(path)) == RATE_HZ
+@pytest.mark.parametrize(
+    ("suffix", "declared", "by_a_pipe"),
+    [
+        (".wav", data_length(), b"data\xff\xff\xff\xff"),
+        (".wav", data_length(), b"data" + struct.pack("<I", 0x7FFFF000)),
+        (".au", struct.pack(">I", 2 * RATE_HZ), b"\xff\xff\xff\xff"),
+    ],
+)
+def test_lengths_that_a_pipe_left_open_are_no_cuts(tmp_path, suffix, declared, by_a_pipe):
+    path = patched(write(tmp_path / f"a{suffix}"), declared, by_a_pipe)
+    np.testing.assert_allclose(read(path), tone(), atol=2**-15)
 
 
 def test_chunks_around_the_data_are_stepped_over(tmp_path):
@@ -146,20 +137,21 @@ def test_missing_file_and_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"),
+    ("name", "content", "kind"),
     [
-        (b"", "empty"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "pointer"),
-        (b"this is a text\n" * 100, "not-audio"),
-        (b"x", "not-audio"),
-        (b"RIFF\x24\0\0\0WAVE", "not-audio"),
-        (bytes(4000), "not-audio"),
+        ("a.wav", b"", "empty"),
+        ("a.wav", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "pointer"),
+        ("a.wav", b"this is a text\n" * 100, "not-audio"),
+        ("a.wav", b"x", "not-audio"),
+        ("a.wav", b"RIFF\x24\0\0\0WAVE", "not-audio"),
+        ("a.wav", b"RIFF\0\0\0\0WAVE" + bytes(1_000_000), "not-audio"),  # endless chunks
+        ("a.raw", bytes(3200), "not-audio"),  # a name that soundfile takes for a format
     ],
+    ids=range(7),
 )
-def test_files_that_are_no_recording(tmp_path, content, kind):
-    path = tmp_path / "a.wav"
-    path.write_bytes(content)
-    assert bad(path) == kind
+def test_files_that_are_no_recording(tmp_path, name, content, kind):
+    (tmp_path / name).write_bytes(content)
+    assert bad(tmp_path / name) == kind
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
@@ -167,7 +159,7 @@ def test_header_only(tmp_path, suffix):
     assert bad(write(tmp_path / f"a{suffix}", np.zeros(0, np.float32))) in ("empty", "truncated")
 
 
-@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "FLAC", "AIFF", "AU", "CAF", "W64", "NIST"])
+@pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("kept", [0.3, 0.999])
 def test_cut_files(tmp_path, container, kept):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ)
@@ -177,27 +169,13 @@ def test_cut_files(tmp_path, container, kept):
     assert bad(path) == "truncated"
 
 
-@pytest.mark.parametrize(("container", "endian"), [("AU", "LITTLE"), ("AIFF", "LITTLE"), ("NIST", "BIG")])
-def test_the_other_order_of_bytes(tmp_path, container, endian):
+@pytest.mark.parametrize(
+    ("container", "endian"),
+    [("WAV", "LITTLE"), ("WAV", "BIG"), ("AU", "LITTLE"), ("AIFF", "LITTLE"), ("NIST", "BIG")],
+)
+def test_either_order_of_bytes_and_a_cut_of_one_sample(tmp_path, container, endian):
     path = write(tmp_path / "a.wav", format=container, endian=endian)
     np.testing.assert_allclose(read(path), tone(), atol=2**-15)
-    path.write_bytes(path.read_bytes()[:-2])
-    assert bad(path) == "truncated"
-
-
-def test_lengths_that_a_pipe_left_open_are_no_cuts(tmp_path):
-    path = patched(write(tmp_path / "a.au"), struct.pack(">I", 2 * RATE_HZ), b"\xff\xff\xff\xff")
-    np.testing.assert_allclose(read(path), tone(), atol=2**-15)
-
-
-def test_a_header_of_endless_chunks_ends(tmp_path):
-    path = tmp_path / "a.wav"
-    path.write_bytes(b"RIFF\0\0\0\0WAVE" + bytes(1_000_000))
-    assert bad(path) == "not-audio"
-
-
-def test_cut_big_endian_wav(tmp_path):
-    path = write(tmp_path / "a.wav", endian="BIG")
     path.write_bytes(path.read_bytes()[:-2])
     assert bad(path) == "truncated"
 
@@ -214,10 +192,7 @@ def test_containers_whose_cuts_cannot_be_seen_are_refused(tmp_path):
     assert bad(write(tmp_path / "a.voc")) == "not-audio"
 
 
-def test_wav_that_lost_one_sample_and_odd_data_without_its_pad_byte(tmp_path):
-    path = write(tmp_path / "a.wav")
-    path.write_bytes(path.read_bytes()[:-2])
-    assert bad(path) == "truncated"
+def test_odd_data_without_its_pad_byte(tmp_path):
     path = write(tmp_path / "b.wav", tone()[:1001], subtype="PCM_U8")
     path.write_bytes(path.read_bytes()[: 44 + 1001])
     assert len(read(path)) == 1001
@@ -277,14 +252,6 @@ def test_real_clips_equal_librosa(shared_data):
     for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::200]:
         expected, _ = librosa.load(path, sr=None)
         np.testing.assert_array_equal(read(path), expected)
-
-
-def test_a_name_that_soundfile_takes_for_a_format(tmp_path):
-    path = tmp_path / "audio.raw"
-    path.write_bytes(bytes(3200))
-    with pytest.raises(BadClip, match="WAV, FLAC, OGG, MP3") as caught:
-        read(path)
-    assert caught.value.kind == "not-audio"
 
 
 def test_a_waveform_is_checked_and_returned_as_float32():

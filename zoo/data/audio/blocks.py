@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from zoo.data.audio.read import FORMATS, LOUDEST, BadClip, check_container
+from zoo.data.audio.read import BadClip, check_values, open_audio
 
 _BLOCK_SECONDS = 30
 
@@ -28,31 +28,23 @@ def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
     Raises BadClip for a file that cannot be opened, that breaks off, or that holds NaN, infinity or too loud samples.
     """
     try:
-        with path.open("rb") as stream:
-            check_container(stream, path)
-        audio = soundfile.SoundFile(path)
-    except (OSError, soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
+        stream = path.open("rb")
+    except OSError as error:
         raise BadClip(path, "not-audio", str(error)) from error
-    with audio:
-        if audio.format not in FORMATS:
-            raise BadClip(path, "not-audio", audio.format_info)
-        resampler = soxr.ResampleStream(audio.samplerate, rate_hz, 1, dtype="float32", quality="HQ")
-        done = 0
-        while True:
+    with stream, open_audio(stream, path) as audio:
+        rate, size = audio.samplerate, _BLOCK_SECONDS * audio.samplerate
+        resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32", quality="HQ")
+        done, last = 0, False
+        while not last:
             try:
-                block = audio.read(_BLOCK_SECONDS * audio.samplerate, dtype="float32", always_2d=True)
+                block = audio.read(size, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise BadClip(path, "truncated", f"a recording that breaks off after {done} samples") from error
-            if not np.isfinite(block).all():
-                raise BadClip(path, "non-finite", f"NaN or infinite samples behind sample {done}")
-            if len(block) and np.abs(block).max() > LOUDEST:
-                raise BadClip(path, "too-loud", f"a sample beyond {LOUDEST:g} behind sample {done}")
+            check_values(block, path, f" behind sample {done}")
             done += len(block)
-            last = len(block) < _BLOCK_SECONDS * audio.samplerate
+            last = len(block) < size
             mono = block.mean(axis=1, dtype=np.float32)
-            yield mono if audio.samplerate == rate_hz else resampler.resample_chunk(mono, last=last)
-            if last:
-                break
+            yield mono if rate == rate_hz else resampler.resample_chunk(mono, last=last)
         if audio.format != "MP3" and done < audio.frames:
             raise BadClip(path, "truncated", f"{done} of {audio.frames} samples")
 

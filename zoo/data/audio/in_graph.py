@@ -1,8 +1,7 @@
-"""WAV, FLAC and MP3 decoded inside a TensorFlow graph: in tf.data, or in a SavedModel that takes a file's bytes.
+"""Decode WAV, FLAC and MP3 inside a TensorFlow graph: in tf.data, or in a SavedModel that takes a file's bytes.
 
-It is for graphs and exports; training and prediction do not use it, they read through soundfile
-(`zoo.data.audio.read`). tensorflow-io does it, which loads with TensorFlow 2.16 alone (the extra [tfio]). A SavedModel
-with its operations loads only after `has_tfio()` has loaded them.
+Training and prediction read through soundfile instead (`zoo.data.audio.read`). The graph needs tensorflow-io, which
+loads with TensorFlow 2.16 alone (the extra [tfio]). A SavedModel with its operations loads only after `has_tfio()`.
 """
 
 import functools
@@ -18,13 +17,13 @@ from zoo.errors import UserError
 _PCM_32 = 132
 _WAV_WIDTHS = {108: tf.uint8, 116: tf.int16, 124: tf.int32, _PCM_32: tf.float32, 332: tf.float32}
 _FLAC_WIDTHS = {8: tf.uint8, 16: tf.int16, 24: tf.int32}
-# The start of a frame that never comes: where fewer samples are there than declared, tensorflow-io would wait for ever.
+# The start of a frame that never comes: without it, tensorflow-io waits for ever for declared samples that are missing.
 _FLAC_END = b"\xff\xf8\xc9"
 _SPEEX_TAPS = 64  # of its resampler at the quality that tensorflow-io asks for
 
 
 def has_tfio() -> bool:
-    """Tell whether decoding in the graph can be had. tensorflow-io is imported by the first call, not before."""
+    """Return whether tensorflow-io loads. The first call imports it."""
     return _load_error() is None
 
 
@@ -34,19 +33,17 @@ def decode(
     """Return one file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1.
 
     `content` is the file: a string scalar. `in_graph` True demands tensorflow-io, False takes soundfile (through
-    tf.numpy_function: Python has to be there, so it cannot be exported), None takes tensorflow-io where it loads.
-    In the graph: WAV of 8, 16, 24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3; told apart by their first bytes.
-    No least or greatest length is enforced there, and silence passes; `zoo.data.audio.read` is stricter and reads more.
-    At other rates than `rate_hz` the two ways differ by some 1e-3 in the first and last 25 ms, and by 1e-5 between.
+    tf.numpy_function, which cannot be exported), None takes tensorflow-io where it loads. In the graph: WAV of 8, 16,
+    24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3; of any length, and silence passes. At other rates than
+    `rate_hz` the two ways differ by some 1e-3 in the first and last 25 ms, and by 1e-5 between.
 
-    Raises UserError when `in_graph` is True and tensorflow-io is not installed or does not load. Raises
-    tf.errors.OpError, as the graph runs, for a file that is none of these, cut short, empty or not finite.
+    Raises UserError when `in_graph` is True and tensorflow-io does not load; tf.errors.OpError, as the graph runs, for
+    a file that is none of these, cut short, empty or not finite.
     """
     if in_graph and not has_tfio():
         raise UserError(
-            "decoding inside the graph needs tensorflow-io 0.37.1 with TensorFlow 2.16.2, "
-            f"found TensorFlow {tf.__version__} and: {_load_error()}. "
-            "Run `pip install -e '.[tfio]'` in an environment of its own, or leave in_graph out."
+            f"decoding inside the graph needs tensorflow-io 0.37.1 with TensorFlow 2.16.2, found {tf.__version__} and: "
+            f"{_load_error()}. Run `pip install -e '.[tfio]'` in an environment of its own, or leave in_graph out."
         )
     content, name = tf.convert_to_tensor(content), tf.convert_to_tensor(name)
     way = _decode_with_soundfile if in_graph is False or not has_tfio() else _decode_in_graph
@@ -113,11 +110,8 @@ def _wav(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     tag = field(form + 8, 2)
     tag = tf.cond(tf.equal(tag, 0xFFFE), lambda: field(form + 32, 2), lambda: tag)  # WAVE_FORMAT_EXTENSIBLE
     data_size = field(at + 4, 4)
-    whole = _check(
-        at + 8 + data_size <= tf.cast(tf.strings.length(content), tf.int64),
-        name,
-        "expected a whole recording, found it cut",
-    )
+    is_whole = at + 8 + data_size <= tf.cast(tf.strings.length(content), tf.int64)
+    whole = _check(is_whole, name, "expected a whole recording, found it cut")
     # tensorflow-io stumbles over other chunks, and finds no sample behind one of odd length: they go to the end.
     parts = ((0, 12), (form, 8 + field(form + 4, 4)), (at, 8 + data_size), (first, at - first))
     with tf.control_dependencies([whole]):
@@ -148,11 +142,7 @@ def _mp3(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _by_width(
-    width: tf.Tensor,
-    widths: dict[int, tf.DType],
-    decoder: Callable[..., tf.Tensor],
-    content: tf.Tensor,
-    name: tf.Tensor,
+    width: tf.Tensor, widths: dict[int, tf.DType], decoder: Callable, content: tf.Tensor, name: tf.Tensor
 ) -> tf.Tensor:
     """Decode with the type that a file's width asks for."""
 
@@ -172,7 +162,7 @@ def _by_width(
 
 
 def _resample(mono: tf.Tensor, file_rate_hz: tf.Tensor, rate_hz: int) -> tf.Tensor:
-    """tensorflow-io's resampler (Speex), without its delay of half a filter: that is made one second, and cut off."""
+    """Resample by tensorflow-io (Speex); its delay of half a filter is filled up to one second, which is cut off."""
     taps = tf.maximum((_SPEEX_TAPS * file_rate_hz // rate_hz + 7) // 8 * 8, _SPEEX_TAPS)
     padded = tf.pad(mono, [[file_rate_hz - taps // 2, file_rate_hz]])
     n_samples = (tf.size(mono, tf.int64) * rate_hz + file_rate_hz // 2) // file_rate_hz

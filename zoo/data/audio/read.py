@@ -95,16 +95,7 @@ def to_mono(samples: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
 
 
 def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds: float) -> tuple[np.ndarray, int]:
-    check_container(stream, name)
-    try:
-        audio = soundfile.SoundFile(stream)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
-        stream.seek(0)
-        begin = stream.read(16)
-        raise BadClip(name, "not-audio", f"a file that begins {begin!r} ({str(error).rstrip('.')})") from error
-    with audio:
-        if audio.format not in FORMATS:
-            raise BadClip(name, "not-audio", audio.format_info)
+    with open_audio(stream, name) as audio:
         rate_hz = audio.samplerate
         # An MP3 without a Xing header has no declared length, only libsndfile's estimate, up to 1.5 times too long.
         declared = 0 if audio.format == "MP3" else audio.frames
@@ -124,19 +115,39 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
     return samples, rate_hz
 
 
-def check_container(stream: BinaryIO, name: str | Path) -> None:
-    """Check what libsndfile does not report: emptiness, git-lfs pointers, cuts. Leaves the stream at its start."""
+def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
+    """Open a recording. Raises BadClip for a file that is empty, a git-lfs pointer, cut, or of no format in `FORMATS`.
+
+    libsndfile reports neither of the first three.
+    """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     if size == 0:
         raise BadClip(name, "empty", "zero bytes")
-    head = stream.read(len(_LFS_HEAD))
-    stream.seek(0)
-    if head == _LFS_HEAD:
+    begin = stream.read(len(_LFS_HEAD))
+    if begin == _LFS_HEAD:
         raise BadClip(name, "pointer", f"a git-lfs pointer of {size} bytes")
     end = samples_end(stream)
     if end is not None and end > size:
         raise BadClip(name, "truncated", f"{size} bytes where its header declares {end}")
+    try:
+        audio = soundfile.SoundFile(stream)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
+        found = f"a file that begins {begin[:16]!r} ({str(error).rstrip('.')})"
+        raise BadClip(name, "not-audio", found) from error
+    if audio.format not in FORMATS:
+        raise BadClip(name, "not-audio", audio.format_info)
+    return audio
+
+
+def check_values(samples: np.ndarray, name: str | Path, where: str = "") -> None:
+    """Raise BadClip for NaN, infinity and samples beyond `LOUDEST`; `where` says which samples these are."""
+    bad = np.count_nonzero(~np.isfinite(samples))
+    if bad:
+        raise BadClip(name, "non-finite", f"{bad} of {samples.size} samples that are NaN or infinite{where}")
+    peak = np.abs(samples).max(initial=0.0)
+    if peak > LOUDEST:
+        raise BadClip(name, "too-loud", f"a sample of {peak:.3g}{where}")
 
 
 def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:
@@ -147,9 +158,4 @@ def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seco
         raise BadClip(name, "too-long", f"more than the most of {max_seconds:g} s")
     if seconds < min_seconds:
         raise BadClip(name, "too-short", f"{seconds:.4g} s (the least is {min_seconds:g} s)")
-    bad = np.count_nonzero(~np.isfinite(samples))
-    if bad:
-        raise BadClip(name, "non-finite", f"{bad} of {samples.size} samples that are NaN or infinite")
-    peak = float(np.abs(samples).max())
-    if peak > LOUDEST:
-        raise BadClip(name, "too-loud", f"a sample of {peak:.3g}")
+    check_values(samples, name)

@@ -196,9 +196,9 @@ def _read_all(folder: Path, rate_hz: int) -> tuple[dict[str, np.ndarray], dict[s
         try:
             samples = read(path, rate_hz, max_seconds=_LONGEST_SECONDS)
         except BadClip as error:
-            if error.kind == "silent":
-                raise _silent(path, "silence") from error
-            raise
+            if error.kind != "silent":
+                raise
+            samples = np.zeros(1, np.float32)  # refused below, in words for noise
         original = first.setdefault(hashlib.sha256(samples.tobytes()).hexdigest(), name)
         if original == name:
             recordings[name] = _levelled(path, samples, "silence")
@@ -220,9 +220,7 @@ def _in_thirds(path: Path, recording: np.ndarray, rate_hz: int) -> tuple[np.ndar
 def _levelled(path: Path, samples: np.ndarray, found: str) -> np.ndarray:
     """Scale a recording to unit mean square."""
     if np.abs(samples).max() < _INAUDIBLE:
-        raise _silent(path, found)
+        raise UserError(
+            f"{path}: expected noise, found {found}. Remove the file from the folder, or cut the silence off"
+        )
     return (samples / np.sqrt(_power(samples))).astype(np.float32)
-
-
-def _silent(path: Path, found: str) -> UserError:
-    return UserError(f"{path}: expected noise, found {found}. Remove the file from the folder, or cut the silence off")

@@ -107,13 +107,21 @@ def simulate(
     # Images of an order lie on an octahedron; this one's holds the sphere that sound crosses in the time covered.
     order = int(np.ceil(_COVERED * seconds * sound_m_per_second * np.sqrt((1 / size_m**2).sum())))
     n_threads = room_acoustics.constants.get("num_threads")
+
+    def room_of(absorption: float):
+        walls = room_acoustics.Material(absorption)
+        room = room_acoustics.ShoeBox(size_m, fs=rate_hz, materials=walls, max_order=order)
+        room.add_source(places[0])
+        room.add_microphone(places[1])
+        return room
+
     room_acoustics.constants.set("num_threads", 1)  # the last bits depend on it
     try:
-        room = _room(room_acoustics, size_m, places, rate_hz, order, absorption=0.5)
+        room = room_of(0.5)
         room.image_source_model()
         distances_m = np.linalg.norm(room.sources[0].images - places[1][:, None], axis=0)
         absorption = _absorption(distances_m / sound_m_per_second, room.sources[0].orders, seconds)
-        room = _room(room_acoustics, size_m, places, rate_hz, order, absorption)
+        room = room_of(absorption)
         room.compute_rir()
     finally:
         room_acoustics.constants.set("num_threads", n_threads)
@@ -156,21 +164,6 @@ def _pyroomacoustics() -> ModuleType:
             "or take exponential ones"
         ) from error
     return pyroomacoustics
-
-
-def _room(
-    room_acoustics: ModuleType,
-    size_m: np.ndarray,
-    places: tuple[np.ndarray, np.ndarray],
-    rate_hz: int,
-    order: int,
-    absorption: float,
-):
-    walls = room_acoustics.Material(absorption)
-    room = room_acoustics.ShoeBox(size_m, fs=rate_hz, materials=walls, max_order=order)
-    room.add_source(places[0])
-    room.add_microphone(places[1])
-    return room
 
 
 def _absorption(delays: np.ndarray, orders: np.ndarray, seconds: float) -> float:

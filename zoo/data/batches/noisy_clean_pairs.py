@@ -11,6 +11,7 @@ from zoo.data.batches.by_length import padded
 from zoo.data.batches.clips import shuffled_plan
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.prefetch import batches
+from zoo.data.batches.segments import starts
 
 _STEP = 50  # frames are padded to a multiple of it: some backends compile for each new shape
 
@@ -48,7 +49,7 @@ def pair_batches(
     cuts = [
         (number, start, min(segment_frames, pair.n_frames))
         for number, pair in enumerate(pairs)
-        for start in _starts(pair.n_frames, segment_frames, rng)
+        for start in (starts(pair.n_frames, segment_frames, rng) if pair.n_frames > segment_frames else [0])
     ]
     plan = shuffled_plan(np.array([length for *_, length in cuts]), batch_size, rng)
 
@@ -70,10 +71,3 @@ def even_cuts(n_frames: int, segment_frames: int) -> list[tuple[int, int]]:
     """Return start and length of consecutive segments that cover a clip once, all of about the same length."""
     ends = np.linspace(0, n_frames, -(-n_frames // segment_frames) + 1).round().astype(int)
     return [(int(start), int(end - start)) for start, end in pairwise(ends)]
-
-
-def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> list[int]:
-    if n_frames <= segment_frames:
-        return [0]
-    offset = int(rng.integers(0, min(segment_frames, n_frames - segment_frames + 1)))
-    return list(range(offset, n_frames - segment_frames + 1, segment_frames))

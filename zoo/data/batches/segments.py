@@ -48,7 +48,7 @@ def segment_batches(
     cuts = [
         (number, int(start))
         for number, recording in enumerate(recordings)
-        for start in _starts(len(recording.labels), segment_frames, rng)
+        for start in starts(len(recording.labels), segment_frames, rng)
         if recording.rated[start + unheard_frames : start + segment_frames].any()
     ]
     plan = np.array_split(rng.permutation(len(cuts)), -(-len(cuts) // batch_size))
@@ -82,7 +82,7 @@ def segment_batches(
     return batches(len(plan), batch, specs)
 
 
-def _starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> np.ndarray:
+def starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> np.ndarray:
     """Return the first frames of the segments, from a random offset on."""
     offset = rng.integers(0, min(segment_frames, n_frames - segment_frames + 1))
     return np.arange(offset, n_frames - segment_frames + 1, segment_frames)
