@@ -63,7 +63,7 @@ def test_long_clips_are_cut_into_whole_segments_and_short_ones_taken_whole(pairs
     assert len(seen) > 3
 
 
-def test_an_epoch_can_be_had_again(pairs):
+def test_an_epoch_can_be_repeated(pairs):
     for (one, _, _), (other, _, _) in zip(epoch_of(pairs), epoch_of(pairs), strict=True):
         np.testing.assert_array_equal(one["features"], other["features"])
 

@@ -44,7 +44,7 @@ def test_every_frame_has_its_own_samples_and_rating(recordings):
             np.testing.assert_array_equal(weight, frame < last)
 
 
-def test_ratings_of_what_a_segment_did_not_hear_count_nothing(recordings):
+def test_ratings_of_speech_before_a_segment_have_no_weight(recordings):
     for _, labels, weights in epochs_of(recordings, unheard_frames=3):
         assert not weights[:, :3].any()
         for row, weight in zip(labels[:, :, 0], weights, strict=True):
