@@ -1,4 +1,4 @@
-"""Noise: ratios measured back from the sum, P.56 written from the recommendation, and files that stay on their side."""
+"""Noise: ratios measured in the sum, P.56 written from the recommendation, and files that stay on their side."""
 
 import numpy as np
 import pytest
@@ -38,8 +38,8 @@ def measured_snr_db(total: np.ndarray, speech: np.ndarray, added: np.ndarray, le
     """The ratio from the sum over its gain, less the speech; and that gain, by least squares."""
     (gain, _), *_ = np.linalg.lstsq(np.stack([speech, added], 1).astype(float), total.astype(float))
     residual = total / gain - speech
-    heard = speech[additive_noise.active(speech, RATE_HZ)] if level == "active" else speech
-    return 10 * np.log10(np.mean(heard.astype(float) ** 2) / np.mean(residual**2)), gain
+    rated = speech[additive_noise.active(speech, RATE_HZ)] if level == "active" else speech
+    return 10 * np.log10(np.mean(rated.astype(float) ** 2) / np.mean(residual**2)), gain
 
 
 def write(path, samples, rate_hz=RATE_HZ):
@@ -98,16 +98,19 @@ def test_powers_by_hand():
     assert additive_noise.speech_power(speech, RATE_HZ, "all") == pytest.approx(0.25 / 5)
 
 
-def test_silent_speech_and_unknown_levels_are_refused():
-    for level in additive_noise.SNR_LEVELS:
-        with pytest.raises(UserError, match="SNR on silent speech"):
-            additive_noise.speech_power(np.zeros(100), RATE_HZ, level)
-    with pytest.raises(UserError, match="SNR on silent speech"):
-        additive_noise.speech_power(np.zeros(0), RATE_HZ)
-    with pytest.raises(UserError, match="Did you mean 'active'"):
-        additive_noise.speech_power(np.ones(100), RATE_HZ, "actve")
-    with pytest.raises(ValueError, match="NaN"):
-        additive_noise.speech_power(np.full(100, np.nan), RATE_HZ)
+@pytest.mark.parametrize(
+    ("speech", "level", "error", "message"),
+    [
+        (np.zeros(100), "active", UserError, "SNR on silent speech"),
+        (np.zeros(100), "all", UserError, "SNR on silent speech"),
+        (np.zeros(0), "active", UserError, "SNR on silent speech"),
+        (np.ones(100), "actve", UserError, "Did you mean 'active'"),
+        (np.full(100, np.nan), "active", ValueError, "NaN"),
+    ],
+)
+def test_speech_without_a_power_is_refused(speech, level, error, message):
+    with pytest.raises(error, match=message):
+        additive_noise.speech_power(speech, RATE_HZ, level)
 
 
 @pytest.mark.parametrize("level", additive_noise.SNR_LEVELS)
@@ -118,14 +121,6 @@ def test_the_sum_has_the_ratio_asked_for(level, snr_db, rng):
     found_db, gain = measured_snr_db(total, speech, added, level)
     assert found_db == pytest.approx(snr_db, abs=0.01) and gain == pytest.approx(1, abs=1e-4)
     assert total.dtype == np.float32 and total.shape == speech.shape
-
-
-def test_a_loud_sum_is_turned_down_as_a_whole(rng):
-    speech, added = bursts(rng, level=0.3), rng.standard_normal(3 * RATE_HZ)
-    total = additive_noise.add(speech, added, 0, RATE_HZ)
-    found_db, gain = measured_snr_db(total, speech, added, "active")
-    assert np.abs(total).max() == 1 and gain < 0.8
-    assert found_db == pytest.approx(0, abs=0.01)
 
 
 def test_add_by_hand():
@@ -141,16 +136,6 @@ def test_add_by_hand():
 def test_what_has_no_ratio_is_refused(added, snr_db):
     with pytest.raises(ValueError, match="expected"):
         additive_noise.add(np.ones(9), added, snr_db, RATE_HZ)
-
-
-def test_real_noise_has_the_ratio_asked_for(shared_data, rng):
-    noises = additive_noise.open_noises(shared_data / "noise")
-    for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::100]:
-        speech, level = read(path), additive_noise.SNR_LEVELS[rng.integers(2)]
-        added, snr_db = noises.sample("test", len(speech), rng), rng.uniform(-5, 20)
-        total = additive_noise.add(speech, added, snr_db, RATE_HZ, level)
-        assert measured_snr_db(total, speech, added, level)[0] == pytest.approx(snr_db, abs=0.05)
-    assert noises.settings["copies"] == {"n9.flac": "n7.flac"}
 
 
 def test_files_are_divided_in_thirds_by_the_seed(folder):
@@ -181,7 +166,7 @@ def test_a_copy_is_on_no_other_side(folder):
     assert len(sum(noises.names.values(), ())) == 8
 
 
-def test_settings_change_with_what_is_heard(folder):
+def test_settings_identify_the_noise(folder):
     def settings(**options):
         return additive_noise.open_noises(folder, **options).settings
 
@@ -237,15 +222,19 @@ def test_a_bad_file_is_named(folder, samples, split, message):
     assert isinstance(caught.value, BadClip) == (message in ("finite", "not|WAV"))
 
 
+def training_noises(*recordings) -> additive_noise.Noises:
+    return additive_noise.Noises({"train": recordings}, {}, {"rate_hz": RATE_HZ})
+
+
 def tones(*seconds: float) -> additive_noise.Noises:
-    """Recording i of every side is the constant i + 1."""
-    waveforms = tuple(np.full(round(length * RATE_HZ), number + 1, np.float32) for number, length in enumerate(seconds))
-    return additive_noise.Noises(dict.fromkeys(additive_noise.SIDES, waveforms), {}, {"rate_hz": RATE_HZ})
+    """Recording i is the constant i + 1."""
+    lengths = [round(length * RATE_HZ) for length in seconds]
+    return training_noises(*(np.full(length, number + 1, np.float32) for number, length in enumerate(lengths)))
 
 
 def test_a_long_recording_gives_any_stretch_of_itself(rng):
     recording = np.arange(1, 1001, dtype=np.float32)
-    noises = additive_noise.Noises({"train": (recording,)}, {}, {"rate_hz": RATE_HZ})
+    noises = training_noises(recording)
     starts = []
     for _ in range(300):
         stretch = noises.sample("train", 900, rng)
@@ -269,7 +258,7 @@ def test_joints_keep_the_power(rng):
     joints = []
     for _ in range(200):
         short = rng.standard_normal((2, 8000)).astype(np.float32)
-        noises = additive_noise.Noises({"train": tuple(short)}, {}, {"rate_hz": RATE_HZ})
+        noises = training_noises(*short)
         sample = noises.sample("train", 15_000, rng)
         first = next(waveform for waveform in short if waveform[0] == sample[0])
         np.testing.assert_array_equal(sample[:7840], first[:7840])
@@ -279,14 +268,14 @@ def test_joints_keep_the_power(rng):
 
 
 def test_one_recording_is_repeated(rng):
-    sample = tones(0.1).sample("test", 5000, rng)
+    sample = tones(0.1).sample("train", 5000, rng)
     assert sample.shape == (5000,) and (sample >= 1).all() and (sample < 1.5).all()
 
 
 def test_no_stretch_is_silent(rng):
     recording = np.zeros(10 * RATE_HZ, np.float32)
     recording[70_000:70_100] = 1
-    noises = additive_noise.Noises({"train": (recording / recording.std(),)}, {}, {"rate_hz": RATE_HZ})
+    noises = training_noises(recording / recording.std())
     for _ in range(50):
         assert noises.sample("train", 500, rng).any()
 

@@ -1,11 +1,10 @@
-"""Chains of microphone, room and noise: against each step alone, in any order and process, and what is refused."""
+"""Chains of microphone, room and noise: against each step alone, in any order, and what is refused."""
 
 import numpy as np
 import pytest
 
-from zoo.data.audio.read import read
 from zoo.data.augmentation import conditions, impulse_responses
-from zoo.data.augmentation.additive_noise import SIDES, Noises, active, open_noises
+from zoo.data.augmentation.additive_noise import SIDES, Noises, active
 from zoo.data.augmentation.conditions import Condition
 from zoo.errors import UserError
 
@@ -62,7 +61,7 @@ def test_clean_is_the_waveform_as_it_is():
     np.testing.assert_array_equal(make(Condition(), noises=None, responses={})(loud, "a"), loud)
 
 
-def test_microphone_then_room_then_noise_against_what_is_heard_in_the_room():
+def test_microphone_then_room_then_noise_at_a_ratio_to_speech_in_the_room():
     dry = speech()
     through = np.convolve(dry.astype(float), MICROPHONE)[: len(dry)]
     through = np.convolve(through, RESPONSES["large"])[: len(dry)]
@@ -71,9 +70,9 @@ def test_microphone_then_room_then_noise_against_what_is_heard_in_the_room():
 
     total = make(Condition(5, "phone", "large"))(dry, "a")
     assert total.shape == dry.shape and total.dtype == np.float32
-    heard = through[active(through, RATE_HZ)]
-    assert 10 * np.log10(power(heard) / power(total - through)) == pytest.approx(5, abs=0.05)
-    assert 10 * np.log10(power(heard) / power(dry)) > 0.5  # over all samples it would be another ratio
+    speaking = through[active(through, RATE_HZ)]
+    assert 10 * np.log10(power(speaking) / power(total - through)) == pytest.approx(5, abs=0.05)
+    assert 10 * np.log10(power(speaking) / power(dry)) > 0.5  # over all samples it would be another ratio
 
     total = make(Condition(5, "phone", "large", "all"))(dry, "a")
     assert 10 * np.log10(power(through) / power(total - through)) == pytest.approx(5, abs=0.05)
@@ -166,8 +165,8 @@ def test_variants_are_of_seed_clip_and_number():
 
 def test_ratios_are_uniform_in_their_range():
     waveform = speech()
-    heard, noisy = active(waveform, RATE_HZ), augment("noise", snr_db=(3, 6))
-    found_db = [10 * np.log10(power(waveform[heard]) / power(noisy(waveform, "a", i) - waveform)) for i in range(200)]
+    marked, noisy = active(waveform, RATE_HZ), augment("noise", snr_db=(3, 6))
+    found_db = [10 * np.log10(power(waveform[marked]) / power(noisy(waveform, "a", i) - waveform)) for i in range(200)]
     assert 2.99 < min(found_db) < 3.1 and 5.9 < max(found_db) < 6.01
     assert np.mean(found_db) == pytest.approx(4.5, abs=0.2)
 
@@ -233,12 +232,3 @@ def test_a_kind_draws_the_same_beside_others():
 def test_augmentation_without_what_it_needs_is_refused(kinds, settings, message):
     with pytest.raises(UserError, match=message):
         augment(*kinds, **settings)
-
-
-def test_real_clips_pass_the_whole_chain(shared_data):
-    chain = make(Condition(0, "phone", "large"), noises=open_noises(shared_data / "noise"))
-    for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::300]:
-        waveform = read(path)
-        degraded = chain(waveform, path.stem)
-        assert degraded.shape == waveform.shape and np.abs(degraded).max() <= 1
-        assert not np.array_equal(degraded, chain(waveform, "another"))

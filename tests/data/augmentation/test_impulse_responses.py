@@ -38,10 +38,8 @@ def write(path, samples, rate_hz=RATE_HZ):
 
 
 def test_convolution_by_hand():
-    heard = impulse_responses.convolve(
-        np.array([1.0, 0, 0, 2]), np.array([3.0, 4, 5])
-    )  # 3, 4, 5, 6 and a tail of 8, 10
-    np.testing.assert_allclose(heard, np.array([3, 4, 5, 6]) * np.sqrt(5 / 86), rtol=1e-6)
+    result = impulse_responses.convolve(np.array([1.0, 0, 0, 2]), np.array([3.0, 4, 5]))  # and a tail of 8, 10
+    np.testing.assert_allclose(result, np.array([3, 4, 5, 6]) * np.sqrt(5 / 86), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -51,26 +49,26 @@ def test_convolution_is_linear_to_its_last_sample(n_samples, n_response, rng):
     waveform, response = rng.standard_normal(n_samples), rng.standard_normal(n_response)
     full = np.convolve(waveform, response)[:n_samples]
     expected = full * rms(waveform) / rms(full)
-    heard = impulse_responses.convolve(waveform, response)
-    assert heard.dtype == np.float32
-    np.testing.assert_allclose(heard, expected, atol=1e-5 * np.abs(expected).max())
+    result = impulse_responses.convolve(waveform, response)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_convolution_keeps_level_and_time(rng):
     waveform = np.concatenate([np.zeros(4000), 0.1 * rng.standard_normal(12_000)]).astype(np.float32)
     for gain in (1, 1e-3):
-        heard = impulse_responses.convolve(waveform, gain * impulse_responses.exponential(rng, RATE_HZ))
-        assert rms(heard) == pytest.approx(rms(waveform), rel=1e-5)
-        assert np.abs(heard[:4000]).max() < 1e-7
-        lag = np.argmax(np.correlate(heard, waveform, "full")[len(waveform) - 1 - 50 : len(waveform) + 50]) - 50
+        result = impulse_responses.convolve(waveform, gain * impulse_responses.exponential(rng, RATE_HZ))
+        assert rms(result) == pytest.approx(rms(waveform), rel=1e-5)
+        assert np.abs(result[:4000]).max() < 1e-7
+        lag = np.argmax(np.correlate(result, waveform, "full")[len(waveform) - 1 - 50 : len(waveform) + 50]) - 50
         assert lag == 0
     np.testing.assert_allclose(impulse_responses.convolve(waveform, np.array([0.5])), waveform, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 100])
 def test_silence_stays_silence(n_samples, rng):
-    heard = impulse_responses.convolve(np.zeros(n_samples), impulse_responses.exponential(rng, RATE_HZ))
-    assert heard.shape == (n_samples,) and heard.dtype == np.float32 and not heard.any()
+    result = impulse_responses.convolve(np.zeros(n_samples), impulse_responses.exponential(rng, RATE_HZ))
+    assert result.shape == (n_samples,) and result.dtype == np.float32 and not result.any()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +81,7 @@ def test_silence_stays_silence(n_samples, rng):
         (np.array([1, np.nan]), np.ones(3)),
     ],
 )
-def test_what_cannot_be_heard_is_refused(waveform, response):
+def test_a_silent_result_and_other_shapes_are_refused(waveform, response):
     with pytest.raises(ValueError, match="expected"):
         impulse_responses.convolve(waveform, response)
 
