@@ -1,12 +1,13 @@
-"""Says whether a corpus on disk is complete and sound, and what to do where it is not.
+"""Check whether a corpus on disk is complete and sound, and print what to do where it is not.
 
-Of a corpus that is rated continuously it also says how late the ratings are, and with which flag to train.
+For a corpus that is rated continuously, print also how late the ratings are, and with which flag to train.
 """
 
 import argparse
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.columns import Columns
@@ -18,9 +19,7 @@ from rich.table import Table
 from zoo.data.corpora import registry as corpora
 from zoo.data.corpora.check import Report, check
 from zoo.data.corpora.check_delay import LabelDelay, label_delay, training_clips
-from zoo.data.corpora.files import Loaded
 from zoo.data.protocols.lookup import PROTOCOLS, count_problems, get
-from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.utils.cli import run
@@ -29,14 +28,21 @@ SHOWN = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0 for a clean corpus, 1 where there are findings; a user's mistake raises UserError."""
+    """Return 0 for a clean corpus, 1 where there are findings; a user's mistake raises UserError."""
     args = _parser().parse_args(argv)
+    corpus = corpora.get(args.corpus)
     root = corpora.resolve_root(args.corpus, args.data_root)
     loaded = corpora.load(args.corpus, root)
-    report = _check(args.corpus, loaded)
+    limits = {"max_seconds": corpus.max_seconds}
+    with _counting("reading", loaded.clips) as on_clip:
+        problems = _problems(args.corpus, loaded.clips)
+        report = check(loaded, rate_hz=corpus.rate_hz, problems=problems, on_clip=on_clip, **limits)
     if not args.json:
-        _print(report, f"{corpora.get(args.corpus).title} in {root}")
-    delay = _delay(args.corpus, loaded)
+        _print(report, f"{corpus.title} in {root}")
+    protocol, delay = get(None, args.corpus), None
+    if protocol.targets:
+        with _counting("label delay", training_clips(protocol, loaded.clips)) as on_clip:
+            delay = label_delay(protocol, loaded.clips, on_clip=on_clip, **limits)
     if args.json:
         found = {"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report)}
         print(json.dumps(found | ({"label_delay": dataclasses.asdict(delay)} if delay else {}), indent=2))
@@ -54,77 +60,50 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what to check")
     what.add_argument("--corpus", required=True, metavar="NAME", help="the corpus; see below")
-    what.add_argument(
-        "--data-root",
-        type=Path,
-        metavar="DIR",
-        help=f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})",
-    )
+    usual = f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})"
+    what.add_argument("--data-root", type=Path, metavar="DIR", help=usual)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print everything found as one JSON object")
     return parser
 
 
-def _check(name: str, loaded: Loaded) -> Report:
-    corpus = corpora.get(name)
+@contextmanager
+def _counting(name: str, clips: Sequence[Clip]) -> Iterator[Callable[[], None]]:
+    """Yield a function to call after each of `clips`, which moves a progress bar."""
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("reading", total=len(loaded.clips))
-        return check(
-            loaded.clips,
-            loaded.ignored,
-            rate_hz=corpus.rate_hz,
-            max_seconds=corpus.max_seconds,
-            missing=loaded.missing,
-            repeated=loaded.duplicates,
-            problems=_problems(name, loaded.clips),
-            on_clip=lambda: progress.advance(task),
-        )
-
-
-def _delay(name: str, loaded: Loaded) -> LabelDelay | None:
-    """Returns how late the training recordings of the corpus's default protocol are rated; None for classes."""
-    protocol = get(None, name)
-    if not protocol.targets:
-        return None
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("label delay", total=len(training_clips(protocol, loaded.clips)))
-        seconds = corpora.get(name).max_seconds
-        return label_delay(protocol, loaded.clips, seconds, on_clip=lambda: progress.advance(task))
+        task = progress.add_task(name, total=len(clips))
+        yield lambda: progress.advance(task)
 
 
 def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
-    """Returns what differs from the counts of the corpus's protocols, each difference once.
+    """Return what differs from the counts of the corpus's protocols, each difference once.
 
     A protocol without a single clip is passed over where another has some: RAVDESS's song is an archive of its own.
     """
-    found = {row.name: _differences(row, clips) for row in PROTOCOLS.values() if row.corpus == corpus}
-    if all(problems is None for problems in found.values()):
-        return [f"no clip belongs to {' or '.join(found)}"]
+    found: dict[str, list[str]] = {}  # by protocol
+    protocols = [row for row in PROTOCOLS.values() if row.corpus == corpus]
+    for protocol in protocols:
+        try:
+            if protocol.select(clips):
+                found[protocol.name] = count_problems(protocol, clips)
+        except UserError as error:  # the protocol's own label file is missing
+            found[protocol.name] = [str(error)]
+    if not found:
+        return [f"no clip belongs to {' or '.join(row.name for row in protocols)}"]
     names: dict[str, list[str]] = {}
     for name, problems in found.items():
-        for problem in problems or ():
+        for problem in problems:
             names.setdefault(problem, []).append(name)
-    return [f"{', '.join(protocols)}: {problem}" for problem, protocols in names.items()]
-
-
-def _differences(protocol: Protocol, clips: Sequence[Clip]) -> list[str] | None:
-    """Returns what differs from a protocol's counts, or None where none of its clips is there."""
-    try:
-        return count_problems(protocol, clips) if protocol.select(clips) else None
-    except UserError as error:  # the protocol's own label file is missing
-        return [str(error)]
+    return [f"{', '.join(users)}: {problem}" for problem, users in names.items()]
 
 
 def _print(report: Report, title: str) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{escape(title)}[/]")
     console.print(f"{report.clips} clips of {len(report.speakers)} speakers")
-    if report.seconds:
-        console.print(
-            "{hours:.2f} h; a clip lasts {min:.2f} to {max:.2f} s, median {median:.2f} s".format(
-                hours=report.seconds["total"] / 3600, **report.seconds
-            )
-        )
+    if seconds := report.seconds:
+        length = "a clip lasts {min:.2f} to {max:.2f} s, median {median:.2f} s".format(**seconds)
+        console.print(f"{seconds['total'] / 3600:.2f} h; {length}")
     rates = {f"{rate_hz} Hz": count for rate_hz, count in report.rates_hz.items()}
     tables = {"label": report.labels, "speaker": report.speakers, "sampling rate": rates, "left alone": report.ignored}
     console.print(Columns([_counts(heading, counts) for heading, counts in tables.items() if counts]))
@@ -152,7 +131,7 @@ def _print_delay(delay: LabelDelay) -> None:
         own = f"correlation {lag.correlation:.2f}, with the ratings of other recordings at most {lag.by_chance:.2f}"
         console.print(f"  {escape(name)}: {found} ({own})", soft_wrap=True)
     if delay.seconds is None:
-        console.print("  No delay can be told from the sound. Train without --label-delay-seconds")
+        console.print("  No delay can be estimated. Train without --label-delay-seconds")
     else:
         console.print(f"  Train with --label-delay-seconds {delay.seconds:.4g}")
 
@@ -166,16 +145,18 @@ def _counts(heading: str, counts: Mapping[str, int]) -> Table:
 
 
 def _findings(report: Report) -> dict[str, list[str]]:
-    """Returns what was found as lines of text under headings, without the headings that have none."""
-    findings = {f"unreadable ({kind})": messages for kind, messages in report.unreadable.items()}
-    findings["counts"] = report.problems
-    findings["labelled but missing"] = report.missing
-    findings["second copies"] = report.repeated
-    findings["labels and audio"] = report.misaligned
-    findings["same audio"] = [" = ".join(names) for names in report.duplicates]
-    findings["near silence"] = report.near_silent
-    findings["low sampling rate"] = [f"{name}: {rate_hz} Hz" for name, rate_hz in report.low_rate.items()]
-    findings["clipped"] = [f"{name}: {share:.2%} of its samples" for name, share in report.clipped.items()]
+    """Return what was found as lines of text, by heading."""
+    findings = {
+        **{f"unreadable ({kind})": messages for kind, messages in report.unreadable.items()},
+        "counts": report.problems,
+        "labelled but missing": report.missing,
+        "second copies": report.repeated,
+        "labels and audio": report.misaligned,
+        "same audio": [" = ".join(names) for names in report.duplicates],
+        "near silence": report.near_silent,
+        "low sampling rate": [f"{name}: {rate_hz} Hz" for name, rate_hz in report.low_rate.items()],
+        "clipped": [f"{name}: {share:.2%} of its samples" for name, share in report.clipped.items()],
+    }
     return {heading: entries for heading, entries in findings.items() if entries}
 
 

@@ -19,7 +19,7 @@ def test_nothing_given(refused):
     message = refused("train.py", "--corpus", "emodb")
     corpus = corpora.CORPORA["emodb"]
     assert has(message, "no folder given for EmoDB", "--data-root DIR", corpora.DATA_ROOT_VARIABLE)
-    assert has(message, corpus.licence, corpus.address, corpus.layout, "--synthetic")
+    assert has(message, corpus.licence, corpus.address, corpus.loader.LAYOUT, "--synthetic")
 
 
 def test_variable_without_the_corpus(refused, monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.data.corpora import aibo, cremad, emodb, iemocap, ravdess
+from zoo.data.corpora.registry import load
 from zoo.errors import UserError
 
 RATINGS = "[2.5000, 3.0000, 3.5000]"
@@ -54,7 +54,7 @@ def test_iemocap_full_size(tmp_path, shared_data):
     for name, code in codes.items():
         dialogues[label_file(name)] = dialogues.get(label_file(name), "") + label_line(name, code)
     write(tmp_path, dialogues)
-    loaded = iemocap.load(tmp_path)
+    loaded = load("iemocap", tmp_path)
     assert {clip.name: clip.label for clip in loaded.clips} == codes
     assert Counter(clip.tags["session"] for clip in loaded.clips) == dict(
         zip("12345", (1085, 1023, 1151, 1031, 1241), strict=True)
@@ -80,7 +80,7 @@ def test_iemocap_full_size(tmp_path, shared_data):
 def test_iemocap_names(tmp_path, name, speaker, kind):
     touch(tmp_path, iemocap_wav(name))
     write(tmp_path, {label_file(name): label_line(name, "exc")})
-    (clip,) = iemocap.load(tmp_path).clips
+    (clip,) = load("iemocap", tmp_path).clips
     assert (clip.speaker, clip.label) == (speaker, "exc")
     assert clip.tags == {
         "session": name[4],
@@ -105,7 +105,7 @@ def test_iemocap_label_file_as_released(tmp_path):
     ignored = ("._Ses01F_impro01_F000.wav", ".DS_Store", "notes.txt", "Ses01F_impro01_F009.wav", "other.wav")
     touch(root, *(wav + name for name in ignored), LABELS.replace("Ses", "._Ses"))
     touch(root, wav + "Ses01F_impro01_F000.flac")
-    loaded = iemocap.load(root)
+    loaded = load("iemocap", root)
     assert [clip.name for clip in loaded.clips] == ["Ses01F_impro01_F000"]
     assert loaded.missing == ["Ses01F_impro01_F001"]
     assert loaded.duplicates == [wav + "Ses01F_impro01_F000.wav"]
@@ -132,7 +132,7 @@ def test_iemocap_label_file_as_released(tmp_path):
 def test_iemocap_broken_line(tmp_path, line):
     root = small_iemocap(tmp_path, label_line("Ses01F_impro01_F000") + "\n" + line + "\n")
     with pytest.raises(UserError) as error:
-        iemocap.load(root)
+        load("iemocap", root)
     message = str(error.value)
     assert message.startswith(f"{root / LABELS}, line 3: expected ")
     assert f"found {line!r}" in message
@@ -141,10 +141,10 @@ def test_iemocap_broken_line(tmp_path, line):
 def test_iemocap_without_labels_or_audio(tmp_path):
     touch(tmp_path / "audio", iemocap_wav("Ses01F_impro01_F000"))
     with pytest.raises(UserError, match="no labels found"):
-        iemocap.load(tmp_path / "audio")
+        load("iemocap", tmp_path / "audio")
     write(tmp_path / "labels", {LABELS: label_line("Ses01F_impro01_F000")})
     with pytest.raises(UserError, match=r"no file at all\)\. The label files name 1 clips"):
-        iemocap.load(tmp_path / "labels")
+        load("iemocap", tmp_path / "labels")
 
 
 # FAU Aibo
@@ -164,7 +164,7 @@ def test_aibo_full_size(tmp_path):
     for school, row in counts.items():
         labels = "".join(label * n for label, n in zip("AENPR", row, strict=True))
         lines += [f"{school}_{i % 25 + 1:02d}_{i // 100:03d}_{i % 100:02d} {c} 0.8" for i, c in enumerate(labels)]
-    loaded = aibo.load(write_aibo(tmp_path, "\n".join(lines)))
+    loaded = load("aibo", write_aibo(tmp_path, "\n".join(lines)))
     assert Counter(clip.tags["part"] for clip in loaded.clips) == {"train": 9959, "test": 8257}
     assert Counter(clip.label for clip in loaded.clips if clip.tags["part"] == "train")["R"] == 721
     assert {clip.speaker for clip in loaded.clips} == {f"{s}_{i:02d}" for s in counts for i in range(1, 26)}
@@ -176,7 +176,7 @@ def test_aibo_nested_with_two_classes(tmp_path, nesting):
     home = write_aibo(tmp_path / nesting, "Ohm_01_000_00 E 0.75\nMont_02_003_01 P 1\n", "Mont_02_003_01 IDL .5\n")
     touch(home, "wav/Ohm_01_000_01.wav")
     (home / "wav/Ohm_01_000_00.wav").rename(home / "wav/Ohm_01_000_00.FLAC")
-    loaded = aibo.load(tmp_path)
+    loaded = load("aibo", tmp_path)
     first, second = loaded.clips
     assert (first.name, first.speaker, first.label) == ("Mont_02_003_01", "Mont_02", "P")
     assert first.tags == {"part": "test", "confidence": "1", "label_2cl": "IDL"}
@@ -190,13 +190,13 @@ def test_aibo_nested_with_two_classes(tmp_path, nesting):
 def test_aibo_broken_line(tmp_path, line):
     root = write_aibo(tmp_path, f"Ohm_01_000_00 N 0.8\n{line}\n")
     with pytest.raises(UserError, match=r"chunk_labels_5cl_corpus\.txt, line 2: expected .* found ") as error:
-        aibo.load(root)
+        load("aibo", root)
     assert repr(line) in str(error.value)
 
 
 def test_aibo_without_five_class_file(tmp_path):
     with pytest.raises(UserError, match=r"chunk_labels_5cl_corpus\.txt: expected a label file"):
-        aibo.load(write(tmp_path, {CHUNK_LABELS.format("2cl"): "Ohm_01_000_00 NEG 1"}))
+        load("aibo", write(tmp_path, {CHUNK_LABELS.format("2cl"): "Ohm_01_000_00 NEG 1"}))
 
 
 # RAVDESS
@@ -220,7 +220,7 @@ def test_ravdess_full_size_speech_and_song_twice(tmp_path):
     touch(tmp_path, *(f"Actor_{name[-2:]}/{name}.wav" for name in speech))
     touch(tmp_path, *(f"Audio_Song_Actors_01-24/Actor_{name[-2:]}/{name}.wav" for name in song))
     touch(tmp_path, *(f"audio_speech_actors_01-24/Actor_{name[-2:]}/{name}.wav" for name in speech))
-    loaded = ravdess.load(tmp_path)
+    loaded = load("ravdess", tmp_path)
     assert [clip.name for clip in loaded.clips] == sorted(speech + song)
     assert Counter(clip.tags["channel"] for clip in loaded.clips) == {"speech": 1440, "song": 1012}
     assert Counter(clip.label for clip in loaded.clips if clip.tags["channel"] == "speech") == {
@@ -234,7 +234,7 @@ def test_ravdess_full_size_speech_and_song_twice(tmp_path):
 def test_ravdess_fields_and_ignored(tmp_path):
     names = ["03-01-06-01-02-01-12.wav", "03-01-09-01-02-01-12.wav", "02-01-06-01-02-01-12.wav", "03-01-06.wav"]
     touch(tmp_path, *(f"Actor_12/{name}" for name in [*names, "03-01-06-01-02-01-99.wav", "._x.wav", "clip.mp4"]))
-    loaded = ravdess.load(tmp_path)
+    loaded = load("ravdess", tmp_path)
     (clip,) = loaded.clips
     assert (clip.name, clip.speaker, clip.label) == ("03-01-06-01-02-01-12", "Actor_12", "fearful")
     assert clip.tags == {
@@ -255,7 +255,7 @@ def test_ravdess_fields_and_ignored(tmp_path):
 
 
 def test_ravdess_real_clips(shared_data):
-    loaded = ravdess.load(shared_data / "ravdess")
+    loaded = load("ravdess", shared_data / "ravdess")
     assert len(loaded.clips) == 1200
     assert Counter(clip.speaker for clip in loaded.clips) == {f"Actor_{i:02d}": 60 for i in range(1, 21)}
     assert all(clip.path.parent.name == clip.speaker and clip.path.suffix == ".flac" for clip in loaded.clips)
@@ -264,7 +264,7 @@ def test_ravdess_real_clips(shared_data):
 def test_ravdess_audio_all_absent(tmp_path):
     touch(tmp_path, "Actor_01/.DS_Store", "Actor_01/readme.txt")
     with pytest.raises(UserError, match=r"no clip found.*\(hidden file: 1, not \.wav or \.flac: 1\)"):
-        ravdess.load(tmp_path)
+        load("ravdess", tmp_path)
 
 
 # EmoDB
@@ -272,7 +272,7 @@ def test_ravdess_audio_all_absent(tmp_path):
 
 def test_emodb_fields_and_ignored(tmp_path):
     touch(tmp_path, "wav/16b10Wb.wav", "wav/03a01Fa.flac", "wav/03a01Xa.wav", "wav/03a01.wav")
-    loaded = emodb.load(tmp_path)
+    loaded = load("emodb", tmp_path)
     first, second = loaded.clips
     assert (first.name, first.speaker, first.label) == ("03a01Fa", "03", "happiness")
     assert first.tags == {"text": "a01", "version": "a", "gender": "male"}
@@ -281,7 +281,7 @@ def test_emodb_fields_and_ignored(tmp_path):
 
 
 def test_emodb_real_clips(shared_data):
-    loaded = emodb.load(shared_data / "emodb_2s")
+    loaded = load("emodb", shared_data / "emodb_2s")
     assert len(loaded.clips) == len(list((shared_data / "emodb_2s/wav").glob("*.flac")))
     # W is Wut, L Langeweile, T Trauer: the letters are German.
     assert {clip.name[5]: clip.label for clip in loaded.clips} == {
@@ -300,7 +300,7 @@ def test_emodb_real_clips(shared_data):
 
 def test_cremad_intended_and_old_name(tmp_path):
     touch(tmp_path, *(f"AudioWAV/{name}.wav" for name in ("1040_ITH_SAD_X", "1001_DFA_ANG_LO", "1001_DFA_JOY_LO", "1")))
-    loaded = cremad.load(tmp_path)
+    loaded = load("cremad", tmp_path)
     first, second = loaded.clips
     assert (first.name, first.speaker, first.label) == ("1001_DFA_ANG_LO", "1001", "anger")
     assert first.tags == {"sentence": "DFA", "level": "low"}
@@ -308,7 +308,7 @@ def test_cremad_intended_and_old_name(tmp_path):
     assert (second.label, second.tags["level"]) == ("sad", "unspecified")
     assert loaded.ignored == {"unknown emotion code": 1, "name not of this corpus": 1}
     touch(tmp_path, "AudioWAV/1040_ITH_SAD_XX.wav")
-    assert cremad.load(tmp_path).duplicates == ["AudioWAV/1040_ITH_SAD_XX.wav"]
+    assert load("cremad", tmp_path).duplicates == ["AudioWAV/1040_ITH_SAD_XX.wav"]
 
 
 VOTES = '"","FileName","VoiceVote","VoiceLevel"\n"1","1001_DFA_ANG_XX","N","65"\n"2","1002_DFA_SAD_XX","A:N","50:50"\n'
@@ -318,7 +318,7 @@ def test_cremad_voice_votes(tmp_path):
     names = ("1001_DFA_ANG_XX", "1002_DFA_SAD_XX", "1003_DFA_SAD_XX")
     touch(tmp_path, *(f"AudioWAV/{name}.wav" for name in names))
     write(tmp_path, {"processedResults/summaryTable.csv": VOTES + '"3","1040_ITH_SAD_X","S","90"\n'})
-    loaded = cremad.load(tmp_path)
+    loaded = load("cremad", tmp_path)
     assert [(clip.name, clip.label, clip.tags.get("voice")) for clip in loaded.clips] == [
         (names[0], "anger", "neutral"),
         (names[1], "sad", ""),  # a tie
@@ -341,4 +341,4 @@ def test_cremad_broken_votes(tmp_path, text, number):
     touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav")
     write(tmp_path, {"processedResults/summaryTable.csv": text})
     with pytest.raises(UserError, match=rf"summaryTable\.csv, line {number}: expected "):
-        cremad.load(tmp_path)
+        load("cremad", tmp_path)

@@ -10,6 +10,7 @@ import soundfile
 
 from zoo.data.corpora import recola
 from zoo.data.corpora.gold_standard import evaluator_weighted_mean
+from zoo.data.corpora.registry import load
 from zoo.data.protocols import lookup as protocols
 from zoo.errors import UserError
 
@@ -70,8 +71,7 @@ def website(root: Path, ratings: np.ndarray, participants=(16, 19, 17)) -> Path:
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_avec(tmp_path, suffix):
     root = avec(tmp_path, ("train_1", "train_10", "dev_1"), suffix=suffix)
-    assert recola.locate(root) == root
-    loaded = recola.load(root)
+    loaded = load("recola", root)
     assert [clip.name for clip in loaded.clips] == ["dev_1", "train_1", "train_10"]
     for clip in loaded.clips:
         assert (clip.speaker, clip.label) == (clip.name, "")
@@ -84,7 +84,7 @@ def test_avec(tmp_path, suffix):
 
 
 def test_avec_of_five_minutes_has_7501_rows(tmp_path):
-    (clip,) = recola.load(avec(tmp_path, ["dev_9"], seconds=300)).clips
+    (clip,) = load("recola", avec(tmp_path, ["dev_9"], seconds=300)).clips
     assert clip.trace.values.shape == (7501, 2)
     np.testing.assert_allclose(clip.trace.values[-1, 0], gold("dev_9", 300)[-1], atol=1e-7)
 
@@ -98,7 +98,7 @@ def test_what_is_left_out(tmp_path):
     audio(root / "recordings_audio/hello.wav")
     audio(root / "recordings_audio/train_1.flac")
     (root / "recordings_audio/dev_2.wav").unlink()
-    loaded = recola.load(root)
+    loaded = load("recola", root)
     assert [clip.name for clip in loaded.clips] == ["dev_1", "train_1"]
     assert loaded.ignored == {
         "no labels (those of AVEC's test part are not public)": 2,
@@ -126,11 +126,11 @@ ODDITIES = {
 
 @pytest.mark.parametrize("oddity", ODDITIES)
 def test_oddities_of_arff_make_no_difference(tmp_path, oddity):
-    expected = recola.load(avec(tmp_path / "plain", ["train_1"])).clips[0].trace
+    expected = load("recola", avec(tmp_path / "plain", ["train_1"])).clips[0].trace
     root = avec(tmp_path / "odd", ["train_1"])
     for path in root.glob("ratings_gold_standard/*/*.arff"):
         path.write_bytes(ODDITIES[oddity](path.read_text()).encode())
-    (clip,) = recola.load(root).clips
+    (clip,) = load("recola", root).clips
     np.testing.assert_array_equal(clip.trace.values, expected.values)
 
 
@@ -141,13 +141,13 @@ def test_columns_are_found_by_name(tmp_path):
         "@relation r\n@attribute GoldStandard numeric\n@attribute other string\n@attribute frameTime numeric\n@data\n"
     )
     write(root / "ratings_gold_standard/arousal/train_1.arff", head + rows)
-    (clip,) = recola.load(root).clips
+    (clip,) = load("recola", root).clips
     np.testing.assert_allclose(clip.trace.values[:, 0], gold("train_1"), atol=1e-7)
 
 
 def test_website(tmp_path, rng):
     ratings = raters(rng)
-    loaded = recola.load(website(tmp_path, ratings))
+    loaded = load("recola", website(tmp_path, ratings))
     assert [(clip.name, clip.speaker, clip.tags) for clip in loaded.clips] == [
         ("P16", "P16", {"part": "train"}),
         ("P19", "P19", {"part": "dev"}),
@@ -164,7 +164,7 @@ def test_website_header_in_another_order_and_with_more(tmp_path, rng):
     root = website(tmp_path, ratings, [16])
     turned = np.concatenate([np.full((len(ratings), 1), 9.0), ratings[:, ::-1]], axis=1)
     write(root / "RECOLA-Annotation/emotional_behaviour/arousal/P16.csv", rater_csv(turned, ("FM4", *RATERS[::-1])))
-    (clip,) = recola.load(root).clips
+    (clip,) = load("recola", root).clips
     np.testing.assert_allclose(clip.trace.values[:, 0], -clip.trace.values[:, 1], atol=1e-6)
 
 
@@ -177,27 +177,27 @@ def test_partition_by_participant():
 
 def test_both_releases_in_one_folder_are_read_as_avec(tmp_path, rng):
     root = website(avec(tmp_path), raters(rng))
-    assert [clip.name for clip in recola.load(root).clips] == ["dev_1", "train_1"]
+    assert [clip.name for clip in load("recola", root).clips] == ["dev_1", "train_1"]
 
 
 @pytest.mark.parametrize("seconds", [1.04, 2.0, 2.96])
 def test_audio_up_to_a_second_shorter_or_longer(tmp_path, seconds):
     root = avec(tmp_path, ["train_1"])
     audio(root / "recordings_audio/train_1.wav", seconds)
-    assert len(recola.load(root).clips) == 1
+    assert len(load("recola", root).clips) == 1
 
 
 def test_unreadable_audio_is_left_to_the_reader(tmp_path):
     root = avec(tmp_path)
     (root / "recordings_audio/dev_1.wav").write_bytes(b"")
-    assert len(recola.load(root).clips) == 2
+    assert len(load("recola", root).clips) == 2
 
 
 def test_no_audio(tmp_path):
     root = avec(tmp_path)
     shutil.rmtree(root / "recordings_audio")
     with pytest.raises(UserError, match=r"Expected \.wav or \.flac files as recordings_audio/\*.*name 2 clips"):
-        recola.load(root)
+        load("recola", root)
 
 
 def test_real_speech_in_the_layout_of_avec(tmp_path, shared_data):
@@ -209,12 +209,12 @@ def test_real_speech_in_the_layout_of_avec(tmp_path, shared_data):
     for name in ("train_1", "dev_1"):
         avec(tmp_path, [name], seconds=seconds)
         soundfile.write(tmp_path / f"recordings_audio/{name}.wav", samples, rate_hz)
-    for clip in recola.load(tmp_path).clips:
+    for clip in load("recola", tmp_path).clips:
         assert abs(len(clip.trace.values) * 0.04 - seconds) < 0.1
 
 
 def test_incomplete_corpus_says_how_many_are_there(tmp_path):
-    clips = recola.load(avec(tmp_path)).clips
+    clips = load("recola", avec(tmp_path)).clips
     assert protocols.count_problems(protocols.PROTOCOLS["avec-2016"], clips) == [
         "train: expected 9 clips, found 1",
         "dev: expected 9 clips, found 1",

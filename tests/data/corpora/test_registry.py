@@ -83,7 +83,14 @@ def test_nothing_given_says_how_to_obtain(tmp_path, monkeypatch, name):
         monkeypatch.setenv(corpora.DATA_ROOT_VARIABLE, variable)
         with pytest.raises(UserError) as error:
             corpora.resolve_root(name, None)
-        for part in (corpus.licence, corpus.address, corpus.layout, "--synthetic", "--data-root", "SPEECH_CORPORA"):
+        for part in (
+            corpus.licence,
+            corpus.address,
+            corpus.loader.LAYOUT,
+            "--synthetic",
+            "--data-root",
+            "SPEECH_CORPORA",
+        ):
             assert part in str(error.value)
 
 

@@ -12,11 +12,25 @@ import numpy as np
 from zoo.data.audio.read import BAD_KINDS, BadClip
 from zoo.data.audio.scan import Probe, probe
 from zoo.data.corpora.alignment import MAX_GAP_SECONDS, gap_seconds
+from zoo.data.corpora.files import Loaded
 from zoo.data.schema import Clip
 
 CLIPPED_SHARE = 0.001
 NEAR_SILENT_PEAK = 0.001  # -60 dB of full scale
 READ_RATE_HZ = 16_000  # of the networks' waveforms
+_ADVICE = {
+    "low_rate": f"{{}} clip(s) have a lower sampling rate than the {READ_RATE_HZ} Hz they are read at, which has cost "
+    "them their upper band. Fetch the originals.",
+    "misaligned": "{} recording(s) are over a second longer or shorter than their labels. Fetch them again.",
+    "duplicates": "{} recording(s) are there under several names. Keep one of each: across a split they leak.",
+    "near_silent": "{} clip(s) peak below -60 dB of full scale. Listen to them, and leave them out if nothing is said.",
+    "clipped": "{} clip(s) have more than 0.1 % of their samples at full scale. Fetch the originals if your copies "
+    "were amplified; otherwise they are the corpus's own.",
+    "missing": "{} labelled clip(s) have no audio file. Complete the copy from the corpus's archive.",
+    "repeated": "{} file(s) were left out because another of the same name was taken. Remove the second copy.",
+    "problems": "{} count(s) differ from the protocols'. Complete the corpus, or train with --allow-incomplete, which "
+    "marks the result.",
+}
 
 
 @dataclass(frozen=True)
@@ -24,9 +38,9 @@ class Report:
     """What `check` found. Lists hold clip names, mappings go from clip names unless said otherwise.
 
     `labels` (none for clips rated continuously), `speakers` and `rates_hz` count clips; `seconds` has total, min,
-    median and max of the readable clips and is empty without any. `unreadable` goes from a kind of `audio.BAD_KINDS` to
+    median and max of the readable clips and is empty without any. `unreadable` goes from a kind of `read.BAD_KINDS` to
     the messages. `resampled` says once per sampling rate other than the release's how many clips have it; that alone is
-    no finding, unless the rate is lower than `READ_RATE_HZ` (`low_rate`, in Hz). `misaligned` says whose labels end
+    no finding, unless the rate is lower than `READ_RATE_HZ` (`low_rate`, in Hz). `misaligned` says which labels end
     elsewhere than the audio. `clipped` holds the share of samples, 0..1. `advice` has one sentence per kind of finding
     and is empty for a clean corpus.
     """
@@ -51,23 +65,20 @@ class Report:
 
 
 def check(
-    clips: Sequence[Clip],
-    ignored: Mapping[str, int],
+    loaded: Loaded,
     *,
     rate_hz: int,
     max_seconds: float = 60.0,
-    missing: Sequence[str] = (),
-    repeated: Sequence[str] = (),
     problems: Sequence[str] = (),
     on_clip: Callable[[], object] = lambda: None,
 ) -> Report:
-    """Reads every clip and returns the report.
+    """Read every clip that a loader listed and return the report.
 
     `rate_hz` is the sampling rate of the corpus's release, and a clip longer than `max_seconds` is unreadable (both are
-    in `corpora.Corpus`). `ignored` counts files left alone by reason, `missing` lists labelled clips without audio,
-    `repeated` files left out because another of that name was taken (`files.Loaded`), `problems` what differs from a
-    protocol's counts (`protocols.count_problems`). `on_clip` is called after each clip.
+    in `registry.Corpus`). `problems` are differences from a protocol's counts (`lookup.count_problems`). `on_clip` is
+    called after each clip.
     """
+    clips = loaded.clips
     probes: dict[str, Probe] = {}
     unreadable: dict[str, list[str]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -77,26 +88,33 @@ def check(
             else:
                 probes[clip.name] = result
             on_clip()
-    rates_hz = Counter(facts.rate_hz for facts in probes.values())
+    same_audio: dict[str, list[str]] = {}
+    for name, facts in probes.items():
+        same_audio.setdefault(facts.audio_sha256, []).append(name)
     findings: dict = {
         "unreadable": unreadable,
         "low_rate": {n: f.rate_hz for n, f in probes.items() if f.rate_hz < min(rate_hz, READ_RATE_HZ)},
         "misaligned": _misaligned(clips, probes),
-        "duplicates": _duplicates(probes),
+        "duplicates": [names for names in same_audio.values() if len(names) > 1],
         "near_silent": [name for name, facts in probes.items() if facts.peak < NEAR_SILENT_PEAK],
         "clipped": {n: f.clipped_share for n, f in probes.items() if f.clipped_share > CLIPPED_SHARE},
-        "missing": list(missing),
-        "repeated": list(repeated),
+        "missing": loaded.missing,
+        "repeated": loaded.duplicates,
         "problems": list(problems),
     }
+    rates_hz = dict(Counter(facts.rate_hz for facts in probes.values()).most_common())
     return Report(
         clips=len(clips),
         labels=dict(Counter(clip.label for clip in clips if clip.label).most_common()),
         speakers=dict(sorted(Counter(clip.speaker for clip in clips).items())),
-        rates_hz=dict(rates_hz.most_common()),
+        rates_hz=rates_hz,
         seconds=_durations([facts.seconds for facts in probes.values()]),
-        resampled=_resampled(probes, rate_hz),
-        ignored=dict(ignored),
+        resampled=[
+            f"resampled copy: {found_hz} Hz where the release has {rate_hz} ({count} of {len(probes)} clips)"
+            for found_hz, count in rates_hz.items()
+            if found_hz != rate_hz
+        ],
+        ignored=loaded.ignored,
         advice=_advice(findings),
         **findings,
     )
@@ -109,16 +127,8 @@ def _probe(clip: Clip, max_seconds: float) -> Probe | BadClip:
         return bad
 
 
-def _duplicates(probes: Mapping[str, Probe]) -> list[list[str]]:
-    """Returns the groups of clips whose decoded audio is the same."""
-    groups: dict[str, list[str]] = {}
-    for name, facts in probes.items():
-        groups.setdefault(facts.audio_sha256, []).append(name)
-    return [names for names in groups.values() if len(names) > 1]
-
-
 def _misaligned(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]:
-    """Loaders hold labels against what a file declares, which a cut MP3 does as if it were whole."""
+    """Loaders compare labels with the declared length, which a cut MP3 gives as if it were whole."""
     rated = [(clip.name, clip.trace) for clip in clips if clip.trace is not None and clip.name in probes]
     gaps = {name: gap_seconds(trace, probes[name].seconds) for name, trace in rated}
     return [
@@ -128,39 +138,11 @@ def _misaligned(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]
     ]
 
 
-def _resampled(probes: Mapping[str, Probe], release_hz: int) -> list[str]:
-    found = Counter(facts.rate_hz for facts in probes.values())
-    return [
-        f"resampled copy: {rate_hz} Hz where the release has {release_hz} ({count} of {len(probes)} clips)"
-        for rate_hz, count in found.most_common()
-        if rate_hz != release_hz
-    ]
-
-
 def _durations(seconds: list[float]) -> dict[str, float]:
     if not seconds:
         return {}
-    return {
-        "total": float(sum(seconds)),
-        "min": min(seconds),
-        "median": float(np.median(seconds)),
-        "max": max(seconds),
-    }
-
-
-_ADVICE = {
-    "low_rate": f"{{}} clip(s) have a lower sampling rate than the {READ_RATE_HZ} Hz they are read at, which has cost "
-    "them their upper band. Fetch the originals.",
-    "misaligned": "{} recording(s) are over a second longer or shorter than their labels. Fetch them again.",
-    "duplicates": "{} recording(s) are there under several names. Keep one of each: across a split they leak.",
-    "near_silent": "{} clip(s) peak below -60 dB of full scale. Listen to them, and leave them out if nothing is said.",
-    "clipped": "{} clip(s) have more than 0.1 % of their samples at full scale. Fetch the originals if your copies "
-    "were amplified; otherwise they are the corpus's own.",
-    "missing": "{} labelled clip(s) have no audio file. Complete the copy from the corpus's archive.",
-    "repeated": "{} file(s) were left out because another of the same name was taken. Remove the second copy.",
-    "problems": "{} count(s) differ from the protocols'. Complete the corpus, or train with --allow-incomplete, which "
-    "marks the result.",
-}
+    median = float(np.median(seconds))
+    return {"total": float(sum(seconds)), "min": min(seconds), "median": median, "max": max(seconds)}
 
 
 def _advice(findings: Mapping) -> list[str]:

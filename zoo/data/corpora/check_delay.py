@@ -1,4 +1,4 @@
-"""How late a corpus's ratings are, told from the recordings that networks are trained on and from no others."""
+"""How late a corpus's ratings are, estimated from the recordings that networks are trained on and from no others."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -9,25 +9,23 @@ from functools import partial
 import numpy as np
 
 from zoo.data.audio.read import BadClip, read
-from zoo.data.corpora.gold_standard import MAX_DELAY_SECONDS, energy_contour, estimate_delay, lag_correlations
+from zoo.data.corpora.gold_standard import MAX_DELAY_SECONDS, energy_contour, lag_correlations
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 
-PAIRINGS = 39  # drawn: of unrelated contours, one dimension in 15 was better than all of them (250 simulated corpora)
+PAIRINGS = 39  # at random: in 250 simulated corpora, 1 in 15 unrelated dimensions correlated better than all of them
 LEAST_RECORDINGS = 5  # which can be paired in 24 ways
 LEAST_SECONDS = 2 * MAX_DELAY_SECONDS
-
 _RATE_HZ = 16_000
-
-Contours = tuple[np.ndarray, np.ndarray]  # energy (steps,) in dB and ratings (steps, dimensions)
 
 
 @dataclass(frozen=True)
 class Lag:
-    """Of one dimension: by how much its ratings follow the energy of the sound.
+    """How late the ratings of one dimension follow the energy of the sound.
 
     `correlation` is the mean absolute correlation over the recordings, 0..1, at the lag where that is highest;
-    `by_chance` the highest at any lag where each recording's sound is held against the ratings of another.
+    `by_chance` is the highest at any lag where each recording is paired with the ratings of another. `correlates` if
+    the first is above the second.
     """
 
     seconds: float
@@ -38,9 +36,9 @@ class Lag:
 
 @dataclass(frozen=True)
 class LabelDelay:
-    """`lags` by dimension, from `recordings`, which train in every fold of `protocol`; or `reason`, why there are none.
+    """The `lags` by dimension from `recordings`, which train in every fold of `protocol`; or the `reason` for none.
 
-    `seconds` is what training should take off: the lag of the dimension that correlates most, None where none does.
+    `seconds` is the delay to train with: the lag of the dimension that correlates most, None where none does.
     """
 
     protocol: str
@@ -53,12 +51,12 @@ class LabelDelay:
 def label_delay(
     protocol: Protocol, clips: Sequence[Clip], max_seconds: float = 60.0, on_clip: Callable[[], object] = lambda: None
 ) -> LabelDelay:
-    """Estimates the delay of ratings behind the sound from a loader's `clips`.
+    """Estimate the delay of ratings behind the sound from a loader's `clips`.
 
     A recording that any fold validates or tests on is not opened: a delay fitted to it would be test knowledge. Those
     that cannot be read, last under `LEAST_SECONDS` or over `max_seconds` are left out. `on_clip` is called after each.
     """
-    found: dict[str, Contours] = {}
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     training = training_clips(protocol, clips)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for clip, pair in zip(training, pool.map(partial(_contours, max_seconds=max_seconds), training), strict=True):
@@ -72,25 +70,25 @@ def label_delay(
         )
         return LabelDelay(protocol.name, [], {}, None, reason)
     (step_seconds,) = {clip.trace.step_seconds for clip in training if clip.trace}  # of a corpus there is one
+    energies, ratings = zip(*found.values(), strict=True)
     lags = {
-        name: _lag([(energy, ratings[:, column]) for energy, ratings in found.values()], step_seconds)
+        name: _lag(energies, [rating[:, column] for rating in ratings], step_seconds)
         for column, name in enumerate(protocol.targets)
     }
-    correlating = [lag for lag in lags.values() if lag.correlates]
-    best = max(correlating, key=lambda lag: lag.correlation, default=None)
+    best = max((lag for lag in lags.values() if lag.correlates), key=lambda lag: lag.correlation, default=None)
     return LabelDelay(protocol.name, list(found), lags, best.seconds if best else None)
 
 
 def training_clips(protocol: Protocol, clips: Sequence[Clip]) -> list[Clip]:
-    """Returns the clips of the protocol that are for training in some fold and on no other side of any."""
+    """Return the clips that are for training in some fold of the protocol and on no other side of any."""
     folds = protocol.divide(protocol.select(clips))
     train: Mapping[str, Clip] = {clip.name: clip for fold in folds for clip in fold.train}
     others = {clip.name for fold in folds for side in (fold.validation, fold.test) for clip in side}
     return [clip for name, clip in train.items() if name not in others]
 
 
-def _contours(clip: Clip, max_seconds: float) -> Contours | None:
-    """Returns energy and ratings in steps of the ratings, both from the first rating on; None without sound."""
+def _contours(clip: Clip, max_seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return energy in dB (steps,) and ratings (steps, dimensions) from the first rating on; None without sound."""
     assert clip.trace is not None  # the protocol has targets
     step, start = clip.trace.step_seconds, clip.trace.start_seconds
     try:
@@ -105,8 +103,7 @@ def _contours(clip: Clip, max_seconds: float) -> Contours | None:
     return energy[:steps], ratings[:steps].astype(np.float64)
 
 
-def _lag(recordings: Sequence[tuple[np.ndarray, np.ndarray]], step_seconds: float) -> Lag:
-    energies, ratings = zip(*recordings, strict=True)
+def _lag(energies: Sequence[np.ndarray], ratings: Sequence[np.ndarray], step_seconds: float) -> Lag:
     correlations = lag_correlations(energies, ratings, step_seconds)
     rng, by_chance = np.random.default_rng(0), 0.0
     for _ in range(PAIRINGS):
@@ -115,6 +112,4 @@ def _lag(recordings: Sequence[tuple[np.ndarray, np.ndarray]], step_seconds: floa
         paired = [ratings[foreign[number]] for number in range(len(ratings))]
         by_chance = max(by_chance, float(lag_correlations(energies, paired, step_seconds).max()))
     highest = float(correlations.max())
-    if highest <= by_chance:
-        return Lag(float(np.argmax(correlations) * step_seconds), highest, by_chance, correlates=False)
-    return Lag(estimate_delay(energies, ratings, step_seconds), highest, by_chance, correlates=True)
+    return Lag(float(np.argmax(correlations) * step_seconds), highest, by_chance, correlates=highest > by_chance)

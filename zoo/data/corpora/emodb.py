@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
-from zoo.data.corpora.files import Loaded, collect, wrong_layout
+from zoo.data.corpora.files import NO_EMOTION, NOT_NAMED, Loaded, collect
 from zoo.data.schema import Clip
 
 LAYOUT = "wav/03a01Fa.wav (speaker 03, text a01, emotion F, version a)"
+INSIDE = ["wav/[0-9][0-9][a-z][0-9][0-9][A-Z].*", "wav/[0-9][0-9][a-z][0-9][0-9][A-Z][a-z].*"]
 EMOTIONS = {
     "W": "anger",
     "L": "boredom",
@@ -21,29 +22,21 @@ MEN = ("03", "10", "11", "12", "15")
 _NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[a-z]\d\d)(?P<emotion>[A-Z])(?P<version>[a-z]?)")
 
 
-def locate(root: Path) -> Path | None:
-    """Returns `root` if its folder wav/ holds a file named as EmoDB names them."""
-    return root if any(_NAME.fullmatch(path.stem) for path in root.glob("wav/*")) else None
-
-
 def load(root: Path) -> Loaded:
-    """Lists the clips of EmoDB with the emotion's English name.
+    """List the clips of EmoDB with the emotion's English name.
 
-    Speakers are "03", "08" ... "16". Tags: text ("a01"), version ("a"), gender ("female" or "male").
-
-    Raises UserError for another layout and for a tree without audio.
+    Speakers are "03", "08" ... "16". Tags: text ("a01"), version ("a"), gender ("female" or "male"). Raises UserError
+    for a folder without audio.
     """
-    if locate(root) is None:
-        raise wrong_layout(root, LAYOUT)
     return collect(root, ("wav/*",), _read_clip)
 
 
 def _read_clip(path: Path) -> Clip | str:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        return "name not of this corpus"
+        return NOT_NAMED
     if match["emotion"] not in EMOTIONS:
-        return "unknown emotion code"
+        return NO_EMOTION
     gender = "male" if match["speaker"] in MEN else "female"
     tags = {"text": match["text"], "version": match["version"], "gender": gender}
     return Clip(path, path.stem, match["speaker"], EMOTIONS[match["emotion"]], tags)

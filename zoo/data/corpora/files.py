@@ -1,28 +1,55 @@
-"""What every loader shares: walking a corpus's audio folders and reading its label files line by line."""
+"""What every loader shares: listing a corpus's audio files and reading its label files line by line."""
 
+import csv
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from zoo.data.audio.read import AUDIO_SUFFIXES
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
+NOT_NAMED = "name not of this corpus"  # why a file is left out
+NOT_LABELLED = "no line in the label files"
+NO_EMOTION = "unknown emotion code"
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a loader found under a corpus's folder.
+    """What a loader found in a corpus's folder.
 
-    `clips` are sorted by name. `ignored` counts the files (or label rows) left out, by reason. `missing` are the names
-    that the label files hold and the audio folders do not. `duplicates` are the files, relative to the corpus's
-    folder, left out because an earlier file has the same clip name.
+    `clips` are sorted by name. `ignored` counts the files left out, by reason. `missing` are clip names that the label
+    files hold and the audio folders do not. `duplicates` are files, relative to the corpus's folder, that were left
+    out because an earlier file has the same clip name.
     """
 
     clips: list[Clip]
     ignored: dict[str, int]
     missing: list[str]
     duplicates: list[str]
+
+
+class Line(NamedTuple):
+    """A line of a label file: its number from 1, and its text without surrounding space."""
+
+    path: Path
+    number: int
+    text: str
+
+    def fields(self, delimiter: str = ",") -> list[str]:
+        """Split the line as CSV; releases have blanks and tabs around and within their fields."""
+        fields = next(csv.reader([self.text], delimiter=delimiter, skipinitialspace=True))
+        return [" ".join(field.split()) for field in fields]
+
+    def broken(self, expected: str) -> UserError:
+        """Return the error for a line that cannot be read."""
+        found = self.text if len(self.text) <= 100 else self.text[:100] + "..."
+        return UserError(
+            f"{self.path}, line {self.number}: expected {expected}, found {found!r}. Correct the line or restore the "
+            "file."
+        )
 
 
 def collect(
@@ -32,16 +59,20 @@ def collect(
     labelled: Collection[str] = (),
     suffixes: Sequence[str] = AUDIO_SUFFIXES,
 ) -> Loaded:
-    """Lists the audio under `root` that matches `patterns` (globs), in the order of their paths.
+    """List the audio files under `root` that match `patterns` (globs), in the order of their paths.
 
     `read_clip` makes a clip of an audio path, or says in a few words why the file is left out. `labelled` are the
-    clip names the label files hold, `suffixes` those of audio. Raises UserError where no clip is found.
+    clip names in the label files, `suffixes` those of audio. Raises UserError where no clip is found.
     """
     clips: dict[str, Clip] = {}
     ignored: Counter[str] = Counter()
     duplicates: list[str] = []
+    either = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
     for path in sorted(path for pattern in patterns for path in root.glob(pattern) if not path.is_dir()):
-        clip = _why_not_audio(path, suffixes) or read_clip(path)
+        if path.name.startswith("."):
+            clip: Clip | str = "hidden file"
+        else:
+            clip = read_clip(path) if path.suffix.lower() in suffixes else f"not {either}"
         if isinstance(clip, str):
             ignored[clip] += 1
         elif clip.name in clips:
@@ -49,36 +80,20 @@ def collect(
         else:
             clips[clip.name] = clip
     if not clips:
-        raise UserError(_nothing_found(root, patterns, ignored, len(labelled), suffixes))
+        left_out = ", ".join(f"{reason}: {count}" for reason, count in sorted(ignored.items())) or "no file at all"
+        labels = f" The label files name {len(labelled)} clips." if labelled else ""
+        raise UserError(
+            f"{root}: no clip found. Expected {either} files as {' or '.join(patterns)}, found none ({left_out})."
+            f"{labels} Check that the audio was unpacked here."
+        )
     missing = sorted(set(labelled) - clips.keys())
     return Loaded([clips[name] for name in sorted(clips)], dict(ignored), missing, duplicates)
 
 
-def _why_not_audio(path: Path, suffixes: Sequence[str]) -> str | None:
-    if path.name.startswith("."):
-        return "hidden file"
-    return None if path.suffix.lower() in suffixes else f"not {_either(suffixes)}"
+def label_lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of a label file that are not blank; bytes that are not UTF-8 (comments) become U+FFFD.
 
-
-def _either(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _nothing_found(
-    root: Path, patterns: Collection[str], ignored: Counter[str], n_labelled: int, suffixes: Sequence[str]
-) -> str:
-    left_out = ", ".join(f"{reason}: {count}" for reason, count in sorted(ignored.items())) or "no file at all"
-    labels = f" The label files name {n_labelled} clips." if n_labelled else ""
-    return (
-        f"{root}: no clip found. Expected {_either(suffixes)} files as {' or '.join(patterns)}, found none "
-        f"({left_out}).{labels} Check that the audio was unpacked here."
-    )
-
-
-def label_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields (line number from 1, line without surrounding space) of a label file, blank lines left out.
-
-    Bytes that are not UTF-8 (raters' comments) become U+FFFD. Raises UserError where the file cannot be read.
+    Raises UserError where the file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -86,17 +101,18 @@ def label_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise UserError(f"{path}: expected a label file, found {error.strerror}. Check the corpus's copy.") from error
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield number, line.strip()
+            yield Line(path, number, line.strip())
 
 
-def broken_line(path: Path, number: int, line: str, expected: str) -> UserError:
-    """Returns the error for a line of a label file that cannot be read."""
-    shown = line if len(line) <= 100 else line[:100] + "..."
-    return UserError(
-        f"{path}, line {number}: expected {expected}, found {shown!r}. Correct the line or restore the file."
-    )
+def label_table(path: Path, *columns: str) -> Iterator[tuple[Line, dict[str, str]]]:
+    """Yield the lines of a CSV label file below its header, each with its fields by column name in lower case.
 
-
-def wrong_layout(root: Path, layout: str) -> UserError:
-    """Returns the error for a folder that does not hold the corpus that was asked for."""
-    return UserError(f"{root}: not laid out as expected. Expected:\n{layout}")
+    Raises UserError where the header lacks one of `columns` (in lower case).
+    """
+    lines = label_lines(path)
+    first = next(lines, Line(path, 1, ""))
+    header = [name.casefold() for name in first.fields()]
+    if not set(columns) <= set(header):
+        raise first.broken(f"a header with the columns {' and '.join(columns)}")
+    for line in lines:
+        yield line, dict(zip(header, line.fields(), strict=False))

@@ -10,7 +10,7 @@ MAX_DELAY_SECONDS = 10.0
 
 
 def evaluator_weighted_mean(ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the evaluator-weighted mean (steps,) of ratings (steps, raters), and the weights (raters,), of sum 1.
+    """Return the evaluator-weighted mean (steps,) of ratings (steps, raters), and the weights (raters,), of sum 1.
 
     Grimm and Kroschel 2005 (ASRU), "Evaluation of natural emotions using self assessment manikins": sum_k r_k x_k /
     sum_k r_k, where r_k is the correlation of rater k with the others' mean. A rater who contradicts the others
@@ -31,54 +31,23 @@ def evaluator_weighted_mean(ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def energy_contour(waveform: np.ndarray, hop: int) -> np.ndarray:
-    """Returns the energy in dB of each whole `hop` samples of a waveform (samples,), as (samples // hop,) float64."""
+    """Return the energy in dB of each whole `hop` samples of a waveform (samples,), as (samples // hop,) float64."""
     frames = waveform[: len(waveform) // hop * hop].reshape(-1, hop).astype(np.float64)
     return 10 * np.log10(np.mean(frames**2, axis=1) + 1e-10)  # the floor, -100 dB, is for digital silence
 
 
-def estimate_delay(
-    energies: Sequence[np.ndarray],
-    arousals: Sequence[np.ndarray],
-    step_seconds: float = 0.04,
-    max_seconds: float = MAX_DELAY_SECONDS,
-) -> float:
-    """Returns by how many seconds, 0 to `max_seconds`, the raters' arousal follows the speakers' energy.
+def lag_correlations(energies: Sequence[np.ndarray], ratings: Sequence[np.ndarray], step_seconds: float) -> np.ndarray:
+    """Return how ratings correlate with the energy of lags of 0, 1, ... steps before: float64 (lags,), 0..1.
 
-    `energies` and `arousals` are contours (steps,) of the same recordings, with the same step; of the longer one the
-    end is not used. The delay is the lag with the highest mean absolute correlation over the recordings, the shortest
-    of equal ones. Give it training recordings only: a delay fitted to test labels is test knowledge.
-
-    Raises UserError without recordings, for one shorter than twice `max_seconds`, and where no contour changes.
+    `energies` and `ratings` are contours (steps,) of the same recordings, with the same step; of the longer one the
+    end is not used. The result is the mean absolute correlation over the recordings, up to `MAX_DELAY_SECONDS`;
+    constants have the correlation 0. Give it training recordings only: a delay fitted to test labels leaks them.
     """
-    correlations = lag_correlations(energies, arousals, step_seconds, max_seconds)
-    if not correlations.any():
-        raise UserError("no label delay can be estimated: expected energy and arousal that change, found constants")
-    return float(np.argmax(correlations) * step_seconds)
-
-
-def lag_correlations(
-    energies: Sequence[np.ndarray],
-    arousals: Sequence[np.ndarray],
-    step_seconds: float = 0.04,
-    max_seconds: float = MAX_DELAY_SECONDS,
-) -> np.ndarray:
-    """Returns the mean absolute correlation over the recordings, 0..1, at lags of 0, 1, ... steps: float64 (lags,).
-
-    What is given and raised is as for `estimate_delay`, but constants have the correlation 0.
-    """
-    if not energies:
-        raise UserError("expected recordings to estimate the label delay from, found none")
-    max_lag = round(max_seconds / step_seconds)
-    correlations = np.zeros(max_lag + 1)
-    for energy, arousal in zip(energies, arousals, strict=True):
-        steps = min(len(energy), len(arousal))
-        if steps < 2 * max_lag:
-            raise UserError(
-                f"a recording lasts {steps * step_seconds:.4g} s, expected at least {2 * max_seconds:g} s to look for "
-                f"a label delay of up to {max_seconds:g} s. Leave it out or look for a shorter delay."
-            )
-        lags = range(max_lag + 1)
-        correlations += [abs(_correlation(energy[: steps - lag], arousal[lag:steps])) for lag in lags]
+    lags = range(round(MAX_DELAY_SECONDS / step_seconds) + 1)
+    correlations = np.zeros(len(lags))
+    for energy, rating in zip(energies, ratings, strict=True):
+        steps = min(len(energy), len(rating))
+        correlations += [abs(_correlation(energy[: steps - lag], rating[lag:steps])) for lag in lags]
     return correlations / len(energies)
 
 

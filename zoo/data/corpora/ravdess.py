@@ -3,60 +3,43 @@
 import re
 from pathlib import Path
 
-from zoo.data.corpora.files import Loaded, collect, wrong_layout
+from zoo.data.corpora.files import NO_EMOTION, NOT_NAMED, Loaded, collect
 from zoo.data.schema import Clip
 
 LAYOUT = """\
 Actor_{01-24}/03-01-06-01-02-01-12.wav (speech) or 03-02-... (song),
 with or without Audio_Speech_Actors_01-24/ and Audio_Song_Actors_01-24/ above"""
-EMOTIONS = {
-    "01": "neutral",
-    "02": "calm",
-    "03": "happy",
-    "04": "sad",
-    "05": "angry",
-    "06": "fearful",
-    "07": "disgust",
-    "08": "surprised",
-}
+INSIDE = ["Actor_[0-2][0-9]", "[Aa]udio_[Ss]*_[Aa]ctors_01-24/Actor_[0-2][0-9]"]
+_WORDS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+EMOTIONS = {f"{code:02d}": word for code, word in enumerate(_WORDS, start=1)}
 CHANNELS = {"01": "speech", "02": "song"}
 INTENSITIES = {"01": "normal", "02": "strong"}
 
-_ARCHIVE = "[Aa]udio_[Ss]*_[Aa]ctors_01-24"
 _NAME = re.compile(
     r"(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<emotion>\d\d)-(?P<intensity>0[12])"
     r"-0(?P<statement>[12])-0(?P<repetition>[12])-(?P<actor>0[1-9]|1\d|2[0-4])"
 )
 
 
-def locate(root: Path) -> Path | None:
-    """Returns `root` if the actors' folders, or the archives' folders with the actors' inside, are in it."""
-    actors = ("Actor_[0-2][0-9]", f"{_ARCHIVE}/Actor_[0-2][0-9]")
-    return root if any(any(root.glob(pattern)) for pattern in actors) else None
-
-
 def load(root: Path) -> Loaded:
-    """Lists the audio-only clips of RAVDESS, speech and song, with the emotion's name.
+    """List the audio-only clips of RAVDESS, speech and song, with the emotion's name.
 
     Speakers are "Actor_01" ... "Actor_24". Tags: channel ("speech" or "song"), intensity ("normal" or "strong"),
     statement and repetition ("1" or "2"), gender ("male" for odd actors, else "female"), actor ("01" ... "24").
-    Some public copies hold every clip twice; the second is listed in `duplicates`.
-
-    Raises UserError for another layout and for a tree without audio.
+    Some public copies hold every clip twice; the second is listed in `duplicates`. Raises UserError for a folder
+    without audio.
     """
-    if locate(root) is None:
-        raise wrong_layout(root, LAYOUT)
-    return collect(root, ("Actor_[0-2][0-9]/*", f"{_ARCHIVE}/Actor_[0-2][0-9]/*"), _read_clip)
+    return collect(root, [f"{actors}/*" for actors in INSIDE], _read_clip)
 
 
 def _read_clip(path: Path) -> Clip | str:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        return "name not of this corpus"
+        return NOT_NAMED
     if match["modality"] != "03":
         return "not the audio-only modality"
     if match["emotion"] not in EMOTIONS:
-        return "unknown emotion code"
+        return NO_EMOTION
     tags = {
         "channel": CHANNELS[match["channel"]],
         "intensity": INTENSITIES[match["intensity"]],

@@ -5,13 +5,13 @@ corpus's website, with the raters' own traces, of which the gold standard is mad
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from zoo.data.corpora.alignment import MAX_GAP_SECONDS, check_span
-from zoo.data.corpora.files import Loaded, broken_line, collect, label_lines, wrong_layout
+from zoo.data.corpora.alignment import MAX_GAP_SECONDS, check_span, joined
+from zoo.data.corpora.files import NOT_NAMED, Line, Loaded, collect, label_lines
 from zoo.data.corpora.gold_standard import evaluator_weighted_mean
 from zoo.data.schema import Clip, Trace
 from zoo.errors import UserError
@@ -21,6 +21,9 @@ recordings_audio/{train,dev}_{1-9}.wav
 ratings_gold_standard/{arousal,valence}/{train,dev}_{1-9}.arff (as released for AVEC 2016)
 or RECOLA-Audio-recordings/P16.wav
 RECOLA-Annotation/emotional_behaviour/{arousal,valence}/P16.csv (as released on the website)"""
+_AVEC_AUDIO, _AVEC_LABELS = "recordings_audio", "ratings_gold_standard"
+_WEB_AUDIO, _WEB_LABELS = "RECOLA-Audio-recordings", "RECOLA-Annotation/emotional_behaviour"
+INSIDE = [_AVEC_AUDIO, _AVEC_LABELS, _WEB_AUDIO, _WEB_LABELS]
 DIMENSIONS = ("arousal", "valence")
 STEP_SECONDS = 0.04
 RATERS = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
@@ -31,34 +34,23 @@ PARTS = {
     "test": (13, 20, 32, 38, 47, 49, 53, 59, 63),
 }
 
-_AVEC_AUDIO, _AVEC_LABELS = "recordings_audio", "ratings_gold_standard"
-_WEB_AUDIO, _WEB_LABELS = "RECOLA-Audio-recordings", "RECOLA-Annotation/emotional_behaviour"
 _AVEC_NAME = re.compile(r"(?P<part>train|dev|test)_\d+")
 _WEB_NAME = re.compile(r"P\d+")
 _PART_OF = {f"P{participant}": part for part, participants in PARTS.items() for participant in participants}
-_Row = tuple[int, str, list[str]]  # line number, line, its fields, of which the first is the time
-
-
-def locate(root: Path) -> Path | None:
-    """Returns `root` if the folders of audio or of labels of one of the two releases are in it."""
-    folders = (_AVEC_AUDIO, _AVEC_LABELS, _WEB_AUDIO, _WEB_LABELS)
-    return root if any((root / folder).is_dir() for folder in folders) else None
 
 
 def load(root: Path) -> Loaded:
-    """Lists the rated recordings of RECOLA with their trace of arousal and valence, one step every 0.04 s from 0 s.
+    """List the rated recordings of RECOLA with their trace of arousal and valence, one step every 0.04 s from 0 s.
 
     The challenge's release is read where both are there. Its speakers are "train_1" ... (it does not say who they
     are), the website's "P16" ... Tags: part ("train", "dev" or "test", by the challenge's partition). Recordings
     without labels (the challenge's test part) are left out and counted, and so are the website's outside the
     partition. The website's labels are the evaluator-weighted mean of its six raters (see `gold_standard`).
 
-    Raises UserError for another layout, a recording rated in one dimension only, a label file that cannot be read,
+    Raises UserError for a recording rated in one dimension only, a label file that cannot be read,
     holds no number, another step than 0.04 s or a constant, or lacks a rater, labels that begin or end over a second
-    from the audio, and a tree without audio.
+    from the audio, and a folder without audio.
     """
-    if locate(root) is None:
-        raise wrong_layout(root, LAYOUT)
     if (root / _AVEC_AUDIO).is_dir() or (root / _AVEC_LABELS).is_dir():
         return _load(root, _AVEC_AUDIO, _AVEC_LABELS, ".arff", _avec_part, _read_arff)
     return _load(root, _WEB_AUDIO, _WEB_LABELS, ".csv", _web_part, _read_raters)
@@ -81,14 +73,14 @@ def _load(
     part_of: Callable[[str], str | None],
     read: Callable[[Path], np.ndarray],
 ) -> Loaded:
-    """Lists one release. `part_of` gives a name's part, "" for none and None for a name not of the corpus."""
+    """List one release. `part_of` gives a name's part, "" for none and None for a name not of the corpus."""
     folders = {dimension: root / labels / dimension for dimension in DIMENSIONS}
     rated = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}") if part_of(path.stem)}
 
     def read_clip(path: Path) -> Clip | str:
         part = part_of(path.stem)
         if part is None:
-            return "name not of this corpus"
+            return NOT_NAMED
         if not part:
             return "in no part of the AVEC partition"
         if path.stem not in rated:
@@ -99,8 +91,8 @@ def _load(
     return collect(root, (f"{audio}/*",), read_clip, rated)
 
 
-def _trace(files: Mapping[str, Path], read: Callable[[Path], np.ndarray], audio: Path) -> Trace:
-    """Returns the trace of one recording from a file for each dimension."""
+def _trace(files: dict[str, Path], read: Callable[[Path], np.ndarray], audio: Path) -> Trace:
+    """Return the trace of one recording from a file for each dimension."""
     for dimension, file in files.items():
         if not file.is_file():
             raise UserError(
@@ -108,54 +100,41 @@ def _trace(files: Mapping[str, Path], read: Callable[[Path], np.ndarray], audio:
                 "Restore it from the corpus's archive."
             )
     tables = {dimension: read(file) for dimension, file in files.items()}  # (steps, 2): time, value
-    start_seconds = _common_start(files, tables, audio)
-    for dimension, table in tables.items():
-        if np.ptp(table[:, 1]) == 0:
+    columns = {dimension: (table[:, 1], float(table[0, 0])) for dimension, table in tables.items()}
+    trace = joined(columns, STEP_SECONDS, " and ".join(map(str, files.values())))
+    first = files[DIMENSIONS[0]]
+    if abs(trace.start_seconds) > MAX_GAP_SECONDS:
+        raise UserError(
+            f"{first}: expected labels that begin within {MAX_GAP_SECONDS:g} s of the beginning of {audio}, found the "
+            f"first at {trace.start_seconds:g} s. Restore the file from the corpus's archive."
+        )
+    for dimension, (values, _) in columns.items():
+        if np.ptp(values) == 0:
             raise UserError(
-                f"{files[dimension]}: expected labels that change, found {table[0, 1]:g} in all {len(table)} steps: "
-                "nothing can be learnt from it. Restore the file, or leave out the recording."
+                f"{files[dimension]}: expected labels that change, found {values[0]:g} in all {len(values)} steps. "
+                "Restore the file, or leave out the recording."
             )
-    values = np.stack([table[:, 1] for table in tables.values()], axis=1).astype(np.float32)
-    trace = Trace(DIMENSIONS, values, STEP_SECONDS, start_seconds)
-    check_span(trace, files[DIMENSIONS[0]], audio)
+    check_span(trace, first, audio)
     return trace
 
 
-def _common_start(files: Mapping[str, Path], tables: Mapping[str, np.ndarray], audio: Path) -> float:
-    """Returns the time of the first step, which the dimensions must have in common with the number of steps."""
-    found = {dimension: (len(table), float(table[0, 0])) for dimension, table in tables.items()}
-    if len(set(found.values())) > 1:
-        each = " and ".join(f"{steps} of {dimension} from {start:g} s" for dimension, (steps, start) in found.items())
-        raise UserError(
-            f"{' and '.join(map(str, files.values()))}: expected the same steps in each dimension, found {each}. "
-            "Restore the shorter file from the corpus's archive."
-        )
-    _, start_seconds = found[DIMENSIONS[0]]
-    if abs(start_seconds) > MAX_GAP_SECONDS:
-        raise UserError(
-            f"{files[DIMENSIONS[0]]}: expected labels that begin within {MAX_GAP_SECONDS:g} s of the beginning of "
-            f"{audio}, found the first at {start_seconds:g} s. Restore the file from the corpus's archive."
-        )
-    return start_seconds
-
-
 def _read_arff(path: Path) -> np.ndarray:
-    """Returns (steps, 2): time and gold standard of an ARFF file of AVEC."""
+    """Return (steps, 2): time and gold standard of an ARFF file of AVEC."""
     return _numbers(path, _arff_rows(path))
 
 
-def _arff_rows(path: Path) -> Iterator[_Row]:
-    """Yields the rows' frameTime and GoldStandard. SciPy reads no ARFF with string attributes, as this one has."""
+def _arff_rows(path: Path) -> Iterator[tuple[Line, list[str]]]:
+    """Yield the rows' frameTime and GoldStandard. SciPy reads no ARFF with string attributes, as this one has."""
     attributes: list[str] = []
     lines = label_lines(path)
-    for number, line in lines:
-        word, *rest = line.split(maxsplit=2)
+    for line in lines:
+        word, *rest = line.text.split(maxsplit=2)
         if word.casefold() == "@data":
             break
         if word.casefold() == "@attribute" and rest:
             attributes.append(_unquoted(rest[0]))
-        elif word.casefold() != "@relation" and not line.startswith("%"):
-            raise broken_line(path, number, line, "'@attribute NAME TYPE', or '@data' before the first row")
+        elif word.casefold() != "@relation" and not word.startswith("%"):
+            raise line.broken("'@attribute NAME TYPE', or '@data' before the first row")
     else:
         raise UserError(f"{path}: expected a line '@data' above the rows, found none. Restore the file.")
     names = [name.casefold() for name in attributes]
@@ -165,16 +144,16 @@ def _arff_rows(path: Path) -> Iterator[_Row]:
             "Restore the file."
         )
     columns = [names.index("frametime"), names.index("goldstandard")]
-    for number, line in lines:
-        fields = [_unquoted(field) for field in line.split(",")]
+    for line in lines:
+        fields = [_unquoted(field) for field in line.text.split(",")]
         # Some copies repeat the attributes' names as a heading below @data.
-        if line.startswith("%") or [field.casefold() for field in fields[1:]] == names[1:]:
+        if line.text.startswith("%") or [field.casefold() for field in fields[1:]] == names[1:]:
             continue
         if len(fields) != len(names):
-            raise broken_line(path, number, line, f"{','.join(attributes)} separated by commas")
+            raise line.broken(f"{','.join(attributes)} separated by commas")
         if _AVEC_NAME.fullmatch(fields[0]) and fields[0] != path.stem:
-            raise broken_line(path, number, line, f"rows of {path.stem}")
-        yield number, line, [fields[column] for column in columns]
+            raise line.broken(f"rows of {path.stem}")
+        yield line, [fields[column] for column in columns]
 
 
 def _unquoted(text: str) -> str:
@@ -182,7 +161,7 @@ def _unquoted(text: str) -> str:
 
 
 def _read_raters(path: Path) -> np.ndarray:
-    """Returns (steps, 2): time and evaluator-weighted mean of a website file."""
+    """Return (steps, 2): time and evaluator-weighted mean of a website file."""
     table = _numbers(path, _rater_rows(path))
     try:
         gold, _ = evaluator_weighted_mean(table[:, 1:])
@@ -191,38 +170,34 @@ def _read_raters(path: Path) -> np.ndarray:
     return np.stack([table[:, 0], gold], axis=1)
 
 
-def _rater_rows(path: Path) -> Iterator[_Row]:
-    """Yields the rows' time and ratings, those in the order of `RATERS`; the header has spaces after the names."""
+def _rater_rows(path: Path) -> Iterator[tuple[Line, list[str]]]:
+    """Yield the rows' time and ratings, those in the order of `RATERS`; the header has spaces after the names."""
+    columns = ("time", *RATERS)
     header: list[str] = []
-    for number, line in label_lines(path):
-        fields = [field.strip() for field in line.split(";")]
+    for line in label_lines(path):
+        fields = line.fields(";")
         if not header:
-            absent = [name for name in ("time", *RATERS) if name not in fields]
-            if absent:
-                expected = f"the columns time;{';'.join(RATERS)} separated by semicolons (missing: {', '.join(absent)})"
-                raise broken_line(path, number, line, expected)
             header = fields
+            if absent := [name for name in columns if name not in header]:
+                raise line.broken(f"the columns {';'.join(columns)} (missing: {', '.join(absent)})")
         elif len(fields) != len(header):
-            raise broken_line(path, number, line, f"{len(header)} fields separated by semicolons")
+            raise line.broken(f"{len(header)} fields separated by semicolons")
         else:
-            row = dict(zip(header, fields, strict=True))
-            yield number, line, [row[name] for name in ("time", *RATERS)]
+            yield line, [fields[header.index(name)] for name in columns]
 
 
-def _numbers(path: Path, rows: Iterable[_Row]) -> np.ndarray:
-    """Returns (steps, columns) float64. Raises UserError naming the first row that is no number or not in step."""
+def _numbers(path: Path, rows: Iterable[tuple[Line, list[str]]]) -> np.ndarray:
+    """Return (steps, columns) float64. Raises UserError naming the first row that is no number or not in step."""
     table: list[list[float]] = []
-    for number, line, fields in rows:
+    for line, fields in rows:
         try:
             values = [float(field) for field in fields]
         except ValueError as error:
-            raise broken_line(path, number, line, "a time and numbers") from error
+            raise line.broken("a time and numbers") from error
         if not np.isfinite(values).all():
-            raise broken_line(path, number, line, "finite numbers")
+            raise line.broken("finite numbers")
         if table and abs(values[0] - table[-1][0] - STEP_SECONDS) > STEP_SECONDS / 10:
-            raise broken_line(
-                path, number, line, f"a row every {STEP_SECONDS} s, here {table[-1][0] + STEP_SECONDS:.2f}"
-            )
+            raise line.broken(f"a row every {STEP_SECONDS} s, here {table[-1][0] + STEP_SECONDS:.2f}")
         table.append(values)
     if not table:
         raise UserError(f"{path}: expected a row every {STEP_SECONDS} s, found none. Restore the file.")
