@@ -1,4 +1,4 @@
-"""Writes a small synthetic corpus in exactly the layout of a real one, to try recipes without its licence."""
+"""Write a small synthetic corpus in exactly the layout of a real one, to try recipes without its licence."""
 
 import argparse
 import json
@@ -35,9 +35,8 @@ def main() -> int:
     n_clips = json.loads((root / MARKER).read_text())["clips"]
     print(f"synthetic {arguments.corpus}: {n_clips} synthetic clips in {root}")
     print("Try it (the scores are those of a synthetic voice):")
-    where = shlex.quote(str(root))
-    model = MODELS.get(arguments.corpus, "attention_blstm_fcn")
-    print(f"  python scripts/train.py --model {model} --corpus {arguments.corpus} --data-root {where}")
+    recipe = f"--model {MODELS.get(arguments.corpus, 'attention_blstm_fcn')} --corpus {arguments.corpus}"
+    print(f"  python scripts/train.py {recipe} --data-root {shlex.quote(str(root))}")
     return 0
 
 

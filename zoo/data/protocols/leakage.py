@@ -1,46 +1,40 @@
-"""The audit that keeps a fold's test side unseen: no speaker and no recording on two sides."""
+"""The leakage audit: no speaker and no recording on two sides of a fold."""
 
 from collections.abc import Mapping
 
-from zoo.data.schema import Clip, Fold
+from zoo.data.schema import Fold
 from zoo.errors import UserError
 
-_SIDES = ("train", "validation", "test")
 _NAMED = 5
 
 
 def audit(fold: Fold, audio_sha256: Mapping[str, str], allow: bool = False) -> list[str]:
-    """Returns one sentence per kind of leak between a fold's train, validation and test sides; none when clean.
+    """Return one sentence per kind of leak between a fold's train, validation and test sides; none when clean.
 
     `audio_sha256` maps `clip.name` to the hash of its samples (`scan.Probe`), for every clip of the fold. Raises
     UserError for a leak unless `allow`.
     """
-    speakers: dict[str, dict[str, list[Clip]]] = {}
-    recordings: dict[str, dict[str, list[Clip]]] = {}
-    for side in _SIDES:
+    speakers: dict[str, dict[str, str]] = {}  # speaker or hash -> side -> its first clip there
+    recordings: dict[str, dict[str, str]] = {}
+    for side in ("train", "validation", "test"):
         for clip in getattr(fold, side):
-            speakers.setdefault(clip.speaker, {}).setdefault(side, []).append(clip)
-            recordings.setdefault(audio_sha256[clip.name], {}).setdefault(side, []).append(clip)
+            speakers.setdefault(clip.speaker, {}).setdefault(side, clip.name)
+            recordings.setdefault(audio_sha256[clip.name], {}).setdefault(side, clip.name)
     shared_speakers = [f"{speaker} ({', '.join(sides)})" for speaker, sides in speakers.items() if len(sides) > 1]
     shared_audio = [
-        " = ".join(f"{clips[0].name} ({side})" for side, clips in sides.items())
+        " = ".join(f"{name} ({side})" for side, name in sides.items())
         for sides in recordings.values()
         if len(sides) > 1
     ]
     findings = []
-    if shared_speakers:
-        findings.append(_sentence(fold, f"{len(shared_speakers)} of {len(speakers)} speakers", shared_speakers))
-    if shared_audio:
-        findings.append(_sentence(fold, f"{len(shared_audio)} of {len(recordings)} recordings", shared_audio))
+    for what, shared, every in (("speakers", shared_speakers, speakers), ("recordings", shared_audio, recordings)):
+        if shared:
+            more = f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else ""
+            count = f"{len(shared)} of {len(every)} {what} on two sides"
+            findings.append(f"Fold {fold.name}: {count}: {', '.join(shared[:_NAMED])}{more}.")
     if findings and not allow:
         raise UserError(
             f"{' '.join(findings)} Expected none: a score on seen speakers or clips says nothing about new ones. "
-            "Choose a speaker-independent protocol or remove the copies; --allow-leakage continues and marks every "
-            "result."
+            "Choose a speaker-independent protocol or remove the copies; --allow-leakage continues and marks results."
         )
     return findings
-
-
-def _sentence(fold: Fold, count: str, shared: list[str]) -> str:
-    more = f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else ""
-    return f"Fold {fold.name}: {count} on two sides: {', '.join(shared[:_NAMED])}{more}."

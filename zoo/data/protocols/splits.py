@@ -1,4 +1,4 @@
-"""What a protocol is, and how protocols choose clips and divide them. All but `random_67` keep speakers apart."""
+"""Evaluation protocols: which clips they select and how they divide them. All but `random_67` keep speakers apart."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from zoo.data.schema import Clip, Fold, Trace
+from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 
 _Item = TypeVar("_Item")
@@ -17,28 +17,27 @@ _Item = TypeVar("_Item")
 class Protocol:
     """A row of `PROTOCOLS`.
 
-    `select` keeps the protocol's clips of what the loader gave, labelled with `classes`; `divide` makes the folds of
-    the selected clips. `expected` holds the number of clips of the complete corpus by (group, class), where `group`
-    names a clip's group; it is empty where no source states the numbers, and then none are asserted. `paper` is the
-    source of the division.
+    `select` keeps the protocol's clips of a loader's, labelled with `classes`; `divide` makes folds of them. `expected`
+    is the number of clips of the complete corpus by (group, class), where `group` names a clip's group; it is empty
+    where no source states the numbers, and then none are checked. `paper` is the source of the division.
 
     A protocol of continuous ratings has no classes but `targets`, the rated dimensions in the order of a network's
-    outputs; its clips have traces of just these, and the label "". With `selects_on_test`, validation and test are the
+    outputs and of its clips' traces; its clips have the label "". With `selects_on_test`, validation and test are the
     same clips, and every result says so.
     """
 
     name: str
-    version: int
     corpus: str
     title: str
-    classes: tuple[str, ...]
-    speaker_independent: bool
     paper: str
     select: Callable[[Sequence[Clip]], list[Clip]]
     divide: Callable[[Sequence[Clip]], list[Fold]]
     group: Callable[[Clip], str]
     expected: Mapping[tuple[str, str], int]
+    version: int = 1
+    classes: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    speaker_independent: bool = True
     selects_on_test: bool = False
 
 
@@ -51,7 +50,7 @@ class Division:
 
 
 def select(clips: Iterable[Clip], names: Mapping[str, str], **tags: str) -> list[Clip]:
-    """Returns the clips that carry all `tags` and a label in `names` (corpus's label -> class), labelled by class."""
+    """Return the clips that carry all `tags` and a label in `names` (corpus's label -> class), labelled by class."""
     return [
         replace(clip, label=names[clip.label])
         for clip in clips
@@ -60,7 +59,7 @@ def select(clips: Iterable[Clip], names: Mapping[str, str], **tags: str) -> list
 
 
 def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, file: str, instead: str) -> list[Clip]:
-    """As `select`, by another label, which the loader put under `tag`.
+    """Return the clips as `select` does, by another label, which the loader put under `tag`.
 
     Raises UserError where clips lack the tag: `file`, which holds these labels, is absent or incomplete; `instead` is
     the protocol that needs none.
@@ -75,45 +74,38 @@ def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, fil
     return select([replace(clip, label=clip.tags[tag]) for clip in clips], names)
 
 
-def select_rated(clips: Iterable[Clip], targets: Sequence[str], parts: Collection[str]) -> list[Clip]:
-    """Returns the clips of these parts that are rated in all `targets`, their traces in just that order."""
-    return [
-        replace(clip, trace=_ordered(clip.trace, targets))
-        for clip in clips
-        if clip.trace is not None and set(targets) <= set(clip.trace.dimensions) and clip.tags["part"] in parts
-    ]
+def select_rated(clips: Iterable[Clip], parts: Collection[str]) -> list[Clip]:
+    """Return the clips of these parts that are rated continuously."""
+    return [clip for clip in clips if clip.trace is not None and clip.tags["part"] in parts]
 
 
 def leave_one_session_out(clips: Sequence[Clip]) -> list[Fold]:
-    """Ten folds of IEMOCAP: of the session left out one speaker is tested, the other is for validation, both ways."""
-    folds: list[Fold] = []
-    for session in range(1, 6):
-        woman, man = f"Ses0{session}F", f"Ses0{session}M"
-        for test, validation in ((woman, man), (man, woman)):
-            folds.append(_fold(f"{len(folds)}-{test}", clips, [validation], [test]))
-    return folds
+    """Divide IEMOCAP into ten folds: one speaker of a session is tested, the other is for validation, both ways."""
+    pairs = [(f"Ses0{session}F", f"Ses0{session}M") for session in range(1, 6)]
+    both_ways = [sides for pair in pairs for sides in (pair, pair[::-1])]
+    return [_fold(f"{k}-{test}", clips, [validation], [test]) for k, (test, validation) in enumerate(both_ways)]
 
 
 def by_session(clips: Sequence[Clip]) -> list[Fold]:
-    """One fold for each session present: it is tested, the next one (cyclically) is for validation."""
+    """Make a fold for each session present: it is tested, the next one (cyclically) is for validation."""
     sessions = sorted({clip.tags["session"] for clip in clips})
     groups = [[f"Ses0{session}F", f"Ses0{session}M"] for session in sessions]
     return _rotate(clips, groups, validation_step=1)
 
 
 def by_consecutive_speakers(clips: Sequence[Clip], size: int) -> list[Fold]:
-    """Groups of `size` consecutive speakers among those present; fold k tests group k, validates on group k - 1."""
+    """Group `size` consecutive speakers among those present; fold k tests group k and validates on group k - 1."""
     speakers = _speakers(clips)
     return _rotate(clips, [speakers[i : i + size] for i in range(0, len(speakers), size)])
 
 
 def by_speaker_groups(clips: Sequence[Clip], n_groups: int) -> list[Fold]:
-    """`n_groups` runs of consecutive speakers, nearly equal in number; fold k tests k and validates on k - 1."""
+    """Make `n_groups` runs of consecutive speakers, nearly equal in number; fold k tests k and validates on k - 1."""
     return _rotate(clips, _runs(_speakers(clips), n_groups))
 
 
 def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:
-    """The one fold of FAU Aibo: test on Mont, train on Ohm less its validation speakers.
+    """Make the one fold of FAU Aibo: test on Mont, train on Ohm less its validation speakers.
 
     The challenge names no validation set. Of the five sets "every fifth child of Ohm", the one is taken that leaves
     the fewest classes out on either side and then has the share of Ohm's clips nearest 20 %.
@@ -132,46 +124,38 @@ def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:
 
 
 def random_67(clips: Sequence[Clip]) -> list[Fold]:
-    """One fold: 33 % of the clips at random are tested, 15 % of the others are for validation; not stratified (seed 0).
+    """Make one fold: a random 33 % of the clips are tested, 15 % of the others validate; not stratified (seed 0).
 
     Speakers are on every side: the figure says nothing about new speakers.
     """
     ordered = sorted(clips, key=lambda clip: clip.name)
     # RandomState's streams are frozen by NumPy's policy; default_rng's may change with its version.
-    shuffled = [ordered[i] for i in np.random.RandomState(0).permutation(len(ordered))]
+    shuffled = tuple(ordered[i] for i in np.random.RandomState(0).permutation(len(ordered)))
     n_train = round(0.67 * len(ordered))
     n_validation = round(0.15 * n_train)
-    return [
-        Fold(
-            "0-random",
-            train=tuple(shuffled[n_validation:n_train]),
-            validation=tuple(shuffled[:n_validation]),
-            test=tuple(shuffled[n_train:]),
-        )
-    ]
+    return [Fold("0-random", shuffled[n_validation:n_train], shuffled[:n_validation], shuffled[n_train:])]
 
 
 def train_dev(clips: Sequence[Clip]) -> list[Fold]:
-    """The one fold of AVEC 2016: trained on train, validated and tested on dev (the test part's labels are secret)."""
+    """Make the one fold of AVEC 2016: train on train, validate and test on dev (the test part's labels are secret)."""
     dev = _of_part(clips, "dev")
     return [Fold("0-dev", _of_part(clips, "train"), dev, dev)]
 
 
-def nested_dev(clips: Sequence[Clip], n_groups: int = 3) -> list[Fold]:
-    """Up to `n_groups` folds trained on train: fold k tests group k of dev and validates on the rest of dev.
+def nested_dev(clips: Sequence[Clip]) -> list[Fold]:
+    """Make up to three folds trained on train: fold k tests third k of dev and validates on the rest of dev.
 
     So each recording of dev is tested once, by a network that was not chosen on it.
     """
     train, dev = _of_part(clips, "train"), _of_part(clips, "dev")
-    folds: list[Fold] = []
-    for test in _runs(dev, n_groups):
-        validation = tuple(clip for clip in dev if clip not in test)
-        folds.append(Fold(f"{len(folds)}-{_span([clip.name for clip in test])}", train, validation, test))
-    return folds
+    return [
+        Fold(f"{k}-{_span([clip.name for clip in test])}", train, tuple(clip for clip in dev if clip not in test), test)
+        for k, test in enumerate(_runs(dev, 3))
+    ]
 
 
 def leave_one_of_train_out(clips: Sequence[Clip]) -> list[Fold]:
-    """A fold for each recording of train: it validates, the others train, and all of dev is tested each time."""
+    """Make a fold for each recording of train: it validates, the others train, and all of dev is tested each time."""
     train, dev = _of_part(clips, "train"), _of_part(clips, "dev")
     return [
         Fold(f"{k}-{validation.name}", tuple(clip for clip in train if clip is not validation), (validation,), dev)
@@ -180,7 +164,7 @@ def leave_one_of_train_out(clips: Sequence[Clip]) -> list[Fold]:
 
 
 def development_evaluation(clips: Sequence[Clip]) -> list[Fold]:
-    """The one fold of MediaEval 2013: tested on the evaluation songs; every fifth artist of the others validates.
+    """Make the one fold of MediaEval 2013: test on the evaluation songs, validate on every fifth artist of the others.
 
     Artists are in the order of their first song; without artists that is every fifth song. Development songs of an
     artist who is tested are left out.
@@ -192,19 +176,12 @@ def development_evaluation(clips: Sequence[Clip]) -> list[Fold]:
     return [_fold("0-evaluation", [*development, *test], validation, tested)]
 
 
-def _ordered(trace: Trace, targets: Sequence[str]) -> Trace:
-    if trace.dimensions == tuple(targets):
-        return trace
-    columns = [trace.dimensions.index(target) for target in targets]
-    return replace(trace, dimensions=tuple(targets), values=trace.values[:, columns])
-
-
 def _of_part(clips: Iterable[Clip], part: str) -> tuple[Clip, ...]:
     return tuple(sorted((clip for clip in clips if clip.tags["part"] == part), key=lambda clip: clip.name))
 
 
 def _runs(items: Sequence[_Item], n_runs: int) -> list[tuple[_Item, ...]]:
-    """`n_runs` runs of consecutive items, nearly equal in number; fewer where there are fewer items."""
+    """Return `n_runs` runs of consecutive items, nearly equal in number; fewer where there are fewer items."""
     bounds = [round(i * len(items) / n_runs) for i in range(n_runs + 1)]
     return [tuple(items[a:b]) for a, b in pairwise(bounds) if a < b]
 
@@ -218,17 +195,17 @@ def _speakers(clips: Iterable[Clip]) -> list[str]:
 
 
 def _rotate(clips: Sequence[Clip], groups: Sequence[Sequence[str]], validation_step: int = -1) -> list[Fold]:
-    """Fold k tests group k of the speakers, validates on group k + `validation_step`, trains on the others."""
-    folds = []
-    for k, test in enumerate(groups):
-        # A single group cannot also be its own validation: the empty side is then refused by name.
-        validation = groups[(k + validation_step) % len(groups)] if len(groups) > 1 else []
-        folds.append(_fold(f"{k}-{_span(test)}", clips, validation, test))
-    return folds
+    """Make fold k test group k of the speakers, validate on group k + `validation_step` and train on the others."""
+    # A single group cannot also be its own validation: the empty side is then refused by name.
+    validations = [groups[(k + validation_step) % len(groups)] if len(groups) > 1 else [] for k in range(len(groups))]
+    return [
+        _fold(f"{k}-{_span(test)}", clips, validation, test)
+        for k, (test, validation) in enumerate(zip(groups, validations, strict=True))
+    ]
 
 
 def _fold(name: str, clips: Iterable[Clip], validation: Collection[str], test: Collection[str]) -> Fold:
-    """Returns the fold that trains on every speaker in neither `validation` nor `test`."""
+    """Return the fold that trains on every speaker in neither `validation` nor `test`."""
     clips = sorted(clips, key=lambda clip: clip.name)
     return Fold(
         name,

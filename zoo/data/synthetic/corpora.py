@@ -1,7 +1,7 @@
 """Synthetic twins: small corpora of synthetic speech in exactly the layout of the real ones.
 
-They let anybody run every recipe without a licence. Speakers, names and label files follow the real corpora; the voices
-are made by `zoo.data.synthetic.voice`. A result on a twin is no result on the corpus, so each carries SYNTHETIC.json.
+They let anybody run every recipe without a licence. Speakers, names and label files follow the real corpora; the speech
+is made by `zoo.data.synthetic.voice`. A result on a twin is no result on the corpus, so each carries SYNTHETIC.json.
 Corpora that are rated continuously are in `zoo.data.synthetic.rated_corpora`.
 """
 
@@ -12,23 +12,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
 from zoo.data.corpora import emodb, ravdess
 from zoo.data.synthetic import rated_corpora, voice
+from zoo.data.synthetic.rated_corpora import RatedTwin, Seconds
 from zoo.errors import UserError, unknown
 
 GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
-USUAL_CLIPS, USUAL_SECONDS = 240, (1.0, 2.5)
-Seconds = tuple[float, float]  # shortest, longest
 MARKER = "SYNTHETIC.json"
 
 
-@dataclass(frozen=True)
-class Utterance:
-    """One clip to be written; `path` is relative to the corpus root."""
+class Utterance(NamedTuple):
+    """An utterance to be written; `path` is relative to the corpus root."""
 
     path: Path
     speaker: str
@@ -38,10 +37,10 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Twin:
-    """What a corpus looks like.
+    """What the synthetic twin of a corpus of utterances looks like.
 
-    `turns` bounds a speaker's clips; the least number gives each speaker every class. `song` is a second part of the
-    corpus, of some of its speakers and labels: a third of the clips, or those above the least number if fewer.
+    `turns` bounds the number of clips of a speaker; the least gives each speaker every class. `song` is a second part
+    of the corpus, of some of its speakers and labels: a third of the clips, or those above the least number if fewer.
     """
 
     speakers: Mapping[str, str]  # name -> row of voice.KINDS
@@ -53,29 +52,71 @@ class Twin:
     rate_hz: int = 16000
     stereo_clips: int = 0
     song: "Twin | None" = None
+    usual_seconds: Seconds = (1.0, 2.5)
+    bounds: Seconds = (0.2, 60.0)
+    layouts: tuple[str, ...] = ("",)
+    version: int = GENERATOR_VERSION
+
+    @property
+    def clips(self) -> tuple[int, int, int]:
+        """The usual, the least and the greatest number of clips."""
+        least, most = self.turns
+        return 240, least * len(self.speakers), most * len(self.speakers)
+
+    def write(self, root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds, layout: str) -> None:
+        """Write the twin below `root`."""
+        rng = np.random.default_rng([seed, *corpus.encode()])
+        speakers = {name: voice.draw_speaker(kind, rng) for name, kind in self.speakers.items()}
+        utterances = list(_plan(self, n_clips, seconds, rng))
+        for index, (path, speaker, label, length) in enumerate(utterances):
+            samples = voice.utterance(self.voices[label], speakers[speaker], length, rng, self.rate_hz)
+            if index < self.stereo_clips:
+                samples = np.stack([samples, samples], axis=1)
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(root / path, samples, self.rate_hz, subtype="PCM_16", format="WAV")
+        if self.write_labels:
+            self.write_labels(root, utterances, rng)
 
 
 def synthesize(
     corpus: str, out: Path, n_clips: int = 0, seed: int = 0, seconds: Seconds | None = None, layout: str = ""
 ) -> Path:
-    """Writes the synthetic twin of `corpus` and returns its root, which is `out`.
+    """Write the synthetic twin of `corpus` and return its root, which is `out`.
 
     `n_clips` counts all clips, 0 is the corpus's usual number: RAVDESS's first 192 are speech, and from 288 on a third
     of all are song. Clips are `seconds` (shortest, longest; None: as usual) long and have the corpus's rate; speakers
     and classes are balanced. `layout` names a release of a corpus that has several ("website" of recola), "" the first.
     The same arguments give the same bytes. `out` appears at once, complete, or not at all.
 
-    Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips the layout
-    cannot take, impossible seconds, and when the disk refuses.
+    Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips, a length or a
+    layout that the twin cannot have, a seed below 0, and when the disk refuses.
     """
-    out = Path(out)
-    n_clips = _n_clips(corpus, n_clips)
-    seconds, layout = _checked(corpus, out, n_clips, seed, seconds, layout)
+    out, twin = Path(out), _twin(corpus)
+    usual, least, most = twin.clips
+    n_clips, seconds, layout = n_clips or usual, seconds or twin.usual_seconds, layout or next(iter(twin.layouts))
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{out} exists and is not an empty folder; give a new one or remove it")
+    if seed < 0:
+        raise UserError(f"expected a seed of 0 or more, got {seed}")
+    if not least <= n_clips <= most:
+        raise UserError(f"a synthetic {corpus} takes {least} to {most} clips, got {n_clips}; give --clips within that")
+    if not twin.bounds[0] <= seconds[0] <= seconds[1] <= twin.bounds[1]:
+        raise UserError(
+            f"a synthetic {corpus} takes seconds as (shortest, longest) within {twin.bounds[0]:g} to "
+            f"{twin.bounds[1]:g}, got {tuple(seconds)}"
+        )
+    if layout not in twin.layouts:
+        if "" in twin.layouts:
+            raise UserError(f"a synthetic {corpus} has one layout, got {layout!r}; leave --layout away")
+        raise unknown(f"layout of {corpus}", layout, twin.layouts)
+    marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
+    marker |= {"generator_version": twin.version} | ({"layout": layout} if layout else {})
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
             root = Path(aside) / "corpus"
-            _write(root, corpus, n_clips, seed, seconds, layout)
+            twin.write(root, corpus, n_clips, seed, seconds, layout)
+            (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
             root.replace(out)
     except (OSError, soundfile.SoundFileError) as error:
         raise UserError(f"cannot write the synthetic corpus to {out}: {error}. Choose a folder with room.") from error
@@ -83,9 +124,10 @@ def synthesize(
 
 
 def cached(corpus: str, cache_dir: Path, n_clips: int = 0, seed: int = 0) -> Path:
-    """Returns the root of the twin under `cache_dir`, made on the first call. Raises what `synthesize` raises."""
-    n_clips = _n_clips(corpus, n_clips)
-    root = Path(cache_dir) / "synthetic" / f"{corpus}-{n_clips}-{seed}-v{_version(corpus)}"
+    """Return the root of the twin under `cache_dir`, made on the first call. Raises what `synthesize` raises."""
+    twin = _twin(corpus)
+    n_clips = n_clips or twin.clips[0]
+    root = Path(cache_dir) / "synthetic" / f"{corpus}-{n_clips}-{seed}-v{twin.version}"
     if is_synthetic(root):
         return root
     try:
@@ -97,71 +139,15 @@ def cached(corpus: str, cache_dir: Path, n_clips: int = 0, seed: int = 0) -> Pat
 
 
 def is_synthetic(root: Path) -> bool:
-    """Says whether the corpus at `root` is one of ours."""
+    """Say whether the corpus at `root` is a synthetic twin."""
     return (Path(root) / MARKER).is_file()
 
 
-def _version(corpus: str) -> int:
-    return rated_corpora.GENERATOR_VERSION if corpus in rated_corpora.TWINS else GENERATOR_VERSION
-
-
-def _n_clips(corpus: str, n_clips: int) -> int:
-    """Returns `n_clips`, or the usual number of the corpus for 0."""
-    if corpus not in TWINS and corpus not in rated_corpora.TWINS:
-        raise unknown("corpus", corpus, [*TWINS, *rated_corpora.TWINS])
-    return n_clips or (rated_corpora.TWINS[corpus].clips[0] if corpus in rated_corpora.TWINS else USUAL_CLIPS)
-
-
-def _checked(
-    corpus: str, out: Path, n_clips: int, seed: int, seconds: Seconds | None, layout: str
-) -> tuple[Seconds, str]:
-    """Returns the seconds and the layout, spelt out."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise UserError(f"{out} exists and is not an empty folder; give a new one or remove it")
-    if seed < 0:
-        raise UserError(f"expected a seed of 0 or more, got {seed}")
-    if corpus in rated_corpora.TWINS:
-        return rated_corpora.checked(corpus, n_clips, seconds, layout)
-    twin, seconds = TWINS[corpus], seconds or USUAL_SECONDS
-    least, most = (turns * len(twin.speakers) for turns in twin.turns)
-    if not least <= n_clips <= most:
-        raise UserError(
-            f"a synthetic {corpus} takes {least} to {most} clips (its {len(twin.speakers)} speakers must each have "
-            f"every class), but {n_clips} were asked for; give --clips within that"
-        )
-    if not 0.2 <= seconds[0] <= seconds[1] <= 60:
-        raise UserError(f"expected seconds as (shortest, longest) within 0.2 to 60, got {tuple(seconds)}")
-    if layout:
-        raise UserError(f"a synthetic {corpus} has one layout, but {layout!r} was asked for; leave --layout away")
-    return seconds, layout
-
-
-def _write(root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds, layout: str) -> None:
-    if corpus in rated_corpora.TWINS:
-        rated_corpora.write(root, corpus, n_clips, seed, seconds, layout)
-    else:
-        _write_clips(root, corpus, n_clips, seed, seconds)
-    marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
-    marker |= {"generator_version": _version(corpus)} | ({"layout": layout} if layout else {})
-    (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
-
-
-def _write_clips(root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds) -> None:
-    twin = TWINS[corpus]
-    rng = np.random.default_rng([seed, *corpus.encode()])
-    speakers = {name: voice.draw_speaker(kind, rng) for name, kind in twin.speakers.items()}
-    utterances = list(_plan(twin, n_clips, seconds, rng))
-    for index, utterance in enumerate(utterances):
-        samples = voice.utterance(
-            twin.voices[utterance.label], speakers[utterance.speaker], utterance.seconds, rng, twin.rate_hz
-        )
-        if index < twin.stereo_clips:
-            samples = np.stack([samples, samples], axis=1)
-        path = root / utterance.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, samples, twin.rate_hz, subtype="PCM_16", format="WAV")
-    if twin.write_labels:
-        twin.write_labels(root, utterances, rng)
+def _twin(corpus: str) -> Twin | RatedTwin:
+    twins: dict[str, Twin | RatedTwin] = {**TWINS, **rated_corpora.TWINS}
+    if corpus not in twins:
+        raise unknown("corpus", corpus, twins)
+    return twins[corpus]
 
 
 def _plan(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
@@ -193,39 +179,37 @@ def _iemocap_path(speaker: str, label: str, turn: int, said: int) -> str:
     return f"Session{session[4]}/sentences/wav/{dialog}/{dialog}_{person}{turn:03d}.wav"
 
 
-# The raters' word, and valence, activation and dominance (1 to 5) as the lower of two raters gives them.
-IEMOCAP_RATINGS = {
-    "neu": ("Neutral state", (3, 2, 2)),
-    "hap": ("Happiness", (4, 3, 3)),
-    "exc": ("Excited", (4, 4, 3)),
-    "sad": ("Sadness", (1, 2, 2)),
-    "ang": ("Anger", (1, 4, 4)),
-    "fru": ("Frustration", (2, 3, 3)),
-    "xxx": ("Other", (2, 2, 2)),
+# The voice's emotion, the raters' word, and valence, activation and dominance (1 to 5) by the lower of two raters.
+IEMOCAP = {
+    "neu": ("neutral", "Neutral state", (3, 2, 2)),
+    "hap": ("happy", "Happiness", (4, 3, 3)),
+    "exc": ("excited", "Excited", (4, 4, 3)),
+    "sad": ("sad", "Sadness", (1, 2, 2)),
+    "ang": ("angry", "Anger", (1, 4, 4)),
+    "fru": ("frustrated", "Frustration", (2, 3, 3)),
+    "xxx": ("other", "Other", (2, 2, 2)),
 }
 
 
 def _write_iemocap_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """Writes EmoEvaluation/<dialog>.txt: a label line for each utterance, then what each rater said."""
+    """Write EmoEvaluation/<dialog>.txt: a label line for each utterance, then what each rater said."""
     dialogs = defaultdict(list)
     for utterance in utterances:
         dialogs[utterance.path.parent].append(utterance)
     for folder, turns in dialogs.items():
-        blocks = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"]
-        start = 0.0
+        blocks, end = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"], 0.0
         for utterance in turns:
-            start += rng.uniform(0.5, 1.5)
+            start = end + rng.uniform(0.5, 1.5)
             end = start + utterance.seconds
             blocks.append(_iemocap_block(utterance, start, end))
-            start = end
         path = root / folder.parts[0] / "dialog" / "EmoEvaluation" / f"{folder.name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(blocks))
 
 
 def _iemocap_block(utterance: Utterance, start: float, end: float) -> str:
-    word, levels = IEMOCAP_RATINGS[utterance.label]
-    # xxx stands for raters who do not agree.
+    _, word, levels = IEMOCAP[utterance.label]
+    # xxx is the code of raters who do not agree.
     words = ("Neutral state", "Surprise", "Frustration") if utterance.label == "xxx" else (word,) * 3
     means = ", ".join(f"{level + 0.5:.4f}" for level in levels)
     lines = [f"[{start:.4f} - {end:.4f}]\t{utterance.path.stem}\t{utterance.label}\t[{means}]"]
@@ -241,7 +225,7 @@ def _aibo_path(speaker: str, label: str, turn: int, said: int) -> str:
 
 
 def _write_aibo_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """Writes chunk_labels_{5cl,2cl}_corpus.txt; anger and emphasis are NEGative, the rest IDLe."""
+    """Write chunk_labels_{5cl,2cl}_corpus.txt; anger and emphasis are NEGative, the rest IDLe."""
     two = {"A": "NEG", "E": "NEG", "N": "IDL", "P": "IDL", "R": "IDL"}
     folder = root / "labels" / "IS2009EmotionChallenge"
     folder.mkdir(parents=True)
@@ -274,12 +258,12 @@ def _cremad_path(speaker: str, label: str, turn: int, said: int) -> str:
 
 
 def _write_cremad_votes(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
-    """Writes processedResults/summaryTable.csv: the raters hear what was meant, and tie in one clip out of twenty."""
+    """Write processedResults/summaryTable.csv: the raters agree with the label, and tie in one clip out of twenty."""
     lines = ['"","FileName","VoiceVote","VoiceLevel","FaceVote","FaceLevel","MultiModalVote","MultiModalLevel"']
     for row, utterance in enumerate(utterances, start=1):
-        heard = utterance.label[0]
-        voice_vote = "A:N" if row % 20 == 0 else heard
-        lines.append(f'"{row}","{utterance.path.stem}","{voice_vote}","50","{heard}","50","{heard}","50"')
+        vote = utterance.label[0]
+        voice_vote = "A:N" if row % 20 == 0 else vote
+        lines.append(f'"{row}","{utterance.path.stem}","{voice_vote}","50","{vote}","50","{vote}","50"')
     path = root / "processedResults" / "summaryTable.csv"
     path.parent.mkdir()
     path.write_text("\n".join(lines) + "\n")
@@ -295,15 +279,7 @@ TWINS = {
             *("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang", "fru"),
             *("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang", "xxx"),
         ),
-        voices={
-            "neu": "neutral",
-            "hap": "happy",
-            "exc": "excited",
-            "sad": "sad",
-            "ang": "angry",
-            "fru": "frustrated",
-            "xxx": "other",
-        },
+        voices={code: emotion for code, (emotion, *_) in IEMOCAP.items()},
         turns=(5, 1000),
         path=_iemocap_path,
         write_labels=_write_iemocap_labels,
@@ -331,10 +307,7 @@ TWINS = {
         ),
     ),
     "emodb": Twin(
-        speakers={
-            speaker: "M" if speaker in emodb.MEN else "F"
-            for speaker in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
-        },
+        speakers={f"{n:02d}": "M" if f"{n:02d}" in emodb.MEN else "F" for n in (3, *range(8, 17))},
         voices={"N": "neutral", "W": "angry", "L": "bored", "E": "disgust", "A": "fearful", "F": "happy", "T": "sad"},
         turns=(7, 420),
         path=_emodb_path,

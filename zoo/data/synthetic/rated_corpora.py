@@ -1,8 +1,8 @@
 """Synthetic twins of the corpora that are rated continuously: RECOLA and Emotion in Music.
 
-`zoo.data.synthetic.corpora` is the way in. Each recording is a monologue of `zoo.data.synthetic.voice` by a person of
-its own, whose arousal and valence wander smoothly; they are the labels, 0 s behind the voice. Only RECOLA's website
-release says what single raters felt: there each has a bias, a scale, a noise and a lag of their own.
+Written by `zoo.data.synthetic.corpora`. Each recording is a monologue of `zoo.data.synthetic.voice` by a speaker of its
+own, with smoothly varying arousal and valence, which are the labels, without delay. RECOLA's website release has single
+raters: there each has a bias, a scale, a noise and a lag of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +14,9 @@ import soundfile
 
 from zoo.data.corpora import recola
 from zoo.data.synthetic import voice
-from zoo.errors import UserError, unknown
 
 GENERATOR_VERSION = 1  # raise it whenever the same seed gives other bytes
+Seconds = tuple[float, float]  # shortest, longest
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,63 +31,37 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class TraceTwin:
-    """What a corpus looks like; `clips` are the usual, the least and the greatest number of recordings.
+class RatedTwin:
+    """What the synthetic twin of a corpus that is rated continuously looks like.
 
-    `layouts` write all recordings below a root; the first is the usual one. `seconds` bound the length, if it varies.
+    `clips` are the usual, the least and the greatest number of recordings. `bounds` are the shortest and the longest
+    `usual_seconds` may be replaced by. `layouts` write all recordings below a root; the first is the usual one.
     """
 
     clips: tuple[int, int, int]
     usual_seconds: tuple[float, float]
-    seconds: tuple[float, float]
+    bounds: tuple[float, float]
     layouts: Mapping[str, Callable[[Path, Iterator[Recording]], None]]
     rate_hz: int = 16000
+    version: int = GENERATOR_VERSION
+
+    def write(self, root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds, layout: str) -> None:
+        """Write the twin below `root`. A recording does not depend on how many others there are, nor on the layout."""
+        self.layouts[layout](root, _recordings(corpus, n_clips, seed, seconds, self.rate_hz))
 
 
-def checked(
-    corpus: str, n_clips: int, seconds: tuple[float, float] | None, layout: str
-) -> tuple[tuple[float, float], str]:
-    """Returns the seconds and the layout, the usual ones where None and "" are given.
-
-    Raises UserError on a size, a length or a layout that the twin of `corpus` cannot have.
-    """
-    twin = TWINS[corpus]
-    seconds, layout = seconds or twin.usual_seconds, layout or next(iter(twin.layouts))
-    _, least, most = twin.clips
-    if not least <= n_clips <= most:
-        raise UserError(
-            f"a synthetic {corpus} takes {least} to {most} recordings, but {n_clips} were asked for; "
-            "give --clips within that"
-        )
-    shortest, longest = twin.seconds
-    if not shortest <= seconds[0] <= seconds[1] <= longest:
-        raise UserError(
-            f"a synthetic {corpus} takes seconds as (shortest, longest) within {shortest:g} to {longest:g}, "
-            f"got {tuple(seconds)}"
-        )
-    if layout not in twin.layouts:
-        raise unknown(f"layout of {corpus}", layout, twin.layouts)
-    return seconds, layout
-
-
-def write(root: Path, corpus: str, n_clips: int, seed: int, seconds: tuple[float, float], layout: str) -> None:
-    """Writes the twin below `root`. A recording does not depend on how many others there are, nor on the layout."""
-    TWINS[corpus].layouts[layout](root, _recordings(corpus, n_clips, seed, seconds))
-
-
-def _recordings(corpus: str, n_clips: int, seed: int, seconds: tuple[float, float]) -> Iterator[Recording]:
+def _recordings(corpus: str, n_clips: int, seed: int, seconds: Seconds, rate_hz: int) -> Iterator[Recording]:
     for index in range(n_clips):
         rng = np.random.default_rng([seed, index, *corpus.encode()])
         speaker = voice.draw_speaker("FM"[index // 2 % 2], rng)  # even and odd ones go to different sides
         n_labels = round(rng.uniform(*seconds) / recola.STEP_SECONDS)
         values = _wander(round(n_labels * recola.STEP_SECONDS * voice.FRAMES_PER_SECOND) + 1, rng)
-        rate_hz = TWINS[corpus].rate_hz
         samples = voice.monologue(values[:, 0], values[:, 1], speaker, rng, rate_hz)
         yield Recording(index, samples, rate_hz, values, rng)
 
 
 def _wander(n_frames: int, rng: np.random.Generator, spread: float = 0.55) -> np.ndarray:
-    """Draws arousal and valence (n_frames, 2) within -1..1: waves of 7 to 45 s around the person's own level."""
+    """Draw arousal and valence (n_frames, 2) within -1..1: waves of 7 to 45 s around the speaker's own level."""
     seconds = np.arange(n_frames)[:, None, None] / voice.FRAMES_PER_SECOND
     periods = np.geomspace(8, 40, 6) * rng.uniform(0.9, 1.1, (2, 6))
     waves = np.cos(2 * np.pi * (seconds / periods + rng.random((2, 6))))  # (n_frames, 2, 6)
@@ -113,38 +87,42 @@ def _write_lines(path: Path, lines: list[str]) -> None:
 RECOLA_SIDES = ("train", "dev")  # of recordings in turn
 
 
+def _tracks(recording: Recording) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each dimension with its ratings, one every `recola.STEP_SECONDS`."""
+    yield from zip(recola.DIMENSIONS, _every(recording.values, recola.STEP_SECONDS).T, strict=True)
+
+
 def _write_avec_2016(root: Path, recordings: Iterator[Recording]) -> None:
-    """Writes recordings_audio/train_1.wav ... and ratings_gold_standard/{arousal,valence}/train_1.arff ..."""
+    """Write recordings_audio/train_1.wav ... and ratings_gold_standard/{arousal,valence}/train_1.arff ..."""
+    head = ["@relation GOLDSTANDARD", "", "@attribute Instance_name string"]
+    head += ["@attribute frameTime numeric", "@attribute GoldStandard numeric", "", "@data", ""]
     for recording in recordings:
         number, side = divmod(recording.index, 2)
         name = f"{RECOLA_SIDES[side]}_{number + 1}"
         _write_audio(root / "recordings_audio" / f"{name}.wav", recording)
-        for dimension, track in zip(recola.DIMENSIONS, _every(recording.values, recola.STEP_SECONDS).T, strict=True):
-            head = ["@relation GOLDSTANDARD", "", "@attribute Instance_name string"]
-            head += ["@attribute frameTime numeric", "@attribute GoldStandard numeric", "", "@data", ""]
+        for dimension, track in _tracks(recording):
             rows = [f"{name},{row * recola.STEP_SECONDS:.2f},{value:.6f}" for row, value in enumerate(track)]
             _write_lines(root / "ratings_gold_standard" / dimension / f"{name}.arff", head + rows)
 
 
 def _write_website(root: Path, recordings: Iterator[Recording]) -> None:
-    """Writes RECOLA-Audio-recordings/P16.wav ... and what six raters felt."""
+    """Write RECOLA-Audio-recordings/P16.wav ... and the ratings of six raters."""
     header = "time;" + " ;".join(recola.RATERS)  # the release has these blanks
     for recording in recordings:
         number, side = divmod(recording.index, 2)
         name = f"P{recola.PARTS[RECOLA_SIDES[side]][number]}"
         _write_audio(root / "RECOLA-Audio-recordings" / f"{name}.wav", recording)
-        for dimension, track in zip(recola.DIMENSIONS, _every(recording.values, recola.STEP_SECONDS).T, strict=True):
-            ratings = _raters(track, recording.rng)
+        for dimension, track in _tracks(recording):
             rows = [
                 ";".join([f"{row * recola.STEP_SECONDS:.2f}", *(f"{value:.6f}" for value in values)])
-                for row, values in enumerate(ratings)
+                for row, values in enumerate(_raters(track, recording.rng))
             ]
             folder = root / "RECOLA-Annotation" / "emotional_behaviour" / dimension
             _write_lines(folder / f"{name}.csv", [header, *rows])
 
 
 def _raters(track: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Returns (steps, raters) in -1..1: each follows the trace late, with a scale, a bias and a noise of their own."""
+    """Return (steps, raters) in -1..1: each follows the trace late, with a scale, a bias and a noise of their own."""
     ratings = []
     for _ in recola.RATERS:
         lag = rng.integers(0, 20)  # frames, up to 0.8 s
@@ -162,7 +140,7 @@ SONG_COLUMNS = (
 
 
 def _write_music(root: Path, recordings: Iterator[Recording]) -> None:
-    """Writes clips_45seconds/<id>.mp3 and annotations/{songs_info,{arousal,valence}_cont_{average,std}}.csv."""
+    """Write clips_45seconds/<id>.mp3 and annotations/{songs_info,{arousal,valence}_cont_{average,std}}.csv."""
     songs = [",".join(SONG_COLUMNS)]
     header = ",".join(["song_id", *(f"sample_{step}ms" for step in MUSIC_STEPS_MS)])
     tables = {f"{dimension}_cont_{what}": [header] for dimension in recola.DIMENSIONS for what in ("average", "std")}
@@ -182,16 +160,16 @@ def _write_music(root: Path, recordings: Iterator[Recording]) -> None:
 
 
 TWINS = {
-    "recola": TraceTwin(
+    "recola": RatedTwin(
         clips=(12, 2, 18),
         usual_seconds=(40.0, 40.0),
-        seconds=(1.0, 600.0),
+        bounds=(1.0, 600.0),
         layouts={"avec-2016": _write_avec_2016, "website": _write_website},
     ),
-    "mediaeval_music": TraceTwin(
+    "mediaeval_music": RatedTwin(
         clips=(20, 5, 744),
         usual_seconds=(45.0, 45.0),
-        seconds=(45.0, 45.0),  # the annotations begin at 15 s and end at 45 s
+        bounds=(45.0, 45.0),  # the annotations begin at 15 s and end at 45 s
         layouts={"mediaeval-2013": _write_music},
         rate_hz=44100,
     ),

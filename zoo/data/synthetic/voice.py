@@ -16,29 +16,21 @@ from zoo.errors import unknown
 
 FRAMES_PER_SECOND = 50  # pitch, formants and amplitudes are drawn at this rate
 
-# Mean F1-F3 in Hz of ten American English vowels spoken by men: Peterson and Barney (1952), Table II.
+# Mean F1, F2 and F3 in Hz of ten American English vowels spoken by men: Peterson and Barney (1952), Table II.
 VOWELS_HZ = np.array(
     [
-        (270, 2290, 3010),  # heed
-        (390, 1990, 2550),  # hid
-        (530, 1840, 2480),  # head
-        (660, 1720, 2410),  # had
-        (730, 1090, 2440),  # hod
-        (570, 840, 2410),  # hawed
-        (440, 1020, 2240),  # hood
-        (300, 870, 2240),  # who'd
-        (640, 1190, 2390),  # hud
-        (490, 1350, 1690),  # heard
-    ],
-    dtype=float,
-)
+        [270.0, 390, 530, 660, 730, 570, 440, 300, 640, 490],
+        [2290, 1990, 1840, 1720, 1090, 840, 1020, 870, 1190, 1350],
+        [3010, 2550, 2480, 2410, 2440, 2410, 2240, 2240, 2390, 1690],
+    ]
+).T
 UPPER_FORMANTS_HZ = (3500.0, 4500.0)
 BANDWIDTHS_HZ = np.array([60.0, 90.0, 130.0, 200.0, 250.0])
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """What stays with a person whatever the emotion."""
+    """A speaker: what does not depend on the emotion."""
 
     f0_hz: float
     formant_scale: float  # 1 for a man's vocal tract; larger for shorter tracts
@@ -85,7 +77,7 @@ KINDS = {"M": (115.0, 1.0), "F": (205.0, 1.15), "child": (260.0, 1.28)}
 
 
 def draw_speaker(kind: str, rng: np.random.Generator) -> Speaker:
-    """Draws a person; `kind` is "M", "F" or "child". Raises UserError on any other."""
+    """Draw a speaker; `kind` is "M", "F" or "child". Raises UserError on any other."""
     if kind not in KINDS:
         raise unknown("kind of speaker", kind, KINDS)
     f0_hz, formant_scale = KINDS[kind]
@@ -101,7 +93,7 @@ def draw_speaker(kind: str, rng: np.random.Generator) -> Speaker:
 def utterance(
     emotion: str, speaker: Speaker, seconds: float, rng: np.random.Generator, rate_hz: int = 16000
 ) -> np.ndarray:
-    """Returns one utterance: float32 (round(seconds * rate_hz),), within -1..1, no two alike.
+    """Return one utterance: float32 (round(seconds * rate_hz),), within -1..1, no two alike.
 
     Raises UserError on an emotion that is not in EMOTIONS, ValueError under 0.2 s or 16 kHz (the formants reach 6 kHz).
     """
@@ -112,12 +104,12 @@ def utterance(
     manner = _vary(EMOTIONS[emotion], rng)
     n_samples = round(seconds * rate_hz)
     pitch, formants_hz, voicing, friction = _score(manner, speaker, seconds, rng)
-    frame_times = np.arange(len(pitch)) * (rate_hz / FRAMES_PER_SECOND)
     f0_hz, voicing, friction = (
-        np.interp(np.arange(n_samples), frame_times, track)
-        for track in (speaker.f0_hz * 2 ** (pitch / 12), voicing, friction)
+        _in_samples(track, n_samples, rate_hz) for track in (speaker.f0_hz * 2 ** (pitch / 12), voicing, friction)
     )
-    source = _pulses(f0_hz, manner, manner.brightness_hz * speaker.brightness, rate_hz, rng)
+    flow = _glottal_flow(f0_hz, manner.jitter, rate_hz, rng)
+    pulses = _radiated(flow, manner.brightness_hz * speaker.brightness, rate_hz)
+    source = pulses + _breath(flow, manner.breath, rng)
     hiss = friction * _hiss(n_samples, speaker, rate_hz, rng)
     speech = _formants(source * voicing, formants_hz, rate_hz)
     return _recorded(speech, hiss, manner.loudness_db + speaker.level_db, rng)
@@ -126,7 +118,7 @@ def utterance(
 def monologue(
     arousal: np.ndarray, valence: np.ndarray, speaker: Speaker, rng: np.random.Generator, rate_hz: int = 16000
 ) -> np.ndarray:
-    """Returns speech whose manner follows `arousal` and `valence`, no two alike.
+    """Return speech that follows `arousal` and `valence`, no two alike.
 
     Both are (n_frames,) in -1..1, FRAMES_PER_SECOND values a second, the last at the end of the speech: it is float32
     ((n_frames - 1) * rate_hz // FRAMES_PER_SECOND,), within -1..1. Arousal raises pitch, its range, loudness, tempo and
@@ -135,14 +127,12 @@ def monologue(
     Raises ValueError on traces of other lengths and under 16 kHz (the formants reach 6 kHz).
     """
     if arousal.shape != valence.shape or arousal.ndim != 1 or len(arousal) < 2 or rate_hz < 16000:
-        raise ValueError(
-            f"expected two equal traces at 16000 Hz or more, got {arousal.shape}, {valence.shape}, {rate_hz}"
-        )
+        found = f"{arousal.shape}, {valence.shape} at {rate_hz} Hz"
+        raise ValueError(f"expected two equal traces at 16000 Hz or more, got {found}")
     n_samples = (len(arousal) - 1) * rate_hz // FRAMES_PER_SECOND
-    frame_times = np.arange(len(arousal)) * (rate_hz / FRAMES_PER_SECOND)
 
     def in_samples(track: np.ndarray) -> np.ndarray:
-        return np.interp(np.arange(n_samples), frame_times, track)
+        return _in_samples(track, n_samples, rate_hz)
 
     pitch, formants_hz, voicing, friction = _long_score(arousal, valence, speaker, rng)
     flow = _glottal_flow(in_samples(speaker.f0_hz * 2 ** (pitch / 12)), 0.008, rate_hz, rng)
@@ -154,12 +144,16 @@ def monologue(
     return _recorded(speech, hiss, in_samples(8 * arousal) + speaker.level_db, rng)
 
 
+def _in_samples(track: np.ndarray, n_samples: int, rate_hz: int) -> np.ndarray:
+    return np.interp(np.arange(n_samples), np.arange(len(track)) * (rate_hz / FRAMES_PER_SECOND), track)
+
+
 def _factor(spread: float, rng: np.random.Generator) -> float:
     return float(np.exp(rng.normal(0, spread)))
 
 
 def _vary(emotion: Emotion, rng: np.random.Generator) -> Emotion:
-    """Nobody is angry in the same way twice: each clip's settings scatter around the emotion's."""
+    """Draw an utterance's settings around the emotion's: nobody is angry in the same way twice."""
     pitch, semitones, slope, loudness, brightness, rate, jitter, breath, smile = astuple(emotion)
     return Emotion(
         pitch + rng.normal(0, 1),
@@ -177,15 +171,15 @@ def _vary(emotion: Emotion, rng: np.random.Generator) -> Emotion:
 def _score(
     manner: Emotion, speaker: Speaker, seconds: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draws the syllables: tracks over frames of pitch in semitones, formants in Hz (frames, 5), voicing, friction."""
+    """Draw the syllables: tracks over frames of pitch in semitones, formants in Hz (frames, 5), voicing, friction."""
     n_syllables = max(1, round(manner.syllables_per_second * speaker.rate * seconds))
     ends = np.cumsum(rng.lognormal(0, 0.25, n_syllables))
     n_frames = int(np.ceil(seconds * FRAMES_PER_SECOND)) + 1
     time = np.linspace(0, 1, n_frames)
-    voicing, friction, accents, vowels_hz = _articulate(time * ends[-1], ends, rng)
+    voicing, friction, accents, formants_hz = _articulate(time * ends[-1], ends, rng)
     pitch = manner.pitch_semitones + manner.slope_semitones * (time - 0.5)
     pitch += _smooth(manner.range_semitones * accents, 7)
-    formants_hz = _with_upper_formants(vowels_hz) * (speaker.formant_scale * manner.smile)
+    formants_hz = formants_hz * (speaker.formant_scale * manner.smile)
     edges = np.minimum(1, 20 * np.minimum(time, 1 - time))  # starts and ends in silence
     return pitch, formants_hz, _smooth(voicing, 3) * edges, _smooth(friction, 3) * edges
 
@@ -193,28 +187,26 @@ def _score(
 def _long_score(
     arousal: np.ndarray, valence: np.ndarray, speaker: Speaker, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What `_score` draws, for a manner that changes from frame to frame and speech with pauses for breath."""
+    """Draw what `_score` does, for a manner that changes from frame to frame and speech with pauses for breath."""
     tempo = 4.4 * speaker.rate * 2 ** (0.5 * arousal)  # syllables per second
     position = np.cumsum(tempo) / FRAMES_PER_SECOND
     ends = np.cumsum(rng.lognormal(0, 0.25, int(1.2 * position[-1]) + 10))
-    voicing, friction, accents, vowels_hz = _articulate(position, ends, rng)
+    voicing, friction, accents, formants_hz = _articulate(position, ends, rng)
     phrase = _phrases(len(arousal), rng)
     pitch = 5 * arousal + (4 * valence - 1) * (np.nan_to_num(phrase) - 0.5)
     pitch += _smooth(1.2 * 2**arousal * accents, 7)
-    smile = 1 + 0.12 * valence[:, None]
-    formants_hz = _with_upper_formants(vowels_hz) * (speaker.formant_scale * smile)
+    formants_hz = formants_hz * (speaker.formant_scale * (1 + 0.12 * valence[:, None]))
     spoken = _smooth(np.isfinite(phrase).astype(float), 5)
     return pitch, formants_hz, _smooth(voicing, 3) * spoken, _smooth(friction, 3) * spoken
 
 
 def _phrases(n_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns how far the phrase is, 0 to 1, in each frame; NaN in the pauses between phrases."""
+    """Return how far the phrase is, 0 to 1, in each frame; NaN in the pauses between phrases."""
     progress = np.full(n_frames, np.nan)
     start = 0
     while start < n_frames:
         length, pause = (rng.uniform((1.5, 0.2), (3.5, 0.6)) * FRAMES_PER_SECOND).astype(int)
-        phrase = np.linspace(0, 1, length)[: n_frames - start]
-        progress[start : start + length] = phrase
+        progress[start : start + length] = np.linspace(0, 1, length)[: n_frames - start]
         start += length + pause
     return progress
 
@@ -222,9 +214,9 @@ def _phrases(n_frames: int, rng: np.random.Generator) -> np.ndarray:
 def _articulate(
     position: np.ndarray, ends: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draws syllables that end at `ends`; frames are at `position` on the same scale.
+    """Draw syllables that end at `ends`; frames are at `position` on the same scale.
 
-    Returns tracks over frames of voicing, friction, pitch accents of unit deviation and F1-F3 in Hz (frames, 3).
+    Return tracks over frames of voicing, friction, pitch accents of unit deviation and formants in Hz (frames, 5).
     """
     n_syllables = len(ends)
     syllable = np.minimum(np.searchsorted(ends, position), n_syllables - 1)
@@ -239,32 +231,20 @@ def _articulate(
 
     accents = rng.standard_normal(n_syllables)[syllable]
     vowels_hz = VOWELS_HZ[rng.permutation(max(n_syllables, len(VOWELS_HZ))) % len(VOWELS_HZ)][syllable]
-    return voicing, friction, accents, vowels_hz
-
-
-def _with_upper_formants(vowels_hz: np.ndarray) -> np.ndarray:
-    upper = np.broadcast_to(UPPER_FORMANTS_HZ, (len(vowels_hz), 2))
-    return np.hstack([_smooth(vowels_hz, 5), upper])
+    upper_hz = np.broadcast_to(UPPER_FORMANTS_HZ, (len(position), 2))
+    return voicing, friction, accents, np.hstack([_smooth(vowels_hz, 5), upper_hz])
 
 
 def _smooth(track: np.ndarray, n_frames: int) -> np.ndarray:
-    """Runs a Hann window of `n_frames` along the first axis; the ends are held."""
+    """Run a Hann window of `n_frames` along the first axis; the ends are repeated."""
     window = np.hanning(n_frames + 2)[1:-1]
     padded = np.pad(track, [(n_frames // 2,) * 2] + [(0, 0)] * (track.ndim - 1), mode="edge")
     window = (window / window.sum()).reshape(-1, *[1] * (track.ndim - 1))
     return signal.convolve(padded, window, mode="valid", method="direct")
 
 
-def _pulses(
-    f0_hz: np.ndarray, manner: Emotion, brightness_hz: float, rate_hz: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Glottal pulses at the lips, with breath noise."""
-    flow = _glottal_flow(f0_hz, manner.jitter, rate_hz, rng)
-    return _radiated(flow, brightness_hz, rate_hz) + _breath(flow, manner.breath, rng)
-
-
 def _glottal_flow(f0_hz: np.ndarray, jitter: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Rosenberg's (1971) glottal pulses, type C, 0 to 1; `jitter` is the periods' relative standard deviation."""
+    """Return Rosenberg's (1971) glottal pulses, type C, 0 to 1; `jitter` is the relative deviation of the periods."""
     cycle = np.floor(np.cumsum(f0_hz) / rate_hz).astype(int)
     period_factors = 1 + jitter * rng.standard_normal(cycle[-1] + 1)
     phase = np.cumsum(f0_hz * period_factors[cycle]) / rate_hz % 1
@@ -275,7 +255,7 @@ def _glottal_flow(f0_hz: np.ndarray, jitter: float, rate_hz: int, rng: np.random
 
 
 def _radiated(flow: np.ndarray, brightness_hz: float, rate_hz: int) -> np.ndarray:
-    """Differentiates for the radiation at the lips and darkens above `brightness_hz`; unit power."""
+    """Differentiate for the radiation at the lips and darken above `brightness_hz`; unit power."""
     pulses = np.diff(flow, prepend=flow[0])
     pole = np.exp(-2 * np.pi * brightness_hz / rate_hz)
     pulses = signal.lfilter([1 - pole], [1, -pole], pulses)
@@ -283,12 +263,12 @@ def _radiated(flow: np.ndarray, brightness_hz: float, rate_hz: int) -> np.ndarra
 
 
 def _breath(flow: np.ndarray, amount: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Returns the noise of air, which rushes while the glottis is open."""
+    """Return the noise of air, which rushes while the glottis is open."""
     return amount * (0.3 + flow) * rng.standard_normal(len(flow))
 
 
 def _formants(source: np.ndarray, formants_hz: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Filters by five resonators in cascade (Klatt 1980, eq 2), which move from frame to frame."""
+    """Filter by five resonators in cascade (Klatt 1980, eq 2), which move from frame to frame."""
     radius = np.exp(-np.pi * BANDWIDTHS_HZ / rate_hz)
     minus_b = -2 * radius * np.cos(2 * np.pi * formants_hz / rate_hz)  # (frames, 5)
     minus_c = np.broadcast_to(radius**2, minus_b.shape)
@@ -305,7 +285,7 @@ def _formants(source: np.ndarray, formants_hz: np.ndarray, rate_hz: int) -> np.n
 
 
 def _hiss(n_samples: int, speaker: Speaker, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns fricative noise of unit power around 4 kHz for a man."""
+    """Return fricative noise of unit power around 4 kHz for a man."""
     centre_hz = rng.uniform(3000, 5000) * speaker.formant_scale
     numerator, denominator = signal.iirpeak(centre_hz, 3, fs=rate_hz)
     noise = signal.lfilter(numerator, denominator, rng.standard_normal(n_samples))
@@ -315,7 +295,7 @@ def _hiss(n_samples: int, speaker: Speaker, rate_hz: int, rng: np.random.Generat
 def _recorded(
     speech: np.ndarray, hiss: np.ndarray, loudness_db: float | np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Mixes speech and fricatives, at their loudness, over the floor of noise that every recording has."""
+    """Mix speech and fricatives, at their loudness, over the floor of noise that every recording has."""
     speech = speech / (np.sqrt(np.mean(speech**2)) + 1e-9) + 0.4 * hiss
     level = 10 ** ((-30 + loudness_db) / 20)
     room = 10 ** (rng.uniform(-64, -60) / 20)
