@@ -12,7 +12,7 @@ from zoo.errors import UserError
 
 
 def trace(steps, step_seconds=0.04, start_seconds=0.0):
-    """A trace whose two dimensions count up and down, so that a value tells its step."""
+    """A trace whose two dimensions count up and down, so that a value gives its step."""
     up = np.arange(steps, dtype=np.float32)
     return Trace(("arousal", "valence"), np.stack([up, -up], axis=1), step_seconds, start_seconds)
 
@@ -26,26 +26,27 @@ def chosen(*arguments, **keywords):
     return [int(label) if rated else None for label, rated in zip(labels[:, 0], mask, strict=True)]
 
 
-def test_equal_steps():
-    assert chosen(trace(5), 5, 0.04) == [0, 1, 2, 3, 4]
-    assert chosen(trace(7501), 7500, 0.04) == list(range(7500))  # AVEC: 300 s have 7,501 ratings
+NO = None
 
 
-def test_one_label_less_repeats_the_last_and_more_than_one_invents_none():
-    assert chosen(trace(4), 5, 0.04) == [0, 1, 2, 3, 3]
-    assert chosen(trace(3), 6, 0.04) == [0, 1, 2, 2, None, None]
-
-
-def test_delay_moves_labels_earlier_and_empties_the_tail():
-    assert chosen(trace(5), 5, 0.04, delay_seconds=0.08) == [2, 3, 4, None, None]
-    assert chosen(trace(6), 5, 0.04, delay_seconds=0.08) == [2, 3, 4, 5, None]
-    assert chosen(trace(4), 5, 0.04, delay_seconds=0.08) == [2, 3, 3, None, None]  # a label less: the 3 is repeated
-    assert chosen(trace(51), 50, 0.04, delay_seconds=1.0)[:25] == list(range(25, 50))
-    assert chosen(trace(51), 50, 0.04, delay_seconds=1.0)[25:] == [50, *[None] * 24]
-
-
-def test_delay_between_two_steps_takes_the_earlier():
-    assert chosen(trace(5), 5, 0.04, delay_seconds=0.07)[:3] == [1, 2, 3]
+@pytest.mark.parametrize(
+    ("steps", "frames", "hop_seconds", "delay_seconds", "expected"),
+    [
+        (5, 5, 0.04, 0.0, [0, 1, 2, 3, 4]),
+        (4, 5, 0.04, 0.0, [0, 1, 2, 3, 3]),  # a rating less: the last is repeated
+        (3, 6, 0.04, 0.0, [0, 1, 2, 2, NO, NO]),  # but not more than once
+        (3, 12, 0.01, 0.0, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]),
+        (7501, 7500, 0.04, 0.0, list(range(7500))),  # AVEC: 300 s have 7,501 ratings
+        (5, 5, 0.04, 0.08, [2, 3, 4, NO, NO]),
+        (6, 5, 0.04, 0.08, [2, 3, 4, 5, NO]),
+        (4, 5, 0.04, 0.08, [2, 3, 3, NO, NO]),
+        (5, 5, 0.04, 0.07, [1, 2, 3, 4, NO]),  # between two steps: the earlier
+        (5, 5, 0.04, -0.08, [NO, NO, 0, 1, 2]),
+        (51, 50, 0.04, 1.0, [*range(25, 51), *[NO] * 24]),
+    ],
+)
+def test_rating_of_each_frame(steps, frames, hop_seconds, delay_seconds, expected):
+    assert chosen(trace(steps), frames, hop_seconds, delay_seconds=delay_seconds) == expected
 
 
 def test_half_second_steps_that_begin_later():
@@ -59,10 +60,6 @@ def test_music_as_released():
     found = chosen(trace(61, 0.5, 15.0), 1125, 0.04)
     assert found[374:376] == [None, 0] and found[-1] == 59
     assert sum(step is not None for step in found) == 750
-
-
-def test_finer_frames_than_labels():
-    assert chosen(trace(3), 12, 0.01) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
 
 
 def test_a_second_is_let_through_and_more_is_not():
@@ -80,20 +77,10 @@ def test_impossible_delay(delay):
         frame_labels(trace(5), 5, 0.04, delay)
 
 
-def test_a_delay_below_0_lets_the_network_hear_ahead():
-    labels, mask = frame_labels(trace(5), 5, 0.04, -0.08)
-    assert mask.tolist() == [False, False, True, True, True]
-    np.testing.assert_array_equal(labels[2:], frame_labels(trace(5), 5, 0.04)[0][:3])
-
-
-def test_more_to_hear_than_the_recording_has():
-    with pytest.raises(UserError, match=r"no frame has a label.* of which 9 s are heard first\. Choose a shorter"):
-        frame_labels(trace(5), 5, 0.04, -9.0)
-
-
-def test_delay_longer_than_the_recording():
-    with pytest.raises(UserError, match=r"P16: no frame has a label.*delay takes 9 s\. Choose a shorter"):
-        frame_labels(trace(5), 5, 0.04, 9.0, name="P16")
+@pytest.mark.parametrize("delay", [9.0, -9.0])
+def test_delay_longer_than_the_recording(delay):
+    with pytest.raises(UserError, match=rf"P16: no frame has a label.* delay is {delay:g} s\. Choose a shorter"):
+        frame_labels(trace(5), 5, 0.04, delay, name="P16")
 
 
 def write(path, seconds):

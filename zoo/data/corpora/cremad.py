@@ -53,7 +53,7 @@ def _modern(name: str) -> str:
 def _read_votes(path: Path) -> dict[str, str]:
     """Return clip -> its voice vote, one letter, or several joined by colons for a tie."""
     votes: dict[str, str] = {}
-    for line, row in label_table(path, "filename", "voicevote"):
+    for line, row in label_table(path, "FileName", "VoiceVote"):
         name, vote = _modern(row.get("filename", "")), row.get("voicevote", "")
         if not _NAME.fullmatch(name) or not _VOTE.fullmatch(vote):
             raise line.broken("a FileName like 1001_DFA_ANG_XX and a VoiceVote like A or A:N")

@@ -23,7 +23,7 @@ STEP_SECONDS = 0.5
 PARTS = ("development", "evaluation")
 
 _COLUMN = re.compile(r"sample_(\d+)ms")
-_SET = "mediaeval 2013 set"
+_SET = "Mediaeval 2013 set"
 
 
 def load(root: Path) -> Loaded:
@@ -102,7 +102,7 @@ def _read_info(root: Path) -> dict[str, tuple[str, str]]:
     inner = root / "annotations" / "songs_info.csv"
     info: dict[str, tuple[str, str]] = {}
     for line, row in label_table(inner if inner.is_file() else root / "songs_info.csv", "song_id", _SET):
-        part = row.get(_SET, "").casefold()
+        part = row.get(_SET.casefold(), "").casefold()
         if part not in PARTS:
             raise line.broken(f"{' or '.join(PARTS)} as the set")
         info[row["song_id"]] = row.get("artist", ""), part

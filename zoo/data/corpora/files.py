@@ -107,12 +107,12 @@ def label_lines(path: Path) -> Iterator[Line]:
 def label_table(path: Path, *columns: str) -> Iterator[tuple[Line, dict[str, str]]]:
     """Yield the lines of a CSV label file below its header, each with its fields by column name in lower case.
 
-    Raises UserError where the header lacks one of `columns` (in lower case).
+    Raises UserError where the header lacks one of `columns`, in whichever case.
     """
     lines = label_lines(path)
     first = next(lines, Line(path, 1, ""))
     header = [name.casefold() for name in first.fields()]
-    if not set(columns) <= set(header):
+    if not {name.casefold() for name in columns} <= set(header):
         raise first.broken(f"a header with the columns {' and '.join(columns)}")
     for line in lines:
         yield line, dict(zip(header, line.fields(), strict=False))
