@@ -1,4 +1,4 @@
-"""Make the tables in README.md anew from the registry and the corpora. --check only says whether they are current."""
+"""Write the tables in README.md from the registry and the corpora. --check only says whether they are current."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The README's tables, generated from the registry and the corpora, so that they cannot be out of date."""
+"""The README's tables, generated from the registry and the corpora, which cannot be out of date."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from zoo.registry import MODELS
 
 
 def networks() -> str:
-    """Returns the table of networks in Markdown."""
+    """Return the table of networks in Markdown."""
     rows = [
         f"| `{name}` | {entry.title} | {entry.parameters:,} | {', '.join(entry.recipes)} | {entry.paper} |"
         for name, entry in MODELS.items()
@@ -18,7 +18,7 @@ def networks() -> str:
 
 
 def corpora() -> str:
-    """Returns the table of corpora and their protocols in Markdown; the default protocol stands first."""
+    """Return the table of corpora and their protocols in Markdown; the default protocol first."""
     head = ["| `--corpus` | what | licence | `--protocol` |", "|---|---|---|---|"]
     rows = []
     for name, corpus in CORPORA.items():
@@ -29,7 +29,7 @@ def corpora() -> str:
 
 
 def in_plain_text() -> str:
-    """Returns networks, corpora and protocols as the command line lists them."""
+    """Return networks, corpora and protocols as the command line lists them."""
     lines = ["networks (--model):", *(f"  {name:28}{entry.title}" for name, entry in MODELS.items())]
     lines += ["", "corpora (--corpus) and their protocols (--protocol), the default first:"]
     lines += [f"  {name:16}{', '.join(item + _mark(item) for item in _protocols(name))}" for name in CORPORA]
@@ -37,7 +37,7 @@ def in_plain_text() -> str:
 
 
 def fill(path: Path) -> str:
-    """Returns the text of a Markdown file with its tables made anew, between `<!-- NAME -->` and `<!-- end -->`."""
+    """Return the text of a Markdown file with its tables made anew, between `<!-- NAME -->` and `<!-- end -->`."""
     text = path.read_text()
     for name, table in (("networks", networks()), ("corpora", corpora())):
         start, end = f"<!-- {name} -->\n", "\n<!-- end -->"

@@ -12,18 +12,16 @@ processedResults/summaryTable.csv (for the voice votes)"""
 INSIDE = ["AudioWAV/1[0-9][0-9][0-9]_[A-Z][A-Z][A-Z]_[A-Z][A-Z][A-Z]_[HLMX]*"]
 EMOTIONS = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 VOTES = {code[0]: name for code, name in EMOTIONS.items()}
-LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}
 
-_NAME = re.compile(r"(?P<actor>1\d\d\d)_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3})_(?P<level>LO|MD|HI|XX|X)")
+_NAME = re.compile(r"(?P<actor>1\d\d\d)_[A-Z]{3}_(?P<emotion>[A-Z]{3})_(LO|MD|HI|XX|X)")
 _VOTE = re.compile(r"[ADFHNS](:[ADFHNS])*")
 
 
 def load(root: Path) -> Loaded:
     """List the clips of CREMA-D with the emotion that the actor intended.
 
-    Speakers are "1001" ... "1091". Tags: sentence ("DFA"), level ("low", "medium", "high", "unspecified") and, where
-    processedResults/summaryTable.csv has the clip, voice: the emotion most raters chose from the audio alone, "" for a
-    tie. The two agree in 3,099 of 7,442 clips.
+    Speakers are "1001" ... "1091". Tags: voice, where processedResults/summaryTable.csv has the clip: the emotion most
+    raters chose from the audio alone, "" for a tie. The two agree in 3,099 of 7,442 clips.
 
     Raises UserError for a broken line of the votes, and a folder without audio.
     """
@@ -37,9 +35,7 @@ def load(root: Path) -> Loaded:
         if match["emotion"] not in EMOTIONS:
             return NO_EMOTION
         name = _modern(path.stem)
-        tags = {"sentence": match["sentence"], "level": LEVELS[_modern(match["level"])]}
-        if name in votes:
-            tags["voice"] = VOTES.get(votes[name], "")
+        tags = {"voice": VOTES.get(votes[name], "")} if name in votes else {}
         return Clip(path, name, match["actor"], EMOTIONS[match["emotion"]], tags)
 
     return collect(root, ("AudioWAV/*",), read_clip, votes)
@@ -47,7 +43,7 @@ def load(root: Path) -> Loaded:
 
 def _modern(name: str) -> str:
     """Old copies hold 1040_ITH_SAD_X, newer ones and some tables 1040_ITH_SAD_XX: one clip, one name."""
-    return re.sub(r"(^|_)X$", r"\1XX", name)
+    return re.sub(r"_X$", "_XX", name)
 
 
 def _read_votes(path: Path) -> dict[str, str]:

@@ -17,16 +17,14 @@ EMOTIONS = {
     "N": "neutral",
     "T": "sadness",
 }
-MEN = ("03", "10", "11", "12", "15")
 
-_NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[a-z]\d\d)(?P<emotion>[A-Z])(?P<version>[a-z]?)")
+_NAME = re.compile(r"(?P<speaker>\d\d)[a-z]\d\d(?P<emotion>[A-Z])[a-z]?")
 
 
 def load(root: Path) -> Loaded:
     """List the clips of EmoDB with the emotion's English name.
 
-    Speakers are "03", "08" ... "16". Tags: text ("a01"), version ("a"), gender ("female" or "male"). Raises UserError
-    for a folder without audio.
+    Speakers are "03", "08" ... "16". Raises UserError for a folder without audio.
     """
     return collect(root, ("wav/*",), _read_clip)
 
@@ -37,6 +35,4 @@ def _read_clip(path: Path) -> Clip | str:
         return NOT_NAMED
     if match["emotion"] not in EMOTIONS:
         return NO_EMOTION
-    gender = "male" if match["speaker"] in MEN else "female"
-    tags = {"text": match["text"], "version": match["version"], "gender": gender}
-    return Clip(path, path.stem, match["speaker"], EMOTIONS[match["emotion"]], tags)
+    return Clip(path, path.stem, match["speaker"], EMOTIONS[match["emotion"]])

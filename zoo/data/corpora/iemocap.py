@@ -24,8 +24,8 @@ _EXPECTED = "'[start - end] utterance code [valence, activation, dominance]', a 
 def load(root: Path) -> Loaded:
     """List the utterances of IEMOCAP with the majority label (one of `CODES`).
 
-    Speakers are "Ses01F" ... "Ses05M". Tags: session ("1".."5"), kind ("impro" or "script"), dialog, gender ("female"
-    or "male"), and valence, activation, dominance (1 to 5, the raters' mean, as written in the file).
+    Speakers are "Ses01F" ... "Ses05M". Tags: session ("1".."5"), kind ("impro" or "script"), and valence, activation,
+    dominance (1 to 5, the raters' mean, as written in the file).
 
     Raises UserError for a label line that cannot be read, and a folder without labels or audio.
     """
@@ -38,13 +38,8 @@ def load(root: Path) -> Loaded:
         if path.stem not in labels:
             return NOT_LABELLED
         code, *ratings = labels[path.stem]
-        tags = {
-            "session": match["session"],
-            "kind": match["kind"],
-            "dialog": path.stem.rpartition("_")[0],
-            "gender": {"F": "female", "M": "male"}[match["gender"]],
-            **dict(zip(("valence", "activation", "dominance"), ratings, strict=True)),
-        }
+        tags = {"session": match["session"], "kind": match["kind"]}
+        tags |= zip(("valence", "activation", "dominance"), ratings, strict=True)
         return Clip(path, path.stem, f"Ses0{match['session']}{match['gender']}", code, tags)
 
     return collect(root, ("Session[1-5]/sentences/wav/*/*",), read_clip, labels)

@@ -13,21 +13,17 @@ INSIDE = ["Actor_[0-2][0-9]", "[Aa]udio_[Ss]*_[Aa]ctors_01-24/Actor_[0-2][0-9]"]
 _WORDS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 EMOTIONS = {f"{code:02d}": word for code, word in enumerate(_WORDS, start=1)}
 CHANNELS = {"01": "speech", "02": "song"}
-INTENSITIES = {"01": "normal", "02": "strong"}
 
 _NAME = re.compile(
-    r"(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<emotion>\d\d)-(?P<intensity>0[12])"
-    r"-0(?P<statement>[12])-0(?P<repetition>[12])-(?P<actor>0[1-9]|1\d|2[0-4])"
+    r"(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<emotion>\d\d)-0[12]-0[12]-0[12]-(?P<actor>0[1-9]|1\d|2[0-4])"
 )
 
 
 def load(root: Path) -> Loaded:
     """List the audio-only clips of RAVDESS, speech and song, with the emotion's name.
 
-    Speakers are "Actor_01" ... "Actor_24". Tags: channel ("speech" or "song"), intensity ("normal" or "strong"),
-    statement and repetition ("1" or "2"), gender ("male" for odd actors, else "female"), actor ("01" ... "24").
-    Some public copies hold every clip twice; the second is listed in `duplicates`. Raises UserError for a folder
-    without audio.
+    Speakers are "Actor_01" ... "Actor_24". Tags: channel ("speech" or "song"). Some public copies hold every clip
+    twice; the second is listed in `duplicates`. Raises UserError for a folder without audio.
     """
     return collect(root, [f"{actors}/*" for actors in INSIDE], _read_clip)
 
@@ -40,12 +36,5 @@ def _read_clip(path: Path) -> Clip | str:
         return "not the audio-only modality"
     if match["emotion"] not in EMOTIONS:
         return NO_EMOTION
-    tags = {
-        "channel": CHANNELS[match["channel"]],
-        "intensity": INTENSITIES[match["intensity"]],
-        "statement": match["statement"],
-        "repetition": match["repetition"],
-        "gender": "male" if int(match["actor"]) % 2 else "female",
-        "actor": match["actor"],
-    }
+    tags = {"channel": CHANNELS[match["channel"]]}
     return Clip(path, path.stem, f"Actor_{match['actor']}", EMOTIONS[match["emotion"]], tags)

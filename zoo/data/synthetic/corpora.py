@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from zoo.data.corpora import emodb, ravdess
+from zoo.data.corpora import ravdess
 from zoo.data.synthetic import rated_corpora, voice
-from zoo.data.synthetic.rated_corpora import RatedTwin, Seconds
+from zoo.data.synthetic.rated_corpora import RatedTwin, Seconds, write_lines
 from zoo.errors import UserError, unknown
 
 GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
@@ -152,15 +152,9 @@ def _twin(corpus: str) -> Twin | RatedTwin:
 
 def _plan(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
     n_song = min(n_clips // 3, n_clips - twin.turns[0] * len(twin.speakers)) if twin.song else 0
-    yield from _part(twin, n_clips - n_song, seconds, rng)
-    if twin.song:
-        yield from _part(twin.song, n_song, seconds, rng)
-
-
-def _part(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
     speakers, cycle = list(twin.speakers), twin.cycle or tuple(twin.voices)
     said: Counter[tuple[str, str]] = Counter()
-    for index in range(n_clips):
+    for index in range(n_clips - n_song):
         turn, position = divmod(index, len(speakers))
         speaker = speakers[position]
         # Starting one label later per speaker balances the classes over the speakers of an unfinished turn.
@@ -168,6 +162,8 @@ def _part(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) 
         path = twin.path(speaker, label, turn, said[speaker, label])
         said[speaker, label] += 1
         yield Utterance(Path(path), speaker, label, float(rng.uniform(*seconds)))
+    if twin.song:
+        yield from _plan(twin.song, n_song, seconds, rng)
 
 
 def _iemocap_path(speaker: str, label: str, turn: int, said: int) -> str:
@@ -197,17 +193,15 @@ def _write_iemocap_labels(root: Path, utterances: list[Utterance], rng: np.rando
     for utterance in utterances:
         dialogs[utterance.path.parent].append(utterance)
     for folder, turns in dialogs.items():
-        blocks, end = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"], 0.0
+        blocks, end = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"], 0.0
         for utterance in turns:
             start = end + rng.uniform(0.5, 1.5)
             end = start + utterance.seconds
-            blocks.append(_iemocap_block(utterance, start, end))
-        path = root / folder.parts[0] / "dialog" / "EmoEvaluation" / f"{folder.name}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(blocks))
+            blocks += ["", *_iemocap_block(utterance, start, end)]
+        write_lines(root / folder.parts[0] / "dialog" / "EmoEvaluation" / f"{folder.name}.txt", blocks)
 
 
-def _iemocap_block(utterance: Utterance, start: float, end: float) -> str:
+def _iemocap_block(utterance: Utterance, start: float, end: float) -> list[str]:
     _, word, levels = IEMOCAP[utterance.label]
     # xxx is the code of raters who do not agree.
     words = ("Neutral state", "Surprise", "Frustration") if utterance.label == "xxx" else (word,) * 3
@@ -217,22 +211,17 @@ def _iemocap_block(utterance: Utterance, start: float, end: float) -> str:
     for rater, above in (("E3", 0), ("E4", 1)):
         valence, activation, dominance = (level + above for level in levels)
         lines.append(f"A-{rater}:\tval {valence}; act {activation}; dom  {dominance};\t()")
-    return "\n".join(lines) + "\n"
-
-
-def _aibo_path(speaker: str, label: str, turn: int, said: int) -> str:
-    return f"wav/{speaker}_{turn // 2:03d}_{turn % 2:02d}.wav"
+    return lines
 
 
 def _write_aibo_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
     """Write chunk_labels_{5cl,2cl}_corpus.txt; anger and emphasis are NEGative, the rest IDLe."""
     two = {"A": "NEG", "E": "NEG", "N": "IDL", "P": "IDL", "R": "IDL"}
     folder = root / "labels" / "IS2009EmotionChallenge"
-    folder.mkdir(parents=True)
     rows = sorted((utterance.path.stem, utterance.label, rng.uniform(0.5, 1)) for utterance in utterances)
     for scheme, words in (("5cl", {label: label for label in two}), ("2cl", two)):
-        lines = [f"{name} {words[label]} {confidence:.2f}\n" for name, label, confidence in rows]
-        (folder / f"chunk_labels_{scheme}_corpus.txt").write_text("".join(lines))
+        lines = [f"{name} {words[label]} {confidence:.2f}" for name, label, confidence in rows]
+        write_lines(folder / f"chunk_labels_{scheme}_corpus.txt", lines)
 
 
 def _ravdess_path(speaker: str, label: str, turn: int, said: int, channel: str = "01") -> str:
@@ -264,9 +253,7 @@ def _write_cremad_votes(root: Path, utterances: list[Utterance], rng: np.random.
         vote = utterance.label[0]
         voice_vote = "A:N" if row % 20 == 0 else vote
         lines.append(f'"{row}","{utterance.path.stem}","{voice_vote}","50","{vote}","50","{vote}","50"')
-    path = root / "processedResults" / "summaryTable.csv"
-    path.parent.mkdir()
-    path.write_text("\n".join(lines) + "\n")
+    write_lines(root / "processedResults" / "summaryTable.csv", lines)
 
 
 RAVDESS_ACTORS = {f"{actor:02d}": "FM"[actor % 2] for actor in range(1, 25)}
@@ -288,7 +275,7 @@ TWINS = {
         speakers={f"{school}_0{child}": "child" for child in range(1, 5) for school in ("Ohm", "Mont")},
         voices={"A": "angry", "E": "emphatic", "N": "neutral", "P": "positive", "R": "other"},
         turns=(5, 2000),
-        path=_aibo_path,
+        path=lambda speaker, label, turn, said: f"wav/{speaker}_{turn // 2:03d}_{turn % 2:02d}.wav",
         write_labels=_write_aibo_labels,
     ),
     "ravdess": Twin(
@@ -307,7 +294,7 @@ TWINS = {
         ),
     ),
     "emodb": Twin(
-        speakers={f"{n:02d}": "M" if f"{n:02d}" in emodb.MEN else "F" for n in (3, *range(8, 17))},
+        speakers={f"{n:02d}": "FM"[n in (3, 10, 11, 12, 15)] for n in (3, *range(8, 17))},
         voices={"N": "neutral", "W": "angry", "L": "bored", "E": "disgust", "A": "fearful", "F": "happy", "T": "sad"},
         turns=(7, 420),
         path=_emodb_path,

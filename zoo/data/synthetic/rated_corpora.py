@@ -79,7 +79,7 @@ def _write_audio(path: Path, recording: Recording) -> None:
     soundfile.write(path, recording.samples, recording.rate_hz, format=audio_format, subtype=subtype)
 
 
-def _write_lines(path: Path, lines: list[str]) -> None:
+def write_lines(path: Path, lines: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
 
@@ -102,7 +102,7 @@ def _write_avec_2016(root: Path, recordings: Iterator[Recording]) -> None:
         _write_audio(root / "recordings_audio" / f"{name}.wav", recording)
         for dimension, track in _tracks(recording):
             rows = [f"{name},{row * recola.STEP_SECONDS:.2f},{value:.6f}" for row, value in enumerate(track)]
-            _write_lines(root / "ratings_gold_standard" / dimension / f"{name}.arff", head + rows)
+            write_lines(root / "ratings_gold_standard" / dimension / f"{name}.arff", head + rows)
 
 
 def _write_website(root: Path, recordings: Iterator[Recording]) -> None:
@@ -118,7 +118,7 @@ def _write_website(root: Path, recordings: Iterator[Recording]) -> None:
                 for row, values in enumerate(_raters(track, recording.rng))
             ]
             folder = root / "RECOLA-Annotation" / "emotional_behaviour" / dimension
-            _write_lines(folder / f"{name}.csv", [header, *rows])
+            write_lines(folder / f"{name}.csv", [header, *rows])
 
 
 def _raters(track: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -154,9 +154,9 @@ def _write_music(root: Path, recordings: Iterator[Recording]) -> None:
             deviations = recording.rng.uniform(0.1, 0.4, len(track))
             for what, row in (("average", track), ("std", deviations)):
                 tables[f"{dimension}_cont_{what}"].append(",".join([str(song), *(f"{value:.6f}" for value in row)]))
-    _write_lines(root / "annotations" / "songs_info.csv", songs)
+    write_lines(root / "annotations" / "songs_info.csv", songs)
     for name, lines in tables.items():
-        _write_lines(root / "annotations" / f"{name}.csv", lines)
+        write_lines(root / "annotations" / f"{name}.csv", lines)
 
 
 TWINS = {

@@ -7,7 +7,7 @@ Table 7, and Banse and Scherer (1996); the sizes are ours. It serves to try reci
 nothing about real speech. `utterance` acts one emotion; `monologue` follows arousal and valence as they change.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import signal
@@ -25,6 +25,7 @@ VOWELS_HZ = np.array(
     ]
 ).T
 UPPER_FORMANTS_HZ = (3500.0, 4500.0)
+Tracks = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # over frames
 BANDWIDTHS_HZ = np.array([60.0, 90.0, 130.0, 200.0, 250.0])
 
 
@@ -154,23 +155,20 @@ def _factor(spread: float, rng: np.random.Generator) -> float:
 
 def _vary(emotion: Emotion, rng: np.random.Generator) -> Emotion:
     """Draw an utterance's settings around the emotion's: nobody is angry in the same way twice."""
-    pitch, semitones, slope, loudness, brightness, rate, jitter, breath, smile = astuple(emotion)
     return Emotion(
-        pitch + rng.normal(0, 1),
-        semitones * _factor(0.3, rng),
-        slope + rng.normal(0, 1.5),
-        loudness + rng.normal(0, 1),
-        brightness * _factor(0.15, rng),
-        rate * _factor(0.1, rng),
-        jitter * _factor(0.3, rng),
-        breath * _factor(0.2, rng),
-        smile * _factor(0.01, rng),
+        emotion.pitch_semitones + rng.normal(0, 1),
+        emotion.range_semitones * _factor(0.3, rng),
+        emotion.slope_semitones + rng.normal(0, 1.5),
+        emotion.loudness_db + rng.normal(0, 1),
+        emotion.brightness_hz * _factor(0.15, rng),
+        emotion.syllables_per_second * _factor(0.1, rng),
+        emotion.jitter * _factor(0.3, rng),
+        emotion.breath * _factor(0.2, rng),
+        emotion.smile * _factor(0.01, rng),
     )
 
 
-def _score(
-    manner: Emotion, speaker: Speaker, seconds: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _score(manner: Emotion, speaker: Speaker, seconds: float, rng: np.random.Generator) -> Tracks:
     """Draw the syllables: tracks over frames of pitch in semitones, formants in Hz (frames, 5), voicing, friction."""
     n_syllables = max(1, round(manner.syllables_per_second * speaker.rate * seconds))
     ends = np.cumsum(rng.lognormal(0, 0.25, n_syllables))
@@ -184,9 +182,7 @@ def _score(
     return pitch, formants_hz, _smooth(voicing, 3) * edges, _smooth(friction, 3) * edges
 
 
-def _long_score(
-    arousal: np.ndarray, valence: np.ndarray, speaker: Speaker, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _long_score(arousal: np.ndarray, valence: np.ndarray, speaker: Speaker, rng: np.random.Generator) -> Tracks:
     """Draw what `_score` does, for a manner that changes from frame to frame and speech with pauses for breath."""
     tempo = 4.4 * speaker.rate * 2 ** (0.5 * arousal)  # syllables per second
     position = np.cumsum(tempo) / FRAMES_PER_SECOND
@@ -211,9 +207,7 @@ def _phrases(n_frames: int, rng: np.random.Generator) -> np.ndarray:
     return progress
 
 
-def _articulate(
-    position: np.ndarray, ends: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _articulate(position: np.ndarray, ends: np.ndarray, rng: np.random.Generator) -> Tracks:
     """Draw syllables that end at `ends`; frames are at `position` on the same scale.
 
     Return tracks over frames of voicing, friction, pitch accents of unit deviation and formants in Hz (frames, 5).
