@@ -9,10 +9,8 @@ import soundfile
 
 from zoo.data.audio import read
 from zoo.data.corpora import emotion_in_music
-from zoo.data.corpora import registry as corpora
 from zoo.data.corpora.alignment import frame_labels
 from zoo.data.corpora.check import check
-from zoo.data.protocols import lookup as protocols
 from zoo.errors import UserError
 
 TIMES = range(15_000, 45_001, 500)
@@ -70,12 +68,6 @@ def test_songs_without_artist(tmp_path):
     text = (root / "songs_info.csv").read_text()
     write(root / "songs_info.csv", text.replace("Artist", "Somebody"))
     assert {clip.speaker for clip in emotion_in_music.load(root).clips} == {"2", "10", "1000"}
-
-
-def test_info_beside_the_annotations(tmp_path):
-    root = tree(tmp_path)
-    (root / "songs_info.csv").rename(root / "annotations/songs_info.csv")
-    assert len(emotion_in_music.load(root).clips) == 3
 
 
 def test_what_is_left_out(tmp_path):
@@ -181,16 +173,3 @@ def test_a_cut_mp3_is_found_by_its_labels(tmp_path):
     trace = loaded.clips[0].trace
     with pytest.raises(UserError, match="song 10: expected labels that end within 1 s"):
         frame_labels(trace, len(read.read(path)) // 640, 0.04, name="song 10")
-
-
-def test_check_reads_mp3(tmp_path):
-    corpus = corpora.get("mediaeval_music")
-    loaded = emotion_in_music.load(tree(tmp_path, rate_hz=44_100))
-    report = check(loaded, rate_hz=corpus.rate_hz, max_seconds=corpus.max_seconds)
-    assert (report.clips, report.labels, report.advice, report.resampled) == (3, {}, [], [])
-
-
-def test_protocol_on_the_files(tmp_path):
-    clips = emotion_in_music.load(tree(tmp_path, range(1, 9), ".wav", rate_hz=8_000)).clips
-    (fold,) = protocols.division(protocols.get(None, "mediaeval_music"), clips, allow_incomplete=True).folds
-    assert [len(side) for side in fold.sides] == [5, 2, 1]

@@ -63,8 +63,7 @@ def test_iemocap_full_size(tmp_path, shared_data):
     for clip in loaded.clips:
         assert clip.speaker == clip.name[:5] + clip.name.rpartition("_")[2][0]
     assert len({clip.speaker for clip in loaded.clips}) == 10
-    assert not loaded.missing
-    assert not loaded.duplicates
+    assert not loaded.missing and not loaded.duplicates
 
 
 @pytest.mark.parametrize(
@@ -82,13 +81,8 @@ def test_iemocap_names(tmp_path, name, speaker, kind):
     write(tmp_path, {label_file(name): label_line(name, "exc")})
     (clip,) = load("iemocap", tmp_path).clips
     assert (clip.speaker, clip.label) == (speaker, "exc")
-    assert clip.tags == {
-        "session": name[4],
-        "kind": kind,
-        "valence": "2.5000",
-        "activation": "3.0000",
-        "dominance": "3.5000",
-    }
+    ratings = {"valence": "2.5000", "activation": "3.0000", "dominance": "3.5000"}
+    assert clip.tags == {"session": name[4], "kind": kind, **ratings}
 
 
 def test_iemocap_label_file_as_released(tmp_path):
@@ -274,15 +268,8 @@ def test_emodb_real_clips(shared_data):
     loaded = load("emodb", shared_data / "emodb_2s")
     assert len(loaded.clips) == len(list((shared_data / "emodb_2s/wav").glob("*.flac")))
     # W is Wut, L Langeweile, T Trauer: the letters are German.
-    assert {clip.name[5]: clip.label for clip in loaded.clips} == {
-        "W": "anger",
-        "L": "boredom",
-        "E": "disgust",
-        "A": "fear",
-        "F": "happiness",
-        "N": "neutral",
-        "T": "sadness",
-    }
+    words = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+    assert {clip.name[5]: clip.label for clip in loaded.clips} == dict(zip("WLEAFNT", words, strict=True))
 
 
 # CREMA-D

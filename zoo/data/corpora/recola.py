@@ -5,7 +5,7 @@ corpus's website, with the raters' own traces, of which the gold standard is mad
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +34,7 @@ PARTS = {
     "test": (13, 20, 32, 38, 47, 49, 53, 59, 63),
 }
 
-_AVEC_NAME = re.compile(r"(?P<part>train|dev|test)_\d+")
-_WEB_NAME = re.compile(r"P\d+")
+_NAME = re.compile(r"(?P<part>train|dev|test)_\d+|P\d+")  # of AVEC's files or the website's
 _PART_OF = {f"P{participant}": part for part, participants in PARTS.items() for participant in participants}
 
 
@@ -52,33 +51,22 @@ def load(root: Path) -> Loaded:
     from the audio, and a folder without audio.
     """
     if (root / _AVEC_AUDIO).is_dir() or (root / _AVEC_LABELS).is_dir():
-        return _load(root, _AVEC_AUDIO, _AVEC_LABELS, ".arff", _avec_part, _read_arff)
-    return _load(root, _WEB_AUDIO, _WEB_LABELS, ".csv", _web_part, _read_raters)
+        return _load(root, _AVEC_AUDIO, _AVEC_LABELS, ".arff", _read_arff)
+    return _load(root, _WEB_AUDIO, _WEB_LABELS, ".csv", _read_raters)
 
 
-def _avec_part(name: str) -> str | None:
-    match = _AVEC_NAME.fullmatch(name)
-    return match["part"] if match else None
+def _part_of(name: str) -> str | None:
+    """Return the part of a recording, "" for one in no part, None for a name not of the corpus."""
+    match = _NAME.fullmatch(name)
+    return match and (match["part"] or _PART_OF.get(name, ""))
 
 
-def _web_part(name: str) -> str | None:
-    return _PART_OF.get(name, "") if _WEB_NAME.fullmatch(name) else None
-
-
-def _load(
-    root: Path,
-    audio: str,
-    labels: str,
-    suffix: str,
-    part_of: Callable[[str], str | None],
-    read: Callable[[Path], np.ndarray],
-) -> Loaded:
-    """List one release. `part_of` gives a name's part, "" for none and None for a name not of the corpus."""
+def _load(root: Path, audio: str, labels: str, suffix: str, read: Callable[[Path], np.ndarray]) -> Loaded:
     folders = {dimension: root / labels / dimension for dimension in DIMENSIONS}
-    rated = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}") if part_of(path.stem)}
+    rated = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}") if _part_of(path.stem)}
 
     def read_clip(path: Path) -> Clip | str:
-        part = part_of(path.stem)
+        part = _part_of(path.stem)
         if part is None:
             return NOT_NAMED
         if not part:
@@ -119,12 +107,7 @@ def _trace(files: dict[str, Path], read: Callable[[Path], np.ndarray], audio: Pa
 
 
 def _read_arff(path: Path) -> np.ndarray:
-    """Return (steps, 2): time and gold standard of an ARFF file of AVEC."""
-    return _numbers(path, _arff_rows(path))
-
-
-def _arff_rows(path: Path) -> Iterator[tuple[Line, list[str]]]:
-    """Yield the rows' frameTime and GoldStandard. SciPy reads no ARFF with string attributes, as this one has."""
+    """Return (steps, 2): frameTime and GoldStandard. SciPy reads no ARFF with string attributes, as AVEC's has."""
     attributes: list[str] = []
     lines = label_lines(path)
     for line in lines:
@@ -144,6 +127,7 @@ def _arff_rows(path: Path) -> Iterator[tuple[Line, list[str]]]:
             "Restore the file."
         )
     columns = [names.index("frametime"), names.index("goldstandard")]
+    rows = []
     for line in lines:
         fields = [_unquoted(field) for field in line.text.split(",")]
         # Some copies repeat the attributes' names as a heading below @data.
@@ -151,9 +135,10 @@ def _arff_rows(path: Path) -> Iterator[tuple[Line, list[str]]]:
             continue
         if len(fields) != len(names):
             raise line.broken(f"{','.join(attributes)} separated by commas")
-        if _AVEC_NAME.fullmatch(fields[0]) and fields[0] != path.stem:
+        if _NAME.fullmatch(fields[0]) and fields[0] != path.stem:
             raise line.broken(f"rows of {path.stem}")
-        yield line, [fields[column] for column in columns]
+        rows.append((line, [fields[column] for column in columns]))
+    return _numbers(path, rows)
 
 
 def _unquoted(text: str) -> str:
@@ -161,8 +146,23 @@ def _unquoted(text: str) -> str:
 
 
 def _read_raters(path: Path) -> np.ndarray:
-    """Return (steps, 2): time and evaluator-weighted mean of a website file."""
-    table = _numbers(path, _rater_rows(path))
+    """Return (steps, 2): time and evaluator-weighted mean of a website file; its header has spaces after the names."""
+    columns = ("time", *RATERS)
+    header: list[str] = []
+    rows = []
+    for line in label_lines(path):
+        fields = line.fields(";")
+        if not header:
+            header = fields
+            if absent := [name for name in columns if name not in header]:
+                raise line.broken(
+                    f"the columns {';'.join(columns)} separated by semicolons (missing: {', '.join(absent)})"
+                )
+        elif len(fields) != len(header):
+            raise line.broken(f"{len(header)} fields separated by semicolons")
+        else:
+            rows.append((line, [fields[header.index(name)] for name in columns]))
+    table = _numbers(path, rows)
     try:
         gold, _ = evaluator_weighted_mean(table[:, 1:])
     except UserError as error:
@@ -170,23 +170,7 @@ def _read_raters(path: Path) -> np.ndarray:
     return np.stack([table[:, 0], gold], axis=1)
 
 
-def _rater_rows(path: Path) -> Iterator[tuple[Line, list[str]]]:
-    """Yield the rows' time and ratings, those in the order of `RATERS`; the header has spaces after the names."""
-    columns = ("time", *RATERS)
-    header: list[str] = []
-    for line in label_lines(path):
-        fields = line.fields(";")
-        if not header:
-            header = fields
-            if absent := [name for name in columns if name not in header]:
-                raise line.broken(f"the columns {';'.join(columns)} (missing: {', '.join(absent)})")
-        elif len(fields) != len(header):
-            raise line.broken(f"{len(header)} fields separated by semicolons")
-        else:
-            yield line, [fields[header.index(name)] for name in columns]
-
-
-def _numbers(path: Path, rows: Iterable[tuple[Line, list[str]]]) -> np.ndarray:
+def _numbers(path: Path, rows: Sequence[tuple[Line, list[str]]]) -> np.ndarray:
     """Return (steps, columns) float64. Raises UserError naming the first row that is no number or not in step."""
     table: list[list[float]] = []
     for line, fields in rows:

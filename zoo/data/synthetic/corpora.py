@@ -106,9 +106,7 @@ def synthesize(
             f"{twin.bounds[1]:g}, got {tuple(seconds)}"
         )
     if layout not in twin.layouts:
-        if "" in twin.layouts:
-            raise UserError(f"a synthetic {corpus} has one layout, got {layout!r}; leave --layout away")
-        raise unknown(f"layout of {corpus}", layout, twin.layouts)
+        raise unknown(f"layout of {corpus}", layout, [name or "none, leave --layout away" for name in twin.layouts])
     marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
     marker |= {"generator_version": twin.version} | ({"layout": layout} if layout else {})
     try:
@@ -140,7 +138,7 @@ def cached(corpus: str, cache_dir: Path, n_clips: int = 0, seed: int = 0) -> Pat
 
 def is_synthetic(root: Path) -> bool:
     """Say whether the corpus at `root` is a synthetic twin."""
-    return (Path(root) / MARKER).is_file()
+    return (root / MARKER).is_file()
 
 
 def _twin(corpus: str) -> Twin | RatedTwin:
@@ -175,6 +173,7 @@ def _iemocap_path(speaker: str, label: str, turn: int, said: int) -> str:
     return f"Session{session[4]}/sentences/wav/{dialog}/{dialog}_{person}{turn:03d}.wav"
 
 
+IEMOCAP_TURNS = ("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang")
 # The voice's emotion, the raters' word, and valence, activation and dominance (1 to 5) by the lower of two raters.
 IEMOCAP = {
     "neu": ("neutral", "Neutral state", (3, 2, 2)),
@@ -217,11 +216,10 @@ def _iemocap_block(utterance: Utterance, start: float, end: float) -> list[str]:
 def _write_aibo_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
     """Write chunk_labels_{5cl,2cl}_corpus.txt; anger and emphasis are NEGative, the rest IDLe."""
     two = {"A": "NEG", "E": "NEG", "N": "IDL", "P": "IDL", "R": "IDL"}
-    folder = root / "labels" / "IS2009EmotionChallenge"
     rows = sorted((utterance.path.stem, utterance.label, rng.uniform(0.5, 1)) for utterance in utterances)
     for scheme, words in (("5cl", {label: label for label in two}), ("2cl", two)):
         lines = [f"{name} {words[label]} {confidence:.2f}" for name, label, confidence in rows]
-        write_lines(folder / f"chunk_labels_{scheme}_corpus.txt", lines)
+        write_lines(root / f"labels/IS2009EmotionChallenge/chunk_labels_{scheme}_corpus.txt", lines)
 
 
 def _ravdess_path(speaker: str, label: str, turn: int, said: int, channel: str = "01") -> str:
@@ -230,20 +228,16 @@ def _ravdess_path(speaker: str, label: str, turn: int, said: int, channel: str =
     return f"Actor_{speaker}/03-{channel}-{label}-0{strong + 1}-0{statement + 1}-0{repetition + 1}-{speaker}.wav"
 
 
-EMODB_TEXTS = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
-
-
 def _emodb_path(speaker: str, label: str, turn: int, said: int) -> str:
-    version, text = divmod(said, len(EMODB_TEXTS))
-    return f"wav/{speaker}{EMODB_TEXTS[text]}{label}{'abcdef'[version]}.wav"
-
-
-CREMAD_SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
+    texts = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
+    version, text = divmod(said, len(texts))
+    return f"wav/{speaker}{texts[text]}{label}{'abcdef'[version]}.wav"
 
 
 def _cremad_path(speaker: str, label: str, turn: int, said: int) -> str:
-    level, sentence = divmod(said, len(CREMAD_SENTENCES))
-    return f"AudioWAV/{speaker}_{CREMAD_SENTENCES[sentence]}_{label}_{('XX', 'LO', 'MD', 'HI')[level]}.wav"
+    sentences = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
+    level, sentence = divmod(said, len(sentences))
+    return f"AudioWAV/{speaker}_{sentences[sentence]}_{label}_{('XX', 'LO', 'MD', 'HI')[level]}.wav"
 
 
 def _write_cremad_votes(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
@@ -262,10 +256,7 @@ TWINS = {
     "iemocap": Twin(
         speakers={f"Ses0{session}{gender}": gender for session in range(1, 6) for gender in "FM"},
         # Any five in a row hold neutral, happy or excited, sad and angry; the protocols drop fru and xxx.
-        cycle=(
-            *("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang", "fru"),
-            *("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang", "xxx"),
-        ),
+        cycle=(*IEMOCAP_TURNS, "fru", *IEMOCAP_TURNS, "xxx"),
         voices={code: emotion for code, (emotion, *_) in IEMOCAP.items()},
         turns=(5, 1000),
         path=_iemocap_path,
