@@ -1,6 +1,7 @@
 """The twins of corpora that are rated continuously, read by their loaders and by a linear regression."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -142,6 +143,8 @@ def test_website_release(tmp_path):
 
 def test_raters_differ(tmp_path, followed):
     root = synthetic.synthesize("recola", tmp_path / "twin", 2, seconds=(40.0, 40.0), layout="website")
+    marker = json.loads((root / "SYNTHETIC.json").read_text())
+    assert (marker["layout"], marker["generator_version"]) == ("website", rated_corpora.GENERATOR_VERSION)
     path = root / "RECOLA-Annotation" / "emotional_behaviour" / "arousal" / "P16.csv"
     assert path.read_text().startswith("time;FM1 ;FM2 ;FM3 ;FF1 ;FF2 ;FF3\n0.00;")
     table = np.loadtxt(path, delimiter=";", skiprows=1)
