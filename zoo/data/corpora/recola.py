@@ -34,7 +34,7 @@ PARTS = {
     "test": (13, 20, 32, 38, 47, 49, 53, 59, 63),
 }
 
-_NAME = re.compile(r"(?P<part>train|dev|test)_\d+|P\d+")  # of AVEC's files or the website's
+_AVEC_NAME, _WEB_NAME = re.compile(r"(train|dev|test)_\d+"), re.compile(r"P\d+")
 _PART_OF = {f"P{participant}": part for part, participants in PARTS.items() for participant in participants}
 
 
@@ -51,24 +51,24 @@ def load(root: Path) -> Loaded:
     from the audio, and a folder without audio.
     """
     if (root / _AVEC_AUDIO).is_dir() or (root / _AVEC_LABELS).is_dir():
-        return _load(root, _AVEC_AUDIO, _AVEC_LABELS, ".arff", _read_arff)
-    return _load(root, _WEB_AUDIO, _WEB_LABELS, ".csv", _read_raters)
+        return _load(root, _AVEC_AUDIO, _AVEC_LABELS, ".arff", _AVEC_NAME, _read_arff)
+    return _load(root, _WEB_AUDIO, _WEB_LABELS, ".csv", _WEB_NAME, _read_raters)
 
 
-def _part_of(name: str) -> str | None:
-    """Return the part of a recording, "" for one in no part, None for a name not of the corpus."""
-    match = _NAME.fullmatch(name)
-    return match and (match["part"] or _PART_OF.get(name, ""))
+def _load(
+    root: Path, audio: str, labels: str, suffix: str, names: re.Pattern, read: Callable[[Path], np.ndarray]
+) -> Loaded:
+    def part_of(name: str) -> str:
+        return name.partition("_")[0] if names is _AVEC_NAME else _PART_OF.get(name, "")
 
-
-def _load(root: Path, audio: str, labels: str, suffix: str, read: Callable[[Path], np.ndarray]) -> Loaded:
     folders = {dimension: root / labels / dimension for dimension in DIMENSIONS}
-    rated = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}") if _part_of(path.stem)}
+    labelled = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}")}
+    rated = {name for name in labelled if names.fullmatch(name) and part_of(name)}
 
     def read_clip(path: Path) -> Clip | str:
-        part = _part_of(path.stem)
-        if part is None:
+        if not names.fullmatch(path.stem):
             return NOT_NAMED
+        part = part_of(path.stem)
         if not part:
             return "in no part of the AVEC partition"
         if path.stem not in rated:
@@ -135,7 +135,7 @@ def _read_arff(path: Path) -> np.ndarray:
             continue
         if len(fields) != len(names):
             raise line.broken(f"{','.join(attributes)} separated by commas")
-        if _NAME.fullmatch(fields[0]) and fields[0] != path.stem:
+        if _AVEC_NAME.fullmatch(fields[0]) and fields[0] != path.stem:
             raise line.broken(f"rows of {path.stem}")
         rows.append((line, [fields[column] for column in columns]))
     return _numbers(path, rows)
