@@ -259,9 +259,9 @@ def test_no_number_means_the_usual_one(corpus, usual, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         ({"corpus": "recolla"}, r"unknown corpus 'recolla'.*'recola'"),
-        ({"n_clips": 1}, "2 to 18 clips, got 1;"),
-        ({"n_clips": 19}, "2 to 18 clips, got 19;"),
-        ({"corpus": "mediaeval_music", "n_clips": 4}, "5 to 744 clips, got 4;"),
+        ({"n_clips": 1}, "2 to 18 clips, but 1 were"),
+        ({"n_clips": 19}, "2 to 18 clips, but 19 were"),
+        ({"corpus": "mediaeval_music", "n_clips": 4}, "5 to 744 clips, but 4 were"),
         ({"corpus": "mediaeval_music", "n_clips": 5, "seconds": (20.0, 45.0)}, r"within 45 to 45, got \(20.0, 45.0\)"),
         ({"seconds": (0.5, 2.0)}, r"1 to 600, got \(0.5, 2.0\)"),
         ({"layout": "web"}, "unknown layout of recola 'web'.*'website'.*avec-2016"),

@@ -99,12 +99,11 @@ def synthesize(
     if seed < 0:
         raise UserError(f"expected a seed of 0 or more, got {seed}")
     if not least <= n_clips <= most:
-        raise UserError(f"a synthetic {corpus} takes {least} to {most} clips, got {n_clips}; give --clips within that")
+        found = f"{n_clips} were asked for"
+        raise UserError(f"a synthetic {corpus} takes {least} to {most} clips, but {found}; give --clips within that")
     if not twin.bounds[0] <= seconds[0] <= seconds[1] <= twin.bounds[1]:
-        raise UserError(
-            f"a synthetic {corpus} takes seconds as (shortest, longest) within {twin.bounds[0]:g} to "
-            f"{twin.bounds[1]:g}, got {tuple(seconds)}"
-        )
+        bounds = "{:g} to {:g}".format(*twin.bounds)
+        raise UserError(f"{corpus}: expected seconds as (shortest, longest) within {bounds}, got {tuple(seconds)}")
     if layout not in twin.layouts:
         raise unknown(f"layout of {corpus}", layout, [name or "none, leave --layout away" for name in twin.layouts])
     marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
