@@ -5,8 +5,8 @@
     python scripts/export.py runs/NAME --out DIR --postprocess            # continuous ratings
     python scripts/export.py runs/NAME --out DIR --format onnx
 
-The export is made next to its final place, loaded, and compared with the run on every signature; only then does it get
-its number, the next free one. docs/serving.md says how to serve it.
+The export gets its number, the next free one, once it has been loaded and compared with the run on every signature.
+docs/serving.md says how to serve it.
 """
 
 import argparse
@@ -41,44 +41,23 @@ def main() -> None:
     if args.format not in FORMATS:
         raise unknown("--format", args.format, FORMATS)
     use_backend("tensorflow")
-    _use_cpu()
-
-    from zoo.export.export import export
-
-    options = {"temperature": 1.0, "calibration": None}
-    if args.calibrate:
-        from zoo.export.fit_temperature import calibrate
-
-        options["calibration"] = calibrate(args.run, args.fold, args.data_root)
-        options["temperature"] = options["calibration"]["temperature"]
-    options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
-    if args.format == "saved_model":
-        from zoo.export import model_card
-
-        folder = export(args.run, args.out, args.fold, args.version, **options)
-        print(f"model card: {model_card.write(folder, args.run, args.fold, args.note)}")
-    else:
-        folder = _other_format()(args.run, args.out, args.format, fold=args.fold, version=args.version, **options)
-    print(f"exported: {folder}")
-
-
-def _use_cpu() -> None:
-    """On a GPU, Keras would write NVIDIA's operations into the graph, which run nowhere else."""
     import tensorflow as tf
 
+    # On a GPU, Keras would write NVIDIA's operations into the graph, which run nowhere else.
     tf.config.set_visible_devices([], "GPU")
+    from zoo.export import export, fit_temperature, formats, model_card
 
-
-def _other_format():
-    from importlib.util import find_spec
-
-    from zoo.errors import UserError
-
-    if find_spec("zoo.export.formats") is None:
-        raise UserError("--format: only saved_model can be written by this version; leave it out")
-    from zoo.export.formats import export
-
-    return export
+    options = {"fold": args.fold, "version": args.version}
+    options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
+    if args.calibrate:
+        calibration = fit_temperature.calibrate(args.run, args.fold, args.data_root)
+        options |= {"calibration": calibration, "temperature": calibration["temperature"]}
+    if args.format == "saved_model":
+        folder = export.export(args.run, args.out, **options)
+        print(f"model card: {model_card.write(folder, args.run, args.fold, args.note)}")
+    else:
+        folder = formats.export(args.run, args.out, args.format, **options)
+    print(f"exported: {folder}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Show that an export serves: loaded and asked in every way that can be tried without a model server.
+"""Prove that an export serves, in every way that can be tried without a model server.
 
     python scripts/serve_check.py saved_models/NAME
     python scripts/serve_check.py saved_models/NAME/3 --run runs/NAME      # also compared with the run's own models
 
-Each proof is passed, failed, or skipped with the reason; the exit code is 1 when one failed. docs/serving.md says what
-they are.
+Each proof is passed, failed, or skipped with the reason; the exit code is 1 when one failed. docs/serving.md lists them.
 """
 
 import argparse
@@ -30,8 +29,8 @@ def main() -> int:
     from zoo.export.proofs.check import FAILED, NO_SERVER, check
 
     console = Console()
-    failed = 0
-    for place, proofs in zip(args.exports, check(args.exports, args.run), strict=True):
+    found = check(args.exports, args.run)
+    for place, proofs in zip(args.exports, found, strict=True):
         table = Table(title=str(place), title_justify="left")
         for column in ("proof", "result", "by"):
             table.add_column(column, overflow="fold")
@@ -39,9 +38,8 @@ def main() -> int:
             colour = _COLOURS[proof.status]
             table.add_row(proof.name, f"[{colour}]{proof.status}[/{colour}]", escape(proof.detail))
         console.print(table)
-        failed += sum(proof.status == FAILED for proof in proofs)
     console.print(NO_SERVER)
-    return int(failed > 0)
+    return int(any(proof.status == FAILED for proofs in found for proof in proofs))
 
 
 if __name__ == "__main__":

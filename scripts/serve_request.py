@@ -1,4 +1,4 @@
-"""Ask a running TensorFlow Serving over REST and gRPC, and compare its answers with the SavedModel's in Python.
+"""Send requests to a running TensorFlow Serving over REST and gRPC, and compare its answers with the SavedModel's.
 
     python scripts/serve_request.py saved_models/NAME --host localhost            # prints the answers
     python scripts/serve_request.py saved_models/NAME --host localhost --compare  # exit code 1 where they differ
@@ -26,22 +26,21 @@ def main() -> int:
     args = parser.parse_args()
     import numpy as np
 
-    from zoo.export.proofs.requests import default_requests
+    from zoo.export.requests import default_requests
     from zoo.serving import saved_model
 
-    name, largest = args.export.resolve().name, 0.0
+    name, differs = args.export.resolve().name, False
     for request, expected in default_requests(saved_model.load(args.export)):
-        ways = {
+        found = {
             "REST": _rest(f"http://{args.host}:{args.rest_port}/v1/models/{name}:predict", request, list(expected)),
             "gRPC": _grpc(f"{args.host}:{args.grpc_port}", name, request),
         }
-        for way, answers in ways.items():
+        for api, answers in found.items():
             difference = max(np.abs(answers[key] - values).max() for key, values in expected.items())
-            largest = max(largest, float(difference))
-            print(
-                f"{way}: largest difference {difference:.1e}; { ({k: v.tolist() for k, v in answers.items()}) }"[:400]
-            )
-    return int(args.compare and largest > TOLERANCE)
+            differs |= not difference <= TOLERANCE
+            values = {key: value.tolist() for key, value in answers.items()}
+            print(f"{api}: largest difference {difference:.1e}; {values}"[:400])
+    return int(args.compare and differs)
 
 
 def _rest(address: str, request, names):

@@ -1,11 +1,12 @@
-"""Make the table network x format of docs/serving.md anew, by converting every network of the registry.
+"""Write the table network x format of docs/serving.md, by converting every network of the registry.
 
-Each is built with random weights, a linear model fitted to synthetic speech; saved, converted and asked in the format's
-own runtime. A cell says yes when the answers agree, or why the network was refused. Image networks are left out:
-a try with AlexNet took over 16 GB of memory. --check only says whether the table is current.
+Each is built with random weights, a linear model fitted to synthetic speech; saved, converted and run in the format's
+own runtime. A cell is yes when the answers agree, or the reason why the network was refused. Image networks are left
+out: an attempt with AlexNet took over 16 GB of memory.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,38 +48,40 @@ def main() -> int:
 
 
 def _cells(name: str) -> list[str]:
-    """Converts a network to every format; "yes", or what stands in the way."""
-    from zoo.export.formats import FORMATS, RefusedError, convert, set_direct
+    """Convert a network to every format; "yes", or the reason why not."""
+    from zoo.export.formats import FORMATS, convert, set_direct
 
     frontend, network, plan = _network(name)
-    cells = []
     with TemporaryDirectory(prefix="formats-") as place:
         expected = _saved(Path(place) / "fft", frontend, network, plan)
         has_long = set_direct([network])
         direct = _saved(Path(place) / "direct", frontend, network, plan) if has_long else expected
-        for format, row in FORMATS.items():
+
+        def write(format: str) -> None:
             folder = Path(place) / format
             folder.mkdir()
-            try:
-                convert((direct if row.direct else expected).folder, format, folder, expected)
-                cells.append("yes")
-            except RefusedError as error:
-                cells.append(_reason(error))
-    return cells
+            convert((direct if FORMATS[format].direct else expected).folder, format, folder, expected)
+
+        return [_cell(write, format) for format in FORMATS]
 
 
-def _reason(error: Exception) -> str:
-    return f"no: {str(error).partition(': ')[2].partition(', node name')[0][:160].replace('|', '/')}"
+def _cell(write: Callable[[str], object], format: str) -> str:
+    from zoo.export.formats import RefusedError
+
+    try:
+        write(format)
+        return "yes"
+    except RefusedError as error:
+        return f"no: {str(error).partition(': ')[2].partition(', node name')[0][:160].replace('|', '/')}"
 
 
 def _cells_of_linear(name: str) -> list[str]:
-    """Fits a linear model to a few synthetic clips and exports it in every format, as users do."""
+    """Fit a linear model to a few synthetic utterances and export it in every format, as users do."""
     from zoo import registry
     from zoo.config.flags import from_flags
-    from zoo.export.formats import FORMATS, RefusedError, export
+    from zoo.export.formats import FORMATS, export
     from zoo.training.train import train
 
-    cells = []
     with TemporaryDirectory(prefix="formats-") as place:
 
         def run(model: str, **flags) -> Path:
@@ -90,17 +93,11 @@ def _cells_of_linear(name: str) -> list[str]:
 
         joint = registry.get(name).frontend == "joint"
         folder = run(name, **({"from_run": str(run("attention_blstm_fcn", epochs=1))} if joint else {}))
-        for format in FORMATS:
-            try:
-                export(folder, Path(place) / format, format)
-                cells.append("yes")
-            except RefusedError as error:
-                cells.append(_reason(error))
-    return cells
+        return [_cell(lambda format: export(folder, Path(place) / format, format), format) for format in FORMATS]
 
 
 def _network(name: str):
-    """A network of the row's quick recipe, its front-end and plan; weights moved, as fresh ones answer all alike."""
+    """Build a row's network, with its front-end and plan; its weights are moved, as fresh ones answer all alike."""
     import numpy as np
 
     from zoo import registry
@@ -135,7 +132,7 @@ def _network(name: str):
 
 
 def _saved(folder: Path, frontend, network, plan):
-    """Saves the default signature; returns it loaded, with as much of a description as requests are made by."""
+    """Save the default signature; returns it loaded, with as much of a description as requests are made from."""
     import tensorflow as tf
 
     from zoo.export import signatures

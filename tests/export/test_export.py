@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,21 +16,23 @@ import numpy as np
 import pytest
 import soundfile
 import tiny_runs
-from quick_check import checked_with
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 import tensorflow as tf
 from predictions import predict, predict_run
+from streams import values
 
 from zoo.config import saved
 from zoo.errors import UserError
-from zoo.export import agreement, fit_temperature, signatures, trained_run
+from zoo.export import fit_temperature, signatures, trained_run
 from zoo.export.calibration import with_temperature
 from zoo.export.export import _description, export
 from zoo.export.signatures import Plan
 from zoo.inference import postprocess
+from zoo.inference.export_predictor import of_export
+from zoo.runs.dataset import open_source
 from zoo.runs.model_file import load_model
 from zoo.serving import saved_model
 from zoo.serving.versions import new_version, numbers
@@ -38,40 +41,15 @@ ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_check():
-    """The check before publishing, on fewer requests: each length is traced by Keras."""
-    with checked_with((0.0, 0.7), (1, 2)):
-        yield
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("export")
+def signatures_of_emotion(emotion):
+    loaded = tf.saved_model.load(str(emotion[1]))
+    yield loaded.signatures
+    del loaded
 
 
-@pytest.fixture(scope="module")
-def emotion(folder):
-    """A run of two folds, and its export, whose probabilities are softened."""
-    run = tiny_runs.make(folder / "fcn", "fcn", "iemocap", n_folds=2)
-    return run, export(run, folder / "out" / "fcn", temperature=1.7)
-
-
-@pytest.fixture(scope="module")
-def ratings(folder):
-    """A run of two folds, and its export with post-processing."""
-    run = tiny_runs.make(folder / "conv", "conv_lstm", "recola", n_folds=2, label_delay_seconds=0.12)
-    return run, export(run, folder / "out" / "conv", with_postprocess=True)
-
-
-@pytest.fixture(scope="module")
-def functionals(folder):
-    run = tiny_runs.make(folder / "drnn", "lstm_drnn", "recola")
-    return run, export(run, folder / "out" / "drnn", fold="0")
-
-
-def served(exported):
-    return tf.saved_model.load(str(exported)).signatures
+def served(version):
+    return tf.saved_model.load(str(version)).signatures
 
 
 def clip(n_samples, seed=0):
@@ -92,36 +70,38 @@ def padded(clips, extra=0, fill=0.0):
 
 
 def test_probabilities_are_the_mean_of_the_folds_softened(emotion):
-    run, exported = emotion
+    run, version = emotion
     clips = [clip(n, n) for n in (400, 16_001)]
     models = [load_model(path / "model.keras") for path in sorted(run.glob("fold-*"))]
     expected = np.mean([with_temperature(predict(model, clips), 1.7) for model in models], axis=0)
     assert np.ptp(expected, axis=0).max() > 0.01  # the clips differ, or nothing would be shown
-    answers = served(exported)["serving_default"](**padded(clips, extra=777, fill=np.nan))
+    answers = served(version)["serving_default"](**padded(clips, extra=777, fill=np.nan))
     assert list(answers) == ["probabilities"]
     np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5)
 
 
 def test_ratings_are_what_the_run_predicts(ratings, tmp_path):
     """By the run's own path, from files, with post-processing and the raters' delay."""
-    run, exported = ratings
+    run, version = ratings
     clips = [clip(n, n) for n in (640, 33_333)]
-    answers = served(exported)["wav_bytes"](wav_bytes=tf.constant([wav(one) for one in clips]))
+    answers = served(version)["wav_bytes"](wav_bytes=tf.constant([wav(one) for one in clips]))
     assert set(answers) == {"arousal_valence", "n_frames"}
     assert answers["n_frames"].numpy().tolist() == [1, 52]
     for number, one in enumerate(clips):
         path = tmp_path / f"{number}.wav"
         path.write_bytes(wav(one))
         rows = list(predict_run(run, [path], postprocessed=True))
-        expected = np.array([[row["arousal"], row["valence"]] for row in rows])
+        by_export = list(of_export(saved_model.load(version)).predict([path]))
+        assert [(row["file"], row["time"]) for row in by_export] == [(row["file"], row["time"]) for row in rows]
         found = answers["arousal_valence"].numpy()[number]
-        np.testing.assert_allclose(found[: len(rows)], expected, atol=1e-5)
+        np.testing.assert_allclose(found[: len(rows)], values(rows), atol=1e-5)
+        np.testing.assert_allclose(values(by_export), values(rows), atol=2e-6)
         assert not found[len(rows) :].any()
 
 
 def test_functionals_take_features_alone(functionals):
-    run, exported = functionals
-    described = saved_model.read_description(exported)
+    run, version = functionals
+    described = saved_model.read_description(version)
     assert set(described["signatures"]) == {"features", "serving_default"}
     assert described["frontend"] == {
         "kind": "functionals", "feature_set": "egemaps", "functional_seconds": 3.0, "frame_seconds": 0.04
@@ -130,21 +110,19 @@ def test_functionals_take_features_alone(functionals):
     counts = np.array([9, 4], np.int32)
     model = load_model(run / "fold-0-x" / "model.keras", waveforms=False)
     expected = model.predict_on_batch({"features": features, "n_frames": counts})
-    found = served(exported)["serving_default"](features=tf.constant(features), n_frames=tf.constant(counts))
+    found = served(version)["serving_default"](features=tf.constant(features), n_frames=tf.constant(counts))
     np.testing.assert_allclose(found["arousal_valence"][0], expected[0], atol=1e-5)
     np.testing.assert_allclose(found["arousal_valence"][1, :4], expected[1, :4], atol=1e-5)
     assert "waveform" not in json.dumps(described["signatures"])
 
 
-def test_a_network_of_whole_segments_gets_each_recordings_own(folder):
-    """The check before publishing compares with zoo.inference.long_recordings; here, that segments do not mix clips."""
-    run = tiny_runs.make(folder / "bigru", "conv_bigru", "recola")
-    exported = export(run, folder / "out" / "bigru")
-    ask = served(exported)["serving_default"]
+def test_segments_of_one_recording_are_its_own(exported):
+    """The check before publishing compares with zoo.inference.tracer; here, that segments do not mix clips."""
+    rate = served(exported("conv_bigru", n_folds=1)[1])["serving_default"]
     clips = [clip(640 * 45, 1), clip(640 * 20 + 5, 2), clip(700, 3)]
-    together = ask(**padded(clips, extra=640 * 7))["arousal_valence"].numpy()
+    together = rate(**padded(clips, extra=640 * 7))["arousal_valence"].numpy()
     for row, one in zip(together, clips, strict=True):
-        alone = ask(**padded([one]))["arousal_valence"].numpy()[0]
+        alone = rate(**padded([one]))["arousal_valence"].numpy()[0]
         np.testing.assert_allclose(row[: len(one) // 640], alone, atol=1e-5)
 
 
@@ -152,14 +130,18 @@ def test_the_graph_has_every_step_of_the_post_processing(rng):
     chain = postprocess.PostProcess(0.04, {"arousal": tiny_runs.steps(3), "valence": tiny_runs.steps(0)[1:]})
     batch, counts = rng.normal(size=(4, 30, 2)).astype(np.float32), [30, 17, 3, 1]
     found = signatures._postprocessed(tf.constant(batch), tf.constant(counts), chain).numpy()
-    for row, values, count in zip(found, batch, counts, strict=True):
-        np.testing.assert_allclose(row[:count], postprocess.apply(chain, values[:count]), atol=1e-6)
+    for row, raw, count in zip(found, batch, counts, strict=True):
+        np.testing.assert_allclose(row[:count], postprocess.apply(chain, raw[:count]), atol=1e-6)
 
 
-def test_a_step_no_graph_can_have_is_refused():
-    step = postprocess.Step("wavelet", {}, True, 0.1, 0.2)
-    with pytest.raises(UserError, match=r"'wavelet'.*leave --postprocess out"):
-        signatures._postprocessed(tf.zeros((1, 3, 1)), tf.constant([3]), postprocess.PostProcess(0.04, {"a": (step,)}))
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [("wavelet", {}, "the step 'wavelet'"), ("median", {"frames": 4}, "median of 4 frames")],
+)
+def test_a_step_no_graph_can_have_is_refused(name, values, found):
+    chain = postprocess.PostProcess(0.04, {"a": (postprocess.Step(name, values, True, 0.1, 0.2),)})
+    with pytest.raises(UserError, match=f"{found}.*leave --postprocess out"):
+        signatures._postprocessed(tf.zeros((1, 3, 1)), tf.constant([3]), chain)
 
 
 @pytest.mark.parametrize(
@@ -177,21 +159,11 @@ def test_a_step_no_graph_can_have_is_refused():
         ({"waveform": np.zeros((1, 16_000 * 60 + 1)), "n_samples": [16_000 * 60 + 1]}, "at most 960000"),
     ],
 )
-def test_waveforms_that_cannot_be_answered_are_refused(emotion_signatures, change, message):
+def test_waveforms_that_cannot_be_answered_are_refused(signatures_of_emotion, change, message):
     request = {"waveform": clip(8_000)[None], "n_samples": [8_000], **change}
-    request = {
-        "waveform": tf.constant(request["waveform"], tf.float32),
-        "n_samples": tf.constant(request["n_samples"], tf.int32),
-    }
+    waveform, n_samples = tf.constant(request["waveform"], tf.float32), tf.constant(request["n_samples"], tf.int32)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        emotion_signatures["serving_default"](**request)
-
-
-@pytest.fixture(scope="module")
-def emotion_signatures(emotion):
-    loaded = tf.saved_model.load(str(emotion[1]))
-    yield loaded.signatures
-    del loaded
+        signatures_of_emotion["serving_default"](waveform=waveform, n_samples=n_samples)
 
 
 @pytest.mark.parametrize(
@@ -206,29 +178,31 @@ def emotion_signatures(emotion):
         ([wav(clip(8_000), subtype="FLOAT")], "(?i)format"),
     ],
 )
-def test_files_that_cannot_be_answered_are_refused(emotion_signatures, files, message):
+def test_files_that_cannot_be_answered_are_refused(signatures_of_emotion, files, message):
     with pytest.raises(tf.errors.OpError, match=message):
-        emotion_signatures["wav_bytes"](wav_bytes=tf.constant(files, tf.string))
+        signatures_of_emotion["wav_bytes"](wav_bytes=tf.constant(files, tf.string))
 
 
-def test_features_that_cannot_be_answered_are_refused(emotion_signatures):
-    ask = emotion_signatures["features"]
-    good = np.zeros((1, 30, 12), np.float32)
-    for features, counts, message in (
-        (good, [0], "n_frames: expected at least 1"),
-        (good, [31], "at most the length of features"),
-        (good * np.nan, [30], "expected finite"),
-        (good[:0], [], "at least one"),
-    ):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            ask(features=tf.constant(features), n_frames=tf.constant(counts, tf.int32))
+@pytest.mark.parametrize(
+    ("features", "counts", "message"),
+    [
+        (np.zeros((1, 30, 12)), [0], "n_frames: expected at least 1"),
+        (np.zeros((1, 30, 12)), [31], "at most the length of features"),
+        (np.full((1, 30, 12), np.nan), [30], "expected finite"),
+        (np.zeros((0, 30, 12)), [], "at least one"),
+    ],
+)
+def test_features_that_cannot_be_answered_are_refused(signatures_of_emotion, features, counts, message):
+    request = {"features": tf.constant(features, tf.float32), "n_frames": tf.constant(counts, tf.int32)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        signatures_of_emotion["features"](**request)
 
 
-def test_channels_are_mixed_by_their_mean(emotion_signatures):
+def test_channels_are_mixed_by_their_mean(signatures_of_emotion):
     two = np.stack([clip(8_000, 1), clip(8_000, 2)], axis=1)
     stereo, _ = soundfile.read(io.BytesIO(wav(two)), dtype="float32")
-    expected = emotion_signatures["serving_default"](**padded([stereo.mean(axis=1)]))
-    found = emotion_signatures["wav_bytes"](wav_bytes=tf.constant([wav(two)]))
+    expected = signatures_of_emotion["serving_default"](**padded([stereo.mean(axis=1)]))
+    found = signatures_of_emotion["wav_bytes"](wav_bytes=tf.constant([wav(two)]))
     np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
 
 
@@ -340,20 +314,15 @@ def test_a_killed_export_leaves_no_number(emotion, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == [folder.name] == ["1"]
 
 
-def spoilt(run, tmp_path, **changes):
-    """A copy of a run whose metrics.json is changed; None: without the file."""
-    import shutil
-
-    copy = shutil.copytree(run, tmp_path / "copy")
-    if changes:
-        record = json.loads((copy / "metrics.json").read_text())
-        (copy / "metrics.json").write_text(json.dumps({**record, **changes}))
-    return copy
+def changed(run, **changes):
+    path = run / "metrics.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def test_runs_that_cannot_be_exported_are_refused(emotion, ratings, tmp_path):
     out = tmp_path / "out"
-    old = spoilt(emotion[0], tmp_path, versions={"speech-emotion-zoo": "0.0.3"})
+    old = shutil.copytree(emotion[0], tmp_path / "old")
+    changed(old, versions={"speech-emotion-zoo": "0.0.3"})
     with pytest.raises(UserError, match=r"expected a run of version .*found one of 0.0.3"):
         export(old, out)
     (old / "metrics.json").unlink()
@@ -375,24 +344,19 @@ def test_runs_that_cannot_be_exported_are_refused(emotion, ratings, tmp_path):
 def test_calibration_is_of_each_folds_own_clips(tmp_path, monkeypatch):
     """Temperature from validation clips of the synthetic twin; test figures from the recorded predictions."""
     run = tiny_runs.make(tmp_path / "run", "fcn", "emodb", clips=70, fold="0", max_clip_seconds=30.0)
-    source = fit_temperature.open_source(saved.load(run / "config.json"))
-    (run / "fold-0-x").rename(run / f"fold-{source.folds[0].name}")
-    record = json.loads((run / "metrics.json").read_text())
-    (run / "metrics.json").write_text(json.dumps({**record, "folds": [{"fold": source.folds[0].name}]}))
-    asked = []
-    answer = fit_temperature.classification.test_rows
+    (fold,) = open_source(saved.load(run / "config.json")).folds
+    (run / "fold-0-x").rename(run / f"fold-{fold.name}")
+    changed(run, folds=[{"fold": fold.name}])
+    predicted = []
+    test_rows = fit_temperature.classification.test_rows
 
     def noted(folder, clips, *others):
-        asked.extend(clips)
-        return answer(folder, clips, *others)
+        predicted.extend(clips)
+        return test_rows(folder, clips, *others)
 
     monkeypatch.setattr(fit_temperature.classification, "test_rows", noted)
     found = fit_temperature.calibrate(run)
-    assert asked == list(source.folds[0].validation)
-    assert found["validation"]["clips"] == len(asked) and found["test"]["clips"] == 7
+    assert predicted == list(fold.validation)
+    assert found["validation"]["clips"] == len(predicted) and found["test"]["clips"] == 7
     assert found["validation"]["log_loss_after"] <= found["validation"]["log_loss_before"] + 1e-9
     assert found["test"]["ece_before"] == pytest.approx(0.7 - 1 / 7)  # sure by 0.7 of the first class, right once
-
-
-def test_plan_defaults_leave_probabilities_alone():
-    assert Plan(("a",), 1, 2).temperature == 1.0 and agreement.TOLERANCE == 1e-5

@@ -6,24 +6,17 @@ import keras
 import numpy as np
 import pytest
 import tiny_rows
-from quick_check import checked_with
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
 from predictions import predict
 
+from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export import formats
 from zoo.export.formats import FORMATS, RefusedError, export
 from zoo.runs.model_file import load_model
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_check():
-    """The check of the SavedModel is test_export's matter."""
-    with checked_with():
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +37,8 @@ def clips():
     return [rng.normal(0, 0.1, n).astype(np.float32) for n in (5_001, 12_345)]
 
 
-def padded(rows):
-    waveform = np.zeros((len(rows), max(map(len, rows))), np.float32)
-    for into, row in zip(waveform, rows, strict=True):
-        into[: len(row)] = row
-    return {"waveform": waveform, "n_samples": np.array([len(row) for row in rows], np.int32)}
+def request_of(rows):
+    return dict(zip(("waveform", "n_samples"), padded(rows), strict=True))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -59,12 +49,12 @@ def test_formats_answer_as_the_run(runs, tmp_path, format):
     assert folder == tmp_path / "out" / "1" and (folder / "assets" / "description.json").is_file()
     path = next(path for path in folder.iterdir() if path.suffix in (".onnx", ".xml", ".tflite"))
     expected = predict(load_model(runs["fcn"] / "fold-0-x" / "model.keras"), clips())
-    for request, right in ((padded(clips()), expected), (padded(clips()[:1]), expected[:1])):
-        np.testing.assert_allclose(ask(path, request)["probabilities"], right, atol=1e-5)
+    for request, right in ((request_of(clips()), expected), (request_of(clips()[:1]), expected[:1])):
+        np.testing.assert_allclose(run(path, request)["probabilities"], right, atol=1e-5)
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["1"]
 
 
-def ask(path: Path, request):
+def run(path: Path, request):
     if path.suffix == ".onnx":
         import onnxruntime
 
@@ -85,8 +75,8 @@ def test_long_convolutions_are_written_without_transforms(runs, tmp_path):
     """ONNX has no real FFT; the same kernels, convolved directly, are within the tolerance."""
     installed("onnx")
     folder = export(runs["conv_blstm"], tmp_path / "out", "onnx")
-    request = padded(clips())
-    answers = ask(folder / "model.onnx", request)
+    request = request_of(clips())
+    answers = run(folder / "model.onnx", request)
     assert answers["n_frames"].tolist() == [7, 19]
     model = load_model(runs["conv_blstm"] / "fold-0-x" / "model.keras")
     right = predict(model, clips()[1:])[0]
@@ -165,4 +155,4 @@ def test_whole_numbers_are_divided_downwards(tmp_path):
     path = FORMATS["onnx"].write(tmp_path / "saved", tmp_path)
     left, right = np.meshgrid(np.arange(-9, 10), [-4, -3, -1, 1, 2, 5])
     request = {"left": left.ravel().astype(np.int32), "right": right.ravel().astype(np.int32)}
-    assert np.array_equal(FORMATS["onnx"].ask(path, [request])[0]["quotient"], request["left"] // request["right"])
+    assert np.array_equal(FORMATS["onnx"].run(path, [request])[0]["quotient"], request["left"] // request["right"])

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 import tiny_runs
-from quick_check import checked_with
 from streams import CUTS, level_of, pushed, speech, values, written
 
 if keras.backend.backend() != "tensorflow":
@@ -16,28 +15,20 @@ import tensorflow as tf
 from predictions import predict_run
 
 from zoo.errors import UserError
-from zoo.export.export import export
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 
 
 @pytest.fixture(scope="module")
-def causal(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("causal")
-    return tiny_runs.make(folder, "conv_lstm", "recola", n_folds=2, label_delay_seconds=0.12)
-
-
-@pytest.fixture(scope="module")
-def causal_export(causal, tmp_path_factory):
-    with checked_with((1.0,)):
-        return saved_model.load(export(causal, tmp_path_factory.mktemp("exports") / "causal", with_postprocess=True))
+def causal_export(ratings):
+    return saved_model.load(ratings[1])
 
 
 @pytest.mark.parametrize(("cut", "seconds"), [("odd", 3.017), ("small", 1.017), ("at once", 0.04)])
-def test_an_export_carries_its_state_and_its_post_processing(causal, causal_export, tmp_path, cut, seconds):
+def test_an_export_carries_its_state_and_its_post_processing(ratings, causal_export, tmp_path, cut, seconds):
     """Two folds, each with a median and a shift of its own, and the raters' delay."""
     samples = speech(seconds)
-    expected = list(predict_run(causal, [written(samples, tmp_path)], postprocessed=True))
+    expected = list(predict_run(ratings[0], [written(samples, tmp_path)], postprocessed=True))
     rows = pushed(causal_export, samples, CUTS[cut], level=level_of(samples))
     assert Stream(causal_export).live.way == "state"
     assert Stream(causal_export).latency_seconds == pytest.approx(0.44)  # the shift spans what the median looks ahead
@@ -47,21 +38,20 @@ def test_an_export_carries_its_state_and_its_post_processing(causal, causal_expo
 
 
 @pytest.mark.parametrize("model", ["conv_lstm", "conv_bigru"])
-def test_ratings_that_wait_for_more_audio(model, tmp_path):
+def test_ratings_that_wait_for_more_audio(exported, model, tmp_path):
     """By windows as well, of which the graph rates the last moments with what it has."""
     flags = {"option": [*tiny_runs.SMALL[model]["option"], 'fft="frame"']} if model == "conv_bigru" else {}
-    run = tiny_runs.make(tmp_path / "run", model, "recola", label_delay_seconds=-0.2, **flags)
-    with checked_with((1.0,)):
-        exported = saved_model.load(export(run, tmp_path / "export"))
+    run, version = exported(model, n_folds=1, flags={"label_delay_seconds": -0.2, **flags})
+    export = saved_model.load(version)
     samples = speech(3.017)
     expected = values(list(predict_run(run, [written(samples, tmp_path)])))
-    found = pushed(exported, samples, CUTS["odd"], level=level_of(samples))
-    opened = Stream(exported)
+    found = pushed(export, samples, CUTS["odd"], level=level_of(samples))
+    opened = Stream(export)
     ways = {"conv_lstm": ("state", 0.4 + 0.04 + 0.2), "conv_bigru": ("windows", 1.0 + 2.0 + 0.2)}
     assert (opened.live.way, opened.latency_seconds) == (ways[model][0], pytest.approx(ways[model][1]))
     np.testing.assert_allclose(values(found), expected, atol=1e-5)
     with pytest.raises(UserError, match=r"look-ahead is .*at least 0\.2 s|look-ahead is for ratings by windows"):
-        Stream(exported, look_ahead_seconds=0.16)
+        Stream(export, look_ahead_seconds=0.16)
 
 
 @pytest.mark.parametrize(

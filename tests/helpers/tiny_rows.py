@@ -17,8 +17,8 @@ _OF_BUILDER = {
 }
 
 
-def make(folder, name):
-    """Writes a run of the network `name`, of one fold; returns its folder."""
+def make(folder, name, **given):
+    """Writes a run of the network `name`, by default of one fold; returns its folder."""
     entry = registry.get(name)
     builder = entry.builder.split(":")[1]
     flags = _OF_BUILDER.get(builder, {"bands": 12})
@@ -29,10 +29,10 @@ def make(folder, name):
     tiny_runs.SMALL[name] = flags
     corpus = "iemocap" if entry.task == "emotion" else "recola"
     if entry.frontend != "mfcc":
-        return tiny_runs.make(folder, name, corpus)
+        return tiny_runs.make(folder, name, corpus, **given)
     before, tiny_runs.network = tiny_runs.network, cepstral
     try:
-        return tiny_runs.make(folder, name, corpus)
+        return tiny_runs.make(folder, name, corpus, **given)
     finally:
         tiny_runs.network = before
 

@@ -1,4 +1,4 @@
-"""How far probabilities can be believed, and one number that mends them.
+"""Measure the calibration of probabilities, and fit the temperature that improves it.
 
 Guo, Pleiss, Sun, Weinberger: "On Calibration of Modern Neural Networks", ICML 2017: temperature scaling (section 4.2)
 and the expected calibration error (section 2).
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
-LEAST_PROBABILITY = 1e-12  # what a probability counts as at least, before its logarithm
+LEAST_PROBABILITY = 1e-12  # smaller ones are raised to it before their logarithm is taken
 _RANGE = (0.05, 20.0)  # of temperatures
 
 

@@ -1,14 +1,14 @@
-"""A trained run as a SavedModel that any TensorFlow runtime serves, checked against the run before it appears.
+"""Export a trained run as a SavedModel that any TensorFlow runtime serves, compared with the run before it appears.
 
     OUT/N/saved_model.pb, variables/     the graph (zoo.export.signatures) and its weights
-    OUT/N/assets/description.json        what it is: outputs, limits, front-end, training, figures, checksums
+    OUT/N/assets/description.json        outputs, limits, front-end, training, figures, checksums
     OUT/N/assets/classes.txt             the outputs' names, one a line
 
-It is made and checked in a folder without a number beside them: a server sees N when all of it is there.
+It is made and checked in a folder without a number beside them: a server sees N once it is complete.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
 from zoo.runs.folder import corpus_name, fold_name
 from zoo.runs.model_file import looks_at_whole_segments
+from zoo.serving import saved_model
 from zoo.serving.saved_model import DESCRIPTION, FORMAT
 from zoo.serving.versions import new_version
 from zoo.utils.atomic_files import write_json
@@ -48,15 +49,15 @@ def export(
     calibration: Mapping[str, Any] | None = None,
     max_seconds: float | None = None,
 ) -> Path:
-    """Writes a run as a SavedModel and returns its folder, `out`/N.
+    """Write a run as a SavedModel and return its folder, `out`/N.
 
     Args:
         run: folder that train.py made, all of its folds finished; on any backend.
         out: gets the next free number, or `version`.
-        fold: number of the one fold to export; by default all, whose answers are averaged.
-        with_postprocess: ratings go through the chain fitted on validation data, as trace_files has it with `smooth`.
-        temperature: by which each fold's logarithms of probabilities are divided; 1 leaves them as they are.
-        calibration: how that was found, for the description.
+        fold: number of the one fold to export; by default the answers of all are averaged.
+        with_postprocess: ratings go through the chains fitted on validation data.
+        temperature: divides each fold's logarithms of probabilities.
+        calibration: how the temperature was found, for the description.
         max_seconds: longer recordings are refused; by default `LONGEST_SECONDS`.
 
     Raises UserError for a run that is not finished or of another version, an option its kind does not have, a
@@ -67,9 +68,10 @@ def export(
     trained = trained_run.load(run, fold)
     plan = _plan(trained, with_postprocess, temperature, max_seconds)
     with new_version(out, version) as (aside, final):
-        signatures = _save(trained, plan, aside)
-        content = {**_description(trained, plan, calibration), "signatures": signatures, "files": _checksums(aside)}
-        if "stream" in signatures:
+        content = {**_description(trained, plan, calibration), "signatures": _save(trained, plan, aside)}
+        # Of the graph and its weights; what is put beside them later, such as warm-up requests, is not covered.
+        content["files"] = _checksums(aside, [aside / "saved_model.pb", *sorted((aside / "variables").iterdir())])
+        if "stream" in content["signatures"]:
             before, after = frames_around(trained.networks, plan.steps_per_frame)
             content["stream"] = {"before_frames": before, "after_frames": after}
         (aside / "assets").mkdir(exist_ok=True)
@@ -77,7 +79,7 @@ def export(
         write_json(aside / DESCRIPTION, content)
         if warmup.available():
             warmup.write_warmup(aside, warmup.requests_for(content), model=out.name)
-        agreement.check(aside, trained, plan)
+        agreement.check(saved_model.load(aside), trained)
     return final
 
 
@@ -93,7 +95,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
         plan = replace(plan, shortest=1, longest=1)
     if entry.task == "emotion":
         if with_postprocess:
-            raise UserError(f"--postprocess is for continuous ratings; {trained.run} tells classes apart. Leave it out")
+            raise UserError(f"--postprocess is for continuous ratings; {trained.run} predicts classes. Leave it out")
         if not 0.01 <= temperature <= 100:
             raise UserError(f"temperature is {temperature}, expected 0.01 to 100")
         return replace(plan, temperature=temperature)
@@ -114,32 +116,29 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
 
 
 def _save(trained: Trained, plan: Plan, folder: Path) -> dict[str, Any]:
-    """Writes the SavedModel; returns its signatures as the description has them."""
+    """Write the SavedModel; returns its signatures as the description has them."""
     module, functions = signatures.build(trained.frontend, trained.networks, plan)
-    concrete = {name: function.get_concrete_function() for name, function in functions.items()}
     tf.saved_model.save(module, str(folder), signatures=functions)
-    return {
-        name: {
-            "inputs": {item.name: _specification(item) for item in _inputs(function)},
-            "outputs": {key: _specification(item) for key, item in function.structured_outputs.items()},
-        }
-        for name, function in concrete.items()
-    }
 
+    def described(items) -> dict[str, Any]:
+        return {name: {"dtype": item.dtype.name, "shape": list(item.shape)} for name, item in items}
 
-def _inputs(function) -> list:
-    positional, named = function.structured_input_signature
-    return [*positional, *named.values()]
-
-
-def _specification(item) -> dict[str, Any]:
-    return {"dtype": item.dtype.name, "shape": list(item.shape)}
+    found = {}
+    for name, function in functions.items():
+        concrete = function.get_concrete_function()
+        positional, named = concrete.structured_input_signature
+        inputs = described((item.name, item) for item in (*positional, *named.values()))
+        found[name] = {"inputs": inputs, "outputs": described(concrete.structured_outputs.items())}
+    return found
 
 
 def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
     settings, record, entry = trained.settings, trained.record, registry.get(trained.settings.model)
     continuous = entry.task == "continuous"
     figures = ("ccc", "dimensions", "postprocessed") if continuous else ("ua", "wa", "macro_f1")
+    run_files = [trained.run / "config.json"]
+    for folder in trained.folders:
+        run_files += [path for path in (folder / "model.keras", folder / "postprocess.json") if path.is_file()]
     content = {
         "format": FORMAT,
         "zoo_version": __version__,
@@ -160,7 +159,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "recipe": settings.recipe,
         "metrics": {name: record[name] for name in figures},
         "run_versions": record["versions"],
-        "run_files": _run_files(trained),
+        "run_files": _checksums(trained.run, run_files),
     }
     if not continuous:
         return {**content, "temperature": plan.temperature, "calibration": calibration}
@@ -175,7 +174,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
 
 
 def _frontend(trained: Trained) -> dict[str, Any]:
-    """Functionals are computed before a request is made: their networks have no signature for waveforms."""
+    """Describe the front-end; functionals are computed before a request, so that no signature takes waveforms."""
     settings = trained.settings
     if trained.frontend:
         return {"kind": type(trained.frontend).__name__, **own_settings(trained.frontend)}
@@ -183,18 +182,5 @@ def _frontend(trained: Trained) -> dict[str, Any]:
     return {"kind": "functionals", **{name: getattr(settings, name) for name in names if heeds(settings.model, name)}}
 
 
-def _run_files(trained: Trained) -> dict[str, str]:
-    files = [trained.run / "config.json"]
-    for folder in trained.folders:
-        files += [path for path in (folder / "model.keras", folder / "postprocess.json") if path.is_file()]
-    return {str(path.relative_to(trained.run)): _sha256(path) for path in files}
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    """Of the graph and its weights; what is put beside them later, such as warm-up requests, is not covered."""
-    paths = [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]
-    return {str(path.relative_to(folder)): _sha256(path) for path in paths}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}

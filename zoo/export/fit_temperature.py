@@ -1,4 +1,4 @@
-"""The temperature of a run's probabilities, from its validation clips, and what it does on its test clips."""
+"""Fit the temperature of a run's probabilities on its validation clips, and measure it on its test clips."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from zoo.training.tasks import classification
 
 
 def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[str, Any]:
-    """Fits one temperature on the validation clips of a run's folds, each clip answered by its own fold's model.
+    """Fit one temperature on the validation clips of a run's folds, each clip predicted by its own fold's model.
 
-    It is for each fold's model by itself, before answers are averaged: of the average, no clip of the corpus says
-    anything, for all but one fold were trained on it. Returns {"temperature", "validation", "test"}, the last two with
-    {"clips", "ece_before", "ece_after", "log_loss_before", "log_loss_after"}; test figures are of the run's recorded
-    predictions, with the temperature of validation.
+    It applies to each fold's model, before answers are averaged: no clip of the corpus can calibrate the average, as
+    all folds but one were trained on it. Returns {"temperature", "validation", "test"}, the last two with {"clips",
+    "ece_before", "ece_after", "log_loss_before", "log_loss_after"}; test figures are of the run's recorded predictions.
 
     Raises UserError for a run of ratings, one that is not finished, or a corpus that is not there.
     """

@@ -1,11 +1,11 @@
-"""A trained run for runtimes other than TensorFlow, each of which answers before its file appears.
+"""Export a trained run for runtimes other than TensorFlow, each of which is compared with the run first.
 
     onnx        OUT/N/model.onnx                  onnxruntime, by tf2onnx
     openvino    OUT/N/model.xml, model.bin        OpenVINO, which reads the SavedModel by itself
     litert      OUT/N/model.tflite                LiteRT without TensorFlow's operations, by TensorFlow's converter
 
-They are made of the SavedModel's default signature, whose inputs and outputs keep their names. None of these formats
-has assertions: what the SavedModel refuses (NaN, audio that is too short) is answered with numbers that mean nothing.
+They are converted from the SavedModel's default signature, and inputs and outputs keep their names. None of these
+formats has assertions: for input that the SavedModel refuses (NaN, audio that is too short) the output is meaningless.
 """
 
 import re
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UserError, unknown
+from zoo.export.requests import Inputs, default_requests
 from zoo.layers.masking import layers_of
 from zoo.serving import saved_model
 from zoo.serving.saved_model import DESCRIPTION, Exported
@@ -27,7 +28,7 @@ from zoo.serving.versions import new_version
 
 TOLERANCE = 1e-4
 ONNX_OPSET = 17
-_AGAIN = "_1"  # what OpenVINO adds to the name of an output that an input has, and ONNX is given here
+_AGAIN = "_1"  # OpenVINO adds it to the name of an output that an input has, and it is added here for ONNX
 Answers = list[dict[str, np.ndarray]]
 
 
@@ -37,27 +38,26 @@ class RefusedError(UserError):
 
 @dataclass(frozen=True)
 class Format:
-    """What a format needs: packages, which an extra of the same name installs; and how it is written and asked.
+    """A format's packages, which an extra of the same name installs, and how it is written and run.
 
-    `write` is (SavedModel's folder, folder) -> file; `ask` is (file, requests) -> answers. `direct` says that long
+    `write` is (SavedModel's folder, folder) -> file; `run` is (file, requests) -> answers. `direct` says that long
     convolutions are written without FFTs, which it cannot hold.
     """
 
     packages: tuple[str, ...]
     write: Callable[[Path, Path], Path]
-    ask: Callable[[Path, Sequence[Mapping[str, Any]]], Answers]
+    run: Callable[[Path, Sequence[Inputs]], Answers]
     direct: bool = False
 
 
 def export(
     run: Path, out: Path, format: str, fold: str | None = None, version: int | None = None, **options: Any
 ) -> Path:
-    """Writes a run in another format and returns its folder, `out`/N.
+    """Write a run in another format and return its folder, `out`/N.
 
-    `format` is a name in `FORMATS`; the other arguments are those of `export.export`, by which the run is first
-    written as a SavedModel and held against the run. Raises UserError as that does, for an unknown format, a runtime
-    that is not installed, and (RefusedError) for a network that the format cannot hold, or that answers otherwise in
-    it.
+    `format` is a name in `FORMATS`; the other arguments are those of `export.export`, which first writes the run as a
+    SavedModel. Raises UserError as that does, for an unknown format or a runtime that is not installed, and
+    RefusedError for a network that the format cannot hold, or that answers otherwise in it.
     """
     from zoo.export import export as saved
 
@@ -72,7 +72,7 @@ def export(
 
 
 def check_installed(format: str) -> None:
-    """Raises UserError for an unknown format, or one whose packages are not installed."""
+    """Raise UserError for an unknown format, or one with packages that are not installed."""
     if format not in FORMATS:
         raise unknown("--format", format, ["saved_model", *FORMATS])
     absent = [package for package in FORMATS[format].packages if find_spec(package) is None]
@@ -83,50 +83,44 @@ def check_installed(format: str) -> None:
 
 
 def convert(source: Path, format: str, folder: Path, expected: Exported) -> Path:
-    """Writes the SavedModel in `source` in a format into `folder`, and compares its runtime's answers.
+    """Write the SavedModel in `source` in a format into `folder`, and compare its answers with those of `expected`.
 
-    `expected` answers the requests: two lengths, alone and padded beside each other. Raises RefusedError.
+    Raises RefusedError where they differ, or the format cannot hold it.
     """
-    from zoo.export.proofs.requests import default_requests
-
     requests = default_requests(expected)
     path = FORMATS[format].write(source, folder)
-    answers = FORMATS[format].ask(path, [inputs for inputs, _ in requests])
-    for (inputs, right), found in zip(requests, answers, strict=True):
+    answers = FORMATS[format].run(path, [inputs for inputs, _ in requests])
+    for (inputs, right), answer in zip(requests, answers, strict=True):
         for name, values in right.items():
-            same = found[name].shape == values.shape and np.allclose(found[name], values, rtol=0, atol=TOLERANCE)
-            if not same:
+            found, same_shape = answer[name], answer[name].shape == values.shape
+            if not (same_shape and np.allclose(found, values, rtol=0, atol=TOLERANCE)):
                 shape = np.shape(next(iter(inputs.values())))
+                difference = f"{np.abs(found - values).max():.2g}" if same_shape else f"its shape, {found.shape}"
                 raise RefusedError(
-                    f"{format}: {name} for a request of shape {shape} differs from the run's by "
-                    f"{_difference(found[name], values)}, expected at most {TOLERANCE:g}; it was not written. Use "
-                    "another format"
+                    f"{format}: {name} for a request of shape {shape} differs from the run's by {difference}, expected "
+                    f"at most {TOLERANCE:g}; it was not written. Use another format"
                 )
     return path
 
 
-def _difference(found: np.ndarray, right: np.ndarray) -> str:
-    return f"{np.abs(found - right).max():.2g}" if found.shape == right.shape else f"its shape, {found.shape}"
-
-
 def _without_transforms(run: Path, fold: str | None, exported: Exported, place: Path) -> Path:
-    """Saves the run again, its long convolutions computed directly; where it has none, `exported` is as good."""
+    """Save the run again, its long convolutions computed directly; where it has none, `exported` is as good."""
     import tensorflow as tf
 
     from zoo.export import signatures, trained_run
-    from zoo.export.format_agreement import plan
+    from zoo.export.agreement import plan_of
 
     trained = trained_run.load(run, fold)
     if not set_direct(trained.networks):
         return exported.folder
-    module, functions = signatures.build(trained.frontend, trained.networks, plan(exported.description))
+    module, functions = signatures.build(trained.frontend, trained.networks, plan_of(exported.description))
     default = {"serving_default": functions["serving_default"]}
     tf.saved_model.save(module, str(place / "direct"), signatures=default)
     return place / "direct"
 
 
 def set_direct(networks: Sequence[Any]) -> bool:
-    """Has the long convolutions of networks computed without FFTs; says whether there were any."""
+    """Have the long convolutions of networks computed without FFTs; returns whether there were any."""
     found = [layer for network in networks for layer in layers_of(network) if hasattr(layer, "method")]
     for layer in found:
         layer.method = "direct"
@@ -165,23 +159,22 @@ def _write_onnx(source: Path, folder: Path) -> Path:
 
 
 def _floor_division(context: Any, node: Any, name: str, arguments: Any) -> None:
-    """Of whole numbers, ONNX rounds towards zero and tf2onnx leaves it at that: -7 // 2 would be -3."""
+    """Convert FloorDiv: ONNX divides whole numbers towards zero and tf2onnx leaves it so, -7 // 2 would be -3."""
     left, right = node.input
-    if context.get_dtype(left) in (1, 10, 11):  # onnx.TensorProto.FLOAT, FLOAT16, DOUBLE
-        shape, dtype, output = context.get_shape(node.output[0]), context.get_dtype(node.output[0]), node.output[0]
-        context.remove_node(name)
-        quotient = context.make_node("Div", [left, right], shapes=[shape], dtypes=[dtype])
-        context.make_node("Floor", quotient.output, outputs=[output], name=name, shapes=[shape], dtypes=[dtype])
-        return
-    shape, dtype, output = context.get_shape(node.output[0]), context.get_dtype(node.output[0]), node.output[0]
+    made = {"shapes": [context.get_shape(node.output[0])], "dtypes": [context.get_dtype(node.output[0])]}
+    last = {**made, "outputs": [node.output[0]], "name": name}
+    is_float = context.get_dtype(left) in (1, 10, 11)  # onnx.TensorProto.FLOAT, FLOAT16, DOUBLE
     context.remove_node(name)
-    rest = context.make_node("Mod", [left, right], shapes=[shape], dtypes=[dtype])
-    whole = context.make_node("Sub", [left, rest.output[0]], shapes=[shape], dtypes=[dtype])
-    context.make_node("Div", [whole.output[0], right], outputs=[output], name=name, shapes=[shape], dtypes=[dtype])
+    if is_float:
+        context.make_node("Floor", context.make_node("Div", [left, right], **made).output, **last)
+        return
+    rest = context.make_node("Mod", [left, right], **made)
+    whole = context.make_node("Sub", [left, rest.output[0]], **made)
+    context.make_node("Div", [whole.output[0], right], **last)
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Renames tensors of an ONNX graph, in the bodies of its loops too."""
+    """Rename tensors of an ONNX graph, in the bodies of its loops too."""
     for value in (*graph.input, *graph.output, *graph.value_info):
         value.name = names.get(value.name, value.name)
     for node in graph.node:
@@ -193,12 +186,12 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
 
 
 def _operations(graph: Any) -> set[str]:
-    """Names the operations of an ONNX graph, those in the bodies of its loops too."""
+    """Return the operations of an ONNX graph, those in the bodies of its loops too."""
     inner = (part for node in graph.node for item in node.attribute for part in (item.g, *item.graphs))
     return {node.op_type for node in graph.node}.union(*map(_operations, inner))
 
 
-def _ask_onnx(path: Path, requests: Sequence[Mapping[str, Any]]) -> Answers:
+def _run_onnx(path: Path, requests: Sequence[Inputs]) -> Answers:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -214,8 +207,8 @@ def _ask_onnx(path: Path, requests: Sequence[Mapping[str, Any]]) -> Answers:
         raise RefusedError(f"ONNX: onnxruntime cannot run it: {_first_line(error)}") from error
 
 
-def openvino_answers(source: Path, requests: Sequence[Mapping[str, Any]]) -> Answers:
-    """Asks OpenVINO, which reads a SavedModel's folder or an .xml file by itself; in float32.
+def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
+    """Run requests in OpenVINO, which reads a SavedModel's folder or an .xml file by itself; in float32.
 
     Raises UserError where it is not installed, RefusedError for what it cannot read or run.
     """
@@ -225,17 +218,18 @@ def openvino_answers(source: Path, requests: Sequence[Mapping[str, Any]]) -> Ans
     try:
         model = openvino.Core().read_model(str(source))
         compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        answers = []
-        for request in requests:
-            found = compiled(dict(request))
-            answers.append(_named(request, ((name, rows) for port, rows in found.items() for name in port.get_names())))
-        return answers
+        return [
+            _named(
+                request, ((name, rows) for port, rows in compiled(dict(request)).items() for name in port.get_names())
+            )
+            for request in requests
+        ]
     except RuntimeError as error:
         raise RefusedError(f"OpenVINO cannot run it: {_openvino_reason(str(error))}") from error
 
 
-def _named(request: Mapping[str, Any], answer: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Takes from outputs that are called as an input is what the format added to tell them apart."""
+def _named(request: Inputs, answer: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Remove what the format added to the names of outputs that an input has, too."""
     return {name.removesuffix(_AGAIN) if name.removesuffix(_AGAIN) in request else name: rows for name, rows in answer}
 
 
@@ -262,8 +256,8 @@ def _write_litert(source: Path, folder: Path) -> Path:
     try:
         content = converter.convert()
     except Exception as error:  # MLIR's failures come as several classes
-        operations = sorted(set(re.findall(r"'tf\.(\w+)' op|op:? (Flex\w+)|operation 'tf\.(\w+)'", str(error))))
-        named = sorted({name for match in operations for name in match if name})
+        matches = re.findall(r"'tf\.(\w+)' op|op:? (Flex\w+)|operation 'tf\.(\w+)'", str(error))
+        named = sorted({name for match in matches for name in match if name})
         reason = f"op {', '.join(named)} needs TensorFlow's own (Flex)" if named else _first_line(error)
         raise RefusedError(f"LiteRT: {reason}") from error
     path = folder / "model.tflite"
@@ -271,28 +265,23 @@ def _write_litert(source: Path, folder: Path) -> Path:
     return path
 
 
-def _ask_litert(path: Path, requests: Sequence[Mapping[str, Any]]) -> Answers:
+def _run_litert(path: Path, requests: Sequence[Inputs]) -> Answers:
     from ai_edge_litert.interpreter import Interpreter
 
-    answers = []
     try:
-        interpreter = Interpreter(model_path=str(path))
-        run = interpreter.get_signature_runner("serving_default")
-        for request in requests:
-            answers.append({name: np.array(value) for name, value in run(**request).items()})
+        run = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+        return [{name: np.array(value) for name, value in run(**request).items()} for request in requests]
     except (RuntimeError, ValueError) as error:
         raise RefusedError(f"LiteRT cannot run it: {_first_line(error)}") from error
-    return answers
 
 
 def _first_line(error: object) -> str:
-    text = str(error).strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip()[:300]
 
 
 FORMATS = {
-    "onnx": Format(("tf2onnx", "onnx", "onnxruntime"), _write_onnx, _ask_onnx, direct=True),
+    "onnx": Format(("tf2onnx", "onnx", "onnxruntime"), _write_onnx, _run_onnx, direct=True),
     "openvino": Format(("openvino",), _write_openvino, openvino_answers),
-    "litert": Format(("ai_edge_litert",), _write_litert, _ask_litert, direct=True),
+    "litert": Format(("ai_edge_litert",), _write_litert, _run_litert, direct=True),
 }

@@ -1,8 +1,8 @@
-"""Networks for exports: LSTM layers exchanged for ones that give the same answers from the same weights in less time.
+"""Exchange LSTM layers for exports: the same answers from the same weights in less time.
 
 Keras runs each direction of an LSTM in a loop of its own, and multiplies each frame with the input weights inside it.
-On one clip a step's cost is that of its operations, not of its arithmetic: here all frames are multiplied at once
-before the loop, one loop runs both directions, and its body looks at no mask.
+On one utterance a step's cost is that of its operations, not of its arithmetic: here all frames are multiplied at once
+before the loop, one loop runs both directions, and its body has no mask.
 """
 
 import keras
@@ -17,13 +17,13 @@ _LSTM = (LSTM, keras.layers.LSTM)  # older runs have the stock layer
 
 
 class OneLoopLSTM(ExplicitMask):
-    """What keras.layers.LSTM computes in inference, or with two `directions` Bidirectional around it.
+    """keras.layers.LSTM in inference, or with two `directions` Bidirectional around it; with their weights.
 
-    The weights are theirs, in their order. Sigmoid gates, tanh, a bias; outputs of both directions side by side.
+    Sigmoid gates, tanh, a bias; outputs of both directions side by side.
 
     Call: sequences (batch, frames, channels), mask (batch, frames) or none -> (batch, frames, directions * units). A
-    mask is as zoo.layers.masking.FrameMask makes them: padding lies behind the real frames. What is there is zero, as
-    Bidirectional has it; LSTM alone repeats the last real frame's output.
+    mask is zoo.layers.masking.FrameMask's: padding follows the real frames. There the output is zero, as that of
+    Bidirectional; LSTM alone repeats the last real frame's.
     """
 
     def __init__(self, units, directions=1, **kwargs):
@@ -52,14 +52,14 @@ class OneLoopLSTM(ExplicitMask):
         return outputs if mask is None else tf.where(mask[..., None], outputs, 0.0)
 
     def onward(self, sequences, hidden, cell):
-        """Goes on from a state, of one direction: (batch, frames, channels), (batch, units) twice -> outputs, state."""
+        """Continue from a state, in one direction: (batch, frames, channels), two (batch, units) -> outputs, state."""
         (kernel, _, bias), *_ = self.ways
         driven = tf.matmul(tf.transpose(sequences, (1, 0, 2)), kernel) + bias
         outputs, hidden, cell = self._loop(driven, hidden, cell)
         return tf.transpose(outputs, (1, 0, 2)), hidden, cell
 
     def _backwards(self, sequences, mask):
-        """Returns what turns the real frames of every clip round; padding stays behind them."""
+        """Return a function that reverses the real frames of every clip; padding stays behind them."""
         if mask is None:
             return lambda frames: tf.reverse(frames, [1])
         frame = tf.range(tf.shape(sequences)[1])[None, :]
@@ -68,7 +68,7 @@ class OneLoopLSTM(ExplicitMask):
         return lambda frames: tf.gather(frames, places, batch_dims=1)
 
     def _loop(self, driven, hidden, cell):
-        """(frames, directions * batch, 4 * units), in the order of time of each direction -> (..., units), and state.
+        """(frames, directions * batch, 4 * units), in each direction's order of time -> (..., units), and state.
 
         The state is `hidden` and `cell` (directions * batch, units), before the first frame and after the last.
         """
@@ -98,9 +98,9 @@ class OneLoopLSTM(ExplicitMask):
 
 
 def exchanged(network: keras.Model) -> keras.Model:
-    """Returns a copy of a network with every LSTM layer exchanged that can be; the network itself where none can.
+    """Return a copy of a network with its LSTM layers exchanged; the network itself where none can be.
 
-    What is left as it is: another direction or activation than usual, states as outputs, arithmetic in bfloat16.
+    Unchanged are layers of another direction or activation than usual, with states as outputs, or in bfloat16.
     """
     if not any(map(_stand_in, layers_of(network))):
         return network

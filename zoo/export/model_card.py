@@ -1,4 +1,4 @@
-"""The card of an exported model: what it was trained on, how well it does for whom, and how it was made."""
+"""Write the card of an exported model: its training data, its figures by speaker and class, and its commands."""
 
 import json
 import shlex
@@ -14,15 +14,15 @@ from zoo.runs.folder import finished_folds, read_rows
 from zoo.serving.saved_model import DESCRIPTION
 from zoo.utils.atomic_files import written_aside
 
-_WORST = 3
+_WORST = 3  # classes that are listed
 
 Figures = Mapping[str, Any]
 
 
 def write(version: Path, run: Path, fold: str | None = None, notes: Sequence[str] = ()) -> Path:
-    """Writes OUT/model_card.md for the export OUT/N of a run (or of one of its folds); returns its path.
+    """Write OUT/model_card.md for the export OUT/N of a run (or of one of its folds); returns its path.
 
-    `notes` are sentences on the data that neither the corpus nor the run can know, such as a stand-in's origin.
+    `notes` are sentences on the data that neither corpus nor run can know, such as a stand-in's origin.
     """
     path = version.parent / "model_card.md"
     description = json.loads((version / DESCRIPTION).read_text())
@@ -46,9 +46,9 @@ def _head(version: Path, description: Figures) -> Iterator[str]:
         step = 1000 * description["frame_seconds"]
         yield f"It rates {' and '.join(description['dimensions'])} every {step:.0f} ms of a recording."
     else:
-        yield f"It tells apart {', '.join(description['classes'])}."
+        yield f"It distinguishes {', '.join(description['classes'])}."
     if description.get("delay_frames", 0) < 0:
-        yield f"It rates a moment when it has heard {-description['delay_frames'] * step / 1000:g} s more."
+        yield f"A moment is rated from audio up to {-description['delay_frames'] * step / 1000:g} s after it."
     if description["lengths_in"] == "samples":
         rate_hz = description["rate_hz"]
         shortest, longest = description["shortest"] / rate_hz, description["longest"] / rate_hz

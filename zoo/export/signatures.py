@@ -1,6 +1,6 @@
-"""The graph of an exported run: from requests to answers in stock TensorFlow operations, without Python.
+"""Build the graph of an exported run: from requests to answers in TensorFlow's own operations, without Python.
 
-A request that cannot be answered ends in an error that names the limit: a server has no other way to say so.
+An invalid request ends in an error that names the limit, as a server has no other way to report it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,13 +22,12 @@ Answer = Callable[[tf.Tensor, tf.Tensor], Answers]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a graph does beside running its networks.
+    """What a graph does besides running its networks.
 
-    `shortest` and `longest` are in samples of `rate_hz` (in frames where no front-end is). For ratings: a frame is
-    `steps_per_frame` steps of the features; networks that look at segments as wholes get consecutive ones of
-    `segment_frames` (0: whole recordings); `chains` holds each network's post-processing, or nothing; ratings come
-    `delay_frames` later, or earlier where it is below 0. For classes, logarithms of probabilities are divided by
-    `temperature`.
+    `shortest` and `longest` are in samples of `rate_hz` (in frames without a front-end). For ratings: a frame is
+    `steps_per_frame` steps of the features; networks on whole segments get consecutive ones of `segment_frames` (0:
+    whole recordings); `chains` holds each network's post-processing, or nothing; ratings come `delay_frames` later, or
+    earlier below 0. For classes, logarithms of probabilities are divided by `temperature`.
     """
 
     outputs: tuple[str, ...]
@@ -43,7 +42,7 @@ class Plan:
 
 
 def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], plan: Plan) -> tuple[tf.Module, dict]:
-    """Returns a module for tf.saved_model.save, and its signatures by name.
+    """Return a module for tf.saved_model.save, and its signatures by name.
 
     The networks' answers are averaged. Without a front-end, "features" is the only signature and the default.
     """
@@ -51,36 +50,33 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
     module = tf.Module()
     layers = [*networks, *([frontend] if frontend else [])]
     module.weights = [variable.value for layer in layers for variable in layer.variables]
-    features = _features_of(networks[0])
+    features = next(item.shape for item in networks[0].inputs if item.name == "features")
+    inputs = [tf.TensorSpec((None, *features[1:]), tf.float32, "features"), _counts("n_frames")]
     # A function of its own, so that it is traced and stored once for all signatures.
     answer = tf.function(
         _ratings(networks, plan) if plan.steps_per_frame else _probabilities(networks, plan),
-        input_signature=[features, tf.TensorSpec((None,), tf.int32, "n_frames")],
+        input_signature=inputs,
         autograph=False,
     )
-    module.features = _on_features(answer, features, plan, limited=frontend is None)
+    functions = {"features": _on_features(answer, inputs, plan, limited=frontend is None)}
     if frontend is None:
-        return module, {"serving_default": module.features, "features": module.features}
-    module.waveform = _on_waveforms(answer, frontend, plan)
-    module.wav_bytes = _on_files(answer, frontend, plan)
-    functions = {
-        "serving_default": module.waveform,
-        "wav_bytes": module.wav_bytes,
-        "features": module.features,
-    }
-    if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
-        module.stream = stream_signature.build(networks, plan.steps_per_frame)
-        functions["stream"] = module.stream
+        functions["serving_default"] = functions["features"]
+    else:
+        functions["serving_default"] = _on_waveforms(answer, frontend, plan)
+        functions["wav_bytes"] = _on_files(answer, frontend, plan)
+        if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
+            functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)
     return module, functions
 
 
-def _on_waveforms(answer: Answer, frontend: keras.layers.Layer, plan: Plan):
-    waveforms, counts = (
-        tf.TensorSpec((None, None), tf.float32, "waveform"),
-        tf.TensorSpec((None,), tf.int32, "n_samples"),
-    )
+def _counts(name: str) -> tf.TensorSpec:
+    return tf.TensorSpec((None,), tf.int32, name)
 
-    @tf.function(input_signature=[waveforms, counts], autograph=False)
+
+def _on_waveforms(answer: Answer, frontend: keras.layers.Layer, plan: Plan):
+    waveforms = tf.TensorSpec((None, None), tf.float32, "waveform")
+
+    @tf.function(input_signature=[waveforms, _counts("n_samples")], autograph=False)
     def of_waveforms(waveform, n_samples):
         return answer(*frontend(*_checked_waveforms(waveform, n_samples, plan)))
 
@@ -103,27 +99,17 @@ def _on_files(answer: Answer, frontend: keras.layers.Layer, plan: Plan):
     return of_files
 
 
-def _features_of(network: keras.Model) -> tf.TensorSpec:
-    known = next(item.shape for item in network.inputs if item.name == "features")
-    return tf.TensorSpec((None, *known[1:]), tf.float32, "features")
+def _on_features(answer: Answer, inputs: Sequence[tf.TensorSpec], plan: Plan, limited: bool):
+    fixed_length = inputs[0].shape[1] is not None
 
-
-def _on_features(answer: Answer, expected: tf.TensorSpec, plan: Plan, limited: bool):
-    @tf.function(input_signature=[expected, tf.TensorSpec((None,), tf.int32, "n_frames")], autograph=False)
+    @tf.function(input_signature=inputs, autograph=False)
     def of_features(features, n_frames):
-        least = max(1, plan.steps_per_frame)
+        most = plan.longest if limited or plan.steps_per_frame > 1 else None
+        width = None if fixed_length else tf.shape(features)[1]
         checks = [
-            _not_empty(features, "features"),
-            _as_many(features, n_frames, "n_frames"),
-            _refuse_unless(tf.reduce_all(n_frames >= least), f"n_frames: expected at least {least}, found", n_frames),
-            _refuse_unless(
-                tf.reduce_all(tf.math.is_finite(features)), "features: expected finite numbers, found NaN or infinity"
-            ),
+            *_check_counts(features, n_frames, "features", "n_frames", max(1, plan.steps_per_frame), most, width),
+            _refuse_unless(tf.math.is_finite(features), "features: expected finite numbers, found NaN or infinity"),
         ]
-        if expected.shape[1] is None:
-            checks.append(_within(n_frames, features, "n_frames", "features"))
-        if limited or plan.steps_per_frame > 1:
-            checks.append(_not_above(n_frames, plan.longest, "n_frames"))
         with tf.control_dependencies(checks):
             return answer(tf.identity(features), tf.identity(n_frames))
 
@@ -131,26 +117,19 @@ def _on_features(answer: Answer, expected: tf.TensorSpec, plan: Plan, limited: b
 
 
 def _checked_waveforms(waveform, n_samples, plan: Plan):
-    """Returns the request without needless padding, zero behind each clip; refuses what cannot be answered."""
-    seconds = plan.shortest / plan.rate_hz
-    checks = [
-        _not_empty(waveform, "waveform"),
-        _as_many(waveform, n_samples, "n_samples"),
-        _refuse_unless(
-            tf.reduce_all(n_samples >= plan.shortest),
-            f"n_samples: expected at least {plan.shortest} ({seconds:g} s at {plan.rate_hz} Hz), found audio that is "
-            "empty or too short; leave it out. n_samples",
-            n_samples,
-        ),
-        _not_above(n_samples, plan.longest, "n_samples"),
-        _within(n_samples, waveform, "n_samples", "waveform"),
-    ]
+    """Return the request without needless padding, zero behind each clip; refuse what cannot be answered."""
+    hint = (
+        f" ({plan.shortest / plan.rate_hz:g} s at {plan.rate_hz} Hz), found audio that is empty or too short; leave it "
+        "out. n_samples"
+    )
+    width = tf.shape(waveform)[1]
+    checks = _check_counts(waveform, n_samples, "waveform", "n_samples", plan.shortest, plan.longest, width, hint)
     with tf.control_dependencies(checks):
         waveform = waveform[:, : tf.reduce_max(n_samples)]
         in_clip = tf.range(tf.shape(waveform)[1])[None, :] < n_samples[:, None]
         waveform = tf.where(in_clip, waveform, 0.0)
     loud = _refuse_unless(
-        tf.reduce_all(tf.abs(waveform) <= LOUDEST),  # false for NaN, too
+        tf.abs(waveform) <= LOUDEST,  # false for NaN, too
         "waveform: expected finite samples, nominally in -1..1, found NaN, infinity or a sample beyond "
         f"{LOUDEST:g}; write the audio again from its source",
     )
@@ -158,31 +137,55 @@ def _checked_waveforms(waveform, n_samples, plan: Plan):
         return tf.identity(waveform), tf.identity(n_samples)
 
 
+def _check_counts(rows, counts, of: str, name: str, least: int, most: int | None, width, hint: str = ", found") -> list:
+    """Assert that there are rows, and counts for each in `least`..`most`, at most `width` (None: without limit)."""
+    n_rows = tf.shape(rows)[0]
+    checks = [
+        _not_empty(rows, of),
+        _refuse_unless(
+            tf.equal(tf.shape(counts)[0], n_rows), f"{name}: expected one for each clip", n_rows, tf.shape(counts)
+        ),
+        _refuse_unless(counts >= least, f"{name}: expected at least {least}{hint}", counts),
+    ]
+    if width is not None:
+        words = f"{name}: expected at most the length of {of}, its padding included"
+        checks.append(_refuse_unless(counts <= width, words, width, counts))
+    if most is not None:
+        words = f"{name}: expected at most {most}; cut the recording. Found"
+        checks.append(_refuse_unless(counts <= most, words, counts))
+    return checks
+
+
+def _not_empty(rows, name: str):
+    return _refuse_unless(tf.shape(rows)[0] >= 1, f"{name}: expected a batch of at least one clip, found none")
+
+
+def _refuse_unless(conditions, message: str, *found):
+    return tf.debugging.Assert(tf.reduce_all(conditions), [message, *found])
+
+
 def _chunks_fit(data):
-    """Says whether each chunk of a RIFF file is as long as its head says."""
+    """Return whether each chunk of a RIFF file is as long as its header declares."""
     size = tf.cast(tf.strings.length(data), tf.int64)
 
-    def said(place):
+    def declared(place):
         four = tf.io.decode_raw(tf.strings.substr(data, place + 4, 4), tf.uint8)
         return tf.reduce_sum(tf.cast(four, tf.int64) * [1, 2**8, 2**16, 2**24])
 
     def next_chunk(place, fits):
-        return place + 8 + said(place) + said(place) % 2, said(place) <= size - place - 8
+        return place + 8 + declared(place) + declared(place) % 2, declared(place) <= size - place - 8
 
     first = (tf.constant(12, tf.int64), tf.constant(True))
     return tf.while_loop(lambda place, fits: fits & (place + 8 <= size), next_chunk, first)[1]
 
 
-_WAV_MARKS = ((0, b"RIFF"), (8, b"WAVE"), (12, b"fmt "))
-
-
 def _decoded(data, rate_hz: int):
-    """One WAV file of 16-bit PCM -> samples (n,), the mean of its channels."""
+    """Decode one WAV file of 16-bit PCM to samples (n,), the mean of its channels."""
     # The decoder's own errors quote bytes of a damaged file, which are no text: clients that expect text fail on them.
     head = tf.strings.join([data, tf.constant(b"\0" * 16)])
-    marks = [tf.equal(tf.strings.substr(head, place, 4), mark) for place, mark in _WAV_MARKS]
+    marks = ((0, b"RIFF"), (8, b"WAVE"), (12, b"fmt "))
     whole = _refuse_unless(
-        tf.reduce_all(marks) & _chunks_fit(data),
+        [*(tf.equal(tf.strings.substr(head, place, 4), mark) for place, mark in marks), _chunks_fit(data)],
         "wav_bytes: expected whole WAV files of 16-bit PCM, found another format, or one that is cut or damaged",
     )
     with tf.control_dependencies([whole]):
@@ -198,11 +201,9 @@ def _decoded(data, rate_hz: int):
 
 
 def _probabilities(networks: Sequence[keras.Model], plan: Plan) -> Answer:
-    temperature = plan.temperature
-
     def answer(features, n_frames):
         outputs = [_run(network, features, n_frames) for network in networks]
-        scores = [tf.math.log(tf.maximum(output, LEAST_PROBABILITY)) / temperature for output in outputs]
+        scores = [tf.math.log(tf.maximum(output, LEAST_PROBABILITY)) / plan.temperature for output in outputs]
         return {"probabilities": tf.add_n([tf.nn.softmax(score) for score in scores]) / len(scores)}
 
     return answer
@@ -215,8 +216,10 @@ def _ratings(networks: Sequence[keras.Model], plan: Plan) -> Answer:
         n_frames = n_steps // plan.steps_per_frame
         ratings = []
         for network, chain in zip(networks, chains, strict=True):
-            run = _in_segments if plan.segment_frames else _whole
-            raw = run(network, features, n_steps, plan)
+            if plan.segment_frames:
+                raw = _in_segments(network, features, n_steps, plan)
+            else:
+                raw = _run(network, features, n_steps)
             ratings.append(raw if chain is None else _postprocessed(raw, n_frames, chain))
         mean = tf.add_n(ratings) / len(ratings)
         frame, last = tf.range(tf.shape(mean)[1])[None, :], n_frames[:, None] - 1
@@ -231,12 +234,8 @@ def _run(network: keras.Model, features, n_frames):
     return tf.cast(network({"features": features, "n_frames": n_frames}, training=False), tf.float32)
 
 
-def _whole(network: keras.Model, features, n_steps, plan: Plan):
-    return _run(network, features, n_steps)
-
-
 def _in_segments(network: keras.Model, features, n_steps, plan: Plan):
-    """Cuts each recording by itself into consecutive segments; the last one overlaps the one before."""
+    """Run a network on consecutive segments of each recording; the last one overlaps the one before."""
     steps, n_outputs, channels = plan.steps_per_frame, len(plan.outputs), features.shape[-1]
     most = tf.shape(features)[1] // steps
 
@@ -257,27 +256,16 @@ def _in_segments(network: keras.Model, features, n_steps, plan: Plan):
 
 
 def _postprocessed(ratings, n_frames, chain: PostProcess):
-    """zoo.inference.postprocess.apply in the graph, each recording up to its own end; in float64, as there."""
+    """Apply zoo.inference.postprocess in the graph, each recording up to its own end; in float64, as there."""
     columns = []
     for column, steps in enumerate(chain.chains.values()):
         trace = tf.cast(ratings[..., column], tf.float64)
-        for step in steps:
-            if step.kept:
-                trace = _step_of(step.name)(trace, n_frames, **step.values)
+        for step in (step for step in steps if step.kept):
+            if step.name not in _STEPS:
+                raise UserError(f"--postprocess: no graph can have the step {step.name!r}; leave --postprocess out")
+            trace = _STEPS[step.name](trace, n_frames, **step.values)
         columns.append(tf.cast(trace, tf.float32))
     return tf.stack(columns, axis=-1)
-
-
-def _step_of(name: str) -> Callable:
-    steps: dict[str, Callable] = {
-        "median": _median,
-        "centring": lambda trace, n_frames, prediction_mean, truth_mean: trace - prediction_mean + truth_mean,
-        "scaling": lambda trace, n_frames, ratio, about: about + ratio * (trace - about),
-        "shift": lambda trace, n_frames, frames: _shifted(trace, frames),
-    }
-    if name not in steps:
-        raise UserError(f"--postprocess: the step {name!r} cannot be written into a graph; leave --postprocess out")
-    return steps[name]
 
 
 def _median(trace, n_frames, frames: int):
@@ -289,37 +277,12 @@ def _median(trace, n_frames, frames: int):
     return tf.math.top_k(tf.gather(trace, within, batch_dims=1), frames // 2 + 1).values[..., -1]
 
 
-def _shifted(trace, frames: int):
-    """Moves (batch, frames, ...) to later frames; the first value fills the start."""
-    return tf.gather(trace, tf.maximum(tf.range(tf.shape(trace)[1]) - frames, 0), axis=1)
-
-
-def _not_empty(tensor, name: str):
-    return _refuse_unless(tf.shape(tensor)[0] >= 1, f"{name}: expected a batch of at least one clip, found none")
-
-
-def _as_many(rows, counts, name: str):
-    expected = tf.shape(rows)[0]
-    return _refuse_unless(
-        tf.equal(tf.shape(counts)[0], expected), f"{name}: expected one for each clip", expected, tf.shape(counts)
-    )
-
-
-def _within(counts, rows, name: str, of: str):
-    width = tf.shape(rows)[1]
-    return _refuse_unless(
-        tf.reduce_all(counts <= width),
-        f"{name}: expected at most the length of {of}, its padding included",
-        width,
-        counts,
-    )
-
-
-def _not_above(counts, most: int, name: str):
-    return _refuse_unless(
-        tf.reduce_all(counts <= most), f"{name}: expected at most {most}; cut the recording. Found", counts
-    )
-
-
-def _refuse_unless(condition, message: str, *found):
-    return tf.debugging.Assert(condition, [message, *found])
+_STEPS: dict[str, Callable] = {
+    "median": _median,
+    "centring": lambda trace, n_frames, prediction_mean, truth_mean: trace - prediction_mean + truth_mean,
+    "scaling": lambda trace, n_frames, ratio, about: about + ratio * (trace - about),
+    # The first value fills the start.
+    "shift": lambda trace, n_frames, frames: tf.gather(
+        trace, tf.maximum(tf.range(tf.shape(trace)[1]) - frames, 0), axis=1
+    ),
+}

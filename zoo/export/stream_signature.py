@@ -1,6 +1,6 @@
-"""The signature "stream" of exports whose networks only look back: one piece of a recording after another.
+"""Build the signature "stream" of exports of networks that use no later input: a recording piece by piece.
 
-A server keeps nothing between requests, so the state goes to the client and comes back with its next piece.
+A server keeps nothing between requests, so the client receives the state and sends it with its next piece.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from zoo.inference.stateful import behind, local, looks_back_only
 
 
 def possible(networks: Sequence[keras.Model]) -> bool:
-    """Says whether networks, as zoo.export.inference_lstm exchanged them, look back only, by LSTM layers."""
+    """Say whether networks, as zoo.export.inference_lstm exchanged them, look back only, by LSTM layers."""
     return all(
         looks_back_only(network, carries=_carries) and any(map(_carries, behind(network))) for network in networks
     )
 
 
 def build(networks: Sequence[keras.Model], steps_per_frame: int):
-    """Returns the function of the signature.
+    """Return the function of the signature.
 
-    Inputs: features (batch, samples, channels) of one piece each, whole frames; the numbers `first` and `count` of the
-    frames to be rated, of those in the piece; state (batch, state_size), zeros before the first piece. A piece has
-    the frames of zoo.inference.stateful.frames_around beside them, where the recording has them.
+    Inputs: features (batch, samples, channels) of one piece each, whole frames; `first` and `count` of its frames to
+    be rated, around which it has those of zoo.inference.stateful.frames_around, where the recording has them; state
+    (batch, state_size), zeros before the first piece.
 
     Outputs: ratings (batch, count, folds, dimensions), before delay and post-processing; the state after them.
     """
@@ -73,16 +73,10 @@ def _checks(features, first, count, state, steps_per_frame: int) -> list:
     whole = (n_steps % steps_per_frame == 0) & (n_steps > 0) & (n_pieces > 0)
     inside = (first >= 0) & (count >= 1) & (first + count <= n_steps // steps_per_frame)
     finite = tf.reduce_all(tf.math.is_finite(features)) & tf.reduce_all(tf.math.is_finite(state))
-    return [
-        tf.debugging.Assert(
-            whole, [f"features: expected pieces of whole frames of {steps_per_frame}, found", tf.shape(features)]
-        ),
-        tf.debugging.Assert(
-            inside, ["first, count: expected at least one frame, inside the piece, found", first, count]
-        ),
-        tf.debugging.Assert(
-            tf.equal(tf.shape(state)[0], n_pieces),
-            ["state: expected one row for each piece", n_pieces, "found", tf.shape(state)],
-        ),
-        tf.debugging.Assert(finite, ["features, state: expected finite numbers, found NaN or infinity"]),
-    ]
+    cases = (
+        (whole, f"features: expected pieces of whole frames of {steps_per_frame}, found", tf.shape(features)),
+        (inside, "first, count: expected at least one frame, inside the piece, found", first, count),
+        (tf.equal(tf.shape(state)[0], n_pieces), "state: expected one row for each piece, found", tf.shape(state)),
+        (finite, "features, state: expected finite numbers, found NaN or infinity"),
+    )
+    return [tf.debugging.Assert(condition, list(words)) for condition, *words in cases]

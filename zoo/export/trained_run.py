@@ -1,4 +1,4 @@
-"""A finished run's models and what is known of them, for exports."""
+"""Load a finished run's models and what is known of them, for exports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from zoo.version import __version__
 
 @dataclass(frozen=True)
 class Trained:
-    """The folds of a run that are exported, loaded: whole models, their networks, front-end (or None) and settings."""
+    """The folds of a run that are exported: whole models, their networks, front-end (or None) and settings."""
 
     run: Path
     folders: tuple[Path, ...]
@@ -29,15 +29,15 @@ class Trained:
 
 
 def load(run: Path, fold: str | None = None) -> Trained:
-    """Reads the models of a run. Raises UserError where it is not finished or of another version."""
+    """Read the models of a run. Raises UserError where it is not finished or of another version."""
     opened = open_run(run, fold)
     settings, record = opened.settings, opened.record
     check_predicts(settings, run)
     found = record["versions"]["speech-emotion-zoo"]
     if found.split(".")[:2] != __version__.split(".")[:2]:
         raise UserError(
-            f"{run}: expected a run of version {__version__}, found one of {found}, whose networks may compute "
-            f"otherwise. Export it with that version (pip install speech-emotion-zoo=={found}), or train again"
+            f"{run}: expected a run of version {__version__}, found one of {found}. Export it with that version (pip "
+            f"install speech-emotion-zoo=={found}), or train again"
         )
     takes_waveforms = opened.entry.takes_waveforms
     models = tuple(load_model(folder / "model.keras", takes_waveforms) for folder in opened.fold_folders)
@@ -48,6 +48,6 @@ def load(run: Path, fold: str | None = None) -> Trained:
 
 
 def own_settings(frontend: keras.layers.Layer) -> dict[str, Any]:
-    """Returns what makes a front-end's features what they are."""
+    """Return the settings that determine a front-end's features."""
     generic = {"name", "trainable", "dtype"}
     return {name: value for name, value in frontend.get_config().items() if name not in generic}

@@ -1,1 +1,1 @@
-"""Trained runs as folders that serve: exports, what is proven of them, and their formats."""
+"""Exported models: loading, checks before loading, numbered versions; without Keras."""

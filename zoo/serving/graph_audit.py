@@ -1,11 +1,11 @@
-"""What a SavedModel may hold before it is loaded: its own files, known operations, tensors of a sane size.
+"""Check a SavedModel before it is loaded: its own files only, known operations, tensors of a sane size.
 
 A graph runs when it is called, and TensorFlow has operations that read and write files, open sockets and run Python.
-Only those that exports of the zoo need are let through, wherever in the file they stand.
+Only those that exports of the zoo need are accepted, wherever in the file they are.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ _SAVER_TEXT = re.compile(rb"|\.part|_temp/part|_CHECKPOINTABLE_OBJECT_GRAPH|[\w.
 
 
 def check(folder: Path) -> None:
-    """Looks through a SavedModel without loading it.
+    """Look through a SavedModel without loading it.
 
     Raises UserError for a file that is absent, lies outside the folder, is no SavedModel, or holds an operation, an
     asset or a tensor that exports of the zoo do not have.
@@ -61,40 +61,32 @@ def check(folder: Path) -> None:
     meta = graph.meta_graphs[0]
     if not meta.HasField("object_graph_def"):  # TensorFlow would run the saver's node, whatever that does
         raise _refusal(path, "a graph without its objects, as TensorFlow 1 wrote them")
-    savers = set(_saver_functions(meta))
+    savers = _saver_functions(meta)
     _check_nodes(path, meta.graph_def.node, OPERATIONS)
     _check_saver(path, meta, savers)
     for function in meta.graph_def.library.function:
-        allowed = SAVER_OPERATIONS if function.signature.name in savers else OPERATIONS
-        _check_nodes(path, function.node_def, allowed)
-        called = savers & _called(function.node_def)
-        if called:
+        _check_nodes(path, function.node_def, SAVER_OPERATIONS if function.signature.name in savers else OPERATIONS)
+        if savers & _called(function.node_def):
             raise _refusal(path, f"the function {function.signature.name}, which reads or writes files")
     exposed = savers.intersection(meta.object_graph_def.concrete_functions)
     if exposed:
         raise _refusal(path, f"the function {min(exposed)}, which reads or writes files, to be called by anyone")
-    _check_variables(path, meta.object_graph_def)
+    _check_objects(path, meta.object_graph_def)
 
 
 def operations(folder: Path) -> set[str]:
-    """Returns the names of all operations of a SavedModel, those of its saver left out."""
-    meta = _parsed(folder / "saved_model.pb").meta_graphs[0]
-    savers = set(_saver_functions(meta))
-    functions = [item.node_def for item in meta.graph_def.library.function if item.signature.name not in savers]
-    return {node.op for nodes in [meta.graph_def.node, *functions] for node in nodes}
+    """Return the names of all operations of a SavedModel, its saver's too."""
+    graph = _parsed(folder / "saved_model.pb").meta_graphs[0].graph_def
+    return {node.op for part in (graph.node, *(item.node_def for item in graph.library.function)) for node in part}
 
 
 def _check_places(folder: Path) -> None:
-    root = folder.resolve()
-    for path in [folder / "saved_model.pb", folder / "variables" / "variables.index"]:
+    for path in (folder / "saved_model.pb", folder / "variables" / "variables.index"):
         if not path.is_file():
             raise UserError(f"{path}: expected an exported model, found no such file; export it with scripts/export.py")
     for path in folder.rglob("*"):
-        if not path.resolve().is_relative_to(root):
-            raise UserError(
-                f"{path}: leads out of its folder, to {path.resolve()}; models that read other places are refused. "
-                "Export the run again"
-            )
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{path}: leads out of its folder, to {path.resolve()}; refused. Export the run again")
 
 
 def _parsed(path: Path) -> Any:
@@ -103,28 +95,24 @@ def _parsed(path: Path) -> Any:
 
     if path.stat().st_size > LARGEST_GRAPH_BYTES:
         raise _refusal(path, f"{path.stat().st_size} bytes, more than {LARGEST_GRAPH_BYTES}")
-    graph = saved_model_pb2.SavedModel()
     try:
-        graph.ParseFromString(path.read_bytes())
+        return saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except DecodeError as error:
         raise _refusal(path, "a file that is no SavedModel") from error
-    return graph
 
 
-def _saver_functions(meta: Any) -> Iterator[str]:
-    """Names the functions that the saver's own two nodes call, which take the checkpoint's name from whoever loads."""
-    saver = meta.saver_def
-    names = {saver.save_tensor_name.partition(":")[0], saver.restore_op_name} - {""}
-    for node in meta.graph_def.node:
-        if node.name in names:
-            yield from _called([node])
+def _saver_functions(meta: Any) -> set[str]:
+    """Return the functions that the saver's own two nodes call, with the checkpoint's name from whoever loads."""
+    return _called(node for node in meta.graph_def.node if node.name in _saver_nodes(meta))
+
+
+def _saver_nodes(meta: Any) -> set[str]:
+    return {meta.saver_def.save_tensor_name.partition(":")[0], meta.saver_def.restore_op_name} - {""}
 
 
 def _check_saver(path: Path, meta: Any, savers: set[str]) -> None:
     """The saver may read and write only where whoever loads says: its file name is a placeholder, nothing else's."""
-    saver = meta.saver_def
-    filename = saver.filename_tensor_name.partition(":")[0]
-    own = {saver.save_tensor_name.partition(":")[0], saver.restore_op_name}
+    filename, own = meta.saver_def.filename_tensor_name.partition(":")[0], _saver_nodes(meta)
     for node in meta.graph_def.node:
         calls = savers & _called([node])
         if calls and (node.name not in own or list(node.input[:1]) != [filename]):
@@ -164,11 +152,11 @@ def _check_nodes(path: Path, nodes: Iterable[Any], allowed: frozenset[str]) -> N
                 _check_size(path, node.name, shape)
 
 
-def _check_variables(path: Path, objects: Any) -> None:
+def _check_objects(path: Path, objects: Any) -> None:
     for node in objects.nodes:
-        if node.WhichOneof("kind") == "variable":
-            _check_size(path, node.variable.name, node.variable.shape)
         kind = node.WhichOneof("kind") or "none"
+        if kind == "variable":
+            _check_size(path, node.variable.name, node.variable.shape)
         if node.registered_name not in ("", "tf.TrackableConstant") or kind in ("asset", "resource"):
             raise _refusal(path, f"an object of the kind {node.registered_name or kind}")
 
@@ -181,6 +169,6 @@ def _check_size(path: Path, name: str, shape: Any) -> None:
 
 def _refusal(path: Path, found: str) -> UserError:
     return UserError(
-        f"{path}: expected a model as scripts/export.py writes it, found {found}. It was not loaded; get the model "
-        "from a source you trust, or export the run again"
+        f"{path}: expected a model as scripts/export.py writes it, found {found}. It was not loaded; get it from a "
+        "source you trust, or export the run again"
     )

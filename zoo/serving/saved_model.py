@@ -1,4 +1,4 @@
-"""Exported models loaded and asked, by TensorFlow alone: neither Keras nor the run is needed."""
+"""Load exported models and call their signatures, by TensorFlow alone: neither Keras nor the run is needed."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class Exported:
 
     @property
     def continuous(self) -> bool:
-        """Whether it rates every frame, rather than tell classes of emotion apart."""
+        """Whether it rates every frame, rather than classify emotion."""
         return self.description["task"] == "continuous"
 
     @property
@@ -55,7 +55,7 @@ class Exported:
         return self.run("features", features=rows, n_frames=lengths)
 
     def on_wav_bytes(self, files: Sequence[bytes]) -> list[np.ndarray]:
-        """Answers the contents of 16-bit WAV files at `rate_hz` in one request."""
+        """Predict the contents of 16-bit WAV files at `rate_hz` in one request."""
         import tensorflow as tf
 
         return self.run("wav_bytes", wav_bytes=tf.constant(files, tf.string))
@@ -63,35 +63,33 @@ class Exported:
     def on_piece(
         self, features: np.ndarray, first: int, count: int, state: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Goes on in a recording, by the signature "stream" (zoo.export.stream_signature).
+        """Rate the next piece of a recording, by the signature "stream" (zoo.export.stream_signature).
 
         features (samples, channels), frames to be rated, the state before them (none at the start) -> ratings (count,
         folds, dimensions) without delay and post-processing, and the state after them.
         """
-        import tensorflow as tf
-
         if state is None:
             size = self.description["signatures"]["stream"]["inputs"]["state"]["shape"][-1]
             state = np.zeros((1, size), np.float32)
-        request = {"features": tf.constant(features[None]), "first": tf.constant(first), "count": tf.constant(count)}
-        answers = self.module.signatures["stream"](**request, state=tf.constant(state))
-        return answers["ratings"].numpy()[0], answers["state"].numpy()
+        answers = self._call("stream", features=features[None], first=first, count=count, state=state)
+        return answers["ratings"][0], answers["state"]
 
     def run(self, signature: str, **request) -> list[np.ndarray]:
         """Call a signature with a batch of inputs; returns each row's output, without padding."""
+        answers = self._call(signature, **request)
+        if not self.continuous:
+            return list(answers["probabilities"])
+        return [row[:count] for row, count in zip(answers["arousal_valence"], answers["n_frames"], strict=True)]
+
+    def _call(self, signature: str, **request) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        answers = self.module.signatures[signature](
-            **{name: tf.convert_to_tensor(item) for name, item in request.items()}
-        )
-        if not self.continuous:
-            return list(answers["probabilities"].numpy())
-        rows, counts = answers["arousal_valence"].numpy(), answers["n_frames"].numpy()
-        return [row[:count] for row, count in zip(rows, counts, strict=True)]
+        tensors = {name: tf.convert_to_tensor(value) for name, value in request.items()}
+        return {name: value.numpy() for name, value in self.module.signatures[signature](**tensors).items()}
 
 
 def limits_seconds(description: Mapping[str, Any]) -> tuple[float, float]:
-    """The shortest and the longest clip that can be answered, in seconds."""
+    """Return the shortest and the longest utterance that an export accepts, in seconds."""
     if description["lengths_in"] == "rows":
         return _CLIP_SECONDS
     unit = 1 / description["rate_hz"] if description["lengths_in"] == "samples" else description["frame_seconds"]
@@ -99,10 +97,10 @@ def limits_seconds(description: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def load(place: Path | str) -> Exported:
-    """Loads an export: the folder of a version, or the newest version in a folder of them.
+    """Load an export: the folder of a version, or the newest version in a folder of them.
 
-    Before TensorFlow sees it, its files, operations and description are checked: nothing in it can read or write other
-    files, or run code. Raises UserError for what is no export, is damaged, of another format, or not safe.
+    Its files, operations and description are checked before TensorFlow loads it, so that it can neither read or write
+    other files nor run code. Raises UserError for what is no export, is damaged, of another format, or not safe.
     """
     place = Path(place)
     folder = version_folder(place)
@@ -126,16 +124,14 @@ def load(place: Path | str) -> Exported:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Reads an export's description.json. Raises UserError when it is absent, damaged or of another format."""
+    """Read an export's description.json. Raises UserError when it is absent, damaged or of another format."""
     path = folder / DESCRIPTION
     try:
         description = json.loads(path.read_text())
         absent = [key for key in _KEYS if key not in description]
         if description["format"] != FORMAT:
-            raise UserError(
-                f"{path}: expected format {FORMAT}, found {description['format']!r}; export the run again with this "
-                "version"
-            )
+            found = description["format"]
+            raise UserError(f"{path}: expected format {FORMAT}, found {found!r}; export the run again by this version")
         if absent:
             raise ValueError(f"without {', '.join(absent)}")
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -154,6 +150,5 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
 
 def _damaged(path: Path, found: str) -> UserError:
     return UserError(
-        f"{path}: expected a model as scripts/export.py writes it, found {found}. Fetch it again, or export the run "
-        "again"
+        f"{path}: expected a model as scripts/export.py writes it, found {found}. Fetch it or export again"
     )

@@ -1,4 +1,4 @@
-"""Numbered versions of an export, as a model server looks for them: a number appears only with everything in it."""
+"""Write numbered versions of an export, as a model server looks for them: a number appears only once it is complete."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ _LARGEST = 2**63 - 1  # a server reads versions as 64-bit integers
 
 
 def numbers(folder: Path) -> list[int]:
-    """Returns the versions in a folder, in order; none where the folder is absent."""
+    """Return the versions in a folder, in order; none where the folder is absent."""
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
@@ -30,10 +30,10 @@ def version_folder(place: Path) -> Path | None:
 
 @contextmanager
 def new_version(out: Path, version: int | None = None) -> Iterator[tuple[Path, Path]]:
-    """Yields an empty folder to be filled, and `out`/N, which it becomes once the body is through.
+    """Yield an empty folder to be filled, and `out`/N, which it becomes once the body is through.
 
     N is `version`, or the number after the newest. Until then the folder has a name that no server takes for a version:
-    a kill at any moment leaves no number. What a kill left is removed here, by the next one to write.
+    a kill at any moment leaves no number. The next one to write removes what a kill left.
 
     Raises UserError where `version` is not above the newest, where another process writes to `out`, or for a folder
     that cannot be written.
@@ -48,9 +48,10 @@ def new_version(out: Path, version: int | None = None) -> Iterator[tuple[Path, P
             aside.mkdir()
             try:
                 yield aside, final
-                sync(aside)
+                for path in (*aside.rglob("*"), aside):
+                    _sync(path)
                 aside.rename(final)
-                _sync_one(out)
+                _sync(out)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)  # it has been renamed, or is not wanted
     except OSError as error:
@@ -59,13 +60,7 @@ def new_version(out: Path, version: int | None = None) -> Iterator[tuple[Path, P
         ) from error
 
 
-def sync(folder: Path) -> None:
-    """Has the disk hold a folder and all below it before anything else happens."""
-    for path in [*folder.rglob("*"), folder]:
-        _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -78,16 +73,13 @@ def _checked(out: Path, version: int | None) -> int:
     if version is None:
         version = newest + 1
     if not newest < version <= _LARGEST:
-        raise UserError(
-            f"--version is {version}, expected a number above {newest}, the newest in {out}: servers take the highest. "
-            "Leave it out to get the next number"
-        )
+        raise UserError(f"--version is {version}, expected a number above {newest}, the newest in {out}; or omit it")
     return version
 
 
 @contextmanager
 def _alone_in(out: Path) -> Iterator[None]:
-    """Holds a folder against other writers. The system lets go when this process ends, however it does."""
+    """Lock a folder against other writers. The system releases it when this process ends, however it does."""
     descriptor = os.open(out, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

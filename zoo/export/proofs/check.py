@@ -1,12 +1,13 @@
-"""Proofs that an export serves: what a model server relies on, shown without one.
+"""Prove of an export what a model server relies on, without one.
 
-TensorFlow Serving's own binary is in no Python package, so it is not run here; its parts are: the C++ loader and
-session behind TensorFlow's C API, the warm-up requests it replays, and the operations it knows.
+TensorFlow Serving's own binary is in no Python package, so it is not run here; the warm-up requests it replays and the
+operations it knows are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,11 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.export import warmup
-from zoo.export.proofs import processes
-from zoo.export.proofs.processes import Outcome, Request
-from zoo.export.proofs.requests import answer, clips_of, meta_graph, requests_of
-from zoo.serving import saved_model
+from zoo.export.proofs import without_keras
+from zoo.export.requests import Inputs, answer, clips_of, requests_of, takes_waveforms
+from zoo.serving import graph_audit, saved_model
 
-NO_SERVER = (
-    "TensorFlow Serving's own binary was not available here and was not run: the same loader, session and operations "
-    "were, through TensorFlow's C API."
-)
+NO_SERVER = "TensorFlow Serving's own binary was not available here and was not run."
 TOLERANCE = 1e-5
 OPENVINO_TOLERANCE = 1e-4  # another library's arithmetic
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
@@ -50,80 +47,79 @@ class Subject:
         return clips_of(self.exported.description)
 
     @cached_property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[tuple[str, Inputs]]:
+        """Signatures and their inputs."""
         return list(requests_of(self.exported, self.clips))
 
     @cached_property
     def answers(self) -> list[dict[str, np.ndarray]]:
-        return [answer(self.exported, request.signature, request.inputs) for request in self.requests]
+        """An answer for each of the requests."""
+        return [answer(self.exported.module.signatures, *request) for request in self.requests]
 
 
 def check(places: Sequence[Path], run: Path | None = None) -> list[list[Proof]]:
-    """Returns the proofs of each export: the folder of a version, or the newest in a folder of them.
+    """Return the proofs of each export: the folder of a version, or the newest in a folder of them.
 
     With `run`, the folder of the run they were made of, answers are compared with its own models'. Raises UserError
     for what is no export.
     """
     subjects = [Subject(saved_model.load(place), run) for place in places]
-    together = [_without_keras(subjects), *_by_c_api(subjects), _scan(subjects)]
-    alone: list[Callable[[Subject], Proof]] = [_openvino, _warmup, _agreement, _refusals]
+    alone = (_stock_operations, _scan, _openvino, _warmup, _agreement, _refusals)
     return [
-        [*(column[number] for column in together), *(proof(subject) for proof in alone)]
-        for number, subject in enumerate(subjects)
+        [first, *(proof(subject) for proof in alone)]
+        for first, subject in zip(_without_keras(subjects), subjects, strict=True)
     ]
 
 
 def _without_keras(subjects: Sequence[Subject]) -> list[Proof]:
     name = "answers without Keras"
-    detail = "in a process where keras cannot be imported"
     try:
-        outcomes, _ = processes.ask("without-keras", _jobs(subjects))
+        outcomes = without_keras.outcomes([(subject.exported.folder, subject.requests) for subject in subjects])
     except RuntimeError as error:
         return [Proof(name, FAILED, str(error))] * len(subjects)
-    return [_compared(name, detail, *pair) for pair in zip(subjects, outcomes, strict=True)]
+    return [_compared(name, *pair) for pair in zip(subjects, outcomes, strict=True)]
 
 
-def _by_c_api(subjects: Sequence[Subject]) -> tuple[list[Proof], list[Proof]]:
-    names, detail = ("answers through the C API", "stock operations"), "by ctypes, tensorflow not imported"
-    try:
-        outcomes, operations = processes.ask("c-api", _jobs(subjects))
-    except RuntimeError as error:
-        failed = [[Proof(name, FAILED, str(error))] * len(subjects) for name in names]
-        return failed[0], failed[1]
-    known = _names_of(operations)
-    answered = [_compared(names[0], detail, *pair) for pair in zip(subjects, outcomes, strict=True)]
-    return answered, [_stock(names[1], subject, known) for subject in subjects]
+def _compared(name: str, subject: Subject, outcome: without_keras.Outcome) -> Proof:
+    if isinstance(outcome, str):
+        return Proof(name, FAILED, outcome)
+    signatures = ", ".join(sorted({signature for signature, _ in subject.requests}))
+    detail = f"in a process where keras cannot be imported; {signatures}"
+    return _within(name, detail, _largest_difference(subject.answers, outcome))
 
 
-def _stock(name: str, subject: Subject, known: set[str]) -> Proof:
-    used = operations_of(subject.exported.folder)
-    foreign = sorted(used - known)
+def _stock_operations(subject: Subject) -> Proof:
+    import tensorflow as tf
+
+    name, used = "stock operations", graph_audit.operations(subject.exported.folder)
+    foreign = sorted(operation for operation in used if not hasattr(tf.raw_ops, operation))
     if foreign:
-        return Proof(name, FAILED, f"not among TensorFlow's {len(known)}: {', '.join(foreign)}")
-    return Proof(name, PASSED, f"{len(used)} operations, all among TensorFlow's own {len(known)}")
+        return Proof(name, FAILED, f"not among TensorFlow's own: {', '.join(foreign)}")
+    return Proof(name, PASSED, f"{len(used)} operations, all registered by TensorFlow itself")
 
 
-def _scan(subjects: Sequence[Subject]) -> list[Proof]:
-    name = "saved_model_cli scan"
-    try:
-        outcomes, _ = processes.ask("scan", [(subject.exported.folder, []) for subject in subjects])
-    except RuntimeError as error:
-        return [Proof(name, FAILED, str(error))] * len(subjects)
-    return [
-        Proof(name, PASSED, "no operation on its list (reads or writes files, prints)")
-        if "does not contain the default denylisted ops" in outcome.text
-        else Proof(name, FAILED, outcome.error or outcome.text)
-        for outcome in outcomes
-    ]
+def _scan(subject: Subject) -> Proof:
+    """Run `saved_model_cli scan --dir FOLDER --tag_set serve`; the last line it prints is the finding."""
+    from contextlib import redirect_stdout
+
+    from tensorflow.python.tools import saved_model_cli, saved_model_utils
+
+    name, printed = "saved_model_cli scan", StringIO()
+    with redirect_stdout(printed):
+        graph = saved_model_utils.get_meta_graph_def(str(subject.exported.folder), "serve")
+        saved_model_cli.scan_meta_graph_def(graph, saved_model_cli._OP_DENYLIST)
+    if "does not contain the default denylisted ops" in printed.getvalue():
+        return Proof(name, PASSED, "no operation on its list (reads or writes files, prints)")
+    return Proof(name, FAILED, printed.getvalue().strip())
 
 
 def _openvino(subject: Subject) -> Proof:
     from zoo.export.formats import RefusedError, openvino_answers
 
-    name = "OpenVINO agrees"
-    chosen = [pair for pair in zip(subject.requests, subject.answers, strict=True) if _by_default(pair[0])]
+    name, pairs = "OpenVINO agrees", zip(subject.requests, subject.answers, strict=True)
+    chosen = [(inputs, right) for (signature, inputs), right in pairs if signature == "serving_default"]
     try:
-        answers = openvino_answers(subject.exported.folder, [request.inputs for request, _ in chosen])
+        answers = openvino_answers(subject.exported.folder, [inputs for inputs, _ in chosen])
     except (RefusedError, UserError) as error:
         return Proof(name, SKIPPED, str(error))
     largest = _largest_difference([right for _, right in chosen], answers)
@@ -143,48 +139,49 @@ def _warmup(subject: Subject) -> Proof:
 
 def _agreement(subject: Subject) -> Proof:
     if subject.run is not None:
-        from zoo.export.format_agreement import compare
+        from zoo.export.agreement import compare
 
-        name = "agrees with the run"
         try:
-            return Proof(name, PASSED, compare(subject.exported, subject.run))
+            return Proof("agrees with the run", PASSED, compare(subject.exported, subject.run))
         except UserError as error:
-            return Proof(name, FAILED, str(error))
-    name, clips = "alone or in a padded batch", subject.clips
-    ask = subject.exported.on_waveforms if _takes_waveforms(subject.exported) else subject.exported.on_features
-    largest = 0.0
-    alone = [ask([clip])[0] for clip in clips]
-    for size in (2, len(clips)):
-        for start in range(0, len(clips), size):
-            for right, found in zip(alone[start:], ask(clips[start : start + size]), strict=False):
-                largest = max(largest, _largest_difference([{"": right}], [{"": found}]))
-    return _within(name, f"batches of 1, 2 and {len(clips)}; give --run to compare with the run", largest)
+            return Proof("agrees with the run", FAILED, str(error))
+    exported, clips = subject.exported, subject.clips
+    predict = exported.on_waveforms if takes_waveforms(exported.description) else exported.on_features
+    alone = [{"": predict([clip])[0]} for clip in clips]
+    batched = [
+        {"": row}
+        for size in (2, len(clips))
+        for start in range(0, len(clips), size)
+        for row in predict(clips[start : start + size])
+    ]
+    detail = f"batches of 1, 2 and {len(clips)}; give --run to compare with the run"
+    return _within("alone or in a padded batch", detail, _largest_difference(alone * 2, batched))
 
 
 def _refusals(subject: Subject) -> Proof:
-    """Asks what must be refused; the error must hold the words given, the limit among them."""
+    """Send requests that must be refused; the error must hold the words given, the limit among them."""
     import tensorflow as tf
 
     name = "refuses what it cannot answer"
-    cases = list(_bad_requests(subject.exported.description, subject.clips))
+    cases = list(_bad_requests(subject.exported.description, subject.clips[-1]))
     for what, inputs, words in cases:
+        found = "an answer"
         try:
-            answer(subject.exported, "serving_default", inputs)
+            answer(subject.exported.module.signatures, "serving_default", inputs)
         except tf.errors.OpError as error:
-            if words not in str(error):
-                return Proof(name, FAILED, f"{what}: expected an error with {words!r}, found {error.message[:200]}")
-        else:
-            return Proof(name, FAILED, f"{what}: expected an error with {words!r}, found an answer")
+            if words in str(error):
+                continue
+            found = error.message[:200]
+        return Proof(name, FAILED, f"{what}: expected an error with {words!r}, found {found}")
     return Proof(name, PASSED, f"{', '.join(what for what, _, _ in cases)}; each error names its limit")
 
 
-def _bad_requests(description: Mapping[str, Any], clips: Sequence[np.ndarray]) -> Iterator[tuple[str, dict, str]]:
-    inputs = description["signatures"]["serving_default"]["inputs"]
-    values, counts = ("waveform", "n_samples") if "waveform" in inputs else ("features", "n_frames")
-    clip = clips[-1]
-    least = description["shortest"] if values == "waveform" else max(1, description.get("steps_per_frame", 1))
+def _bad_requests(description: Mapping[str, Any], clip: np.ndarray) -> Iterator[tuple[str, Inputs, str]]:
+    waveforms = takes_waveforms(description)
+    values, counts = ("waveform", "n_samples") if waveforms else ("features", "n_frames")
+    least = description["shortest"] if waveforms else max(1, description.get("steps_per_frame", 1))
 
-    def request(row: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    def request(row: np.ndarray, count: int) -> Inputs:
         return {values: row[None], counts: np.array([count], np.int32)}
 
     for what, value in (("NaN", np.nan), ("infinity", np.inf)):
@@ -197,17 +194,6 @@ def _bad_requests(description: Mapping[str, Any], clips: Sequence[np.ndarray]) -
     yield "no clips", {values: clip[None][:0], counts: np.zeros(0, np.int32)}, "at least one clip"
 
 
-def _jobs(subjects: Sequence[Subject]) -> list[tuple[Path, list[Request]]]:
-    return [(subject.exported.folder, subject.requests) for subject in subjects]
-
-
-def _compared(name: str, detail: str, subject: Subject, outcome: Outcome) -> Proof:
-    if outcome.error:
-        return Proof(name, FAILED, outcome.error)
-    signatures = ", ".join(sorted({request.signature for request in subject.requests}))
-    return _within(name, f"{detail}; {signatures}", _largest_difference(subject.answers, outcome.answers))
-
-
 def _within(name: str, detail: str, largest: float, tolerance: float = TOLERANCE) -> Proof:
     status = PASSED if largest <= tolerance else FAILED
     return Proof(name, status, f"{detail}; largest difference {largest:.1e} (at most {tolerance:g})")
@@ -216,7 +202,7 @@ def _within(name: str, detail: str, largest: float, tolerance: float = TOLERANCE
 def _largest_difference(
     expected: Sequence[Mapping[str, np.ndarray]], found: Sequence[Mapping[str, np.ndarray]]
 ) -> float:
-    """Infinite where an answer is absent, of another shape, or no number."""
+    """Return the largest difference; infinite where an answer is absent, of another shape, or no number."""
     largest = 0.0
     for right, other in zip(expected, found, strict=True):
         for name, values in right.items():
@@ -225,24 +211,3 @@ def _largest_difference(
             difference = np.abs(other[name].astype(np.float64) - values).max(initial=0.0)
             largest = max(largest, float("inf") if np.isnan(difference) else float(difference))
     return largest
-
-
-def _takes_waveforms(exported: saved_model.Exported) -> bool:
-    return "waveform" in exported.description["signatures"]["serving_default"]["inputs"]
-
-
-def _by_default(request: Request) -> bool:
-    return request.signature == "serving_default"
-
-
-def operations_of(folder: Path) -> set[str]:
-    """Returns the names of all operations in a SavedModel, its saver's too."""
-    graph = meta_graph(folder).graph_def
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return {node.op for node in nodes} - {function.signature.name for function in graph.library.function}
-
-
-def _names_of(operations: bytes) -> set[str]:
-    from tensorflow.core.framework import op_def_pb2
-
-    return {operation.name for operation in op_def_pb2.OpList.FromString(operations).op}

@@ -1,0 +1,75 @@
+"""Run exports in a process where Keras cannot be imported.
+
+The process is this module: requests on its standard input, outcomes on its standard output, both pickled. One process
+serves any number of exports, as its start takes longer than its work.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zoo.export.requests import Inputs, answer
+
+SECONDS = 600  # a process that takes longer hangs
+_KERAS = ("keras", "tf_keras")
+
+Outcome = list[dict[str, np.ndarray]] | str  # an answer per request, or the error
+
+
+def outcomes(jobs: Sequence[tuple[Path, Sequence[tuple[str, Inputs]]]]) -> list[Outcome]:
+    """Run the requests (signature, inputs) of each export's folder in a new process.
+
+    Raises RuntimeError where the process ends with an error, such as Keras being imported after all.
+    """
+    paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
+    settings = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo.export.proofs.without_keras"],
+        input=pickle.dumps(jobs),
+        env={**os.environ, **settings, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        timeout=SECONDS,
+    )
+    if done.returncode:
+        raise RuntimeError(f"exit code {done.returncode}: {done.stderr.decode(errors='replace').strip()[-600:]}")
+    return pickle.loads(done.stdout)
+
+
+class _WithoutKeras:
+    """A finder of modules that finds no Keras; TensorFlow itself looks whether it is there."""
+
+    def __init__(self, finder):
+        self._finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in _KERAS else self._finder.find_spec(name, path, target)
+
+
+def _outcome(folder: Path, requests: Sequence[tuple[str, Inputs]]) -> Outcome:
+    import tensorflow as tf
+
+    try:
+        module = tf.saved_model.load(str(folder))
+        return [answer(module.signatures, *request) for request in requests]
+    except Exception as error:  # whatever it is, it is the outcome, and the others are still to be run
+        return f"{type(error).__name__}: {str(error).strip()}"[:2000]
+
+
+def _main() -> None:
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else prints must not come between
+    sys.meta_path[:] = [_WithoutKeras(finder) for finder in sys.meta_path]
+    found = [_outcome(*job) for job in pickle.load(sys.stdin.buffer)]
+    if "keras" in sys.modules:
+        raise SystemExit("keras was imported after all")
+    with results:
+        pickle.dump(found, results)
+
+
+if __name__ == "__main__":
+    _main()
