@@ -3,7 +3,8 @@
     python scripts/serve_check.py saved_models/NAME
     python scripts/serve_check.py saved_models/NAME/3 --run runs/NAME      # also compared with the run's own models
 
-Each proof is passed, failed, or skipped with the reason; the exit code is 1 when one failed. docs/serving.md lists them.
+Each proof is passed, failed, or skipped with the reason; the exit code is 1 when one failed. docs/serving.md lists
+them.
 """
 
 import argparse

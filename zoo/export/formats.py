@@ -10,7 +10,8 @@ formats has assertions: for input that the SavedModel refuses (NaN, audio that i
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -136,20 +137,18 @@ def _write_onnx(source: Path, folder: Path) -> Path:
     module = tf.saved_model.load(str(source))  # without it, its variables would be gone
     function = module.signatures["serving_default"]
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-    names = [tensor.name for tensor in (*frozen.inputs, *frozen.outputs)]
-    try:
+    inputs, outputs = ([tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs))
+    with _refusing("ONNX: tf2onnx cannot convert it"):
         model, _ = tf2onnx.convert.from_graph_def(
             frozen.graph.as_graph_def(),
-            input_names=names[: len(frozen.inputs)],
-            output_names=names[len(frozen.inputs) :],
+            input_names=inputs,
+            output_names=outputs,
             opset=ONNX_OPSET,
             custom_op_handlers={"FloorDiv": (_floor_division, [])},
         )
-    except Exception as error:  # it raises whatever its parts raise
-        raise RefusedError(f"ONNX: tf2onnx cannot convert it: {_first_line(error)}") from error
-    inputs = {old: old.partition(":")[0] for old in names[: len(frozen.inputs)]}
-    outputs = [name + _AGAIN * (name in inputs.values()) for name in sorted(function.structured_outputs)]
-    _rename(model.graph, {**inputs, **dict(zip(names[len(frozen.inputs) :], outputs, strict=True))})
+    names = {name: name.partition(":")[0] for name in inputs}
+    described = [name + _AGAIN * (name in names.values()) for name in sorted(function.structured_outputs)]
+    _rename(model.graph, {**names, **dict(zip(outputs, described, strict=True))})
     foreign = sorted(_operations(model.graph) - {schema.name for schema in onnx.defs.get_all_schemas()})
     if foreign:
         raise RefusedError(f"ONNX: no operation for {', '.join(foreign)}")
@@ -196,15 +195,11 @@ def _run_onnx(path: Path, requests: Sequence[Inputs]) -> Answers:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    try:
+    with _refusing("ONNX: onnxruntime cannot run it"):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         inputs, outputs = [item.name for item in session.get_inputs()], [item.name for item in session.get_outputs()]
-        return [
-            _named(request, zip(outputs, session.run(outputs, {name: request[name] for name in inputs}), strict=True))
-            for request in requests
-        ]
-    except Exception as error:  # its exceptions share no class of its own
-        raise RefusedError(f"ONNX: onnxruntime cannot run it: {_first_line(error)}") from error
+        found = [session.run(outputs, {name: request[name] for name in inputs}) for request in requests]
+    return [_named(request, zip(outputs, rows, strict=True)) for request, rows in zip(requests, found, strict=True)]
 
 
 def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
@@ -215,17 +210,14 @@ def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
     check_installed("openvino")
     import openvino
 
-    try:
+    with _refusing("OpenVINO cannot run it", _openvino_reason):
         model = openvino.Core().read_model(str(source))
         compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return [
-            _named(
-                request, ((name, rows) for port, rows in compiled(dict(request)).items() for name in port.get_names())
-            )
-            for request in requests
-        ]
-    except RuntimeError as error:
-        raise RefusedError(f"OpenVINO cannot run it: {_openvino_reason(str(error))}") from error
+        found = [compiled(dict(request)).items() for request in requests]
+    return [
+        _named(request, ((name, rows) for port, rows in ports for name in port.get_names()))
+        for request, ports in zip(requests, found, strict=True)
+    ]
 
 
 def _named(request: Inputs, answer: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -237,47 +229,48 @@ def _write_openvino(source: Path, folder: Path) -> Path:
     import openvino
 
     path = folder / "model.xml"
-    try:
+    with _refusing("OpenVINO cannot read it", _openvino_reason):
         openvino.save_model(openvino.Core().read_model(str(source)), str(path), compress_to_fp16=False)
-    except RuntimeError as error:
-        raise RefusedError(f"OpenVINO cannot read it: {_openvino_reason(str(error))}") from error
     return path
 
 
-def _openvino_reason(message: str) -> str:
+def _openvino_reason(message: str) -> str | None:
     operation = re.search(r"No translator found for:?\s*([\w, ]+)", message)
-    return f"no operation {operation[1].strip()}" if operation else _first_line(message)
+    return f"no operation {operation[1].strip()}" if operation else None
 
 
 def _write_litert(source: Path, folder: Path) -> Path:
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=["serving_default"])
-    try:
-        content = converter.convert()
-    except Exception as error:  # MLIR's failures come as several classes
-        matches = re.findall(r"'tf\.(\w+)' op|op:? (Flex\w+)|operation 'tf\.(\w+)'", str(error))
-        named = sorted({name for match in matches for name in match if name})
-        reason = f"op {', '.join(named)} needs TensorFlow's own (Flex)" if named else _first_line(error)
-        raise RefusedError(f"LiteRT: {reason}") from error
     path = folder / "model.tflite"
-    path.write_bytes(content)
+    with _refusing("LiteRT", _litert_reason):
+        path.write_bytes(converter.convert())
     return path
+
+
+def _litert_reason(message: str) -> str | None:
+    matches = re.findall(r"'tf\.(\w+)' op|op:? (Flex\w+)|operation 'tf\.(\w+)'", message)
+    named = sorted({name for match in matches for name in match if name})
+    return f"op {', '.join(named)} needs TensorFlow's own (Flex)" if named else None
 
 
 def _run_litert(path: Path, requests: Sequence[Inputs]) -> Answers:
     from ai_edge_litert.interpreter import Interpreter
 
-    try:
+    with _refusing("LiteRT cannot run it"):
         run = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
         return [{name: np.array(value) for name, value in run(**request).items()} for request in requests]
-    except (RuntimeError, ValueError) as error:
-        raise RefusedError(f"LiteRT cannot run it: {_first_line(error)}") from error
 
 
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].strip()[:300]
+@contextmanager
+def _refusing(what: str, reason: Callable[[str], str | None] = lambda message: None) -> Iterator[None]:
+    """Raise RefusedError with a library's reason, by default the first line of its error, for whatever it raises."""
+    try:
+        yield
+    except Exception as error:  # the libraries' exceptions share no class
+        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        raise RefusedError(f"{what}: {reason(str(error)) or first.strip()[:300]}") from error
 
 
 FORMATS = {
