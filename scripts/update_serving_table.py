@@ -7,7 +7,7 @@ out: an attempt with AlexNet took over 16 GB of memory.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -58,9 +58,9 @@ def _cells(name: str) -> list[str]:
         direct = _saved(Path(place) / "direct", frontend, network, plan) if has_long else expected
 
         def write(format: str) -> None:
-            folder = Path(place) / format
+            source, folder = (direct if FORMATS[format].direct else expected).folder, Path(place) / format
             folder.mkdir()
-            convert((direct if FORMATS[format].direct else expected).folder, format, folder, expected)
+            convert(source, format, folder, expected)
 
         return [_cell(write, format) for format in FORMATS]
 
@@ -104,15 +104,15 @@ def _network(name: str):
     from zoo.config import flags as config
     from zoo.config import frame_timing
     from zoo.export import signatures
+    from zoo.features import from_config
     from zoo.frontends.opensmile import FEATURE_SETS
     from zoo.runs.dataset import resolve
     from zoo.runs.model_file import looks_at_whole_segments
-    from zoo.training.tasks import base as tasks
 
     entry = registry.get(name)
     corpus = "iemocap" if entry.task == "emotion" else "recola"
     settings = resolve(config.from_flags({"model": name, "corpus": corpus, "synthetic": True}))
-    frontend = tasks.of(name).frontend(settings)
+    frontend = from_config.frontend(settings)
     inputs, options = settings.bands, dict(settings.option)
     if entry.frontend == "mfcc":
         inputs, options = frontend.channels, {"n_coefficients": frontend.coefficients, **options}
@@ -142,14 +142,7 @@ def _saved(folder: Path, frontend, network, plan):
     tf.saved_model.save(module, str(folder), signatures={"serving_default": functions["serving_default"]})
     features = next(list(item.shape) for item in network.inputs if item.name == "features")
     names = {"waveform": {"shape": [None, None]}} if frontend else {"features": {"shape": features}}
-    description = {
-        "rate_hz": plan.rate_hz,
-        "shortest": plan.shortest,
-        "longest": plan.longest,
-        "segment_frames": plan.segment_frames,
-        "steps_per_frame": plan.steps_per_frame,
-        "signatures": {"serving_default": {"inputs": names}},
-    }
+    description = {**asdict(plan), "signatures": {"serving_default": {"inputs": names}}}
     return Exported(folder, description, tf.saved_model.load(str(folder)))
 
 

@@ -70,9 +70,9 @@ def test_the_run_is_compared_with(emotion, functionals, subject):
 def test_other_answers_are_noticed(subject):
     for difference, status in ((0, PASSED), (2e-5, FAILED), (np.nan, FAILED)):
         found = [{name: value + difference for name, value in answer.items()} for answer in subject.answers]
-        assert check._compared("x", subject, found).status == status
-    assert check._compared("x", subject, "no").detail == "no"
-    assert check._compared("x", subject, [{}] * len(subject.requests)).status == FAILED
+        assert check._compared(subject, found).status == status
+    assert check._compared(subject, "no").detail == "no"
+    assert check._compared(subject, [{}] * len(subject.requests)).status == FAILED
 
 
 def test_operations_of_others_are_noticed(subject, monkeypatch):

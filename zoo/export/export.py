@@ -101,7 +101,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
         return replace(plan, temperature=temperature)
     if temperature != 1:
         raise UserError(f"temperature is for probabilities, and {trained.run} predicts ratings; leave it out")
-    chains = [postprocess.load(folder / "postprocess.json") for folder in trained.folders] if with_postprocess else []
+    folders = trained.folders if with_postprocess else ()
     frame, steps = frame_seconds(settings), steps_per_frame(settings)
     return replace(
         plan,
@@ -111,7 +111,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
         steps_per_frame=steps,
         segment_frames=segment_frames(settings) if looks_at_whole_segments(trained.networks[0]) else 0,
         delay_frames=delay_frames(settings),
-        chains=tuple(chains),
+        chains=tuple(postprocess.load(folder / "postprocess.json") for folder in folders),
     )
 
 

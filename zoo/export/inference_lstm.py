@@ -13,7 +13,6 @@ from zoo.layers.lstm import LSTM
 from zoo.layers.masking import ExplicitMask, layers_of
 
 _OF_KERAS = ("activation", "recurrent_activation", "use_bias", "return_sequences", "return_state", "go_backwards")
-_LSTM = (LSTM, keras.layers.LSTM)  # older runs have the stock layer
 
 
 class OneLoopLSTM(ExplicitMask):
@@ -114,18 +113,18 @@ def exchanged(network: keras.Model) -> keras.Model:
 
 
 def _stand_in(layer: keras.layers.Layer) -> OneLoopLSTM | None:
-    if type(layer) in _LSTM and _usual(layer):
+    if _usual(layer):
         return OneLoopLSTM(layer.units, name=layer.name, dtype="float32")
-    if type(layer) is not keras.layers.Bidirectional or layer.merge_mode != "concat":
-        return None
-    forward, backward = layer.forward_layer, layer.backward_layer
-    usual = type(forward) in _LSTM and type(backward) in _LSTM and forward.units == backward.units
-    if usual and _usual(forward) and _usual(backward, go_backwards=True):
-        return OneLoopLSTM(forward.units, 2, name=layer.name, dtype="float32")
+    if type(layer) is keras.layers.Bidirectional and layer.merge_mode == "concat":
+        forward, backward = layer.forward_layer, layer.backward_layer
+        if _usual(forward) and _usual(backward, go_backwards=True) and forward.units == backward.units:
+            return OneLoopLSTM(forward.units, 2, name=layer.name, dtype="float32")
     return None
 
 
-def _usual(lstm: keras.layers.LSTM, go_backwards: bool = False) -> bool:
+def _usual(lstm: keras.layers.Layer, go_backwards: bool = False) -> bool:
+    if type(lstm) not in (LSTM, keras.layers.LSTM):  # older runs have the stock layer
+        return False
     usual = keras.layers.LSTM(lstm.units, return_sequences=True, go_backwards=go_backwards)
     same = all(getattr(lstm, name) == getattr(usual, name) for name in _OF_KERAS)
     return same and not lstm.stateful and lstm.compute_dtype == "float32"

@@ -85,12 +85,11 @@ def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, 
         mistaken = f", most often taken for {max(sorted(set(taken)), key=taken.count)}" if taken else ""
         yield f"- {label}: {100 * (score['recall'] or 0.0):.0f} % of {score['n']} found{mistaken}"
     yield "- speech unlike its corpus: other languages, rooms, microphones, and emotions that are not acted"
-    calibration = description["calibration"]
-    if calibration:
+    if description["calibration"]:
         yield f"\nProbabilities are calibrated by a temperature, {description['temperature']:.3f}, of validation clips."
         yield "\n| clips | expected calibration error before | after |\n|---|---|---|"
         for side in ("validation", "test"):
-            found = calibration[side]
+            found = description["calibration"][side]
             yield f"| {side} | {found['ece_before']:.3f} | {found['ece_after']:.3f} |"
 
 

@@ -44,13 +44,10 @@ def requests_for(description: Mapping[str, Any]) -> list[Inputs]:
     """Return requests of the default signature for an export's description: one second, alone and four together."""
     rng, waveforms = np.random.default_rng(0), takes_waveforms(description)
     size = min(max(description["shortest"], description["rate_hz"] if waveforms else 25), description["longest"])
-    if waveforms:
-        values, counts, shape, deviation = "waveform", "n_samples", (size,), 0.05
-    else:
-        bands = description["signatures"]["serving_default"]["inputs"]["features"]["shape"][-1]
-        values, counts, shape, deviation = "features", "n_frames", (size, bands), 1.0
+    values, counts, deviation = ("waveform", "n_samples", 0.05) if waveforms else ("features", "n_frames", 1.0)
+    channels = description["signatures"]["serving_default"]["inputs"][values]["shape"][2:]
     return [
-        {values: rng.normal(0, deviation, (n, *shape)).astype(np.float32), counts: np.full(n, size, np.int32)}
+        {values: rng.normal(0, deviation, (n, size, *channels)).astype("float32"), counts: np.full(n, size, np.int32)}
         for n in (1, 4)
     ]
 

@@ -72,15 +72,12 @@ def check(places: Sequence[Path], run: Path | None = None) -> list[list[Proof]]:
 
 
 def _without_keras(subjects: Sequence[Subject]) -> list[Proof]:
+    outcomes = without_keras.outcomes([(subject.exported.folder, subject.requests) for subject in subjects])
+    return [_compared(*pair) for pair in zip(subjects, outcomes, strict=True)]
+
+
+def _compared(subject: Subject, outcome: without_keras.Outcome) -> Proof:
     name = "answers without Keras"
-    try:
-        outcomes = without_keras.outcomes([(subject.exported.folder, subject.requests) for subject in subjects])
-    except RuntimeError as error:
-        return [Proof(name, FAILED, str(error))] * len(subjects)
-    return [_compared(name, *pair) for pair in zip(subjects, outcomes, strict=True)]
-
-
-def _compared(name: str, subject: Subject, outcome: without_keras.Outcome) -> Proof:
     if isinstance(outcome, str):
         return Proof(name, FAILED, outcome)
     signatures = ", ".join(sorted({signature for signature, _ in subject.requests}))
