@@ -1,4 +1,4 @@
-"""Other formats answer in their own runtimes as the run does, or are refused with the reason."""
+"""Other formats give the run's output in their own runtimes, or are refused with the reason."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import tiny_rows
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are made by TensorFlow", allow_module_level=True)
 
+import tensorflow as tf
 from predictions import predict
 
 from zoo.data.batches.by_length import padded
@@ -43,14 +44,15 @@ def request_of(rows):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_formats_answer_as_the_run(runs, tmp_path, format):
-    """Asked by the runtimes here, of the files that were written, on other clips than those of the check."""
+    """The runtimes read the files that were written, here with other clips than those of the check."""
     installed(format)
     folder = export(runs["fcn"], tmp_path / "out", format)
     assert folder == tmp_path / "out" / "1" and (folder / "assets" / "description.json").is_file()
     path = next(path for path in folder.iterdir() if path.suffix in (".onnx", ".xml", ".tflite"))
     expected = predict(load_model(runs["fcn"] / "fold-0-x" / "model.keras"), clips())
-    for request, right in ((request_of(clips()), expected), (request_of(clips()[:1]), expected[:1])):
-        np.testing.assert_allclose(run(path, request)["probabilities"], right, atol=1e-5)
+    for count in (1, 2):
+        answers = run(path, request_of(clips()[:count]))
+        np.testing.assert_allclose(answers["probabilities"], expected[:count], atol=1e-5)
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["1"]
 
 
@@ -101,21 +103,24 @@ def test_what_a_format_cannot_hold_is_refused(runs, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def saved(folder, function, *inputs):
+    module = tf.Module()
+    module.function = tf.function(function, input_signature=inputs)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.function})
+    return folder
+
+
 def test_what_a_runtime_cannot_run_is_refused(tmp_path):
     """ONNX has no complex numbers, so no transforms that go on with them, as conv_bigru's spectrum does."""
     installed("onnx")
-    import tensorflow as tf
 
-    module = tf.Module()
-    specification = [tf.TensorSpec((None, None), tf.float32, "waveform")]
-    module.whiten = tf.function(
-        lambda waveform: {"white": tf.signal.irfft(tf.math.sign(tf.signal.rfft(waveform)))},
-        input_signature=specification,
-    )
-    tf.saved_model.save(module, str(tmp_path / "saved"), signatures={"serving_default": module.whiten})
+    def whiten(waveform):
+        return {"white": tf.signal.irfft(tf.math.sign(tf.signal.rfft(waveform)))}
+
+    source = saved(tmp_path / "saved", whiten, tf.TensorSpec((None, None), tf.float32, "waveform"))
     (tmp_path / "out").mkdir()
     with pytest.raises(RefusedError, match=r"ONNX: no operation for .*RFFT"):
-        FORMATS["onnx"].write(tmp_path / "saved", tmp_path / "out")
+        FORMATS["onnx"].write(source, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -146,13 +151,9 @@ def test_unknown_formats_and_absent_runtimes_are_refused(runs, tmp_path, monkeyp
 def test_whole_numbers_are_divided_downwards(tmp_path):
     """tf2onnx alone gives -3 for -7 // 2."""
     installed("onnx")
-    import tensorflow as tf
-
-    module = tf.Module()
-    specification = [tf.TensorSpec((None,), tf.int32, "left"), tf.TensorSpec((None,), tf.int32, "right")]
-    module.divide = tf.function(lambda left, right: {"quotient": left // right}, input_signature=specification)
-    tf.saved_model.save(module, str(tmp_path / "saved"), signatures={"serving_default": module.divide})
-    path = FORMATS["onnx"].write(tmp_path / "saved", tmp_path)
-    left, right = np.meshgrid(np.arange(-9, 10), [-4, -3, -1, 1, 2, 5])
-    request = {"left": left.ravel().astype(np.int32), "right": right.ravel().astype(np.int32)}
+    inputs = [tf.TensorSpec((None,), tf.int32, name) for name in ("left", "right")]
+    source = saved(tmp_path / "saved", lambda left, right: {"quotient": left // right}, *inputs)
+    path = FORMATS["onnx"].write(source, tmp_path)
+    left, right = np.meshgrid(np.arange(-9, 10, dtype=np.int32), np.array([-4, -3, -1, 1, 2, 5], np.int32))
+    request = {"left": left.ravel(), "right": right.ravel()}
     assert np.array_equal(FORMATS["onnx"].run(path, [request])[0]["quotient"], request["left"] // request["right"])
