@@ -118,7 +118,7 @@ def test_functionals_take_features_alone(functionals):
 
 def test_segments_of_one_recording_are_its_own(exported):
     """The check before publishing compares with zoo.inference.tracer; here, that segments do not mix clips."""
-    rate = served(exported("conv_bigru", n_folds=1)[1])["serving_default"]
+    rate = served(exported("conv_bigru")[1])["serving_default"]
     clips = [clip(640 * 45, 1), clip(640 * 20 + 5, 2), clip(700, 3)]
     together = rate(**padded(clips, extra=640 * 7))["arousal_valence"].numpy()
     for row, one in zip(together, clips, strict=True):

@@ -45,7 +45,7 @@ def failures(proofs):
 @pytest.mark.slow
 def test_an_export_of_every_front_end_passes(exported, emotion, ratings, functionals):
     """All at once: the start of a process takes longer than its work."""
-    cepstral = exported("rnn_mfcc", n_folds=1)
+    cepstral = exported("rnn_mfcc")
     found = check.check([version for _, version in (emotion, ratings, functionals, cepstral)])
     assert [failures(proofs) for proofs in found] == [{}] * 4
     for proofs in found:
@@ -57,7 +57,7 @@ def test_an_export_of_every_front_end_passes(exported, emotion, ratings, functio
 @pytest.mark.parametrize("name", ["attention_blstm_fcn", "conv_blstm"])
 def test_other_builders_agree_with_their_run(exported, name):
     """conv_bigru's segments are in test_export; the linear models are fitted and exported in test_train_linear."""
-    run, version = exported(name, n_folds=1)
+    run, version = exported(name)
     assert check._agreement(Subject(saved_model.load(version), run)).status == PASSED
 
 

@@ -41,7 +41,7 @@ def test_an_export_carries_its_state_and_its_post_processing(ratings, causal_exp
 def test_ratings_that_wait_for_more_audio(exported, model, tmp_path):
     """By windows as well, of which the graph rates the last moments with what it has."""
     flags = {"option": [*tiny_runs.SMALL[model]["option"], 'fft="frame"']} if model == "conv_bigru" else {}
-    run, version = exported(model, n_folds=1, flags={"label_delay_seconds": -0.2, **flags})
+    run, version = exported(model, flags={"label_delay_seconds": -0.2, **flags})
     export = saved_model.load(version)
     samples = speech(3.017)
     expected = values(list(predict_run(run, [written(samples, tmp_path)])))
