@@ -58,14 +58,16 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
         input_signature=inputs,
         autograph=False,
     )
-    functions = {"features": _on_features(answer, inputs, plan, limited=frontend is None)}
+    of_features = _on_features(answer, inputs, plan, limited=frontend is None)
     if frontend is None:
-        functions["serving_default"] = functions["features"]
-    else:
-        functions["serving_default"] = _on_waveforms(answer, frontend, plan)
-        functions["wav_bytes"] = _on_files(answer, frontend, plan)
-        if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
-            functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)
+        return module, {"serving_default": of_features, "features": of_features}
+    functions = {
+        "serving_default": _on_waveforms(answer, frontend, plan),
+        "wav_bytes": _on_files(answer, frontend, plan),
+        "features": of_features,
+    }
+    if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
+        functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)
     return module, functions
 
 

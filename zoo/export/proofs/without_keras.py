@@ -51,7 +51,8 @@ def _main() -> None:
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else prints must not come between
     assert "keras" not in sys.modules
-    sys.modules |= dict.fromkeys(("keras", "tf_keras"))  # their import fails, TensorFlow's own too
+    for name in ("keras", "tf_keras"):  # their import fails, TensorFlow's own too
+        sys.modules[name] = None  # type: ignore[assignment]
     with results:
         pickle.dump([_outcome(*job) for job in pickle.load(sys.stdin.buffer)], results)
 
