@@ -31,11 +31,9 @@ def main() -> int:
 
     name, differs = args.export.resolve().name, False
     for request, expected in default_requests(saved_model.load(args.export)):
-        found = {
-            "REST": _rest(f"http://{args.host}:{args.rest_port}/v1/models/{name}:predict", request, list(expected)),
-            "gRPC": _grpc(f"{args.host}:{args.grpc_port}", name, request),
-        }
-        for api, answers in found.items():
+        rest = _rest(f"http://{args.host}:{args.rest_port}/v1/models/{name}:predict", request, list(expected))
+        grpc = _grpc(f"{args.host}:{args.grpc_port}", name, request)
+        for api, answers in (("REST", rest), ("gRPC", grpc)):
             difference = max(np.abs(answers[key] - values).max() for key, values in expected.items())
             differs |= not difference <= TOLERANCE
             values = {key: value.tolist() for key, value in answers.items()}

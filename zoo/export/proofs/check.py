@@ -1,8 +1,4 @@
-"""Prove of an export what a model server relies on, without one.
-
-TensorFlow Serving's own binary is in no Python package, so it is not run here; the warm-up requests it replays and the
-operations it knows are.
-"""
+"""Prove of an export what a model server relies on, without a server: TensorFlow Serving is in no Python package."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
