@@ -1,11 +1,11 @@
 """Convert published weights of AlexNet, VGG16 or VGG19 into one .npz file, from which deep-spectrum features are made.
 
-    python scripts/convert_weights.py vgg16 VGG_ILSVRC_16_layers.caffemodel --out weights/vgg16.npz
+    python scripts/convert_weights.py vgg16 imagenet-vgg-verydeep-16.mat --out weights/vgg16.npz
     python scripts/convert_weights.py alexnet imagenet-caffe-alex.mat --out weights/alexnet.npz
     python scripts/convert_weights.py vgg19 vgg19.safetensors --out weights/vgg19.npz
 
-Reads Caffe's .caffemodel, MatConvNet's .mat, torchvision's VGG in .safetensors or .npz, and Keras's .h5. Every tensor's
-name and shape is checked. Pickled files (.pth) are refused, with two lines that make an .npz of one.
+Reads MatConvNet's .mat, torchvision's VGG in .safetensors or .npz, and Keras's .h5. Every tensor's name and shape is
+checked. Pickled files (.pth) are refused, with two lines that make an .npz of one.
 """
 
 import argparse

@@ -29,7 +29,7 @@ def convolutions():
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    row = Network(convolutions, SIDE, {"fc6": 20, "fc7": 5}, "fc8", ("a", "b", "c"), 0, "none")
+    row = Network(convolutions, SIDE, {"fc6": 20, "fc7": 5}, "fc8", ("a", "b", "c"), 0)
     monkeypatch.setitem(NETWORKS, "tiny", row)
 
 
@@ -75,19 +75,19 @@ def test_networks_have_their_published_size_and_shapes(network):
 
 
 def test_published_names_of_vgg16():
-    """Of torchvision's vgg16().state_dict() and of Caffe's VGG_ILSVRC_16_layers."""
+    """Of torchvision's vgg16().state_dict() and of MatConvNet's imagenet-vgg-verydeep-16."""
     shape = layout("vgg16")
     places = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
     dense = ["classifier.0", "classifier.3", "classifier.6"]
     assert list(shape.torch.values()) == [f"features.{place}" for place in places] + dense
     blocks = enumerate((2, 2, 3, 3, 3), start=1)
     names = [f"conv{block}_{index}" for block, count in blocks for index in range(1, count + 1)]
-    assert list(shape.caffe.values()) == [*names, "fc6", "fc7", "fc8"]
-    assert list(shape.caffe)[-1] == shape.head == "predictions"
+    assert list(shape.matconvnet.values()) == [*names, "fc6", "fc7", "fc8"]
+    assert list(shape.matconvnet)[-1] == shape.head == "predictions"
 
 
 @pytest.mark.backend
-def test_a_body_standardises_images_as_caffe_does(weights, rng):
+def test_a_body_standardises_images_as_keras_applications_does(weights, rng):
     images = rng.uniform(0, 255, size=(2, SIDE, SIDE, 3)).astype("float32")
     with np.load(weights) as tensors:
         layers = [[tensors[f"{layer}/{part}"] for part in ("kernel", "bias")] for layer in ("conv1", "fc6", "fc7")]

@@ -29,7 +29,7 @@ class DeepSpectrum(keras.layers.Layer):
 
     Args:
         network: "alexnet", "vgg16" or "vgg19".
-        weights: file of its weights (see `image_weights`), or "random": weights that never saw a photograph.
+        weights: file of its weights (see `zoo.models.weights.image`), or "random": without training.
         weights_sha256: of the file; by default whatever the file has now.
         colormap: of the picture, by matplotlib's name.
         seed: of random weights.

@@ -1,7 +1,8 @@
 """Networks trained on photographs, as far as their second fully connected layer: 4,096 values that describe an image.
 
-Zhao et al. 2019 (IEEE Access 7, section IV) take them of mel-spectrograms, by AlexNet, VGG16 and VGG19. The weights are
-published, and not ours to give: a user names the file.
+Zhao et al. 2019 (IEEE Access 7, section IV) take them of mel-spectrograms, by AlexNet (Krizhevsky, Sutskever, Hinton
+2012, NIPS), VGG16 and VGG19 (Simonyan, Zisserman 2015, ICLR). The published weights are not ours to give: a user names
+the file.
 """
 
 import re
@@ -36,7 +37,6 @@ class Network:
     head: str
     torch_dense: tuple[str, str, str]
     parameters: int
-    paper: str
 
     @property
     def n_features(self) -> int:
@@ -56,7 +56,6 @@ def _vgg(application: Callable[..., keras.Model], parameters: int) -> Network:
         "predictions",
         ("classifier.0", "classifier.3", "classifier.6"),
         parameters,
-        "Simonyan, Zisserman 2015, ICLR",
     )
 
 
@@ -68,7 +67,6 @@ NETWORKS = {
         "fc8",
         ("classifier.1", "classifier.4", "classifier.6"),
         60_965_224,
-        "Krizhevsky, Sutskever, Hinton 2012, NIPS",
     ),
     "vgg16": _vgg(keras.applications.VGG16, 138_357_544),
     "vgg19": _vgg(keras.applications.VGG19, 143_667_240),
@@ -90,15 +88,14 @@ def body(network: str, weights: str | Path, seed: int = 0) -> keras.Model:
 
     Args:
         network: a name in `NETWORKS`.
-        weights: file that `image_weights.read` knows, or "random": weights that never saw a photograph, to try
-            things with. Whoever uses those says so.
+        weights: file that `zoo.models.weights.image.read` reads, or "random": weights without training, to try things.
         seed: of random weights, the same for a seed on every backend.
 
     Raises UserError for an unknown network, and for a file of another network or another format.
     """
     entry = get(network)
     convolutions = entry.convolutions()
-    shape = _layout(network, convolutions)
+    shape = layout(network, convolutions)
     vector = layers.Flatten()(convolutions.output)
     for name, units in entry.dense.items():
         vector = layers.Dense(units, activation="relu", kernel_initializer="zeros", name=name)(vector)
@@ -120,19 +117,19 @@ def body(network: str, weights: str | Path, seed: int = 0) -> keras.Model:
     return frozen
 
 
-def layout(network: str) -> Layout:
-    """Returns what a weight file of the network holds. Raises UserError for an unknown name."""
-    return _layout(network, get(network).convolutions())
+def layout(network: str, convolutions: keras.Model | None = None) -> Layout:
+    """Returns what a weight file of the network holds. Raises UserError for an unknown name.
 
-
-def _layout(network: str, convolutions: keras.Model) -> Layout:
-    """Caffe names VGG's block1_conv2 conv1_2 and its fc1 fc6; torchvision counts convolutions, ReLUs and poolings."""
+    `convolutions` is what the network's entry builds, where it is built already.
+    """
     entry, place = get(network), 0
-    kernels, caffe, torch = {}, {}, {}
+    convolutions = convolutions or entry.convolutions()
+    # MatConvNet names VGG's block1_conv2 conv1_2 and its fc1 fc6; torchvision counts convolutions, ReLUs and poolings.
+    kernels, matconvnet, torch = {}, {}, {}
     for layer in convolutions.layers:
         if isinstance(layer, layers.Conv2D):
             kernels[layer.name] = tuple(layer.kernel.shape)
-            caffe[layer.name] = re.sub(r"^block(\d+)_conv", r"conv\1_", layer.name)
+            matconvnet[layer.name] = re.sub(r"^block(\d+)_conv", r"conv\1_", layer.name)
             torch[layer.name], place = f"features.{place}", place + 2
         elif isinstance(layer, layers.MaxPooling2D):
             place += 1
@@ -141,20 +138,18 @@ def _layout(network: str, convolutions: keras.Model) -> Layout:
     for layer, units in entry.dense.items():
         kernels[layer], inputs = (inputs, units), units
     dense = (*entry.dense, entry.head)
-    caffe |= dict(zip(dense, ("fc6", "fc7", "fc8"), strict=True))
+    matconvnet |= dict(zip(dense, ("fc6", "fc7", "fc8"), strict=True))
     torch |= dict(zip(dense, entry.torch_dense, strict=True))
-    return Layout(network, kernels, grid, entry.head, caffe, torch)
+    return Layout(network, kernels, grid, entry.head, matconvnet, torch)
 
 
 def _random(shape: Layout, seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """Uniform kernels of Glorot and Bengio 2010, and biases of 0; drawn by NumPy, whose numbers no backend changes."""
     random = np.random.default_rng(seed)
     for name, size in shape.shapes().items():
-        if len(size) == 1:
-            yield name, np.zeros(size, np.float32)
-            continue
-        positions = prod(size[:-2])
-        kernel = random.random(size, np.float32)
-        kernel -= np.float32(0.5)
-        kernel *= np.float32(2 * (6 / (positions * (size[-2] + size[-1]))) ** 0.5)
-        yield name, kernel
+        values = np.zeros(size, np.float32)
+        if len(size) > 1:
+            random.random(dtype=np.float32, out=values)
+            values -= np.float32(0.5)
+            values *= np.float32(2 * (6 / (prod(size[:-2]) * (size[-2] + size[-1]))) ** 0.5)
+        yield name, values

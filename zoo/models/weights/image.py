@@ -1,11 +1,9 @@
-"""Weights of image networks as arrays by layer: files read and checked, published ones converted.
+"""Read, check and convert weight files of image networks.
 
-Nothing in a file is executed: formats that pickle objects are refused. Kernels are (height, width, input channels,
-output channels), and the first one's channels are blue, green, red: so Caffe and keras.applications trained them.
+Formats that pickle objects are refused, as loading one may run code. Kernels are (height, width, input channels, output
+channels); those of the first layer take blue, green, red, as keras.applications trained them.
 """
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,43 +18,39 @@ from zoo.errors import UserError
 from zoo.models.weights import readers
 from zoo.utils.atomic_files import written_aside
 
-READABLE, CONVERTIBLE = (".npz", ".h5", ".safetensors"), (".caffemodel", ".mat", ".npz", ".safetensors", ".h5")
+READABLE, CONVERTIBLE = (".npz", ".h5", ".safetensors"), (".mat", ".npz", ".safetensors", ".h5")
 PICKLED = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle")
 # What a network subtracts from an image and then divides it by: blue, green, red. Files may hold their own.
 INPUT = ("input/mean", "input/scale")
-MEAN, SCALE = (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)  # ImageNet's, as Caffe's VGG and keras.applications have it
+MEAN, SCALE = (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)  # ImageNet's, as keras.applications has it
 # torchvision's, which it states for red, green and blue in 0..1.
 TORCH_MEAN, TORCH_SCALE = (255 * np.array([(0.406, 0.456, 0.485), (0.225, 0.224, 0.229)])).tolist()
-# What readers raise for files that are absent or damaged: h5py RuntimeError too, and whatever makes arrays of a damaged
-# size MemoryError.
-_DAMAGED = (
-    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError),
-    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
-)
 
 Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a weight file of `network` holds, up to the layer whose values are the features.
+    """What a weight file of `network` holds, up to the layer that gives the features.
 
-    `kernels` has each kernel's shape by layer, in their order. `grid` (rows, columns, channels) is what the first fully
-    connected layer flattens. `head` is the layer behind the features: files may hold it, nothing reads it. `caffe` has
-    the names by which Caffe and MatConvNet know the layers, `torch` torchvision's; both have the head's too.
+    `kernels` has each kernel's shape by layer, in order. `grid` (rows, columns, channels) is what the first fully
+    connected layer flattens. `head` is the layer behind the features: files may hold it, nothing reads it. `matconvnet`
+    and `torch` have the layers' names in those libraries, the head's too.
     """
 
     network: str
     kernels: Mapping[str, tuple[int, ...]]
     grid: tuple[int, int, int]
     head: str
-    caffe: Mapping[str, str]
+    matconvnet: Mapping[str, str]
     torch: Mapping[str, str]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of every tensor by its name, such as "conv1/kernel" and "conv1/bias"."""
-        pairs = [(layer, tuple(shape)) for layer, shape in self.kernels.items()]
-        return {f"{layer}/{part}": size for layer, shape in pairs for part, size in _parts(shape)}
+        """Returns the shape of every tensor by its name, such as "conv1/kernel" and "conv1/bias"."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer, shape in self.kernels.items():
+            shapes |= {f"{layer}/kernel": tuple(shape), f"{layer}/bias": tuple(shape[-1:])}
+        return shapes
 
 
 def read(path: Path, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
@@ -74,25 +68,19 @@ def read(path: Path, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
 def convert(path: Path, layout: Layout, out: Path) -> None:
     """Writes published weights as `out`, an .npz for `read`. Raises UserError as `read` does.
 
-    Reads Caffe's .caffemodel, MatConvNet's .mat, torchvision's names in .safetensors or .npz, and what `read` reads.
+    Reads MatConvNet's .mat, torchvision's names in .safetensors or .npz, and what `read` reads.
     """
     if out.suffix != ".npz":
         raise UserError(f"--out is {out}, expected a file name that ends in .npz")
-    if path.suffix in PICKLED:
-        raise _pickled(path)
+    _check_pickle(path)
     if path.suffix not in CONVERTIBLE:
         raise UserError(f"{path}: expected published weights in {', '.join(CONVERTIBLE)}")
     with _opened(path) as found:
         tensors = found
-        if path.suffix == ".caffemodel":
-            tensors = _by_layer(found, layout.caffe, layout, _from_caffe)
-        elif path.suffix == ".mat":
-            tensors = _of_red_first(_by_layer(found["layers"], layout.caffe, layout, _from_matconvnet), layout)
-            if found["mean"] is not None:
-                tensors[INPUT[0]] = found["mean"][::-1]
+        if path.suffix == ".mat":
+            tensors = _from_matconvnet(*found, layout)
         elif not any(name in found for name in layout.shapes()):
-            tensors = _of_red_first(_by_layer(_state_dict(found), layout.torch, layout, _from_caffe), layout)
-            tensors |= {INPUT[0]: np.array(TORCH_MEAN), INPUT[1]: np.array(TORCH_SCALE)}
+            tensors = _from_torch(found, layout)
         checked = dict(_checked(path, tensors, layout))
     with written_aside(out) as aside:
         np.savez(aside, **checked)  # type: ignore[arg-type]  # the stub takes names for options
@@ -100,8 +88,7 @@ def convert(path: Path, layout: Layout, out: Path) -> None:
 
 def check_name(path: Path) -> None:
     """Raises UserError for a file that `read` does not read, as its name says."""
-    if path.suffix in PICKLED:
-        raise _pickled(path)
+    _check_pickle(path)
     if path.suffix not in READABLE:
         raise UserError(
             f"{path}: expected weights in {', '.join(READABLE)}, found {path.suffix or 'no suffix'}; "
@@ -128,13 +115,9 @@ def _check_regular(path: Path) -> None:
         raise OSError(EINVAL, "a folder, pipe or device and no file")
 
 
-def _parts(kernel: tuple[int, ...]):
-    return ("kernel", kernel), ("bias", kernel[-1:])
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator:
-    """Opens a file; its content as its format has it."""
+    """Opens a file; yields its content as its format has it."""
     try:
         _check_regular(path)
         if path.suffix == ".npz":
@@ -142,87 +125,53 @@ def _opened(path: Path) -> Iterator:
                 yield file
         elif path.suffix == ".h5":
             with h5py.File(path) as file:
-                yield _of_keras(file)
-        elif path.suffix == ".safetensors":
-            yield readers.safetensors(path)
-        elif path.suffix == ".mat":
-            layers, mean = readers.matconvnet(path)
-            yield {"layers": layers, "mean": mean}
+                yield readers.keras(file)
         else:
-            yield readers.caffe(path)
-    except _DAMAGED as error:
+            yield (readers.matconvnet if path.suffix == ".mat" else readers.safetensors)(path)
+    except UserError:
+        raise
+    except Exception as error:  # of a damaged file the libraries raise whatever comes of it
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(f"{path}: absent, damaged or no weights as expected ({reason}); fetch it again") from error
 
 
-def _of_keras(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Datasets of an HDF5 file of Keras: by its layer_names (older, and whole models), or layers/*/vars (newer)."""
-    root = file.get("model_weights", file)
-    by_layer: dict[str, list[h5py.Dataset]] = {}
-    if "layer_names" in root.attrs:
-        for layer in map(_text, root.attrs["layer_names"]):
-            by_layer[layer] = [root[layer][_text(name)] for name in root[layer].attrs["weight_names"]]
-    elif "layers" in root:
-        for group in (layer["vars"] for layer in root["layers"].values()):
-            by_layer[_text(group.attrs["name"])] = [group[str(index)] for index in range(len(group))]
-    else:
-        raise ValueError("no weights of Keras, which have layer_names or layers")
-    tensors = {}
-    for layer, datasets in by_layer.items():
-        for part, dataset in zip(("kernel", "bias", *map(str, range(2, len(datasets)))), datasets, strict=False):
-            if dataset.external or dataset.is_virtual or dataset.file.filename != file.filename:
-                raise ValueError(f"{layer} leads to another file")
-            tensors[f"{layer}/{part}"] = dataset
-    return tensors
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _state_dict(tensors: Arrays) -> dict[str, list[np.ndarray]]:
-    """Names such as features.0.weight and features.0.bias -> both by layer."""
-    layers: dict[str, list[np.ndarray]] = {}
-    for name in sorted(tensors, reverse=True):  # weight before bias
-        layers.setdefault(name.rpartition(".")[0], []).append(tensors[name])
-    return layers
-
-
-def _by_layer(found: Mapping[str, list[np.ndarray]], names: Mapping[str, str], layout: Layout, arrange) -> dict:
-    """Tensors under the layout's names. Layers of other names keep theirs, and are refused later."""
-    ours = {theirs: layer for layer, theirs in names.items()}
-    tensors: dict[str, np.ndarray] = {}
-    for theirs, (kernel, *others) in found.items():
+def _from_torch(found: Arrays, layout: Layout) -> dict[str, np.ndarray]:
+    """Tensors as torchvision names and arranges them, red first -> ours. Other layers keep their names."""
+    ours = {theirs: layer for layer, theirs in layout.torch.items()}
+    rows, columns, channels = layout.grid
+    tensors = {INPUT[0]: np.array(TORCH_MEAN), INPUT[1]: np.array(TORCH_SCALE)}
+    for name in found:
+        tensor, (theirs, _, part) = found[name], name.rpartition(".")
         layer = ours.get(theirs, theirs)
-        if layer in layout.kernels:
-            kernel, others = arrange(kernel, layout.kernels[layer], layout.grid), [item.ravel() for item in others]
-        names_of_parts = ("kernel", "bias", *map(str, range(2, len(others) + 1)))
-        tensors |= {f"{layer}/{part}": item for part, item in zip(names_of_parts, (kernel, *others), strict=False)}
-    return tensors
+        if layer in layout.kernels and tensor.ndim == 4:
+            tensor = tensor.transpose(2, 3, 1, 0)
+        elif layer in layout.kernels and tensor.ndim == 2:
+            if tensor.shape[1] == rows * columns * channels:  # flattened channel by channel there, pixel by pixel here
+                tensor = tensor.reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1).reshape(tensor.shape)
+            tensor = tensor.T
+        tensors[f"{layer}/{'kernel' if part == 'weight' else part}"] = tensor
+    return _blue_first(tensors, layout)
 
 
-def _from_caffe(kernel: np.ndarray, expected: tuple[int, ...], grid: tuple[int, int, int]) -> np.ndarray:
-    """(outputs, inputs, height, width) or (outputs, inputs) as Keras has them; so Caffe and PyTorch do."""
-    if len(expected) == 4:
-        return kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel
-    outputs, inputs = kernel.shape[-2:]
-    if inputs == expected[0] == np.prod(grid):  # flattened channel by channel there, pixel by pixel here
-        rows, columns, channels = grid
-        return kernel.reshape(outputs, channels, rows, columns).transpose(2, 3, 1, 0).reshape(inputs, outputs)
-    return kernel.reshape(outputs, inputs).T
-
-
-def _from_matconvnet(kernel: np.ndarray, expected: tuple[int, ...], grid: tuple[int, int, int]) -> np.ndarray:
+def _from_matconvnet(layers: Mapping[str, list[np.ndarray]], mean: np.ndarray | None, layout: Layout) -> dict:
     """Fully connected layers are convolutions there, over the grid and over one pixel; sizes of one may be missing."""
 
     def long(shape):
         return [size for size in shape if size > 1]
 
-    fits = long(kernel.shape) in (long(expected), long((*grid, expected[-1])))
-    return kernel.reshape(expected) if fits and kernel.size == np.prod(expected) else kernel
+    ours = {theirs: layer for layer, theirs in layout.matconvnet.items()}
+    tensors: dict[str, np.ndarray] = {}
+    for theirs, (kernel, *others) in layers.items():
+        layer = ours.get(theirs, theirs)
+        expected = layout.kernels.get(layer, kernel.shape)
+        if long(kernel.shape) in (long(expected), long((*layout.grid, expected[-1]))):
+            kernel = kernel.reshape(expected) if kernel.size == np.prod(expected) else kernel
+        tensors[f"{layer}/kernel"] = kernel
+        tensors |= {f"{layer}/{part}": item.ravel() for part, item in zip(readers.PARTS[1:], others, strict=False)}
+    return _blue_first(tensors, layout) | ({} if mean is None else {INPUT[0]: mean[::-1]})
 
 
-def _of_red_first(tensors: dict[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:
+def _blue_first(tensors: dict[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:
     first = next(iter(layout.shapes()))
     if first in tensors and tensors[first].ndim == 4:
         tensors[first] = tensors[first][:, :, ::-1]
@@ -245,8 +194,8 @@ def _checked(path: Path, tensors: Arrays, layout: Layout) -> Iterator[tuple[str,
         tensor = tensors[name]
         if tensor.shape != shape:
             raise UserError(
-                f"{path}: expected weights of {layout.network}, whose {name} is {shape}, found {tensor.shape}. They "
-                "are of another network, or arranged otherwise"
+                f"{path}: expected weights of {layout.network} with {name} of shape {shape}, found {tensor.shape}: "
+                "they are of another network, or arranged otherwise; choose its network's name"
             )
         values = np.asarray(tensor)
         if values.dtype.kind != "f" or not np.isfinite(values).all():
@@ -254,13 +203,11 @@ def _checked(path: Path, tensors: Arrays, layout: Layout) -> Iterator[tuple[str,
         yield name, values.astype(np.float32, copy=False)
 
 
-def _pickled(path: Path) -> UserError:
-    recipe = (
-        f"state = torch.load({str(path)!r}, weights_only=True)\n"
-        f"numpy.savez({path.stem + '_torch.npz'!r}, **{{name: value.numpy() for name, value in state.items()}})"
-    )
-    return UserError(
-        f"{path}: a pickle, and loading one may run what it holds, so the zoo loads none. Where PyTorch is, and you "
-        "trust the file, these two lines, after `import numpy, torch`, make an .npz of it, which "
-        f"scripts/convert_weights.py reads:\n{recipe}"
-    )
+def _check_pickle(path: Path) -> None:
+    if path.suffix in PICKLED:
+        raise UserError(
+            f"{path}: a pickle, which may run code when it is loaded, and is not read here. Where PyTorch is installed "
+            "and you trust the file, these two lines, after `import numpy, torch`, make an .npz for "
+            f"scripts/convert_weights.py:\nstate = torch.load({str(path)!r}, weights_only=True)\n"
+            f"numpy.savez({path.stem + '_torch.npz'!r}, **{{name: value.numpy() for name, value in state.items()}})"
+        )
