@@ -5,6 +5,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from networks import half_precision
 
 from zoo.data.synthetic.voice import draw_speaker, utterance
 from zoo.frontends.compose import with_frontend, with_normalization
@@ -152,11 +153,8 @@ def test_half_precision_leaves_the_features_alone(voices):
         return keras.ops.convert_to_numpy(output)
 
     expected = features()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with half_precision():
         np.testing.assert_allclose(features(), expected, rtol=0, atol=1e-5)
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 def test_every_band_holds_a_bin():

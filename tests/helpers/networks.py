@@ -1,12 +1,10 @@
-"""The registry's networks that a test goes through."""
+"""What tests of the registry's networks share."""
 
-import os
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 import pytest
-
-from zoo import registry
 
 JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
 
@@ -17,23 +15,18 @@ once = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the s
 ELSEWHERE = ("attention_blstm_fcn", "conv_lstm", "conv_bigru_frame", "conv_blstm", "blstm_drnn")
 
 
-def rows(task: str, *frontends: str) -> list[str]:
-    """Names of a task's networks (on these front-ends) that are trained by gradient: all of them on TensorFlow, else
-    those in `ELSEWHERE`.
-    """
-    everything = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
-    return [
-        name
-        for name, entry in registry.MODELS.items()
-        if entry.task == task
-        and entry.fitted == "gradient"
-        and (not frontends or entry.frontend in frontends)
-        and (everything or name in ELSEWHERE)
-    ]
+@contextmanager
+def half_precision():
+    """Builds layers in mixed precision, with bfloat16."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def outputs(model: keras.Model, batch: dict[str, np.ndarray]) -> np.ndarray:
-    """A network's answers. Not of a graph on TensorFlow: to trace one of each network takes longer than its test."""
+    """Runs a network; without a graph on TensorFlow, as tracing one takes longer than its test."""
     found = model.predict_on_batch(batch) if JIT else model(batch, training=False)
     return keras.ops.convert_to_numpy(found)
 

@@ -3,18 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from networks import once
 from numpy.lib.stride_tricks import sliding_window_view
 
 from zoo.models.conv_blstm import conv_blstm
 
 pytestmark = pytest.mark.backend
-
-
-@once
-@pytest.mark.parametrize(("second_conv", "parameters"), [("depthwise", 1_345_490), ("dense", 7_585_490)])
-def test_parameters(second_conv, parameters):
-    assert conv_blstm(2, second_conv=second_conv).count_params() == parameters
 
 
 def test_layers_have_the_papers_shapes():

@@ -7,6 +7,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from networks import half_precision
 from predictions import predict
 
 from zoo.errors import UserError
@@ -119,11 +120,8 @@ def test_random_weights_are_glorots():
 
 
 def test_a_body_is_frozen_and_in_float32_whatever_the_policy(rng):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with half_precision():
         model = body("tiny", "random")
-    finally:
-        keras.config.set_dtype_policy("float32")
     images = rng.uniform(0, 255, size=(2, SIDE, SIDE, 3)).astype("float32")
     assert model.trainable_variables == []
     np.testing.assert_array_equal(values(model(images)), values(body("tiny", "random")(images)))

@@ -339,14 +339,11 @@ def test_files_that_are_no_weights(tmp_path):
     (tmp_path / "pickle.npz").write_bytes(pickle.dumps([1]))
     with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
         archive.writestr("a.npy", b"x")
-    damaged = r": absent, damaged or no weights"
-    said = dict.fromkeys(["text.npz", "text.h5", "pickle.npz", "absent.npz", "absent.h5"], damaged)
-    for name, words in {
-        **said,
-        "weights.txt": ": expected weights in .npz, .h5, .safetensors",
-        "other.npz": "",
-    }.items():
-        with pytest.raises(UserError, match=f"{name}{words}"):
+    damaged = ("text.npz", "text.h5", "pickle.npz", "absent.npz", "absent.h5")
+    said = {name: f"{name}: absent, damaged or no weights" for name in damaged}
+    said |= {"weights.txt": "expected weights in .npz, .h5, .safetensors", "other.npz": "other.npz"}
+    for name, words in said.items():
+        with pytest.raises(UserError, match=words):
             dict(read(tmp_path / name, layout("tiny")))
     for name in ("weights.txt", "weights.caffemodel"):
         with pytest.raises(UserError, match=f"{name}: expected published weights in .mat, .npz, .safetensors, .h5"):

@@ -47,14 +47,6 @@ def test_noise_is_the_papers_and_in_training_only():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(noisy(batch, training=False)), batch[0])
 
 
-def test_padding_may_hold_anything():
-    model = lstm_drnn(2, 3, recurrent_units=4, bidirectional=True)
-    features = np.ones((1, 4, 3), "float32")
-    features[:, 2:] = np.nan
-    output = keras.ops.convert_to_numpy(model({"features": features, "n_frames": np.array([2], "int32")}))
-    assert np.isfinite(output).all()
-
-
 def test_no_layers_are_refused():
     with pytest.raises(ValueError, match="recurrent_layers is 0, expected 1 or more"):
         lstm_drnn(2, 3, recurrent_layers=0)
