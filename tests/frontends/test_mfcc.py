@@ -231,8 +231,8 @@ def test_statistics_of_one_coin_thrown_four_times():
 @pytest.mark.parametrize(
     ("layer", "settings", "words"),
     [
-        (CepstralStatistics, {"coefficients": 81, "mel_bands": 80}, "at most mel_bands, which is 80"),
-        (CepstralStatistics, {"coefficients": 0}, "nothing is left"),
+        (CepstralStatistics, {"coefficients": 81, "mel_bands": 80}, "expected 1 to mel_bands, which is 80"),
+        (CepstralStatistics, {"coefficients": 0}, "coefficients is 0"),
         (CepstralStatistics, {"hop_ms": 0}, "hop"),
         (CepstralStatistics, {"n_fft": 100}, "at least"),
         (CepstralStatistics, {"deltas": 3}, "deltas is 3, expected 0, 1 or 2"),

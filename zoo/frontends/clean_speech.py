@@ -1,11 +1,11 @@
-"""Tells clean recordings from noisy ones by their cepstral coefficients, so that what is clean is left as it is.
+"""Distinguish clean from noisy utterances by their cepstral coefficients, so that clean ones are not enhanced.
 
 MixedEmotions D4.2, section 3, suggests a detector in front of the enhancement, which degrades clean speech; it does not
-say which. This is a logistic regression on how the coefficients vary within the clip: noise fills pauses, so that level
-and spectrum vary less and lie otherwise about their mean.
+say which. This is a logistic regression on the variation within the utterance: noise fills pauses, so that level and
+spectrum vary less and are distributed otherwise about their mean.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -14,24 +14,22 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from zoo.frontends.mfcc import Statistics
-from zoo.layers.masking import Weightless, register
+from zoo.layers.masking import InFloat32, Weightless, register
 
 KINDS = 5  # of statistics
 _BATCH_FRAMES = 200_000
 
 
 @register
-class Variation(Weightless):
-    """How each channel varies over a clip: deviation, depth below and height above its mean, skewness, kurtosis.
+class Variation(Weightless, InFloat32):
+    """Variation of each channel over a clip: deviation, depth below and height above its mean, skewness, kurtosis.
 
-    None of them hangs on a constant offset, so neither the recording's gain nor a microphone's stationary filter moves
-    them.
+    None depends on a constant offset, that is on gain or a microphone's stationary filter.
 
     Call: (batch, frames, channels), frame counts (batch,) -> (batch, 5 * channels). In float32.
     """
 
     def __init__(self, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.six = Statistics("six")
 
@@ -45,15 +43,14 @@ class Variation(Weightless):
 
 
 @register
-class CleanSpeech(keras.layers.Layer):
-    """A clip's score: above 0 where it is taken for clean.
+class CleanSpeech(InFloat32):
+    """Scores a clip: above 0 where it is taken for clean.
 
     Call: (batch, frames, channels), frame counts (batch,) -> (batch,). In float32. `fit` makes one with its weights.
     """
 
     def __init__(self, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(trainable=False, **{key: value for key, value in kwargs.items() if key != "trainable"})
+        super().__init__(**{**kwargs, "trainable": False})
         self.variation = Variation()
 
     def build(self, frames_shape, n_frames_shape=None):
@@ -126,19 +123,18 @@ def threshold(clean: Sequence[float] | np.ndarray, noisy: Sequence[float] | np.n
 def _variations(clips: Iterable[np.ndarray]) -> np.ndarray:
     """Returns the statistics of clips, (clips, 5 * channels), as the layer computes them."""
     layer, found = Variation(), []
-    batch: list[np.ndarray] = []
-
-    def flush() -> None:
+    for batch in _batches(clips):
         lengths = np.array([len(clip) for clip in batch], np.int32)
-        rows = np.zeros((len(batch), lengths.max(), batch[0].shape[1]), np.float32)
-        for row, clip in zip(rows, batch, strict=True):
-            row[: len(clip)] = clip
-        found.append(keras.ops.convert_to_numpy(layer(rows, lengths)))
-        batch.clear()
+        rows = np.stack([np.pad(clip, [(0, lengths.max() - len(clip)), (0, 0)]) for clip in batch])
+        found.append(ops.convert_to_numpy(layer(rows.astype(np.float32), lengths)))
+    return np.concatenate(found)
 
+
+def _batches(clips: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    batch: list[np.ndarray] = []
     for clip in clips:
         if batch and max(len(clip), *map(len, batch)) * (len(batch) + 1) > _BATCH_FRAMES:
-            flush()
+            yield batch
+            batch = []
         batch.append(clip)
-    flush()
-    return np.concatenate(found)
+    yield batch

@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from zoo.frontends.mel_filterbank import MEL_SCALES, mel_filters
-from zoo.frontends.stft import HAMMING, mel_energies, smallest_transform, transform_constants
-from zoo.layers.masking import FrameMask, ZeroPadding, register
+from zoo.frontends.mel_filterbank import mel_filters
+from zoo.frontends.stft import HAMMING, framing, mel_energies, transform_constants
+from zoo.layers.masking import InFloat32, frame_mask, register, zero_padding
 
 
 @register
-class LogMel(keras.layers.Layer):
+class LogMel(InFloat32):
     """Natural logarithm of mel-band energies of the power spectrum |STFT|^2, Hamming window.
 
     Frame t is centred on sample t * hop; beyond its ends a clip is silent. A clip of n samples has ceil(n / hop)
@@ -31,26 +31,17 @@ class LogMel(keras.layers.Layer):
     def __init__(
         self, rate_hz=16_000, window_ms=25.0, hop_ms=10.0, bands=40, mel_scale="htk", n_fft=None, floor=1e-10, **kwargs
     ):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.rate_hz, self.window_ms, self.hop_ms, self.bands = rate_hz, window_ms, hop_ms, bands
         self.mel_scale, self.floor = mel_scale, floor
-        self.window, self.hop = round(rate_hz * window_ms / 1000), round(rate_hz * hop_ms / 1000)
-        if mel_scale not in MEL_SCALES:
-            raise ValueError(f"mel_scale is {mel_scale!r}, expected one of {', '.join(MEL_SCALES)}")
-        if self.hop < 1 or self.window < 2 or bands < 1:
-            raise ValueError(f"window {window_ms} ms, hop {hop_ms} ms, {bands} bands at {rate_hz} Hz: nothing is left")
-        if n_fft is not None and n_fft < self.window:
-            raise ValueError(f"n_fft is {n_fft}, expected at least the window's {self.window} samples")
-        self.n_fft = n_fft or smallest_transform(rate_hz, self.window, bands, mel_scale)
-        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
+        self.window, self.hop, self.n_fft = framing(rate_hz, window_ms, hop_ms, n_fft, bands, mel_scale)
 
     def build(self, waveform_shape, n_samples_shape=None):
         filters = mel_filters(self.rate_hz, self.n_fft, self.bands, self.mel_scale)
         self.kernels, self.mel = transform_constants(self.window, self.hop, self.n_fft, filters, HAMMING)
 
     def call(self, waveform, n_samples):
-        waveform = self.silence(waveform, self.in_clip(waveform, n_samples))
+        waveform = zero_padding(waveform, frame_mask(waveform, n_samples))
         n_frames = self.n_frames(ops.shape(waveform)[1])
         energies = mel_energies(waveform, n_frames, self.window, self.hop, self.n_fft, self.kernels, self.mel)
         features = ops.transpose(ops.log(ops.maximum(energies, self.floor)), (1, 0, 2))
@@ -64,7 +55,3 @@ class LogMel(keras.layers.Layer):
         n_frames = None if waveform.shape[1] is None else self.n_frames(waveform.shape[1])
         features = keras.KerasTensor((waveform.shape[0], n_frames, self.bands), "float32")
         return features, keras.KerasTensor(n_samples.shape, "int32")
-
-    def get_config(self):
-        names = ("rate_hz", "window_ms", "hop_ms", "bands", "mel_scale", "n_fft", "floor")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -6,15 +6,15 @@ from keras import ops
 from scipy.fft import dct
 
 from zoo.frontends.mel_filterbank import mel_filters
-from zoo.frontends.stft import HANN, mel_energies, smallest_transform, transform_constants
-from zoo.layers.masking import FrameMask, Weightless, ZeroPadding, register
+from zoo.frontends.stft import HANN, framing, mel_energies, transform_constants
+from zoo.layers.masking import InFloat32, Weightless, frame_mask, register, zero_padding
 
 STATISTICS = {"mean": 1, "six": 6}  # channels of each stream
 TOP_DB, LEAST_ENERGY = 80.0, 1e-10  # librosa's
 
 
 @register
-class Mfcc(keras.layers.Layer):
+class Mfcc(InFloat32):
     """Mel-frequency cepstral coefficients as `librosa.feature.mfcc` defines them, always computed in float32.
 
     Hann window, power spectrum, Slaney's mel bands of unit area, decibels down to 80 below the clip's own maximum,
@@ -44,21 +44,12 @@ class Mfcc(keras.layers.Layer):
         peak_normalize=True,
         **kwargs,
     ):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.rate_hz, self.coefficients, self.window_ms, self.hop_ms = rate_hz, coefficients, window_ms, hop_ms
         self.mel_bands, self.peak_normalize = mel_bands, peak_normalize
-        self.window, self.hop = round(rate_hz * window_ms / 1000), round(rate_hz * hop_ms / 1000)
-        if self.hop < 1 or self.window < 2 or coefficients < 1:
-            raise ValueError(
-                f"window {window_ms} ms, hop {hop_ms} ms, {coefficients} coefficients at {rate_hz} Hz: nothing is left"
-            )
-        if coefficients > mel_bands:
-            raise ValueError(f"coefficients is {coefficients}, expected at most mel_bands, which is {mel_bands}")
-        if n_fft is not None and n_fft < self.window:
-            raise ValueError(f"n_fft is {n_fft}, expected at least the window's {self.window} samples")
-        self.n_fft = n_fft or smallest_transform(rate_hz, self.window, mel_bands, "slaney")
-        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
+        if not 1 <= coefficients <= mel_bands:
+            raise ValueError(f"coefficients is {coefficients}, expected 1 to mel_bands, which is {mel_bands}")
+        self.window, self.hop, self.n_fft = framing(rate_hz, window_ms, hop_ms, n_fft, mel_bands, "slaney")
 
     def build(self, waveform_shape, n_samples_shape=None):
         filters = mel_filters(self.rate_hz, self.n_fft, self.mel_bands, "slaney", equal_area=True)
@@ -67,7 +58,7 @@ class Mfcc(keras.layers.Layer):
         self.of_one_db = np.eye(1, self.coefficients, dtype="float32")[0] * np.sqrt(np.float32(self.mel_bands))
 
     def call(self, waveform, n_samples):
-        waveform = self.silence(waveform, self.in_clip(waveform, n_samples))
+        waveform = zero_padding(waveform, frame_mask(waveform, n_samples))
         if self.peak_normalize:
             peak = ops.max(ops.abs(waveform), axis=1, keepdims=True)
             waveform = waveform / ops.where(peak > 0, peak, 1.0)
@@ -75,7 +66,7 @@ class Mfcc(keras.layers.Layer):
         energies = mel_energies(waveform, row_frames, self.window, self.hop, self.n_fft, self.kernels, self.mel)
         energies = ops.transpose(energies, (1, 0, 2))
         n_frames = self.n_frames(n_samples)
-        real = self.silence(energies, self.in_clip(energies, n_frames))
+        real = zero_padding(energies, frame_mask(energies, n_frames))
         loudest = ops.maximum(ops.max(real, axis=(1, 2), keepdims=True), LEAST_ENERGY)
         # Only the 0th coefficient knows of the level. Added at the end, it takes no digits from the others.
         below = ops.maximum(_decibels(ops.maximum(energies, LEAST_ENERGY) / loudest), -TOP_DB)
@@ -90,17 +81,13 @@ class Mfcc(keras.layers.Layer):
         features = keras.KerasTensor((waveform.shape[0], n_frames, self.coefficients), "float32")
         return features, keras.KerasTensor(n_samples.shape, "int32")
 
-    def get_config(self):
-        names = ("rate_hz", "coefficients", "window_ms", "hop_ms", "mel_bands", "n_fft", "peak_normalize")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 def _decibels(ratio):
     return ops.log(ratio) * (10 / np.log(10))
 
 
 @register
-class Deltas(Weightless):
+class Deltas(Weightless, InFloat32):
     """First or second derivative over time, per frame, as `librosa.feature.delta(mode="interp")` defines it.
 
     At each frame a polynomial of degree `order` is fitted to the `width` frames around it; the first and last
@@ -111,7 +98,6 @@ class Deltas(Weightless):
     """
 
     def __init__(self, order=1, width=9, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if order not in (1, 2):
             raise ValueError(f"order is {order}, expected 1 or 2")
@@ -152,12 +138,9 @@ class Deltas(Weightless):
     def compute_output_spec(self, frames, n_frames):
         return keras.KerasTensor(frames.shape, "float32")
 
-    def get_config(self):
-        return {**super().get_config(), "order": self.order, "width": self.width}
-
 
 @register
-class Statistics(Weightless):
+class Statistics(Weightless, InFloat32):
     """Statistics of each channel over a clip's own frames: its mean, or six of them.
 
     The six are, in this order, mean, standard deviation (of the population), minimum, maximum, skewness, and kurtosis
@@ -168,19 +151,17 @@ class Statistics(Weightless):
     """
 
     def __init__(self, statistics="six", **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if statistics not in STATISTICS:
             raise ValueError(f"statistics is {statistics!r}, expected one of {', '.join(STATISTICS)}")
         self.statistics = statistics
-        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def call(self, frames, n_frames):
-        in_clip = self.in_clip(frames, n_frames)
+        in_clip = frame_mask(frames, n_frames)
         count = ops.maximum(ops.cast(n_frames, "float32"), 1.0)[:, None, None]
 
         def average(values):
-            return ops.sum(self.silence(values, in_clip), axis=1, keepdims=True) / count
+            return ops.sum(zero_padding(values, in_clip), axis=1, keepdims=True) / count
 
         mean = average(frames)
         if self.statistics == "mean":
@@ -202,12 +183,9 @@ class Statistics(Weightless):
     def compute_output_spec(self, frames, n_frames):
         return keras.KerasTensor((frames.shape[0], frames.shape[2], STATISTICS[self.statistics]), "float32")
 
-    def get_config(self):
-        return {**super().get_config(), "statistics": self.statistics}
-
 
 @register
-class StreamStatistics(Weightless):
+class StreamStatistics(Weightless, InFloat32):
     """The frames of a clip of any length as one image: they and their derivatives, under statistics over time.
 
     Channels are stream after stream (frames, delta, delta-delta), in each the statistics in the order that `Statistics`
@@ -222,7 +200,6 @@ class StreamStatistics(Weightless):
     """
 
     def __init__(self, deltas=2, statistics="mean", **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if deltas not in (0, 1, 2):
             raise ValueError(f"deltas is {deltas}, expected 0, 1 or 2")
@@ -239,9 +216,6 @@ class StreamStatistics(Weightless):
     def compute_output_spec(self, frames, n_frames):
         image = keras.KerasTensor((frames.shape[0], frames.shape[2], self.channels), "float32")
         return image, keras.KerasTensor(n_frames.shape, "int32")
-
-    def get_config(self):
-        return {**super().get_config(), "deltas": self.deltas, "statistics": self.statistics}
 
 
 @register
@@ -272,8 +246,7 @@ class CepstralStatistics(keras.layers.Layer):
         n_fft=None,
         **kwargs,
     ):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.mfcc = Mfcc(rate_hz, coefficients, window_ms, hop_ms, mel_bands, n_fft, peak_normalize)
         self.over_time = StreamStatistics(deltas, statistics)
         self.rate_hz, self.coefficients, self.channels = rate_hz, coefficients, self.over_time.channels
@@ -284,6 +257,9 @@ class CepstralStatistics(keras.layers.Layer):
     def call(self, waveform, n_samples):
         return self.over_time(*self.mfcc(waveform, n_samples))
 
+    def get_config(self):
+        return {**self.mfcc.get_config(), **self.over_time.get_config(), **super().get_config()}
+
     def n_frames(self, n_samples):
         """Rows of the image of a clip of `n_samples` samples (number, array or tensor): `coefficients` for each."""
         return n_samples * 0 + self.coefficients
@@ -291,16 +267,6 @@ class CepstralStatistics(keras.layers.Layer):
     def compute_output_spec(self, waveform, n_samples):
         features = keras.KerasTensor((waveform.shape[0], self.coefficients, self.channels), "float32")
         return features, keras.KerasTensor(n_samples.shape, "int32")
-
-    def get_config(self):
-        names = ("rate_hz", "coefficients", "window_ms", "hop_ms", "mel_bands", "peak_normalize", "n_fft")
-        settings = {name: getattr(self.mfcc, name) for name in names}
-        return {
-            **super().get_config(),
-            **settings,
-            "deltas": self.over_time.deltas,
-            "statistics": self.over_time.statistics,
-        }
 
 
 def mfcc_frames(

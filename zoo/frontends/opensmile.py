@@ -16,7 +16,6 @@ and its 20 ms frames reach 40 ms closer to its end than its 60 ms frames do. Her
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
@@ -66,11 +65,9 @@ def functionals(
             "at least 0.09 s. Leave the recording out, or widen the windows"
         )
     intervals = ",".join(f"{first[i]}-{last[i]}" for i in long_enough)
-    values = _elsewhere(_summarise, waveform, rate_hz, feature_set, intervals)
+    values, _ = _elsewhere(waveform, rate_hz, feature_set, "Functionals", intervals)
     if values.shape != (len(long_enough), FEATURE_SETS[feature_set]) or not np.isfinite(values).all():
-        raise RuntimeError(
-            f"openSMILE gave {values.shape} or values that are not finite, in {len(long_enough)} windows"
-        )
+        raise RuntimeError(f"openSMILE gave {values.shape} or no finite values, in {len(long_enough)} windows")
     return values[_nearest(long_enough, len(first))]
 
 
@@ -81,10 +78,8 @@ def descriptors(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[n
     one more than there are whole frames of 60 ms: openSMILE's smoothing adds it. `waveform` and the errors are those of
     `functionals`, but that 0.06 s are enough.
     """
-    _check(waveform, rate_hz, feature_set)
-    if len(waveform) * DESCRIPTORS_PER_SECOND < _DESCRIPTOR_FRAME * rate_hz:
-        raise UserError(f"{len(waveform) / rate_hz:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
-    values, names = _elsewhere(_describe, waveform, rate_hz, feature_set)
+    _check(waveform, rate_hz, feature_set, LEAST_SECONDS)
+    values, names = _elsewhere(waveform, rate_hz, feature_set, "LowLevelDescriptors")
     return np.arange(len(values)) / DESCRIPTORS_PER_SECOND, values, names
 
 
@@ -98,11 +93,8 @@ def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, funct
     The errors are those of `functionals`.
     """
     if functionals == "opensmile":
-        seconds = len(waveform) / rate_hz
-        _check(waveform, rate_hz, feature_set)
-        if seconds < LEAST_SECONDS:
-            raise UserError(f"{seconds:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
-        return _elsewhere(_whole, waveform, rate_hz, feature_set)
+        _check(waveform, rate_hz, feature_set, LEAST_SECONDS)
+        return _elsewhere(waveform, rate_hz, feature_set, "Functionals")[0].ravel()
     if functionals != "five":
         raise unknown("functionals", functionals, CLIP_FUNCTIONALS)
     _, values, _ = descriptors(waveform, rate_hz, feature_set)
@@ -122,12 +114,8 @@ def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dic
     The version is the package's, which brings its own build of the openSMILE library. Raises as `functionals` does.
     """
     _check_set(feature_set)
-    return {
-        "functionals": _OPENSMILE_NAMES[feature_set],
-        "window_seconds": window_seconds,
-        "hop_seconds": hop_seconds,
-        "opensmile": _version(),
-    }
+    windows = {"window_seconds": window_seconds, "hop_seconds": hop_seconds}
+    return {"functionals": _OPENSMILE_NAMES[feature_set], **windows, "opensmile": _version()}
 
 
 def _check_set(feature_set: str) -> None:
@@ -135,11 +123,13 @@ def _check_set(feature_set: str) -> None:
         raise unknown("feature set", feature_set, FEATURE_SETS)
 
 
-def _check(waveform: np.ndarray, rate_hz: int, feature_set: str) -> None:
+def _check(waveform: np.ndarray, rate_hz: int, feature_set: str, least_seconds: float = 0.0) -> None:
     _check_set(feature_set)
     _version()
     if waveform.ndim != 1 or rate_hz % DESCRIPTORS_PER_SECOND:
         raise ValueError(f"expected (samples,) at a multiple of 100 Hz, got {waveform.shape} at {rate_hz} Hz")
+    if len(waveform) / rate_hz < least_seconds:
+        raise UserError(f"{len(waveform) / rate_hz:g} s of audio: openSMILE expects at least 0.06 s. Leave it out")
 
 
 def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: float) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +144,7 @@ def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: f
 
 
 def own_processes() -> ProcessPoolExecutor:
-    """The processes of openSMILE, the same for all threads."""
+    """Returns the processes of openSMILE, the same for all threads."""
     with _starting:
         return _own_processes()
 
@@ -172,50 +162,36 @@ def _own_processes() -> ProcessPoolExecutor:
     return pool
 
 
-def _elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
+def _elsewhere(*arguments: Any) -> Any:
     try:
-        return own_processes().submit(function, *arguments).result()
+        return own_processes().submit(_extract, *arguments).result()
     except BrokenProcessPool as error:
         _own_processes.cache_clear()
         raise UserError("openSMILE's process has ended before its work was done: out of memory? Start again") from error
 
 
-def _summarise(waveform: np.ndarray, rate_hz: int, feature_set: str, intervals: str) -> np.ndarray:
-    """Runs openSMILE's own configuration with its frame mode replaced: a row for each interval of descriptors."""
+def _extract(waveform: np.ndarray, rate_hz: int, feature_set: str, level: str, intervals: str = "") -> Any:
+    """Runs openSMILE; returns values (rows, features) and their names.
+
+    With `intervals` of descriptors its own configuration has another frame mode, and gives a row for each of them.
+    """
     import opensmile
 
     with tempfile.TemporaryDirectory() as folder:
         frame_mode = Path(folder) / "windows.conf.inc"
         frame_mode.write_text(f"frameMode = list\nframeList = {intervals}\n", encoding="ascii")
-        options = {"frameModeFunctionalsConf": str(frame_mode)}
-        smile = opensmile.Smile(opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]], options=options)
-        return smile(_within_16_bits(waveform), rate_hz)[0].T
-
-
-def _whole(waveform: np.ndarray, rate_hz: int, feature_set: str) -> np.ndarray:
-    import opensmile
-
-    smile = opensmile.Smile(opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]])
-    return smile(_within_16_bits(waveform), rate_hz)[0].ravel()
-
-
-def _describe(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[np.ndarray, list[str]]:
-    import opensmile
-
-    level = opensmile.FeatureLevel.LowLevelDescriptors
-    smile = opensmile.Smile(opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]], level)
-    return smile(_within_16_bits(waveform), rate_hz)[0].T, smile.feature_names
+        options = {"frameModeFunctionalsConf": str(frame_mode)} if intervals else {}
+        kind = opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]], opensmile.FeatureLevel[level]
+        smile = opensmile.Smile(*kind, options=options)
+        # The package multiplies by 32768 and converts, so that a sample of 1 would become -1.
+        within_16_bits = np.clip(waveform, -1, 32767 / 32768).astype(np.float32)
+        return smile(within_16_bits, rate_hz)[0].T, smile.feature_names
 
 
 def _nearest(chosen: np.ndarray, n_rows: int) -> np.ndarray:
     """Returns for each of `n_rows` the position in `chosen` (row numbers, rising) of the row nearest to it."""
     middles = (chosen[1:] + chosen[:-1]) / 2
     return np.searchsorted(middles, np.arange(n_rows))
-
-
-def _within_16_bits(waveform: np.ndarray) -> np.ndarray:
-    """The package multiplies by 32768 and converts, so that a sample of 1 would become -1."""
-    return np.clip(waveform, -1, 32767 / 32768).astype(np.float32)
 
 
 def _version() -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from zoo.frontends.log_mel import LogMel
-from zoo.layers.masking import FrameMask, register
+from zoo.layers.masking import frame_mask, register
 
 ENTRIES = 256  # of a colour map
 
@@ -56,7 +56,6 @@ class SpectrogramImage(keras.layers.Layer):
             raise ValueError(f"range_db is {range_db}, expected more than 0")
         self.side, self.colormap, self.rate_hz, self.range_db = side, colormap, rate_hz, range_db
         self.log_mel = LogMel(rate_hz, window_ms, hop_ms, bands, mel_scale)
-        self.in_clip = FrameMask(dtype="float32")
         self.colours = colour_table(colormap)
         self.rows = bilinear_weights(bands, side)[::-1]  # the top row is the highest band
 
@@ -75,7 +74,7 @@ class SpectrogramImage(keras.layers.Layer):
     def _entries(self, features, n_frames):
         """Which entry of the colour map each energy gets: (batch, frames, bands) int32."""
         silent = float(np.log(self.log_mel.floor))
-        features = ops.where(self.in_clip(features, n_frames)[:, :, None], features, silent)
+        features = ops.where(frame_mask(features, n_frames)[:, :, None], features, silent)
         loudest = ops.max(features, axis=(1, 2), keepdims=True)
         level = 1 + (features - loudest) * (10 / np.log(10) / self.range_db)
         level = ops.where(loudest > silent, level, 0.0)

@@ -8,15 +8,21 @@ from zoo.frontends.mel_filterbank import mel_frequencies
 HAMMING, HANN = (0.54, 0.46), (0.5, 0.5)  # a - b cos: periodic windows
 
 
-def smallest_transform(rate_hz: int, window: int, bands: int, mel_scale: str) -> int:
-    """Returns the window, doubled until every mel band holds a bin. Raises ValueError where that is too often."""
-    n_fft = window
-    while n_fft <= 64 * window:
-        edges = mel_frequencies(bands + 2, rate_hz / 2, mel_scale)
-        first_bin_inside = np.floor(edges[:-2] * n_fft / rate_hz) + 1
-        if np.all(first_bin_inside * rate_hz / n_fft < edges[2:]):
-            return n_fft
-        n_fft *= 2
+def framing(rate_hz: int, window_ms: float, hop_ms: float, n_fft: int | None, bands: int, mel_scale: str):
+    """Returns samples of a window and of a hop, and points of the transform: `n_fft`, or the smallest that will do.
+
+    That is the window, doubled until every mel band holds a bin. Raises ValueError where there is none.
+    """
+    window, hop = round(rate_hz * window_ms / 1000), round(rate_hz * hop_ms / 1000)
+    if hop < 1 or window < 2 or bands < 1:
+        raise ValueError(f"window {window_ms} ms, hop {hop_ms} ms, {bands} bands at {rate_hz} Hz: nothing is left")
+    if n_fft is not None and n_fft < window:
+        raise ValueError(f"n_fft is {n_fft}, expected at least the window's {window} samples")
+    edges = mel_frequencies(bands + 2, rate_hz / 2, mel_scale)
+    for points in [n_fft] if n_fft else [window << doublings for doublings in range(7)]:
+        first_bin_inside = np.floor(edges[:-2] * points / rate_hz) + 1
+        if n_fft or np.all(first_bin_inside * rate_hz / points < edges[2:]):
+            return window, hop, points
     raise ValueError(f"{bands} {mel_scale} bands are too narrow for a window of {window} samples: use fewer")
 
 

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from zoo.layers.masking import FrameMask, Weightless, ZeroPadding, register
+from zoo.layers.masking import InFloat32, Weightless, frame_mask, register, zero_padding
 
 
 @register
-class StandardWaveform(Weightless):
+class StandardWaveform(Weightless, InFloat32):
     """The waveform itself, each clip brought to zero mean and unit variance over its own samples.
 
     So Tzirakis et al. 2018 and Trigeorgis et al. 2016 feed their networks. A silent clip stays silent. Always computed
@@ -17,16 +17,14 @@ class StandardWaveform(Weightless):
     """
 
     def __init__(self, rate_hz=16_000, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.rate_hz = rate_hz
-        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def call(self, waveform, n_samples):
-        in_clip = self.in_clip(waveform, n_samples)
+        in_clip = frame_mask(waveform, n_samples)
         count = ops.maximum(ops.cast(n_samples, "float32"), 1.0)[:, None]
-        mean = ops.sum(self.silence(waveform, in_clip), axis=1, keepdims=True) / count
-        centred = self.silence(waveform - mean, in_clip)
+        mean = ops.sum(zero_padding(waveform, in_clip), axis=1, keepdims=True) / count
+        centred = zero_padding(waveform - mean, in_clip)
         variance = ops.sum(ops.square(centred), axis=1, keepdims=True) / count
         # Far below the variance of one bit's noise in 16-bit audio, 8e-11: only digital silence is held back by it.
         return (centred * ops.rsqrt(variance + 1e-14))[..., None], n_samples
@@ -37,6 +35,3 @@ class StandardWaveform(Weightless):
 
     def compute_output_spec(self, waveform, n_samples):
         return keras.KerasTensor((*waveform.shape, 1), "float32"), keras.KerasTensor(n_samples.shape, "int32")
-
-    def get_config(self):
-        return {**super().get_config(), "rate_hz": self.rate_hz}

@@ -43,9 +43,6 @@ class AttentionMap(ExplicitMask):
     def compute_output_spec(self, vectors, mask):
         return keras.KerasTensor(vectors.shape[:-1], "float32")
 
-    def get_config(self):
-        return {**super().get_config(), "hidden_units": self.hidden_units, "scale": self.scale}
-
 
 @register
 class WeightedSum(ExplicitMask):

@@ -1,6 +1,7 @@
 """Masking layers: frame masks, zero padding, batch normalisation over real frames; base classes of layers."""
 
 from collections.abc import Iterator
+from inspect import Parameter, signature
 
 import keras
 from keras import ops
@@ -8,8 +9,17 @@ from keras import ops
 register = keras.saving.register_keras_serializable("zoo")
 
 
-class ExplicitMask(keras.layers.Layer):
-    """A layer whose masks are arguments. Keras's implicit ones, lost by many layers, end here without a warning."""
+class Configured(keras.layers.Layer):
+    """A layer with its constructor's arguments as configuration; each is kept in the attribute of its name."""
+
+    def get_config(self):
+        own = list(signature(type(self).__init__).parameters.values())[1:]
+        names = [item.name for item in own if item.kind is Parameter.POSITIONAL_OR_KEYWORD]
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+class ExplicitMask(Configured):
+    """A layer with masks as arguments. Keras's implicit ones, lost by many layers, end here without a warning."""
 
     supports_masking = True
 
@@ -17,7 +27,14 @@ class ExplicitMask(keras.layers.Layer):
         return None
 
 
-class Weightless(keras.layers.Layer):
+class InFloat32(Configured):
+    """A layer that computes in float32 by default, whatever the policy of the networks around it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+
+class Weightless(Configured):
     """A layer that counts as built from the start. Inside another layer nothing builds one before its first call, and
     Keras on JAX runs a model with an unbuilt layer operation by operation before it compiles it.
     """
@@ -29,15 +46,14 @@ class Weightless(keras.layers.Layer):
 
 @register
 class FrameMask(Weightless, ExplicitMask):
-    """Tells real frames from padding.
+    """Distinguishes real frames from padding.
 
     Call: any tensor (batch, frames, ...), frame counts (batch,) -> bool (batch, frames), true where a frame is real.
     A count below one is read as one, so that no softmax is ever taken over nothing.
     """
 
     def call(self, frames, n_frames):
-        positions = ops.arange(ops.shape(frames)[1], dtype="int32")
-        return positions[None, :] < ops.maximum(ops.cast(n_frames, "int32"), 1)[:, None]
+        return frame_mask(frames, n_frames)
 
     def compute_output_spec(self, frames, n_frames):
         return keras.KerasTensor(frames.shape[:2], "bool")
@@ -51,8 +67,7 @@ class ZeroPadding(Weightless, ExplicitMask):
     """
 
     def call(self, frames, mask):
-        mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(frames.shape) - 2)))
-        return ops.where(mask, frames, ops.zeros((), frames.dtype))
+        return zero_padding(frames, mask)
 
     def compute_output_spec(self, frames, mask):
         return keras.KerasTensor(frames.shape, frames.dtype)
@@ -95,6 +110,30 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
 
     def compute_output_spec(self, inputs, mask, training=None):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+def frame_mask(frames, n_frames):
+    """See `FrameMask`: for use inside other layers."""
+    positions = ops.arange(ops.shape(frames)[1], dtype="int32")
+    return positions[None, :] < ops.maximum(ops.cast(n_frames, "int32"), 1)[:, None]
+
+
+def zero_padding(frames, mask):
+    """See `ZeroPadding`: for use inside other layers."""
+    mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(frames.shape) - 2)))
+    return ops.where(mask, frames, ops.zeros((), frames.dtype))
+
+
+def masked_input(n_inputs: int):
+    """Inputs of a network on frames.
+
+    Returns them by name, the features (batch, frames, n_inputs) with zero padding, and the mask (batch, frames).
+    """
+    features = keras.Input((None, n_inputs), name="features")
+    n_frames = keras.Input((), dtype="int32", name="n_frames")
+    mask = FrameMask(name="mask")(features, n_frames)
+    frames = ZeroPadding(name="masked_features")(features, mask)
+    return {"features": features, "n_frames": n_frames}, frames, mask
 
 
 def _moments(vectors, real, count):

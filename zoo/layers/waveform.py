@@ -52,9 +52,6 @@ class WholeFrames(ExplicitMask):
         whole = None if samples is None else samples // self.frame_samples * self.frame_samples
         return keras.KerasTensor((batch, whole, channels), waveform.dtype)
 
-    def get_config(self):
-        return {**super().get_config(), "frame_samples": self.frame_samples}
-
 
 @register
 class ChannelMaxPooling(ExplicitMask):
@@ -74,9 +71,6 @@ class ChannelMaxPooling(ExplicitMask):
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((*inputs.shape[:-1], inputs.shape[-1] // self.pool_size), inputs.dtype)
-
-    def get_config(self):
-        return {**super().get_config(), "pool_size": self.pool_size}
 
 
 @register
@@ -106,6 +100,3 @@ class MagnitudeSpectrum(ExplicitMask):
         row = self.row_samples or samples
         rows = 1 if self.row_samples is None else samples and samples // row
         return keras.KerasTensor((batch, rows, row and row // 2, 1), "float32")
-
-    def get_config(self):
-        return {**super().get_config(), "row_samples": self.row_samples}

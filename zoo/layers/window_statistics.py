@@ -2,11 +2,11 @@
 
 from keras import ops
 
-from zoo.layers.masking import FrameMask, Weightless, ZeroPadding, register
+from zoo.layers.masking import InFloat32, Weightless, frame_mask, register, zero_padding
 
 
 @register
-class WindowStatistics(Weightless):
+class WindowStatistics(Weightless, InFloat32):
     """Mean and variance of every feature in a window around each block of `hop_frames` frames.
 
     MixedEmotions D4.2, section 3: of MFCCs over 8 s every 40 ms. The window of block i begins half a window before it;
@@ -22,21 +22,19 @@ class WindowStatistics(Weightless):
     """
 
     def __init__(self, window_frames=800, hop_frames=4, **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if hop_frames < 1 or window_frames < hop_frames or window_frames % hop_frames:
             raise ValueError(f"window_frames is {window_frames}, expected a multiple of hop_frames, {hop_frames}")
         self.window_frames, self.hop_frames = window_frames, hop_frames
-        self.in_clip, self.silence = FrameMask(dtype="float32"), ZeroPadding(dtype="float32")
 
     def call(self, frames, n_frames):
         n_blocks = n_frames // self.hop_frames
         frames = frames[:, : ops.shape(frames)[1] // self.hop_frames * self.hop_frames]
-        mask = self.in_clip(frames, n_blocks * self.hop_frames)
+        mask = frame_mask(frames, n_blocks * self.hop_frames)
         count = ops.cast(ops.maximum(n_blocks * self.hop_frames, 1), "float32")[:, None, None]
         # About the clip's own mean, so that the difference of squares below keeps its digits.
-        centre = ops.sum(self.silence(frames, mask), axis=1, keepdims=True) / count
-        centred = self.silence(frames - centre, mask)
+        centre = ops.sum(zero_padding(frames, mask), axis=1, keepdims=True) / count
+        centred = zero_padding(frames - centre, mask)
         inside = ops.cast(mask, "float32")[..., None]
         sums = self._windows(ops.concatenate([centred, ops.square(centred), inside], axis=-1))
         n = ops.shape(frames)[2]
@@ -44,7 +42,7 @@ class WindowStatistics(Weightless):
         mean = sums[..., :n] / held
         variance = ops.maximum(sums[..., n : 2 * n] / held - ops.square(mean), 0.0)
         found = ops.concatenate([mean + centre, variance], axis=-1)
-        return self.silence(found, self.in_clip(found, n_blocks))
+        return zero_padding(found, frame_mask(found, n_blocks))
 
     def _windows(self, frames):
         """Means over blocks, then over the blocks of a window, zeros beyond the clip counted."""
@@ -56,6 +54,3 @@ class WindowStatistics(Weightless):
     def compute_output_shape(self, frames_shape, n_frames_shape=None):
         batch, frames, n = frames_shape
         return (batch, None if frames is None else frames // self.hop_frames, 2 * n)
-
-    def get_config(self):
-        return {**super().get_config(), "window_frames": self.window_frames, "hop_frames": self.hop_frames}

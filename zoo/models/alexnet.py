@@ -7,7 +7,7 @@ Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional 
 import keras
 from keras import layers, ops
 
-from zoo.layers.masking import register
+from zoo.layers.masking import Configured, register
 
 SIDE = 227  # pixels. The paper prints 224, with which its first convolution does not give its own 55 positions.
 _CROPPED = {"padding": "valid", "activation": "relu"}
@@ -64,7 +64,7 @@ def convolutions(images, groups: int = 2):
 
 
 @register
-class LocalResponseNormalization(keras.layers.Layer):
+class LocalResponseNormalization(Configured):
     """Divides each value by a power of the squares at the same place in `size` neighbouring channels, itself included.
 
     x / (bias + alpha / size * sum of squares) ** beta: section 3.3 of the paper, with the `alpha` and `bias` of
@@ -89,10 +89,6 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape):
         return inputs_shape
-
-    def get_config(self):
-        names = ("size", "alpha", "beta", "bias")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @register

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from zoo.layers.attention import AttentionMap, WeightedSum
 from zoo.layers.lstm import LSTM
-from zoo.layers.masking import FrameMask, MaskedBatchNormalization, ZeroPadding
+from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
 
 FCN_FILTERS = (64, 128, 128)
 # Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper tells what it tried; the other
@@ -84,20 +84,21 @@ def attention_blstm_fcn(
     """
     if not fcn and recurrent is None:
         raise ValueError("a network needs the fcn stream, a recurrent one ('blstm' or 'lstm'), or both")
-    _check_range("recurrent_layers", recurrent_layers, 1, 16)
-    _check_range("attention_scale", attention_scale, 0.0, 100.0)
-    _check_range("norm_momentum", norm_momentum, 0.0, 1.0)
-    # Wider pools would begin at another frame when padding is added, and move a clip's output.
-    _check_range("pool_size", pool_size, 1, 2)
-    features = keras.Input((None, n_bands), name="features")
-    n_frames = keras.Input((), dtype="int32", name="n_frames")
-    mask = FrameMask(name="mask")(features, n_frames)
-    frames = ZeroPadding(name="masked_features")(features, mask)
-
+    if recurrent not in ("blstm", "lstm", None):
+        raise ValueError(f"recurrent is {recurrent!r}, expected 'blstm', 'lstm' or None")
+    for option, value, low, high in (
+        ("recurrent_layers", recurrent_layers, 1, 16),
+        ("attention_scale", attention_scale, 0.0, 100.0),
+        ("norm_momentum", norm_momentum, 0.0, 1.0),
+        ("pool_size", pool_size, 1, 2),  # wider pools would begin at another frame when padding is added
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{option} is {value!r}, expected {low} to {high}")
+    inputs, frames, mask = masked_input(n_bands)
     pooled = []
     if fcn:
         grid = layers.Reshape((-1, n_bands, 1), name="grid")(frames)
-        count, grid_mask = n_frames, mask
+        count, grid_mask = inputs["n_frames"], mask
         for index, filters in enumerate(FCN_FILTERS, start=1):
             grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
             grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, grid_mask)
@@ -117,7 +118,9 @@ def attention_blstm_fcn(
     if recurrent is not None:
         sequence = frames
         for index in range(1, recurrent_layers + 1):
-            sequence = _recurrent(recurrent, recurrent_units, index)(sequence, mask=mask)
+            layer = LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")
+            layer = layers.Bidirectional(layer, name=f"blstm{index}") if recurrent == "blstm" else layer
+            sequence = layer(sequence, mask=mask)
         weights = AttentionMap(name="recurrent_attention")(sequence, mask)
         pooled.append(WeightedSum(name="recurrent_context")(sequence, weights))
 
@@ -125,16 +128,4 @@ def attention_blstm_fcn(
     hidden = layers.Dense(hidden_units, activation="relu", name="head")(joint)
     hidden = layers.Dropout(dropout, seed=seed, name="head_dropout")(hidden)
     output = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")(hidden)
-    return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
-
-
-def _check_range(name, value, low, high):
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value!r}, expected {low} to {high}")
-
-
-def _recurrent(kind, units, index):
-    if kind not in ("blstm", "lstm"):
-        raise ValueError(f"recurrent is {kind!r}, expected 'blstm', 'lstm' or None")
-    lstm = LSTM(units, return_sequences=True, name=f"lstm{index}")
-    return layers.Bidirectional(lstm, name=f"blstm{index}") if kind == "blstm" else lstm
+    return keras.Model(inputs, output, name=name)

@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from zoo.layers.lstm import LSTM
-from zoo.layers.masking import FrameMask, ZeroPadding
+from zoo.layers.masking import masked_input
 
 # Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values; its optimizer and learning
 # rate, which hardly move on small data, are among the choices.
@@ -55,10 +55,7 @@ def denoising_autoencoder(
             f"{kind}_initializer": keras.initializers.RandomUniform(-initial_range, initial_range) for kind in kinds
         }
 
-    features = keras.Input((None, n_inputs), name="features")
-    n_frames = keras.Input((), dtype="int32", name="n_frames")
-    mask = FrameMask(name="mask")(features, n_frames)
-    sequence = ZeroPadding(name="masked_features")(features, mask)
+    inputs, sequence, mask = masked_input(n_inputs)
     sequence = layers.GaussianNoise(input_noise, seed=seed, name="input_noise")(sequence)
     for index in range(1, recurrent_layers + 1):
         # The forget gate's bias begins as all weights do, not at Keras's 1.
@@ -66,4 +63,4 @@ def denoising_autoencoder(
         lstm = LSTM(recurrent_units, return_sequences=True, unit_forget_bias=False, **weights)
         sequence = layers.Bidirectional(lstm, name=f"blstm{index}")(sequence, mask=mask)
     clean = layers.Dense(n_outputs, dtype="float32", name="clean", **initial("kernel", "bias"))(sequence)
-    return keras.Model({"features": features, "n_frames": n_frames}, clean, name=name)
+    return keras.Model(inputs, clean, name=name)

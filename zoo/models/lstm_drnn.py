@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from zoo.layers.lstm import LSTM
-from zoo.layers.masking import FrameMask, ZeroPadding
+from zoo.layers.masking import masked_input
 
 # Hyper-parameters to search. Learning rates, objectives and widths are those of the paper; the rest lies around its
 # values for speech and for music.
@@ -52,14 +52,11 @@ def lstm_drnn(
     """
     if recurrent_layers < 1:
         raise ValueError(f"recurrent_layers is {recurrent_layers}, expected 1 or more")
-    features = keras.Input((None, n_inputs), name="features")
-    n_frames = keras.Input((), dtype="int32", name="n_frames")
-    mask = FrameMask(name="mask")(features, n_frames)
-    sequence = ZeroPadding(name="masked_features")(features, mask)
+    inputs, sequence, mask = masked_input(n_inputs)
     sequence = layers.GaussianNoise(input_noise, seed=seed, name="input_noise")(sequence)
     for index in range(1, recurrent_layers + 1):
         lstm = LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")
         layer = layers.Bidirectional(lstm, name=f"blstm{index}") if bidirectional else lstm
         sequence = layer(sequence, mask=mask)
     output = layers.Dense(n_targets, dtype="float32", name="arousal_valence")(sequence)
-    return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
+    return keras.Model(inputs, output, name=name)
