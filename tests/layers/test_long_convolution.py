@@ -41,10 +41,10 @@ def pair(inputs, kernel, depthwise):
             )
 
 
-def expected_outputs(inputs, kernel, bias, padding, depthwise):
+def expected_outputs(inputs, kernel, bias, depthwise):
     """y[t] = bias + sum over channels and taps of kernel[j] x[t + j - before], zero beyond the edges."""
     taps, samples = len(kernel), inputs.shape[1]
-    before = taps - 1 if padding == "causal" else (taps - 1) // 2
+    before = (taps - 1) // 2
     outputs = np.zeros((*inputs.shape[:2], len(bias))) + bias
     for _, index, signal, response in pair(inputs, kernel, depthwise):
         for clip, row in enumerate(signal):
@@ -53,10 +53,10 @@ def expected_outputs(inputs, kernel, bias, padding, depthwise):
     return outputs
 
 
-def expected_gradients(inputs, kernel, upstream, padding, depthwise):
+def expected_gradients(inputs, kernel, upstream, depthwise):
     """Of sum(upstream * outputs) in the inputs, the kernel and the bias, from the definition."""
     taps, samples = len(kernel), inputs.shape[1]
-    before = taps - 1 if padding == "causal" else (taps - 1) // 2
+    before = (taps - 1) // 2
     of_inputs, of_kernel = np.zeros(inputs.shape), np.zeros(kernel.shape)
     for channel, index, signal, response in pair(inputs, kernel, depthwise):
         for clip, row in enumerate(signal):
@@ -76,18 +76,17 @@ def assert_close(found, expected):
 
 
 @pytest.mark.parametrize("depthwise", [False, True], ids=["dense", "depthwise"])
-@pytest.mark.parametrize("padding", ["same", "causal"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_is_the_direct_form(size, padding, depthwise, rng):
+def test_is_the_direct_form(size, depthwise, rng):
     batch, samples, channels, filters, taps = size
     inputs = rng.standard_normal((batch, samples, channels), np.float32)
-    layer = layer_for(depthwise, filters, taps, padding=padding, method="fft", bias_initializer="random_normal")
+    layer = layer_for(depthwise, filters, taps, method="fft", bias_initializer="random_normal")
     upstream = rng.standard_normal(layer(inputs).shape).astype(np.float32)
     kernel, bias = (numpy(weight) for weight in layer.weights)
 
     outputs, gradients = value_and_gradients(layer, inputs, upstream)
-    assert_close(outputs, expected_outputs(inputs, kernel, bias, padding, depthwise))
-    expected = expected_gradients(inputs, kernel, upstream, padding, depthwise)
+    assert_close(outputs, expected_outputs(inputs, kernel, bias, depthwise))
+    expected = expected_gradients(inputs, kernel, upstream, depthwise)
     for found, wanted in zip(gradients, expected, strict=True):
         assert_close(found, wanted)
 
@@ -97,18 +96,17 @@ def test_long_kernel_at_every_sample(rng):
     layer = LongConv1D(1, 4000)
     layer.build(inputs.shape)
     layer.set_weights([kernel, np.array([0.5])])
-    expected = expected_outputs(inputs.astype(np.float32), kernel.astype(np.float32), [0.5], "same", False)
+    expected = expected_outputs(inputs.astype(np.float32), kernel.astype(np.float32), [0.5], False)
     assert_close(numpy(layer(inputs)), expected)
 
 
-@pytest.mark.parametrize(("padding", "expected"), [("same", [12, 23, 34, 40]), ("causal", [1, 12, 23, 34])])
-def test_even_kernel_by_hand(padding, expected):
-    """Taps (10, 1): "same" puts the odd one of the two behind, as Keras and TensorFlow do."""
-    layer = LongConv1D(1, 2, padding=padding, method="fft", use_bias=False)
+def test_even_kernel_by_hand():
+    """Of taps (10, 1) the odd one lies behind, as Keras and TensorFlow have it."""
+    layer = LongConv1D(1, 2, method="fft", use_bias=False)
     layer.build((None, None, 1))
     layer.set_weights([np.reshape([10.0, 1.0], (2, 1, 1))])
     outputs = numpy(layer(np.reshape([1.0, 2, 3, 4], (1, 4, 1))))
-    np.testing.assert_allclose(outputs[0, :, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(outputs[0, :, 0], [12, 23, 34, 40], rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["auto", "fft", "direct"])
@@ -125,19 +123,10 @@ def test_weights_of_the_stock_layer(depthwise, taps, method, rng):
     np.testing.assert_allclose(numpy(ours(inputs)), expected, atol=1e-5)
 
 
-def test_causal_output_knows_nothing_of_the_future(rng):
-    inputs = rng.standard_normal((1, 300, 2), np.float32)
-    changed = np.concatenate([inputs[:, :200], 9 * inputs[:, 200:]], axis=1)
-    for layer in (LongConv1D(2, 70, "causal", method="fft"), LongDepthwiseConv1D(70, "causal", method="fft")):
-        before, after = numpy(layer(inputs)), numpy(layer(changed))
-        np.testing.assert_allclose(after[:, :200], before[:, :200], atol=1e-4)
-        assert np.abs(after[:, 200:] - before[:, 200:]).max() > 0.1
-
-
 def network():
     inputs = keras.Input((None, 2))
     hidden = LongConv1D(3, 90, method="fft", name="dense")(inputs)
-    return keras.Model(inputs, LongDepthwiseConv1D(70, "causal", method="fft", name="depthwise")(hidden))
+    return keras.Model(inputs, LongDepthwiseConv1D(70, method="fft", name="depthwise")(hidden))
 
 
 def test_trains_at_any_length_and_comes_back_from_a_file(tmp_path, rng):
@@ -153,7 +142,7 @@ def test_trains_at_any_length_and_comes_back_from_a_file(tmp_path, rng):
     path = tmp_path / "model.keras"
     model.save(path)
     again = keras.models.load_model(path)
-    assert again.get_layer("depthwise").padding == "causal" and again.get_layer("dense").method == "fft"
+    assert again.get_layer("depthwise").method == again.get_layer("dense").method == "fft"
     for samples in (200, 31):
         clip = inputs[:1, :samples]
         np.testing.assert_array_equal(again.predict(clip, verbose=0), model.predict(clip, verbose=0))
@@ -165,7 +154,7 @@ def test_mixed_precision_keeps_the_spectra_in_float32(rng):
     outputs = layer(inputs)
     assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
     rounded = numpy(ops.cast(ops.cast(inputs, "bfloat16"), "float32"))
-    expected = expected_outputs(rounded, numpy(layer.kernel.value), [0.0], "same", False)
+    expected = expected_outputs(rounded, numpy(layer.kernel.value), [0.0], False)
     found = numpy(ops.cast(outputs, "float32"))
     np.testing.assert_allclose(found, expected, rtol=2**-8, atol=1e-5)  # the output's rounding and no other
 
@@ -187,11 +176,13 @@ def test_auto_takes_the_rule(monkeypatch, rng):
     [{"padding": "valid"}, {"method": "fast"}, {"strides": 2}, {"dilation_rate": 2}, {"data_format": "channels_first"}],
     ids=str,
 )
-def test_what_it_does_not_do(options):
+def test_other_options_are_refused(options):
     with pytest.raises(ValueError, match="long"):
         LongConv1D(2, 100, **options)
     with pytest.raises(ValueError, match="long"):
         LongDepthwiseConv1D(100, **options)
+    with pytest.raises(ValueError, match="padding is 'causal', expected \"same\""):
+        LongConv1D(2, 100, padding="causal")
     with pytest.raises(ValueError, match="groups"):
         LongConv1D(2, 100, groups=2)
     with pytest.raises(ValueError, match="multiplier"):

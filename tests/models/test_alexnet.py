@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.models.alexnet import GroupedConv2D, LocalResponseNormalization, alexnet, convolutions
+from zoo.models.alexnet import GroupedConv2D, LocalResponseNormalization, convolutions
 
 # Kernel height * width * input channels * output channels + biases, worked by hand.
 PARAMETERS = {
@@ -13,53 +13,24 @@ PARAMETERS = {
     "conv3": 3 * 3 * 256 * 384 + 384,
     "conv4": 3 * 3 * 192 * 384 + 384,
     "conv5": 3 * 3 * 192 * 256 + 256,
-    "fc6": 6 * 6 * 256 * 4096 + 4096,
-    "fc7": 4096 * 4096 + 4096,
-    "fc8": 4096 * 1000 + 1000,
 }
-SHAPES = {
-    "conv1": (55, 55, 96),
-    "pool1": (27, 27, 96),
-    "conv2": (27, 27, 256),
-    "pool2": (13, 13, 256),
-    "conv3": (13, 13, 384),
-    "conv4": (13, 13, 384),
-    "conv5": (13, 13, 256),
-    "pool5": (6, 6, 256),
-    "flatten": (9216,),
-    "fc6": (4096,),
-    "fc7": (4096,),
-    "fc8": (1000,),
-}
-
-
-@pytest.fixture(scope="module")
-def published():
-    return alexnet()
+DENSE = (6 * 6 * 256 * 4096 + 4096) + (4096 * 4096 + 4096) + (4096 * 1000 + 1000)
+SIZES = {"conv1": 55, "pool1": 27, "conv2": 27, "pool2": 13, "conv3": 13, "conv4": 13, "conv5": 13, "pool5": 6}
 
 
 def run(layer, inputs):
     return keras.ops.convert_to_numpy(layer(inputs))
 
 
-def test_parameters_per_layer_and_in_all(published):
-    assert {name: published.get_layer(name).count_params() for name in PARAMETERS} == PARAMETERS
-    assert published.count_params() == sum(PARAMETERS.values()) == 60_965_224
-
-
-def test_parameters_where_every_layer_sees_all_channels():
-    images = keras.Input((227, 227, 3))
-    dense = keras.Model(images, convolutions(images, groups=1)).count_params()
-    assert dense + sum(PARAMETERS[name] for name in ("fc6", "fc7", "fc8")) == 62_378_344
-
-
-def test_layers_have_the_published_shapes(published):
-    assert {name: published.get_layer(name).output.shape[1:] for name in SHAPES} == SHAPES
-
-
-def test_other_numbers_of_groups_are_refused():
+def test_layers_have_the_published_parameters_and_shapes():
+    model = convolutions()
+    assert {name: model.get_layer(name).count_params() for name in PARAMETERS} == PARAMETERS
+    assert model.count_params() + DENSE == 60_965_224
+    assert {name: model.get_layer(name).output.shape[1] for name in SIZES} == SIZES
+    assert model.output_shape == (None, 6, 6, 256)
+    assert convolutions(groups=1).count_params() + DENSE == 62_378_344
     with pytest.raises(ValueError, match="groups is 3, expected 2, as published, or 1"):
-        alexnet(groups=3)
+        convolutions(groups=3)
 
 
 @pytest.mark.backend

@@ -8,7 +8,7 @@ import pytest
 from networks import once
 from numpy.lib.stride_tricks import sliding_window_view
 
-from zoo.models.conv_lstm import conv_lstm, overlap_ratio
+from zoo.models.conv_lstm import conv_lstm
 
 pytestmark = pytest.mark.backend
 
@@ -51,15 +51,6 @@ def test_frames_are_convolved_rectified_and_pooled(rng):
     local = keras.Model(model.inputs, model.get_layer("frames").output)
     frames = keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]
     np.testing.assert_allclose(frames, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize(("kernel", "pool", "ratio"), [(8, 10, 7 / 17), (6, 8, 5 / 13), (1, 1, 0), (9, 1, 8 / 9)])
-def test_overlap_is_equation_2(kernel, pool, ratio):
-    assert overlap_ratio(kernel, pool) == pytest.approx(ratio)
-
-
-def test_overlap_of_the_papers_design():
-    assert [round(overlap_ratio(*pair), 2) for pair in ((8, 10), (6, 8))] == [0.41, 0.38]
 
 
 def test_only_a_design_that_breaks_the_rule_is_warned_of():

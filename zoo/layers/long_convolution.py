@@ -14,19 +14,19 @@ METHODS = ("auto", "fft", "direct")
 
 
 class _LongConvolution(keras.layers.Layer):
-    """What both layers share. Stands before a stock layer, whose weights and options stay as they are."""
+    """Convolves in place of a stock layer, the second base class, with its weights and options."""
 
     depthwise: bool
 
     def _settle(self, padding, method):
-        if padding not in ("same", "causal"):
-            raise ValueError(f'{self.name}: padding is "same" or "causal", not {padding!r}')
+        if padding != "same":
+            raise ValueError(f'{self.name}: padding is {padding!r}, expected "same"')
         if method not in METHODS:
-            raise ValueError(f"{self.name}: method is one of {', '.join(METHODS)}, not {method!r}")
+            raise ValueError(f"{self.name}: method is {method!r}, expected one of {', '.join(METHODS)}")
         multiple = self.depth_multiplier if self.depthwise else self.groups
         if (self.strides, self.dilation_rate, self.data_format, multiple) != ((1,), (1,), "channels_last", 1):
             raise ValueError(f"{self.name}: strides, dilation, groups, depth multiplier are 1, channels are last")
-        self.padding, self.method = padding, method
+        self.method = method
 
     def add_weight(self, *args, **kwargs):
         # The FFT is taken in float32 under mixed precision too, of a kernel that was not rounded before.
@@ -38,10 +38,9 @@ class _LongConvolution(keras.layers.Layer):
         direct = self.method == "direct" or (self.method == "auto" and faster)
         convolution = direct_convolution if direct else fft_convolution
         dtype = self.compute_dtype if direct else keras.backend.result_type(self.compute_dtype, "float32")
-        # Of an even kernel's taps, "same" has one more on later samples than on earlier ones, as Keras has it.
-        before = taps - 1 if self.padding == "causal" else (taps - 1) // 2
+        # Of an even kernel's taps one more lies on later samples than on earlier ones, as Keras has it.
         kernel = ops.cast(ops.convert_to_tensor(self.kernel), dtype)
-        outputs = convolution(ops.cast(inputs, dtype), kernel, before, self.depthwise)
+        outputs = convolution(ops.cast(inputs, dtype), kernel, (taps - 1) // 2, self.depthwise)
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, dtype)
         return self.activation(ops.cast(outputs, self.compute_dtype))
@@ -58,9 +57,8 @@ class LongConv1D(_LongConvolution, keras.layers.Conv1D):
 
     Args:
         kernel_size: taps.
-        padding: "same", or "causal" (a sample's output depends on no later sample).
         method: "fft", "direct", or "auto": whichever `direct_is_faster` says.
-        kwargs: Conv1D's other options; strides, dilation and groups are 1, channels are last.
+        kwargs: Conv1D's other options; padding is "same", strides, dilation and groups are 1, channels are last.
     """
 
     depthwise = False
@@ -80,11 +78,8 @@ class LongDepthwiseConv1D(_LongConvolution, keras.layers.DepthwiseConv1D):
     depthwise = True
 
     def __init__(self, kernel_size, padding="same", method="auto", **kwargs):
-        super().__init__(kernel_size, padding="same", **kwargs)  # the stock layer knows no "causal"
+        super().__init__(kernel_size, padding=padding, **kwargs)
         self._settle(padding, method)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
 
 
 def direct_is_faster(taps: int, channels: int, depthwise: bool) -> bool:

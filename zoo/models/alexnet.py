@@ -10,48 +10,27 @@ from keras import layers, ops
 from zoo.layers.masking import Configured, register
 
 SIDE = 227  # pixels. The paper prints 224, with which its first convolution does not give its own 55 positions.
-_CROPPED = {"padding": "valid", "activation": "relu"}
 _SAME = {"padding": "same", "activation": "relu"}
 
 
-def alexnet(
-    n_outputs: int = 1000,
-    *,
-    groups: int = 2,
-    dropout: float = 0.5,
-    seed: int = 0,
-    name: str = "alexnet",
-) -> keras.Model:
-    """Builds the network as one stream, as Caffe and MATLAB publish it.
+def convolutions(groups: int = 2) -> keras.Model:
+    """Builds all that lies before fc6 as one stream, as Caffe and MATLAB publish it.
 
     The model maps images (batch, 227, 227, 3), channels in the order of the weights (Caffe's: blue, green, red, each
-    less its mean), to probabilities (batch, n_outputs). Rows of the paper's two graphics cards are groups of channels.
+    less its mean), to (batch, 6, 6, 256). Rows of the paper's two graphics cards are groups of channels.
 
     What we read into its pooling: the largest of 3 x 3 positions at every second one, without padding, behind conv1,
     conv2 and conv5, which leaves 27, 13 and 6 of 55, 27 and 13. Normalisation comes before the pooling (the paper's
     order, and bvlc_alexnet's; CaffeNet has it the other way round).
 
     Args:
-        n_outputs: of fc8; 60,965,224 parameters at 1,000 outputs.
-        groups: 2 lets conv2, conv4 and conv5 see one half of the channels each, as published; 1 lets them see all, and
-            has 62,378,344 parameters.
-        dropout: behind fc6 and fc7, in 0..1.
-        seed: of dropout.
+        groups: 2 lets conv2, conv4 and conv5 see one half of the channels each, as published; 1 lets them see all. With
+            fc6 to fc8 that makes 60,965,224 parameters, or 62,378,344.
     """
-    images = keras.Input((SIDE, SIDE, 3), name="images")
-    vector = layers.Flatten(name="flatten")(convolutions(images, groups))
-    for index in (6, 7):
-        vector = layers.Dense(4096, activation="relu", name=f"fc{index}")(vector)
-        vector = layers.Dropout(dropout, seed=seed + index, name=f"drop{index}")(vector)
-    output = layers.Dense(n_outputs, activation="softmax", dtype="float32", name="fc8")(vector)
-    return keras.Model(images, output, name=name)
-
-
-def convolutions(images, groups: int = 2):
-    """Images (batch, 227, 227, 3) -> maps (batch, 6, 6, 256): all that lies before fc6. See `alexnet`."""
     if groups not in (1, 2):
         raise ValueError(f"groups is {groups}, expected 2, as published, or 1")
-    maps = layers.Conv2D(96, 11, strides=4, **_CROPPED, name="conv1")(images)
+    images = keras.Input((SIDE, SIDE, 3), name="images")
+    maps = layers.Conv2D(96, 11, strides=4, activation="relu", name="conv1")(images)
     maps = LocalResponseNormalization(name="norm1")(maps)
     maps = layers.MaxPooling2D(3, 2, name="pool1")(maps)
     maps = GroupedConv2D(256, 5, groups=groups, **_SAME, name="conv2")(maps)
@@ -60,7 +39,7 @@ def convolutions(images, groups: int = 2):
     maps = layers.Conv2D(384, 3, **_SAME, name="conv3")(maps)
     maps = GroupedConv2D(384, 3, groups=groups, **_SAME, name="conv4")(maps)
     maps = GroupedConv2D(256, 3, groups=groups, **_SAME, name="conv5")(maps)
-    return layers.MaxPooling2D(3, 2, name="pool5")(maps)
+    return keras.Model(images, layers.MaxPooling2D(3, 2, name="pool5")(maps))
 
 
 @register

@@ -29,14 +29,6 @@ SPACE = {
 }
 
 
-def overlap_ratio(kernel_size: int, pool_size: int) -> float:
-    """Share of samples that neighbouring outputs of a convolution and its pooling see in common (eq 2), in 0..1.
-
-    R = (K - 1) / (K + P - 1) for kernel K and pooling P; the paper asks for R < 0.5, which keeps neighbours different.
-    """
-    return (kernel_size - 1) / (kernel_size + pool_size - 1)
-
-
 def conv_lstm(
     n_targets: int,
     n_inputs: int = 1,
@@ -83,7 +75,10 @@ def conv_lstm(
     inputs, sequence, n_frames = waveform_input(n_inputs, frame_samples)
     position_samples = 1
     for index, (width, taps, pool) in enumerate(zip(filters, kernel_sizes, pool_sizes, strict=True), start=1):
-        _warn_of_overlap(index, taps, pool)
+        overlap = (taps - 1) / (taps + pool - 1)  # of samples that neighbouring outputs see
+        if overlap >= 0.5:
+            found = f"conv{index}: kernel {taps} and pooling {pool} overlap by {overlap:.2f}"
+            warnings.warn(f"{found}, the paper's rule is below 0.5 (eq 2)", stacklevel=2)
         if index > 1:  # biases and kernels have reached over the clip's end
             mask = FrameMask(name=f"mask{index}")(sequence, n_frames * (frame_samples // position_samples))
             sequence = ZeroPadding(name=f"masked{index}")(sequence, mask)
@@ -99,13 +94,3 @@ def conv_lstm(
         sequence = LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")(sequence, mask=mask)
     output = layers.Dense(n_targets, dtype="float32", name="arousal_valence")(sequence)
     return keras.Model(inputs, output, name=name)
-
-
-def _warn_of_overlap(index, kernel_size, pool_size):
-    ratio = overlap_ratio(kernel_size, pool_size)
-    if ratio >= 0.5:
-        warnings.warn(
-            f"conv{index}: kernel {kernel_size} and pooling {pool_size} overlap by {ratio:.2f}, the paper's rule is "
-            "below 0.5 (eq 2)",
-            stacklevel=3,
-        )

@@ -43,11 +43,6 @@ class Network:
         return list(self.dense.values())[-1]
 
 
-def _alexnet() -> keras.Model:
-    images = keras.Input((alexnet.SIDE, alexnet.SIDE, 3))
-    return keras.Model(images, alexnet.convolutions(images))
-
-
 def _vgg(application: Callable[..., keras.Model], parameters: int) -> Network:
     return Network(
         lambda: application(weights=None, include_top=False, input_shape=(224, 224, 3)),
@@ -61,7 +56,7 @@ def _vgg(application: Callable[..., keras.Model], parameters: int) -> Network:
 
 NETWORKS = {
     "alexnet": Network(
-        _alexnet,
+        alexnet.convolutions,
         alexnet.SIDE,
         {"fc6": 4096, "fc7": 4096},
         "fc8",

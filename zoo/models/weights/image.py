@@ -78,7 +78,8 @@ def convert(path: Path, layout: Layout, out: Path) -> None:
     with _opened(path) as found:
         tensors = found
         if path.suffix == ".mat":
-            tensors = _from_matconvnet(*found, layout)
+            weights, mean = found
+            tensors = _from_matconvnet(weights, mean, layout)
         elif not any(name in found for name in layout.shapes()):
             tensors = _from_torch(found, layout)
         checked = dict(_checked(path, tensors, layout))
