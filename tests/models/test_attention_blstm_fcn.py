@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from networks import once
 
-from zoo.errors import UserError
 from zoo.models.attention_blstm_fcn import attention_blstm_fcn
-from zoo.registry import build
 
 pytestmark = pytest.mark.backend
 
@@ -88,18 +86,3 @@ def test_padding_gets_no_attention(rng):
 @pytest.mark.parametrize("bands", [30, 60, 80, 100])
 def test_any_number_of_bands_the_paper_tried(bands):
     assert attention_blstm_fcn(4, bands).get_layer("features").output.shape == (None, None, bands)
-
-
-def test_nothing_left_is_refused():
-    with pytest.raises(UserError, match="needs the fcn stream"):
-        build("attention_fcn", 4, 40, fcn=False)
-    with pytest.raises(UserError, match="'gru'"):
-        build("attention_lstm", 4, 40, recurrent="gru")
-    with pytest.raises(UserError, match=r"option of fcn 'dropuot'.*Did you mean 'dropout'"):
-        build("fcn", 4, 40, dropuot=0.1)
-
-
-@pytest.mark.parametrize("pool_size", [0, 3])
-def test_pools_that_padding_would_shift_are_refused(pool_size):
-    with pytest.raises(UserError, match=f"fcn cannot be built with .* pool_size is {pool_size}, expected 1 to 2"):
-        build("fcn", 4, 40, pool_size=pool_size)

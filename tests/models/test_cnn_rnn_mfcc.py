@@ -55,21 +55,10 @@ def test_table_4_worked_in_numpy(rng):
 
 
 @pytest.mark.parametrize("build", [cnn1d_mfcc, rnn_mfcc])
-def test_trains_saves_and_predicts_without_using_the_counts(build, tmp_path, rng):
-    n_channels = 5
-    batch = {
-        "features": rng.normal(size=(8, 80, n_channels)).astype("float32"),
-        "n_frames": np.full(8, 80, "int32"),
-    }
-    model = build(3, n_channels, output_activation="sigmoid")
-    model.compile("rmsprop", "sparse_categorical_crossentropy")
-    model.fit(batch, np.arange(8) % 3, epochs=1, batch_size=8, verbose=0)
-    expected = model.predict(batch, verbose=0)
-    assert expected.shape == (8, 3) and not np.allclose(expected.sum(axis=1), 1, atol=1e-3)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert set(loaded.input) == {"features", "n_frames"}
-    np.testing.assert_allclose(loaded.predict(batch, verbose=0), expected, atol=1e-6)
+def test_sigmoids_do_not_sum_to_one(build, rng):
+    batch = {"features": rng.normal(size=(8, 80, 5)).astype("float32"), "n_frames": np.full(8, 80, "int32")}
+    output = keras.ops.convert_to_numpy(build(3, 5, output_activation="sigmoid")(batch))
+    assert not np.allclose(output.sum(axis=1), 1, atol=1e-3)
 
 
 def test_the_loss_of_sigmoids_is_that_of_their_shares():
@@ -89,22 +78,3 @@ def test_depth_and_widths_follow_their_arguments():
     names = [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     assert names == ["r1", "d1", "r2", "d2", "average", "probabilities"]
     assert model.get_layer("r2").count_params() == 3 * (7 * 7 + 7 * 7 + 2 * 7)
-
-
-@once
-@pytest.mark.parametrize(
-    ("build", "options", "words"),
-    [
-        (cnn1d_mfcc, {"pool_size": 5, "filters": (20, 10, 10)}, "c3: kernel_size is 3, expected 1 to the 2 positions"),
-        (cnn1d_mfcc, {"kernel_size": 81}, "c1: kernel_size is 81, expected 1 to the 80 positions"),
-        (cnn1d_mfcc, {"pool_size": 30}, "c2: kernel_size is 3, expected 1 to the 2 positions"),
-        (cnn1d_mfcc, {"pool_size": 79}, "s1: pool_size is 79, expected 1 to the 78 positions"),
-        (cnn1d_mfcc, {"pool_size": 0}, "s1: pool_size is 0"),
-        (cnn1d_mfcc, {"filters": ()}, "filters is empty"),
-        (rnn_mfcc, {"cell": "blstm"}, "'blstm', expected one of simple, lstm, gru"),
-        (rnn_mfcc, {"recurrent_layers": 0}, "recurrent_layers is 0"),
-    ],
-)
-def test_infeasible_networks_are_named(build, options, words):
-    with pytest.raises(ValueError, match=words):
-        build(8, **options)

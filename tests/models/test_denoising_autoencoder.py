@@ -57,8 +57,3 @@ def test_noise_is_the_papers_and_in_training_only():
     batch = [np.ones((8, 100, 13), "float32"), np.full(8, 100, "int32")]
     assert keras.ops.convert_to_numpy(noisy(batch, training=True)).std() == pytest.approx(0.1, rel=0.05)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(noisy(batch, training=False)), batch[0])
-
-
-def test_no_layers_are_refused():
-    with pytest.raises(ValueError, match="recurrent_layers is 0, expected 1 or more"):
-        denoising_autoencoder(13, 13, recurrent_layers=0)
