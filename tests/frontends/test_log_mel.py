@@ -47,7 +47,7 @@ def run(layer, clips, padding=0.5):
 
 
 @pytest.fixture(scope="module")
-def voices():
+def utterances():
     rng = np.random.default_rng(0)
     speaker = draw_speaker("F", rng)
     return [utterance("angry", speaker, 1.3, rng), 0.01 * utterance("sad", speaker, 0.71, rng)]
@@ -70,9 +70,9 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_equal_to_librosa(settings, voices):
+def test_equal_to_librosa(settings, utterances):
     layer = LogMel(**settings)
-    for features, clip in zip(run(layer, voices), voices, strict=True):
+    for features, clip in zip(run(layer, utterances), utterances, strict=True):
         np.testing.assert_allclose(features, reference(clip, layer), rtol=1e-4, atol=1e-4)
 
 
@@ -134,21 +134,21 @@ def test_frames_of_any_length(n_samples, rng):
     assert len(features) == layer.n_frames(n_samples) == int(np.ceil(n_samples / 160))
 
 
-def test_a_clip_is_the_same_beside_a_loud_one(voices):
-    """Stock Keras's MelSpectrogram moves a quiet clip by 21 dB beside a loud one."""
+def test_a_loud_neighbour_does_not_change_the_features(utterances):
+    """Stock Keras's MelSpectrogram moves a quiet clip by 21 dB in a batch with a loud one."""
     layer = LogMel()
-    (alone,) = run(layer, voices[1:])
-    beside = run(layer, [100 * voices[0], voices[1]])[1]
+    (alone,) = run(layer, utterances[1:])
+    beside = run(layer, [100 * utterances[0], utterances[1]])[1]
     np.testing.assert_allclose(beside, alone, atol=1e-5)
 
 
-def test_half_precision_leaves_the_features_alone(voices):
+def test_half_precision_leaves_the_features_alone(utterances):
     """In bfloat16, of 8 significant bits, a log energy of -20 would be off by up to 0.06."""
 
     def features():
         waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
         model = keras.Model([waveform, n_samples], LogMel()(waveform, n_samples)[0])
-        output = model([voices[0][None], np.array([len(voices[0])], np.int32)])
+        output = model([utterances[0][None], np.array([len(utterances[0])], np.int32)])
         assert keras.backend.standardize_dtype(output.dtype) == "float32"
         return keras.ops.convert_to_numpy(output)
 
@@ -178,14 +178,14 @@ def test_impossible_settings_are_named(settings, words):
         LogMel(**settings)
 
 
-def test_in_a_saved_model_the_features_are_the_same(voices, tmp_path, rng):
+def test_in_a_saved_model_the_features_are_the_same(utterances, tmp_path, rng):
     """Training on cached features and serving from waveforms give the same answer."""
     mean, variance = rng.normal(size=40) - 9, rng.uniform(1, 9, size=40)
     network = with_normalization(mean, variance, attention_blstm_fcn(3, recurrent_units=6))
     layer = LogMel(name="log_mel")
     with_frontend(layer, network).save(tmp_path / "model.keras")
     served = keras.saving.load_model(tmp_path / "model.keras")
-    for clip, features in zip(voices, run(layer, voices), strict=True):
+    for clip, features in zip(utterances, run(layer, utterances), strict=True):
         frames = {"features": features[None], "n_frames": np.array([len(features)], "int32")}
         answer = served.predict_on_batch({"waveform": clip[None], "n_samples": np.array([len(clip)], "int32")})
         np.testing.assert_allclose(answer, network.predict_on_batch(frames), atol=1e-5)

@@ -84,7 +84,7 @@ def assert_equal_to_librosa(image, clip, layer):
 
 
 @pytest.fixture(scope="module")
-def voices():
+def utterances():
     rng = np.random.default_rng(0)
     speaker = draw_speaker("F", rng)
     loud = utterance("angry", speaker, 1.3, rng, rate_hz=RATE_HZ)
@@ -111,9 +111,9 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_mfcc_is_librosas(settings, voices):
+def test_mfcc_is_librosas(settings, utterances):
     layer = Mfcc(**settings)
-    for mfcc, clip in zip(run_mfcc(layer, voices), voices, strict=True):
+    for mfcc, clip in zip(run_mfcc(layer, utterances), utterances, strict=True):
         expected = reference_mfcc(clip, layer)
         assert_close(mfcc, expected, relative=1e-5)
         assert_close(mfcc[:, 1:], expected[:, 1:], relative=1e-4)
@@ -133,10 +133,10 @@ def test_images_of_real_clips_are_librosas_and_scipys(kind, real_clips):
         assert_equal_to_librosa(image, clip, layer)
 
 
-def test_an_image_is_the_same_alone_padded_and_beside_a_loud_clip(voices):
+def test_padding_and_a_loud_neighbour_do_not_change_an_image(utterances):
     layer = CepstralStatistics(statistics="six")
-    beside = run(layer, *batched([100 * voices[0], voices[1]]))[0][1]
-    alone = run(layer, voices[1][None], np.array([len(voices[1])], np.int32))[0][0]
+    beside = run(layer, *batched([100 * utterances[0], utterances[1]]))[0][1]
+    alone = run(layer, utterances[1][None], np.array([len(utterances[1])], np.int32))[0][0]
     for channel, expected in zip(beside.T, alone.T, strict=True):
         assert_close(channel, expected, max(1, np.abs(expected).max()), relative=1e-5)
 
@@ -163,9 +163,9 @@ def test_silence_is_constant():
     np.testing.assert_allclose(image, expected, rtol=1e-6)
 
 
-def test_peak_normalisation_makes_loudness_irrelevant(voices):
+def test_peak_normalisation_makes_loudness_irrelevant(utterances):
     def images(layer):
-        return run(layer, *batched([voices[0], voices[0] / 512]))[0]
+        return run(layer, *batched([utterances[0], utterances[0] / 512]))[0]
 
     normalised = images(CepstralStatistics())
     assert_close(normalised[0], normalised[1], relative=1e-6)
@@ -254,10 +254,10 @@ def test_rows_of_an_image_are_known_beforehand():
     assert features.shape == (None, 20, 12) and n_frames.dtype == "int32"
 
 
-def test_in_a_saved_model_the_images_are_the_same(voices, tmp_path):
+def test_in_a_saved_model_the_images_are_the_same(utterances, tmp_path):
     network = cnn1d_mfcc(8, 18)
     layer = CepstralStatistics(statistics="six", name="cepstral_statistics")
-    batch, n_samples = batched(voices)
+    batch, n_samples = batched(utterances)
     features, n_frames = layer(batch, n_samples)
     expected = run(network, {"features": features, "n_frames": n_frames})
     with_frontend(layer, network).save(tmp_path / "model.keras")

@@ -1,4 +1,4 @@
-"""The LSTM whose gradient is written out against Keras's own, and against its definition in NumPy."""
+"""The LSTM with its own gradient against Keras's own, and against its definition in NumPy."""
 
 import gc
 import weakref

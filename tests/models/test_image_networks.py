@@ -36,7 +36,7 @@ def tiny(monkeypatch):
 
 @pytest.fixture
 def weights(tmp_path):
-    """A file of weights, whose features tell clips apart."""
+    """A file of weights, with features that differ between clips."""
     return written(tmp_path / "tiny.npz", seed=3)
 
 
@@ -135,7 +135,7 @@ def test_unknown_networks_are_refused():
 # The front-end
 
 
-def test_a_clip_has_one_description_whatever_stands_beside_it(weights, rng):
+def test_other_clips_do_not_change_the_description(weights, rng):
     layer, some = DeepSpectrum("tiny", weights), clips(rng)
     batch = np.zeros((3, 20_000), np.float32)
     for row, clip in zip(batch, some, strict=True):

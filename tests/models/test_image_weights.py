@@ -95,7 +95,7 @@ def torchvision_names(state):
 
 
 def torchvision_standard(images):
-    """What torchvision's documentation tells users to do."""
+    """As torchvision's documentation states."""
     return (images / 255 - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
 
 

@@ -84,7 +84,7 @@ def fit(
     validation: tuple[Iterable[np.ndarray], Iterable[np.ndarray]],
     name: str = "clean_speech",
 ) -> CleanSpeech:
-    """Returns a detector fitted on training clips, whose threshold is chosen on validation clips.
+    """Fits a detector on training clips, and its threshold on validation clips.
 
     Args:
         train, validation: clean clips and noisy clips, each the frames (frames, channels) of a clip. However many there

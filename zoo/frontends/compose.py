@@ -18,9 +18,9 @@ def with_normalization(
 ) -> keras.Model:
     """Returns the network behind a fixed standardisation of its features, by `mean` and `variance`.
 
-    Those are (bands,), or (frames, bands) where every clip has as many frames. A band that hardly varies (above the
-    cut-off of band-limited recordings) carries nothing and is not blown up: its variance is taken as
-    `least_variance`, whose default is for logarithms of energies; as 1 where it is exactly 0.
+    Those are (bands,), or (frames, bands) where every clip has as many frames. Variances are raised to
+    `least_variance`, by default for logarithms of energies, so that a band above a recording's cut-off is not
+    amplified; a variance of exactly 0 is taken as 1.
     """
     features = keras.Input(mean.shape if mean.ndim == 2 else (None, len(mean)), name="features")
     n_frames = keras.Input((), dtype="int32", name="n_frames")

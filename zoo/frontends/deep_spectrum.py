@@ -1,7 +1,7 @@
-"""Deep-spectrum features as a front-end: what a network trained on photographs sees in a clip's mel-spectrogram."""
+"""Deep-spectrum features as a front-end: an image network on an utterance's mel-spectrogram."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import keras
 from keras import ops
@@ -41,22 +41,14 @@ class DeepSpectrum(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        network,
-        weights,
-        weights_sha256=None,
-        colormap="viridis",
-        seed=0,
-        rate_hz=16_000,
-        picture=None,
-        **kwargs,
+        self, network, weights, weights_sha256=None, colormap="viridis", seed=0, rate_hz=16_000, picture=None, **kwargs
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.image = SpectrogramImage(get(network).side, colormap, rate_hz, **(picture or {}))
         self.network, self.weights_file, self.colormap, self.seed = network, str(weights), colormap, seed
         self.rate_hz = rate_hz
         self.weights_sha256 = _checked(self.weights_file, weights_sha256)
-        self._hidden = _Holder()
+        self._hidden = SimpleNamespace(body=None)  # where Keras, which looks at attributes, does not find it to save it
 
     def build(self, waveform_shape, n_samples_shape=None):
         self.image.build(waveform_shape, n_samples_shape)
@@ -91,12 +83,6 @@ class DeepSpectrum(keras.layers.Layer):
         # All of them, so that a saved model does not depend on what the defaults are later.
         picture = {name: of_image[name] for name in ("window_ms", "hop_ms", "bands", "mel_scale", "range_db")}
         return {**super().get_config(), **settings, "weights": self.weights_file, "picture": picture}
-
-
-class _Holder:
-    """Keeps the network where Keras, which looks at attributes, does not find it to save it."""
-
-    body: Any = None
 
 
 def _checked(weights: str, expected: str | None) -> str | None:

@@ -68,7 +68,7 @@ class Mfcc(InFloat32):
         n_frames = self.n_frames(n_samples)
         real = zero_padding(energies, frame_mask(energies, n_frames))
         loudest = ops.maximum(ops.max(real, axis=(1, 2), keepdims=True), LEAST_ENERGY)
-        # Only the 0th coefficient knows of the level. Added at the end, it takes no digits from the others.
+        # Only the 0th coefficient depends on the level. Added at the end, that takes no digits from the others.
         below = ops.maximum(_decibels(ops.maximum(energies, LEAST_ENERGY) / loudest), -TOP_DB)
         return ops.matmul(below, self.cosines) + _decibels(loudest) * self.of_one_db, n_frames
 
@@ -195,7 +195,7 @@ class StreamStatistics(Weightless, InFloat32):
     image has no padding. `channels` is (deltas + 1) * (1 or 6). In float32.
 
     Args:
-        deltas: derivatives beside the frames: 0, 1 or 2.
+        deltas: derivatives behind the frames: 0, 1 or 2.
         statistics: "mean" or "six".
     """
 
@@ -223,7 +223,7 @@ class CepstralStatistics(keras.layers.Layer):
     """A clip of any length as one image: its MFCCs and their derivatives, under statistics over time.
 
     Khan, Butt, Ali 2020 take 80 coefficients, with 3 channels (Table 4) or 18 (Table 3); the paper is silent on
-    windows, for which librosa's defaults stand. Channels are those of `StreamStatistics`.
+    windows, for which librosa's defaults are taken. Channels are those of `StreamStatistics`.
 
     Call: waveforms (batch, samples), sample counts (batch,) -> (batch, coefficients, channels) and counts (batch,),
     which are all `coefficients`.

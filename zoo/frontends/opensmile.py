@@ -6,11 +6,10 @@ for research and other non-commercial use only; its licence comes with the packa
 eGeMAPS: Eyben et al. (2016), "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and affective
 computing". ComParE: Schuller et al. (2016), "The INTERSPEECH 2016 computational paralinguistics challenge".
 
-openSMILE computes a recording's descriptors once and summarises them in every window: with 3 s windows every 40 ms a
-minute of audio takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes 5 minutes. The values
-differ from those of a window cut out as a recording of its own, half of them by less than 1% of their deviation, nine
-in ten of eGeMAPS by less than 10%: there, the F0 track (Viterbi search), moving averages and deltas end at its edges,
-and its 20 ms frames reach 40 ms closer to its end than its 60 ms frames do. Here all descriptors are of the same time.
+A recording's descriptors are computed once and summarised in every window: with 3 s windows every 40 ms a minute of
+audio takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes 5 minutes. The values differ from
+those of a window cut out as a recording, half of them by less than 1 % of their deviation, nine in ten of eGeMAPS by
+less than 10 %: there the F0 track (Viterbi search), moving averages and deltas end at its edges.
 """
 
 import multiprocessing
@@ -46,8 +45,8 @@ def functionals(
 
     `waveform` is (samples,) within -1..1, beyond which it is clipped; openSMILE reads it as 16-bit samples. Row i is of
     the window of `window_seconds` centred on the middle of frame i, that is on (i + 0.5) * hop_seconds, as far as the
-    recording reaches: windows at its ends are shorter. A window holds the descriptors whose analysis
-    frames (up to 60 ms) lie within it. Rows of windows too short for openSMILE (under 4 descriptors, 90 ms) repeat the
+    recording reaches: windows at its ends are shorter. A window holds the descriptors with analysis frames (up to 60
+    ms) within it. Rows of windows too short for openSMILE (under 4 descriptors, 90 ms) repeat the
     nearest row that is not. Values are finite: openSMILE writes 0 for what a window does not have, such as the F0 of
     one without voice. ComParE's run up to 1e13 (the linear-prediction gain of spectral variance), also in speech.
 
@@ -103,13 +102,13 @@ def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, funct
 
 
 def clip_settings(feature_set: str, functionals: str) -> dict[str, Any]:
-    """Returns all that `clip_functionals` depend on beside the waveform and its rate, for the cache's key."""
+    """Returns all that `clip_functionals` depend on but the waveform and its rate, for the cache's key."""
     _check_set(feature_set)
     return {"clip_functionals": functionals, "set": _OPENSMILE_NAMES[feature_set], "opensmile": _version()}
 
 
 def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dict[str, Any]:
-    """Returns all that `functionals` depend on beside the waveform and its rate, for the cache's key.
+    """Returns all that `functionals` depend on but the waveform and its rate, for the cache's key.
 
     The version is the package's, which brings its own build of the openSMILE library. Raises as `functionals` does.
     """
@@ -153,8 +152,8 @@ def own_processes() -> ProcessPoolExecutor:
 def _own_processes() -> ProcessPoolExecutor:
     """The processes of openSMILE, one for each core; it is never loaded in this one.
 
-    Beside TensorFlow, the Fourier transforms of both would call each other's functions of the same names (bitrv2,
-    cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
+    In one process with TensorFlow, the Fourier transforms of both would call each other's functions of the same names
+    (bitrv2, cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
     """
     pool = ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
     # Where this process is a worker itself, it would wait at its end for processes that wait for work.

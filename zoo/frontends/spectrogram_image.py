@@ -16,9 +16,8 @@ ENTRIES = 256  # of a colour map
 class SpectrogramImage(keras.layers.Layer):
     """Log-mel spectrogram of a whole clip, in the colours of a map, resized to side x side pixels.
 
-    The idea is that of Cummins et al. 2017 ("An image-based deep spectrum feature representation for the recognition of
-    emotional speech", ACM Multimedia), of mel-spectrograms that of Zhao et al. 2019. Window, hop, bands and range are
-    ours.
+    After Cummins et al. 2017 ("An image-based deep spectrum feature representation for the recognition of emotional
+    speech", ACM Multimedia), with the mel-spectrograms of Zhao et al. 2019. Window, hop, bands and range are ours.
 
     Energies in dB, from `range_db` below the clip's own largest up to it, spread evenly over the map's 256 entries, of
     which a value gets the one it falls into, without interpolation (matplotlib's rule). The coloured picture is resized
@@ -66,7 +65,8 @@ class SpectrogramImage(keras.layers.Layer):
         features, n_frames = self.log_mel(waveform, n_samples)
         entries = self._entries(features, n_frames)
         before, after, share = _neighbours(n_frames, self.side)
-        left, right = (ops.take(self.colours, _columns(entries, column), axis=0) for column in (before, after))
+        left, right = (ops.take_along_axis(entries, column[:, :, None], axis=1) for column in (before, after))
+        left, right = ops.take(self.colours, left, axis=0), ops.take(self.colours, right, axis=0)
         columns = left + share[:, :, None, None] * (right - left)  # (batch, side, bands, 3)
         columns = ops.reshape(ops.transpose(columns, (0, 2, 1, 3)), (-1, self.log_mel.bands, self.side * 3))
         return ops.reshape(ops.matmul(self.rows, columns), (-1, self.side, self.side, 3))
@@ -84,14 +84,9 @@ class SpectrogramImage(keras.layers.Layer):
         return keras.KerasTensor((waveform.shape[0], self.side, self.side, 3), "float32")
 
     def get_config(self):
+        own = {"side": self.side, "colormap": self.colormap, "range_db": self.range_db}
         of_spectrogram = ("rate_hz", "window_ms", "hop_ms", "bands", "mel_scale")
-        return {
-            **super().get_config(),
-            "side": self.side,
-            "colormap": self.colormap,
-            "range_db": self.range_db,
-            **{name: getattr(self.log_mel, name) for name in of_spectrogram},
-        }
+        return {**super().get_config(), **own, **{name: getattr(self.log_mel, name) for name in of_spectrogram}}
 
 
 def colour_table(name: str) -> np.ndarray:
@@ -104,9 +99,7 @@ def colour_table(name: str) -> np.ndarray:
     if name not in colormaps:
         near = get_close_matches(name, colormaps, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"colormap is {name!r}, expected one of matplotlib's, such as viridis, magma, jet or gray.{hint}"
-        )
+        raise ValueError(f"colormap is {name!r}, expected one of matplotlib's, such as viridis, magma or gray.{hint}")
     return np.round(255 * colormaps[name](np.linspace(0, 1, ENTRIES))[:, :3]).astype("float32")
 
 
@@ -128,8 +121,3 @@ def _neighbours(n_frames, side):
     before = ops.floor(centre)
     first = ops.cast(before, "int32")
     return first, ops.minimum(first + 1, n_frames - 1), centre - before
-
-
-def _columns(entries, frames):
-    """(batch, frames, bands) at the frames (batch, side) -> (batch, side, bands)."""
-    return ops.take_along_axis(entries, frames[:, :, None], axis=1)

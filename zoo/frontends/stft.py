@@ -65,7 +65,7 @@ def _frames(waveform, n_frames, window, hop, n_fft, radix):
 
 
 def _kernels(window, n_fft, radix, taper):
-    """Windowed cosines beside windowed sines (radix, ceil(window / radix), 2 * bins), for the parts of `_frames`.
+    """Windowed cosines, then windowed sines (radix, ceil(window / radix), 2 * bins), for the parts of `_frames`.
 
     They hold the first half of n_fft / radix bins: a real signal's other half is the conjugate of another part's.
     """

@@ -37,7 +37,7 @@ class AttentionMap(ExplicitMask):
         scores = ops.cast(ops.matmul(vectors, self.query)[..., 0], "float32") * self.scale
         mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(scores.shape) - 2)))
         scores = ops.where(mask, scores, -1e9)
-        flat = ops.reshape(scores, (ops.shape(scores)[0], -1))  # softmax over several axes wants static shapes
+        flat = ops.reshape(scores, (ops.shape(scores)[0], -1))  # softmax over several axes needs static shapes
         return ops.reshape(ops.softmax(flat), ops.shape(scores))
 
     def compute_output_spec(self, vectors, mask):

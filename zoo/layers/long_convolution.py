@@ -57,7 +57,7 @@ class LongConv1D(_LongConvolution, keras.layers.Conv1D):
 
     Args:
         kernel_size: taps.
-        method: "fft", "direct", or "auto": whichever `direct_is_faster` says.
+        method: "fft", "direct", or "auto": by `direct_is_faster`.
         kwargs: Conv1D's other options; padding is "same", strides, dilation and groups are 1, channels are last.
     """
 
@@ -83,7 +83,7 @@ class LongDepthwiseConv1D(_LongConvolution, keras.layers.DepthwiseConv1D):
 
 
 def direct_is_faster(taps: int, channels: int, depthwise: bool) -> bool:
-    """Says whether method "auto" convolves directly.
+    """Returns whether method "auto" convolves directly.
 
     Processor milliseconds of a forward and backward pass over 2 x 16,000 samples:
 

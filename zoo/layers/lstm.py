@@ -9,7 +9,7 @@ from zoo.layers.scan import scan
 
 @register
 class LSTM(keras.layers.LSTM):
-    """`keras.layers.LSTM`, whose weights, options and answers it has; what it computes in training is faster.
+    """`keras.layers.LSTM` with the same weights, options and outputs, and faster training.
 
     In the stock layer's loop every frame is multiplied with the input weights by itself, and back through time every
     frame adds its own product to the gradient of all weights. Here such products are taken of all frames at once, and
@@ -34,7 +34,7 @@ class LSTM(keras.layers.LSTM):
         hidden = _hidden_states(time_major, real, *weights, *initial_state)
         if self.zero_output_for_mask:
             hidden = ops.where(real, hidden, 0.0)
-        return hidden[-1], ops.transpose(hidden, (1, 0, 2)), initial_state  # no state is asked for
+        return hidden[-1], ops.transpose(hidden, (1, 0, 2)), initial_state  # no state is returned
 
     def _written_out(self) -> bool:
         cell = self.cell

@@ -61,7 +61,7 @@ class FrameMask(Weightless, ExplicitMask):
 
 @register
 class ZeroPadding(Weightless, ExplicitMask):
-    """Sets padded frames to zero, as a convolution sees them beyond the end of a clip that stands alone.
+    """Sets padded frames to zero, as a convolution takes what is beyond a clip's end.
 
     Call: (batch, frames, ...), mask (batch, frames) -> same shape.
     """
@@ -75,7 +75,7 @@ class ZeroPadding(Weightless, ExplicitMask):
 
 @register
 class MaskedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation over the last axis whose moments leave padding out, and whose padding is zero.
+    """Batch normalisation over the last axis, with moments of real frames only, and zero padding.
 
     Keras's own takes a mask too, but as large as its input and in several passes over it; here moments are products
     with the mask as a vector, and the gradient (first derivatives only) is written out.

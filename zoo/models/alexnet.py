@@ -1,4 +1,4 @@
-"""AlexNet on images of 227 x 227 pixels, whose second fully connected layer describes spectrograms.
+"""AlexNet's convolutions on images of 227 x 227 pixels.
 
 Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012. Zhao et al.
 2019 (IEEE Access 7, section IV) feed it mel-spectrograms and take the 4,096 values of fc7 for an utterance.
@@ -47,7 +47,7 @@ class LocalResponseNormalization(Configured):
     """Divides each value by a power of the squares at the same place in `size` neighbouring channels, itself included.
 
     x / (bias + alpha / size * sum of squares) ** beta: section 3.3 of the paper, with the `alpha` and `bias` of
-    Caffe and MATLAB, whose weights are published. The paper's own are 5e-4 in these terms, and 2. Channels beyond the
+    Caffe's and MATLAB's published weights. The paper's own are 5e-4 in these terms, and 2. Channels beyond the
     ends are 0.
 
     Call: (batch, ..., channels) -> same shape.
@@ -72,7 +72,7 @@ class LocalResponseNormalization(Configured):
 
 @register
 class GroupedConv2D(keras.layers.Conv2D):
-    """Conv2D whose `groups` are convolutions of their own.
+    """Conv2D with one convolution for each of its `groups`.
 
     TensorFlow leaves Keras's grouped one to a compiler on a CPU, and other runtimes then cannot run it.
     """

@@ -12,7 +12,7 @@ from zoo.layers.lstm import LSTM
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
 
 FCN_FILTERS = (64, 128, 128)
-# Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper tells what it tried; the other
+# Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper states what it tried; the other
 # ranges lie around its own value, or around ours where it is silent.
 SPACE = {
     "window_ms": [15.0, 25.0, 40.0, 60.0, 80.0, 100.0, 150.0, 200.0],

@@ -52,10 +52,9 @@ def conv_bigru(
 ) -> keras.Model:
     """Builds the network.
 
-    The model maps {"features": (batch, samples, 1), "n_frames": (batch,)} to ratings (batch, samples of 40 ms,
-    n_targets). "features" is the waveform at zero mean and unit variance, "n_frames" its real samples; what comes
-    behind the last whole frame is padding and, but for `fft="segment"`, changes nothing. Layers "time_frames" and
-    "fft_frames" end the two streams (160 values each), "frames" joins them: all behind it needs "n_frames" only.
+    The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Padding changes
+    nothing, but for `fft="segment"`. Layers "time_frames" and "fft_frames" end the two streams (160 values each),
+    "frames" joins them: all behind it needs "n_frames" only.
 
     Args:
         filters, kernel_sizes, dropouts: of the three convolutions of the time stream, at 16, 8 and 4 kHz. Only the
@@ -71,7 +70,7 @@ def conv_bigru(
         rate_hz: of the waveform. Taps are not scaled with it.
         seed: of dropout.
 
-    Raises ValueError for a `rate_hz` whose 40 ms are no whole number of poolings, or an `n_inputs` other than 1.
+    Raises ValueError where 40 ms at `rate_hz` are no whole number of poolings, or `n_inputs` is not 1.
     """
     if fft not in ("segment", "frame"):
         raise ValueError(f"fft is {fft!r}, expected 'segment' or 'frame'")
@@ -88,7 +87,7 @@ def conv_bigru(
         mask = FrameMask(name=f"mask{index}")(time, n_frames * positions)
         activation = "relu" if index == 1 else None
         time = LongConv1D(width, taps, padding="same", activation=activation, name=f"conv{index}")(time)
-        # Zero behind the clip's end, and poolings of whole frames leave it so: the next convolution sees silence there.
+        # Zero behind the clip's end, and still zero behind poolings of whole frames: silence for the next convolution.
         time = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(time, mask)
         time = layers.Dropout(rate, seed=seed + index, name=f"dropout{index}")(time)
         if index < 3:

@@ -49,10 +49,8 @@ def conv_blstm(
 ) -> keras.Model:
     """Builds the network.
 
-    The model maps {"features": (batch, samples, 1), "n_frames": (batch,)} to ratings (batch, samples of 40 ms,
-    n_targets). "features" is the waveform at zero mean and unit variance, "n_frames" its real samples; what comes
-    behind the last whole frame is padding and changes nothing. Layer "frames" ends the convolutional part (batch,
-    frames, 640): all behind it needs "n_frames" only.
+    The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Layer "frames" ends
+    the convolutional part (batch, frames, 640): all behind it needs "n_frames" only.
 
     Args:
         filters: of both convolutions.
@@ -65,7 +63,7 @@ def conv_blstm(
         rate_hz: of the waveform. Taps are not scaled with it.
         seed: of dropout.
 
-    Raises ValueError for a `rate_hz` whose 40 ms are no whole number of poolings, or an `n_inputs` other than 1.
+    Raises ValueError where 40 ms at `rate_hz` are no whole number of poolings, or `n_inputs` is not 1.
     """
     if second_conv not in ("depthwise", "dense"):
         raise ValueError(f"second_conv is {second_conv!r}, expected 'depthwise' or 'dense'")
@@ -82,9 +80,9 @@ def conv_blstm(
     mask = FrameMask(name="mask2")(sequence, n_frames * positions)
     sequence = ZeroPadding(name="masked2")(sequence, mask)
     if second_conv == "depthwise":
-        sequence = LongDepthwiseConv1D(second_kernel_size, padding="same", name="conv2")(sequence)
+        sequence = LongDepthwiseConv1D(second_kernel_size, name="conv2")(sequence)
     else:
-        sequence = LongConv1D(filters, second_kernel_size, padding="same", name="conv2")(sequence)
+        sequence = LongConv1D(filters, second_kernel_size, name="conv2")(sequence)
     sequence = ChannelMaxPooling(channel_pool, name="pool2")(sequence)
     sequence = layers.Dropout(dropout, seed=seed + 2, name="dropout2")(sequence)
 

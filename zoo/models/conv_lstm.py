@@ -47,15 +47,13 @@ def conv_lstm(
 ) -> keras.Model:
     """Builds the network.
 
-    The model maps {"features": (batch, samples, 1), "n_frames": (batch,)} to ratings (batch, samples of 40 ms,
-    n_targets). "features" is the waveform at zero mean and unit variance, "n_frames" its real samples; what comes
-    behind the last whole frame is padding and changes nothing. Layer "frames" ends the convolutional part (batch,
-    frames, filters): all behind it needs "n_frames" only.
+    The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Layer "frames" ends
+    the convolutional part (batch, frames, filters): all behind it needs "n_frames" only.
 
     Args:
         filters, kernel_sizes, pool_sizes: of the convolutions; the pools multiply to the samples of 40 ms. A warning
             names each that breaks the paper's rule on overlap (eq 2).
-        activation: the paper is silent. It stands behind the pooling, where for any that never falls the values are
+        activation: the paper is silent. It comes behind the pooling, where for any that never falls the values are
             the same and far fewer. The convolutions' "same" padding is not in the paper either.
         dropout: after each pooling, in 0..1.
         recurrent_units: the paper is silent; 256 is the width in its authors' public toolkit.

@@ -139,7 +139,7 @@ def layout(network: str, convolutions: keras.Model | None = None) -> Layout:
 
 
 def _random(shape: Layout, seed: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Uniform kernels of Glorot and Bengio 2010, and biases of 0; drawn by NumPy, whose numbers no backend changes."""
+    """Uniform kernels of Glorot and Bengio 2010, and biases of 0; drawn by NumPy, the same on every backend."""
     random = np.random.default_rng(seed)
     for name, size in shape.shapes().items():
         values = np.zeros(size, np.float32)

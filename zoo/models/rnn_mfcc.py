@@ -57,9 +57,7 @@ def rnn_mfcc(
             560 parameters of Table 3's R1.
         cell: "simple", the paper's, "lstm" or "gru".
         dropout: behind each recurrent layer, in 0..1; the paper has none.
-        output_activation: "softmax", or the "sigmoid" the paper prints. Sigmoids do not sum to one. Keras's sparse
-            categorical cross-entropy divides them by their sum, so training raises the share of the right class
-            among them, and the largest decides; the outputs are no probabilities.
+        output_activation: "softmax", or the "sigmoid" the paper prints, see zoo/models/cnn1d_mfcc.py.
         seed: of dropout.
 
     Raises ValueError for an unknown cell, or less than one layer.
