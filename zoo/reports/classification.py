@@ -25,7 +25,7 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
     shares = 100 * counts / np.maximum(n_true, 1)
 
     size_inches = 2.2 + 0.85 * len(classes)
-    figure = Figure(figsize=(size_inches + 0.6, size_inches), layout="constrained")
+    figure = Figure(figsize=(size_inches + 0.6, size_inches))
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=100)
     for row, predicted in np.ndindex(*counts.shape):

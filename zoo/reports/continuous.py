@@ -25,7 +25,7 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
 
     clips = [(name, list(group)) for name, group in groupby(rows, key=lambda row: row["clip"])][:_SHOWN]
     shown = list(product(clips, record["dimensions"]))
-    figure = Figure(figsize=(9, 1.7 * len(shown) + 1), layout="constrained")
+    figure = Figure(figsize=(9, 1.7 * len(shown) + 1))
     every = figure.subplots(len(shown), squeeze=False)[:, 0]
     for axes, ((clip, frames), name) in zip(every, shown, strict=True):
         seconds = [float(row["time"]) for row in frames]

@@ -20,7 +20,7 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7), layout="constrained")
+    figure = Figure(figsize=(10, 7))
     axes = figure.subplots(2, 2, width_ratios=(2, 1))
     ratios = [float(snr) for snr in record["by_snr"]]
     for (bars, by_snr), name in zip(axes, ("pearson", "mse"), strict=True):

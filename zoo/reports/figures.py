@@ -17,13 +17,14 @@ from zoo.utils.atomic_files import written_aside
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI = 120
+DPI, LAYOUT = 120, "constrained"
 
 
 def save_png(figure: Figure, path: Path, title: str = "") -> None:
     """Save a figure under a title that wraps. Raises UserError where the file cannot be written."""
     if title:
         figure.suptitle(title, wrap=True)
+    figure.set_layout_engine(LAYOUT)
     with written_aside(path) as aside:
         figure.savefig(aside, format="png", dpi=DPI)
 
@@ -46,7 +47,7 @@ def learning_curves(
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(7, 2 + 2 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(7, 2 + 2 * len(panels)))
     epochs = np.arange(1, len(score) + 1)
     for axes, (ylabel, curves) in zip(
         figure.subplots(len(panels), sharex=True, squeeze=False).flat, panels.items(), strict=True

@@ -253,7 +253,7 @@ def _plot(
     """Draws each measure and the activation that follows it best, both standardised."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 7), layout="constrained")
+    figure = Figure(figsize=(9, 7))
     every = figure.subplots(len(measures), sharex=True)
     for axes, (name, measure) in zip(every, measures.items(), strict=True):
         seconds = np.arange(len(measure)) * frame_seconds

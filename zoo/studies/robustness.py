@@ -1,10 +1,10 @@
-"""A finished run scored again on its test clips, as other rooms, other microphones and noise would have recorded them.
+"""Score a finished run again on its test utterances in noise, in rooms and through other microphones.
 
-Nothing is fitted or chosen here: the models are as the run left them, and each condition
-(zoo.data.augmentation.conditions) is scored by itself. Noise is of the side that is kept for testing: no training on
-the same recordings heard it. A run trained on other recordings, such as those of a folder that has grown since, may
-have heard some of that side, and all that is written of it says so. What a condition makes of a clip hangs on the seed,
-the clip and the condition, so that runs of one corpus hear the same and can be compared.
+Nothing is fitted or chosen here: the models are those of the run, and each condition
+(zoo.data.augmentation.conditions) is scored by itself. Noise is of the side that is kept for testing, which no training
+on the same recordings of noise has used. A run trained in other noise, such as a folder that has grown since, may have
+used some of that side; every output says so. An altered utterance depends on the seed, the utterance and the condition
+alone, so that runs of one corpus are compared on the same waveforms.
 """
 
 import json
@@ -21,16 +21,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.config.run_config import RunConfig
 from zoo.data.audio.scan import arrays_sha256, file_sha256
-from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Fold
 from zoo.errors import UserError
 from zoo.features import from_config, speaker_normalization
 from zoo.runs import dataset
-from zoo.runs.folder import corpus_name, fold_folder, read_rows
+from zoo.runs.folder import fold_folder, read_rows
 from zoo.runs.lock import alone_in
-from zoo.runs.open_run import open_run
+from zoo.runs.open_run import OpenedRun, open_run
 from zoo.studies import robustness_conditions, robustness_report
 from zoo.studies.robustness_conditions import DRAWN_ROOMS, REVERBERATION_SECONDS, SIDE, Asked, Case, Sounds
 from zoo.training.evaluate import differences
@@ -49,12 +47,9 @@ Scores = dict[str, Any]
 
 @dataclass(frozen=True)
 class Tested:
-    """What of a run is scored: the test clips of `folds`, out of `n_test_clips`."""
+    """The part of a run that is scored: the test clips of `folds`, out of `n_test_clips`."""
 
-    run: Path
-    settings: RunConfig
-    record: Mapping[str, Any]
-    protocol: Protocol
+    run: OpenedRun
     folds: tuple[Fold, ...]
     n_test_clips: int
 
@@ -64,13 +59,13 @@ class Tested:
 
 
 def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "") -> dict[str, Any]:
-    """Scores a run in every condition asked for; writes scores.csv, a figure and robustness.json.
+    """Score a run in every condition asked for; write scores.csv, a figure and robustness.json.
 
     They go to `out`, by default robustness in the run's folder (robustness-by-noise with `by_noise`). A condition that
-    is finished is kept in `out`/conditions, and is not scored again by a later call that asks for the same.
+    is finished is kept in `out`/conditions, and is not scored again by a later call with the same settings.
 
-    Returns what robustness.json holds: the run's facts, `settings` (what the figures depend on), `noise_files`,
-    `n_clips` of `n_test_clips`, `differs` (in what the clean figures are not those recorded; empty: they are), and
+    Returns the content of robustness.json: the run's facts, `settings` (what the figures depend on), `noise_files`,
+    `n_clips` of `n_test_clips`, `differs` (how the clean figures differ from those recorded; empty: not at all), and
     `conditions`, each with `figures` by name: value, its 95 % interval low..high over speakers, and `change`, the value
     less that of the clean condition.
 
@@ -78,13 +73,17 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
     there is nothing to score, and for an `out` that holds something else.
     """
     robustness_conditions.check(asked)
-    tested = _open_run(run, asked, data_root)
-    split = asked.split or tested.settings.noise_split
-    rate_hz = from_config.rate_hz(tested.settings)
-    sounds = robustness_conditions.open_sounds(asked, split, rate_hz)
+    tested = _open(run, asked, data_root)
+    settings = tested.run.settings
+    sounds = robustness_conditions.open_sounds(
+        asked, asked.split or settings.noise_split, from_config.rate_hz(settings)
+    )
     out = out or run / f"robustness{'-by-noise' if asked.by_noise else ''}"
     about = _about(tested, asked, sounds)
-    _make(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be made ({error.strerror}); give another --out") from error
     _check_same(out, about)  # before the lock, which would clear what others write there
     with alone_in(out), Progress() as progress:
         _check_same(out, about)
@@ -99,46 +98,52 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
     return record
 
 
-def _open_run(run: Path, asked: Asked, data_root: str) -> Tested:
+def _open(run: Path, asked: Asked, data_root: str) -> Tested:
     opened = open_run(run, asked.fold)
     settings = opened.settings
     if opened.entry.task == "enhancement":
         raise UserError(
-            f"{run}: expected a run that recognises emotions, found one of {settings.model}, whose own figures are by "
-            "ratio already. See its metrics.json, or scripts/evaluate.py"
+            f"{run}: expected a run that recognises emotions, found one of {settings.model}, whose metrics.json has "
+            "figures by ratio already"
         )
     if settings.noise and asked.split not in (None, settings.noise_split):
         raise UserError(
-            f"--noise-split is {asked.split}, and {run} was trained in noise divided by {settings.noise_split}: it may "
-            "have heard what it would be tested in. Leave --noise-split out"
+            f"--noise-split is {asked.split}, and {run} was trained in noise divided by {settings.noise_split}: test "
+            "noise may have been in training. Leave --noise-split out"
         )
-    source = dataset.of_run(opened, data_root, asked.fold)
-    n_test_clips = sum(len(fold.test) for fold in source.folds)
-    chosen = robustness_conditions.subset(source.folds, asked.n_clips, asked.seed) if asked.n_clips else source.folds
-    return Tested(run, settings, opened.record, source.protocol, chosen, n_test_clips)
+    folds = dataset.of_run(opened, data_root, asked.fold).folds
+    n_test_clips = sum(len(fold.test) for fold in folds)
+    chosen = robustness_conditions.subset(folds, asked.n_clips, asked.seed) if asked.n_clips else folds
+    return Tested(opened, chosen, n_test_clips)
 
 
 def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
-    """All of the record but the figures. `settings` is what they depend on, but the corpus: clean figures tell that."""
+    """Return the record without its figures.
+
+    Its `settings` are what the figures depend on; another corpus shows in the clean figures.
+    """
+    run, record, noises = tested.run, tested.run.record, sounds.noises
     packages = ("speech-emotion-zoo", "keras", "numpy", "scipy", "soxr", keras.backend.backend())
-    folders = [fold_folder(tested.run, fold) for fold in tested.folds]
+    folders = [fold_folder(run.folder, fold) for fold in tested.folds]
     models = [folder / name for folder in folders for name in ("model.keras", "postprocess.json")]
-    models.append(tested.run / speaker_normalization.FILE)
+    models.append(run.folder / speaker_normalization.FILE)
     clips = "".join(f"{fold.name} {clip.name}\n" for fold in tested.folds for clip in fold.test)
+    trained_on, trained_in_noise = record.get("noise_sha256"), run.settings.noise
+    unlike = bool(noises and (trained_on or trained_in_noise) and trained_on != noises.settings["sha256"])
     about = {
-        "run": str(tested.run),
-        **{name: tested.record[name] for name in _FACTS if name in tested.record},
-        "selects_on_test": tested.protocol.selects_on_test,
-        "run_versions": tested.record["versions"],
+        "run": str(run.folder),
+        **{name: record[name] for name in _FACTS if name in record},
+        "selects_on_test": run.protocol.selects_on_test,
+        "run_versions": record["versions"],
         "fold": asked.fold,
         "n_clips": tested.n_clips,
         "n_test_clips": tested.n_test_clips,
         "noise": asked.noise,
-        "chain": asked.chain,  # no setting: a finished grid can be added to, for no figure of it hangs on this
-        "noise_files": sounds.noises.names[SIDE] if sounds.noises else [],
+        "chain": asked.chain,  # no setting: no figure depends on it, so that chains can be added to a finished grid
+        "noise_files": noises.names[SIDE] if noises else [],
         "reverberation_seconds": REVERBERATION_SECONDS if asked.rooms in DRAWN_ROOMS else {},
-        "noise_unlike_training": _unlike_training(tested, sounds),
-        "rooms_heard_in_training": _same_folder(asked.rooms, tested.settings.responses),
+        "noise_unlike_training": unlike,
+        "rooms_heard_in_training": _same_folder(asked.rooms, run.settings.responses),
         "settings": {
             "models_sha256": _sha256("".join(file_sha256(path) for path in models if path.is_file())),
             "clips": {"n": tested.n_clips, "sha256": _sha256(clips)},
@@ -146,7 +151,7 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
             "snr_db": asked.ratios_db,
             "snr_level": asked.level,
             "by_noise": asked.by_noise,
-            "noise": sounds.noises.settings if sounds.noises else {},
+            "noise": noises.settings if noises else {},
             "rooms": {name: arrays_sha256({name: response}) for name, response in sounds.rooms.items()},
             "microphones": {name: arrays_sha256({name: item}) for name, item in sounds.microphones.items()},
             "versions": {name: version(name) for name in packages},
@@ -155,25 +160,12 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
     return json.loads(json.dumps(about))  # as it will be read back
 
 
-def _unlike_training(tested: Tested, sounds: Sounds) -> bool:
-    """Whether training heard noise that is not known to be the same recordings, whose thirds are then others."""
-    heard = tested.record.get("noise_sha256")
-    return bool(sounds.noises and (heard or tested.settings.noise) and heard != sounds.noises.settings["sha256"])
-
-
-def _same_folder(asked: str, other: str) -> bool:
-    return bool(asked and other) and Path(asked).expanduser().resolve() == Path(other).expanduser().resolve()
-
-
-def _make(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be made ({error.strerror}); give another --out") from error
+def _same_folder(one: str, other: str) -> bool:
+    return bool(one and other) and Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 def _check_same(out: Path, about: Mapping[str, Any]) -> None:
-    """Raises UserError where a folder holds figures of other settings, or something else."""
+    """Raise UserError where a folder holds figures of other settings, or something else."""
     names = sorted(path.name for path in out.iterdir() if path.name != ".lock" and not path.name.startswith(ASIDE))
     if not names:
         return
@@ -183,18 +175,19 @@ def _check_same(out: Path, about: Mapping[str, Any]) -> None:
     changed = differences("", before, about["settings"], "{name} was {before}, now {after}")
     if changed:
         raise UserError(
-            f"{out} holds figures of other settings: {'; '.join(changed)}. Ask for the same, or give another --out"
+            f"{out} holds figures of other settings: {'; '.join(changed)}. Repeat them, or give another --out"
         )
 
 
 def _score_all(
     todo: Sequence[Case], tested: Tested, sounds: Sounds, seed: int, folder: Path, progress: Progress
 ) -> list[Scores]:
-    """Returns the scores of every case, from its file where that is written."""
+    """Return the scores of every case, from its file where that is written."""
     found = []
     with progress.task("conditions", len(todo)) as advance:
         for done, case in enumerate(todo, start=1):
-            path = folder / _file_name(case)
+            # Readable, and no other condition's.
+            path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', case.name)[:60]}-{_sha256(case.name)[:8]}.json"
             if not path.is_file():
                 start = time.monotonic()
                 scores = _score(case, tested, sounds, seed, progress)
@@ -209,36 +202,36 @@ def _score_all(
 
 
 def _score(case: Case, tested: Tested, sounds: Sounds, seed: int, progress: Progress) -> Scores:
-    kind, corpus, rows = tasks.of(tested.settings.model), corpus_name(tested.record), []
-    hear, numbers = robustness_conditions.hearing(case, sounds, seed), count(1)
+    run, rows = tested.run, []
+    task, alter, numbers = tasks.of(run.settings.model), robustness_conditions.alter(case, sounds, seed), count(1)
     with progress.task(case.name, tested.n_clips) as advance:
 
         def counted(waveform: np.ndarray, clip: str) -> np.ndarray:
             advance(next(numbers))
-            return hear(waveform, clip) if hear else waveform
+            return alter(waveform, clip) if alter else waveform
 
         for fold in tested.folds:
             if fold.test:
-                folder = fold_folder(tested.run, fold)
-                as_heard = counted if hear else None  # the clean case is as evaluation is
-                rows += kind.test_rows(folder, fold.test, tested.protocol, corpus, tested.settings, as_heard)
-    return kind.scores(rows, tested.protocol)
+                folder = fold_folder(run.folder, fold)
+                altered = counted if alter else None  # the clean case is as evaluation is
+                rows += task.test_rows(folder, fold.test, run.protocol, run.corpus, run.settings, altered)
+    return task.scores(rows, run.protocol)
 
 
 def _differs(tested: Tested, clean: Scores) -> list[str]:
-    """Says in what the clean figures are not those recorded; of a subset, not those of the recorded predictions."""
-    kind, recorded = tasks.of(tested.settings.model), tested.record
+    """Return how clean figures differ from those recorded; of a subset, from those of the recorded predictions."""
+    task, recorded = tasks.of(tested.run.settings.model), tested.run.record
     if tested.n_clips < tested.n_test_clips:
         rows = []
         for fold in tested.folds:
             names = {clip.name for clip in fold.test}
-            rows += [row for row in read_rows(fold_folder(tested.run, fold)) if row["clip"] in names]
-        recorded = kind.scores(rows, tested.protocol)
-    return [line for name in kind.FIGURES.compared for line in differences(name, recorded[name], clean[name])]
+            rows += [row for row in read_rows(fold_folder(tested.run.folder, fold)) if row["clip"] in names]
+        recorded = task.scores(rows, tested.run.protocol)
+    return [line for name in task.FIGURES.compared for line in differences(name, recorded[name], clean[name])]
 
 
 def _figures(scores: Scores) -> dict[str, dict[str, float | None]]:
-    """The figures that are shown, by name: each value, low and high."""
+    """Return the figures that are shown, by name: each value, low and high."""
     if "dimensions" not in scores:
         return {name: scores[name] for name in ("ua", "wa")}
     parts = {"ccc": scores, "postprocessed_ccc": scores["postprocessed"]}
@@ -247,7 +240,6 @@ def _figures(scores: Scores) -> dict[str, dict[str, float | None]]:
 
 def _as_row(case: Case, scores: Scores, clean: Scores) -> dict[str, Any]:
     figures, before = _figures(scores), _figures(clean)
-    changes = {name: _change(score["value"], before[name]["value"]) for name, score in figures.items()}
     condition = case.condition
     return {
         "condition": case.name,
@@ -257,17 +249,14 @@ def _as_row(case: Case, scores: Scores, clean: Scores) -> dict[str, Any]:
         "noise": case.noise,
         "n_clips": scores["n_recordings" if "dimensions" in scores else "n_clips"],
         "n_speakers": scores["n_speakers"],
-        "figures": {name: {**score, "change": changes[name]} for name, score in figures.items()},
+        "figures": {
+            name: {**score, "change": _change(score["value"], before[name]["value"])} for name, score in figures.items()
+        },
     }
 
 
 def _change(value: float | None, clean: float | None) -> float | None:
     return None if value is None or clean is None else value - clean
-
-
-def _file_name(case: Case) -> str:
-    """A name for a condition's file: readable, and of no other condition."""
-    return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', case.name)[:60]}-{_sha256(case.name)[:8]}.json"
 
 
 def _sha256(text: str) -> str:
@@ -279,6 +268,6 @@ def _read(path: Path, key: str) -> Any:
         return json.loads(path.read_text())[key]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: expected what was written here before, found another or a damaged file. Remove it, or give "
-            "another --out"
+            f"{path}: expected what an earlier call wrote, found another or a damaged file. Remove it, or give another "
+            "--out"
         ) from error

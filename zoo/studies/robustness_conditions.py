@@ -1,4 +1,4 @@
-"""In what a run is scored: what a user asks for, and the clips, noise, rooms and microphones that it takes."""
+"""List the conditions a run is scored in, and open the utterances, noise, rooms and microphones they need."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,17 +21,15 @@ DRAWN_ROOMS: Mapping[str, Callable[..., np.ndarray]] = {
 REVERBERATION_SECONDS = {"small": 0.25, "medium": 0.5, "large": 0.75}  # of the three rooms that are drawn
 SIDE = "test"  # of the noise
 
-Hear = Callable[[np.ndarray, str], np.ndarray]
-
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run is to be scored in.
+    """The conditions that a user chose.
 
     `noise` and `microphones` are folders, `rooms` is one too or a key of `DRAWN_ROOMS`. Without `snr_db`, noise is
-    heard at `SNR_DB`. `split` is how noise is divided (None: as the run's configuration has it). `by_noise` asks for
-    each recording of noise by itself, `chain` for each microphone in each room as well. `n_clips` is the size of a
-    subset of the test clips (0: all of them).
+    added at `SNR_DB`. `split` is how noise is divided (None: as the run's configuration has it). `by_noise` adds each
+    recording of noise by itself, `chain` each microphone in each room. `n_clips` is the size of a subset of the test
+    clips (0: all of them).
     """
 
     noise: str = ""
@@ -66,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Sounds:
-    """What clips are heard in."""
+    """Noise and impulse responses of all conditions."""
 
     noises: Noises | None
     rooms: Responses
@@ -75,7 +73,7 @@ class Sounds:
 
 
 def check(asked: Asked) -> None:
-    """Raises UserError for what excludes each other, has no effect or is out of range."""
+    """Raise UserError for options that exclude each other, have no effect or are out of range."""
     snr = " ".join(f"{snr_db:g}" for snr_db in asked.snr_db)
     if asked.snr_db and not asked.noise:
         raise UserError(f"--snr {snr} needs --noise DIR, a folder of recordings of noise, found none. Add it")
@@ -91,20 +89,18 @@ def check(asked: Asked) -> None:
     if not np.isfinite(asked.snr_db).all() or len(set(asked.snr_db)) < len(asked.snr_db):
         raise UserError(f"--snr is {snr}, expected different finite numbers, in dB")
     if asked.by_noise and (len(asked.snr_db) != 1 or not asked.noise):
-        raise UserError(
-            "--by-noise is for one ratio: expected --noise DIR and --snr with one number, found "
-            f"{f'--snr {snr}' if snr else 'no --snr'}. Give e.g. --snr 10"
-        )
+        found = f"--snr {snr}" if snr else "no --snr"
+        raise UserError(f"--by-noise needs --noise DIR and one ratio, found {found}. Give e.g. --snr 10")
     if asked.by_noise and (asked.rooms or asked.microphones):
         raise UserError("--by-noise is for noise alone; leave --rooms and --microphones out")
 
 
 def open_sounds(asked: Asked, split: str, rate_hz: int) -> Sounds:
-    """Reads or draws what is asked for, noise divided by `split`.
+    """Read or draw the noise, divided by `split`, and the impulse responses.
 
-    The noise is divided as for training in noise, whatever the seed: no training on the same recordings heard their
-    test side. With a file more or less in the folder they are divided otherwise. Raises UserError for folders that are
-    absent or hold nothing fit, and where pyroomacoustics is wanted and absent.
+    Noise is divided as for training in noise, whatever the seed, so that no training on the same recordings has used
+    their test side; with a file more or less in the folder they are divided differently. Raises UserError for folders
+    that are absent or hold nothing fit, and where rooms need pyroomacoustics and it is absent.
     """
     noises, microphones = None, {}
     if asked.noise:
@@ -132,7 +128,7 @@ def _open_rooms(asked: Asked, rate_hz: int) -> Responses:
 
 
 def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
-    """Returns folds with `n_clips` test clips in all, drawn by `seed`: of each speaker the same share, at least one.
+    """Return folds with `n_clips` test clips in all, drawn by `seed`: of each speaker the same share, at least one.
 
     Raises UserError for fewer clips than speakers, and for more than there are.
     """
@@ -156,34 +152,28 @@ def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
 
 
 def cases(asked: Asked, sounds: Sounds) -> Iterator[Case]:
-    """Yields the clean case first, then noise, then each room and each microphone without noise and in it.
+    """Yield the clean case first, then noise, then each room and each microphone without noise and in it.
 
     With `chain`, each microphone in each room follows in the same way; with `by_noise`, each recording of the test side
     by itself.
     """
-    paths = [Condition(level=asked.level)]
-    paths += [Condition(room=name, level=asked.level) for name in sounds.rooms]
-    paths += [Condition(microphone=name, level=asked.level) for name in sounds.microphones]
+    responses = [{}, *({"room": name} for name in sounds.rooms), *({"microphone": name} for name in sounds.microphones)]
     if asked.chain:
-        ways = [(microphone, room) for microphone in sounds.microphones for room in sounds.rooms]
-        paths += [Condition(microphone=microphone, room=room, level=asked.level) for microphone, room in ways]
-    for path in paths:
-        yield from (Case(replace(path, snr_db=snr_db)) for snr_db in (None, *asked.ratios_db))
+        responses += [{"microphone": one, "room": room} for one in sounds.microphones for room in sounds.rooms]
+    for names in responses:
+        for snr_db in (None, *asked.ratios_db):
+            yield Case(Condition(snr_db=snr_db, level=asked.level, **names))
     if asked.by_noise and sounds.noises:
-        yield from (Case(replace(paths[0], snr_db=asked.ratios_db[0]), name) for name in sounds.noises.names[SIDE])
+        noisy = Condition(snr_db=asked.ratios_db[0], level=asked.level)
+        yield from (Case(noisy, name) for name in sounds.noises.names[SIDE])
 
 
-def hearing(case: Case, sounds: Sounds, seed: int) -> Hear | None:
-    """Returns what a case makes of (waveform, clip name); None where it is to be left as it is."""
+def alter(case: Case, sounds: Sounds, seed: int) -> Callable[[np.ndarray, str], np.ndarray] | None:
+    """Return a function from (waveform, clip name) to the waveform in this case; None for the clean one."""
     if case == Case(Condition(level=case.condition.level)):
         return None
-    noises = only(sounds.noises, case.noise) if sounds.noises and case.noise is not None else sounds.noises
+    noises = sounds.noises
+    if noises and case.noise is not None:
+        recording = noises.sides[SIDE][noises.names[SIDE].index(case.noise)]
+        noises = replace(noises, sides={SIDE: (recording,)}, names={SIDE: (case.noise,)})
     return degrader(case.condition, noises, sounds.rooms, SIDE, seed, sounds.rate_hz, sounds.microphones)
-
-
-def only(noises: Noises, name: str) -> Noises:
-    """Returns the test side of noises with one of its recordings. Raises ValueError where that is not on it."""
-    recording = noises.sides[SIDE][noises.names[SIDE].index(name)]
-    return replace(
-        noises, sides={SIDE: (recording,)}, names={SIDE: (name,)}, settings={**noises.settings, "only": name}
-    )
