@@ -53,6 +53,17 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.delenv("SPEECH_CORPORA", raising=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def small_figures():
+    """Saves figures small and without a layout: both take most of their time."""
+    from zoo.reports import figures
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "DPI", 20)
+        patch.setattr(figures, "LAYOUT", "none")
+        yield
+
+
 @pytest.fixture
 def script(monkeypatch, capsys, tmp_path):
     """Runs a script in an empty working folder; returns its exit code, standard output and standard error."""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from zoo.errors import UserError
 from zoo.metrics import classification as metrics
-from zoo.reports import classification, continuous, enhancement
+from zoo.reports import classification, continuous, enhancement, figures
 
 CLASSES = ["neutral", "happy", "sad"]
 CONFUSION = {"confusion": [[3, 1, 0], [2, 6, 0], [0, 0, 0]], "classes": CLASSES}
@@ -21,10 +21,10 @@ CONFUSION = {"confusion": [[3, 1, 0], [2, 6, 0], [0, 0, 0]], "classes": CLASSES}
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures that would be saved, and their titles."""
-    figures = []
+    found = []
     for report in (classification, continuous, enhancement):
-        monkeypatch.setattr(report, "save_png", lambda figure, path, title: figures.append((figure, title)))
-    return figures
+        monkeypatch.setattr(report, "save_png", lambda figure, path, title: found.append((figure, title)))
+    return found
 
 
 def history(validation_ua):
@@ -109,7 +109,9 @@ def test_curves_of_an_enhancement_are_beside_noisy_speech(drawn, tmp_path):
     }
 
 
-def test_pngs_are_written_over_and_nothing_else_is_left(tmp_path):
+def test_pngs_are_written_over_and_nothing_else_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "DPI", 120)
+    monkeypatch.setattr(figures, "LAYOUT", "constrained")
     for name in ("confusion.png", "curves.png"):
         (tmp_path / name).write_bytes(b"an old picture")
     classification.plot(CONFUSION, [], tmp_path, "title")
