@@ -1,4 +1,4 @@
-"""Show what single recurrent cells of a run for continuous ratings follow in a recording (D4.2, section 5.4).
+"""Show which recurrent cells of a run for continuous ratings follow energy, loudness or pitch (D4.2, section 5.4).
 
     python scripts/inspect_cells.py runs/NAME recording.wav
     python scripts/inspect_cells.py runs/NAME recording.wav --fold 0 --window-seconds 2 --out cells/
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("recording", type=Path, help="audio file")
     parser.add_argument_group("model").add_argument("--fold", help="number of the fold (default: the run's first)")
     parser.add_argument_group("measures").add_argument(
-        "--window-seconds", type=float, default=1.0, help="they are taken over, around each frame (default: 1)"
+        "--window-seconds", type=float, default=1.0, help="length of their window around each frame (default: 1)"
     )
     parser.add_argument_group("output").add_argument("--out", type=Path, help="folder to write to (default: RUN/cells)")
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
@@ -35,11 +35,10 @@ def main() -> None:
     settings = saved.load(args.run / "config.json")
     if registry.get(settings.model).task != "continuous":
         raise UserError(
-            f"{args.run} tells classes of emotion apart, expected a run for continuous ratings. Choose one, such as of "
-            "--model conv_blstm"
+            f"{args.run} classifies emotions, expected a run for continuous ratings, such as of --model conv_blstm"
         )
     use_backend(args.backend or settings.backend)
-    opensmile.settings("egemaps", args.window_seconds, args.window_seconds)  # tells of a package that is missing
+    opensmile.settings("egemaps", args.window_seconds, args.window_seconds)  # raises where the package is absent
 
     from zoo.studies.cell_activations import inspect_run
 
@@ -50,25 +49,18 @@ def main() -> None:
 
 
 def _show(rows: list[dict], title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    from zoo.reports.tables import print_titled, table
     from zoo.studies.cell_activations import MEASURES, best
 
-    console = Console()
-    console.print(Text(title, style="bold"))
-    table = Table("Measure", "Layer", "Direction", "Gate")
-    for heading in ("Unit", "r"):
-        table.add_column(heading, justify="right")
+    shown = table("Measure", "Layer", "Direction", "Gate", numbers=("Unit", "r"))
     for measure, words in MEASURES.items():
         found = best(rows, measure, SHOWN)
         for row in found:
-            table.add_row(words, row["layer"], row["direction"], row["gate"], str(row["unit"]), f"{row[measure]:+.3f}")
+            shown.add_row(words, row["layer"], row["direction"], row["gate"], str(row["unit"]), f"{row[measure]:+.3f}")
         if not found:
-            table.add_row(words, *"––––", "does not vary")
-        table.add_section()
-    console.print(table)
+            shown.add_row(words, *"––––", "does not vary")
+        shown.add_section()
+    print_titled(title, [], shown)
     print(f"the largest |r| of {len(rows)} activations on one recording; among so many, some are large by chance")
 
 

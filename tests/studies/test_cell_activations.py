@@ -1,12 +1,7 @@
-"""Gates are those inside Keras's layers; the unit that follows the voice is found."""
+"""Gates are those inside Keras's layers; the unit that follows the energy is found."""
 
 import csv
-import dataclasses
-import json
-import runpy
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,8 +12,8 @@ from zoo.config.flags import from_flags
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.frontends.compose import with_normalization
-from zoo.inference import long_recordings
-from zoo.inference.long_recordings import tracer
+from zoo.inference import tracer as tracers
+from zoo.inference.tracer import tracer
 from zoo.runs import model_file
 from zoo.studies import cell_activations
 from zoo.studies.cell_activations import (
@@ -31,8 +26,8 @@ from zoo.studies.cell_activations import (
     lstm_gates,
 )
 from zoo.training.train import train
+from zoo.utils.atomic_files import write_json
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "inspect_cells.py"
 NARROW = {"filters": [4, 6, 8], "recurrent_units": 5}
 SHORT_TAPS = {"filters": [4, 4, 8], "kernel_sizes": [4, 8, 8], "recurrent_units": 5}
 RATE_HZ = 16_000
@@ -87,21 +82,21 @@ def test_cell_state_is_that_of_the_keras_layer(rng):
     inputs = rng.normal(size=(30, 4)).astype("float32")
     layer.build((1, 30, 4))
     scrambled(layer)
-    _, hidden, cell = (keras.ops.convert_to_numpy(item)[0] for item in layer(inputs[None]))
+    cell = keras.ops.convert_to_numpy(layer(inputs[None])[2])[0]
     found = lstm_gates(inputs, *layer.get_weights())
     np.testing.assert_allclose(found["cell state"][-1], cell, atol=1e-5)
-    np.testing.assert_allclose(found["hidden state"][-1], hidden, atol=1e-5)
+
+
+def check_unit(compute, kernel, recurrent_kernel, bias, expected):
+    """A unit over two frames with inputs 1 and 0."""
+    found = compute(np.array([[1.0], [0.0]]), np.array([kernel]), np.array([recurrent_kernel]), np.array(bias))
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name][:, 0], values, atol=1e-12, err_msg=name)
 
 
 def test_an_lstm_unit_by_hand():
     """Biases open the gates by 3/4 (input), 1/4 (forget), 1/2 (output); candidates are tanh of the input and of 2 h."""
-    log3 = np.log(3)
-    found = lstm_gates(
-        np.array([[1.0], [0.0]]),
-        np.array([[0.0, 0.0, 1.0, 0.0]]),
-        np.array([[0.0, 0.0, 2.0, 0.0]]),
-        np.array([log3, -log3, 0.0, 0.0]),
-    )
     cell1 = 0.75 * np.tanh(1)
     hidden1 = 0.5 * np.tanh(cell1)
     cell2 = 0.25 * cell1 + 0.75 * np.tanh(2 * hidden1)
@@ -113,20 +108,11 @@ def test_an_lstm_unit_by_hand():
         "cell state": [cell1, cell2],
         "hidden state": [hidden1, 0.5 * np.tanh(cell2)],
     }
-    assert set(found) == set(expected)
-    for name, values in expected.items():
-        np.testing.assert_allclose(found[name][:, 0], values, atol=1e-12, err_msg=name)
+    check_unit(lstm_gates, [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 2.0, 0.0], [np.log(3), -np.log(3), 0.0, 0.0], expected)
 
 
 def test_a_gru_unit_by_hand():
     """An update gate of 3/4 keeps three quarters; the reset gate, 1/4, scales 2 h + 1 (its bias) in the candidate."""
-    log3 = np.log(3)
-    found = gru_gates(
-        np.array([[1.0], [0.0]]),
-        np.array([[0.0, 0.0, 1.0]]),
-        np.array([[0.0, 0.0, 2.0]]),
-        np.array([[log3, 0.0, 0.0], [0.0, -log3, 1.0]]),
-    )
     candidate1 = np.tanh(1 + 0.25)
     hidden1 = 0.25 * candidate1
     candidate2 = np.tanh(0.25 * (2 * hidden1 + 1))
@@ -136,16 +122,14 @@ def test_a_gru_unit_by_hand():
         "candidate": [candidate1, candidate2],
         "hidden state": [hidden1, 0.75 * hidden1 + 0.25 * candidate2],
     }
-    assert set(found) == set(expected)
-    for name, values in expected.items():
-        np.testing.assert_allclose(found[name][:, 0], values, atol=1e-12, err_msg=name)
+    biases = [[np.log(3), 0.0, 0.0], [0.0, -np.log(3), 1.0]]
+    check_unit(gru_gates, [0.0, 0.0, 1.0], [0.0, 0.0, 2.0], biases, expected)
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("recurrent_layers", [1, 2])
-@pytest.mark.parametrize("n_frames", [40, 130])
+@pytest.mark.parametrize(("recurrent_layers", "n_frames"), [(1, 40), (2, 130)])
 def test_activations_in_pieces_are_those_of_the_whole(recurrent_layers, n_frames, monkeypatch):
-    monkeypatch.setattr(long_recordings, "PIECE_FRAMES", 50)  # the longer recording takes three
+    monkeypatch.setattr(tracers, "PIECE_FRAMES", 50)  # the longer recording takes three
     network = built("conv_lstm", recurrent_layers=recurrent_layers, **NARROW)
     features, names = waveform(n_frames, tail=300), [f"lstm{i + 1}" for i in range(recurrent_layers)]
     found = activations(network, features, 640, 50)
@@ -171,7 +155,7 @@ def test_both_directions_of_a_network_on_functionals(rng):
 
 
 @pytest.mark.parametrize("name", ["conv_lstm", "conv_blstm", "conv_bigru"])
-def test_a_network_that_was_looked_into_can_still_be_saved(name, tmp_path):
+def test_an_inspected_network_can_still_be_saved(name, tmp_path):
     options = {"conv_lstm": NARROW, "conv_bigru": SHORT_TAPS, "conv_blstm": {"second_kernel_size": 8}}
     network, features = built(name, **options[name]), waveform(8)
     before = tracer(network, 640, 50)(features)
@@ -195,33 +179,35 @@ def test_a_network_of_whole_segments_begins_anew_in_each():
             np.testing.assert_allclose(hidden[name, "backward"][start:stop], both[:, 5:], atol=1e-5)
 
 
-def test_a_network_without_cells_is_refused():
+@pytest.mark.parametrize(
+    ("layer", "error", "message"),
+    [
+        (keras.layers.Dense(2), UserError, "plain has no LSTM or GRU layer"),
+        (
+            keras.layers.GRU(2, return_sequences=True, reset_after=False, name="old"),
+            ValueError,
+            r"layer old: expected .*'reset_after': True",
+        ),
+    ],
+)
+def test_networks_without_known_cells_are_refused(layer, error, message):
     inputs = {"features": keras.Input((None, 3), name="features"), "n_frames": keras.Input((), name="n_frames")}
-    network = keras.Model(inputs, keras.layers.Dense(2)(inputs["features"]), name="plain")
-    with pytest.raises(UserError, match="plain has no LSTM or GRU layer"):
+    network = keras.Model(inputs, layer(inputs["features"]), name="plain")
+    with pytest.raises(error, match=message):
         activations(network, np.zeros((5, 3), np.float32), 1, 5)
 
 
-def test_layers_of_other_activations_are_refused():
-    inputs = {"features": keras.Input((None, 3), name="features"), "n_frames": keras.Input((), name="n_frames")}
-    layer = keras.layers.GRU(2, return_sequences=True, reset_after=False, name="old")
-    network = keras.Model(inputs, layer(inputs["features"]))
-    with pytest.raises(ValueError, match=r"layer old: expected .*'reset_after': True"):
-        activations(network, np.zeros((5, 3), np.float32), 1, 5)
-
-
-def test_correlations_are_numpys(rng):
+@pytest.mark.parametrize("unknown", [[], [3, 20]])
+def test_correlations_are_numpys(rng, unknown):
     units, measure = rng.normal(size=(50, 4)), rng.normal(size=50)
     units[:, 1] += 3 * measure + 100
-    expected = [np.corrcoef(unit, measure)[0, 1] for unit in units.T]
-    np.testing.assert_allclose(correlations(units, measure), expected, atol=1e-12)
-    measure[[3, 20]] = np.nan
+    measure[unknown] = np.nan
     known = np.isfinite(measure)
     expected = [np.corrcoef(unit[known], measure[known])[0, 1] for unit in units.T]
     np.testing.assert_allclose(correlations(units, measure), expected, atol=1e-12)
 
 
-def test_what_does_not_vary_has_no_correlation(rng):
+def test_constants_have_no_correlation(rng):
     units = rng.normal(size=(20, 2)).astype("float32")
     units[:, 0] = 0.1
     units[::2, 0] = np.nextafter(np.float32(0.1), np.float32(1))  # a saturated gate, rounded
@@ -264,10 +250,10 @@ def test_measures_of_a_tone_that_grows_quieter_and_ends():
     assert halfway == pytest.approx(75, abs=1)
     np.testing.assert_allclose(found["mean_f0"][20:130], 48, atol=0.1)
     last = np.flatnonzero(np.isfinite(found["mean_f0"]))[-1]
-    assert last * 0.04 == pytest.approx(6.5, abs=0.08)  # the window ends where the voice did
+    assert last * 0.04 == pytest.approx(6.5, abs=0.08)  # half a window after the tone
 
 
-def test_unvoiced_frames_are_no_low_f0(monkeypatch):
+def test_unvoiced_frames_do_not_lower_the_f0(monkeypatch):
     """Of descriptors 36, 0, 40, 0, ... the mean F0 is 38."""
     f0 = np.tile([36.0, 0.0, 40.0, 0.0], 100)
     values = np.stack([f0, np.arange(400)], axis=1)
@@ -283,7 +269,7 @@ def test_unvoiced_frames_are_no_low_f0(monkeypatch):
 
 
 @pytest.mark.parametrize("window_seconds", [0.05, 4.0, float("nan")])
-def test_windows_that_cannot_be_are_refused(window_seconds):
+def test_windows_out_of_range_are_refused(window_seconds):
     with pytest.raises(UserError, match=r"--window-seconds is .*, expected at least 0.1 and less than .* 3 s"):
         acoustic_measures(np.zeros(3 * RATE_HZ, np.float32), RATE_HZ, 75, 0.04, window_seconds)
 
@@ -299,19 +285,12 @@ def trained(tmp_path_factory):
     return root, train(from_flags(given)).folder
 
 
-def script(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["inspect_cells.py", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    return ended.value.code
-
-
 @needs_opensmile
-def test_script_writes_all_correlations_and_shows_the_best(trained, monkeypatch, capsys):
+def test_the_script_writes_all_correlations_and_shows_the_best(trained, script):
     root, run = trained
     path = root / "recordings_audio" / "dev_1.wav"
-    assert script(monkeypatch, run, path, "--fold", "0", "--window-seconds", "0.5") == 0
-    shown = capsys.readouterr().out
+    code, shown, err = script("inspect_cells.py", run, path, "--fold", "0", "--window-seconds", "0.5")
+    assert code == 0, err
     assert str(run / "cells" / "cells.csv") in shown.replace("\n", "") and "synthetic recola" in shown
     with (run / "cells" / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -323,7 +302,7 @@ def test_script_writes_all_correlations_and_shows_the_best(trained, monkeypatch,
 
 
 @needs_opensmile
-def test_files_go_where_they_are_wanted_and_the_whole_is_as_its_parts(trained, tmp_path):
+def test_the_whole_is_as_its_parts_and_goes_to_out(trained, tmp_path):
     root, run = trained
     path = root / "recordings_audio" / "dev_1.wav"
     rows, _ = cell_activations.inspect_run(run, path, tmp_path / "there")
@@ -333,8 +312,8 @@ def test_files_go_where_they_are_wanted_and_the_whole_is_as_its_parts(trained, t
     features = ((sound - sound.mean()) / sound.std())[:, None]
     (hidden,) = directly(network, ["lstm1"], features)
     measure = acoustic_measures(sound, RATE_HZ, len(sound) // 640, 0.04)["loudness"]
-    mine = [row["loudness"] for row in rows if row["gate"] == "hidden state"]
-    np.testing.assert_allclose(mine, [np.corrcoef(unit, measure)[0, 1] for unit in hidden.T], atol=1e-3)
+    found = [row["loudness"] for row in rows if row["gate"] == "hidden state"]
+    np.testing.assert_allclose(found, [np.corrcoef(unit, measure)[0, 1] for unit in hidden.T], atol=1e-3)
 
 
 def test_recordings_that_cannot_be_used_are_refused(trained, tmp_path):
@@ -342,14 +321,10 @@ def test_recordings_that_cannot_be_used_are_refused(trained, tmp_path):
         cell_activations.inspect_run(trained[1], tmp_path / "no.wav", tmp_path)
 
 
-def test_a_run_for_emotions_is_refused(tmp_path, monkeypatch, capsys):
-    given = from_flags({"model": "fcn", "corpus": "emodb", "data_root": "x", "out": str(tmp_path)})
-    (tmp_path / "config.json").write_text(json.dumps(dataclasses.asdict(given)))
-    assert script(monkeypatch, tmp_path, "a.wav") == 2
-    assert "tells classes of emotion apart, expected a run for continuous ratings" in capsys.readouterr().err
-
-
-def test_an_unfinished_run_is_refused(trained, tmp_path, monkeypatch, capsys):
+def test_runs_for_emotions_and_unfinished_ones_are_refused(trained, tmp_path, script):
+    write_json(tmp_path / "config.json", from_flags({"model": "fcn", "corpus": "emodb"}).saved())
+    code, _, err = script("inspect_cells.py", tmp_path, "a.wav")
+    assert code == 2 and "classifies emotions, expected a run for continuous ratings" in err
     (tmp_path / "config.json").write_bytes((trained[1] / "config.json").read_bytes())
-    assert script(monkeypatch, tmp_path, "a.wav") == 2
-    assert "not finished" in capsys.readouterr().err
+    code, _, err = script("inspect_cells.py", tmp_path, "a.wav")
+    assert code == 2 and "not finished" in err

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from zoo.utils.atomic_files import written_aside
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI, LAYOUT = 120, "constrained"
+DPI = 120
+LAYOUT: Literal["constrained", "none"] = "constrained"
 
 
 def save_png(figure: Figure, path: Path, title: str = "") -> None:

@@ -1,13 +1,15 @@
-"""What single recurrent cells of a continuous network follow: the correlation of their activations with the voice.
+"""Correlate the activations of recurrent cells of a continuous network with energy, loudness and pitch.
 
 MixedEmotions deliverable D4.2, section 5.4 (Trigeorgis et al. 2016), found cells that follow the range of RMS energy
-(r = .81), loudness (.73) and mean F0 (.72). Keras layers do not tell their gates, so these are computed again here,
+(r = .81), loudness (.73) and mean F0 (.72). Keras layers do not return their gates, so these are computed again here,
 from the layers' inputs and weights.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import librosa
@@ -24,11 +26,13 @@ from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
 from zoo.runs.open_run import open_run
 from zoo.utils.atomic_files import write_csv
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MAX_SECONDS = 600.0
 MEASURES = {"rms_range": "range of RMS energy", "loudness": "loudness", "mean_f0": "mean F0"}
 LSTM_GATES = ("input gate", "forget gate", "output gate", "candidate", "cell state", "hidden state")
 GRU_GATES = ("update gate", "reset gate", "candidate", "hidden state")
-_RMS_FRAME_SECONDS, _RMS_HOP_SECONDS = 0.025, 0.01
 # openSMILE's names in eGeMAPS, and half the length of the analysis frame: its times are of where frames begin.
 _LOUDNESS, _LOUDNESS_MIDDLE = "Loudness_sma3", 0.01
 _F0, _F0_MIDDLE = "F0semitoneFrom27.5Hz_sma3nz", 0.03
@@ -42,11 +46,11 @@ Row = dict[str, Any]
 def inspect_run(
     run: Path, recording: Path, out: Path, fold: str | None = None, window_seconds: float = 1.0
 ) -> tuple[list[Row], str]:
-    """Writes cells.csv and cells.png to the folder `out`; returns the rows of `correlate` and a title for them.
+    """Write cells.csv and cells.png to the folder `out`; return the rows of `correlate` and a title for them.
 
-    The model is that of the `fold` numbered so, or of the run's first. Raises UserError where the run is not finished,
-    has no LSTM or GRU, or the recording is no longer than the window; BadClip where it cannot be used, lasts less
-    than three frames or more than `MAX_SECONDS`.
+    The model is that of the `fold` of this number, or of the run's first. Raises UserError where the run is not
+    finished, has no LSTM or GRU, or the recording is no longer than the window; BadClip where it cannot be used, lasts
+    less than three frames or more than `MAX_SECONDS`.
     """
     opened = open_run(run, fold)
     settings, fold_folder = opened.settings, opened.fold_folders[0]
@@ -61,59 +65,58 @@ def inspect_run(
     title = f"{run.name} {fold_folder.name}, {settings.model} trained on {opened.corpus}: {recording.name}"
     shown = ({name: f"{row[name]:.6f}" if np.isfinite(row[name]) else "" for name in MEASURES} for row in rows)
     write_csv(out / "cells.csv", [row | r for row, r in zip(rows, shown, strict=True)])
-    _plot(cells, measures, rows, hop, out / "cells.png", title)
+    save_png(_plot(cells, measures, rows, hop), out / "cells.png", title)
     return rows, title
 
 
 def lstm_gates(
     inputs: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Returns what an LSTM does at every frame: (frames, units) for each of LSTM_GATES.
+    """Return the activations of an LSTM at every frame: (frames, units) for each of LSTM_GATES.
 
     Arguments are inputs (frames, channels) and a Keras LSTM's weights, activations tanh and sigmoid.
     """
     driven = inputs @ kernel + bias
-    gates = np.empty((len(LSTM_GATES), len(inputs), len(recurrent_kernel)), driven.dtype)
     hidden = cell = np.zeros(len(recurrent_kernel), driven.dtype)
-    for frame, drive in enumerate(driven):
+    frames = []
+    for drive in driven:
         entry, forget, candidate, output = np.split(drive + hidden @ recurrent_kernel, 4)
-        entry, forget, candidate, output = _sigmoid(entry), _sigmoid(forget), np.tanh(candidate), _sigmoid(output)
+        entry, forget, output, candidate = _sigmoid(entry), _sigmoid(forget), _sigmoid(output), np.tanh(candidate)
         cell = forget * cell + entry * candidate
         hidden = output * np.tanh(cell)
-        gates[:, frame] = entry, forget, output, candidate, cell, hidden
-    return dict(zip(LSTM_GATES, gates, strict=True))
+        frames.append((entry, forget, output, candidate, cell, hidden))
+    return dict(zip(LSTM_GATES, np.stack(frames, axis=1), strict=True))
 
 
 def gru_gates(
     inputs: np.ndarray, kernel: np.ndarray, recurrent_kernel: np.ndarray, bias: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Returns what a GRU does at every frame: (frames, units) for each of GRU_GATES.
+    """Return the activations of a GRU at every frame: (frames, units) for each of GRU_GATES.
 
     Arguments are inputs (frames, channels) and a Keras GRU's weights: `reset_after`, so that there are two biases
     (2, 3 * units), activations tanh and sigmoid. An update gate of 1 keeps the hidden state.
     """
     driven = inputs @ kernel + bias[0]
-    gates = np.empty((len(GRU_GATES), len(inputs), len(recurrent_kernel)), driven.dtype)
     hidden = np.zeros(len(recurrent_kernel), driven.dtype)
-    for frame, drive in enumerate(driven):
+    frames = []
+    for drive in driven:
         update, reset, candidate = np.split(drive, 3)
         from_update, from_reset, from_candidate = np.split(hidden @ recurrent_kernel + bias[1], 3)
         update, reset = _sigmoid(update + from_update), _sigmoid(reset + from_reset)
         candidate = np.tanh(candidate + reset * from_candidate)
         hidden = update * hidden + (1 - update) * candidate
-        gates[:, frame] = update, reset, candidate, hidden
-    return dict(zip(GRU_GATES, gates, strict=True))
+        frames.append((update, reset, candidate, hidden))
+    return dict(zip(GRU_GATES, np.stack(frames, axis=1), strict=True))
 
 
 def activations(
     network: keras.Model, features: np.ndarray, steps_per_frame: int, segment_frames: int
 ) -> dict[Cells, np.ndarray]:
-    """Returns all recurrent activations of a continuous network over a recording: (frames, units) by layer, direction
-    ("forward" or "backward") and gate. Rows are in the order of time, those of backward layers too.
+    """Return all recurrent activations of a continuous network over a recording's features (steps, channels).
 
-    `features` (steps, channels) are the recording's. A network that looks at its segment as a whole gets consecutive
-    segments, as `zoo.inference.long_recordings.tracer` gives them to it. Raises UserError for one without LSTM or GRU
-    layers.
+    They are (frames, units) by layer, direction ("forward" or "backward") and gate, in the order of time, those of
+    backward layers too. A network that looks at its segment as a whole gets consecutive segments, as by
+    `zoo.inference.tracer.tracer`. Raises UserError for one without LSTM or GRU layers.
     """
     probe, layers = _probe(network)
     trace = tracer(probe, steps_per_frame, segment_frames)
@@ -132,10 +135,10 @@ def activations(
 def acoustic_measures(
     waveform: np.ndarray, rate_hz: int, n_frames: int, frame_seconds: float, window_seconds: float = 1.0
 ) -> dict[str, np.ndarray]:
-    """Returns MEASURES over a window centred on the middle of each frame: (n_frames,) each.
+    """Return MEASURES over a window centred on the middle of each frame: (n_frames,) each.
 
-    They are the greatest less the least RMS of 25 ms (linear), the mean of eGeMAPS's loudness and the mean of its F0 in
-    semitones above 27.5 Hz over what is voiced: NaN in windows without voice. Windows at the ends are shorter. Raises
+    They are the greatest less the least RMS of 25 ms (linear), the mean of eGeMAPS's loudness, and the mean of its F0
+    in semitones above 27.5 Hz over voiced frames: NaN in windows without any. Windows at the ends are shorter. Raises
     UserError without the opensmile package, or when the recording is no longer than the window.
     """
     seconds = len(waveform) / rate_hz
@@ -143,7 +146,7 @@ def acoustic_measures(
         raise UserError(
             f"--window-seconds is {window_seconds:g}, expected at least 0.1 and less than the recording's {seconds:g} s"
         )
-    length, hop = round(_RMS_FRAME_SECONDS * rate_hz), round(_RMS_HOP_SECONDS * rate_hz)
+    length, hop = round(0.025 * rate_hz), round(0.01 * rate_hz)
     rms = librosa.feature.rms(y=waveform, frame_length=length, hop_length=hop, center=False)[0]
     rms_times = (np.arange(len(rms)) * hop + length / 2) / rate_hz
     times, values, names = opensmile.descriptors(waveform, rate_hz, "egemaps")
@@ -158,7 +161,7 @@ def acoustic_measures(
 
 
 def correlations(units: np.ndarray, measure: np.ndarray) -> np.ndarray:
-    """Returns Pearson's r (units,) of activations (frames, units) with a measure (frames,), in -1..1.
+    """Return Pearson's r (units,) of activations (frames, units) with a measure (frames,), in -1..1.
 
     Frames where the measure is NaN are left out. NaN stands for a unit or a measure that does not vary (at all, for a
     measure; by 1e-6, for a unit: beyond that there is only rounding), and for fewer than three frames.
@@ -174,24 +177,20 @@ def correlations(units: np.ndarray, measure: np.ndarray) -> np.ndarray:
 
 
 def correlate(cells: Mapping[Cells, np.ndarray], measures: Mapping[str, np.ndarray]) -> list[Row]:
-    """Returns a row for each activation: layer, direction, gate, unit (from 0), and its r with each measure."""
+    """Return a row for each activation: layer, direction, gate, unit (from 0), and its r with each measure."""
     rows: list[Row] = []
     for (layer, direction, gate), units in cells.items():
-        every = {name: correlations(units, measure) for name, measure in measures.items()}
-        for unit in range(units.shape[1]):
-            found = {name: float(values[unit]) for name, values in every.items()}
-            rows.append({"layer": layer, "direction": direction, "gate": gate, "unit": unit, **found})
+        every = np.stack([correlations(units, measure) for measure in measures.values()], axis=1)
+        for unit, found in enumerate(every.tolist()):
+            names = {"layer": layer, "direction": direction, "gate": gate, "unit": unit}
+            rows.append({**names, **dict(zip(measures, found, strict=True))})
     return rows
 
 
 def best(rows: Sequence[Row], measure: str, count: int = 1) -> list[Row]:
-    """Returns the rows of largest |r| with a measure, the largest first; none where no r is defined."""
+    """Return the rows of largest |r| with a measure, the largest first; none where no r is defined."""
     known = [row for row in rows if np.isfinite(row[measure])]
     return sorted(known, key=lambda row: -abs(row[measure]))[:count]
-
-
-def in_words(row: Row) -> str:
-    return f"{row['layer']} {row['direction']}, {row['gate']} of unit {row['unit']}"
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -199,7 +198,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _probe(network: keras.Model) -> tuple[keras.Model, list[keras.layers.Layer]]:
-    """Returns a network from the same inputs to those of all recurrent layers, side by side, and these layers."""
+    """Return a network from the same inputs to those of all recurrent layers, side by side, and these layers."""
     inner = next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
     layers = [layer for layer in inner.layers if isinstance(layer, _RECURRENT)]
     if not layers:
@@ -215,12 +214,12 @@ def _probe(network: keras.Model) -> tuple[keras.Model, list[keras.layers.Layer]]
 
 
 def _source(layer: keras.layers.Layer) -> Any:
-    """The sequence a recurrent layer was called on, without its mask."""
+    """Return the sequence a recurrent layer was called on, without its mask."""
     return keras.tree.flatten(layer.input)[0]
 
 
 def _gates(layer: keras.layers.Layer, inputs: np.ndarray) -> Iterator[tuple[Cells, np.ndarray]]:
-    """Yields what each direction of a layer does, from its inputs (frames, channels)."""
+    """Yield the activations of each direction of a layer, from its inputs (frames, channels)."""
     both = isinstance(layer, keras.layers.Bidirectional)
     for rnn in (layer.forward_layer, layer.backward_layer) if both else (layer,):
         wanted = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}
@@ -237,20 +236,13 @@ def _gates(layer: keras.layers.Layer, inputs: np.ndarray) -> Iterator[tuple[Cell
 def _windowed(
     statistic: Callable[[np.ndarray], Any], times: np.ndarray, values: np.ndarray, middles: np.ndarray, seconds: float
 ) -> np.ndarray:
-    """Returns the statistic of the values within `seconds` / 2 of each of `middles`; NaN where there are none."""
+    """Return the statistic of the values within `seconds` / 2 of each of `middles`; NaN where there are none."""
     first, last = (np.searchsorted(times, middles + offset) for offset in (-seconds / 2, seconds / 2))
     return np.array([statistic(values[a:b]) if a < b else np.nan for a, b in zip(first, last, strict=True)])
 
 
-def _plot(
-    cells: Mapping[Cells, np.ndarray],
-    measures: Mapping[str, np.ndarray],
-    rows: Sequence[Row],
-    frame_seconds: float,
-    path: Path,
-    title: str,
-) -> None:
-    """Draws each measure and the activation that follows it best, both standardised."""
+def _plot(cells, measures: Mapping[str, np.ndarray], rows: Sequence[Row], frame_seconds: float) -> Figure:
+    """Draw each measure and the activation that follows it best, both standardised."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 7))
@@ -260,13 +252,13 @@ def _plot(
         axes.set_ylabel(MEASURES[name])
         axes.grid(alpha=0.3)
         for row in best(rows, name):  # none where the measure does not vary
-            unit = cells[row["layer"], row["direction"], row["gate"]][:, row["unit"]]
+            layer, direction, gate, unit = (row[key] for key in ("layer", "direction", "gate", "unit"))
+            label = f"{layer} {direction}, {gate} of unit {unit}, r = {row[name]:+.2f}"
             axes.plot(seconds, _standardised(measure), "k-", linewidth=1, label=MEASURES[name])
-            axes.plot(seconds, _standardised(unit), "-", linewidth=1, label=f"{in_words(row)}, r = {row[name]:+.2f}")
+            axes.plot(seconds, _standardised(cells[layer, direction, gate][:, unit]), "-", linewidth=1, label=label)
             axes.legend(loc="upper right", ncols=2, fontsize=8)
     every[-1].set_xlabel("Time (s)")
-    figure.suptitle(title, wrap=True)
-    save_png(figure, path)
+    return figure
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
