@@ -4,14 +4,15 @@
     python scripts/reproduce.py bakhshi-table-3 --synthetic --out runs/bakhshi-synthetic
     python scripts/reproduce.py khan-table-5 --data-root DIR --seeds 0 1 2 --out runs/khan
 
-Each network (under each protocol, with each seed) has a folder in --out; a command that was interrupted goes on when it
-is given again. The table's settings hold for all its networks, and so do all flags of train.py but --model and
---resume; the rest is each network's own recipe.
+Each network (under each protocol, with each seed) has a folder in --out; repeat an interrupted command to go on. The
+table's settings hold for all its networks, and so do all flags of train.py but --model and --resume; the rest is each
+network's own recipe.
 """
 
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from zoo.utils.cli import run
 class Published:
     """A table of a paper: flags common to its rows, the protocols it is run under, and its figures by network.
 
-    Those are CCC by dimension for networks on continuous ratings, "accuracy" for those that tell classes apart.
+    Those are CCC by dimension for networks on continuous ratings, "accuracy" for classifiers.
     """
 
     source: str
@@ -70,15 +71,15 @@ def main() -> None:
     name, seeds = given.pop("table"), given.pop("seeds")
     if name not in TABLES:
         raise unknown("table", name, TABLES)
-    for flag, whose in (("model", "networks"), ("protocol", "protocols"), ("seed", "seeds (--seeds)")):
+    for flag, fixed in (("model", "networks"), ("protocol", "protocols"), ("seed", "seeds (--seeds)")):
         if flag in given:
-            raise UserError(f"--{flag} {given[flag]}: the table names its {whose}. Leave it out")
+            raise UserError(f"--{flag} {given[flag]}: the table names its {fixed}. Leave it out")
     published = TABLES[name]
     out = Path(given.pop("out", f"runs/{name}"))
     runs = _runs(published, given, out, tuple(seeds or published.seeds))
     use_backend(runs[0].backend)
     for settings in runs:
-        open_source(resolve(settings))  # tells of a wrong folder before hours are spent
+        open_source(resolve(settings))  # a wrong folder fails before hours are spent
 
     from zoo.training.train import train
 
@@ -93,97 +94,72 @@ def main() -> None:
 def _runs(
     published: Published, given: Mapping[str, Any], out: Path, seeds: tuple[int, ...]
 ) -> list[run_config.RunConfig]:
-    """Returns the configuration of every run, seed by seed, each with a folder of its own."""
-    runs = []
-    for seed in seeds:
-        for protocol in published.protocols:
-            for model in published.figures:
-                one_of_each = len(published.protocols) == len(seeds) == 1
-                place = out / (model if one_of_each else f"{model}-{protocol}-seed-{seed}")
-                own = {"model": model, "protocol": protocol, "seed": seed, "out": str(place)}
-                runs.append(
-                    config_flags.from_flags(
-                        {**published.flags, **published.by_protocol.get(protocol, {}), **given, **own}
-                    )
-                )
+    """Return the configuration of every run, seed by seed, each with a folder of its own."""
+    runs, one_of_each = [], len(published.protocols) == len(seeds) == 1
+    for seed, protocol, model in product(seeds, published.protocols, published.figures):
+        place = out / (model if one_of_each else f"{model}-{protocol}-seed-{seed}")
+        own = {"model": model, "protocol": protocol, "seed": seed, "out": str(place)}
+        common = {**published.flags, **published.by_protocol.get(protocol, {})}
+        runs.append(config_flags.from_flags({**common, **given, **own}))
     return runs
 
 
 def _print_accuracies(published: Published, runs: list[run_config.RunConfig], out: Path) -> None:
-    """Prints and writes accuracy on training and on test clips, run by run, and each class's recall."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Print and write accuracy on training and on test clips, run by run, and each class's recall."""
+    from zoo.reports.tables import percent, print_titled, table, with_interval
     from zoo.runs.folder import read_record
     from zoo.training.evaluate import training_accuracy
     from zoo.utils.atomic_files import write_csv
 
     records, rows = [read_record(Path(settings.out)) for settings in runs], []
+    shown = table("network", "protocol", "seed", "published", "train", "test [95 %]", "UA", numbers=())
     for settings, record in zip(runs, records, strict=True):
-        seen, test = training_accuracy(Path(settings.out)), record["wa"]
-        rows.append(
-            {
-                "network": settings.model,
-                "protocol": settings.protocol,
-                "seed": settings.seed,
-                "published": published.figures[settings.model].get("accuracy", ""),
-                "train_accuracy": seen,
-                **{f"test_{key}": test[key] for key in ("value", "low", "high")},
-                "test_ua": record["ua"]["value"],
-                **{f"recall_{label}": scores["recall"] for label, scores in record["per_class"].items()},
-                "run": settings.out,
-            }
-        )
+        test, ua = record["wa"], record["ua"]["value"]
+        row = {
+            "network": settings.model,
+            "protocol": settings.protocol,
+            "seed": settings.seed,
+            "published": published.figures[settings.model].get("accuracy", ""),
+            "train_accuracy": training_accuracy(Path(settings.out)),
+            **{f"test_{key}": test[key] for key in ("value", "low", "high")},
+            "test_ua": ua,
+            **{f"recall_{label}": scores["recall"] for label, scores in record["per_class"].items()},
+            "run": settings.out,
+        }
+        rows.append(row)
+        names = (settings.model, settings.protocol, str(settings.seed))
+        before = percent(row["published"]) if row["published"] else ""
+        shown.add_row(*names, before, percent(row["train_accuracy"]), with_interval(test, percent), percent(ua))
     write_csv(out / "table.csv", rows)
-    synthetic = "SYNTHETIC DATA, no reproduction · " if records[0]["synthetic"] else ""
-    title = f"{synthetic}{published.source}"
-    table = Table("network", "protocol", "seed", "published", "train", "test [95 %]", "UA", title=title)
-    for row in rows:
-        interval = (
-            f" [{100 * row['test_low']:.1f}, {100 * row['test_high']:.1f}]" if row["test_low"] is not None else ""
-        )
-        table.add_row(
-            row["network"],
-            row["protocol"],
-            str(row["seed"]),
-            f"{100 * row['published']:.1f} %" if row["published"] else "",
-            f"{100 * row['train_accuracy']:.1f} %",
-            f"{100 * row['test_value']:.1f} %{interval}",
-            f"{100 * row['test_ua']:.1f} %",
-        )
-    Console().print(table)
+    print_titled(f"{_synthetic(records[0])}{published.source}", [], shown)
     for line in dict.fromkeys(line for record in records for line in (*record["leakage"], *record["notes"])):
         print(line)
     print(f"table: {out / 'table.csv'}; each run's folder has its confusion matrix")
 
 
 def _print(published: Published, found: dict[str, Path]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+    """Print published and measured CCC by dimension, network by network."""
+    from zoo.reports.tables import decimal, print_titled, table, with_interval
     from zoo.runs.folder import read_record
 
     records = {model: read_record(folder) for model, folder in found.items()}
     first = next(iter(records.values()))
-    synthetic = "SYNTHETIC DATA, no reproduction · " if first["synthetic"] else ""
-    table = Table(
-        "network", title=f"{synthetic}{published.source}; ours under {first['protocol']}, before post-processing"
-    )
     dimensions = list(next(iter(published.figures.values())))
-    for dimension in dimensions:
-        table.add_column(f"{dimension}: published", justify="right")
-        table.add_column("ours [95 %]", justify="right")
+    headings = [heading for name in dimensions for heading in (f"{name}: published", "ours [95 %]")]
+    shown = table("network", numbers=headings)
     for model, record in records.items():
         cells = []
-        for dimension in dimensions:
-            score = record["dimensions"][dimension]["ccc"]
-            interval = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
-            cells += [f"{published.figures[model][dimension]:.3f}", f"{score['value']:.3f}{interval}"]
-        table.add_row(model, *cells)
-    console = Console()
-    console.print(table)
+        for name in dimensions:
+            cells += [decimal(published.figures[model][name]), with_interval(record["dimensions"][name]["ccc"])]
+        shown.add_row(model, *cells)
+    title = f"{_synthetic(first)}{published.source}; ours under {first['protocol']}, before post-processing"
+    print_titled(title, [], shown)
     for line in (*first["leakage"], *first["notes"], *(f"{model}: {folder}" for model, folder in found.items())):
-        console.print(line, markup=False, highlight=False)
+        print(line)
+
+
+def _synthetic(record: Mapping[str, Any]) -> str:
+    return "SYNTHETIC DATA, no reproduction · " if record["synthetic"] else ""
 
 
 if __name__ == "__main__":

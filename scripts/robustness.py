@@ -5,11 +5,12 @@
     python scripts/robustness.py runs/NAME --noise DIR --rooms simulated --microphones DIR --chain
     python scripts/robustness.py runs/NAME --noise DIR --snr 10 --by-noise
 
-What is finished is kept: the same command goes on after an interruption. Exit code 1 when the clean figures are not
-those that the run recorded.
+Repeat an interrupted command to go on: finished conditions are kept. Exit code 1 when the clean figures are not those
+that the run recorded.
 """
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from zoo.config import saved
@@ -27,19 +28,7 @@ def main() -> int:
     from zoo.studies.robustness import measure
     from zoo.studies.robustness_report import print_table
 
-    asked = Asked(
-        noise=args.noise,
-        snr_db=tuple(args.snr),
-        rooms=args.rooms,
-        microphones=args.microphones,
-        by_noise=args.by_noise,
-        chain=args.chain,
-        level=args.snr_level,
-        split=args.noise_split,
-        seed=args.seed,
-        fold=args.fold,
-        n_clips=args.clips,
-    )
+    asked = Asked(**{field.name: getattr(args, field.name) for field in fields(Asked)})
     record = measure(args.run, asked, args.out, args.data_root)
     print_table(record)
     return 1 if record["differs"] else 0
@@ -52,20 +41,16 @@ def parse() -> argparse.Namespace:
     data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")
     data.add_argument("--fold", help="number of the one fold to score (default: all of the run)")
     data.add_argument(
-        "--clips", type=int, default=0, metavar="N", help="score a subset of the test clips, of all speakers alike"
+        "--clips", dest="n_clips", type=int, default=0, metavar="N", help="score N test clips, of all speakers alike"
     )
     noise = parser.add_argument_group("noise")
-    noise.add_argument("--noise", default="", metavar="DIR", help="folder of noise, of which the test third is heard")
-    ratios = " ".join(f"{snr_db:g}" for snr_db in SNR_DB)
-    noise.add_argument("--snr", type=float, nargs="+", default=(), metavar="DB", help=f"in dB (default: {ratios})")
-    noise.add_argument(
-        "--snr-level",
-        default=Asked.level,
-        help=f"{' | '.join(SNR_LEVELS)}: level of speech over its active frames, or over all (default: {Asked.level})",
-    )
-    noise.add_argument(
-        "--noise-split", help=f"{' | '.join(SPLITS)}: thirds of the files, or of the time of each (default: the run's)"
-    )
+    noise.add_argument("--noise", default="", metavar="DIR", help="folder of noise; the third kept for testing is used")
+    ratios = f"in dB (default: {' '.join(f'{snr_db:g}' for snr_db in SNR_DB)})"
+    noise.add_argument("--snr", dest="snr_db", type=float, nargs="+", default=(), metavar="DB", help=ratios)
+    levels = f"{' | '.join(SNR_LEVELS)}: level of speech over its active frames, or over all (default: {Asked.level})"
+    noise.add_argument("--snr-level", dest="level", default=Asked.level, help=levels)
+    thirds = f"{' | '.join(SPLITS)}: thirds of the files, or of the time of each (default: the run's)"
+    noise.add_argument("--noise-split", dest="split", help=thirds)
     noise.add_argument(
         "--by-noise", action="store_true", help="also each recording of noise by itself, at the one --snr"
     )

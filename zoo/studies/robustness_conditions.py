@@ -33,7 +33,7 @@ class Asked:
     """
 
     noise: str = ""
-    snr_db: tuple[float, ...] = ()
+    snr_db: Sequence[float] = ()
     rooms: str = ""
     microphones: str = ""
     by_noise: bool = False
