@@ -1,4 +1,4 @@
-"""python -m bench"""
+"""Run the measurements: python -m bench."""
 
 from bench.run import main
 from zoo.utils.cli import run

@@ -1,4 +1,4 @@
-"""openSMILE's descriptors and functionals of clips, on all cores, against the package called clip by clip."""
+"""Measure openSMILE's descriptors and functionals on all cores against the package called clip by clip."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

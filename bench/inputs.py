@@ -1,4 +1,4 @@
-"""What is measured on: real speech where it is there, else its synthetic twin; and features of it on disk."""
+"""Load the speech to measure on, real where it is there, else its synthetic twin; store features of it on disk."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,19 +23,19 @@ def kind_of_speech() -> str:
 
 
 def clips(number: int) -> list[Clip]:
-    """Returns so many clips, spread evenly over the corpus's speakers and emotions."""
+    """Return so many clips, spread evenly over the corpus's speakers and emotions."""
     root = _REAL if _REAL.is_dir() else synthetic.cached(CORPUS, cache_folder(RunConfig()), _TWIN_CLIPS)
     found = corpora.load(CORPUS, root).clips
     return [found[index] for index in np.linspace(0, len(found) - 1, number).astype(int)]
 
 
 def waveforms(number: int) -> list[np.ndarray]:
-    """Returns the clips' samples, each float32 (samples,) at RATE_HZ."""
+    """Return the clips' samples, each float32 (samples,) at RATE_HZ."""
     return [read(clip.path, RATE_HZ) for clip in clips(number)]
 
 
 def frontend_model(frontend):
-    """Returns a Keras model of the front-end alone: [(batch, samples), (batch,)] -> [features, frame counts]."""
+    """Return a Keras model of the front-end alone: [(batch, samples), (batch,)] -> [features, frame counts]."""
     import keras
 
     waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
@@ -43,7 +43,7 @@ def frontend_model(frontend):
 
 
 def examples(chosen: Sequence[Clip], cache: Path) -> list:
-    """Returns zoo.data.batches.clips.Examples of the clips, their log-mel features lying below `cache`."""
+    """Return zoo.data.batches.clips.Examples of the clips, their log-mel features lying below `cache`."""
     from zoo.data.batches.clips import Example
     from zoo.data.batches.feature_store import extract
     from zoo.frontends.log_mel import LogMel

@@ -1,4 +1,4 @@
-"""The time from one waveform to its class probabilities, by a saved model."""
+"""Measure the time from one waveform to its class probabilities, by a saved model."""
 
 import tempfile
 import time

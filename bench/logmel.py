@@ -1,4 +1,4 @@
-"""The log-mel layer on batches of clips against librosa called clip by clip, from waveforms to features."""
+"""Measure the log-mel layer on batches of clips against librosa called clip by clip, from waveforms to features."""
 
 import librosa
 import numpy as np

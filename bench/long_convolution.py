@@ -1,4 +1,4 @@
-"""Networks with long convolutions under Keras against the same networks in plain PyTorch modules: train step, memory.
+"""Measure train step and memory of networks with long convolutions: Keras against plain PyTorch modules.
 
 Each framework has a process of its own, with its default threads; they take turns. Keras trains as zoo.training.fit
 does, with deterministic kernels and frame masks; the reference needs neither, as all clips have full length.
@@ -11,13 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from bench.one_batch import one_batch
-from bench.processes import serve, worker
+from bench.processes import peak_mib, serve, worker
 from bench.result import Result
 from zoo.errors import UserError
 from zoo.utils.backends import use_backend
@@ -71,7 +70,7 @@ def _compare(case: Case) -> list[Result]:
         _check_parameters(case.network, *(fact["parameters"] for fact in facts))
         _seconds(pipes[0], 1)  # compilation is not what is measured; the reference has none
         turns = [[_seconds(pipes[0], case.steps) / case.steps, _seconds(pipes[1], 1)] for _ in range(case.turns)]
-        peaks = [_peak_mib(fact["pid"]) for fact in facts]
+        peaks = [peak_mib(fact["pid"]) for fact in facts]
 
     ours, reference = (median(seconds) for seconds in zip(*turns, strict=True))
     note = (
@@ -117,7 +116,7 @@ def _keras_worker(pipe: Connection, case: Case) -> None:
     from zoo.losses import BatchCCC
     from zoo.training.fit import make_repeatable
 
-    imports_mib = _peak_mib("self")
+    imports_mib = peak_mib("self")
     make_repeatable(0)
     model = registry.build(case.network, N_TARGETS, 1, **case.options)
     model.compile(_optimizer(case.network, keras.optimizers)(1e-4), BatchCCC())
@@ -135,7 +134,7 @@ def _torch_worker(pipe: Connection, case: Case) -> None:
 
     from bench import torch_raw_waveform as reference
 
-    imports_mib = _peak_mib("self")
+    imports_mib = peak_mib("self")
     torch.manual_seed(0)
     model = reference.NETWORKS[case.network](N_TARGETS)
     optimizer = _optimizer(case.network, torch.optim)(model.parameters(), lr=1e-4)
@@ -152,15 +151,9 @@ def _torch_worker(pipe: Connection, case: Case) -> None:
 
 
 def _optimizer(network: str, library) -> Callable:
-    """Returns what the network's paper trains with; both libraries have it by the same name."""
+    """Return what the network's paper trains with; both libraries have it by the same name."""
     return library.RMSprop if network == "conv_bigru" else library.Adam
 
 
 def _facts(parameters: int, imports_mib: float) -> dict:
     return {"parameters": parameters, "imports_mib": imports_mib, "pid": os.getpid()}
-
-
-def _peak_mib(pid: int | str) -> float:
-    """The kernel's own high-water mark of the process's resident memory."""
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in status if line.startswith("VmHWM:"))) / 1024

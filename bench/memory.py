@@ -1,4 +1,4 @@
-"""Peak memory of training on a corpus and on one a hundred times as large.
+"""Measure the peak memory of training on a corpus and on one a hundred times as large.
 
 The large corpus is the small one's features under a hundred names each, and everything is trained on: zoo.training.fit
 as a user's run calls it, two epochs, with a network so small that its own memory hides nothing. Clips are long and
@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from bench import inputs
-from bench.processes import in_own_process
+from bench.processes import in_own_process, peak_mib
 from bench.result import Result
 from zoo.data.schema import Clip
 
@@ -48,11 +48,11 @@ def _peak_mib(n_clips: int, times: int) -> float:
             "of the memory bench", folder, classes, _under_names(small, times), small, LogMel(inputs.RATE_HZ)
         )
         fit(task, flags.from_flags(settings), Progress())
-    return _own_peak_mib()
+    return peak_mib()
 
 
 def _long_clips(clips: Sequence[Clip], folder: Path) -> list[Clip]:
-    """Writes each clip over and over up to CLIP_SECONDS."""
+    """Write each clip over and over up to CLIP_SECONDS."""
     n_samples = CLIP_SECONDS * inputs.RATE_HZ
     long = [replace(clip, path=folder / f"{clip.name}.wav") for clip in clips]
     for clip, waveform in zip(long, inputs.waveforms(len(clips)), strict=True):
@@ -61,7 +61,7 @@ def _long_clips(clips: Sequence[Clip], folder: Path) -> list[Clip]:
 
 
 def _under_names(examples: Sequence, times: int) -> list:
-    """Returns the examples so many times, each with a file of its own name."""
+    """Return the examples so many times, each with a file of its own name."""
     many = []
     for number in range(times):
         for example in examples:
@@ -69,9 +69,3 @@ def _under_names(examples: Sequence, times: int) -> list:
             os.link(example.features.path, path)
             many.append(replace(example, features=replace(example.features, path=path)))
     return many
-
-
-def _own_peak_mib() -> float:
-    """The kernel's own count. getrusage's may be the parent's, which a child of vfork takes over."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in status if line.startswith("VmHWM:"))) / 1024

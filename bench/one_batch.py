@@ -1,10 +1,10 @@
-"""One batch over and over, as training feeds its own."""
+"""Repeat one batch, fed as training feeds its own."""
 
 import numpy as np
 
 
 def one_batch(steps: int, features: np.ndarray, targets: np.ndarray, frames: int | None = None):
-    """Returns `steps` times the same batch for `Model.fit`, all of it real.
+    """Return `steps` times the same batch for `Model.fit`, all of it real.
 
     Not as arrays: on TensorFlow Keras feeds those through tf.data with its autotuner, by which a fit may end seconds
     late. `frames` is the length that all features have, where the network may know it: of segments, not of clips.

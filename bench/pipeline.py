@@ -1,4 +1,4 @@
-"""Training fed by zoo.data.batches.clips from features on disk against the same batches held in memory."""
+"""Measure training from features on disk (zoo.data.batches.clips) against the same batches held in memory."""
 
 import tempfile
 from functools import partial, reduce

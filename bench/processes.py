@@ -1,22 +1,32 @@
-"""Processes of their own: frameworks side by side disturb each other's threads, and memory is a process's."""
+"""Start processes: frameworks side by side disturb each other's threads, and memory is counted by process."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 
 def in_own_process(function: Callable, *args: Any) -> Any:
-    """Returns function(*args), called in a new process."""
+    """Return function(*args), called in a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *args).result()
 
 
+def peak_mib(pid: int | str = "self") -> float:
+    """Return the peak of a process's resident memory by the kernel's own count, in MiB.
+
+    getrusage's may be the parent's, which a child of vfork takes over.
+    """
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in status if line.startswith("VmHWM:"))) / 1024
+
+
 @contextmanager
 def worker(target: Callable, *args: Any) -> Iterator[Connection]:
-    """Yields the pipe to a new process that runs target(pipe, *args); closing it is what ends the process."""
+    """Yield the pipe to a new process that runs target(pipe, *args); closing it is what ends the process."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *args))
@@ -30,7 +40,7 @@ def worker(target: Callable, *args: Any) -> Iterator[Connection]:
 
 
 def serve(pipe: Connection, facts: Any, run: Callable[[int], object]) -> None:
-    """Sends `facts`, then answers each number that comes by run(number), until the pipe is closed."""
+    """Send `facts`, then answer each number received by run(number), until the pipe is closed."""
     pipe.send(facts)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What a measurement yields, and how times are taken: medians of turns taken in one run, so that only ratios count."""
+"""Compare times by medians of turns taken in one run, so that only ratios count."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """Says whether the target is reached; None without one."""
+        """Say whether the target is reached; None without one."""
         if self.ratio is None or self.target is None:
             return None
         return self.ratio >= self.target if self.bound == "at least" else self.ratio <= self.target
@@ -48,7 +48,7 @@ class Result:
 
 
 def median_seconds(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Returns each run's median wall time in seconds. They take turns, so that a busy machine slows them alike.
+    """Return each run's median wall time in seconds. They take turns, so that a busy machine slows them alike.
 
     Every run is called once untimed first: compilation is not what is measured.
     """

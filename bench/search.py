@@ -1,4 +1,4 @@
-"""A search by two workers of one core each, against one worker of one core."""
+"""Measure a search by two workers of one core each against one worker of one core."""
 
 import os
 import tempfile

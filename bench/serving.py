@@ -1,4 +1,4 @@
-"""Exported models: latency of one clip on one core, beside ONNX; throughput of batches; time to the first answer."""
+"""Measure exported models: latency of one clip on one core, beside ONNX; throughput of batches; time to start."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def measure(quick: bool) -> list[Result]:
 
 
 def _export(folder: Path) -> Path:
-    """Trains attention_blstm_fcn for an epoch on synthetic speech and exports it: weights do not change its speed."""
+    """Train attention_blstm_fcn for an epoch on synthetic speech and export it: weights do not change its speed."""
     from zoo.config.flags import from_flags
     from zoo.export import export
     from zoo.training.train import train
@@ -47,7 +47,7 @@ def _export(folder: Path) -> Path:
 
 
 def in_onnx(export: Path, folder: Path) -> Path | None:
-    """Writes the same network as ONNX; None where what that takes is not installed."""
+    """Write the same network as ONNX; None where what that takes is not installed."""
     from zoo.errors import UserError
     from zoo.export import formats
     from zoo.serving import saved_model
@@ -108,7 +108,7 @@ def _answers(export: Path, onnx: Path | None, quick: bool) -> list[Result]:
 
 
 def onnx_clip(path: Path, serve: Callable[..., object], one: Mapping[str, Any], quick: bool) -> Result:
-    """Asks onnxruntime on one thread and the SavedModel `serve` in turns; `one` is the request, in tensors."""
+    """Time onnxruntime on one thread and the SavedModel `serve` in turns; `one` is the request, in tensors."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

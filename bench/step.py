@@ -1,4 +1,4 @@
-"""The train step of attention_blstm_fcn under Keras against the same network in plain PyTorch modules.
+"""Measure the train step of attention_blstm_fcn under Keras against the same network in plain PyTorch modules.
 
 Each framework has a process of its own, with its default threads; they take turns. Keras trains as zoo.training.fit
 does, with deterministic kernels and frame masks; the reference needs neither, as all clips have full length.

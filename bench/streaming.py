@@ -1,4 +1,4 @@
-"""Ratings while the audio comes in: conv_lstm at full size with its state carried on, on one core."""
+"""Measure live ratings: conv_lstm at full size, its state carried from hop to hop, on one core."""
 
 import tempfile
 from pathlib import Path
@@ -32,28 +32,28 @@ def _streams(quick: bool) -> list[Result]:
         flags = {"model": "conv_lstm", "corpus": "recola", "synthetic": True, "fold": "0", "epochs": 1}
         flags |= {"cache_dir": folder, "out": str(Path(folder) / "run"), "recipe": "quick" if quick else "paper"}
         run = train(from_flags(flags)).folder  # weights do not change its speed
-        asked = {
+        models = {
             "stream": stream_run.of_run(run),
             "stream_export": of_export(load(export(run, Path(folder) / "export"))),
         }
-        waveform = np.resize(inputs.waveforms(1)[0], SECONDS * asked["stream"].rate_hz)
-        return [real_time_factor(name, model, waveform, 1 if quick else 5) for name, model in asked.items()]
+        waveform = np.resize(inputs.waveforms(1)[0], SECONDS * models["stream"].rate_hz)
+        return [real_time_factor(name, model, waveform, 1 if quick else 5) for name, model in models.items()]
 
 
-def real_time_factor(name: str, asked, waveform: np.ndarray, repeats: int) -> Result:
-    """Pushes a waveform (samples,) into a stream hop by hop; the reference is the time it takes to be spoken."""
+def real_time_factor(name: str, model, waveform: np.ndarray, repeats: int) -> Result:
+    """Push a waveform (samples,) into a stream hop by hop; the reference is the time it takes to be spoken."""
     from zoo.inference.stream import HOP_SECONDS, Stream
 
-    hop = round(HOP_SECONDS[asked.way] * asked.rate_hz)
+    hop = round(HOP_SECONDS[model.way] * model.rate_hz)
     pieces = [waveform[start : start + hop] for start in range(0, len(waveform), hop)]
 
-    def listen() -> None:
-        stream = Stream(asked)
+    def run() -> None:
+        stream = Stream(model)
         rows = [row for piece in pieces for row in stream.push(piece)] + stream.finish()
         assert rows
 
-    seconds = len(waveform) / asked.rate_hz
-    listen()  # shapes are compiled
-    taken = median_seconds({"stream": listen}, repeats)["stream"]
-    note = f"{asked.way} of conv_lstm, {seconds:g} s of speech, latency {Stream(asked).latency_seconds:g} s, one core"
+    seconds = len(waveform) / model.rate_hz
+    run()  # shapes are compiled
+    taken = median_seconds({"stream": run}, repeats)["stream"]
+    note = f"{model.way} of conv_lstm, {seconds:g} s of speech, latency {Stream(model).latency_seconds:g} s, one core"
     return Result(name, "s", taken, seconds, TARGET, "at most", note)

@@ -1,4 +1,4 @@
-"""How many seconds of audio each network on waveforms is trained on in a second, in its paper's segments."""
+"""Measure how many seconds of audio each network on waveforms trains on in a second, in its paper's segments."""
 
 import numpy as np
 

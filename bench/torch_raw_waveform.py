@@ -1,4 +1,4 @@
-"""conv_bigru and conv_blstm as a PyTorch user would write them: stock modules, direct convolutions, whole clips."""
+"""Define conv_bigru and conv_blstm as a PyTorch user would: stock modules, direct convolutions, whole clips."""
 
 import torch
 from torch import nn

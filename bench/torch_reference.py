@@ -1,4 +1,4 @@
-"""The attention BLSTM-FCN (Zhao et al. 2019) as a PyTorch user would write it: stock modules, full-length clips."""
+"""Define the attention BLSTM-FCN (Zhao et al. 2019) as a PyTorch user would: stock modules, full-length clips."""
 
 from itertools import pairwise
 

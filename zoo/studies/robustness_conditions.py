@@ -102,29 +102,24 @@ def open_sounds(asked: Asked, split: str, rate_hz: int) -> Sounds:
     their test side; with a file more or less in the folder they are divided differently. Raises UserError for folders
     that are absent or hold nothing fit, and where rooms need pyroomacoustics and it is absent.
     """
-    noises, microphones = None, {}
+    noises, rooms, microphones = None, {}, {}
     if asked.noise:
         noises = open_noises(Path(asked.noise).expanduser(), rate_hz, split, noisy_copies.SEED)
     if asked.microphones:
         microphones = impulse_responses.load_responses(Path(asked.microphones).expanduser(), rate_hz)
-    return Sounds(noises, _open_rooms(asked, rate_hz), microphones, rate_hz)
-
-
-def _open_rooms(asked: Asked, rate_hz: int) -> Responses:
-    if asked.rooms in DRAWN_ROOMS:
-        return {
-            name: DRAWN_ROOMS[asked.rooms](np.random.default_rng([asked.seed, number]), rate_hz, (seconds, seconds))
-            for number, (name, seconds) in enumerate(REVERBERATION_SECONDS.items())
-        }
-    if not asked.rooms:
-        return {}
     folder = Path(asked.rooms).expanduser()
-    if not folder.is_dir():
+    if asked.rooms in DRAWN_ROOMS:
+        for number, (name, seconds) in enumerate(REVERBERATION_SECONDS.items()):
+            rng = np.random.default_rng([asked.seed, number])
+            rooms[name] = DRAWN_ROOMS[asked.rooms](rng, rate_hz, (seconds, seconds))
+    elif asked.rooms and not folder.is_dir():
         raise UserError(
             f"--rooms {asked.rooms}: expected a folder of impulse responses or one of {', '.join(DRAWN_ROOMS)}, found "
             "neither. Check the path"
         )
-    return impulse_responses.load_responses(folder, rate_hz)
+    elif asked.rooms:
+        rooms = dict(impulse_responses.load_responses(folder, rate_hz))
+    return Sounds(noises, rooms, microphones, rate_hz)
 
 
 def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
