@@ -16,7 +16,7 @@ from pathlib import Path
 from zoo import catalogue
 from zoo.config import flags
 from zoo.runs.dataset import open_source, resolve
-from zoo.utils.backends import use_backend
+from zoo.utils.backends import announce_device, use_backend
 from zoo.utils.cli import run
 
 
@@ -40,17 +40,14 @@ def main() -> None:
         given = {**found, **given}
     settings = flags.resume(given) if resume else flags.from_flags(given)
     use_backend(settings.backend)
-    open_source(resolve(settings))  # tells of a wrong folder before the backend takes its seconds to start
+    open_source(resolve(settings))  # reports a wrong folder before the backend takes its seconds to start
 
     from zoo.runs.folder import read_record
     from zoo.training.tasks import base as tasks  # after the backend is chosen
     from zoo.training.train import train
 
+    announce_device()
     finished = train(settings, resume)
-    if settings.enhance != "none":
-        from zoo.studies import enhanced_ratings
-
-        enhanced_ratings.measure(finished)
     tasks.of(settings.model).report.print_metrics(read_record(finished.folder), finished.title())
     print(f"results: {finished.folder}")
 

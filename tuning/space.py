@@ -28,7 +28,7 @@ Space = dict[str, Any]
 TUNERS = ("random", "grid", "bayesian", "hyperband")
 OPTION = "option."
 # Groups of RunConfig's fields that are the same in all trials.
-_FIXED_GROUPS = ("what to run", "data", "running")
+_FIXED_GROUPS = ("run", "data", "running")
 # Fields that from_flags refuses without another one.
 _BESIDE = {
     "momentum": {"optimizer": "sgd"},
@@ -142,7 +142,10 @@ def _known(model):
     fields = [
         item.name
         for item in dataclasses.fields(RunConfig)
-        if item.metadata["group"] not in _FIXED_GROUPS and item.name != "option" and heeds(model, item.name)
+        if item.metadata["group"] not in _FIXED_GROUPS
+        and item.name != "option"
+        and heeds(model, item.name)
+        and item.metadata.get("flag", True)
     ]
     return fields + [OPTION + k.name for k in keywords if k.kind is k.KEYWORD_ONLY and k.name != "name"]
 

@@ -1,7 +1,10 @@
-"""What each paper says of training, and what was found to learn better: fields of RunConfig by recipe. Data only."""
+"""Training presets of each network, by name: what its paper states, and what was found to learn better.
+
+Fields of RunConfig. "quick" takes minutes instead of hours, to see a recipe work; --synthetic takes it by default.
+"""
 
 # What section IV of the paper states; the rest is the defaults of RunConfig.
-ZHAO_PAPER = {
+_ZHAO_PAPER = {
     "epochs": 100,
     "batch_size": 100,
     "learning_rate": 1e-3,
@@ -10,8 +13,8 @@ ZHAO_PAPER = {
     "class_weights": "inverse",
 }
 # What learnt best on validation speakers of RAVDESS (docs/reproduction.md has the runs).
-ZHAO_TUNED = {
-    **ZHAO_PAPER,
+_ZHAO_TUNED = {
+    **_ZHAO_PAPER,
     "window_ms": 40.0,
     "hop_ms": 20.0,
     "floor": 1e-6,
@@ -23,12 +26,10 @@ ZHAO_TUNED = {
     "class_weights": "balanced",
     "augment": "specaugment",
 }
-# Minutes instead of hours, to see a recipe work; what --synthetic takes unless told otherwise.
-ZHAO_QUICK = {**ZHAO_TUNED, "epochs": 6}
-
+ZHAO = {"paper": _ZHAO_PAPER, "tuned": _ZHAO_TUNED, "quick": {**_ZHAO_TUNED, "epochs": 6}}
 
 # The paper validates nothing: as many epochs as it says. It states no window; librosa's, 2,048 and 512 samples.
-KHAN_PAPER = {
+_KHAN_PAPER = {
     "epochs": 500,
     "patience": 500,
     "batch_size": 32,
@@ -38,11 +39,15 @@ KHAN_PAPER = {
     "class_weights": "none",
     "window_ms": 92.88,
     "hop_ms": 23.22,
+    "statistics": "mean",
 }
+KHAN_CNN = {"paper": _KHAN_PAPER, "quick": {**_KHAN_PAPER, "epochs": 60}}
+KHAN_RNN = {name: {**preset, "statistics": "six"} for name, preset in KHAN_CNN.items()}
 
 # No paper says when training ends but by validation; 50 epochs are our bound.
 _RATINGS = {"epochs": 50, "patience": 15, "decay": 0.0, "loss": "ccc"}
-TZIRAKIS_PAPER = {
+_RATINGS_QUICK = {"optimizer": "adam", "momentum": 0.0, "learning_rate": 2e-3, "epochs": 8}
+_TZIRAKIS_PAPER = {
     **_RATINGS,
     "optimizer": "rmsprop",
     "momentum": 0.1,
@@ -52,7 +57,7 @@ TZIRAKIS_PAPER = {
 }
 # What learnt best on a stand-in for RECOLA (docs/reproduction.md has the runs): with the paper's dropout of 0.5 and its
 # learning rate the network fits even its training speakers poorly.
-TZIRAKIS_TUNED = {
+_TZIRAKIS_TUNED = {
     **_RATINGS,
     "epochs": 16,
     "schedule": "cosine",
@@ -63,8 +68,19 @@ TZIRAKIS_TUNED = {
 }
 # The same network rates a moment after 2 s more of it: right where ratings have no delay, as those of the stand-in. On
 # RECOLA raters answer some seconds late, which is as much.
-TZIRAKIS_LOOK_AHEAD = {**TZIRAKIS_TUNED, "label_delay_seconds": -2.0}
-BAKHSHI_PAPER = {
+_TZIRAKIS_LOOK_AHEAD = {**_TZIRAKIS_TUNED, "label_delay_seconds": -2.0}
+TZIRAKIS = {
+    "paper": _TZIRAKIS_PAPER,
+    "tuned": _TZIRAKIS_TUNED,
+    "look_ahead": _TZIRAKIS_LOOK_AHEAD,
+    "quick": {
+        **_TZIRAKIS_PAPER,
+        **_RATINGS_QUICK,
+        "segment_seconds": 8.0,
+        "option": {"recurrent_units": 32, "filters": [16, 32, 64], "dropout": 0.1},
+    },
+}
+_BAKHSHI_PAPER = {
     **_RATINGS,
     "optimizer": "rmsprop",
     "learning_rate": 1e-4,
@@ -72,9 +88,28 @@ BAKHSHI_PAPER = {
     "batch_size": 50,
     "segment_seconds": 8.0,
 }
-TRIGEORGIS_PAPER = {**_RATINGS, "learning_rate": 2e-3, "batch_size": 50, "segment_seconds": 6.0}
+BAKHSHI = {
+    "paper": _BAKHSHI_PAPER,
+    "quick": {
+        **_BAKHSHI_PAPER,
+        **_RATINGS_QUICK,
+        "segment_seconds": 4.0,
+        "batch_size": 8,
+        "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]},
+    },
+}
+_TRIGEORGIS_PAPER = {**_RATINGS, "learning_rate": 2e-3, "batch_size": 50, "segment_seconds": 6.0}
+TRIGEORGIS = {
+    "paper": _TRIGEORGIS_PAPER,
+    "quick": {
+        **_TRIGEORGIS_PAPER,
+        **_RATINGS_QUICK,
+        "batch_size": 8,
+        "option": {"recurrent_units": 32, "dropout": 0.1},
+    },
+}
 # Learning rates 1e-2 ... 1e-7 were tried there; which one was best is not said, nor how long sequences were.
-MIXED_PAPER = {
+_MIXED_PAPER = {
     **_RATINGS,
     "optimizer": "sgd",
     "momentum": 0.9,
@@ -82,34 +117,46 @@ MIXED_PAPER = {
     "batch_size": 5,
     "segment_seconds": 20.0,
 }
-MUSIC_PAPER = {
-    **MIXED_PAPER,
+_MUSIC_PAPER = {
+    **_MIXED_PAPER,
     "batch_size": 25,
     "segment_seconds": 15.0,
     "feature_set": "compare",
     "functional_seconds": 1.0,
 }
 
+_DRNN_QUICK = {**_RATINGS_QUICK, "batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}}
+LSTM_DRNN = {
+    "paper": _MIXED_PAPER,
+    "quick": {**_MIXED_PAPER, **_DRNN_QUICK, "option": {"recurrent_units": 32}},
+}
+LSTM_DRNN_MUSIC = {"paper": _MUSIC_PAPER, "quick": {**_MUSIC_PAPER, **_DRNN_QUICK}}
+BLSTM_DRNN = {"paper": _MIXED_PAPER, "quick": {**_MIXED_PAPER, **_DRNN_QUICK}}
+
 # Linear models. The paper's SVM is fitted by stochastic gradient descent; how strongly it is held back is not said, and
 # is chosen on validation clips.
-SVM_PAPER = {"solver": "sgd", "class_weights": "none"}
+_SVM_PAPER = {"solver": "sgd", "class_weights": "none"}
+SVM = {"paper": _SVM_PAPER, "quick": _SVM_PAPER}
+COMPARE_PCA_SVM = {name: {**preset, "feature_set": "compare"} for name, preset in SVM.items()}
 # The baseline of the Interspeech challenges, whose linear SVM WEKA fits by SMO.
-COMPARE_PAPER = {"feature_set": "compare", "functionals": "opensmile", "solver": "liblinear", "class_weights": "none"}
+_COMPARE_PAPER = {"feature_set": "compare", "functionals": "opensmile", "solver": "liblinear", "class_weights": "none"}
 # What adds most on RAVDESS: features against each speaker's own, other speeds in training, and a last fit on validation
 # clips too. Steps of C are fine, and end where larger ones take minutes each.
-COMPARE_TUNED = {
-    **COMPARE_PAPER,
+_COMPARE_TUNED = {
+    **_COMPARE_PAPER,
     "complexities": (1e-5, 3e-5, 1e-4, 3e-4),
     "standardize_speakers": True,
     "augment_waveforms": "speed",
     "refit": True,
 }
+COMPARE = {"paper": _COMPARE_PAPER, "tuned": _COMPARE_TUNED, "quick": _COMPARE_PAPER}
 # D4.2, section 3: mean and variance over 8 s, labels moved back by 4 s. Its C were 5e-5 (arousal) and 5e-3 (valence);
 # here they are chosen.
-SVR_PAPER = {"solver": "liblinear", "label_delay_seconds": 4.0}
-MFCC_SVR_PAPER = {**SVR_PAPER, "functional_seconds": 8.0}
+_SVR_PAPER = {"solver": "liblinear", "label_delay_seconds": 4.0}
+SVR = {"paper": _SVR_PAPER, "quick": _SVR_PAPER}
+MFCC_SVR = {name: {**preset, "functional_seconds": 8.0} for name, preset in SVR.items()}
 # The MFCCs are those of mfcc_svr (zoo.frontends.mfcc.mfcc_frames).
-ENHANCEMENT_PAPER = {
+_ENHANCEMENT_PAPER = {
     "rate_hz": 16_000,
     "coefficients": 13,
     "mel_bands": 26,
@@ -123,9 +170,9 @@ ENHANCEMENT_PAPER = {
     "decay": 0.0,
 }
 # What helped most on validation speakers of RAVDESS, in minutes: at the paper's learning rate the validation error fell
-# by 2e-6 an epoch there. Few recordings of noise are soon learnt by heart, so epochs are few and the input is noisier.
-ENHANCEMENT_TUNED = {
-    **ENHANCEMENT_PAPER,
+# by 2e-6 an epoch there. Few recordings of noise are soon memorised, so epochs are few and the input is noisier.
+_ENHANCEMENT_TUNED = {
+    **_ENHANCEMENT_PAPER,
     "optimizer": "adam",
     "momentum": 0.0,
     "learning_rate": 3e-3,
@@ -135,4 +182,8 @@ ENHANCEMENT_TUNED = {
     "option": {"input_noise": 1.0},
 }
 # A synthetic twin is small: more epochs for as many steps.
-ENHANCEMENT_QUICK = {**ENHANCEMENT_TUNED, "epochs": 8}
+ENHANCEMENT = {
+    "paper": _ENHANCEMENT_PAPER,
+    "tuned": _ENHANCEMENT_TUNED,
+    "quick": {**_ENHANCEMENT_TUNED, "epochs": 8},
+}

@@ -1,4 +1,4 @@
-"""Every network by the name a user types, and the backends they run on. Adding one is adding a row."""
+"""Every network by the name a user types. Adding one is adding a row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,42 +12,46 @@ from zoo.errors import UserError, unknown
 if TYPE_CHECKING:
     import keras
 
-
-TASKS = {
-    "emotion": "one of several emotions per clip",
-    "continuous": "arousal and valence all along a recording",
-    "enhancement": "MFCCs of clean speech from those of noisy speech",
-}
-FRONTENDS = {
-    "log_mel": "log-mel bands",
-    "mfcc": "statistics of MFCCs and their deltas",
-    "mfcc_frames": "MFCCs of every frame",
-    "waveform": "the waveform itself",
-    "functionals": "openSMILE functionals in windows",
-    "acoustic": "openSMILE functionals of the clip",
-    "joint": "the joint vector of a run's network",
-    "image": "an image network on the clip's spectrogram",
-}
 OUTSIDE_THE_GRAPH = ("functionals", "acoustic")  # openSMILE's: their models take features, not waveforms
-FITS = {"gradient": "trained epoch by epoch", "linear": "a linear model, fitted by scikit-learn"}
 KHAN_2020 = "Khan, Butt, Ali 2020"
 COMPARE_2013 = "Schuller et al. 2013, Interspeech (ComParE), feature set of 2016"
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
-
 TZIRAKIS_2018 = "Tzirakis, Zhang, Schuller 2018, ICASSP"
 BAKHSHI_2020 = "Bakhshi, Wong, Chalup 2020"
 TRIGEORGIS_2016 = "Trigeorgis et al. 2016, in MixedEmotions D4.2, section 5"
 MIXED_EMOTIONS = "MixedEmotions D4.2, sections 4 and 5"
 ENHANCEMENT = "MixedEmotions D4.2, section 3"
 
+Presets = Mapping[str, Mapping[str, Any]]
+
+_ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
+# Groups of settings (zoo.config.run_config.GROUPS) that come with a front-end.
+_SETTINGS = {
+    "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crops"},
+    "mfcc": _ALTERED_COPIES | {"spectrum", "mfcc", "statistics", "enhancer"},
+    "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer"}),
+    "waveform": frozenset({"augment_noise", "noise"}),
+    "functionals": frozenset({"functionals", "windows", "steps"}),
+    "acoustic": _ALTERED_COPIES | {"functionals", "clip"},
+    "joint": frozenset({"joint"}),
+    "image": frozenset({"image"}),
+}
+
 
 @dataclass(frozen=True)
 class Entry:
     """One network: where its builder is (module:function, imported when used), and what its paper fixes.
 
-    `parameters` is its size for `shape`, the numbers of outputs and inputs (bands, channels or functionals). `task` is
-    a name in `TASKS`, `frontend` one in `FRONTENDS`, `fitted` one in `FITS`. `recipes` are RunConfig fields by preset
-    name: "paper" is the default, "quick" that of --synthetic.
+    parameters: number of weights for `shape`, (outputs, inputs): inputs are bands, channels or functionals.
+    task: emotion (one of several per utterance), continuous (arousal and valence along a recording) or enhancement
+        (MFCCs of clean speech from those of noisy speech).
+    frontend: log_mel, mfcc (statistics of MFCCs and their deltas), mfcc_frames (MFCCs of every frame), waveform,
+        functionals (openSMILE, in windows), acoustic (openSMILE, of the utterance), joint (vector of a run's network),
+        or image (an image network on the spectrogram).
+    fitted: gradient (epoch by epoch) or linear (by scikit-learn).
+    settings: groups of RunConfig's fields that have an effect, beyond those of every network.
+    options: keywords of the builder.
+    recipes: RunConfig's fields by preset; "paper" is the default, "quick" that of --synthetic.
     """
 
     builder: str
@@ -58,8 +62,9 @@ class Entry:
     task: str = "emotion"
     frontend: str = "log_mel"
     fitted: str = "gradient"
+    settings: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
-    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Presets = field(default_factory=dict)
 
     @property
     def takes_waveforms(self) -> bool:
@@ -68,24 +73,22 @@ class Entry:
 
 
 def _zhao(title: str, parameters: int, **options) -> Entry:
-    presets = {"paper": recipes.ZHAO_PAPER, "tuned": recipes.ZHAO_TUNED, "quick": recipes.ZHAO_QUICK}
     return Entry(
         "zoo.models.attention_blstm_fcn:attention_blstm_fcn",
         title,
         ZHAO_2019,
         parameters,
+        settings=_SETTINGS["log_mel"] | {"training", "emotion"},
         options=options,
-        recipes=presets,
+        recipes=recipes.ZHAO,
     )
 
 
-def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, more=None, **options) -> Entry:
-    """A row of a network for arousal and valence: on waveforms, or on so many functionals.
-
-    `quick` makes it small and fast, to see a recipe work in minutes; what --synthetic takes unless told otherwise.
-    `more` holds other recipes by name.
-    """
-    fast = {"optimizer": "adam", "momentum": 0.0, "learning_rate": 2e-3, "epochs": 8}
+def _rated(
+    builder: str, title: str, paper: str, parameters: int, presets: Presets, inputs: int = 1, **options
+) -> Entry:
+    """Return the row of a network for arousal and valence: on waveforms, or on so many functionals."""
+    frontend = "waveform" if inputs == 1 else "functionals"
     return Entry(
         f"zoo.models.{builder}",
         title,
@@ -93,14 +96,14 @@ def _rated(builder, title, paper, parameters, recipe, quick, inputs=1, more=None
         parameters,
         shape=(2, inputs),
         task="continuous",
-        frontend="waveform" if inputs == 1 else "functionals",
+        frontend=frontend,
+        settings=_SETTINGS[frontend] | {"training", "ratings", "segments"},
         options=options,
-        recipes={"paper": recipe, **(more or {}), "quick": {**recipe, **fast, **quick}},
+        recipes=presets,
     )
 
 
-def _khan(name: str, title: str, parameters: int, channels: int, statistics: str) -> Entry:
-    paper = {**recipes.KHAN_PAPER, "statistics": statistics}
+def _khan(name: str, title: str, parameters: int, channels: int, presets: Presets) -> Entry:
     return Entry(
         f"zoo.models.{name}:{name}",
         title,
@@ -108,14 +111,13 @@ def _khan(name: str, title: str, parameters: int, channels: int, statistics: str
         parameters,
         shape=(8, channels),
         frontend="mfcc",
-        recipes={"paper": paper, "quick": {**paper, "epochs": 60}},
+        settings=_SETTINGS["mfcc"] | {"training", "emotion"},
+        recipes=presets,
     )
 
 
-def _linear(
-    title: str, paper: str, parameters: int, inputs: int, frontend: str, recipe, tuned=None, **options
-) -> Entry:
-    """A row of a linear model; `frontend` says whether of classes or of ratings."""
+def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str, presets: Presets, **options) -> Entry:
+    """Return the row of a linear model; `frontend` says whether of emotions or of arousal and valence."""
     rated = frontend in ("mfcc_frames", "functionals")
     return Entry(
         f"zoo.models.linear:{'linear_regressor' if rated else 'linear_classifier'}",
@@ -126,15 +128,14 @@ def _linear(
         task="continuous" if rated else "emotion",
         frontend=frontend,
         fitted="linear",
+        settings=_SETTINGS[frontend] | ({"linear", "ratings"} if rated else {"linear", "emotion", "refit"}),
         options=options,
-        recipes={"paper": recipe, **({"tuned": tuned} if tuned else {}), "quick": recipe},
+        recipes=presets,
     )
 
 
 def _image(title: str) -> Entry:
-    return _linear(
-        f"linear SVM on fc7 of {title} on spectrograms", ZHAO_2019, 16_388, 4_096, "image", recipes.SVM_PAPER
-    )
+    return _linear(f"linear SVM on fc7 of {title} on spectrograms", ZHAO_2019, 16_388, 4_096, "image", recipes.SVM)
 
 
 MODELS: dict[str, Entry] = {
@@ -145,32 +146,28 @@ MODELS: dict[str, Entry] = {
     "attention_blstm_fcn": _zhao("both streams, two BLSTM layers", 857_348),
     "attention_blstm_fcn_1layer": _zhao("both streams, one BLSTM layer", 463_108, recurrent_layers=1),
     "attention_blstm_fcn_3layer": _zhao("both streams, three BLSTM layers", 1_251_588, recurrent_layers=3),
-    "cnn1d_mfcc": _khan("cnn1d_mfcc", "two convolutions along the mean MFCCs", 898, 3, "mean"),
-    "rnn_mfcc": _khan("rnn_mfcc", "one recurrent layer along six statistics of the MFCCs", 696, 18, "six"),
+    "cnn1d_mfcc": _khan("cnn1d_mfcc", "two convolutions along the mean MFCCs", 898, 3, recipes.KHAN_CNN),
+    "rnn_mfcc": _khan("rnn_mfcc", "one recurrent layer along six statistics of the MFCCs", 696, 18, recipes.KHAN_RNN),
     "conv_lstm": _rated(
         "conv_lstm:conv_lstm",
         "three convolutions on the waveform, two LSTM layers",
         TZIRAKIS_2018,
         1_297_858,
-        recipes.TZIRAKIS_PAPER,
-        {"segment_seconds": 8.0, "option": {"recurrent_units": 32, "filters": [16, 32, 64], "dropout": 0.1}},
-        more={"tuned": recipes.TZIRAKIS_TUNED, "look_ahead": recipes.TZIRAKIS_LOOK_AHEAD},
+        recipes.TZIRAKIS,
     ),
     "conv_bigru": _rated(
         "conv_bigru:conv_bigru",
         "long convolutions on the waveform, one on its spectrum, two BiGRU layers",
         BAKHSHI_2020,
         1_258_792,
-        recipes.BAKHSHI_PAPER,
-        {"segment_seconds": 4.0, "batch_size": 8, "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}},
+        recipes.BAKHSHI,
     ),
     "conv_bigru_frame": _rated(
         "conv_bigru:conv_bigru",
         "the same on the spectrum of each frame",
         BAKHSHI_2020,
         1_258_792,
-        recipes.BAKHSHI_PAPER,
-        {"segment_seconds": 4.0, "batch_size": 8, "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}},
+        recipes.BAKHSHI,
         fft="frame",
     ),
     "conv_blstm": _rated(
@@ -178,16 +175,14 @@ MODELS: dict[str, Entry] = {
         "two convolutions on the waveform, the second of 500 ms per channel, two BLSTM layers",
         TRIGEORGIS_2016,
         1_345_490,
-        recipes.TRIGEORGIS_PAPER,
-        {"batch_size": 8, "option": {"recurrent_units": 32, "dropout": 0.1}},
+        recipes.TRIGEORGIS,
     ),
     "conv_blstm_dense": _rated(
         "conv_blstm:conv_blstm",
         "the same, its second convolution across all channels",
         TRIGEORGIS_2016,
         7_585_490,
-        recipes.TRIGEORGIS_PAPER,
-        {"batch_size": 8, "option": {"recurrent_units": 32, "dropout": 0.1}},
+        recipes.TRIGEORGIS,
         second_conv="dense",
     ),
     "lstm_drnn": _rated(
@@ -195,8 +190,7 @@ MODELS: dict[str, Entry] = {
         "three LSTM layers on eGeMAPS functionals of speech",
         MIXED_EMOTIONS,
         381_698,
-        recipes.MIXED_PAPER,
-        {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 32}},
+        recipes.LSTM_DRNN,
         inputs=102,
     ),
     "lstm_drnn_music": _rated(
@@ -204,8 +198,7 @@ MODELS: dict[str, Entry] = {
         "two LSTM layers on ComParE functionals of music",
         MIXED_EMOTIONS,
         7_314_946,
-        recipes.MUSIC_PAPER,
-        {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}},
+        recipes.LSTM_DRNN_MUSIC,
         inputs=6_373,
         recurrent_layers=2,
         recurrent_units=256,
@@ -216,14 +209,13 @@ MODELS: dict[str, Entry] = {
         "three bidirectional LSTM layers on eGeMAPS functionals",
         MIXED_EMOTIONS,
         283_394,
-        recipes.MIXED_PAPER,
-        {"batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}},
+        recipes.BLSTM_DRNN,
         inputs=102,
         bidirectional=True,
         recurrent_units=64,
     ),
     "egemaps_svm": _linear(
-        "linear SVM on functionals of eGeMAPS descriptors", ZHAO_2019, 504, 125, "acoustic", recipes.SVM_PAPER
+        "linear SVM on functionals of eGeMAPS descriptors", ZHAO_2019, 504, 125, "acoustic", recipes.SVM
     ),
     "compare_pca_svm": _linear(
         "linear SVM on 150 principal components of functionals of ComParE descriptors",
@@ -231,34 +223,23 @@ MODELS: dict[str, Entry] = {
         49_504,
         325,
         "acoustic",
-        {**recipes.SVM_PAPER, "feature_set": "compare"},
+        recipes.COMPARE_PCA_SVM,
         components=150,
     ),
     "compare_svm": _linear(
-        "linear SVM on openSMILE's own ComParE functionals",
-        COMPARE_2013,
-        25_496,
-        6_373,
-        "acoustic",
-        recipes.COMPARE_PAPER,
-        tuned=recipes.COMPARE_TUNED,
+        "linear SVM on openSMILE's own ComParE functionals", COMPARE_2013, 25_496, 6_373, "acoustic", recipes.COMPARE
     ),
     "deep_spectrum_svm": _linear(
-        "linear SVM on the joint vector of an attention_blstm_fcn run",
-        ZHAO_2019,
-        1_540,
-        384,
-        "joint",
-        recipes.SVM_PAPER,
+        "linear SVM on the joint vector of an attention_blstm_fcn run", ZHAO_2019, 1_540, 384, "joint", recipes.SVM
     ),
     "alexnet_svm": _image("AlexNet"),
     "vgg16_svm": _image("VGG16"),
     "vgg19_svm": _image("VGG19"),
     "mfcc_svr": _linear(
-        "linear SVR on mean and variance of MFCCs over 8 s", ENHANCEMENT, 54, 26, "mfcc_frames", recipes.MFCC_SVR_PAPER
+        "linear SVR on mean and variance of MFCCs over 8 s", ENHANCEMENT, 54, 26, "mfcc_frames", recipes.MFCC_SVR
     ),
     "egemaps_svr": _linear(
-        "linear SVR on eGeMAPS functionals over 3 s", MIXED_EMOTIONS, 178, 88, "functionals", recipes.SVR_PAPER
+        "linear SVR on eGeMAPS functionals over 3 s", MIXED_EMOTIONS, 178, 88, "functionals", recipes.SVR
     ),
     "denoising_autoencoder": Entry(
         "zoo.models.denoising_autoencoder:denoising_autoencoder",
@@ -268,24 +249,21 @@ MODELS: dict[str, Entry] = {
         shape=(13, 13),
         task="enhancement",
         frontend="mfcc_frames",
-        recipes={
-            "paper": recipes.ENHANCEMENT_PAPER,
-            "tuned": recipes.ENHANCEMENT_TUNED,
-            "quick": recipes.ENHANCEMENT_QUICK,
-        },
+        settings=frozenset({"spectrum", "mfcc", "training", "noise", "ratios"}),
+        recipes=recipes.ENHANCEMENT,
     ),
 }
 
 
 def get(name: str) -> Entry:
-    """Returns the row of a network. Raises UserError that lists the known ones."""
+    """Return the row of a network. Raises UserError that lists the known ones."""
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     return MODELS[name]
 
 
 def check_answers(name: str, run: Any) -> None:
-    """Raises UserError for a `run` whose network gives neither emotions nor ratings, but features."""
+    """Raise UserError for a `run` of a network that gives neither emotions nor ratings, but features."""
     if get(name).task == "enhancement":
         raise UserError(
             f"{run}: expected a run that answers with emotions or ratings, found one of {name}, which gives MFCCs. Put "
@@ -294,11 +272,12 @@ def check_answers(name: str, run: Any) -> None:
 
 
 def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras.Model":
-    """Builds a network, uncompiled, with `options` (keywords of its builder) over its row's.
+    """Build a network, uncompiled, with `options` (keywords of its builder) over its row's.
 
     `n_outputs` are classes or rated dimensions; `n_inputs` bands, channels or functionals, as its front-end gives.
 
-    Raises UserError for an unknown name or option.
+    Raises UserError for an unknown name or option, and for values that the network cannot be built with. Where it
+    cannot be built as registered either, the builder is at fault, and its own error is raised.
     """
     entry = get(name)
     module, function = entry.builder.split(":")
@@ -311,4 +290,8 @@ def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras
     try:
         return builder(n_outputs, n_inputs, **{**entry.options, "name": name, **options})
     except (ValueError, TypeError) as error:
+        try:
+            builder(*entry.shape, **entry.options, name=name)
+        except Exception:
+            raise error from None
         raise UserError(f"{name} cannot be built with {options or 'its defaults'}: {error}") from error

@@ -182,6 +182,7 @@ def test_it_is_evaluated_predicted_and_scored_in_noise_like_any_other(trained, n
 
 
 def test_exports_have_both_folds_enhancers_and_answer_as_the_run_does(trained, exported):
+    from zoo.inference.export_predictor import of_export
     from zoo.serving.saved_model import load
 
     clip = trained.source.folds[0].test[1].path

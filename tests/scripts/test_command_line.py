@@ -7,21 +7,26 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from zoo.config import run_config
+from zoo import registry
+from zoo.config import flags, run_config
 from zoo.config import saved as config_saved
 from zoo.config.flags import add_flags, from_flags
-from zoo.config.run_config import RunConfig, heeds
+from zoo.config.run_config import COMMON, GROUPS, RunConfig, heeds
 from zoo.config.saved import differences, load
 from zoo.errors import UserError
 from zoo.registry import MODELS
 from zoo.runs import command_line
+from zoo.runs.dataset import resolve
 from zoo.utils import backends, cli
 from zoo.utils.atomic_files import write_json
 
 FIELDS = {item.name: item for item in dataclasses.fields(RunConfig)}
+FLAGS = {name: item for name, item in FIELDS.items() if item.metadata.get("flag", True)}
+ROOT = Path(__file__).parents[2]
 
 
 def parse(*words):
@@ -53,7 +58,7 @@ def as_many(item, value):
     return (value, value) if item.metadata.get("pair") else (value,)
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", FLAGS)
 def test_every_field_has_a_flag_of_its_type(name):
     item, flag = FIELDS[name], "--" + name.replace("_", "-")
     if name == "option":
@@ -92,15 +97,53 @@ def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
     parser = argparse.ArgumentParser()
     add_flags(parser)
     groups = {group.title: group for group in parser._action_groups}
-    for name, item in FIELDS.items():
-        flags = {action.dest: action for action in groups[item.metadata["group"]]._group_actions}
-        assert item.metadata["help"] in flags[name].help
-        assert all(choice in flags[name].help for choice in item.metadata.get("choices", ()))
+    for name, item in FLAGS.items():
+        actions = {action.dest: action for action in groups[GROUPS[item.metadata["group"]]]._group_actions}
+        assert item.metadata["help"] in actions[name].help
+        assert all(choice in actions[name].help for choice in item.metadata.get("choices", ()))
         if isinstance(item.default, tuple):
-            assert f"(default: {' '.join(f'{value:g}' for value in item.default)}" in flags[name].help
+            assert f"(default: {' '.join(f'{value:g}' for value in item.default)}" in actions[name].help
         elif item.default not in ("", dataclasses.MISSING) and not isinstance(item.default, bool):
-            assert f"(default: {item.default}" in flags[name].help
-    assert "recipes differ" in parser.format_help()
+            assert f"(default: {item.default}" in actions[name].help
+    text = parser.format_help()
+    assert "recipes differ" in text and "--snr-level" not in text and "testing in noise" not in text
+    assert "paper, tuned, quick, look_ahead" in " ".join(text.split()), "every preset of the registry"
+
+
+def test_each_network_heeds_what_has_an_effect_on_it():
+    recorded = json.loads((Path(__file__).parent / "heeded_settings.json").read_text())
+    common = recorded.pop("every network").split()
+    expected = {model: {*common, *names.split()} for models, names in recorded.items() for model in models.split()}
+    assert {model: {name for name in FIELDS if heeds(model, name)} for model in MODELS} == expected
+
+
+def test_groups_of_settings_are_known():
+    named = {group for entry in MODELS.values() for group in entry.settings}
+    assert named == {item.metadata["group"] for item in FIELDS.values()} - set(COMMON) == set(GROUPS) - set(COMMON)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--enhance", "matched"], "--enhance was moved to scripts/enhanced_ratings.py"),
+        (["--heard", "noisy"], "--model mfcc_svr --noise DIR fits a regression in noise"),
+        (["--condition=matched"], "--condition was moved to scripts/enhanced_ratings.py"),
+        (["--snr", "0", "6", "--epochs", "3"], "--snr was moved to scripts/enhanced_ratings.py"),
+        (["--snr-level", "all"], "--snr-level is for scripts/robustness.py only"),
+        (["--noise-split", "time"], "give --noise time:DIR"),
+    ],
+)
+def test_flags_of_earlier_versions_say_what_took_their_place(words, said):
+    assert said in refused(*words)
+
+
+def test_noise_in_thirds_of_time_is_part_of_its_flag():
+    words = ("--model", "mfcc_svr", "--corpus", "recola", "--noise")
+    whole, timed = from_flags(parse(*words, "~/n")), from_flags(parse(*words, "time:~/n"))
+    assert (whole.noise_split, timed.noise_split) == ("files", "time")
+    assert resolve(timed).noise == f"time:{Path('~/n').expanduser().resolve()}"
+    assert differences(whole, timed) == ["noise_split was 'files', now 'time'"]
+    assert "--noise time:NOISE" in " ".join(command_line.of(timed))
 
 
 @pytest.mark.parametrize("words", [["--epochs", "ten"], ["--floor", "low"], ["--epoch-count", "3"], ["--synthetic=1"]])
@@ -284,6 +327,63 @@ def test_other_versions_and_edited_values_are_refused(saved, change, found):
     with pytest.raises(UserError, match=f"{saved}: expected the configuration") as error:
         load(saved)
     assert found in str(error.value)
+
+
+OLD = {"heard": "clean", "enhance": "none", "condition": "mixed", "noise_split": "files", "snr_level": "active"}
+
+
+@pytest.mark.parametrize(
+    ("old", "noise", "snr"),
+    [
+        ({"enhance": "mixed"}, "", RunConfig.snr),
+        ({"heard": "noisy"}, "/n", (3.0,)),
+        ({"heard": "noisy", "noise_split": "time"}, "time:/n", (3.0,)),
+        ({"model": "denoising_autoencoder", "condition": "matched"}, "/n", (3.0,)),
+    ],
+)
+def test_configurations_of_when_the_study_of_noise_had_fields_are_read(tmp_path, old, noise, snr):
+    given = {"corpus": "recola", "noise": "/n", "snr": (3.0,), "model": old.get("model", "mfcc_svr")}
+    write_json(tmp_path / "config.json", {**from_flags(given).saved(), **OLD, **old})
+    found = load(tmp_path / "config.json")
+    assert (found.noise, found.snr) == (noise, snr)
+    assert flags.resume({"out": str(tmp_path)}) == dataclasses.replace(found, out=str(tmp_path))
+    write_json(tmp_path / "config.json", {**from_flags(given).saved(), **OLD, **old, "snr_level": "all"})
+    with pytest.raises(UserError, match="snr_level all, which training no longer has"):
+        load(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("folder", ["docs/runs", "tests/saved_formats/runs"])
+def test_every_configuration_on_record_is_read(folder):
+    paths = [path for path in (ROOT / folder).rglob("config.json") if "heard" in json.loads(path.read_text())]
+    assert len(paths) > 10
+    for path in paths:
+        load(path)
+
+
+def broken(n_outputs, n_inputs, *, size=1, name=None):
+    """A builder that cannot build what is registered."""
+    raise TypeError("a bug")
+
+
+def picky(n_outputs, n_inputs, *, size=1, name=None):
+    """A builder for which some sizes are bad values."""
+    if n_inputs < 8 or size > 2:
+        raise ValueError(f"{size} and {n_inputs} do not fit")
+    return name
+
+
+def test_only_bad_values_are_a_users_mistake_when_a_network_is_built(monkeypatch):
+    for builder in (broken, picky):
+        row = dataclasses.replace(MODELS["fcn"], builder=f"{__name__}:{builder.__name__}", options={})
+        monkeypatch.setitem(MODELS, builder.__name__, row)
+    for options in ({}, {"size": 2}):
+        with pytest.raises(TypeError, match="a bug"):
+            registry.build("broken", 4, 40, **options)
+    assert registry.build("picky", 4, 40, size=2) == "picky"
+    for n_inputs, options in ((40, {"size": 3}), (4, {})):
+        with pytest.raises(UserError, match=r"picky cannot be built with .*: \d and \d+ do not fit") as error:
+            registry.build("picky", 4, n_inputs, **options)
+        assert isinstance(error.value.__cause__, ValueError)
 
 
 def test_no_run_there(tmp_path):

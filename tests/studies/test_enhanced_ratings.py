@@ -1,4 +1,4 @@
-"""Ratings of noisy recordings with an enhancer in front: what is written, and that it is what its parts make of it."""
+"""The study of noise: what it writes, and that each figure is what its parts make of it one after another."""
 
 import csv
 import dataclasses
@@ -12,7 +12,6 @@ from predictions import predict_run
 
 from zoo import registry
 from zoo.config.flags import from_flags
-from zoo.config.run_config import RunConfig
 from zoo.config.saved import load as load_config
 from zoo.data.audio.read import read
 from zoo.errors import UserError
@@ -23,9 +22,11 @@ from zoo.runs.dataset import open_source
 from zoo.runs.folder import fold_folder, read_record
 from zoo.runs.model_file import load_model, network_of
 from zoo.serving.saved_model import load
+from zoo.studies.enhanced_ratings import measure
 from zoo.training.evaluate import evaluate_run
 from zoo.training.tasks import continuous
 from zoo.training.train import train
+from zoo.utils.atomic_files import write_json
 
 RATIOS = (0.0, 12.0)
 
@@ -35,17 +36,15 @@ def noise(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
     for number in range(6):
         soundfile.write(folder / f"n{number}.wav", 0.1 * rng.standard_normal(24_000), 16_000)
-    return folder
+    return str(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def quick_enhancer():
     with pytest.MonkeyPatch.context() as patch:
         entry = registry.MODELS["denoising_autoencoder"]
         recipe = {**entry.recipes["quick"], "epochs": 1, "option": {"recurrent_units": 6, "recurrent_layers": 1}}
-        patch.setitem(
-            registry.MODELS, entry.builder.split(":")[1], dataclasses.replace(entry, recipes={"quick": recipe})
-        )
+        patch.setitem(registry.MODELS, "denoising_autoencoder", dataclasses.replace(entry, recipes={"quick": recipe}))
         yield
 
 
@@ -53,15 +52,14 @@ def quick_enhancer():
 def settings(tmp_path_factory):
     """Makes configurations that share a cache, and so the synthetic corpus in it."""
     given = {"model": "mfcc_svr", "corpus": "recola", "synthetic": True, "fold": "0", "protocol": "avec-2016"}
-    given |= {"functional_seconds": 4.0, "label_delay_seconds": 0.0, "snr": RATIOS, "complexities": (1e-4,)}
+    given |= {"functional_seconds": 4.0, "label_delay_seconds": 0.0, "complexities": (1e-4,)}
     given |= {"cache_dir": str(tmp_path_factory.mktemp("cache"))}
     return lambda out, **flags: from_flags({**given, "out": str(out), **flags})
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, settings, noise, quick_enhancer):
-    out = tmp_path_factory.mktemp("run") / "svr"
-    return train(settings(out, enhance="mixed", noise=str(noise))).folder
+def run(tmp_path_factory, settings, noise):
+    return measure(settings(tmp_path_factory.mktemp("run") / "svr"), "mixed", noise, RATIOS).folder
 
 
 def conditions(run):
@@ -80,17 +78,16 @@ def test_every_ratio_is_scored_by_models_of_both_readings_with_and_without(run):
     assert found["0.0", "noisy", "none"] > found["0.0", "clean", "none"], "a regression that knows the noise"
 
 
-def test_figures_are_those_of_the_parts_one_after_another(run):
+def test_figures_are_those_of_the_parts_one_after_another(run, noise):
     given = load_config(run / "config.json")
     source = open_source(given)
     (fold,) = source.folds
-    noises = noisy_copies.open_for(given, 16_000)
-    hear = noisy_copies.hearing(given, noises, 12.0, "test").hear
+    mix, _ = noisy_copies.mixer(noisy_copies.open_for(dataclasses.replace(given, noise=noise), 16_000), 12.0, "test")
     plain = network_of(load_model(fold_folder(run, fold) / "model.keras"))
     behind = enhancer.load(fold_folder(run / "enhancer-mixed", fold))
     extract, truth, found = from_config.extractor(given).features, [], []
     for clip in fold.test:
-        frames = extract(hear(read(clip.path, 16_000, max_seconds=1e9), clip.name))
+        frames = extract(mix(read(clip.path, 16_000, max_seconds=1e9), clip.name))
         count = np.array([len(frames)], np.int32)
         enhanced = behind.predict_on_batch({"features": frames[None], "n_frames": count})
         ratings = plain.predict_on_batch({"features": enhanced, "n_frames": count})[0]
@@ -112,43 +109,57 @@ def test_the_enhanced_run_is_a_run_like_any_other(run, tmp_path):
         assert other["arousal"] == pytest.approx(one["arousal"], abs=1e-4)
 
 
-def test_resumed_it_keeps_what_is_there(run, settings, noise, quick_enhancer):
-    """Models, and figures in noise: an interrupted measurement goes on behind the last that was written."""
+@pytest.mark.parametrize("older", [False, True], ids=["today", "older"])
+def test_resumed_it_keeps_what_is_there(run, settings, noise, older):
+    """Models, and figures in noise, also of a folder whose first run had the noise among its own settings."""
     missing = run / "conditions" / "12dB-mixed-noisy-mixed.json"
     figures, table = missing.read_bytes(), (run / "conditions.csv").read_bytes()
     missing.unlink()
     kept = [*run.rglob("model.keras"), *(run / "conditions").iterdir()]
     before = {path: path.stat().st_mtime_ns for path in kept}
-    train(settings(run, enhance="mixed", noise=str(noise)), resume=True)
+    if older:
+        record, data = (json.loads((run / name).read_text()) for name in ("config.json", "data.json"))
+        fields = {"noise": noise, "snr": RATIOS, "enhance": "mixed", "heard": "clean", "condition": "mixed"}
+        write_json(run / "config.json", {**record, **fields, "snr_level": "active", "noise_split": "files"})
+        write_json(run / "data.json", {**data, "noise_sha256": "of the study's noise"})
+    measure(settings(run), "mixed", noise, RATIOS, resume=True)
     assert {path: path.stat().st_mtime_ns for path in kept} == before
     assert missing.read_bytes() == figures and (run / "conditions.csv").read_bytes() == table
 
 
-def test_noise_used_for_testing_is_the_test_third(run, noise):
-    named = json.loads((run / "conditions.json").read_text())["noise"]
-    assert named == noisy_copies.open_for(load_config(run / "config.json"), 16_000).settings
+def test_the_script_trains_a_model_for_each_ratio(script, settings, noise, tmp_path):
+    out, cache = tmp_path / "svr", settings(tmp_path).cache_dir
+    words = ["--synthetic", "--protocol", "avec-2016", "--complexities", "1e-4", "--out", out, "--cache-dir", cache]
+    code, printed, _ = script(
+        "enhanced_ratings.py", *words, "--noise", f"time:{noise}", "--enhance", "matched", "--snr", "3"
+    )
+    assert code == 0 and "in noise:" in printed and f"results: {out}" in printed
+    assert [row["enhancement"] for row in conditions(out)] == 2 * ["none", "matched", "none", "matched"]
+    assert {path.parent.name for path in out.glob("*-3dB/config.json")} == {
+        "enhancer-3dB",
+        "enhanced-3dB",
+        "noisy-3dB",
+        "noisy-enhanced-3dB",
+    }
+    assert json.loads((out / "conditions.json").read_text())["noise"]["split"] == "time"
+    assert load_config(out / "noisy-3dB" / "config.json").noise == f"time:{noise}"
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("words", "message"),
     [
-        ({"enhance": "mixed"}, "expected --noise DIR, a folder of recordings of it"),
-        ({"heard": "noisy"}, "expected --noise DIR"),
-        ({"enhance": "mixed", "noise": "nowhere"}, "nowhere"),
-        ({"noise": "somewhere"}, "--noise has no effect on mfcc_svr without --enhance"),
-        ({"snr_level": "all"}, "--snr-level has no effect on mfcc_svr without --enhance"),
-        ({"enhance": "mixed", "heard": "noisy"}, "trains runs with --heard noisy and --enhancer itself"),
-        ({"enhancer": "nowhere"}, "nowhere: no run is here"),
-        (
-            {"functional_seconds": 0.1},
-            r"--functional-seconds is 0.1, expected a multiple of a frame's 0.04 s. Try 0.08",
-        ),
+        ([], "expected --noise DIR, a folder of recordings of noise"),
+        (["--noise", "nowhere"], "nowhere: expected a folder of"),
+        (["--enhance", "both"], "unknown --enhance 'both'. Known: matched, mixed"),
+        (["--noise", "x", "--snr", "3", "3"], "--snr is 3 3, expected different numbers"),
+        (["--model", "fcn"], "--model fcn: the study trains mfcc_svr and its enhancers itself. Leave it out"),
+        (["--functional-seconds", "0.1", "--noise"], "--functional-seconds is 0.1, expected a multiple of a frame's"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, settings, flags, message):
-    unused = {} if flags.get("enhance") else {"snr": RunConfig.snr}
-    with pytest.raises(UserError, match=message):
-        train(settings(tmp_path / "run", **{**unused, **flags}))
+def test_what_cannot_work_is_refused_before_anything_is_written(script, noise, tmp_path, words, message):
+    words = [*words, noise] if words[-1:] == ["--noise"] else words
+    code, _, said = script("enhanced_ratings.py", "--synthetic", *words, "--out", "run")
+    assert code == 2 and message in said
     assert not (tmp_path / "run").exists()
 
 
@@ -158,4 +169,4 @@ def test_an_enhancer_that_trained_on_the_test_clips_is_refused(tmp_path, setting
     lines = (fold / "predictions.csv").read_text().splitlines(keepends=True)
     (fold / "predictions.csv").write_text("".join(line for line in lines if "dev_3" not in line))
     with pytest.raises(UserError, match="has not tested 1 of the 6 clips to be tested, first dev_3"):
-        train(settings(tmp_path / "run", enhancer=str(other), snr=RunConfig.snr))
+        train(settings(tmp_path / "run", enhancer=str(other)))

@@ -20,7 +20,7 @@ from zoo.data.corpora.registry import load
 from zoo.data.protocols import lookup as protocols
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
-from zoo.features import enhancer, from_config
+from zoo.features import enhancer, from_config, noisy_copies
 from zoo.frontends.mfcc import mfcc_frames
 from zoo.metrics import enhancement as enhancement_figures
 from zoo.runs.model_file import load_model
@@ -101,11 +101,11 @@ def test_a_row_for_every_clip_at_every_ratio_and_without_noise(trained, fold):
 def test_figures_are_the_saved_models_on_all_frames_together(trained, fold):
     """By the whole model, waveform in, against NumPy's correlation of the concatenated frames."""
     model, (division,) = load_model(fold / "model.keras"), trained.source.folds
-    noises = enhancement.noisy_copies.open_for(trained.config, RATE_HZ)
-    hear = enhancement.noisy_copies.hearing(trained.config, noises, 0.0, "test").hear
+    noises = noisy_copies.open_for(trained.config, RATE_HZ)
+    mix, _ = noisy_copies.mixer(noises, 0.0, "test")
     frontend = from_config.extractor(trained.config).features
     waveforms = [read(clip.path, RATE_HZ) for clip in division.test]
-    heard = [hear(waveform, clip.name) for waveform, clip in zip(waveforms, division.test, strict=True)]
+    heard = [mix(waveform, clip.name) for waveform, clip in zip(waveforms, division.test, strict=True)]
     clean, noisy = (np.concatenate([frontend(waveform) for waveform in several]) for several in (waveforms, heard))
     found = [values[: 1 + len(waveform) // 160] for values, waveform in zip(predict(model, heard), heard, strict=True)]
     figures = record_of(fold)["by_snr"]["0"]
@@ -159,12 +159,12 @@ def test_another_model_is_no_enhancer(tmp_path):
 
 def test_each_side_hears_noise_of_its_own(corpus, noise, tmp_path):
     config = settings(corpus, noise, tmp_path / "run", max_clip_seconds=60.0)
-    noises = enhancement.noisy_copies.open_for(config, RATE_HZ)
+    noises = noisy_copies.open_for(config, RATE_HZ)
     pitches = {side: {500 * (int(name[1]) + 1) for name in noises.names[side]} for side in noises.names}
     waveform = np.random.default_rng(0).normal(0, 0.1, RATE_HZ // 2).astype("float32")
     for side, own in pitches.items():
-        hear = enhancement.noisy_copies.hearing(config, noises, -20.0, side).hear
-        heard = [hear(waveform, f"clip{number}") for number in range(12)]
+        mix, _ = noisy_copies.mixer(noises, -20.0, side)
+        heard = [mix(waveform, f"clip{number}") for number in range(12)]
         peaks = {int(np.argmax(np.abs(np.fft.rfft(sound)))) * 2 for sound in heard}
         assert peaks <= own and len(peaks) == len(own)
     assert not pitches["train"] & pitches["test"] and not pitches["validation"] & pitches["test"]
@@ -175,13 +175,13 @@ def test_examples_are_of_their_sides_noise_and_every_ratio(corpus, noise, tmp_pa
     config = settings(corpus, noise, tmp_path / "run", max_clip_seconds=60.0)
     clips, own = load("emodb", corpus).clips[:2], from_config.extractor(config)
     clean, _ = extract(clips, own.features, own.settings, tmp_path / "cache")
-    noises = enhancement.noisy_copies.open_for(config, RATE_HZ)
+    noises = noisy_copies.open_for(config, RATE_HZ)
     protocol = protocols.get(None, "emodb")
     for training, side in ((True, "train"), (False, "validation")):
         pairs = enhancement.examples(config, protocol, clean, clips, training)
         assert [(pair.name, pair.snr_db) for pair in pairs] == [(clip.name, snr) for snr in SNR for clip in clips]
-        hear = enhancement.noisy_copies.hearing(config, noises, SNR[1], side).hear
-        expected = own.features(hear(read(clips[1].path, RATE_HZ), clips[1].name))
+        mix, _ = noisy_copies.mixer(noises, SNR[1], side)
+        expected = own.features(mix(read(clips[1].path, RATE_HZ), clips[1].name))
         np.testing.assert_array_equal(pairs[-1].noisy.read(), expected)
         np.testing.assert_array_equal(pairs[-1].clean.read(), own.features(read(clips[1].path, RATE_HZ)))
 
@@ -285,7 +285,6 @@ def test_the_table_says_what_was_synthetic_and_how_much_was_left(trained):
     [
         ({"noise": ""}, "expected --noise DIR"),
         ({"noise": "/nowhere/at/all"}, "--noise /nowhere/at/all: .* expected a folder"),
-        ({"condition": "matched"}, r"--condition matched .* --snr has 2 \(0 12\). Run once per ratio, e.g. --snr 0"),
         ({"option": {"recurrent_layers": 0}}, "recurrent_layers is 0"),
         ({"option": {"units": 3}}, "unknown option of denoising_autoencoder 'units'"),
     ],
@@ -301,7 +300,7 @@ def test_too_few_files_of_noise_name_the_flag(corpus, noise, tmp_path):
     (tmp_path / "one" / "n.wav").write_bytes((noise / "n0.wav").read_bytes())
     with pytest.raises(UserError, match=r"--noise .*one.* at least 3"):
         train(settings(corpus, tmp_path / "one", tmp_path / "run"))
-    config = settings(corpus, tmp_path / "one", tmp_path / "run", noise_split="time", condition="matched", snr=(3.0,))
+    config = settings(corpus, f"time:{tmp_path / 'one'}", tmp_path / "run")
     enhancement.check(config, protocols.get(None, "emodb"))  # one file will do, in thirds
 
 

@@ -1,29 +1,47 @@
-"""Command-line flags of a run configuration: argparse options, and flags plus recipe to a RunConfig."""
+"""Make a run configuration of command-line flags and the recipe of its network."""
 
 import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from zoo import registry
-from zoo.config.run_config import RunConfig, heeds
+from zoo.config.run_config import GROUPS, RunConfig, heeds
 from zoo.config.saved import load
 from zoo.config.validation import as_flag, check_augmentation, check_together, check_value, in_words
 from zoo.errors import UserError, unknown
 
+_STUDY = "was moved to scripts/enhanced_ratings.py (MixedEmotions D4.2, Table 4.1)"
+# Flags of earlier versions, which must not be taken for abbreviations of others.
+_MOVED = {
+    "--enhance": _STUDY,
+    "--heard": f"{_STUDY}; --model mfcc_svr --noise DIR fits a regression in noise",
+    "--condition": f"{_STUDY}, which trains a denoising_autoencoder for each ratio with --enhance matched",
+    "--snr": f"{_STUDY}; --model denoising_autoencoder takes all five ratios",
+    "--snr-level": "is for scripts/robustness.py only; training measures speech over its active frames",
+    "--noise-split": "is now part of --noise: for thirds of each file's time give --noise time:DIR",
+}
+
+
+class _Moved(argparse.Action):
+    """A flag of earlier versions: whoever gives it learns what took its place."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        raise UserError(f"{self.option_strings[0]} {_MOVED[self.option_strings[0]]}")
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds a flag for every field of RunConfig, in its group. Flags that are not given leave no trace."""
-    groups: dict[str, argparse._ArgumentGroup] = {}
+    """Add a flag for every field of RunConfig that has one, in its group. Flags that are not given leave no trace."""
+    groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
     types = get_type_hints(RunConfig)
+    presets = [preset for entry in registry.MODELS.values() for preset in entry.recipes.values()]
     for item in dataclasses.fields(RunConfig):
-        name = item.metadata["group"]
-        group = groups[name] if name in groups else groups.setdefault(name, parser.add_argument_group(name))
-        flag, text = as_flag(item.name), item.metadata["help"]
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
+        if not item.metadata.get("flag", True):
+            continue
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": item.metadata["help"]}
         if types[item.name] is bool:
             options["action"] = "store_true"
         elif item.name == "option":
@@ -33,15 +51,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             if isinstance(item.default, tuple):
                 options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
             if item.default != "":
-                differ = any(preset.get(item.name, item.default) != item.default for preset in _recipes())
+                differ = any(preset.get(item.name, item.default) != item.default for preset in presets)
                 options["help"] += f" (default: {in_words(item.default)}{'; recipes differ' if differ else ''})"
             if "choices" in item.metadata:
                 options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
-        group.add_argument(flag, **options)
+        groups[item.metadata["group"]].add_argument(as_flag(item.name), **options)
+    for flag in _MOVED:
+        parser.add_argument(flag, action=_Moved, nargs="*", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def from_flags(given: Mapping[str, Any]) -> RunConfig:
-    """Returns the configuration from the flags a user gave: defaults, then the recipe's values, then theirs.
+    """Return the configuration from the flags a user gave: defaults, then the recipe's values, then theirs.
 
     Raises UserError for a value that is unknown or out of range, and for flags that exclude each other.
     """
@@ -67,7 +87,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         check_value(item, getattr(config, item.name))
         if not heeds(model, item.name) and getattr(config, item.name) != item.default:
             raise UserError(
-                f"{as_flag(item.name)} has no effect on {model}; it belongs to the {item.metadata['group']}"
+                f"{as_flag(item.name)} has no effect on {model}; it belongs to the {GROUPS[item.metadata['group']]}"
             )
     check_together(config)
     check_augmentation(config)
@@ -75,7 +95,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
 
 
 def resume(given: Mapping[str, Any]) -> RunConfig:
-    """Returns the configuration of the run in the folder `given["out"]`, changed by the flags a user gave beside it.
+    """Return the configuration of the run in the folder `given["out"]`, changed by the flags a user gave beside it.
 
     A folder without a run yields what `from_flags` does. Raises UserError when no folder is given.
     """
@@ -89,12 +109,8 @@ def resume(given: Mapping[str, Any]) -> RunConfig:
     return from_flags({**old.saved(), **given, "option": option})
 
 
-def _recipes() -> Iterator[Mapping[str, Any]]:
-    return (preset for entry in registry.MODELS.values() for preset in entry.recipes.values())
-
-
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
-    """Returns builder keywords from texts NAME=VALUE: the value in JSON, several of these as in 64,32, or a bare word.
+    """Return builder keywords from texts NAME=VALUE: the value in JSON, several of these as in 64,32, or a bare word.
 
     Raises UserError for another form.
     """
@@ -108,11 +124,10 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _parse_option(text: str) -> Any:
-    try:
-        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
-    except json.JSONDecodeError:
-        pass
-    try:
-        return json.loads(f"[{text}]") if "," in text else text  # a word, such as recurrent=lstm
-    except json.JSONDecodeError:
-        return text
+    for value in ({"True": "true", "False": "false", "None": "null"}.get(text, text), f"[{text}]"):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            if "," not in text:
+                break
+    return text  # a word, such as recurrent=lstm

@@ -13,18 +13,17 @@ from zoo.errors import UserError
 
 # Fields that say where things lie, not what comes out; --resume lets them differ.
 PLACES = ("data_root", "cache_dir", "noise", "responses", "weights", "out")
+_OLD = ("heard", "enhance", "condition", "noise_split", "snr_level")
 
 
 def load(path: Path) -> RunConfig:
-    """Reads a saved config.json. Raises UserError when it is absent, damaged, or of another version."""
+    """Read a saved config.json. Raises UserError when it is absent, damaged, or of another version."""
     try:
         saved: Any = json.loads(path.read_text())
         if type(saved) is not dict:
             raise ValueError(f"a {type(saved).__name__} in place of a mapping")
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()
-        }
-        config = RunConfig(**values)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
+        config = RunConfig(**_translate(values))
         registry.get(config.model)
         fields = [item for item in dataclasses.fields(config) if not item.metadata.get("later")]
         names = [item.name for item in fields if item.name not in saved]
@@ -45,12 +44,28 @@ def load(path: Path) -> RunConfig:
     return config
 
 
+def _translate(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of an older config.json by today's fields.
+
+    The study of MixedEmotions D4.2, section 3, once had fields of its own.
+    """
+    values = {name: value for name, value in saved.items() if name not in _OLD}
+    if saved.get("snr_level") == "all" and saved.get("noise"):
+        raise ValueError("snr_level all, which training no longer has")
+    if saved.get("noise_split") == "time" and saved.get("noise"):
+        values["noise"] = f"time:{saved['noise']}"
+    if saved.get("model") == "mfcc_svr" and "enhance" in saved and saved.get("heard") != "noisy":
+        values |= {"noise": "", "snr": RunConfig.snr}  # of the runs beside it: it was fitted on clean recordings
+    return values
+
+
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """Says in what two configurations differ, places aside, e.g. "batch_size was 100, now 32"."""
+    """State in what two configurations differ, places aside, e.g. "batch_size was 100, now 32"."""
+    names = [item.name for item in dataclasses.fields(RunConfig) if item.name not in PLACES]
     return [
         f"{name} was {getattr(old, name)!r}, now {getattr(new, name)!r}"
-        for name in (item.name for item in dataclasses.fields(RunConfig))
-        if name not in PLACES and getattr(old, name) != getattr(new, name)
+        for name in (*names, "noise_split")
+        if getattr(old, name) != getattr(new, name)
     ]
 
 

@@ -16,7 +16,7 @@ def as_flag(name: str) -> str:
 
 
 def check_together(config: RunConfig) -> None:
-    """Raises UserError for values that exclude each other."""
+    """Raise UserError for values that exclude each other."""
     if config.synthetic and config.data_root:
         raise UserError(f"--synthetic and --data-root {config.data_root} exclude each other; give one of them")
     if config.schedule == "cosine" and config.decay not in (RunConfig.decay, 0.0):
@@ -28,13 +28,13 @@ def check_together(config: RunConfig) -> None:
 
 
 def augmentations(config: RunConfig) -> tuple[str, ...]:
-    """Returns what is done to the waveforms of a run's altered copies: none or some of AUGMENTATIONS."""
+    """Return what is done to the waveforms of a run's altered copies: none or some of AUGMENTATIONS."""
     words = tuple(word.strip() for word in config.augment_waveforms.split(","))
     return () if words == ("none",) else words
 
 
 def check_augmentation(config: RunConfig) -> None:
-    """Raises UserError for unknown kinds of augmentation, for noise without recordings, and for what has no effect."""
+    """Raise UserError for unknown kinds of augmentation, for noise without recordings, and for what has no effect."""
     kinds = augmentations(config)
     for kind in kinds:
         if kind not in AUGMENTATIONS:
@@ -46,7 +46,7 @@ def check_augmentation(config: RunConfig) -> None:
     noise = "--perturb noise" if heeds(config.model, "perturb") else "--augment-waveforms noise"
     noisy = "noise" in (*kinds, config.perturb)
     needed = {"copies": ("--augment-waveforms", kinds), "responses": ("--augment-waveforms room", "room" in kinds)}
-    needed |= dict.fromkeys(("augment_snr", "noise", "noise_split", "snr_level"), (noise, noisy))
+    needed |= dict.fromkeys(("augment_snr", "noise"), (noise, noisy))
     for name, (flag, is_given) in needed.items():
         if not is_given and getattr(config, name) != getattr(RunConfig, name):
             raise UserError(f"{as_flag(name)} has no effect without {flag}; add that, or leave it out")

@@ -22,7 +22,7 @@ from zoo.config.run_config import RunConfig
 from zoo.config.saved import cache_folder
 from zoo.config.validation import augmentations
 from zoo.data.audio.scan import arrays_sha256
-from zoo.data.augmentation.additive_noise import Noises, speech_power
+from zoo.data.augmentation.additive_noise import SNR_LEVELS, Noises, speech_power
 from zoo.data.augmentation.conditions import SPEEDS, augmenter
 from zoo.data.augmentation.impulse_responses import REVERBERATION_SECONDS, exponential, load_responses
 from zoo.data.batches.feature_store import Features, extract
@@ -118,7 +118,7 @@ def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray,
         speech = segment[:, 0].astype(np.float64)
         noise = noises.sample("train", len(speech), rng).astype(np.float64)
         ratio = 10 ** (rng.uniform(lowest_db, highest_db) / 10)
-        power = speech_power(speech, rate_hz, config.snr_level) / ratio
+        power = speech_power(speech, rate_hz) / ratio
         noisy = speech + noise * np.sqrt(power / np.square(noise).mean())
         return (noisy / np.sqrt(1 + power)).astype(np.float32)[:, None]
 
@@ -139,7 +139,6 @@ def _hearing(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Ca
         sounds.noises,
         responses,
         snr_db=(config.augment_snr[0], config.augment_snr[1]),
-        level=config.snr_level,
         seed=SEED,
         rate_hz=rate_hz,
     )
@@ -157,5 +156,5 @@ def _settings(config: RunConfig, sounds: Sounds, number: int) -> dict[str, Any]:
         settings["responses"] = sounds.sha256.get("responses_sha256", drawn)
     if sounds.noises and "noise" in kinds:
         ratios_db = [float(ratio_db) for ratio_db in config.augment_snr]
-        settings |= {"noises": sounds.noises.settings, "snr_db": ratios_db, "level": config.snr_level}
+        settings |= {"noises": sounds.noises.settings, "snr_db": ratios_db, "level": SNR_LEVELS[0]}
     return settings

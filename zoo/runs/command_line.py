@@ -1,4 +1,4 @@
-"""Configurations as a user would type them."""
+"""Write configurations as a user would type them."""
 
 import argparse
 import json
@@ -13,18 +13,27 @@ from zoo.runs.dataset import resolve
 
 
 def of(settings: RunConfig) -> list[str]:
-    """Returns the flags of train.py that make a configuration, beyond its recipe and without places."""
+    """Return the flags of train.py that make a configuration, beyond its recipe and without places.
+
+    The folder of noise is written as NOISE. Ratios that a study chose have no flag.
+    """
     given = {name: getattr(settings, name) for name in ("model", "recipe", "corpus", "synthetic", "protocol", "fold")}
     usual, settings = resolve(config_flags.from_flags(given)), resolve(settings)
     options = dict(item for item in settings.option.items() if item not in usual.option.items())
     for name, value in settings.saved().items():
-        if name not in (*PLACES, "option") and value != getattr(usual, name) and run_config.heeds(settings.model, name):
+        if (
+            name not in (*PLACES, "option", "snr")
+            and value != getattr(usual, name)
+            and run_config.heeds(settings.model, name)
+        ):
             given[name] = value
+    if settings.noise:
+        given["noise"] = "time:NOISE" if settings.noise_split == "time" else "NOISE"
     return words({**given, **({"option": options} if options else {})})
 
 
 def words(given: Mapping[str, Any]) -> list[str]:
-    """Returns flags, as `config.from_flags` takes them ("option" a mapping), as words of a command line, unquoted."""
+    """Return flags, as `config.from_flags` takes them ("option" a mapping), as words of a command line, unquoted."""
     parser = argparse.ArgumentParser()
     config_flags.add_flags(parser)
     flags = {action.dest: (action.option_strings[0], action.nargs == 0) for action in parser._actions}
@@ -33,10 +42,8 @@ def words(given: Mapping[str, Any]) -> list[str]:
         if name == "option":
             continue
         flag, is_switch = flags[name]
-        if is_switch and not value:
-            continue
         if is_switch:
-            found.append(flag)
+            found += [flag] if value else []
         elif isinstance(value, tuple):
             found += [flag, *map(str, value)]
         elif str(value).startswith("-"):  # argparse would take it for a flag
@@ -49,6 +56,6 @@ def words(given: Mapping[str, Any]) -> list[str]:
 
 
 def _as_option(value: Any) -> str:
-    """Writes a builder's keyword so that --option reads the same value: a plain word as it is, all else as JSON."""
+    """Write a builder's keyword so that --option reads the same value: a plain word as it is, all else as JSON."""
     plain = isinstance(value, str) and config_flags.parse_options([f"x={value}"]) == {"x": value}
     return value if plain else json.dumps(value)  # "1" the word, not the number

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from zoo.config.run_config import RunConfig, heeds
+from zoo.config.run_config import RunConfig, divided_noise, heeds
 from zoo.config.saved import cache_folder
 from zoo.data.corpora import registry as corpora
 from zoo.data.protocols import lookup as protocols
@@ -45,6 +45,8 @@ def resolve(config: RunConfig) -> RunConfig:
     """Return the configuration with protocol, folds, limits and paths spelt out. Raises UserError for unknown ones."""
     protocol, corpus = protocols.get(config.protocol or None, config.corpus), corpora.get(config.corpus)
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
+    if config.noise_split == "time":
+        paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
     return replace(
         config,
         protocol=protocol.name,

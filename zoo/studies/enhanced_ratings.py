@@ -1,18 +1,19 @@
 """Ratings of noisy recordings, as they are and enhanced: MixedEmotions D4.2, section 3, Table 4.1.
 
-A run of ratings on MFCCs is fitted on clean recordings. In its folder stand more runs, for every ratio ("3dB" ...,
-matched) or for all of them (mixed):
+The study's folder is a run of ratings on MFCCs, fitted on clean recordings. More runs are in it, for every ratio
+("3dB" ..., matched) or for all of them (mixed):
 
     enhancer-NAME/         the denoising autoencoder
-    enhanced-NAME/         ratings fitted on clean recordings, behind it       (--enhancer)
-    noisy-NAME/            ratings fitted on recordings in noise               (--heard noisy)
-    noisy-enhanced-NAME/   ratings fitted on recordings in noise, behind it    (both)
+    enhanced-NAME/         ratings fitted on clean recordings, behind it
+    noisy-NAME/            ratings fitted on recordings in noise
+    noisy-enhanced-NAME/   ratings fitted on recordings in noise, behind it
     conditions/            the figures of the test recordings in noise, each by one of these
     conditions.csv         all of them
 
 The deliverable does not say what its regression was fitted on, so both readings are measured.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,92 +34,88 @@ from zoo.training.train import Run, train
 from zoo.utils.atomic_files import write_csv, write_json
 from zoo.utils.progress import Progress
 
-_SHARED = (
-    "corpus",
-    "protocol",
-    "fold",
-    "data_root",
-    "synthetic",
-    "clips",
-    "allow_incomplete",
-    "allow_leakage",
-    "on_bad_clip",
-    "max_clip_seconds",
-    "cache_dir",
-    "window_ms",
-    "hop_ms",
-    "noise",
-    "noise_split",
-    "snr_level",
-    "seed",
-    "backend",
-)
-_OF_NOISE = ("noise", "noise_split", "snr_level", "snr")
-
 Ratios = tuple[float, ...]
 
 
-def measure(run: Run) -> None:
-    """Train the runs beside a finished one, and write the figures of all of them in noise. What is done is kept.
+def measure(settings: RunConfig, enhance: str, noise: str, ratios: Ratios, resume: bool = False) -> Run:
+    """Train a run of mfcc_svr and the runs beside it, write the figures of all of them in noise, and print the table.
 
-    Prints the table.
+    `enhance` is "matched" (a model for each of `ratios`, in dB) or "mixed" (one for all), `noise` a value of --noise.
+    What is done is kept, if `resume`. Raises UserError for anything a user can repair.
     """
-    folder, settings, source, title = run.folder, run.config, run.source, run.title()
-    names = {f"{snr:g}dB": (snr,) for snr in settings.snr} if settings.enhance == "matched" else {"mixed": settings.snr}
-    noises = noisy_copies.open_for(settings, RATE_HZ)
-    places = {name: _train_beside(folder, name, ratios, settings) for name, ratios in names.items()}
+    noisy = replace(flags.from_flags({**settings.saved(), "noise": noise, "snr": ratios}), out="")
+    noises = noisy_copies.open_for(noisy, RATE_HZ)
+    if resume:
+        _forget_noise(Path(settings.out))
+    run = train(settings, resume)
+    folder, title = run.folder, run.title()
+    names = {f"{snr:g}dB": (snr,) for snr in ratios} if enhance == "matched" else {"mixed": ratios}
+    places = {
+        name: _train_beside(folder, name, enhance, run.config, replace(noisy, snr=own)) for name, own in names.items()
+    }
     todo = [
-        (snr, name, heard, enhancement)
-        for snr in (None, *settings.snr)
-        for name, ratios in names.items()
-        if snr is None or snr in ratios
-        for heard, enhancement in places[name]
+        (snr, name, fitted_on, enhancement)
+        for snr in (None, *ratios)
+        for name, own in names.items()
+        if snr is None or snr in own
+        for fitted_on, enhancement in places[name]
     ]
     rows = []
     with Progress() as progress, progress.task("test recordings in noise", len(todo)) as advance:
-        for done, (snr, name, heard, enhancement) in enumerate(todo, start=1):
-            hear = None if snr is None else noisy_copies.hearing(settings, noises, snr, "test").hear
+        for done, (snr, name, fitted_on, enhancement) in enumerate(todo, start=1):
+            alter = None if snr is None else noisy_copies.mixer(noises, snr, "test")[0]
             ratio = "clean" if snr is None else f"{snr:g}dB"
-            path = folder / "conditions" / f"{ratio}-{name}-{heard}-{enhancement}.json"
+            path = folder / "conditions" / f"{ratio}-{name}-{fitted_on}-{enhancement}.json"
             if not path.is_file():
-                write_json(path, _figures(places[name][heard, enhancement], settings, source, hear))
-            about = {"snr_db": "" if snr is None else snr, "models": name, "fitted_on": heard}
+                write_json(path, _figures(places[name][fitted_on, enhancement], run.config, run.source, alter))
+            about = {"snr_db": "" if snr is None else snr, "models": name, "fitted_on": fitted_on}
             rows.append({**about, "enhancement": enhancement, **json.loads(path.read_text()), "run": title})
             advance(done)
     write_csv(folder / "conditions.csv", rows)
     write_json(folder / "conditions.json", {"noise": noises.settings, "rows": rows})
     _print(rows, folder)
+    return run
 
 
-def _train_beside(folder: Path, name: str, ratios: Ratios, settings: RunConfig) -> dict[tuple[str, str], Path]:
-    """Returns the folders of the runs of one enhancer, by what they were fitted on and what stands before them."""
-    shared = {field: getattr(settings, field) for field in _SHARED}
+def _forget_noise(folder: Path) -> None:
+    """Take the noise out of the data of a run made when the study's noise was one of its settings."""
+    path = folder / "data.json"
+    if path.is_file() and "enhance" in json.loads((folder / "config.json").read_text()):
+        data = json.loads(path.read_text())
+        write_json(path, {name: value for name, value in data.items() if name != "noise_sha256"})
+
+
+def _train_beside(
+    folder: Path, name: str, enhance: str, clean: RunConfig, noisy: RunConfig
+) -> dict[tuple[str, str], Path]:
+    """Return the folders of the runs of one enhancer, by what they were fitted on and what is in front of them."""
     enhancer = folder / f"enhancer-{name}"
-    own = {"model": "denoising_autoencoder", "condition": "matched" if len(ratios) == 1 else "mixed", "snr": ratios}
+    shared = {
+        item.name: getattr(noisy, item.name)
+        for item in dataclasses.fields(RunConfig)
+        if item.metadata["group"] in ("run", "data", "spectrum", "noise", "ratios", "running")
+    }
     # The paper's learning rate moves nothing on small data.
-    recipe = "quick" if settings.recipe == "quick" else "tuned"
-    train(flags.from_flags({**shared, **own, "recipe": recipe, "out": str(enhancer)}), True)
+    own = {"model": "denoising_autoencoder", "recipe": "quick" if clean.recipe == "quick" else "tuned"}
+    train(flags.from_flags({**shared, **own, "out": str(enhancer)}), True)
 
-    plain = replace(settings, enhance="none")
-    clean = replace(plain, **{field: getattr(RunConfig, field) for field in _OF_NOISE})
-    noisy = replace(plain, heard="noisy", snr=ratios)
     beside = {
-        ("clean", settings.enhance): (f"enhanced-{name}", replace(clean, enhancer=str(enhancer))),
+        ("clean", enhance): (f"enhanced-{name}", replace(clean, enhancer=str(enhancer))),
         ("noisy", "none"): (f"noisy-{name}", noisy),
-        ("noisy", settings.enhance): (f"noisy-enhanced-{name}", replace(noisy, enhancer=str(enhancer))),
+        ("noisy", enhance): (f"noisy-enhanced-{name}", replace(noisy, enhancer=str(enhancer))),
     }
     for place, one in beside.values():
         train(replace(one, out=str(folder / place)), True)
     return {("clean", "none"): folder, **{way: folder / place for way, (place, _) in beside.items()}}
 
 
-def _figures(run: Path, settings: RunConfig, source: Source, hear) -> dict[str, Any]:
-    """CCC with its interval, before and after post-processing, by dimension."""
+def _figures(run: Path, settings: RunConfig, source: Source, alter) -> dict[str, Any]:
+    """Return the CCC with its interval, before and after post-processing, by dimension."""
     corpus = corpus_name({"corpus": settings.corpus, "synthetic": source.synthetic})
     rows = [
         row
         for fold in source.folds
-        for row in continuous.test_rows(fold_folder(run, fold), fold.test, source.protocol, corpus, settings, hear)
+        for row in continuous.test_rows(fold_folder(run, fold), fold.test, source.protocol, corpus, settings, alter)
     ]
     scores = continuous.scores(rows, source.protocol)
     found: dict[str, Any] = {}

@@ -71,7 +71,7 @@ class Run:
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", refitted with validation clips" * self.config.refit
-        part += ", fitted in noise" * (self.config.heard == "noisy") + ", enhanced" * bool(self.config.enhancer)
+        part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
 

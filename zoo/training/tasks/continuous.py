@@ -20,7 +20,7 @@ from zoo.config.frame_timing import (
     segment_frames,
     steps_per_frame,
 )
-from zoo.config.run_config import RunConfig, heeds
+from zoo.config.run_config import RunConfig
 from zoo.data.augmentation.feature_augmentation import perturb_voice
 from zoo.data.batches.clips import moments
 from zoo.data.batches.feature_store import Features
@@ -99,35 +99,19 @@ def _check_linear(config: RunConfig) -> None:
         raise UserError(f"--hop-ms is {config.hop_ms}, expected a whole part of a rating's {1000 * FRAME_SECONDS:g} ms")
     if registry.get(config.model).frontend == "mfcc_frames":
         _whole_frames("--functional-seconds", config.functional_seconds, config)
-    if heeds(config.model, "heard"):
-        _check_noise(config)
+    if config.is_fitted_in_noise:
+        noisy_copies.open_for(config, RATE_HZ)
     if config.enhancer:
         enhancer.check(config)
-
-
-def _check_noise(config: RunConfig) -> None:
-    if config.enhance != "none" and (config.heard == "noisy" or config.enhancer):
-        raise UserError(
-            f"--enhance {config.enhance} trains runs with --heard noisy and --enhancer itself; leave these out"
-        )
-    if config.enhance != "none" or config.heard == "noisy":
-        noisy_copies.open_for(config, RATE_HZ)
-        return
-    for name in ("noise", "noise_split", "snr", "snr_level"):
-        if getattr(config, name) != getattr(RunConfig, name):
-            raise UserError(
-                f"--{name.replace('_', '-')} has no effect on {config.model} without --enhance matched or mixed, or "
-                "--heard noisy; add one of them, or leave it out"
-            )
 
 
 def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
 ) -> list[Rated]:
-    if config.heard == "noisy":
+    if config.is_fitted_in_noise:
         own, side = from_config.extractor(config), "train" if training else "validation"
-        heard = noisy_copies.extract_heard(config, own.features, own.settings, clips, side, own.rate_hz)
-        found = [_rated(config, clip, one[clip.name]) for one in heard.values() for clip in clips]
+        noisy = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
+        found = [_rated(config, clip, one[clip.name]) for one in noisy.values() for clip in clips]
     else:
         found = [_rated(config, clip, features[clip.name]) for clip in clips]
     for recording in found:

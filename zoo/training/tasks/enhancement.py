@@ -41,12 +41,6 @@ _WINDOW_CLIPS = 64  # are read and tested at a time
 
 def check(config: RunConfig, protocol: Protocol) -> None:
     noisy_copies.open_for(config, from_config.rate_hz(config))
-    if config.condition == "matched" and len(config.snr) != 1:
-        ratios = " ".join(f"{snr_db:g}" for snr_db in config.snr)
-        raise UserError(
-            f"--condition matched trains a model for one signal-to-noise ratio, and --snr has {len(config.snr)} "
-            f"({ratios}). Run once per ratio, e.g. --snr {config.snr[0]:g}, or give --condition mixed"
-        )
     _build(config)
 
 
@@ -56,9 +50,9 @@ def examples(
     """Returns every clip at every ratio; noisy clips become features here, once, in noise of their side."""
     own = from_config.extractor(config)
     side = "train" if training else "validation"
-    heard = noisy_copies.extract_heard(config, own.features, own.settings, clips, side, own.rate_hz)
+    found = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
     return [
-        Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in heard.items() for clip in clips
+        Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
     ]
 
 
@@ -91,7 +85,7 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
     cuts = [(pair, *cut) for pair in fold.validation for cut in even_cuts(pair.n_frames, frames)]
     noisy = [pair.noisy.read(start, length) for pair, start, length in cuts]
     truth = [(pair.clean.read(start, length) - mean) / deviation for pair, start, length in cuts]
-    unprocessed = _mean_square(truth, ((heard - mean) / deviation for heard in noisy))
+    unprocessed = _mean_square(truth, ((frames - mean) / deviation for frames in noisy))
     constant = _mean_square(truth, (np.zeros_like(clean) for clean in truth))
 
     def validate() -> dict[str, float]:
@@ -132,22 +126,22 @@ def test_rows(
     From the saved model and the audio, as a user of the model would.
     """
     if alter:
-        raise UserError(f"--model {config.model} is tested in noise of its own, by --noise and --snr; leave the other")
+        raise UserError(f"--model {config.model} is tested in noise of its own, by --noise; leave the other out")
     own = of_layer(frontend_of(load_model(folder / "model.keras")))
     denoise = enhancer.denoiser(enhancer.load(folder))
     noises = noisy_copies.open_for(config, own.rate_hz)
-    heard = {snr_db: noisy_copies.hearing(config, noises, snr_db, "test").hear for snr_db in config.snr}
+    mix = {snr_db: noisy_copies.mixer(noises, snr_db, "test")[0] for snr_db in config.snr}
     rows = []
     for start in range(0, len(clips), _WINDOW_CLIPS):
-        told, clean, noisy = [], [], []
+        cases, clean, noisy = [], [], []
         for clip in clips[start : start + _WINDOW_CLIPS]:
             waveform = read(clip.path, own.rate_hz, max_seconds=config.max_clip_seconds)
             frames = own.features(waveform)
             for snr_db in (None, *config.snr):
-                told.append((clip, snr_db))
+                cases.append((clip, snr_db))
                 clean.append(frames)
-                noisy.append(frames if snr_db is None else own.features(heard[snr_db](waveform, clip.name)))
-        for (clip, snr_db), truth, before, (after, is_clean) in zip(told, clean, noisy, denoise(noisy), strict=True):
+                noisy.append(frames if snr_db is None else own.features(mix[snr_db](waveform, clip.name)))
+        for (clip, snr_db), truth, before, (after, is_clean) in zip(cases, clean, noisy, denoise(noisy), strict=True):
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}
             row |= {"snr_db": "" if snr_db is None else f"{snr_db:g}", "taken_for_clean": str(int(is_clean))}
             rows.append({**row, **figures.columns(truth, before, after)})
