@@ -3,6 +3,12 @@
 Fields of RunConfig. "quick" takes minutes instead of hours, to see a recipe work; --synthetic takes it by default.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+Presets = Mapping[str, Mapping[str, Any]]
+
+
 # What section IV of the paper states; the rest is the defaults of RunConfig.
 _ZHAO_PAPER = {
     "epochs": 100,
@@ -149,7 +155,7 @@ _COMPARE_TUNED = {
     "augment_waveforms": "speed",
     "refit": True,
 }
-COMPARE = {"paper": _COMPARE_PAPER, "tuned": _COMPARE_TUNED, "quick": _COMPARE_PAPER}
+COMPARE: Presets = {"paper": _COMPARE_PAPER, "tuned": _COMPARE_TUNED, "quick": _COMPARE_PAPER}
 # D4.2, section 3: mean and variance over 8 s, labels moved back by 4 s. Its C were 5e-5 (arousal) and 5e-3 (valence);
 # here they are chosen.
 _SVR_PAPER = {"solver": "liblinear", "label_delay_seconds": 4.0}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import recipes
 from zoo.errors import UserError, unknown
+from zoo.recipes import Presets
 
 if TYPE_CHECKING:
     import keras
@@ -21,8 +22,6 @@ BAKHSHI_2020 = "Bakhshi, Wong, Chalup 2020"
 TRIGEORGIS_2016 = "Trigeorgis et al. 2016, in MixedEmotions D4.2, section 5"
 MIXED_EMOTIONS = "MixedEmotions D4.2, sections 4 and 5"
 ENHANCEMENT = "MixedEmotions D4.2, section 3"
-
-Presets = Mapping[str, Mapping[str, Any]]
 
 _ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
 # Groups of settings (zoo.config.run_config.GROUPS) that come with a front-end.

@@ -25,7 +25,6 @@ from zoo.features import enhancer, from_config, noisy_copies
 from zoo.frontends.clean_speech import KINDS, CleanSpeech
 from zoo.frontends.compose import with_frontend
 from zoo.frontends.mfcc import CepstralStatistics, StreamStatistics, mfcc_frames
-from zoo.inference.export_predictor import of_export
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.folder import fold_folder, read_record
