@@ -8,7 +8,6 @@ from typing import Any
 
 Presets = Mapping[str, Mapping[str, Any]]
 
-
 # What section IV of the paper states; the rest is the defaults of RunConfig.
 _ZHAO_PAPER = {
     "epochs": 100,
@@ -132,10 +131,7 @@ _MUSIC_PAPER = {
 }
 
 _DRNN_QUICK = {**_RATINGS_QUICK, "batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}}
-LSTM_DRNN = {
-    "paper": _MIXED_PAPER,
-    "quick": {**_MIXED_PAPER, **_DRNN_QUICK, "option": {"recurrent_units": 32}},
-}
+LSTM_DRNN = {"paper": _MIXED_PAPER, "quick": {**_MIXED_PAPER, **_DRNN_QUICK, "option": {"recurrent_units": 32}}}
 LSTM_DRNN_MUSIC = {"paper": _MUSIC_PAPER, "quick": {**_MUSIC_PAPER, **_DRNN_QUICK}}
 BLSTM_DRNN = {"paper": _MIXED_PAPER, "quick": {**_MIXED_PAPER, **_DRNN_QUICK}}
 
@@ -188,8 +184,4 @@ _ENHANCEMENT_TUNED = {
     "option": {"input_noise": 1.0},
 }
 # A synthetic twin is small: more epochs for as many steps.
-ENHANCEMENT = {
-    "paper": _ENHANCEMENT_PAPER,
-    "tuned": _ENHANCEMENT_TUNED,
-    "quick": {**_ENHANCEMENT_TUNED, "epochs": 8},
-}
+ENHANCEMENT = {"paper": _ENHANCEMENT_PAPER, "tuned": _ENHANCEMENT_TUNED, "quick": {**_ENHANCEMENT_TUNED, "epochs": 8}}

@@ -60,9 +60,7 @@ class RunConfig:
 
     model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")
     recipe: str = _flag(
-        "",
-        "run",
-        f"training preset of the network: {_PRESETS} (default: paper; quick with --synthetic)",
+        "", "run", f"training preset of the network: {_PRESETS} (default: paper; quick with --synthetic)"
     )
     corpus: str = _flag("iemocap", "run", "corpus")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")

@@ -1,11 +1,8 @@
-"""Noise, rooms and speed in training: altered copies of clips, whose features are on disk once, and noise in segments.
+"""Augment training data by noise, rooms and speed: altered copies of utterances, and noise added to segments.
 
-Networks on features of whole clips are trained on each clip or one of its copies, as zoo.data.batches.clips draws;
-linear models on all of them; networks on waveforms hear other noise in each segment and epoch. What is validated or
-tested on stays as it is.
-
-The seed of copies is that of all noise and not the run's own, so that runs of several seeds share the features on disk;
-which copy an epoch takes is of the run's.
+Networks on features of utterances take one copy or the utterance itself per epoch (zoo.data.batches.clips), linear
+models all of them; networks on waveforms get new noise in each segment and epoch. Validation and test data stay as they
+are. The seed of copies is not the run's, so that runs of several seeds share the features on disk.
 """
 
 import hashlib
@@ -37,10 +34,9 @@ _DRAWN_RESPONSES = 100  # for each number of copy
 
 @dataclass(frozen=True)
 class Sounds:
-    """What a run's recordings are altered with: `noises` and `responses`, None where it asks for none of them.
+    """Recordings of noise and impulse responses of a run, None where it needs none; empty responses are to be drawn.
 
-    `responses` is empty where they are to be drawn. `sha256` has the hashes of what was read and of what is done with
-    it, for the run's records.
+    `sha256` has the hashes of what was read and of how it is used, for the run's records.
     """
 
     noises: Noises | None
@@ -49,10 +45,7 @@ class Sounds:
 
 
 def open_sounds(config: RunConfig, rate_hz: int) -> Sounds:
-    """Reads the recordings of noise and the impulse responses a run asks for.
-
-    Raises UserError naming the flag where they are absent or cannot be used.
-    """
+    """Read a run's recordings of noise and impulse responses. Raises UserError naming the flag that is wrong."""
     noises = noisy_copies.open_for(config, rate_hz) if config.noise else None
     responses: Mapping[str, np.ndarray] | None = {} if "room" in augmentations(config) else None
     hashes = {"noise_sha256": noises.settings["sha256"]} if noises else {}
@@ -76,16 +69,15 @@ def extract_copies(
     clips: Sequence[Clip],
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, tuple[Features, ...]]:
-    """Returns the features of `config.copies` altered copies of each clip, by its name; none without augmentation.
+    """Return the features of `config.copies` altered copies of each utterance, by its name, cached on disk.
 
-    Each is made once and then found on disk, by what it was made of. Raises UserError for a silent clip that is to be
-    in noise.
+    Empty without augmentation. Raises UserError for a silent utterance that noise is to be added to.
     """
     if not augmentations(config):
         return {}
     found: dict[str, list[Features]] = {clip.name: [] for clip in clips}
     for number in range(1, config.copies + 1):
-        advance = partial(_from, (number - 1) * len(clips), progress)
+        before = (number - 1) * len(clips)
         features, _ = extract(
             clips,
             extractor.features,
@@ -95,7 +87,7 @@ def extract_copies(
             max_seconds=config.max_clip_seconds,
             threads=extractor.threads,
             hear=_hearing(config, sounds, number, extractor.rate_hz),
-            progress=advance,
+            progress=partial(lambda before, done: progress(before + done), before),
         )
         for name, copy in features.items():
             found[name].append(copy)
@@ -103,9 +95,9 @@ def extract_copies(
 
 
 def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Returns a function that puts a segment (samples, 1) of a standardised waveform in noise of the training third.
+    """Return a function that puts a segment (samples, 1) of a standardised waveform in noise of the training third.
 
-    The ratio is uniform in `config.augment_snr`, over the segment's active frames or all of it; a silent segment has no
+    The ratio is uniform in `config.augment_snr`, over the segment's active frames; a silent segment has no
     ratio to any noise and stays as it is. The sum is scaled as the front-end would have scaled the whole recording in
     that noise: to unit variance. Raises UserError without noise.
     """
@@ -125,10 +117,6 @@ def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray,
     return perturb
 
 
-def _from(before: int, progress: Callable[[int], None], done: int) -> None:
-    progress(before + done)
-
-
 def _hearing(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Callable[[np.ndarray, str], np.ndarray]:
     responses = sounds.responses
     if responses is not None and not responses:
@@ -146,7 +134,7 @@ def _hearing(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Ca
 
 
 def _settings(config: RunConfig, sounds: Sounds, number: int) -> dict[str, Any]:
-    """All that the sound of a copy depends on beside its clip; what is not done to it leaves no trace."""
+    """Return all that a copy depends on beside its utterance; what is not done to it leaves no trace."""
     kinds = augmentations(config)
     settings: dict[str, Any] = {"augmentation": sorted(kinds), "copy": number, "copies_seed": SEED}
     if "speed" in kinds:

@@ -1,7 +1,6 @@
-"""A trained denoising autoencoder in front of others: from MFCCs of any recording to those of clean speech.
+"""Put a trained denoising autoencoder in front of other networks: from MFCCs of a recording to those of clean speech.
 
-Between the MFCCs of every frame and what networks take, it stands in the saved models of these: whoever loads one, or
-exports it, has it along.
+It becomes a part of their saved models and exports, between the MFCCs of every frame and what the networks take.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +29,7 @@ _DENOISED, _SCORE = "denoised", "clean_speech"  # layers of the saved model
 
 
 def assemble(denoiser: keras.Model, mean: np.ndarray, variance: np.ndarray, detector: CleanSpeech) -> keras.Model:
-    """Returns the enhancer: {"features": (batch, frames, n), "n_frames": (batch,)} -> enhanced frames, same shape.
+    """Return the enhancer: {"features": (batch, frames, n), "n_frames": (batch,)} -> enhanced frames, same shape.
 
     `denoiser` gives standardised coefficients, which `mean` and `variance` (n,) of clean speech bring back to natural
     units. A clip that `detector` takes for clean is left as it is.
@@ -47,8 +46,7 @@ def assemble(denoiser: keras.Model, mean: np.ndarray, variance: np.ndarray, dete
 
 
 def load(folder: Path) -> keras.Model:
-    """Returns the enhancer of a fold's folder, not to be trained: {"features": MFCCs (batch, frames, n), "n_frames"} to
-    enhanced MFCCs of the same shape, in the same units.
+    """Load the frozen enhancer of a fold's folder, with the inputs and output of `assemble`.
 
     Raises UserError where there is no trained model, or it is no denoising autoencoder.
     """
@@ -65,10 +63,7 @@ def load(folder: Path) -> keras.Model:
 
 
 def frames(config: RunConfig) -> Mfcc:
-    """Returns the front-end that gives the MFCCs of an enhancer, or of a network that an enhancer may stand before.
-
-    Raises UserError where the flags leave nothing of them.
-    """
+    """Return the front-end of an enhancer, or of a network that may be behind one. Raises UserError for bad sizes."""
     if not heeds(config.model, "coefficients"):
         return mfcc_frames(config.window_ms, config.hop_ms)
     size = (config.rate_hz, config.coefficients, config.mel_bands)
@@ -79,7 +74,7 @@ def frames(config: RunConfig) -> Mfcc:
 
 
 def check(config: RunConfig) -> None:
-    """Raises UserError unless `config.enhancer` is a run of an enhancer of the MFCCs that `config` asks for."""
+    """Raise UserError unless `config.enhancer` is a run of an enhancer of the MFCCs that `config` asks for."""
     run = config.enhancer
     theirs = load_config(Path(run) / "config.json")
     if registry.get(theirs.model).task != "enhancement":
@@ -89,7 +84,7 @@ def check(config: RunConfig) -> None:
     if differ:
         needed = " ".join(f"{flag} {wanted[flag]}" for flag in found if found[flag] != wanted[flag])
         raise UserError(
-            f"--enhancer {run} enhances other MFCCs than {config.model} is on: {'; '.join(differ)}. Train a "
+            f"--enhancer {run} enhances other MFCCs than {config.model} takes: {'; '.join(differ)}. Train a "
             f"denoising_autoencoder with {needed}"
         )
 
@@ -106,7 +101,7 @@ def _flags_of(mfcc: Mfcc) -> dict[str, Any]:
 
 
 def behind(examples: Sequence[Example], config: RunConfig, fold: str) -> list[Example]:
-    """Returns examples on MFCCs as a network on statistics of enhanced MFCCs takes them, their altered copies too."""
+    """Replace the MFCCs of examples, and of their altered copies, by statistics of enhanced MFCCs."""
     clips = [features for example in examples for features in (example.features, *example.versions)]
     images: Iterator[Any] = iter(_images(clips, _statistics(config, fold)))
     return [
@@ -116,7 +111,7 @@ def behind(examples: Sequence[Example], config: RunConfig, fold: str) -> list[Ex
 
 
 def put_in(model_path: Path, config: RunConfig, fold: str) -> None:
-    """Saves a trained network on statistics of MFCCs again, behind the enhancer that it was trained behind."""
+    """Save a trained network on statistics of MFCCs again, with its enhancer and front-end."""
     network, statistics = network_of(load_model(model_path)), _statistics(config, fold)
     inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in statistics.inputs}
     image, n_rows = statistics(inputs)
@@ -127,7 +122,7 @@ def put_in(model_path: Path, config: RunConfig, fold: str) -> None:
 
 
 def _statistics(config: RunConfig, fold: str) -> keras.Model:
-    """From {"features": MFCCs (batch, frames, n), "n_frames": (batch,)} to what CepstralStatistics makes of a clip."""
+    """Return a model from {"features": MFCCs (batch, frames, n), "n_frames": (batch,)} to an image of statistics."""
     enhancer = load(upstream_runs.folder_of("enhancer", config, fold))
     features = keras.Input((None, config.coefficients), name="features")
     inputs = {"features": features, "n_frames": keras.Input((), dtype="int32", name="n_frames")}
@@ -143,8 +138,8 @@ def _images(clips: Sequence[Features], statistics: keras.Model) -> list[InMemory
 
 
 def denoiser(enhancer: keras.Model) -> Callable[[Sequence[np.ndarray]], list[tuple[np.ndarray, bool]]]:
-    """Returns a function that tells the two parts of an enhancer apart: from each clip's frames (frames, n) to what the
-    network makes of them (frames, n), and whether they are taken for clean and would be left as they are.
+    """Return a function from the frames (frames, n) of each utterance to the denoised frames (frames, n), and whether
+    the detector takes the utterance for clean, so that the enhancer would return it as it is.
     """
     model = keras.Model(enhancer.inputs, [enhancer.get_layer(name).output for name in (_DENOISED, _SCORE)])
     names = [item.name for item in enhancer.inputs]

@@ -1,4 +1,4 @@
-"""A finished run whose networks another one stands on, and that these have not seen what is to be tested."""
+"""Find the finished runs that another run is built on, and check that they were not trained on its test utterances."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,14 @@ FLAGS = {"from_run": "--from-run", "enhancer": "--enhancer"}
 
 
 def named(settings: RunConfig) -> dict[str, Path]:
-    """Returns the runs that a configuration names, by field."""
+    """Return the runs that a configuration names, by field."""
     return {name: Path(getattr(settings, name)) for name in FLAGS if getattr(settings, name)}
 
 
 def check(settings: RunConfig, folds: Sequence[Fold]) -> None:
-    """Raises UserError unless the runs that are named are finished and, on the same corpus, have tested every clip that
-    is to be tested in the fold of the same name: what they trained on is then none of them.
+    """Raise UserError unless the named runs are finished and have tested every test clip in the fold of the same name.
+
+    They were then trained on none of them. Runs of another corpus need not have tested anything.
     """
     for name, run in named(settings).items():
         flag = FLAGS[name]
@@ -45,10 +46,9 @@ def check(settings: RunConfig, folds: Sequence[Fold]) -> None:
 
 
 def folder_of(name: str, settings: RunConfig, fold: str) -> Path:
-    """Returns the folder of the fold that a fold of `settings` stands on; `name` is a field of `FLAGS`.
+    """Return the folder of the upstream fold for a fold of `settings`; `name` is a field of `FLAGS`.
 
-    On the run's own corpus it is that of the same name; a run of another corpus must have one fold. Raises UserError
-    where there is none.
+    On the same corpus it has the same name; a run of another corpus must have one fold. Raises UserError without one.
     """
     run, flag = Path(getattr(settings, name)), FLAGS[name]
     folders = {fold_name(folder): folder for folder in sorted(run.glob("fold-*"))}
@@ -60,16 +60,16 @@ def folder_of(name: str, settings: RunConfig, fold: str) -> Path:
         )
     if not same and len(folders) != 1:
         raise UserError(
-            f"{flag} {run} has folds {', '.join(folders) or 'none'}, and on another corpus one network is wanted. Give "
-            "a run of one fold"
+            f"{flag} {run} has folds {', '.join(folders) or 'none'}, expected one, as it is of another corpus. Give a "
+            "run of one fold"
         )
     return folders[fold] if same else next(iter(folders.values()))
 
 
 def hashes(settings: RunConfig, folds: Sequence[Fold]) -> dict[str, str]:
-    """Returns the SHA-256 of the models that are stood on, and of the noise they heard in training, for the records.
+    """Return the SHA-256 of the models of upstream runs, and of the noise they were trained in, for the records.
 
-    A run with noise of its own has that as its noise, and theirs beside it.
+    A run with noise of its own has that as noise_sha256, and theirs under NAME_noise_sha256.
     """
     found: dict[str, str] = {}
     for name, run in named(settings).items():
