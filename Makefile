@@ -28,7 +28,7 @@ bench: .venv/dev
 
 # In-graph decoding needs tensorflow-io, which needs TensorFlow 2.16: an environment of its own.
 test-tfio: .venv-tfio/done
-	.venv-tfio/bin/python -m pytest tests/data/audio/test_read.py tests/data/audio/test_in_graph.py
+	.venv-tfio/bin/python -m pytest tests/data/audio/test_in_graph.py
 
 .venv/base: setup.cfg constraints.txt
 	$(PYTHON) -m venv .venv
