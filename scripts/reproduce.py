@@ -10,14 +10,14 @@ network's own recipe.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
-from zoo.config import run_config
+from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import use_backend
@@ -76,7 +76,7 @@ def main() -> None:
             raise UserError(f"--{flag} {given[flag]}: the table names its {fixed}. Leave it out")
     published = TABLES[name]
     out = Path(given.pop("out", f"runs/{name}"))
-    runs = _runs(published, given, out, tuple(seeds or published.seeds))
+    runs = _runs(published, given, out, seeds or published.seeds)
     use_backend(runs[0].backend)
     for settings in runs:
         open_source(resolve(settings))  # a wrong folder fails before hours are spent
@@ -91,9 +91,7 @@ def main() -> None:
         _print(published, {settings.model: Path(settings.out) for settings in runs})
 
 
-def _runs(
-    published: Published, given: Mapping[str, Any], out: Path, seeds: tuple[int, ...]
-) -> list[run_config.RunConfig]:
+def _runs(published: Published, given: Mapping[str, Any], out: Path, seeds: Sequence[int]) -> list[RunConfig]:
     """Return the configuration of every run, seed by seed, each with a folder of its own."""
     runs, one_of_each = [], len(published.protocols) == len(seeds) == 1
     for seed, protocol, model in product(seeds, published.protocols, published.figures):
@@ -104,7 +102,7 @@ def _runs(
     return runs
 
 
-def _print_accuracies(published: Published, runs: list[run_config.RunConfig], out: Path) -> None:
+def _print_accuracies(published: Published, runs: list[RunConfig], out: Path) -> None:
     """Print and write accuracy on training and on test clips, run by run, and each class's recall."""
     from zoo.reports.tables import percent, print_titled, table, with_interval
     from zoo.runs.folder import read_record

@@ -40,9 +40,8 @@ def parse() -> argparse.Namespace:
     data = parser.add_argument_group("data")
     data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")
     data.add_argument("--fold", help="number of the one fold to score (default: all of the run)")
-    data.add_argument(
-        "--clips", dest="n_clips", type=int, default=0, metavar="N", help="score N test clips, of all speakers alike"
-    )
+    part = "score N test clips, of all speakers alike"
+    data.add_argument("--clips", dest="n_clips", type=int, default=0, metavar="N", help=part)
     noise = parser.add_argument_group("noise")
     noise.add_argument("--noise", default="", metavar="DIR", help="folder of noise; the third kept for testing is used")
     ratios = f"in dB (default: {' '.join(f'{snr_db:g}' for snr_db in SNR_DB)})"
@@ -51,23 +50,16 @@ def parse() -> argparse.Namespace:
     noise.add_argument("--snr-level", dest="level", default=Asked.level, help=levels)
     thirds = f"{' | '.join(SPLITS)}: thirds of the files, or of the time of each (default: the run's)"
     noise.add_argument("--noise-split", dest="split", help=thirds)
-    noise.add_argument(
-        "--by-noise", action="store_true", help="also each recording of noise by itself, at the one --snr"
-    )
+    alone = "also each recording of noise by itself, at the one --snr"
+    noise.add_argument("--by-noise", action="store_true", help=alone)
     rooms = parser.add_argument_group("rooms and microphones, each without noise and at each ratio")
-    rooms.add_argument(
-        "--rooms",
-        default="",
-        metavar="DIR",
-        help="folder of impulse responses; simulated: small, medium and large, drawn and computed ([rooms] extra); "
-        "exponential: the same as decaying noise",
-    )
+    drawn = "simulated: small, medium and large, drawn and computed ([rooms] extra); exponential: as decaying noise"
+    rooms.add_argument("--rooms", default="", metavar="DIR", help=f"folder of impulse responses; {drawn}")
     rooms.add_argument("--microphones", default="", metavar="DIR", help="folder of impulse responses")
     rooms.add_argument("--chain", action="store_true", help="also every microphone in every room")
     running = parser.add_argument_group("running")
-    running.add_argument(
-        "--seed", type=int, default=Asked.seed, help="of stretches of noise, rooms and --clips (default: 0)"
-    )
+    drawn = "of stretches of noise, rooms and --clips (default: 0)"
+    running.add_argument("--seed", type=int, default=Asked.seed, help=drawn)
     running.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: robustness in RUN)")
     running.add_argument("--backend", help="Keras backend (default: the run's)")
     return parser.parse_args()

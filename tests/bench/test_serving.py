@@ -1,4 +1,4 @@
-"""The bench's ONNX row is of the network that the SavedModel serves, and is left out where ONNX is not installed."""
+"""The bench's ONNX row: of the network that the SavedModel serves, left out where ONNX is not installed."""
 
 import keras
 import numpy as np

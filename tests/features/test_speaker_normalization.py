@@ -20,7 +20,7 @@ def clip(name, speaker):
 
 
 @pytest.fixture
-def two_voices(rng):
+def two_speakers(rng):
     """Three clips of one speaker, the third feature of whom never varies, and one clip of another."""
     clips = [clip("a1", "ann"), clip("a2", "ann"), clip("b1", "bob"), clip("a3", "ann")]
     values = {item.name: rng.normal(5, 2, size=(1, 3)).astype(np.float32) for item in clips}
@@ -29,9 +29,11 @@ def two_voices(rng):
     return clips, {name: InMemory(value) for name, value in values.items()}
 
 
-def test_a_speaker_has_mean_zero_and_deviation_one(two_voices):
-    clips, features = two_voices
+def test_a_speaker_has_mean_zero_and_deviation_one(two_speakers):
+    clips, features = two_speakers
     found = measure(clips, features)
+    alone = measure([item for item in clips if item.speaker == "ann"], features)
+    np.testing.assert_array_equal(alone.means["ann"], found.means["ann"])
     seen = np.concatenate([Standardized(features[f"a{n}"], found, "ann").read() for n in (1, 2, 3)])
     values = np.concatenate([features[f"a{n}"].values for n in (1, 2, 3)]).astype(np.float64)
     expected = (values[:, :2] - values[:, :2].mean(axis=0)) / values[:, :2].std(axis=0)
@@ -40,40 +42,30 @@ def test_a_speaker_has_mean_zero_and_deviation_one(two_voices):
     assert seen.dtype == np.float32
 
 
-def test_a_single_clip_of_a_speaker_becomes_zero(two_voices):
-    clips, features = two_voices
+def test_a_single_clip_of_a_speaker_becomes_zero(two_speakers):
+    clips, features = two_speakers
     seen = Standardized(features["b1"], measure(clips, features), "bob")
     assert seen.n_frames == 1
     np.testing.assert_array_equal(seen.read(), np.zeros((1, 3)))
 
 
-def test_other_speakers_do_not_matter(two_voices):
-    clips, features = two_voices
-    alone = measure([item for item in clips if item.speaker == "ann"], features)
-    np.testing.assert_array_equal(alone.means["ann"], measure(clips, features).means["ann"])
-
-
-def test_what_is_saved_is_read_back(two_voices, tmp_path):
-    found = measure(*two_voices)
-    speaker_normalization.keep(tmp_path, found)
-    again = speaker_normalization.load(tmp_path)
-    assert set(again.means) == {"ann", "bob"}
-    for name in ("ann", "bob"):
-        np.testing.assert_array_equal(again.means[name], found.means[name])
-        np.testing.assert_array_equal(again.deviations[name], found.deviations[name])
-
-
-def test_the_rounding_of_a_constant_is_no_deviation(two_voices):
-    clips, features = two_voices
+def test_the_rounding_of_a_constant_is_no_deviation(two_speakers):
+    clips, features = two_speakers
     features["a2"].values[0, 2] = np.nextafter(np.float32(7.3), np.float32(8))
     seen = measure(clips, features).standardized(np.array([[5.0, 5.0, 7.4]], np.float32), "ann")
     assert seen[0, 2] == pytest.approx(0.1, abs=1e-4)
 
 
-def test_a_resumed_run_keeps_the_statistics_its_folds_were_fitted_against(two_voices, tmp_path):
-    clips, features = two_voices
-    speaker_normalization.keep(tmp_path, measure(clips, features))
-    speaker_normalization.keep(tmp_path, measure(clips, features))
+def test_a_resumed_run_keeps_the_statistics_its_folds_were_fitted_against(two_speakers, tmp_path):
+    clips, features = two_speakers
+    found = measure(clips, features)
+    speaker_normalization.keep(tmp_path, found)
+    again = speaker_normalization.load(tmp_path)
+    assert set(again.means) == {"ann", "bob"}
+    for name in again.means:
+        np.testing.assert_array_equal(again.means[name], found.means[name])
+        np.testing.assert_array_equal(again.deviations[name], found.deviations[name])
+    speaker_normalization.keep(tmp_path, found)
     features["a2"].values[0, 0] += 1
     with pytest.raises(UserError, match="no longer those it was started on"):
         speaker_normalization.keep(tmp_path, measure(clips, features))
@@ -81,33 +73,29 @@ def test_a_resumed_run_keeps_the_statistics_its_folds_were_fitted_against(two_vo
         speaker_normalization.keep(tmp_path, measure(clips[:2], features))
 
 
-def test_a_stranger_is_refused(two_voices):
+def test_an_unknown_speaker_is_refused(two_speakers):
     with pytest.raises(UserError, match=r"speaker 'cleo' has no clips among .*\(ann, bob\)"):
-        measure(*two_voices).standardized(np.zeros((1, 3)), "cleo")
+        measure(*two_speakers).standardized(np.zeros((1, 3)), "cleo")
 
 
 def test_rows_that_are_not_the_names_are_refused(tmp_path):
-    np.savez(
-        tmp_path / speaker_normalization.FILE,
-        names=np.array(["ann"]),
-        means=np.zeros((2, 3)),
-        deviations=np.ones((1, 3)),
-    )
+    values = {"means": np.zeros((2, 3)), "deviations": np.ones((1, 3))}
+    np.savez(tmp_path / speaker_normalization.FILE, names=np.array(["ann"]), **values)
     with pytest.raises(UserError, match=r"Delete the file and write it anew.*train\.py --resume"):
         speaker_normalization.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK broken", "cut"])
-def test_damaged_statistics_are_refused(two_voices, tmp_path, content):
+def test_damaged_statistics_are_refused(two_speakers, tmp_path, content):
     if content is not None:
-        speaker_normalization.keep(tmp_path, measure(*two_voices))
+        speaker_normalization.keep(tmp_path, measure(*two_speakers))
         path = tmp_path / speaker_normalization.FILE
         path.write_bytes(path.read_bytes()[:100] if content == "cut" else content)
     with pytest.raises(UserError, match=r"speakers\.npz: expected the run's statistics of speakers"):
         speaker_normalization.load(tmp_path)
 
 
-def test_unknown_voices_are_no_matter_to_other_runs():
+def test_unknown_speakers_are_refused_only_by_runs_that_need_their_statistics():
     settings = from_flags({"model": "compare_svm", "corpus": "emodb"})
     check_predicts(settings, Path("run"))
     with pytest.raises(UserError, match=r"^run standardises features by each speaker's own clips.*evaluate\.py"):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from networks import padded
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -21,11 +22,7 @@ def clips(rng, n, deviation):
 
 
 def batch(*sequences, filling=0.0):
-    lengths = np.array([len(sequence) for sequence in sequences], "int32")
-    rows = np.full((len(sequences), max(lengths) + 4, CHANNELS), filling, "float32")
-    for row, sequence in zip(rows, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return rows, lengths
+    return padded(sequences, max(map(len, sequences)) + 4, filling)
 
 
 def values(tensor):
@@ -79,6 +76,7 @@ def test_threshold_counts_both_kinds_alike_however_many_there_are(rng):
 def test_fitted_it_is_scikit_learns_regression_less_the_threshold(rng):
     train, validation = (clips(rng, 30, 6.0), clips(rng, 60, 3.0)), (clips(rng, 20, 6.0), clips(rng, 40, 3.0))
     layer = clean_speech.fit(train, validation)
+    assert not layer.trainable_weights
 
     def variation(sequences):
         return np.concatenate([values(Variation()(*batch(sequence))) for sequence in sequences])
@@ -91,17 +89,6 @@ def test_fitted_it_is_scikit_learns_regression_less_the_threshold(rng):
         np.testing.assert_allclose(found, scores - threshold(*held_out), atol=2e-3)
     assert np.mean(values(layer(*batch(*clips(rng, 40, 6.0)))) > 0) > 0.9
     assert np.mean(values(layer(*batch(*clips(rng, 40, 3.0)))) > 0) < 0.1
-
-
-def test_it_is_kept_in_a_model_file_and_never_trained(rng, tmp_path):
-    layer = clean_speech.fit((clips(rng, 9, 6.0), clips(rng, 9, 3.0)), (clips(rng, 5, 6.0), clips(rng, 5, 3.0)))
-    features, n_frames = keras.Input((None, CHANNELS)), keras.Input((), dtype="int32")
-    model = keras.Model([features, n_frames], layer(features, n_frames))
-    assert not model.trainable_weights
-    model.save(tmp_path / "model.keras")
-    reloaded = keras.saving.load_model(tmp_path / "model.keras")
-    several = batch(*clips(rng, 5, 4.0))
-    np.testing.assert_array_equal(values(reloaded(several)), values(model(several)))
 
 
 @pytest.mark.backend

@@ -5,26 +5,14 @@ import librosa
 import numpy as np
 import pytest
 import scipy.stats
-import soundfile
-import soxr
+from networks import padded
 
 from zoo.data.synthetic.voice import draw_speaker, utterance
-from zoo.frontends.compose import with_frontend
 from zoo.frontends.mfcc import CepstralStatistics, Deltas, Mfcc, Statistics
-from zoo.models.cnn1d_mfcc import cnn1d_mfcc
 
 pytestmark = pytest.mark.backend
 
 RATE_HZ = 22_050
-
-
-def batched(clips, padding=0.5):
-    """Clips as one batch; what pads them, to whole seconds, is anything but silence."""
-    row = -(-max(map(len, clips)) // RATE_HZ) * RATE_HZ
-    batch = np.full((len(clips), row), padding, np.float32)
-    for waveform, clip in zip(batch, clips, strict=True):
-        waveform[: len(clip)] = clip
-    return batch, np.array([len(clip) for clip in clips], np.int32)
 
 
 def run(layer, *inputs):
@@ -32,7 +20,7 @@ def run(layer, *inputs):
 
 
 def run_mfcc(layer, clips):
-    features, n_frames = run(layer, *batched(clips))
+    features, n_frames = run(layer, *padded(clips))
     return [clip[:count] for clip, count in zip(features, n_frames, strict=True)]
 
 
@@ -41,16 +29,8 @@ def reference_mfcc(clip, layer):
     clip = clip.astype(np.float64)
     if layer.peak_normalize:
         clip = clip / np.abs(clip).max()
-    mfcc = librosa.feature.mfcc(
-        y=clip,
-        sr=layer.rate_hz,
-        n_mfcc=layer.coefficients,
-        n_fft=layer.n_fft,
-        win_length=layer.window,
-        hop_length=layer.hop,
-        n_mels=layer.mel_bands,
-    )
-    return mfcc.T
+    settings = {"sr": layer.rate_hz, "n_fft": layer.n_fft, "win_length": layer.window, "hop_length": layer.hop}
+    return librosa.feature.mfcc(y=clip, n_mfcc=layer.coefficients, n_mels=layer.mel_bands, **settings).T
 
 
 def reference_streams(mfcc):
@@ -91,26 +71,16 @@ def utterances():
     return [loud, 0.01 * utterance("sad", speaker, 0.71, rng, rate_hz=RATE_HZ)]
 
 
-@pytest.fixture(scope="module")
-def real_clips(shared_data):
-    clips = []
-    for path in sorted((shared_data / "ravdess").glob("Actor_0*/*.flac"))[::97]:
-        waveform, rate_hz = soundfile.read(path, dtype="float32")
-        clips.append(soxr.resample(waveform, rate_hz, RATE_HZ))
-    clips[0] = clips[0][: len(clips[0]) // 512 * 512]  # a frame begins at its very end
-    return clips
-
-
-SETTINGS = [
-    {},
-    {"coefficients": 20, "peak_normalize": False},
-    {"n_fft": 4096},
-    {"window_ms": 25, "hop_ms": 10, "mel_bands": 40, "coefficients": 13},  # 551 samples: an odd transform
-    {"rate_hz": 16_000, "window_ms": 64, "hop_ms": 16},
-]
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"coefficients": 20, "peak_normalize": False},
+        {"window_ms": 25, "hop_ms": 10, "mel_bands": 40, "coefficients": 13},  # 551 samples: an odd transform
+        {"rate_hz": 16_000, "window_ms": 64, "hop_ms": 16, "n_fft": 2048},
+    ],
+    ids=str,
+)
 def test_mfcc_is_librosas(settings, utterances):
     layer = Mfcc(**settings)
     for mfcc, clip in zip(run_mfcc(layer, utterances), utterances, strict=True):
@@ -125,18 +95,18 @@ def test_defaults_are_librosas():
 
 
 @pytest.mark.parametrize("kind", ["mean", "six"])
-def test_images_of_real_clips_are_librosas_and_scipys(kind, real_clips):
+def test_images_are_librosas_and_scipys(kind, utterances):
     layer = CepstralStatistics(statistics=kind)
-    images, counts = run(layer, *batched(real_clips))
+    images, counts = run(layer, *padded(utterances))
     assert counts.dtype == np.int32 and set(counts) == {80}
-    for image, clip in zip(images, real_clips, strict=True):
+    for image, clip in zip(images, utterances, strict=True):
         assert_equal_to_librosa(image, clip, layer)
 
 
 def test_padding_and_a_loud_neighbour_do_not_change_an_image(utterances):
     layer = CepstralStatistics(statistics="six")
-    beside = run(layer, *batched([100 * utterances[0], utterances[1]]))[0][1]
-    alone = run(layer, utterances[1][None], np.array([len(utterances[1])], np.int32))[0][0]
+    beside = run(layer, *padded([100 * utterances[0], utterances[1]]))[0][1]
+    alone = run(layer, *padded(utterances[1:]))[0][0]
     for channel, expected in zip(beside.T, alone.T, strict=True):
         assert_close(channel, expected, max(1, np.abs(expected).max()), relative=1e-5)
 
@@ -149,7 +119,7 @@ def test_clips_of_any_length_give_finite_images(n_samples, rng):
     (mfcc,) = run_mfcc(layer.mfcc, [clip])
     assert len(mfcc) == 1 + n_samples // 512
     assert_close(mfcc, reference_mfcc(clip, layer.mfcc), relative=1e-5)
-    image = run(layer, *batched([clip]))[0][0]
+    image = run(layer, *padded([clip]))[0][0]
     assert np.isfinite(image).all()
     if n_samples >= 9000:
         assert_equal_to_librosa(image, clip, layer)
@@ -157,7 +127,7 @@ def test_clips_of_any_length_give_finite_images(n_samples, rng):
 
 def test_silence_is_constant():
     """-100 dB in each of 128 bands are -100 * sqrt(128) in the first coefficient, nothing in the others."""
-    image = run(CepstralStatistics(statistics="six"), *batched([np.zeros(9000, np.float32)]))[0][0]
+    image = run(CepstralStatistics(statistics="six"), *padded([np.zeros(9000, np.float32)]))[0][0]
     expected = np.zeros((80, 18))
     expected[0, [0, 2, 3]] = -100 * np.sqrt(128)
     np.testing.assert_allclose(image, expected, rtol=1e-6)
@@ -165,7 +135,7 @@ def test_silence_is_constant():
 
 def test_peak_normalisation_makes_loudness_irrelevant(utterances):
     def images(layer):
-        return run(layer, *batched([utterances[0], utterances[0] / 512]))[0]
+        return run(layer, *padded([utterances[0], utterances[0] / 512]))[0]
 
     normalised = images(CepstralStatistics())
     assert_close(normalised[0], normalised[1], relative=1e-6)
@@ -177,22 +147,15 @@ def test_peak_normalisation_makes_loudness_irrelevant(utterances):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("width", [3, 9])
 def test_deltas_are_librosas_up_to_the_ends_of_each_clip(order, width, rng):
-    counts = np.array([9, 10, 30, 17], np.int32)
-    frames = rng.normal(size=(4, 30, 5)).astype("float32") * 10 + 300
+    """Its refusal of clips shorter than the width is not ours: there edges are repeated."""
+    counts = np.array([9, 10, 30, 17, 1, 2, 5, 8], np.int32)
+    frames = rng.normal(size=(len(counts), 30, 5)).astype("float32") * 10 + 300
     slopes = run(Deltas(order, width), frames, counts)
-    for clip, slope, count in zip(frames, slopes, counts, strict=True):
-        expected = librosa.feature.delta(clip[:count].astype(float), width=width, order=order, axis=0)
-        assert_close(slope[:count], expected)
+    for clip, slope, count in zip(frames.astype(float), slopes, counts, strict=True):
+        mode = "interp" if count >= width else "nearest"
+        expected = librosa.feature.delta(clip[:count], width=width, order=order, axis=0, mode=mode)
+        assert_close(slope[:count], expected, scale=max(1, np.abs(expected).max()))
         assert not slope[count:].any()
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_deltas_of_a_short_clip_repeat_its_edges(order, rng):
-    frames = rng.normal(size=(1, 12, 3)).astype("float32")
-    for count in (1, 2, 5, 8):
-        slopes = run(Deltas(order), frames, np.array([count], np.int32))[0]
-        clip = frames[0, :count].astype(float)
-        assert_close(slopes[:count], librosa.feature.delta(clip, order=order, axis=0, mode="nearest"), scale=1)
 
 
 def test_deltas_of_a_parabola():
@@ -229,21 +192,19 @@ def test_statistics_of_one_coin_thrown_four_times():
 
 
 @pytest.mark.parametrize(
-    ("layer", "settings", "words"),
+    ("settings", "words"),
     [
-        (CepstralStatistics, {"coefficients": 81, "mel_bands": 80}, "expected 1 to mel_bands, which is 80"),
-        (CepstralStatistics, {"coefficients": 0}, "coefficients is 0"),
-        (CepstralStatistics, {"hop_ms": 0}, "hop"),
-        (CepstralStatistics, {"n_fft": 100}, "at least"),
-        (CepstralStatistics, {"deltas": 3}, "deltas is 3, expected 0, 1 or 2"),
-        (CepstralStatistics, {"statistics": "median"}, "mean, six"),
-        (Deltas, {"width": 4}, "odd"),
-        (Deltas, {"order": 3}, "1 or 2"),
+        ({"coefficients": 81, "mel_bands": 80}, "expected 1 to mel_bands, which is 80"),
+        ({"coefficients": 0}, "coefficients is 0"),
+        ({"hop_ms": 0}, "hop"),
+        ({"n_fft": 100}, "at least"),
+        ({"deltas": 3}, "deltas is 3, expected 0, 1 or 2"),
+        ({"statistics": "median"}, "mean, six"),
     ],
 )
-def test_impossible_settings_are_named(layer, settings, words):
+def test_impossible_settings_are_named(settings, words):
     with pytest.raises(ValueError, match=words):
-        layer(**settings)
+        CepstralStatistics(**settings)
 
 
 def test_rows_of_an_image_are_known_beforehand():
@@ -252,15 +213,3 @@ def test_rows_of_an_image_are_known_beforehand():
     np.testing.assert_array_equal(layer.n_frames(np.array([5, 70_000])), [20, 20])
     features, n_frames = layer(keras.Input((None,)), keras.Input((), dtype="int32"))
     assert features.shape == (None, 20, 12) and n_frames.dtype == "int32"
-
-
-def test_in_a_saved_model_the_images_are_the_same(utterances, tmp_path):
-    network = cnn1d_mfcc(8, 18)
-    layer = CepstralStatistics(statistics="six", name="cepstral_statistics")
-    batch, n_samples = batched(utterances)
-    features, n_frames = layer(batch, n_samples)
-    expected = run(network, {"features": features, "n_frames": n_frames})
-    with_frontend(layer, network).save(tmp_path / "model.keras")
-    served = keras.saving.load_model(tmp_path / "model.keras")
-    assert served.get_layer("cepstral_statistics").get_config() == layer.get_config()
-    np.testing.assert_allclose(run(served, {"waveform": batch, "n_samples": n_samples}), expected, atol=1e-5)

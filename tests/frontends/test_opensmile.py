@@ -21,25 +21,20 @@ needs_opensmile = pytest.mark.skipif(
 )
 
 
-def _names(feature_set):
-    import opensmile
-
-    return opensmile.Smile(opensmile.FeatureSet[OPENSMILE[feature_set]]).feature_names
-
-
 def _whole(waveform, feature_set):
     import opensmile
 
-    return opensmile.Smile(opensmile.FeatureSet[OPENSMILE[feature_set]]).process_signal(waveform, RATE_HZ).to_numpy()
+    return opensmile.Smile(opensmile.FeatureSet[OPENSMILE[feature_set]]).process_signal(waveform, RATE_HZ)
 
 
-def names_of(feature_set: str) -> list[str]:
-    return acoustics.own_processes().submit(_names, feature_set).result()
-
-
-def whole(waveform: np.ndarray, feature_set: str) -> np.ndarray:
-    """openSMILE's own functionals of a whole recording, (1, features)."""
+def whole(waveform: np.ndarray, feature_set: str):
+    """openSMILE's own functionals of a whole recording, a data frame (1, features)."""
     return acoustics.own_processes().submit(_whole, waveform, feature_set).result()
+
+
+@cache
+def names_of(feature_set: str) -> list[str]:
+    return list(whole(tone(0.5), feature_set).columns)
 
 
 def columns(values: np.ndarray, feature_set: str) -> dict[str, np.ndarray]:
@@ -60,13 +55,13 @@ def speech(shared_data) -> np.ndarray:
 
 @needs_opensmile
 @pytest.mark.parametrize("feature_set", ["egemaps", "compare"])
-@pytest.mark.parametrize("window_seconds, hop_seconds, n_frames", [(3.0, 0.04, 56), (1.0, 0.5, 4)])
-def test_one_row_for_each_whole_frame(feature_set, window_seconds, hop_seconds, n_frames, rng):
-    noise = (0.1 * rng.standard_normal(int(2.27 * RATE_HZ))).astype(np.float32)
+@pytest.mark.parametrize("level, window_seconds, hop_seconds, n_frames", [(0.1, 3.0, 0.04, 56), (0.0, 1.0, 0.5, 4)])
+def test_one_finite_row_for_each_whole_frame(feature_set, level, window_seconds, hop_seconds, n_frames, rng):
+    """Of noise, and of silence."""
+    noise = (level * rng.standard_normal(int(2.27 * RATE_HZ))).astype(np.float32)
     values = acoustics.functionals(noise, RATE_HZ, feature_set, window_seconds, hop_seconds)
     assert values.shape == (n_frames, acoustics.FEATURE_SETS[feature_set])
-    assert values.dtype == np.float32
-    assert np.isfinite(values).all()
+    assert values.dtype == np.float32 and np.isfinite(values).all()
 
 
 @needs_opensmile
@@ -117,28 +112,13 @@ def test_functionals_are_numpys_of_the_descriptors_in_the_window(speech):
 def test_one_window_over_the_recording_is_opensmiles_own_result(speech, feature_set):
     """Exactly, where only voiced frames count; the rest also hold the few short frames after the last whole 60 ms."""
     one = acoustics.functionals(speech[: 4 * RATE_HZ], RATE_HZ, feature_set, 4.0, 4.0)
-    own = whole(speech[: 4 * RATE_HZ], feature_set)
+    own = whole(speech[: 4 * RATE_HZ], feature_set).to_numpy()
     assert one.shape == own.shape
-    voiced = [
-        name.startswith(("F0", "jitter", "shimmer")) and not name.endswith("nnz") for name in names_of(feature_set)
-    ]
+    starts = ("F0", "jitter", "shimmer")
+    voiced = [name.startswith(starts) and not name.endswith("nnz") for name in names_of(feature_set)]
     assert sum(voiced) >= 14
     np.testing.assert_array_equal(one[:, voiced], own[:, voiced])
     assert np.isclose(one, own, rtol=0.05, atol=1e-3).mean() > 0.9
-
-
-@needs_opensmile
-def test_a_window_is_close_to_the_same_audio_cut_out(speech):
-    values = columns(acoustics.functionals(speech, RATE_HZ, "egemaps", 3.0, 0.04), "egemaps")
-    for frame in (50, 125, 200):
-        begin = round(((frame + 0.5) * 0.04 - 1.5) * RATE_HZ)
-        cut = {
-            name: value[0]
-            for name, value in columns(whole(speech[begin : begin + 3 * RATE_HZ], "egemaps"), "egemaps").items()
-        }
-        assert values[f"{LOUDNESS}_amean"][frame] == pytest.approx(cut[f"{LOUDNESS}_amean"], rel=0.05)
-        assert values[f"{F0}_amean"][frame] == pytest.approx(cut[f"{F0}_amean"], rel=0.02)
-        assert values["equivalentSoundLevel_dBp"][frame] == pytest.approx(cut["equivalentSoundLevel_dBp"], rel=0.02)
 
 
 @needs_opensmile
@@ -165,32 +145,13 @@ def test_windows_too_short_for_opensmile_repeat_the_nearest():
     assert not np.array_equal(values[1], values[2])
 
 
-def test_nearest_by_hand():
-    assert acoustics._nearest(np.array([2, 3, 7]), 9).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-
-
-@pytest.mark.parametrize("frame, first, last", [(0, 0, 146), (37, 0, 294), (38, 4, 298), (249, 848, 994)])
-def test_windows_by_hand(frame, first, last):
-    """10 s: row 37 is centred on 1.5 s, and 294 is the last 10 ms step whose 60 ms end by 3 s."""
-    firsts, lasts = acoustics._windows(10 * RATE_HZ, RATE_HZ, 3.0, 0.04)
-    assert (len(firsts), firsts[frame], lasts[frame]) == (250, first, last)
-
-
 @needs_opensmile
 def test_samples_of_one_do_not_become_minus_one():
     square = np.sign(tone(1.0)).astype(np.float32)
     below = acoustics.functionals(0.9999 * square, RATE_HZ, "egemaps", 1.0, 0.5)
-    for amplitude in (1.0, 3.0):
-        above = acoustics.functionals(amplitude * square, RATE_HZ, "egemaps", 1.0, 0.5)
-        np.testing.assert_allclose(columns(above, "egemaps")[f"{F0}_amean"], columns(below, "egemaps")[f"{F0}_amean"])
-        np.testing.assert_allclose(above, below, rtol=0.02, atol=0.02)
-
-
-@needs_opensmile
-@pytest.mark.parametrize("feature_set", ["egemaps", "compare"])
-def test_silence_is_finite(feature_set):
-    values = acoustics.functionals(np.zeros(2 * RATE_HZ, np.float32), RATE_HZ, feature_set, 1.0, 0.5)
-    assert np.isfinite(values).all()
+    above = acoustics.functionals(3 * square, RATE_HZ, "egemaps", 1.0, 0.5)
+    np.testing.assert_allclose(columns(above, "egemaps")[f"{F0}_amean"], columns(below, "egemaps")[f"{F0}_amean"])
+    np.testing.assert_allclose(above, below, rtol=0.02, atol=0.02)
 
 
 @needs_opensmile
@@ -230,8 +191,6 @@ def test_rates_and_shapes_opensmile_would_misread():
         acoustics.functionals(tone(1.0), 22_050, "egemaps", 1.0, 0.5)
     with pytest.raises(ValueError, match=r"\(samples,\)"):
         acoustics.descriptors(tone(1.0)[:, None], RATE_HZ, "egemaps")
-    with pytest.raises(ValueError, match="a sample or more"):
-        acoustics.functionals(tone(1.0), RATE_HZ, "egemaps", 1.0, 0.0)
 
 
 def test_unknown_feature_set():
@@ -244,13 +203,10 @@ def test_a_missing_package_is_named_with_its_licence(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(acoustics, "version", absent)
-    for call in (
-        lambda: acoustics.settings("egemaps", 3.0, 0.04),
-        lambda: acoustics.functionals(tone(1.0), RATE_HZ, "compare", 1.0, 0.5),
-        lambda: acoustics.descriptors(tone(1.0), RATE_HZ, "egemaps"),
-    ):
-        with pytest.raises(UserError, match=r"non-commercial use only.*pip install -e '\.\[opensmile\]'"):
-            call()
+    with pytest.raises(UserError, match=r"non-commercial use only.*pip install -e '\.\[opensmile\]'"):
+        acoustics.settings("egemaps", 3.0, 0.04)
+    with pytest.raises(UserError, match="non-commercial use only"):
+        acoustics.descriptors(tone(1.0), RATE_HZ, "egemaps")
 
 
 def _in_a_worker():

@@ -25,6 +25,15 @@ def half_precision():
         keras.config.set_dtype_policy("float32")
 
 
+def padded(clips, n: int | None = None, filling: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Returns one batch of clips (samples,) or (frames, channels), and their lengths; `filling` is not silence."""
+    counts = np.array([len(clip) for clip in clips], np.int32)
+    batch = np.full((len(clips), n or counts.max(), *np.shape(clips[0])[1:]), filling, np.float32)
+    for row, clip in zip(batch, clips, strict=True):
+        row[: len(clip)] = clip
+    return batch, counts
+
+
 def outputs(model: keras.Model, batch: dict[str, np.ndarray]) -> np.ndarray:
     """Runs a network; without a graph on TensorFlow, as tracing one takes longer than its test."""
     found = model.predict_on_batch(batch) if JIT else model(batch, training=False)

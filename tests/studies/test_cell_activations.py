@@ -1,15 +1,16 @@
-"""Gates are those inside Keras's layers; the unit that follows the energy is found."""
+"""Gates against Keras's layers, by hand, and the unit that follows the energy."""
 
 import csv
 from importlib.util import find_spec
 
+import fixed_clip
 import keras
 import numpy as np
 import pytest
+import tiny_runs
 
 from zoo import registry
 from zoo.config.flags import from_flags
-from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.frontends.compose import with_normalization
 from zoo.inference import tracer as tracers
@@ -25,7 +26,6 @@ from zoo.studies.cell_activations import (
     gru_gates,
     lstm_gates,
 )
-from zoo.training.train import train
 from zoo.utils.atomic_files import write_json
 
 NARROW = {"filters": [4, 6, 8], "recurrent_units": 5}
@@ -66,25 +66,15 @@ def waveform(n_frames, tail=0):
 @pytest.mark.backend
 @pytest.mark.parametrize(("kind", "compute"), [("LSTM", lstm_gates), ("GRU", gru_gates)])
 @pytest.mark.parametrize("backwards", [False, True])
-def test_hidden_states_are_those_of_the_keras_layer(kind, compute, backwards, rng):
-    layer = getattr(keras.layers, kind)(7, return_sequences=True, go_backwards=backwards)
+def test_states_are_those_of_the_keras_layer(kind, compute, backwards, rng):
+    layer = getattr(keras.layers, kind)(7, return_sequences=True, return_state=True, go_backwards=backwards)
     inputs = rng.normal(size=(30, 4)).astype("float32")
     layer.build((1, 30, 4))
     scrambled(layer)
-    expected = keras.ops.convert_to_numpy(layer(inputs[None]))[0]
+    hidden, *_, last = (keras.ops.convert_to_numpy(output)[0] for output in layer(inputs[None]))
     found = compute(inputs[::-1] if backwards else inputs, *layer.get_weights())
-    np.testing.assert_allclose(found["hidden state"], expected, atol=1e-5)
-
-
-@pytest.mark.backend
-def test_cell_state_is_that_of_the_keras_layer(rng):
-    layer = keras.layers.LSTM(7, return_state=True)
-    inputs = rng.normal(size=(30, 4)).astype("float32")
-    layer.build((1, 30, 4))
-    scrambled(layer)
-    cell = keras.ops.convert_to_numpy(layer(inputs[None])[2])[0]
-    found = lstm_gates(inputs, *layer.get_weights())
-    np.testing.assert_allclose(found["cell state"][-1], cell, atol=1e-5)
+    np.testing.assert_allclose(found["hidden state"], hidden, atol=1e-5)
+    np.testing.assert_allclose(found["cell state" if kind == "LSTM" else "hidden state"][-1], last, atol=1e-5)
 
 
 def check_unit(compute, kernel, recurrent_kernel, bias, expected):
@@ -179,22 +169,13 @@ def test_a_network_of_whole_segments_begins_anew_in_each():
             np.testing.assert_allclose(hidden[name, "backward"][start:stop], both[:, 5:], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("layer", "error", "message"),
-    [
-        (keras.layers.Dense(2), UserError, "plain has no LSTM or GRU layer"),
-        (
-            keras.layers.GRU(2, return_sequences=True, reset_after=False, name="old"),
-            ValueError,
-            r"layer old: expected .*'reset_after': True",
-        ),
-    ],
-)
-def test_networks_without_known_cells_are_refused(layer, error, message):
+def test_networks_without_known_cells_are_refused():
     inputs = {"features": keras.Input((None, 3), name="features"), "n_frames": keras.Input((), name="n_frames")}
-    network = keras.Model(inputs, layer(inputs["features"]), name="plain")
-    with pytest.raises(error, match=message):
-        activations(network, np.zeros((5, 3), np.float32), 1, 5)
+    features, old = np.zeros((5, 3), np.float32), keras.layers.GRU(2, return_sequences=True, reset_after=False)
+    with pytest.raises(UserError, match="plain has no LSTM or GRU layer"):
+        activations(keras.Model(inputs, keras.layers.Dense(2)(inputs["features"]), name="plain"), features, 1, 5)
+    with pytest.raises(ValueError, match=r"expected .*'reset_after': True"):
+        activations(keras.Model(inputs, old(inputs["features"])), features, 1, 5)
 
 
 @pytest.mark.parametrize("unknown", [[], [3, 20]])
@@ -219,9 +200,7 @@ def test_constants_have_no_correlation(rng):
 
 def test_the_unit_that_follows_the_energy_is_found(rng):
     energy, loudness = np.abs(rng.normal(size=(2, 200)))
-    fake = {
-        (layer, way, gate): rng.normal(size=(200, 8)) for layer in "ab" for way in ("forward",) for gate in ("x", "y")
-    }
+    fake = {(layer, "forward", gate): rng.normal(size=(200, 8)) for layer in "ab" for gate in "xy"}
     fake["b", "forward", "x"][:, 5] = -3 * energy + 0.01 * rng.normal(size=200)
     rows = correlate(fake, {"rms_range": energy, "loudness": loudness, "mean_f0": np.full(200, np.nan)})
     assert len(rows) == 32
@@ -257,11 +236,8 @@ def test_unvoiced_frames_do_not_lower_the_f0(monkeypatch):
     """Of descriptors 36, 0, 40, 0, ... the mean F0 is 38."""
     f0 = np.tile([36.0, 0.0, 40.0, 0.0], 100)
     values = np.stack([f0, np.arange(400)], axis=1)
-    monkeypatch.setattr(
-        cell_activations.opensmile,
-        "descriptors",
-        lambda *_: (np.arange(400) / 100, values, ["F0semitoneFrom27.5Hz_sma3nz", "Loudness_sma3"]),
-    )
+    found = np.arange(400) / 100, values, ["F0semitoneFrom27.5Hz_sma3nz", "Loudness_sma3"]
+    monkeypatch.setattr(cell_activations.opensmile, "descriptors", lambda *_: found)
     found = acoustic_measures(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ, 100, 0.04)
     np.testing.assert_allclose(found["mean_f0"], 38, atol=0.1)
     middle = np.arange(20, 80)
@@ -275,21 +251,19 @@ def test_windows_out_of_range_are_refused(window_seconds):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The folders of a corpus and of a run on it."""
-    folder = tmp_path_factory.mktemp("cells")
-    root = synthesize("recola", folder / "RECOLA", 8, seconds=(4, 5))
-    given = {"model": "conv_lstm", "corpus": "recola", "recipe": "quick", "epochs": 1, "segment_seconds": 2.0}
-    given |= {"batch_size": 6, "option": {**NARROW, "recurrent_layers": 1}, "data_root": str(root), "fold": "0"}
-    given |= {"out": str(folder / "run"), "cache_dir": str(folder / "cache"), "backend": keras.backend.backend()}
-    return root, train(from_flags(given)).folder
+def run(tmp_path_factory):
+    option = ["filters=[4,6,8]", "recurrent_units=5", "recurrent_layers=1"]
+    return tiny_runs.make(tmp_path_factory.mktemp("cells") / "run", "conv_lstm", "recola", option=option)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return fixed_clip.write(tmp_path_factory.mktemp("recording"), 4.0)
 
 
 @needs_opensmile
-def test_the_script_writes_all_correlations_and_shows_the_best(trained, script):
-    root, run = trained
-    path = root / "recordings_audio" / "dev_1.wav"
-    code, shown, err = script("inspect_cells.py", run, path, "--fold", "0", "--window-seconds", "0.5")
+def test_the_script_writes_all_correlations_and_shows_the_best(run, recording, script):
+    code, shown, err = script("inspect_cells.py", run, recording, "--fold", "0", "--window-seconds", "0.5")
     assert code == 0, err
     assert str(run / "cells" / "cells.csv") in shown.replace("\n", "") and "synthetic recola" in shown
     with (run / "cells" / "cells.csv").open(newline="") as file:
@@ -302,13 +276,11 @@ def test_the_script_writes_all_correlations_and_shows_the_best(trained, script):
 
 
 @needs_opensmile
-def test_the_whole_is_as_its_parts_and_goes_to_out(trained, tmp_path):
-    root, run = trained
-    path = root / "recordings_audio" / "dev_1.wav"
-    rows, _ = cell_activations.inspect_run(run, path, tmp_path / "there")
+def test_the_whole_is_as_its_parts_and_goes_to_out(run, recording, tmp_path):
+    rows, _ = cell_activations.inspect_run(run, recording, tmp_path / "there")
     assert {file.name for file in (tmp_path / "there").iterdir()} == {"cells.csv", "cells.png"}
     network = model_file.network_of(keras.saving.load_model(next(run.glob("fold-0*")) / "model.keras"))
-    sound = cell_activations.read(path)
+    sound = cell_activations.read(recording)
     features = ((sound - sound.mean()) / sound.std())[:, None]
     (hidden,) = directly(network, ["lstm1"], features)
     measure = acoustic_measures(sound, RATE_HZ, len(sound) // 640, 0.04)["loudness"]
@@ -316,15 +288,12 @@ def test_the_whole_is_as_its_parts_and_goes_to_out(trained, tmp_path):
     np.testing.assert_allclose(found, [np.corrcoef(unit, measure)[0, 1] for unit in hidden.T], atol=1e-3)
 
 
-def test_recordings_that_cannot_be_used_are_refused(trained, tmp_path):
+def test_absent_recordings_and_runs_for_emotions_and_unfinished_ones_are_refused(run, tmp_path, script):
     with pytest.raises(UserError, match=r"no\.wav"):
-        cell_activations.inspect_run(trained[1], tmp_path / "no.wav", tmp_path)
-
-
-def test_runs_for_emotions_and_unfinished_ones_are_refused(trained, tmp_path, script):
+        cell_activations.inspect_run(run, tmp_path / "no.wav", tmp_path)
     write_json(tmp_path / "config.json", from_flags({"model": "fcn", "corpus": "emodb"}).saved())
     code, _, err = script("inspect_cells.py", tmp_path, "a.wav")
     assert code == 2 and "classifies emotions, expected a run for continuous ratings" in err
-    (tmp_path / "config.json").write_bytes((trained[1] / "config.json").read_bytes())
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
     code, _, err = script("inspect_cells.py", tmp_path, "a.wav")
     assert code == 2 and "not finished" in err

@@ -1,4 +1,4 @@
-"""Runs scored in noise and rooms: the waveforms that models get, the figures, the files kept, the options refused.
+"""Runs scored in noise and rooms: the models' waveforms, the figures, the files kept, the options refused.
 
 In place of a network stands a classifier that is right as long as the noise is faint, so that scores are known.
 """
@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import keras
 import numpy as np
@@ -195,50 +196,40 @@ def test_waveforms_have_the_chosen_ratio_to_noise_kept_for_testing(run, noise, c
         assert found_hz == kept_hz
 
 
-def test_rooms_and_microphones_are_alone_and_at_each_ratio(run, noise, rooms, classifier):
-    record = measure(run, Asked(noise=noise, snr_db=(10.0,), rooms=rooms, microphones=rooms, fold="0"))
-    paths = ("room echo", "room louder", "microphone echo", "microphone louder")
-    expected = ["clean", "10 dB", *(f"{path}{more}" for path in paths for more in ("", " + 10 dB"))]
+def test_rooms_microphones_and_chains_are_alone_and_at_each_ratio(
+    run, noise, rooms, microphones, classifier, monkeypatch
+):
+    """Against SciPy's filter by the responses; a microphone and a room of one name are two responses."""
+    save_png = mock.Mock()
+    monkeypatch.setattr(zoo.studies.robustness_report, "save_png", save_png)
+    asked = Asked(noise=noise, snr_db=(10.0,), rooms=rooms, microphones=microphones, fold="0", chain=True)
+    record = measure(run, asked)
+    alone = ["room echo", "room louder", "microphone dull", "microphone echo"]
+    chains = [f"microphone {one} + room {room}" for one in ("dull", "echo") for room in ("echo", "louder")]
+    expected = ["clean", "10 dB", *(f"{path}{more}" for path in alone + chains for more in ("", " + 10 dB"))]
     assert [row["condition"] for row in record["conditions"]] == expected and record["fold"] == "0"
     altered = {name: call[0][2] for name, call in zip(expected, classifier.calls, strict=True)}
-    waveform = classifier.calls[0][0][1]
-    np.testing.assert_allclose(altered["room louder"], waveform, atol=1e-6)
-    echo = waveform + 0.5 * np.r_[np.zeros(801), waveform[:-801]]
-    echo *= np.sqrt(np.sum(waveform**2) / np.sum(echo**2))
-    np.testing.assert_allclose(altered["room echo"], echo, atol=1e-4 * np.abs(echo).max())
-    assert 9 < snr_of(altered["room echo"], altered["room echo + 10 dB"]) < 11
-    np.testing.assert_array_equal(altered["microphone echo"], altered["room echo"])
-    assert (run / "robustness" / "heatmap.png").read_bytes().startswith(b"\x89PNG")
-    row = table(run / "robustness")["microphone echo + 10 dB"]
-    assert (row["microphone"], row["room"], row["snr_db"], row["n_speakers"]) == ("echo", "", "10.0", "1")
+    waveform = classifier.calls[0][0][1].astype(float)
+    room, microphone = np.r_[1, np.zeros(800), 0.5], [1, -0.6, 0.2]
+    for path, response in (
+        ("room louder", [1]),
+        ("room echo", room),
+        ("microphone echo", microphone),
+        ("microphone echo + room echo", np.convolve(room, microphone)),
+    ):
+        through = lfilter(response, [1], waveform)
+        through *= np.sqrt(np.sum(waveform**2) / np.sum(through**2))
+        np.testing.assert_allclose(altered[path], through, atol=1e-4 * np.abs(through).max())
+        assert 9 < snr_of(altered[path], altered[f"{path} + 10 dB"]) < 11
+
+    row = table(run / "robustness")["microphone echo + room echo + 10 dB"]
+    assert (row["microphone"], row["room"], row["snr_db"], row["n_speakers"]) == ("echo", "echo", "10.0", "1")
     assert row["ua_low"] == "" and "no interval: one speaker" in on_terminal(record, 120)
-
-
-def test_chains_are_every_microphone_in_every_room(run, noise, rooms, microphones, classifier, monkeypatch):
-    """Against SciPy's filter by both responses in turn; a microphone and a room of one name are two responses."""
-    drawn = {}
-    monkeypatch.setattr(
-        zoo.studies.robustness_report, "save_png", lambda figure, path: drawn.update({path.name: figure})
-    )
-    asked = {"noise": noise, "snr_db": (10.0,), "rooms": rooms, "microphones": microphones, "fold": "0"}
-    record = measure(run, Asked(**asked, chain=True))
-    paths = [f"microphone {microphone} + room {room}" for microphone in ("dull", "echo") for room in ("echo", "louder")]
-    expected = [f"{path}{more}" for path in paths for more in ("", " + 10 dB")]
-    assert [row["condition"] for row in record["conditions"]][-8:] == expected and len(record["conditions"]) == 2 * 9
-    altered = {name: call[0][2] for name, call in zip(expected, classifier.calls[-8:], strict=True)}
-    waveform = classifier.calls[0][0][1]
-    through = lfilter(np.r_[1, np.zeros(800), 0.5], [1], lfilter([1, -0.6, 0.2], [1], waveform.astype(float)))
-    through *= np.sqrt(np.sum(np.square(waveform, dtype=float)) / np.sum(through**2))
-    np.testing.assert_allclose(altered[paths[2]], through, atol=1e-4 * np.abs(through).max())
-    assert 9 < snr_of(altered[paths[2]], altered[f"{paths[2]} + 10 dB"]) < 11
-
-    chains = [row for row in table(run / "robustness").values() if row["microphone"] and row["room"]]
-    assert [row["condition"] for row in chains] == expected
-    assert chains[5] | {"microphone": "echo", "room": "echo", "snr_db": "10.0"} == chains[5]
-    shown = " ".join(on_terminal(record, 120).split())
-    assert all(name in shown for name in expected)
-    lines = [text.get_text() for text in drawn["heatmap.png"].axes[0].get_yticklabels()]
-    assert lines == ["as recorded", "room echo", "room louder", "microphone dull", "microphone echo", *paths]
+    assert all(name in " ".join(on_terminal(record, 120).split()) for name in expected)
+    figure, path = save_png.call_args.args
+    assert path.name == "heatmap.png"
+    lines = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert lines == ["as recorded", *alone, *chains]
 
 
 def test_chains_are_added_to_a_finished_grid_and_only_on_demand(run, rooms, microphones, classifier):
@@ -281,16 +272,14 @@ def test_each_recording_of_noise_by_itself(run, noise, classifier):
 
 
 def test_the_seed_decides_and_neither_order_nor_folder(run, noise, classifier):
-    altered, figures = [], []
-    for number, (order, seed) in enumerate([((0.0, 15.0), 0), ((15.0, 0.0), 0), ((0.0, 15.0), 1), ((0.0,), 0)]):
-        record = measure(run, Asked(noise=noise, snr_db=order, seed=seed, fold="0"), run / str(number))
-        altered.append({name: waveform for name, _, waveform in classifier.calls[-1]})  # at 0 dB, which comes last
-        figures.append(record["conditions"])
-    for name, waveform in altered[0].items():
-        np.testing.assert_array_equal(waveform, altered[1][name])
-        np.testing.assert_array_equal(waveform, altered[3][name])
-        assert not np.array_equal(waveform, altered[2][name])
-    assert figures[0] == figures[1]
+    altered = []
+    for number, (order, seed) in enumerate([((0.0, 15.0), 0), ((15.0, 0.0), 0), ((0.0,), 0), ((0.0,), 1)]):
+        measure(run, Asked(noise=noise, snr_db=order, seed=seed, fold="0"), run / str(number))
+        altered.append(np.concatenate([waveform for *_, waveform in classifier.calls[-1]]))  # at 0 dB, which is last
+    np.testing.assert_array_equal(altered[0], altered[1])
+    np.testing.assert_array_equal(altered[0], altered[2])
+    assert not np.array_equal(altered[0], altered[3])
+    assert table(run / "0") == table(run / "1")
 
 
 def test_an_interrupted_grid_goes_on_where_it_was(run, noise, classifier):
@@ -345,17 +334,17 @@ def test_clean_figures_that_are_not_the_recorded_ones_are_named(run, noise, scri
 
 
 def test_a_subset_has_clips_of_every_speaker_and_is_marked(run, noise, classifier):
-    def scored(name, seed):
-        return measure(run, Asked(noise=noise, snr_db=(5.0,), n_clips=5, seed=seed), run / name)
-
-    record, again = scored("a", 0), scored("again", 0)
+    record, again, other = (
+        measure(run, Asked(noise=noise, snr_db=(5.0,), n_clips=5, seed=seed), run / name)
+        for name, seed in (("a", 0), ("again", 0), ("other", 1))
+    )
     assert record["differs"] == [], "against the recorded predictions of these clips"
     speakers = [name[:2] for call in classifier.calls[:2] for name, *_ in call]
     assert sorted(map(speakers.count, set(speakers))) == [2, 3]
     assert all("subset of 5 of 14 test clips" in row["remarks"] for row in table(run / "a").values())
     assert "subset of 5 of 14 test clips" in " ".join(on_terminal(record).split())
     assert again["settings"] == record["settings"]
-    assert scored("other", 1)["settings"]["clips"]["sha256"] != record["settings"]["clips"]["sha256"]
+    assert other["settings"]["clips"]["sha256"] != record["settings"]["clips"]["sha256"]
 
 
 def test_subsets_take_the_same_share_of_each_speaker(emodb):
@@ -368,13 +357,10 @@ def test_subsets_take_the_same_share_of_each_speaker(emodb):
     for n_clips in (9, 71, -1):
         with pytest.raises(UserError, match=f"--clips is {n_clips}, expected 10 to 70"):
             subset(folds, n_clips, 0)
-
-
-def test_a_speaker_of_many_clips_has_more_of_them_in_a_subset():
     names = ["a0", "a1", *(f"b{number}" for number in range(8))]
     clips = tuple(Clip(Path(name), name, name[0], "x") for name in names)
     (fold,) = subset([Fold("0-x", (), (), clips)], 5, 0)
-    assert [clip.speaker for clip in fold.test] == ["a", "b", "b", "b", "b"]
+    assert [clip.speaker for clip in fold.test] == ["a", *"bbbb"], "of two and of eight clips"
 
 
 def test_the_terminal_shows_marks_and_every_number_in_eighty_columns(run, noise):
@@ -429,9 +415,10 @@ def test_ratings_are_scored_before_and_after_post_processing(noise, tmp_path, mo
         assert int(found[name]["n_clips"]) == record["n_clips"] == len({row["clip"] for row in rows})
     assert float(found["0 dB"]["ccc_valence_change"]) < -0.1
     recorded = json.loads((run / "metrics.json").read_text())["dimensions"]["arousal"]["ccc"]
-    columns = {"value": "ccc_arousal", "low": "ccc_arousal_low", "high": "ccc_arousal_high"}
-    assert {key: float(found["clean"][name]) for key, name in columns.items()} == pytest.approx(recorded)
-    assert recorded["low"] < recorded["high"]
+    columns = ("ccc_arousal_low", "ccc_arousal", "ccc_arousal_high")
+    figures = [float(found["clean"][name]) for name in columns]
+    assert figures == pytest.approx([recorded[key] for key in ("low", "value", "high")])
+    assert figures == sorted(figures)
     assert max(map(len, on_terminal(record).splitlines())) <= 80
 
 
@@ -466,7 +453,6 @@ def test_a_finished_run_does_not_need_the_run_it_was_built_on(noise, tmp_path, s
     [
         ("", "nothing to do: expected --noise, --rooms or --microphones"),
         ("--snr 5", "--snr 5 needs --noise DIR"),
-        ("--noise NOISE --snr loud", "invalid float value: 'loud'"),
         ("--noise NOISE --snr nan", "--snr is nan, expected different finite numbers"),
         ("--noise NOISE --snr 5 5", "--snr is 5 5, expected different"),
         ("--noise NOISE --snr-level loud", "unknown --snr-level 'loud'. Known: active, all"),
@@ -474,13 +460,9 @@ def test_a_finished_run_does_not_need_the_run_it_was_built_on(noise, tmp_path, s
         ("--noise NOISE --by-noise", "--by-noise needs --noise DIR and one ratio, found no --snr"),
         ("--noise NOISE --snr 5 --by-noise --rooms simulated", "--by-noise is for noise alone"),
         ("--rooms exponential --chain", "--chain needs --rooms and --microphones, found --rooms alone"),
-        ("--microphones EMPTY --chain", "--chain needs --rooms and --microphones, found --microphones alone"),
-        ("--noise NOISE --chain", "--chain needs --rooms and --microphones, found neither"),
         ("--noise EMPTY", "EMPTY: expected recordings of noise"),
-        ("--noise absent", "absent: expected a folder of recordings of noise, found none"),
         ("--rooms EMPTY", "EMPTY: expected impulse responses"),
         ("--rooms simulate", "--rooms simulate: expected a folder of impulse responses or one of simulated, expo"),
-        ("--microphones absent", "absent: expected a folder of impulse responses, found none"),
         ("--noise NOISE --fold 9", "unknown fold of"),
         ("--noise NOISE --clips 1", "--clips is 1, expected 2 to 14"),
         ("--noise NOISE --seed -1", "--seed is -1, expected 0 or more"),
@@ -493,21 +475,18 @@ def test_wrong_options_are_refused_before_anything_is_written(run, noise, tmp_pa
     assert not (run / "robustness").exists()
 
 
-def test_folders_that_are_no_run_of_emotions_are_refused(run, noise, tmp_path):
+def test_other_folders_than_finished_runs_of_emotions_and_noise_of_training_are_refused(run, noise, tmp_path):
     with pytest.raises(UserError, match=r"no run is here.*give a folder that train.py made"):
         measure(tmp_path / "absent", Asked(noise=noise))
     with pytest.raises(UserError, match="expected a run that recognises emotions, found one of denoising_autoencoder"):
         measure(SAVED_RUNS / "enhancement", Asked(noise=noise))
-    (run / "metrics.json").unlink()
-    with pytest.raises(UserError, match="not finished"):
-        measure(run, Asked(noise=noise))
-
-
-def test_test_noise_that_may_have_been_in_training_is_refused(run, noise):
     change(run / "config.json", noise=noise)
     with pytest.raises(UserError, match="was trained in noise divided by files: test noise may have been in training"):
         measure(run, Asked(noise=noise, split="time"))
     assert measure(run, Asked(noise=noise, snr_db=(5.0,), split="files"))["differs"] == []
+    (run / "metrics.json").unlink()
+    with pytest.raises(UserError, match="not finished"):
+        measure(run, Asked(noise=noise))
 
 
 def test_a_silent_clip_is_named(run, noise, classifier, monkeypatch):
@@ -519,22 +498,15 @@ def test_a_silent_clip_is_named(run, noise, classifier, monkeypatch):
         measure(run, Asked(noise=noise))
 
 
-def test_rooms_of_training_are_marked(run, rooms):
-    change(run / "config.json", responses=rooms)
-    measure(run, Asked(rooms=rooms))
-    assert table(run / "robustness")["clean"]["remarks"] == "synthetic; rooms of the training"
-
-
-def trained_on_noise(run, noise, **recorded):
-    """As train.py --noise leaves a run; older ones have no hash of the recordings."""
-    change(run / "config.json", noise=noise)
-    change(run / "metrics.json", **recorded)
-
-
 @pytest.mark.parametrize("known", [True, False])
 def test_noise_that_is_not_the_trainings_marks_every_output(run, noise, tmp_path, known):
-    """A file more in the folder divides all of them otherwise: training noise may now be for testing."""
-    trained_on_noise(run, noise, **({"noise_sha256": open_noises(Path(noise)).settings["sha256"]} if known else {}))
+    """A file more in the folder divides all of them otherwise: training noise may now be for testing.
+
+    Older runs have no hash of the recordings.
+    """
+    change(run / "config.json", noise=noise)
+    if known:
+        change(run / "metrics.json", noise_sha256=open_noises(Path(noise)).settings["sha256"])
     same = measure(run, Asked(noise=noise, snr_db=(20.0,)), run / "same")
     assert same["noise_unlike_training"] is not known
     assert (UNLIKE in table(run / "same")["clean"]["remarks"]) is not known
@@ -547,7 +519,9 @@ def test_noise_that_is_not_the_trainings_marks_every_output(run, noise, tmp_path
     assert UNLIKE in title(record) and UNLIKE in " ".join(on_terminal(record).split())
 
 
-def test_without_noise_in_training_or_testing_there_is_nothing_to_mark(run, noise, rooms):
+def test_rooms_of_training_are_marked_and_noise_only_where_there_is_some(run, noise, rooms):
     assert not measure(run, Asked(noise=noise, snr_db=(20.0,)), run / "noise")["noise_unlike_training"]
-    trained_on_noise(run, noise, noise_sha256="0" * 64)
-    assert not measure(run, Asked(rooms=rooms), run / "rooms")["noise_unlike_training"]
+    change(run / "config.json", noise=noise, responses=rooms)
+    change(run / "metrics.json", noise_sha256="0" * 64)
+    measure(run, Asked(rooms=rooms))
+    assert table(run / "robustness")["clean"]["remarks"] == "synthetic; rooms of the training"

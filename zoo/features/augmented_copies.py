@@ -1,8 +1,8 @@
 """Augment training data by noise, rooms and speed: altered copies of utterances, and noise added to segments.
 
-Networks on features of utterances take one copy or the utterance itself per epoch (zoo.data.batches.clips), linear
-models all of them; networks on waveforms get new noise in each segment and epoch. Validation and test data stay as they
-are. The seed of copies is not the run's, so that runs of several seeds share the features on disk.
+Networks on features of utterances take one copy or the utterance itself per epoch, linear models all of them; networks
+on waveforms get new noise in each segment and epoch. Validation and test data stay as they are. The seed of copies is
+not the run's, so that runs of several seeds share the features on disk.
 """
 
 import hashlib
@@ -97,9 +97,9 @@ def extract_copies(
 def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """Return a function that puts a segment (samples, 1) of a standardised waveform in noise of the training third.
 
-    The ratio is uniform in `config.augment_snr`, over the segment's active frames; a silent segment has no
-    ratio to any noise and stays as it is. The sum is scaled as the front-end would have scaled the whole recording in
-    that noise: to unit variance. Raises UserError without noise.
+    The ratio is uniform in `config.augment_snr`, over the segment's active frames; a silent segment stays as it is. The
+    sum is scaled to unit variance, as the front-end would have the recording in that noise. Raises UserError without
+    noise.
     """
     noises = noisy_copies.open_for(config, rate_hz)
     lowest_db, highest_db = config.augment_snr
@@ -118,18 +118,15 @@ def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray,
 
 
 def _hearing(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Callable[[np.ndarray, str], np.ndarray]:
-    responses = sounds.responses
+    kinds, responses, ratios_db = (
+        augmentations(config),
+        sounds.responses,
+        (config.augment_snr[0], config.augment_snr[1]),
+    )
     if responses is not None and not responses:
         rng = np.random.default_rng((SEED, number))
         responses = {f"{index:03d}": exponential(rng, rate_hz) for index in range(_DRAWN_RESPONSES)}
-    altered = augmenter(
-        augmentations(config),
-        sounds.noises,
-        responses,
-        snr_db=(config.augment_snr[0], config.augment_snr[1]),
-        seed=SEED,
-        rate_hz=rate_hz,
-    )
+    altered = augmenter(kinds, sounds.noises, responses, snr_db=ratios_db, seed=SEED, rate_hz=rate_hz)
     return lambda waveform, clip: altered(waveform, clip, number)
 
 

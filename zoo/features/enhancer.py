@@ -16,7 +16,7 @@ from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import load as load_config
 from zoo.data.batches.by_length import in_batches
 from zoo.data.batches.clips import Example, whole_batches
-from zoo.data.batches.feature_store import Features, InMemory
+from zoo.data.batches.feature_store import InMemory
 from zoo.errors import UserError
 from zoo.frontends.clean_speech import CleanSpeech, UnlessClean
 from zoo.frontends.compose import with_frontend
@@ -55,8 +55,7 @@ def load(folder: Path) -> keras.Model:
     names = [layer.name for layer in model.layers]
     if not {_DENOISED, _SCORE} <= set(names):
         raise UserError(
-            f"{path}: expected a trained denoising_autoencoder, found the layers {', '.join(names)}. Give a run of "
-            "train.py --model denoising_autoencoder"
+            f"{path}: expected a trained denoising_autoencoder, found the layers {', '.join(names)}. Give a run of one"
         )
     model.trainable = False
     return model
@@ -80,9 +79,10 @@ def check(config: RunConfig) -> None:
     if registry.get(theirs.model).task != "enhancement":
         raise UserError(f"--enhancer {run}: expected a run of denoising_autoencoder, found one of {theirs.model}")
     found, wanted = _flags_of(frames(theirs)), _flags_of(frames(config))
-    differ = [f"{flag} is {found[flag]} there and {wanted[flag]} here" for flag in found if found[flag] != wanted[flag]]
-    if differ:
-        needed = " ".join(f"{flag} {wanted[flag]}" for flag in found if found[flag] != wanted[flag])
+    others = [flag for flag in found if found[flag] != wanted[flag]]
+    if others:
+        differ = [f"{flag} is {found[flag]} there and {wanted[flag]} here" for flag in others]
+        needed = " ".join(f"{flag} {wanted[flag]}" for flag in others)
         raise UserError(
             f"--enhancer {run} enhances other MFCCs than {config.model} takes: {'; '.join(differ)}. Train a "
             f"denoising_autoencoder with {needed}"
@@ -103,7 +103,10 @@ def _flags_of(mfcc: Mfcc) -> dict[str, Any]:
 def behind(examples: Sequence[Example], config: RunConfig, fold: str) -> list[Example]:
     """Replace the MFCCs of examples, and of their altered copies, by statistics of enhanced MFCCs."""
     clips = [features for example in examples for features in (example.features, *example.versions)]
-    images: Iterator[Any] = iter(_images(clips, _statistics(config, fold)))
+    order = sorted(range(len(clips)), key=lambda index: clips[index].n_frames)  # pads least
+    statistics = _statistics(config, fold)
+    values, _ = statistics.predict(whole_batches([Example(clips[index], 0) for index in order]), verbose=0)
+    images: Iterator[Any] = map(InMemory, values[np.argsort(order)])
     return [
         replace(example, features=next(images), versions=tuple(next(images) for _ in example.versions))
         for example in examples
@@ -128,13 +131,6 @@ def _statistics(config: RunConfig, fold: str) -> keras.Model:
     inputs = {"features": features, "n_frames": keras.Input((), dtype="int32", name="n_frames")}
     over_time = StreamStatistics(statistics=config.statistics, name="stream_statistics")
     return keras.Model(inputs, over_time(enhancer(inputs), inputs["n_frames"]), name="enhanced_statistics")
-
-
-def _images(clips: Sequence[Features], statistics: keras.Model) -> list[InMemory]:
-    order = sorted(range(len(clips)), key=lambda index: clips[index].n_frames)  # pads least
-    values, _ = statistics.predict(whole_batches([Example(clips[index], 0) for index in order]), verbose=0)
-    found = dict(zip(order, values, strict=True))
-    return [InMemory(found[index]) for index in range(len(clips))]
 
 
 def denoiser(enhancer: keras.Model) -> Callable[[Sequence[np.ndarray]], list[tuple[np.ndarray, bool]]]:

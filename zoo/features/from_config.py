@@ -70,16 +70,9 @@ def feature_model(config: RunConfig, fold: str) -> keras.Model | None:
 
 def cepstral(config: RunConfig) -> CepstralStatistics:
     """Return the front-end of networks on statistics of MFCCs over the utterance."""
-    return CepstralStatistics(
-        rate_hz=config.rate_hz,
-        window_ms=config.window_ms,
-        hop_ms=config.hop_ms,
-        coefficients=config.coefficients,
-        mel_bands=config.mel_bands,
-        statistics=config.statistics,
-        peak_normalize=config.amplitude == "peak",
-        name="cepstral_statistics",
-    )
+    names = ("rate_hz", "window_ms", "hop_ms", "coefficients", "mel_bands", "statistics")
+    settings = {name: getattr(config, name) for name in names}
+    return CepstralStatistics(**settings, peak_normalize=config.amplitude == "peak", name="cepstral_statistics")
 
 
 def _log_mel(config: RunConfig) -> LogMel:
@@ -93,8 +86,8 @@ def _image(config: RunConfig) -> keras.layers.Layer:
     network = config.model.removesuffix("_svm")
     if not config.weights:
         raise UserError(
-            f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md says where from), or "
-            "--weights random to try the program: features of a random network, no baseline"
+            f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md), or random, "
+            "to try the program: features of a random network, no baseline"
         )
     return DeepSpectrum(network, config.weights, colormap=config.colormap, seed=config.seed, name="deep_spectrum")
 

@@ -53,14 +53,9 @@ def extract_noisy(
     noises, found = open_for(config, rate_hz), {}
     for snr_db in config.snr:
         mix, noise_settings = mixer(noises, snr_db, side)
+        key, folder = {**settings, **noise_settings}, cache_folder(config)
         found[snr_db], _ = extract(
-            clips,
-            features_of,
-            {**settings, **noise_settings},
-            cache_folder(config),
-            rate_hz=rate_hz,
-            max_seconds=config.max_clip_seconds,
-            hear=mix,
+            clips, features_of, key, folder, rate_hz=rate_hz, max_seconds=config.max_clip_seconds, hear=mix
         )
     return found
 

@@ -1,8 +1,7 @@
 """Z-score features per speaker.
 
-Mean and deviation are those of all of a speaker's clips in a run's protocol, on any side of a fold. They need no label,
-but other clips of the same speaker: figures of such a run hold for speakers of whom recordings exist, not for single
-recordings of unknown speakers.
+Mean and deviation are those of all of a speaker's clips in a run's protocol, on any side of a fold: figures of such a
+run hold for speakers of whom (unlabelled) recordings exist, not for single recordings of unknown speakers.
 """
 
 from collections.abc import Mapping, Sequence

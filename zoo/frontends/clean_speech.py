@@ -82,13 +82,10 @@ class UnlessClean(keras.layers.Layer):
 def fit(
     train: tuple[Iterable[np.ndarray], Iterable[np.ndarray]],
     validation: tuple[Iterable[np.ndarray], Iterable[np.ndarray]],
-    name: str = "clean_speech",
 ) -> CleanSpeech:
-    """Fits a detector on training clips, and its threshold on validation clips.
+    """Fit a detector on training clips, and its threshold on validation clips.
 
-    Args:
-        train, validation: clean clips and noisy clips, each the frames (frames, channels) of a clip. However many there
-            are of either, both count alike.
+    Both are clean clips and noisy clips, each (frames, channels). However many there are of either, both count alike.
     """
     clean, noisy = (_variations(clips) for clips in train)
     seen = np.concatenate([clean, noisy]).astype(np.float64)
@@ -98,14 +95,14 @@ def fit(
     kernel = regression.coef_[0] / scaler.scale_
     bias = regression.intercept_[0] - kernel @ scaler.mean_
     held_out = [_variations(clips) @ kernel + bias for clips in validation]
-    layer = CleanSpeech(name=name)
+    layer = CleanSpeech(name="clean_speech")
     layer.build((None, None, seen.shape[1] // KINDS))
     layer.set_weights([kernel, np.array(bias - threshold(*held_out))])
     return layer
 
 
 def threshold(clean: Sequence[float] | np.ndarray, noisy: Sequence[float] | np.ndarray) -> float:
-    """Returns the score above which a clip is taken for clean: that of the fewest errors, both kinds counting alike.
+    """Return the score above which a clip is taken for clean: that of the fewest errors, both kinds counting alike.
 
     The score lies midway between two neighbours; of several as good, the widest gap is taken. Both are (n,), not empty.
     """
@@ -121,7 +118,7 @@ def threshold(clean: Sequence[float] | np.ndarray, noisy: Sequence[float] | np.n
 
 
 def _variations(clips: Iterable[np.ndarray]) -> np.ndarray:
-    """Returns the statistics of clips, (clips, 5 * channels), as the layer computes them."""
+    """Return the statistics of clips, (clips, 5 * channels), as the layer computes them."""
     layer, found = Variation(), []
     for batch in _batches(clips):
         lengths = np.array([len(clip) for clip in batch], np.int32)

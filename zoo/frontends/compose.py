@@ -5,7 +5,7 @@ import numpy as np
 
 
 def with_frontend(frontend: keras.layers.Layer, network: keras.Model) -> keras.Model:
-    """Returns a model from {"waveform": (batch, samples), "n_samples": (batch,)} to the network's output."""
+    """Return a model from {"waveform": (batch, samples), "n_samples": (batch,)} to the network's output."""
     waveform = keras.Input((None,), name="waveform")
     n_samples = keras.Input((), dtype="int32", name="n_samples")
     features, n_frames = frontend(waveform, n_samples)
@@ -16,7 +16,7 @@ def with_frontend(frontend: keras.layers.Layer, network: keras.Model) -> keras.M
 def with_normalization(
     mean: np.ndarray, variance: np.ndarray, network: keras.Model, least_variance: float = 1e-4
 ) -> keras.Model:
-    """Returns the network behind a fixed standardisation of its features, by `mean` and `variance`.
+    """Return the network behind a fixed standardisation of its features, by `mean` and `variance`.
 
     Those are (bands,), or (frames, bands) where every clip has as many frames. Variances are raised to
     `least_variance`, by default for logarithms of energies, so that a band above a recording's cut-off is not
@@ -25,12 +25,7 @@ def with_normalization(
     features = keras.Input(mean.shape if mean.ndim == 2 else (None, len(mean)), name="features")
     n_frames = keras.Input((), dtype="int32", name="n_frames")
     variance = np.maximum(np.where(variance == 0, 1.0, variance), least_variance)
-    normalize = keras.layers.Normalization(
-        axis=(-2, -1) if mean.ndim == 2 else -1,
-        mean=mean.tolist(),
-        variance=variance.tolist(),
-        dtype="float32",
-        name="normalization",
-    )
+    moments = {"mean": mean.tolist(), "variance": variance.tolist(), "axis": (-2, -1) if mean.ndim == 2 else -1}
+    normalize = keras.layers.Normalization(**moments, dtype="float32", name="normalization")
     output = network({"features": normalize(features), "n_frames": n_frames})
     return keras.Model({"features": features, "n_frames": n_frames}, output, name=f"{network.name}_normalized")

@@ -29,12 +29,9 @@ class DeepSpectrum(keras.layers.Layer):
 
     Args:
         network: "alexnet", "vgg16" or "vgg19".
-        weights: file of its weights (see `zoo.models.weights.image`), or "random": without training.
+        weights: file of its weights (see `zoo.models.weights.image`), or "random", drawn by `seed`.
         weights_sha256: of the file; by default whatever the file has now.
-        colormap: of the picture, by matplotlib's name.
-        seed: of random weights.
-        rate_hz: sampling rate of the waveforms.
-        picture: other settings of `SpectrogramImage` by name, such as {"bands": 64}.
+        colormap, rate_hz, picture: settings of `SpectrogramImage`, the last by name, such as {"bands": 64}.
 
     Raises UserError for an unknown network, and for a file that is absent, of another format, has changed, or holds
     other weights; ValueError for an unknown colour map.
@@ -86,7 +83,7 @@ class DeepSpectrum(keras.layers.Layer):
 
 
 def _checked(weights: str, expected: str | None) -> str | None:
-    """Returns the checksum of a file of weights; None for random ones."""
+    """Return the checksum of a file of weights; None for random ones."""
     if weights == RANDOM:
         return None
     check_name(Path(weights))  # a model may name any path of this machine

@@ -8,7 +8,7 @@ _STEP = np.log(6.4) / 27  # of the logarithm of a frequency above it, per mel
 
 
 def mel_frequencies(count: int, highest_hz: float, scale: str) -> np.ndarray:
-    """Returns `count` frequencies in Hz from 0 to `highest_hz`, equally far apart in mel.
+    """Return `count` frequencies in Hz from 0 to `highest_hz`, equally far apart in mel.
 
     `scale` is "htk", m = 2595 log10(1 + f / 700) (O'Shaughnessy 1987), or "slaney", linear below 1 kHz and logarithmic
     above (Slaney's Auditory Toolbox 1998).
@@ -25,7 +25,7 @@ def mel_frequencies(count: int, highest_hz: float, scale: str) -> np.ndarray:
 
 
 def mel_filters(rate_hz: float, n_fft: int, bands: int, scale: str, *, equal_area: bool = False) -> np.ndarray:
-    """Returns triangular filters (bands, n_fft // 2 + 1), float32, over the bins of a real transform.
+    """Return triangular filters (bands, n_fft // 2 + 1), float32, over the bins of a real transform.
 
     Each rises from its lower neighbour's centre to its own and falls to the next one's, to a height of 1, or with
     `equal_area` to what makes all of them one in area over Hz.

@@ -99,10 +99,6 @@ class Deltas(Weightless, InFloat32):
 
     def __init__(self, order=1, width=9, **kwargs):
         super().__init__(**kwargs)
-        if order not in (1, 2):
-            raise ValueError(f"order is {order}, expected 1 or 2")
-        if width < 3 or width % 2 == 0:
-            raise ValueError(f"width is {width}, expected an odd number of frames, at least 3")
         self.order, self.width = order, width
 
     def call(self, frames, n_frames):
@@ -118,9 +114,9 @@ class Deltas(Weightless, InFloat32):
         frames = ops.concatenate([*[frames[:, :1]] * half, frames, *[frames[:, -1:]] * half], axis=1)
         slopes = self._fit(lambda shift: frames[:, half + shift : half + shift + row])
         # The derivative of the order of the polynomial is one number for all the frames of a fit.
-        slopes = ops.where((position < half) & (n_frames >= self.width), frame_at(slopes, half), slopes)
-        last = n_frames - 1 - half
-        slopes = ops.where((position > last) & (n_frames >= self.width), frame_at(slopes, last), slopes)
+        one_fit, last = n_frames >= self.width, n_frames - 1 - half
+        slopes = ops.where((position < half) & one_fit, frame_at(slopes, half), slopes)
+        slopes = ops.where((position > last) & one_fit, frame_at(slopes, last), slopes)
         return ops.where(in_clip, slopes, 0.0)
 
     def _fit(self, shifted):
@@ -188,15 +184,11 @@ class Statistics(Weightless, InFloat32):
 class StreamStatistics(Weightless, InFloat32):
     """The frames of a clip of any length as one image: they and their derivatives, under statistics over time.
 
-    Channels are stream after stream (frames, delta, delta-delta), in each the statistics in the order that `Statistics`
-    states.
+    Channels are stream after stream (frames, as many derivatives as `deltas`: 0, 1 or 2), in each the statistics in the
+    order of `Statistics`.
 
     Call: (batch, frames, n), frame counts (batch,) -> (batch, n, channels) and counts (batch,), which are all n: an
     image has no padding. `channels` is (deltas + 1) * (1 or 6). In float32.
-
-    Args:
-        deltas: derivatives behind the frames: 0, 1 or 2.
-        statistics: "mean" or "six".
     """
 
     def __init__(self, deltas=2, statistics="mean", **kwargs):
@@ -223,14 +215,10 @@ class CepstralStatistics(keras.layers.Layer):
     """A clip of any length as one image: its MFCCs and their derivatives, under statistics over time.
 
     Khan, Butt, Ali 2020 take 80 coefficients, with 3 channels (Table 4) or 18 (Table 3); the paper is silent on
-    windows, for which librosa's defaults are taken. Channels are those of `StreamStatistics`.
+    windows, for which librosa's defaults are taken. Arguments are those of `Mfcc` and `StreamStatistics`.
 
     Call: waveforms (batch, samples), sample counts (batch,) -> (batch, coefficients, channels) and counts (batch,),
     which are all `coefficients`.
-
-    Args:
-        rate_hz, coefficients, window_ms, hop_ms, mel_bands, peak_normalize, n_fft: see `Mfcc`.
-        deltas, statistics: see `StreamStatistics`.
     """
 
     def __init__(
@@ -277,9 +265,7 @@ def mfcc_frames(
     mel_bands: int = 26,
     peak_normalize: bool = False,
 ) -> Mfcc:
-    """Returns the front-end of networks on every frame, by default of D4.2, section 3: coefficients 0 to 12 at 16 kHz,
-    levels as recorded. The arguments are those of `Mfcc`.
-
-    The deliverable's are HTK's; these are librosa's definition on 26 bands, as elsewhere in the zoo.
+    """Return the front-end of networks on every frame, by default of D4.2, section 3: coefficients 0 to 12 at 16 kHz,
+    levels as recorded. The deliverable's are HTK's; these are librosa's, on 26 bands.
     """
     return Mfcc(rate_hz, coefficients, window_ms, hop_ms, mel_bands, None, peak_normalize, name="mfcc_frames")

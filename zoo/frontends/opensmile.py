@@ -6,10 +6,9 @@ for research and other non-commercial use only; its licence comes with the packa
 eGeMAPS: Eyben et al. (2016), "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and affective
 computing". ComParE: Schuller et al. (2016), "The INTERSPEECH 2016 computational paralinguistics challenge".
 
-A recording's descriptors are computed once and summarised in every window: with 3 s windows every 40 ms a minute of
-audio takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes 5 minutes. The values differ from
-those of a window cut out as a recording, half of them by less than 1 % of their deviation, nine in ten of eGeMAPS by
-less than 10 %: there the F0 track (Viterbi search), moving averages and deltas end at its edges.
+A recording's descriptors are computed once and summarised in every window: a minute of audio in 3 s windows every 40 ms
+takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes 5 minutes. The values differ a little
+from those of a window cut out as a recording, at the edges of which the F0 track, moving averages and deltas end.
 """
 
 import multiprocessing
@@ -41,14 +40,13 @@ _OPENSMILE_NAMES = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 def functionals(
     waveform: np.ndarray, rate_hz: int, feature_set: str, window_seconds: float, hop_seconds: float
 ) -> np.ndarray:
-    """Returns functionals in sliding windows: float32 (samples // round(hop_seconds * rate_hz), FEATURE_SETS[...]).
+    """Return functionals in sliding windows: float32 (samples // round(hop_seconds * rate_hz), FEATURE_SETS[...]).
 
     `waveform` is (samples,) within -1..1, beyond which it is clipped; openSMILE reads it as 16-bit samples. Row i is of
-    the window of `window_seconds` centred on the middle of frame i, that is on (i + 0.5) * hop_seconds, as far as the
-    recording reaches: windows at its ends are shorter. A window holds the descriptors with analysis frames (up to 60
-    ms) within it. Rows of windows too short for openSMILE (under 4 descriptors, 90 ms) repeat the
-    nearest row that is not. Values are finite: openSMILE writes 0 for what a window does not have, such as the F0 of
-    one without voice. ComParE's run up to 1e13 (the linear-prediction gain of spectral variance), also in speech.
+    the window of `window_seconds` centred on (i + 0.5) * hop_seconds, as far as the recording reaches. It holds the
+    descriptors with analysis frames (up to 60 ms) within it. Rows of windows too short for openSMILE (under 4
+    descriptors, 90 ms) repeat the nearest row that is not. Values are finite: openSMILE writes 0 for what a window does
+    not have, such as the F0 of one without voice. ComParE's run up to 1e13, also in speech.
 
     Raises UserError on an unknown feature set, without the opensmile package, or when no window is long enough;
     ValueError on another shape or a rate that is no multiple of 100 Hz (openSMILE would round its hop of 10 ms).
@@ -67,15 +65,15 @@ def functionals(
     values, _ = _elsewhere(waveform, rate_hz, feature_set, "Functionals", intervals)
     if values.shape != (len(long_enough), FEATURE_SETS[feature_set]) or not np.isfinite(values).all():
         raise RuntimeError(f"openSMILE gave {values.shape} or no finite values, in {len(long_enough)} windows")
-    return values[_nearest(long_enough, len(first))]
+    middles = (long_enough[1:] + long_enough[:-1]) / 2
+    return values[np.searchsorted(middles, np.arange(len(first)))]  # of the nearest window that is long enough
 
 
 def descriptors(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Returns low-level descriptors: times in seconds (n,), values float32 (n, 25 or 65) and their openSMILE names.
+    """Return low-level descriptors: times in seconds (n,), values float32 (n, 25 or 65) and their openSMILE names.
 
-    There is one row every 10 ms; a time is where the row's analysis frame (20 or 60 ms long) begins. The last row is
-    one more than there are whole frames of 60 ms: openSMILE's smoothing adds it. `waveform` and the errors are those of
-    `functionals`, but that 0.06 s are enough.
+    There is a row every 10 ms, at the time where its analysis frame (20 or 60 ms long) begins, and one more than whole
+    frames of 60 ms, by smoothing. `waveform` and the errors are those of `functionals`, but that 0.06 s are enough.
     """
     _check(waveform, rate_hz, feature_set, LEAST_SECONDS)
     values, names = _elsewhere(waveform, rate_hz, feature_set, "LowLevelDescriptors")
@@ -83,13 +81,11 @@ def descriptors(waveform: np.ndarray, rate_hz: int, feature_set: str) -> tuple[n
 
 
 def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, functionals: str) -> np.ndarray:
-    """Returns functionals of a whole clip, float32 (n,).
+    """Return functionals of a whole clip, float32 (n,). The errors are those of `functionals`.
 
     `functionals` is "five": maximum, minimum, range, mean and standard deviation of every descriptor, one block of 25
-    (eGeMAPS) or 65 (ComParE) after another, as Zhao et al. 2019 take them (section IV); descriptors are those of
-    `descriptors`, where frames without voice have an F0 of 0, and count. Or "opensmile": the set's own, 88 or 6,373.
-
-    The errors are those of `functionals`.
+    (eGeMAPS) or 65 (ComParE) after another, as Zhao et al. 2019 take them (section IV); frames without voice have an F0
+    of 0, and count. Or "opensmile": the set's own, 88 or 6,373.
     """
     if functionals == "opensmile":
         _check(waveform, rate_hz, feature_set, LEAST_SECONDS)
@@ -102,16 +98,13 @@ def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, funct
 
 
 def clip_settings(feature_set: str, functionals: str) -> dict[str, Any]:
-    """Returns all that `clip_functionals` depend on but the waveform and its rate, for the cache's key."""
+    """Return all that `clip_functionals` depend on but the waveform and its rate, for the cache's key."""
     _check_set(feature_set)
     return {"clip_functionals": functionals, "set": _OPENSMILE_NAMES[feature_set], "opensmile": _version()}
 
 
 def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dict[str, Any]:
-    """Returns all that `functionals` depend on but the waveform and its rate, for the cache's key.
-
-    The version is the package's, which brings its own build of the openSMILE library. Raises as `functionals` does.
-    """
+    """Return all that `functionals` depend on but the waveform and its rate. Raises as `functionals` does."""
     _check_set(feature_set)
     windows = {"window_seconds": window_seconds, "hop_seconds": hop_seconds}
     return {"functionals": _OPENSMILE_NAMES[feature_set], **windows, "opensmile": _version()}
@@ -132,10 +125,8 @@ def _check(waveform: np.ndarray, rate_hz: int, feature_set: str, least_seconds: 
 
 
 def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first and the last descriptor of every frame's window."""
+    """Return the first and the last descriptor of every frame's window."""
     window, hop = round(window_seconds * rate_hz), round(hop_seconds * rate_hz)
-    if window < 1 or hop < 1:
-        raise ValueError(f"expected a window and a hop of a sample or more, got {window_seconds} s and {hop_seconds} s")
     step = rate_hz // DESCRIPTORS_PER_SECOND
     begins = np.arange(n_samples // hop) * hop + hop // 2 - window // 2
     ends = np.minimum(begins + window, n_samples)
@@ -143,16 +134,16 @@ def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: f
 
 
 def own_processes() -> ProcessPoolExecutor:
-    """Returns the processes of openSMILE, the same for all threads."""
+    """Return the processes of openSMILE, the same for all threads."""
     with _starting:
         return _own_processes()
 
 
 @cache
 def _own_processes() -> ProcessPoolExecutor:
-    """The processes of openSMILE, one for each core; it is never loaded in this one.
+    """Start the processes of openSMILE, one for each core; it is never loaded in this one.
 
-    In one process with TensorFlow, the Fourier transforms of both would call each other's functions of the same names
+    There, the Fourier transforms of TensorFlow and openSMILE would call each other's functions of the same names
     (bitrv2, cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
     """
     pool = ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
@@ -170,10 +161,7 @@ def _elsewhere(*arguments: Any) -> Any:
 
 
 def _extract(waveform: np.ndarray, rate_hz: int, feature_set: str, level: str, intervals: str = "") -> Any:
-    """Runs openSMILE; returns values (rows, features) and their names.
-
-    With `intervals` of descriptors its own configuration has another frame mode, and gives a row for each of them.
-    """
+    """Run openSMILE, over `intervals` of descriptors if there are any; return values (rows, features) and names."""
     import opensmile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -187,14 +175,8 @@ def _extract(waveform: np.ndarray, rate_hz: int, feature_set: str, level: str, i
         return smile(within_16_bits, rate_hz)[0].T, smile.feature_names
 
 
-def _nearest(chosen: np.ndarray, n_rows: int) -> np.ndarray:
-    """Returns for each of `n_rows` the position in `chosen` (row numbers, rising) of the row nearest to it."""
-    middles = (chosen[1:] + chosen[:-1]) / 2
-    return np.searchsorted(middles, np.arange(n_rows))
-
-
 def _version() -> str:
-    """Returns the version of the opensmile package, without loading it."""
+    """Return the version of the opensmile package, without loading it."""
     try:
         return version("opensmile")
     except PackageNotFoundError as error:

@@ -33,7 +33,6 @@ class SpectrogramImage(keras.layers.Layer):
         side: pixels; 224 for VGG, 227 for AlexNet.
         colormap: any of matplotlib's by name. Its table is looked up in the matplotlib that runs.
         rate_hz, window_ms, hop_ms, bands, mel_scale: of the spectrogram, see `LogMel`.
-        range_db: what is further below the clip's largest energy than this is as good as silent.
     """
 
     def __init__(
@@ -49,10 +48,6 @@ class SpectrogramImage(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if side < 1:
-            raise ValueError(f"side is {side}, expected at least 1 pixel")
-        if not range_db > 0:
-            raise ValueError(f"range_db is {range_db}, expected more than 0")
         self.side, self.colormap, self.rate_hz, self.range_db = side, colormap, rate_hz, range_db
         self.log_mel = LogMel(rate_hz, window_ms, hop_ms, bands, mel_scale)
         self.colours = colour_table(colormap)
@@ -90,7 +85,7 @@ class SpectrogramImage(keras.layers.Layer):
 
 
 def colour_table(name: str) -> np.ndarray:
-    """Returns a colour map of matplotlib's as (256, 3): red, green and blue, whole numbers in 0..255.
+    """Return a colour map of matplotlib's as (256, 3): red, green and blue, whole numbers in 0..255.
 
     Raises ValueError for a name that is not among its maps.
     """
@@ -104,7 +99,7 @@ def colour_table(name: str) -> np.ndarray:
 
 
 def bilinear_weights(n_inputs: int, n_outputs: int) -> np.ndarray:
-    """Returns (n_outputs, n_inputs): what each output takes of the two inputs around its centre; rows sum to 1."""
+    """Return (n_outputs, n_inputs): what each output takes of the two inputs around its centre; rows sum to 1."""
     centres = np.clip((np.arange(n_outputs) + 0.5) * n_inputs / n_outputs - 0.5, 0, n_inputs - 1)
     return np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(n_inputs))).astype("float32")
 
@@ -118,6 +113,5 @@ def _neighbours(n_frames, side):
     scale = ops.cast(n_frames, "float32") / side
     centre = (ops.arange(side, dtype="float32")[None, :] + 0.5) * scale - 0.5
     centre = ops.clip(centre, 0.0, ops.cast(n_frames - 1, "float32"))
-    before = ops.floor(centre)
-    first = ops.cast(before, "int32")
-    return first, ops.minimum(first + 1, n_frames - 1), centre - before
+    before = ops.cast(ops.floor(centre), "int32")
+    return before, ops.minimum(before + 1, n_frames - 1), centre - ops.floor(centre)

@@ -9,7 +9,7 @@ HAMMING, HANN = (0.54, 0.46), (0.5, 0.5)  # a - b cos: periodic windows
 
 
 def framing(rate_hz: int, window_ms: float, hop_ms: float, n_fft: int | None, bands: int, mel_scale: str):
-    """Returns samples of a window and of a hop, and points of the transform: `n_fft`, or the smallest that will do.
+    """Return samples of a window and of a hop, and points of the transform: `n_fft`, or the smallest that will do.
 
     That is the window, doubled until every mel band holds a bin. Raises ValueError where there is none.
     """
@@ -32,7 +32,7 @@ def framing(rate_hz: int, window_ms: float, hop_ms: float, n_fft: int | None, ba
 
 
 def transform_constants(window: int, hop: int, n_fft: int, mel: np.ndarray, taper: tuple[float, float]):
-    """Returns what `mel_energies` multiplies with: kernels, and `mel` (bands, n_fft // 2 + 1) in their order."""
+    """Return what `mel_energies` multiplies with: kernels, and `mel` (bands, n_fft // 2 + 1) in their order."""
     radix = next(radix for radix in (4, 2, 1) if hop % radix == n_fft % radix == 0)
     return _kernels(window, n_fft, radix, taper), _mel_of_parts(mel, n_fft, radix)
 

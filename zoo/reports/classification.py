@@ -49,13 +49,8 @@ def epoch_line(row: Mapping[str, float]) -> str:
 def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """Draw losses above, validation UA and WA below. A None or NaN in the history leaves a gap."""
     ua, wa = (100 * column(history, f"validation_{name}") for name in ("ua", "wa"))
-    panels = {
-        "Loss": {
-            "training": ("k.-", column(history, "loss")),
-            "validation": ("C0.--", column(history, "validation_loss")),
-        },
-        "Accuracy (%)": {"validation UA": ("C0.-", ua), "validation WA": ("k.:", wa)},
-    }
+    losses = {"training": ("k.-", column(history, "loss")), "validation": ("C0.--", column(history, "validation_loss"))}
+    panels = {"Loss": losses, "Accuracy (%)": {"validation UA": ("C0.-", ua), "validation WA": ("k.:", wa)}}
     save_png(learning_curves(panels, ua, "best epoch {epoch}: UA {score:.1f} %"), path, title)
 
 
@@ -65,12 +60,12 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     Of a record with `leakage`, or with a false `speaker_independent` as older ones have, it says so.
     """
     ua, wa = (with_interval(metrics[name], percent) for name in ("ua", "wa"))
-    lines = [f"UA {ua}   WA {wa}   macro-F1 {percent(metrics['macro_f1'])}"]
-    if metrics["n_speakers"] == 1:
-        lines.append(f"{metrics['n_clips']} clips of one speaker: no interval over speakers")
-    else:
-        speakers = f"{metrics['n_speakers']} speakers; in brackets the 95 % interval over speakers"
-        lines.append(f"{metrics['n_clips']} clips of {speakers}")
+    several = f"{metrics['n_speakers']} speakers; in brackets the 95 % interval over speakers"
+    speakers = "one speaker: no interval over speakers" if metrics["n_speakers"] == 1 else several
+    lines = [
+        f"UA {ua}   WA {wa}   macro-F1 {percent(metrics['macro_f1'])}",
+        f"{metrics['n_clips']} clips of {speakers}",
+    ]
     if metrics["absent_classes"]:
         lines.append(f"absent from the test, so not in UA: {', '.join(metrics['absent_classes'])}")
     if metrics.get("leakage") or metrics.get("speaker_independent") is False:

@@ -53,13 +53,8 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) ->
     """Draw the loss above, validation CCC for each dimension and their mean below."""
     score = column(history, "validation_ccc")
     names = [key for key in history[0] if key.startswith(_PREFIX)]
-    panels = {
-        "Loss": {"training": ("k.-", column(history, "loss"))},
-        "Validation CCC": {
-            "mean": (".-", score),
-            **{key.removeprefix(_PREFIX): (".-", column(history, key)) for key in names},
-        },
-    }
+    scores = {"mean": (".-", score)} | {key.removeprefix(_PREFIX): (".-", column(history, key)) for key in names}
+    panels = {"Loss": {"training": ("k.-", column(history, "loss"))}, "Validation CCC": scores}
     save_png(learning_curves(panels, score), path, title)
 
 

@@ -59,10 +59,9 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) ->
 
 def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | None = None) -> None:
     """Print the figures of an enhancement run: rows for each ratio, before and after, and the detector's errors."""
-    lines = [
-        f"{metrics['n_clips']} clips of {metrics['n_speakers']} speakers, {metrics['n_frames']:,} frames; in brackets "
-        "the 95 % interval over speakers. Means over the coefficients; errors in units of clean speech's variance"
-    ]
+    counts = f"{metrics['n_clips']} clips of {metrics['n_speakers']} speakers, {metrics['n_frames']:,} frames"
+    units = "means over the coefficients; errors in units of clean speech's variance"
+    lines = [f"{counts}; in brackets the 95 % interval over speakers", units]
     shown = table("Speech", "", numbers=("MSE", "Correlation", "Left as clean"))
     detector = metrics["detector"]
     conditions = [(f"{snr} dB", metrics["by_snr"][snr], detector["by_snr"][snr]) for snr in metrics["by_snr"]]

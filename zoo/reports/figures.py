@@ -40,19 +40,16 @@ def learning_curves(
 ) -> Figure:
     """Draw a training's curves, panels one below the other, each with a line at the first epoch of the highest score.
 
-    Args:
-        panels: the curves of each panel by the label of its y axis: Matplotlib's format and values (epochs,) by label.
-        score: (epochs,); NaN is no score.
-        label: of the line, from `epoch` and `score`.
+    `panels` are the curves by the label of their y axis: Matplotlib's format and values (epochs,) by label. `score` is
+    (epochs,), NaN without one. `label` is of the line, from `epoch` and `score`.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 2 + 2 * len(panels)))
     epochs = np.arange(1, len(score) + 1)
-    for axes, (ylabel, curves) in zip(
-        figure.subplots(len(panels), sharex=True, squeeze=False).flat, panels.items(), strict=True
-    ):
+    every = figure.subplots(len(panels), sharex=True, squeeze=False).flat
+    for axes, (ylabel, curves) in zip(every, panels.items(), strict=True):
         for name, (style, values) in curves.items():
             axes.plot(epochs, values, style, label=name)
         if not np.isnan(score).all():

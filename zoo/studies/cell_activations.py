@@ -48,9 +48,9 @@ def inspect_run(
 ) -> tuple[list[Row], str]:
     """Write cells.csv and cells.png to the folder `out`; return the rows of `correlate` and a title for them.
 
-    The model is that of the `fold` of this number, or of the run's first. Raises UserError where the run is not
-    finished, has no LSTM or GRU, or the recording is no longer than the window; BadClip where it cannot be used, lasts
-    less than three frames or more than `MAX_SECONDS`.
+    `fold` is a number; without it the run's first is taken. Raises UserError where the run is not finished, has no LSTM
+    or GRU, or the recording is no longer than the window; BadClip where it lasts less than three frames or more than
+    `MAX_SECONDS`.
     """
     opened = open_run(run, fold)
     settings, fold_folder = opened.settings, opened.fold_folders[0]
@@ -114,9 +114,8 @@ def activations(
 ) -> dict[Cells, np.ndarray]:
     """Return all recurrent activations of a continuous network over a recording's features (steps, channels).
 
-    They are (frames, units) by layer, direction ("forward" or "backward") and gate, in the order of time, those of
-    backward layers too. A network that looks at its segment as a whole gets consecutive segments, as by
-    `zoo.inference.tracer.tracer`. Raises UserError for one without LSTM or GRU layers.
+    They are (frames, units) by layer, direction ("forward" or "backward") and gate, all in the order of time. A network
+    that looks at its segment as a whole gets consecutive segments. Raises UserError without LSTM or GRU layers.
     """
     probe, layers = _probe(network)
     trace = tracer(probe, steps_per_frame, segment_frames)
@@ -138,14 +137,13 @@ def acoustic_measures(
     """Return MEASURES over a window centred on the middle of each frame: (n_frames,) each.
 
     They are the greatest less the least RMS of 25 ms (linear), the mean of eGeMAPS's loudness, and the mean of its F0
-    in semitones above 27.5 Hz over voiced frames: NaN in windows without any. Windows at the ends are shorter. Raises
-    UserError without the opensmile package, or when the recording is no longer than the window.
+    in semitones above 27.5 Hz over voiced frames: NaN in windows without any. Raises UserError without the opensmile
+    package, or when the recording is no longer than the window.
     """
     seconds = len(waveform) / rate_hz
     if not 0.1 <= window_seconds < seconds:
-        raise UserError(
-            f"--window-seconds is {window_seconds:g}, expected at least 0.1 and less than the recording's {seconds:g} s"
-        )
+        expected = f"at least 0.1 and less than the recording's {seconds:g} s"
+        raise UserError(f"--window-seconds is {window_seconds:g}, expected {expected}. Give another one")
     length, hop = round(0.025 * rate_hz), round(0.01 * rate_hz)
     rms = librosa.feature.rms(y=waveform, frame_length=length, hop_length=hop, center=False)[0]
     rms_times = (np.arange(len(rms)) * hop + length / 2) / rate_hz
@@ -163,8 +161,8 @@ def acoustic_measures(
 def correlations(units: np.ndarray, measure: np.ndarray) -> np.ndarray:
     """Return Pearson's r (units,) of activations (frames, units) with a measure (frames,), in -1..1.
 
-    Frames where the measure is NaN are left out. NaN stands for a unit or a measure that does not vary (at all, for a
-    measure; by 1e-6, for a unit: beyond that there is only rounding), and for fewer than three frames.
+    Frames where the measure is NaN are left out. r is NaN for a measure that does not vary, a unit that does by less
+    than 1e-6 (rounding), and fewer than three frames.
     """
     known = np.isfinite(measure)
     units, measure = units[known].astype(float), measure[known].astype(float)
@@ -180,10 +178,10 @@ def correlate(cells: Mapping[Cells, np.ndarray], measures: Mapping[str, np.ndarr
     """Return a row for each activation: layer, direction, gate, unit (from 0), and its r with each measure."""
     rows: list[Row] = []
     for (layer, direction, gate), units in cells.items():
-        every = np.stack([correlations(units, measure) for measure in measures.values()], axis=1)
-        for unit, found in enumerate(every.tolist()):
+        found = {name: correlations(units, measure).tolist() for name, measure in measures.items()}
+        for unit in range(units.shape[1]):
             names = {"layer": layer, "direction": direction, "gate": gate, "unit": unit}
-            rows.append({**names, **dict(zip(measures, found, strict=True))})
+            rows.append({**names, **{name: values[unit] for name, values in found.items()}})
     return rows
 
 

@@ -1,10 +1,9 @@
 """Score a finished run again on its test utterances in noise, in rooms and through other microphones.
 
-Nothing is fitted or chosen here: the models are those of the run, and each condition
-(zoo.data.augmentation.conditions) is scored by itself. Noise is of the side that is kept for testing, which no training
-on the same recordings of noise has used. A run trained in other noise, such as a folder that has grown since, may have
-used some of that side; every output says so. An altered utterance depends on the seed, the utterance and the condition
-alone, so that runs of one corpus are compared on the same waveforms.
+Nothing is fitted or chosen here. Noise is of the side that is kept for testing, which no training on the same
+recordings has used; a run trained in other noise, such as a folder that has grown since, may have used some of it:
+every output says so. An altered utterance depends on the seed, the utterance and the condition alone, so that runs of
+one corpus are compared on the same waveforms.
 """
 
 import json
@@ -59,15 +58,14 @@ class Tested:
 
 
 def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "") -> dict[str, Any]:
-    """Score a run in every condition asked for; write scores.csv, a figure and robustness.json.
+    """Score a run in every chosen condition; write scores.csv, a figure and robustness.json.
 
-    They go to `out`, by default robustness in the run's folder (robustness-by-noise with `by_noise`). A condition that
-    is finished is kept in `out`/conditions, and is not scored again by a later call with the same settings.
+    They go to `out`, by default robustness in the run's folder (robustness-by-noise with `by_noise`). A finished
+    condition is kept in `out`/conditions, and not scored again by a later call with the same settings.
 
     Returns the content of robustness.json: the run's facts, `settings` (what the figures depend on), `noise_files`,
-    `n_clips` of `n_test_clips`, `differs` (how the clean figures differ from those recorded; empty: not at all), and
-    `conditions`, each with `figures` by name: value, its 95 % interval low..high over speakers, and `change`, the value
-    less that of the clean condition.
+    `n_clips` of `n_test_clips`, `differs` (how the clean figures differ from those recorded), and `conditions`, each
+    with `figures` by name: value, its 95 % interval low..high over speakers, and `change` from the clean value.
 
     Raises UserError for a run that is not finished or enhances speech, for conditions without what they need, when
     there is nothing to score, and for an `out` that holds something else.
@@ -86,7 +84,6 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
         raise UserError(f"{out}: cannot be made ({error.strerror}); give another --out") from error
     _check_same(out, about)  # before the lock, which would clear what others write there
     with alone_in(out), Progress() as progress:
-        _check_same(out, about)
         if not (out / _RECORD).is_file():
             write_json(out / _RECORD, about)
         todo = list(robustness_conditions.cases(asked, sounds))
@@ -103,8 +100,8 @@ def _open(run: Path, asked: Asked, data_root: str) -> Tested:
     settings = opened.settings
     if opened.entry.task == "enhancement":
         raise UserError(
-            f"{run}: expected a run that recognises emotions, found one of {settings.model}, whose metrics.json has "
-            "figures by ratio already"
+            f"{run}: expected a run that recognises emotions, found one of {settings.model}, with figures by ratio in "
+            "metrics.json"
         )
     if settings.noise and asked.split not in (None, settings.noise_split):
         raise UserError(
@@ -118,18 +115,16 @@ def _open(run: Path, asked: Asked, data_root: str) -> Tested:
 
 
 def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
-    """Return the record without its figures.
-
-    Its `settings` are what the figures depend on; another corpus shows in the clean figures.
-    """
+    """Return the record without its figures. Another corpus shows in the clean figures, not in its `settings`."""
     run, record, noises = tested.run, tested.run.record, sounds.noises
     packages = ("speech-emotion-zoo", "keras", "numpy", "scipy", "soxr", keras.backend.backend())
     folders = [fold_folder(run.folder, fold) for fold in tested.folds]
     models = [folder / name for folder in folders for name in ("model.keras", "postprocess.json")]
     models.append(run.folder / speaker_normalization.FILE)
     clips = "".join(f"{fold.name} {clip.name}\n" for fold in tested.folds for clip in fold.test)
-    trained_on, trained_in_noise = record.get("noise_sha256"), run.settings.noise
-    unlike = bool(noises and (trained_on or trained_in_noise) and trained_on != noises.settings["sha256"])
+    trained_on, trained_rooms = record.get("noise_sha256"), run.settings.responses
+    unlike = bool(noises and (trained_on or run.settings.noise) and trained_on != noises.settings["sha256"])
+    same_rooms = bool(asked.rooms and trained_rooms) and _resolved(asked.rooms) == _resolved(trained_rooms)
     about = {
         "run": str(run.folder),
         **{name: record[name] for name in _FACTS if name in record},
@@ -143,7 +138,7 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
         "noise_files": noises.names[SIDE] if noises else [],
         "reverberation_seconds": REVERBERATION_SECONDS if asked.rooms in DRAWN_ROOMS else {},
         "noise_unlike_training": unlike,
-        "rooms_heard_in_training": _same_folder(asked.rooms, run.settings.responses),
+        "rooms_heard_in_training": same_rooms,
         "settings": {
             "models_sha256": _sha256("".join(file_sha256(path) for path in models if path.is_file())),
             "clips": {"n": tested.n_clips, "sha256": _sha256(clips)},
@@ -160,8 +155,8 @@ def _about(tested: Tested, asked: Asked, sounds: Sounds) -> dict[str, Any]:
     return json.loads(json.dumps(about))  # as it will be read back
 
 
-def _same_folder(one: str, other: str) -> bool:
-    return bool(one and other) and Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
+def _resolved(folder: str) -> Path:
+    return Path(folder).expanduser().resolve()
 
 
 def _check_same(out: Path, about: Mapping[str, Any]) -> None:
@@ -172,11 +167,9 @@ def _check_same(out: Path, about: Mapping[str, Any]) -> None:
     if _RECORD not in names:
         raise UserError(f"{out}: expected a new folder, found {', '.join(names[:3])} in it. Give another --out")
     before = _read(out / _RECORD, "settings")
-    changed = differences("", before, about["settings"], "{name} was {before}, now {after}")
-    if changed:
-        raise UserError(
-            f"{out} holds figures of other settings: {'; '.join(changed)}. Repeat them, or give another --out"
-        )
+    if changed := differences("", before, about["settings"], "{name} was {before}, now {after}"):
+        found = "; ".join(changed)
+        raise UserError(f"{out} holds figures of other settings: {found}. Repeat them, or give another --out")
 
 
 def _score_all(
@@ -239,24 +232,19 @@ def _figures(scores: Scores) -> dict[str, dict[str, float | None]]:
 
 
 def _as_row(case: Case, scores: Scores, clean: Scores) -> dict[str, Any]:
-    figures, before = _figures(scores), _figures(clean)
-    condition = case.condition
+    figures, condition = {}, case.condition
+    for name, before in _figures(clean).items():
+        score = _figures(scores)[name]
+        value, was = score["value"], before["value"]
+        figures[name] = {**score, "change": None if value is None or was is None else value - was}
     return {
         "condition": case.name,
-        "snr_db": condition.snr_db,
-        "room": condition.room,
-        "microphone": condition.microphone,
+        **{name: getattr(condition, name) for name in ("snr_db", "room", "microphone")},
         "noise": case.noise,
         "n_clips": scores["n_recordings" if "dimensions" in scores else "n_clips"],
         "n_speakers": scores["n_speakers"],
-        "figures": {
-            name: {**score, "change": _change(score["value"], before[name]["value"])} for name, score in figures.items()
-        },
+        "figures": figures,
     }
-
-
-def _change(value: float | None, clean: float | None) -> float | None:
-    return None if value is None or clean is None else value - clean
 
 
 def _sha256(text: str) -> str:
@@ -268,6 +256,5 @@ def _read(path: Path, key: str) -> Any:
         return json.loads(path.read_text())[key]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: expected what an earlier call wrote, found another or a damaged file. Remove it, or give another "
-            "--out"
+            f"{path}: expected an earlier call's file, found another or a damaged one. Remove it, or give another --out"
         ) from error

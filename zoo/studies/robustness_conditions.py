@@ -26,10 +26,9 @@ SIDE = "test"  # of the noise
 class Asked:
     """The conditions that a user chose.
 
-    `noise` and `microphones` are folders, `rooms` is one too or a key of `DRAWN_ROOMS`. Without `snr_db`, noise is
-    added at `SNR_DB`. `split` is how noise is divided (None: as the run's configuration has it). `by_noise` adds each
-    recording of noise by itself, `chain` each microphone in each room. `n_clips` is the size of a subset of the test
-    clips (0: all of them).
+    `noise` and `microphones` are folders, `rooms` is one too or a key of `DRAWN_ROOMS`. `split` is how noise is divided
+    (None: as the run's configuration has it). `by_noise` adds each recording of noise by itself, `chain` each
+    microphone in each room. `n_clips` is the size of a subset of the test clips (0: all of them).
     """
 
     noise: str = ""
@@ -96,28 +95,26 @@ def check(asked: Asked) -> None:
 
 
 def open_sounds(asked: Asked, split: str, rate_hz: int) -> Sounds:
-    """Read or draw the noise, divided by `split`, and the impulse responses.
+    """Read or draw the noise, divided by `split` as for training whatever the seed, and the impulse responses.
 
-    Noise is divided as for training in noise, whatever the seed, so that no training on the same recordings has used
-    their test side; with a file more or less in the folder they are divided differently. Raises UserError for folders
-    that are absent or hold nothing fit, and where rooms need pyroomacoustics and it is absent.
+    Raises UserError for folders that are absent or hold nothing fit, and where rooms need pyroomacoustics.
     """
     noises, rooms, microphones = None, {}, {}
     if asked.noise:
         noises = open_noises(Path(asked.noise).expanduser(), rate_hz, split, noisy_copies.SEED)
     if asked.microphones:
         microphones = impulse_responses.load_responses(Path(asked.microphones).expanduser(), rate_hz)
-    folder = Path(asked.rooms).expanduser()
     if asked.rooms in DRAWN_ROOMS:
         for number, (name, seconds) in enumerate(REVERBERATION_SECONDS.items()):
             rng = np.random.default_rng([asked.seed, number])
             rooms[name] = DRAWN_ROOMS[asked.rooms](rng, rate_hz, (seconds, seconds))
-    elif asked.rooms and not folder.is_dir():
-        raise UserError(
-            f"--rooms {asked.rooms}: expected a folder of impulse responses or one of {', '.join(DRAWN_ROOMS)}, found "
-            "neither. Check the path"
-        )
     elif asked.rooms:
+        folder = Path(asked.rooms).expanduser()
+        if not folder.is_dir():
+            raise UserError(
+                f"--rooms {asked.rooms}: expected a folder of impulse responses or one of {', '.join(DRAWN_ROOMS)}, "
+                "found neither. Check the path"
+            )
         rooms = dict(impulse_responses.load_responses(folder, rate_hz))
     return Sounds(noises, rooms, microphones, rate_hz)
 
@@ -133,10 +130,8 @@ def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
             by_speaker.setdefault(clip.speaker, []).append((fold.name, clip.name))
     n_all = sum(map(len, by_speaker.values()))
     if not len(by_speaker) <= n_clips <= n_all:
-        raise UserError(
-            f"--clips is {n_clips}, expected {len(by_speaker)} to {n_all}: from one test clip of each speaker to all "
-            "of them. Leave it out for all"
-        )
+        expected = f"{len(by_speaker)} to {n_all}: from one test clip of each speaker to all of them"
+        raise UserError(f"--clips is {n_clips}, expected {expected}. Leave it out for all")
     rng, shares = np.random.default_rng(seed), []
     for speaker, own in sorted(by_speaker.items()):
         shares += [(rank / len(own), speaker, own[index]) for rank, index in enumerate(rng.permutation(len(own)))]
@@ -147,10 +142,9 @@ def subset(folds: Sequence[Fold], n_clips: int, seed: int) -> tuple[Fold, ...]:
 
 
 def cases(asked: Asked, sounds: Sounds) -> Iterator[Case]:
-    """Yield the clean case first, then noise, then each room and each microphone without noise and in it.
+    """Yield the clean case first, then noise, then each room, microphone and chain without noise and in it.
 
-    With `chain`, each microphone in each room follows in the same way; with `by_noise`, each recording of the test side
-    by itself.
+    With `by_noise`, each recording of the test side by itself follows.
     """
     responses = [{}, *({"room": name} for name in sounds.rooms), *({"microphone": name} for name in sounds.microphones)]
     if asked.chain:

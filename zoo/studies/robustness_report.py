@@ -25,18 +25,16 @@ if TYPE_CHECKING:
 
 NOT_AS_RECORDED = "NOT AS RECORDED: the clean figures differ from those of the run, so all others may be wrong too"
 
+_NOISE_UNLIKE_TRAINING = "noise not known to be the training's: recordings of it may have been in training"
 _SHARES = {"ua": "UA", "wa": "WA"}  # shown in percent; all others are CCC
-_NONE = "–"
 
 Record = Mapping[str, Any]
 Score = Mapping[str, "float | None"]
 
 
 def write(record: Record, folder: Path) -> None:
-    """Write scores.csv, a row per condition, and a figure.
-
-    The figure is heatmap.png where there are rooms or microphones, curve.png of the score over the ratio where there
-    are none, noises.png with the recordings of noise one by one.
+    """Write scores.csv, a row per condition, and a figure: heatmap.png where there are rooms or microphones, else
+    curve.png of the score over the ratio, or noises.png with the recordings of noise one by one.
     """
     write_csv(folder / "scores.csv", [_csv_row(record, row) for row in record["conditions"]])
     settings, heading = record["settings"], title(record)
@@ -58,9 +56,7 @@ def remarks(record: Record) -> list[str]:
         "synthetic": record["synthetic"],
         _seen(record): leakage(record),
         "incomplete corpus": absences(record),
-        "noise not known to be the training's: recordings of it may have been in training": record[
-            "noise_unlike_training"
-        ],
+        _NOISE_UNLIKE_TRAINING: record["noise_unlike_training"],
         "rooms of the training": record["rooms_heard_in_training"],
         subset: record["n_clips"] < record["n_test_clips"],
         "NOT AS RECORDED": record.get("differs"),
@@ -91,10 +87,9 @@ def print_table(record: Record, console: Console | None = None) -> None:
 
 def in_words(figures: Mapping[str, Score]) -> str:
     """Return figures as a progress line shows them."""
-    values = ((name, _number(name, score["value"])) for name, score in figures.items())
-    return "  ".join(
-        f"{_SHARES[name]} {text} %" if name in _SHARES else f"{_label(name)} {text}" for name, text in values
-    )
+    values = {name: _number(name, score["value"]) for name, score in figures.items()}
+    words = (f"{_SHARES[name]} {v} %" if name in _SHARES else f"{_label(name)} {v}" for name, v in values.items())
+    return "  ".join(words)
 
 
 def _heatmap(record: Record) -> Figure:
@@ -165,23 +160,19 @@ def _noises(record: Record) -> Figure:
 
 
 def _seen(record: Record) -> str:
-    chosen = record["selects_on_test"]
-    return "chosen on the recordings it is tested on" if chosen else "not speaker-independent"
+    return "chosen on the recordings it is tested on" if record["selects_on_test"] else "not speaker-independent"
 
 
 def _notes(record: Record) -> list[str]:
     settings, n_speakers = record["settings"], record["conditions"][0]["n_speakers"]
     interval = "in brackets the 95 % interval over speakers" if n_speakers > 1 else "no interval: one speaker"
-    lines = [
-        f"{record['n_clips']} test clips of {n_speakers} speakers; in parentheses the change from clean, {interval}"
-    ]
+    clips = f"{record['n_clips']} test clips of {n_speakers} speakers"
+    lines = [f"{clips}; in parentheses the change from clean, {interval}"]
     if record["noise_files"]:
         level = {"active": "while somebody speaks", "all": "over all of a clip"}[settings["snr_level"]]
         kept = {"files": "", "time": " (the last third of each)"}[settings["noise"]["split"]]
-        lines.append(
-            f"noise: {len(record['noise_files'])} recordings{kept} kept for testing in {record['noise']}; the level of "
-            f"speech is that {level}"
-        )
+        recordings = f"{len(record['noise_files'])} recordings{kept} kept for testing in {record['noise']}"
+        lines.append(f"noise: {recordings}; the level of speech is that {level}")
     if record["reverberation_seconds"]:
         times = ", ".join(f"{name} {seconds:g} s" for name, seconds in record["reverberation_seconds"].items())
         lines.append(f"rooms by their reverberation times: {times}")
@@ -221,15 +212,15 @@ def _bounds(name: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
 
 def _cell(name: str, score: Score, before: str) -> str:
     value, low, high, change = (_number(name, score[key]) for key in ("value", "low", "high", "change"))
-    if change != _NONE and float(change) != 0:
+    if change != "–" and float(change) != 0:
         value += f" ({change if change.startswith('-') else f'+{change}'})"
-    interval = "" if _NONE in (low, high) else f"{before}[{low}, {high}]"
+    interval = "" if "–" in (low, high) else f"{before}[{low}, {high}]"
     return (value + interval).replace("-", "−")
 
 
 def _number(name: str, value: float | None) -> str:
     """Format an accuracy in percent with one decimal, a CCC with three. What rounds to 0 has no sign."""
     if value is None or np.isnan(value):
-        return _NONE
+        return "–"
     text = f"{100 * value:.1f}" if name in _SHARES else f"{value:.3f}"
     return text.lstrip("-") if float(text) == 0 else text
