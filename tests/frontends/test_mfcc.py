@@ -177,18 +177,17 @@ def test_statistics_are_scipys_and_leave_padding_out(rng):
         assert_close(six[0], expected[0], relative=1e-5)
 
 
-def test_statistics_of_a_constant_are_defined():
-    """0.1 has no exact float32: the mean of many is off it by rounding, which is no spread."""
-    frames = np.full((1, 1000, 1), 0.1, np.float32)
-    found = run(Statistics("six"), frames, np.array([1000], np.int32))[0, 0]
-    np.testing.assert_allclose(found, [0.1, 0, 0.1, 0.1, 0, 0], atol=1e-6)
-
-
-def test_statistics_of_one_coin_thrown_four_times():
-    """Of 0 0 0 1: variance 3/16, skewness 2 / sqrt 3, kurtosis 7/3 - 3."""
-    frames = np.array([0, 0, 0, 1], np.float32)[None, :, None]
-    found = run(Statistics("six"), frames, np.array([4], np.int32))[0, 0]
-    np.testing.assert_allclose(found, [0.25, np.sqrt(3) / 4, 0, 1, 2 / np.sqrt(3), -2 / 3], rtol=1e-5)
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.1] * 1000, [0.1, 0, 0.1, 0.1, 0, 0]),  # without exact float32: the mean is off it by rounding, no spread
+        ([0, 0, 0, 1], [0.25, np.sqrt(3) / 4, 0, 1, 2 / np.sqrt(3), -2 / 3]),  # a coin thrown four times
+    ],
+)
+def test_statistics_by_hand(values, expected):
+    frames = np.array(values, np.float32)[None, :, None]
+    found = run(Statistics("six"), frames, np.array([len(values)], np.int32))[0, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -186,14 +186,11 @@ def test_recordings_too_short():
 
 
 @needs_opensmile
-def test_rates_and_shapes_opensmile_would_misread():
+def test_rates_shapes_and_sets_that_opensmile_has_not():
     with pytest.raises(ValueError, match="multiple of 100 Hz"):
         acoustics.functionals(tone(1.0), 22_050, "egemaps", 1.0, 0.5)
     with pytest.raises(ValueError, match=r"\(samples,\)"):
         acoustics.descriptors(tone(1.0)[:, None], RATE_HZ, "egemaps")
-
-
-def test_unknown_feature_set():
     with pytest.raises(UserError, match=r"unknown feature set 'egemap'\. Did you mean 'egemaps'"):
         acoustics.functionals(tone(1.0), RATE_HZ, "egemap", 1.0, 0.5)
 

@@ -75,7 +75,7 @@ def extract_copies(
     """
     if not augmentations(config):
         return {}
-    found: dict[str, list[Features]] = {clip.name: [] for clip in clips}
+    copies = []
     for number in range(1, config.copies + 1):
         before = (number - 1) * len(clips)
         features, _ = extract(
@@ -89,9 +89,8 @@ def extract_copies(
             hear=_hearing(config, sounds, number, extractor.rate_hz),
             progress=partial(lambda before, done: progress(before + done), before),
         )
-        for name, copy in features.items():
-            found[name].append(copy)
-    return {name: tuple(copies) for name, copies in found.items()}
+        copies.append(features)
+    return {clip.name: tuple(features[clip.name] for features in copies) for clip in clips}
 
 
 def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
@@ -118,15 +117,13 @@ def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray,
 
 
 def _hearing(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Callable[[np.ndarray, str], np.ndarray]:
-    kinds, responses, ratios_db = (
-        augmentations(config),
-        sounds.responses,
-        (config.augment_snr[0], config.augment_snr[1]),
-    )
+    responses, (lowest_db, highest_db) = sounds.responses, config.augment_snr
     if responses is not None and not responses:
         rng = np.random.default_rng((SEED, number))
         responses = {f"{index:03d}": exponential(rng, rate_hz) for index in range(_DRAWN_RESPONSES)}
-    altered = augmenter(kinds, sounds.noises, responses, snr_db=ratios_db, seed=SEED, rate_hz=rate_hz)
+    altered = augmenter(
+        augmentations(config), sounds.noises, responses, snr_db=(lowest_db, highest_db), seed=SEED, rate_hz=rate_hz
+    )
     return lambda waveform, clip: altered(waveform, clip, number)
 
 

@@ -134,9 +134,7 @@ def _statistics(config: RunConfig, fold: str) -> keras.Model:
 
 
 def denoiser(enhancer: keras.Model) -> Callable[[Sequence[np.ndarray]], list[tuple[np.ndarray, bool]]]:
-    """Return a function from the frames (frames, n) of each utterance to the denoised frames (frames, n), and whether
-    the detector takes the utterance for clean, so that the enhancer would return it as it is.
-    """
+    """Return a function from the frames (frames, n) of utterances to the denoised ones, and which of them are clean."""
     model = keras.Model(enhancer.inputs, [enhancer.get_layer(name).output for name in (_DENOISED, _SCORE)])
     names = [item.name for item in enhancer.inputs]
 

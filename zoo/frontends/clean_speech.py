@@ -1,8 +1,7 @@
 """Distinguish clean from noisy utterances by their cepstral coefficients, so that clean ones are not enhanced.
 
-MixedEmotions D4.2, section 3, suggests a detector in front of the enhancement, which degrades clean speech; it does not
-say which. This is a logistic regression on the variation within the utterance: noise fills pauses, so that level and
-spectrum vary less and are distributed otherwise about their mean.
+MixedEmotions D4.2, section 3, suggests a detector, as enhancement degrades clean speech, but not which. This is a
+logistic regression on the variation within the utterance: noise fills pauses, so that level and spectrum vary less.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

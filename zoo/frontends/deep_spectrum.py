@@ -20,9 +20,8 @@ class DeepSpectrum(keras.layers.Layer):
     Cummins et al. 2017 (ACM Multimedia) name these features; Zhao et al. 2019 (IEEE Access 7, section IV) take them of
     mel-spectrograms by AlexNet, VGG16 and VGG19. See `SpectrogramImage` for the picture.
 
-    The network's weights stay in their own file, half a gigabyte, which a saved model names with its SHA-256: they are
-    read when the layer is first used. They are in `variables`, as graphs need them, and frozen. Always computed in
-    float32.
+    The network's frozen weights stay in their own file, half a gigabyte, which a saved model names with its SHA-256 and
+    reads when the layer is first used. Always computed in float32.
 
     Call: waveforms (batch, samples) in -1..1, sample counts (batch,) -> (batch, 1, 4096), none below 0, and frame
     counts (batch,), all 1: a clip has one description.
@@ -33,8 +32,8 @@ class DeepSpectrum(keras.layers.Layer):
         weights_sha256: of the file; by default whatever the file has now.
         colormap, rate_hz, picture: settings of `SpectrogramImage`, the last by name, such as {"bands": 64}.
 
-    Raises UserError for an unknown network, and for a file that is absent, of another format, has changed, or holds
-    other weights; ValueError for an unknown colour map.
+    Raises UserError for an unknown network and a file that is absent or not the expected one; ValueError for an unknown
+    colour map.
     """
 
     def __init__(

@@ -19,13 +19,11 @@ class Mfcc(InFloat32):
 
     Hann window, power spectrum, Slaney's mel bands of unit area, decibels down to 80 below the clip's own maximum,
     orthonormal DCT-II. Frame t is centred on sample t * hop, a clip is silent beyond its ends, and n samples have
-    1 + n // hop frames (by an odd transform 1 + (n - 1) // hop). Every clip is treated by itself: neither its
-    neighbours in the batch nor its padding change it.
+    1 + n // hop frames (by an odd transform 1 + (n - 1) // hop). Neither a batch's other clips nor padding change them.
 
     Call: waveforms (batch, samples), sample counts (batch,) -> (batch, frames, coefficients), frame counts (batch,).
 
     Args:
-        rate_hz: sampling rate of the waveforms.
         coefficients: how many, from the 0th on; no more than there are bands.
         window_ms, hop_ms: rounded to samples; by default librosa's 2,048 and 512 samples at 22,050 Hz.
         mel_bands: from 0 Hz to half the rate.

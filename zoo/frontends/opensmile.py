@@ -99,25 +99,18 @@ def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, funct
 
 def clip_settings(feature_set: str, functionals: str) -> dict[str, Any]:
     """Return all that `clip_functionals` depend on but the waveform and its rate, for the cache's key."""
-    _check_set(feature_set)
-    return {"clip_functionals": functionals, "set": _OPENSMILE_NAMES[feature_set], "opensmile": _version()}
+    installed = _version(feature_set)
+    return {"clip_functionals": functionals, "set": _OPENSMILE_NAMES[feature_set], "opensmile": installed}
 
 
 def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dict[str, Any]:
     """Return all that `functionals` depend on but the waveform and its rate. Raises as `functionals` does."""
-    _check_set(feature_set)
-    windows = {"window_seconds": window_seconds, "hop_seconds": hop_seconds}
-    return {"functionals": _OPENSMILE_NAMES[feature_set], **windows, "opensmile": _version()}
-
-
-def _check_set(feature_set: str) -> None:
-    if feature_set not in FEATURE_SETS:
-        raise unknown("feature set", feature_set, FEATURE_SETS)
+    installed, windows = _version(feature_set), {"window_seconds": window_seconds, "hop_seconds": hop_seconds}
+    return {"functionals": _OPENSMILE_NAMES[feature_set], **windows, "opensmile": installed}
 
 
 def _check(waveform: np.ndarray, rate_hz: int, feature_set: str, least_seconds: float = 0.0) -> None:
-    _check_set(feature_set)
-    _version()
+    _version(feature_set)
     if waveform.ndim != 1 or rate_hz % DESCRIPTORS_PER_SECOND:
         raise ValueError(f"expected (samples,) at a multiple of 100 Hz, got {waveform.shape} at {rate_hz} Hz")
     if len(waveform) / rate_hz < least_seconds:
@@ -175,8 +168,10 @@ def _extract(waveform: np.ndarray, rate_hz: int, feature_set: str, level: str, i
         return smile(within_16_bits, rate_hz)[0].T, smile.feature_names
 
 
-def _version() -> str:
-    """Return the version of the opensmile package, without loading it."""
+def _version(feature_set: str) -> str:
+    """Return the version of the opensmile package, without loading it. Raises UserError for an unknown set too."""
+    if feature_set not in FEATURE_SETS:
+        raise unknown("feature set", feature_set, FEATURE_SETS)
     try:
         return version("opensmile")
     except PackageNotFoundError as error:

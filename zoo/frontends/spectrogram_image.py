@@ -19,12 +19,11 @@ class SpectrogramImage(keras.layers.Layer):
     After Cummins et al. 2017 ("An image-based deep spectrum feature representation for the recognition of emotional
     speech", ACM Multimedia), with the mel-spectrograms of Zhao et al. 2019. Window, hop, bands and range are ours.
 
-    Energies in dB, from `range_db` below the clip's own largest up to it, spread evenly over the map's 256 entries, of
-    which a value gets the one it falls into, without interpolation (matplotlib's rule). The coloured picture is resized
-    bilinearly, pixel centres on pixel centres, edges repeated; of more than two frames in a pixel, those nearest to its
-    centre count. Time runs from left to right, low frequencies are at the bottom. A silent clip is all in the map's
-    first colour. Every clip is treated by itself: neither its neighbours in the batch nor its padding change it. Always
-    computed in float32.
+    Energies in dB, from `range_db` below the clip's own largest up to it, spread evenly over the map's 256 entries,
+    without interpolation (matplotlib's rule). The coloured picture is resized bilinearly, pixel centres on pixel
+    centres, edges repeated; of more than two frames in a pixel, those nearest to its centre count. Time runs from left
+    to right, low frequencies are at the bottom. A silent clip is all in the map's first colour. Neither neighbours in
+    the batch nor padding change a picture. Always computed in float32.
 
     Call: waveforms (batch, samples) in -1..1, sample counts (batch,) -> images (batch, side, side, 3): red, green and
     blue in 0..255.
