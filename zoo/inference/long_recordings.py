@@ -17,9 +17,8 @@ def rate_in_windows(
     rate: Callable[[np.ndarray], np.ndarray],
     steps_per_frame: int,
     segment_frames: int,
-    rate_hz: int = 16_000,
-    max_seconds: float = float("inf"),
-    window_seconds: float = WINDOW_SECONDS,
+    rate_hz: int,
+    max_seconds: float,
     longest_seconds: float = float("inf"),
 ) -> np.ndarray:
     """Return the ratings (frames, ...) of a file of any length in constant memory, by overlapping windows.
@@ -31,7 +30,7 @@ def rate_in_windows(
     Raises BadClip for a file that cannot be used, is longer than `max_seconds`, or needs longer windows.
     """
     mean, variance, _ = moments(path, rate_hz, max_seconds)
-    size = max(round(window_seconds * rate_hz / steps_per_frame), 3 * segment_frames)
+    size = max(round(WINDOW_SECONDS * rate_hz / steps_per_frame), 3 * segment_frames)
     if longest_seconds < float("inf"):
         size = min(size, round(longest_seconds * rate_hz) // steps_per_frame)
     margin = segment_frames or round(MARGIN * size)

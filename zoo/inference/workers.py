@@ -38,7 +38,8 @@ def by_workers(options: Mapping[str, Any], batches: Iterable[Sequence[Path]], n_
     `options` are what each gives to `open_predictor`, in JSON's types. Raises UserError as that does, and for a process
     that has ended by itself.
     """
-    with _workers(options, n_workers) as idle, ThreadPoolExecutor(n_workers) as pool:
+    # Processes end first: threads that wait for them would not.
+    with ThreadPoolExecutor(n_workers) as pool, _workers(options, n_workers) as idle:
         pending: deque[Future[Answers]] = deque()
         try:
             for paths in batches:
@@ -88,8 +89,8 @@ def _predict_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Pat
         idle.put(process)
     if not line.endswith("\n"):
         raise UserError(
-            f"a worker has ended while it answered {paths[0]} and {len(paths) - 1} more: out of memory? Take fewer "
-            "--workers, and --resume"
+            f"a worker ended while it predicted {paths[0]} and {len(paths) - 1} more: out of memory? Take fewer --workers, "
+            "and --resume"
         )
     answer = json.loads(line)
     if "error" in answer:
