@@ -158,7 +158,7 @@ def _answers(
 ) -> Iterator[predictions_file.Answers]:
     from zoo.inference import workers
     from zoo.inference.open_predictor import open_predictor
-    from zoo.inference.reading import in_turn
+    from zoo.inference.predictor import in_turn
 
     options = {"place": str(args.model), "exported": exported, "fold": args.fold}
     options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess}

@@ -11,14 +11,13 @@ import zoo
 from zoo.data.audio.read import to_mono
 from zoo.errors import UserError, unknown
 from zoo.inference.export_predictor import of_export
+from zoo.inference.predictor import Clip
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 from zoo.serving.saved_model import Exported
 from zoo.serving.versions import version_folder
 
 MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
-
-Clip = str | Path | np.ndarray
 
 
 class Emotion(TypedDict):

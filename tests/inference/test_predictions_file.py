@@ -18,7 +18,7 @@ import tiny_runs
 from zoo.errors import UserError
 from zoo.inference import predictions_file
 from zoo.inference.predictions_file import Answers, Failure, Sheet, as_csv, cell
-from zoo.inference.reading import in_turn
+from zoo.inference.predictor import in_turn
 from zoo.inference.run_predictor import of_run
 from zoo.inference.workers import in_this_process
 

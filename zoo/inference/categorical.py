@@ -12,7 +12,7 @@ from zoo.config.run_config import RunConfig
 from zoo.data.batches.by_length import in_batches
 from zoo.features import from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
-from zoo.inference.reading import BATCH_SECONDS
+from zoo.inference.predictor import BATCH_SECONDS
 from zoo.runs.model_file import load_model
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from zoo.data.batches.by_length import in_batches
 from zoo.frontends import opensmile
 from zoo.inference.long_recordings import rate_in_windows
-from zoo.inference.predictor import Predictor
-from zoo.inference.reading import BATCH_SECONDS
+from zoo.inference.predictor import BATCH_SECONDS, Predictor
 from zoo.serving.saved_model import Exported, limits_seconds
 
 _DAY_SECONDS = 86_400.0

@@ -5,15 +5,22 @@ They differ in how a waveform becomes outputs: run_predictor.py and export_predi
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo.data.audio.blocks import seconds_of
-from zoo.data.audio.read import BadClip
-from zoo.inference.reading import READ_AHEAD, Clip, OnBad, in_turn, read_all
-from zoo.inference.rows import Row, rows
+from zoo.data.audio.read import BadClip, check_waveform, read
+
+BATCH_SECONDS = 120  # of audio in one batch, padding included
+READ_AHEAD = 64  # utterances read together, so that neighbours in length share a batch and memory stays flat
+
+Clip = str | Path | np.ndarray
+OnBad = Callable[[BadClip], None]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -41,15 +48,15 @@ class Predictor:
         """Yield rows for audio files, and for waveforms as this class takes them.
 
         {"file", "emotion", "probabilities": {class: probability}, "trained_on"} per file; or {"file", "time" in
-        seconds, a rating per dimension, "trained_on"} per frame. `names` stand as "file", by default paths, and of
-        waveforms their position, such as "#0". One that cannot be used raises BadClip, or goes to `on_bad` and is left
-        out.
+        seconds, a rating per dimension, "trained_on"} per frame. "file" is taken from `names`, by default the path, or
+        the position of a waveform, such as "#0". One that cannot be used raises BadClip, or goes to `on_bad` and is
+        left out.
         """
         names = names or [f"#{n}" if isinstance(clip, np.ndarray) else str(clip) for n, clip in enumerate(clips)]
         size = files_per_batch(self.frame_seconds > 0)
         for some, of_some in zip(in_turn(clips, size), in_turn(names, size), strict=True):
             for name, output in self._predict(some, of_some, on_bad):
-                yield from rows(name, output, self.outputs, self.frame_seconds, self.trained_on)
+                yield from self._rows(name, output)
 
     def _predict(
         self, clips: Sequence[Clip], names: Sequence[str], on_bad: OnBad | None
@@ -68,7 +75,62 @@ class Predictor:
         outputs = self.predict_waveforms([waveform for _, waveform in good])
         yield from zip((name for name, _ in good), outputs, strict=True)
 
+    def _rows(self, file: str, output: np.ndarray) -> Iterator[Row]:
+        if not self.frame_seconds:
+            yield {"file": file, **emotion(self.outputs, output), "trained_on": self.trained_on}
+            return
+        for frame, values in enumerate(output):
+            time = round(frame * self.frame_seconds, 3)
+            yield {"file": file, "time": time, **named(self.outputs, values), "trained_on": self.trained_on}
+
+
+def named(outputs: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    """Return probabilities or ratings (outputs,) by name, to six decimals."""
+    return {name: round(float(value), 6) for name, value in zip(outputs, values, strict=True)}
+
+
+def emotion(outputs: Sequence[str], probabilities: np.ndarray) -> Row:
+    """Return {"emotion": the likeliest class, "probabilities": {class: probability}}."""
+    return {"emotion": outputs[int(probabilities.argmax())], "probabilities": named(outputs, probabilities)}
+
 
 def files_per_batch(continuous: bool) -> int:
     """Return how many files to predict together: one recording with its thousands of rows, or many utterances."""
     return 1 if continuous else READ_AHEAD
+
+
+def in_turn(items: Sequence, size: int = READ_AHEAD) -> Iterator[Sequence]:
+    """Yield `size` items at a time, in order."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def read_all(
+    clips: Sequence[Clip],
+    rate_hz: int,
+    min_seconds: float,
+    max_seconds: float,
+    on_bad: OnBad | None = None,
+    names: Sequence[str] | None = None,
+) -> list[np.ndarray | None]:
+    """Return files, and waveforms (samples,) at `rate_hz`, as float32 waveforms; two are read at the same time.
+
+    `names` are what errors call them. One that cannot be used raises BadClip, or goes to `on_bad` and is None here.
+    """
+
+    def waveform(clip: Clip, name: str) -> np.ndarray | BadClip:
+        try:
+            if isinstance(clip, np.ndarray):
+                return check_waveform(clip, name, rate_hz, min_seconds, max_seconds)
+            return read(clip, rate_hz, min_seconds, max_seconds)
+        except BadClip as error:
+            if on_bad is None:
+                raise
+            return error
+
+    found: list[np.ndarray | None] = []
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for result in pool.map(waveform, clips, names or map(str, clips)):
+            if isinstance(result, BadClip):
+                on_bad(result)  # type: ignore[misc]
+            found.append(None if isinstance(result, BadClip) else result)
+    return found

@@ -22,7 +22,7 @@ import soxr
 
 from zoo.data.audio.read import LOUDEST
 from zoo.errors import UserError
-from zoo.inference.rows import emotion, named
+from zoo.inference.predictor import emotion, named
 from zoo.inference.stream_model import Live, of_export
 from zoo.inference.stream_postprocess import RunningPostProcess
 from zoo.serving.saved_model import Exported

@@ -1,8 +1,8 @@
 """Adapt a run's models for streaming; unidirectional recurrent networks carry their state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -22,56 +22,60 @@ LONGEST_SECONDS = {"emotion": 60.0, "continuous": 600.0}  # of a window
 
 
 def of_run(run: Path, fold: str | None = None) -> Live:
-    """Loads a run's models, whose answers are averaged; or that of the `fold` numbered so. No post-processing.
+    """Load a run's models, averaged; or that of the `fold` numbered so. No post-processing.
 
     Raises UserError when no model is there.
     """
     opened = open_run(run, fold)
     settings, task, rate_hz = opened.settings, opened.entry.task, from_config.rate_hz(opened.settings)
     check_predicts(settings, run)
-    facts: dict[str, Any] = {
-        "outputs": opened.outputs,
-        "trained_on": opened.corpus,
-        "rate_hz": rate_hz,
-        "longest": round(LONGEST_SECONDS[task] * rate_hz),
-    }
+    longest = round(LONGEST_SECONDS[task] * rate_hz)
     if task == "emotion":
         folds = [load_classifier(folder, settings) for folder in opened.fold_folders]
         return Live(
-            answer=lambda window: np.mean([fold.probabilities([window])[0] for fold in folds], axis=0),
-            shortest=round(SHORTEST_SECONDS * rate_hz),
-            **facts,
+            opened.outputs,
+            opened.corpus,
+            rate_hz,
+            lambda window: np.mean([fold.probabilities([window])[0] for fold in folds], axis=0),
+            round(SHORTEST_SECONDS * rate_hz),
+            longest,
         )
     models = [load_model(folder / "model.keras", opened.entry.takes_waveforms) for folder in opened.fold_folders]
-    return _rating([network_of(model) for model in models], settings, **facts)
+    networks = [network_of(model) for model in models]
+    waveforms, frame = on_waveforms(settings), round(frame_seconds(settings) * RATE_HZ)
+    live = Live(
+        opened.outputs,
+        opened.corpus,
+        rate_hz,
+        _rated(networks, settings),
+        frame,
+        longest,
+        frame_samples=frame,
+        standard=waveforms,
+        segment_frames=segment_frames(settings) if looks_at_whole_segments(networks[0]) else 0,
+        delay_frames=delay_frames(settings),
+    )
+    if not waveforms or not all(map(looks_back_only, networks)):
+        return live
+    before, after = frames_around(networks, frame)
+    return replace(live, begin=_with_state(networks), before_frames=before, after_frames=after)
 
 
-def _rating(networks: Sequence[keras.Model], settings: RunConfig, **facts) -> Live:
-    waveforms = on_waveforms(settings)
+def _rated(networks: Sequence[keras.Model], settings: RunConfig) -> Callable[[np.ndarray], np.ndarray]:
     tracers, features = [tracer_of(network, settings) for network in networks], from_config.extractor(settings).features
 
     def answer(window: np.ndarray) -> np.ndarray:
-        steps = window if waveforms else features(window)
+        steps = window if on_waveforms(settings) else features(window)
         return np.mean([trace(steps) for trace in tracers], axis=0)
 
-    frame = round(frame_seconds(settings) * RATE_HZ)
-    whole_segments = looks_at_whole_segments(networks[0])
-    live = {
-        **facts,
-        "answer": answer,
-        "shortest": frame,
-        "frame_samples": frame,
-        "standard": waveforms,
-        "segment_frames": segment_frames(settings) if whole_segments else 0,
-        "delay_frames": delay_frames(settings),
-    }
-    if not waveforms or not all(map(looks_back_only, networks)):
-        return Live(**live)
-    before, after = frames_around(networks, frame)
+    return answer
+
+
+def _with_state(networks: Sequence[keras.Model]) -> Callable[[], Step]:
     beginnings = [beginning(network) for network in networks]
 
     def begin() -> Step:
         steps = [beginning() for beginning in beginnings]
         return lambda piece, first, count: np.stack([step(piece, first, count) for step in steps], axis=1)
 
-    return Live(**live, begin=begin, before_frames=before, after_frames=after)
+    return begin

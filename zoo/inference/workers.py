@@ -89,8 +89,8 @@ def _predict_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Pat
         idle.put(process)
     if not line.endswith("\n"):
         raise UserError(
-            f"a worker ended while it predicted {paths[0]} and {len(paths) - 1} more: out of memory? Take fewer --workers, "
-            "and --resume"
+            f"a worker ended while it predicted {paths[0]} and {len(paths) - 1} more: out of memory? Take fewer "
+            "--workers, and --resume"
         )
     answer = json.loads(line)
     if "error" in answer:

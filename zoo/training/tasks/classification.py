@@ -20,7 +20,7 @@ from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
 from zoo.inference.categorical import load_classifier
-from zoo.inference.reading import in_turn, read_all
+from zoo.inference.predictor import in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
 from zoo.reports import classification as classification_report
