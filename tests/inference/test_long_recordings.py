@@ -1,4 +1,4 @@
-"""Recordings in pieces and windows answer as they do whole."""
+"""Ratings of recordings in pieces and windows are those of the whole recording."""
 
 import keras
 import numpy as np
@@ -15,13 +15,12 @@ from zoo.inference.tracer import tracer
 from zoo.runs.model_file import looks_at_whole_segments, network_of
 
 STEPS = 640
-NARROW = {"filters": [4, 6, 8], "recurrent_units": 6}
 
 
 @pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(3)
-    return registry.build("conv_lstm", 2, 1, **NARROW)
+    return registry.build("conv_lstm", 2, 1, filters=[4, 6, 8], recurrent_units=6)
 
 
 @pytest.fixture
@@ -40,23 +39,28 @@ def directly(network, features):
 
 @pytest.mark.backend
 @pytest.mark.parametrize(("n_frames", "tail"), [(9, 0), (110, 0), (111, 5), (170, 639), (241, 0)])
-def test_pieces_make_the_whole(network, small_pieces, n_frames, tail):
+def test_pieces_give_the_ratings_of_the_whole(network, small_pieces, n_frames, tail):
     features = waveform(n_frames, tail=tail)
     ratings = tracer(network, STEPS, segment_frames=50)(features)
     assert ratings.shape == (n_frames, 2)
     np.testing.assert_allclose(ratings, directly(network, features)[:n_frames], atol=1e-6)
 
 
-def test_pieces_without_margin_would_not(network, small_pieces, monkeypatch):
-    """Guards the test above: the pieces' edges do matter."""
+def test_pieces_without_margin_do_not(network, small_pieces, monkeypatch):
+    """Shows that the test above can fail."""
     monkeypatch.setattr(tracing, "MARGIN_FRAMES", 0)
     features = waveform(241)
     ratings = tracer(network, STEPS, segment_frames=50)(features)
     assert np.abs(ratings - directly(network, features)).max() > 1e-6
 
 
-def test_a_network_of_whole_segments_gets_segments():
-    network = registry.build("conv_bigru", 2, 1, filters=[4, 4, 8], kernel_sizes=[4, 8, 8], recurrent_units=4)
+@pytest.fixture(scope="module")
+def bidirectional():
+    return registry.build("conv_bigru", 2, 1, filters=[4, 4, 8], kernel_sizes=[4, 8, 8], recurrent_units=4)
+
+
+def test_a_bidirectional_network_gets_segments(bidirectional):
+    network = bidirectional
     assert looks_at_whole_segments(network)
     features = waveform(25)
     ratings = tracer(network, STEPS, segment_frames=10)(features)
@@ -67,19 +71,18 @@ def test_a_network_of_whole_segments_gets_segments():
 
 
 @pytest.mark.parametrize("n_samples", [16_000 * 12, 16_000 * 8 + 160, 16_000 * 9 + 7 * STEPS + 1])
-def test_whole_segments_are_the_same_in_windows(tmp_path, n_samples):
-    """Also where the last window is left with less than a segment, or than a frame."""
-    network = registry.build("conv_bigru", 2, 1, filters=[4, 4, 8], kernel_sizes=[4, 8, 8], recurrent_units=4)
+def test_segments_are_the_same_in_windows(bidirectional, tmp_path, n_samples):
+    """Also where the last window has less than a segment, or than a frame."""
     path, samples = tmp_path / "long.wav", np.random.default_rng(2).normal(0, 0.1, n_samples)
     soundfile.write(path, samples, 16_000)
-    trace, written = tracer(network, STEPS, segment_frames=50), read(path)
+    trace, written = tracer(bidirectional, STEPS, segment_frames=50), read(path)
     whole = trace(((written - written.mean()) / written.std())[:, None])
-    ratings = rate_in_windows(path, trace, STEPS, 50, window_seconds=8.5)
+    ratings = rate_in_windows(path, trace, STEPS, 50, 16_000, 60.0, longest_seconds=8.5)
     assert ratings.shape == whole.shape == (n_samples // STEPS, 2)
     np.testing.assert_allclose(ratings, whole, atol=1e-5)
 
 
-def test_a_long_file_in_windows_differs_little_from_the_whole(network, tmp_path):
+def test_ratings_in_windows_differ_little_from_the_whole(network, tmp_path):
     path = tmp_path / "long.wav"
     samples = np.random.default_rng(1).normal(0.01, 0.1, 16_000 * 40)
     soundfile.write(path, samples * np.linspace(0.2, 1.0, len(samples)), 16_000)
@@ -88,7 +91,7 @@ def test_a_long_file_in_windows_differs_little_from_the_whole(network, tmp_path)
     whole = model.predict_on_batch({"waveform": read(path)[None], **counts})[0]
     assert network_of(model) is network
     trace = tracer(network, STEPS, 50)
-    ratings = rate_in_windows(path, trace, STEPS, 0, window_seconds=32.0)
+    ratings = rate_in_windows(path, trace, STEPS, 0, 16_000, 60.0, longest_seconds=32.0)
     assert ratings.shape == whole.shape
     np.testing.assert_allclose(ratings, whole, atol=1e-3)
     assert np.ptp(whole) > 0.01

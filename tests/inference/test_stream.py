@@ -1,9 +1,8 @@
-"""A stream answers as the whole recording does, however it is cut."""
+"""Predictions from a stream are those of the whole recording, however the stream is cut."""
 
 import dataclasses
 import io
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from zoo.inference import stateful, stream_run
 from zoo.inference.stream import Stream
 from zoo.inference.stream_model import Live
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
+SAVED_RUNS = Path(__file__).parents[1] / "saved_formats" / "runs"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def emotions(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("cut", "seconds"), [("odd", 3.017), ("small", 1.017), ("at once", 0.04)])
-def test_with_state_and_level_ratings_are_exactly_the_wholes(causal, causal_live, tmp_path, cut, seconds):
+def test_with_state_and_a_fixed_level_ratings_are_those_of_the_whole(causal, causal_live, tmp_path, cut, seconds):
     samples = speech(seconds)
     expected = list(predict_run(causal, [written(samples, tmp_path)]))
     rows = pushed(causal_live, samples, CUTS[cut], level=level_of(samples))
@@ -58,16 +57,16 @@ def test_with_state_and_level_ratings_are_exactly_the_wholes(causal, causal_live
 
 
 @pytest.mark.parametrize("change", [{"before_frames": 0}, {"after_frames": 0}, {"delay_frames": 0}])
-def test_margins_and_the_delay_matter(causal, causal_live, tmp_path, change):
-    """Guards the test above."""
+def test_without_margins_or_delay_they_are_not(causal, causal_live, tmp_path, change):
+    """Shows that the test above can fail."""
     samples = speech(1.2)
     expected = values(list(predict_run(causal, [written(samples, tmp_path)])))
     rows = pushed(dataclasses.replace(causal_live, **change), samples, level=level_of(samples))
     assert np.abs(values(rows) - expected).max() > 1e-5
 
 
-def test_a_level_of_what_was_heard_comes_near_and_does_not_depend_on_the_cut(causal, causal_live, tmp_path):
-    """The difference is what is stated: a fifth of the ratings' range at most, and it shrinks."""
+def test_with_the_running_level_ratings_come_near_and_do_not_depend_on_the_cut(causal, causal_live, tmp_path):
+    """The difference is a fifth of the ratings' range at most, and shrinks."""
     samples = speech(4)
     expected = values(list(predict_run(causal, [written(samples, tmp_path)])))
     rows = values(pushed(causal_live, samples))
@@ -83,14 +82,14 @@ def test_rows_come_within_the_latency(causal_live):
         opened, samples, rows = Stream(model, hop, level=(0, 0.1)), speech(2), []
         for start in range(0, len(samples), 160):
             rows += opened.push(samples[start : start + 160])
-            heard = (start + 160) / 16_000
-            assert len(rows) * 0.04 <= heard + 1e-9  # none for what was not heard
-            assert len(rows) * 0.04 > heard - opened.latency_seconds - 1e-9
+            received = (start + 160) / 16_000
+            assert len(rows) * 0.04 <= received + 1e-9
+            assert len(rows) * 0.04 > received - opened.latency_seconds - 1e-9
     assert Stream(causal_live, 0.4).latency_seconds == pytest.approx(0.44)
 
 
-def test_ratings_that_wait_for_more_audio_come_for_every_frame(causal_live):
-    """A network that hears 0.12 s beyond a moment: ratings of three frames later, the last one repeated."""
+def test_a_negative_delay_gives_a_rating_of_every_frame(causal_live):
+    """Ratings of three frames (0.12 s) later, the last one repeated."""
     samples = speech(1.2)
     plain = values(pushed(dataclasses.replace(causal_live, delay_frames=0), samples, CUTS["odd"], level=(0, 0.1)))
     ahead = dataclasses.replace(causal_live, delay_frames=-3)
@@ -100,7 +99,7 @@ def test_ratings_that_wait_for_more_audio_come_for_every_frame(causal_live):
     assert Stream(ahead, 0.4).latency_seconds == pytest.approx(0.44 + 0.12)
 
 
-def test_the_reach_of_convolutions_is_what_samples_change():
+def test_the_reach_of_convolutions_holds_every_frame_that_a_sample_changes():
     network = registry.build("conv_lstm", 2, 1, filters=[4, 6, 8], recurrent_units=6)
     local = stateful.local(network)
     assert stateful.reach(local) == (3 + 2 * 10 + 2 * 80, 4 + 3 * 10 + 3 * 80)
@@ -113,14 +112,14 @@ def test_the_reach_of_convolutions_is_what_samples_change():
     assert np.flatnonzero(difference).tolist() == [3, 4, 5]
 
 
-def test_only_networks_that_look_back_carry_state():
+def test_bidirectional_networks_carry_no_state():
     small = {"filters": [4, 4, 8], "kernel_sizes": [4, 8, 8], "recurrent_units": 4, "fft": "frame"}
     assert not stateful.looks_back_only(registry.build("conv_bigru", 2, 1, **small))
     assert not stateful.looks_back_only(registry.build("conv_blstm", 2, 1, recurrent_units=4, second_kernel_size=8))
 
 
-def test_networks_of_segments_get_their_segments(segments, tmp_path):
-    """Segments of 0.8 s; the last, overlapping one rates frames again that were shown."""
+def test_bidirectional_networks_rate_whole_segments(segments, tmp_path):
+    """Segments of 0.8 s; the last, overlapping one rates frames again that have their row."""
     samples = speech(2.9)
     expected = values(list(predict_run(segments, [written(samples, tmp_path)])))
     model = stream_run.of_run(segments)
@@ -133,7 +132,7 @@ def test_networks_of_segments_get_their_segments(segments, tmp_path):
         Stream(model, 0.4)
 
 
-def test_each_window_is_answered_as_a_clip(emotions, tmp_path):
+def test_a_window_is_classified_as_an_utterance(emotions, tmp_path):
     samples, paths = speech(3.3), []
     for number, (start, end) in enumerate([(0, 2), (0.5, 2.5), (1, 3), (1.3, 3.3)]):
         paths.append(tmp_path / f"{number}.wav")
@@ -154,7 +153,7 @@ def plain(**options):
     )
 
 
-def test_by_hand():
+def test_ratings_by_hand():
     opened = Stream(plain(), 0.08, window_seconds=0.2, look_ahead_seconds=0.04)
     ramp = np.arange(18, dtype="float32")
     assert opened.push(ramp[:11]) == []
@@ -176,7 +175,7 @@ def test_classes_by_hand():
         assert len(pushed(model, np.zeros(size, "float32"), hop_seconds=0.2, window_seconds=0.4)) == n_rows
 
 
-def test_what_cannot_be_taken_is_named_and_not_taken():
+def test_unusable_samples_are_refused_and_left_out():
     opened = Stream(plain(), 0.04, window_seconds=0.2, look_ahead_seconds=0.0)
     for samples, found in (
         (np.array([0.1, np.nan]), "NaN or infinity at sample 1"),
@@ -204,12 +203,12 @@ def test_what_cannot_be_taken_is_named_and_not_taken():
         ({"level": (0.0, 1.0)}, "for networks on waveforms"),
     ],
 )
-def test_options_that_cannot_be(options, found):
+def test_options_out_of_range_are_refused(options, found):
     with pytest.raises(UserError, match=found):
         Stream(plain(), **{"hop_seconds": 1.0, "window_seconds": 4.0, **options})
 
 
-def test_options_of_other_ways(causal_live):
+def test_options_of_another_way_are_refused(causal_live):
     for options in ({"window_seconds": 4.0}, {"look_ahead_seconds": 1.0}, {"level": (0.0, 0.0)}, {"level": (1.0,)}):
         with pytest.raises(UserError, match=r"leave it out|a deviation above 0"):
             Stream(causal_live, **options)
@@ -232,35 +231,49 @@ class Buffer(io.BytesIO):
         return self.read(4999)
 
 
-def script(capsys, monkeypatch, data, *words):
-    monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, words), "--stream"])
-    monkeypatch.setattr(sys, "stdin", type("Standard", (), {"buffer": Buffer(data)}))
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    out, err = capsys.readouterr()
-    return end.value.code, out, err
+@pytest.fixture
+def stream(script, monkeypatch):
+    """Runs predict.py --stream on data; returns exit code, output and errors."""
+
+    def run(data, *words):
+        monkeypatch.setattr(sys, "stdin", type("Standard", (), {"buffer": Buffer(data)}))
+        return script("predict.py", *words, "--stream")
+
+    return run
 
 
-def test_the_command_prints_what_the_stream_says(causal, causal_live, capsys, monkeypatch):
+def test_the_command_prints_the_rows_of_the_stream(stream, causal, causal_live):
     samples = speech(1.2)
     mean, deviation = level_of(samples)
+    mean -= 0.1
     words = [causal, "--json", "--hop", "0.2", "--level", f"{mean},{deviation}"]
+    assert words[-1].startswith("-0.")
     expected = pushed(causal_live, samples, hop_seconds=0.2, level=(mean, deviation))
     for data, form in ((np.round(samples * 32768).astype("<i2"), "s16le"), (samples.astype("<f4"), "f32le")):
-        code, out, err = script(capsys, monkeypatch, data.tobytes(), *words, "--format", form)
+        code, out, err = stream(data.tobytes(), *words, "--format", form)
         assert code == 0 and "latency 0.24 s (state)" in err
         rows = [json.loads(line) for line in out.splitlines()]
         np.testing.assert_allclose(values(rows), values(expected), atol=2e-6)
 
 
-def test_streams_that_break_off(causal, capsys, monkeypatch):
+def test_streams_that_break_off(stream, causal):
     data = np.round(speech(1.2) * 32768).astype("<i2").tobytes()
-    code, out, err = script(capsys, monkeypatch, data[:-1], causal, "--csv")
+    code, out, err = stream(data[:-1], causal, "--csv")
     assert code == 1 and len(out.splitlines()) == 1 + 29 and "inside a sample: its last 1 bytes" in err
-    code, out, err = script(capsys, monkeypatch, b"", causal)
+    code, out, err = stream(b"", causal)
     assert (code, out) == (1, "") and "ended before there was enough" in err
-    code, _, err = script(capsys, monkeypatch, b"RIFF" + data, causal)
+    code, _, err = stream(b"RIFF" + data, causal)
     assert code == 2 and "found an audio file" in err
-    code, _, err = script(capsys, monkeypatch, np.array([np.nan], "<f4").tobytes(), causal, "--format", "f32le")
+    code, _, err = stream(np.array([np.nan], "<f4").tobytes(), causal, "--format", "f32le")
     assert code == 2 and "NaN or infinity at sample 0" in err
-    assert script(capsys, monkeypatch, data, causal, "--level", "1")[0] == 2
+    assert stream(data, causal, "--level", "1")[0] == 2
+
+
+def test_a_run_on_another_one_streams_without_it(stream):
+    """A deep_spectrum_svm, the --from-run of which is gone."""
+    run = SAVED_RUNS / "joint"
+    assert not Path(json.loads((run / "config.json").read_text())["from_run"]).exists()
+    data = np.round(speech(1.5) * 32768).astype("<i2").tobytes()
+    code, out, err = stream(data, run, "--json", "--hop", "0.5", "--window", "1")
+    assert code == 0, err
+    assert [json.loads(line)["end"] for line in out.splitlines()] == [1.0, 1.5]
