@@ -1,4 +1,4 @@
-"""Post-processing: each step on traces made to need it, worked by hand, and out of the test labels' reach."""
+"""Each step of the post-processing by hand and by its definition; test labels do not change it."""
 
 import dataclasses
 import inspect
@@ -30,7 +30,7 @@ def definition_ccc(truth, prediction):
 
 
 def definition_median(trace, frames):
-    """The middle value of the frames around each, those beyond the edges being the edge's."""
+    """The median of the frames around each; beyond an edge, its value is repeated."""
     last, offsets = len(trace) - 1, np.arange(frames) - frames // 2
     return np.median(np.asarray(trace)[np.clip(np.arange(len(trace))[:, None] + offsets, 0, last)], axis=1)
 
@@ -48,7 +48,7 @@ def chain_of(**values):
 
 @pytest.fixture
 def only(monkeypatch):
-    """Leaves one step of the chain, where a step before it would mend part of what the later one is for."""
+    """Leaves one step of the chain, where an earlier one would do part of its work."""
     return lambda name: monkeypatch.setattr(postprocess, "_STEPS", {name: postprocess._STEPS[name]})
 
 
@@ -116,8 +116,8 @@ def test_scaling_finds_the_ratio(truths, only):
 
 
 @pytest.mark.parametrize("frames", [1, 37, 250])
-def test_shift_finds_how_early_the_predictions_are(rng, only, frames):
-    """A network that hears emotion `frames` before the raters report it."""
+def test_shift_finds_by_how_much_predictions_lead(rng, only, frames):
+    """Predictions lead the ratings by `frames`."""
     only("shift")
     whole = [smooth(rng, 900) for _ in range(3)]
     truths = [np.concatenate([np.repeat(trace[:1], frames, axis=0), trace[:-frames]]) for trace in whole]
@@ -154,7 +154,7 @@ def test_windows_are_odd_and_within_the_seconds():
     assert all(frames % 2 for frames in windows) and max(windows) * STEP <= MEDIAN_SECONDS[-1]
 
 
-def test_what_does_not_help_is_not_kept(truths):
+def test_steps_that_do_not_raise_the_ccc_are_not_kept(truths):
     fitted = postprocess.fit(truths, truths, NAMES, STEP)
     for chain in fitted.chains.values():
         assert kept(chain) == {}
@@ -177,7 +177,7 @@ def test_constant_predictions_have_no_ratio(truths):
     assert kept(fitted.chains["arousal"]) == {}
 
 
-def test_record_is_the_pooled_ccc_of_what_apply_gives(rng, truths):
+def test_recorded_ccc_is_that_of_the_pooled_recordings(rng, truths):
     predictions = [np.roll(0.4 * truth, -20, axis=0) + 0.3 + 0.1 * rng.standard_normal(truth.shape) for truth in truths]
     fitted = postprocess.fit(truths, predictions, NAMES, STEP)
     labels, raw = np.concatenate(truths), np.concatenate(predictions)
@@ -201,29 +201,18 @@ def test_frames_without_labels_count_for_nothing(truths):
     assert arousal["scaling"]["ratio"] == pytest.approx(3)
 
 
-def test_other_recordings_change_nothing(rng, truths):
-    """Constants are those of validation: a recording alone, beside others, or far off gets the same treatment."""
-    fitted = postprocess.fit(truths, [truth / 2 + 1 for truth in truths], NAMES, STEP)
-    one, other = smooth(rng), smooth(rng) + 7
-    alone = postprocess.apply(fitted, one)
-    postprocess.apply(fitted, other)
-    np.testing.assert_array_equal(postprocess.apply(fitted, one), alone)
-    mean = np.concatenate(truths).mean(axis=0)
-    np.testing.assert_allclose(alone, 2 * (one - 1) + (mean - 2 * (mean / 2)), atol=1e-9)
-    np.testing.assert_allclose(postprocess.apply(fitted, one + 5) - alone, 10)  # its own mean is not taken away
-
-
-def test_test_labels_cannot_reach_it(rng, truths):
-    """apply takes a fitted chain and predictions, holds nothing else, and leaves its inputs as they are."""
+def test_only_validation_data_sets_the_constants(rng, truths):
+    """A fitted chain treats every recording alike, off by any amount, and leaves its inputs as they are."""
     assert list(inspect.signature(postprocess.apply).parameters) == ["postprocess", "prediction"]
+    mean = np.concatenate(truths).mean(axis=0)
     fitted = postprocess.fit(truths, [truth / 2 + 1 for truth in truths], NAMES, STEP)
-    before = dataclasses.asdict(fitted)
-    prediction, labels = smooth(rng), smooth(rng)
+    before, prediction = dataclasses.asdict(fitted), smooth(rng)
     copy = prediction.copy()
-    first = postprocess.apply(fitted, prediction)
-    labels[:] = 99
     for truth in truths:
-        truth[:] = 99  # nor does it look again at validation labels
+        truth[:] = 99  # validation labels are not read again
+    first = postprocess.apply(fitted, prediction)
+    np.testing.assert_allclose(first, 2 * (prediction - 1) + (mean - 2 * (mean / 2)), atol=1e-9)
+    np.testing.assert_allclose(postprocess.apply(fitted, prediction + 5) - first, 10)
     np.testing.assert_array_equal(postprocess.apply(fitted, prediction), first)
     np.testing.assert_array_equal(prediction, copy)
     assert dataclasses.asdict(fitted) == before
@@ -241,59 +230,43 @@ def test_json_gives_the_same(rng, truths, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["postprocess.json"]
 
 
-def damage(content, change):
-    step = content["chains"]["arousal"][0]
-    match change:
-        case "step missing":
-            del content["chains"]["arousal"][2]
-        case "order":
-            content["chains"]["arousal"].reverse()
-        case "no chains":
-            content["chains"] = {}
-        case "no seconds":
-            del content["step_seconds"]
-        case "seconds":
-            content["step_seconds"] = -1
-        case "list":
-            content["chains"] = []
-        case "frames 0" | "frames true" | "frames 2.5" | "frames NaN" | "frames x":
-            step["values"] = {
-                "frames": {"0": 0, "true": True, "2.5": 2.5, "NaN": float("nan"), "x": "x"}[change.split()[1]]
-            }
-        case "name":
-            step["name"] = "mean"
-        case "kept":
-            step["kept"] = 1
-        case "empty":
-            step.update(kept=True, values={})
-        case "ccc":
-            step["ccc_after"] = 3.0
-        case _:
-            raise AssertionError(change)
-    return json.dumps(content)
+def written(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
 
 
-@pytest.mark.parametrize(
-    "change",
-    (
-        *("step missing", "order", "no chains", "no seconds", "seconds", "list", "name", "kept", "empty", "ccc"),
-        *("frames 0", "frames true", "frames 2.5", "frames NaN", "frames x"),
-    ),
-)
-def test_damaged_file_is_told_of(truths, tmp_path, change):
-    path = tmp_path / "postprocess.json"
-    postprocess.save(postprocess.fit(truths, truths, NAMES, STEP), path)
-    postprocess.load(path)
-    path.write_text(damage(json.loads(path.read_text()), change))
+DAMAGES = {
+    "step missing": lambda content, step: content["chains"]["arousal"].pop(2),
+    "order": lambda content, step: content["chains"]["arousal"].reverse(),
+    "no chains": lambda content, step: content.update(chains={}),
+    "list": lambda content, step: content.update(chains=[]),
+    "no seconds": lambda content, step: content.pop("step_seconds"),
+    "seconds": lambda content, step: content.update(step_seconds=-1),
+    "name": lambda content, step: step.update(name="mean"),
+    "kept": lambda content, step: step.update(kept=1),
+    "empty": lambda content, step: step.update(kept=True, values={}),
+    "ccc": lambda content, step: step.update(ccc_after=3.0),
+    **{
+        f"frames {frames}": lambda content, step, frames=frames: step.update(values={"frames": frames})
+        for frames in (0, True, 2.5, float("nan"), "x")
+    },
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_file_is_refused(tmp_path, damage):
+    content = json.loads(json.dumps(dataclasses.asdict(chain_of(median={"frames": 3}))))
+    postprocess.load(written(tmp_path / "postprocess.json", content))
+    DAMAGES[damage](content, content["chains"]["arousal"][0])
     with pytest.raises(UserError, match=r"postprocess\.json: expected the post-processing"):
-        postprocess.load(path)
+        postprocess.load(written(tmp_path / "postprocess.json", content))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"\xff\xfe"])
-def test_unreadable_file_is_told_of(tmp_path, content):
+def test_unreadable_file_is_refused(tmp_path, content):
     path = tmp_path / "postprocess.json"
     if content is not None:
-        path.write_bytes(content)
+        written(path, content)
     with pytest.raises(UserError, match=r"postprocess\.json: expected the post-processing"):
         postprocess.load(path)
 
@@ -321,15 +294,14 @@ def test_shapes_must_fit(truths):
     for wrong in (truths[0][:, :1], truths[0][:, 0], truths[0][None]):
         with pytest.raises(ValueError, match="arousal, valence"):
             postprocess.apply(fitted, wrong)
-    with pytest.raises(ValueError, match="recording 0"):
-        postprocess.fit(truths, [truth[:-1] for truth in truths], NAMES, STEP)
-    with pytest.raises(ValueError, match="recording 0"):
-        postprocess.fit(truths, truths, NAMES, STEP, [np.ones(len(truth)) for truth in truths])
-    with pytest.raises(ValueError, match="found none"):
-        postprocess.fit(truths, truths, NAMES, STEP, [np.zeros(len(truth), bool) for truth in truths])
-    with pytest.raises(ValueError, match="step_seconds"):
-        postprocess.fit(truths, truths, NAMES, 0.0)
-    with pytest.raises(ValueError, match="must differ"):
-        postprocess.fit(truths, truths, ("arousal", "arousal"), STEP)
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
-        postprocess.fit(truths, truths[:-1], NAMES, STEP)
+    masks = [np.ones(len(truth)) for truth in truths]
+    for arguments, found in (
+        ((truths, [truth[:-1] for truth in truths], NAMES, STEP), "recording 0"),
+        ((truths, truths, NAMES, STEP, masks), "recording 0"),
+        ((truths, truths, NAMES, STEP, [mask < 0 for mask in masks]), "found none"),
+        ((truths, truths, NAMES, 0.0), "step_seconds"),
+        ((truths, truths, ("arousal", "arousal"), STEP), "must differ"),
+        ((truths, truths[:-1], NAMES, STEP), "argument 2 is shorter"),
+    ):
+        with pytest.raises(ValueError, match=found):
+            postprocess.fit(*arguments)

@@ -1,4 +1,4 @@
-"""A run and its export predict the same through the one interface, recordings of any length included."""
+"""A run and its export predict the same, recordings of any length included."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def ratings(rows):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["conv_lstm", "conv_bigru"])
-def test_a_run_and_its_export_agree_on_a_recording_longer_than_all_windows(tmp_path, model):
+def test_a_run_and_its_export_agree_on_a_long_recording(tmp_path, model):
     run = tiny_runs.make(tmp_path / "run", model, "recola", label_delay_seconds=0.08)
     seconds = 2 * WHOLE_SECONDS + WINDOW_SECONDS + 0.33
     swelling = np.linspace(0.02, 0.2, round(seconds * 16_000))

@@ -1,4 +1,4 @@
-"""Ratings that come in are post-processed as the whole recording is."""
+"""Ratings that arrive piece by piece are post-processed as the whole recording is."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ CHAINS = {
 
 @pytest.mark.parametrize("name", CHAINS)
 @pytest.mark.parametrize("sizes", [[1], [3, 1, 8], [40]])
-def test_any_cut_gives_the_whole_recording(name, sizes, rng):
+def test_the_cut_does_not_change_the_ratings(name, sizes, rng):
     raw = rng.normal(size=(40, 1, 2))
     running, rows, start = RunningPostProcess([CHAINS[name]]), [], 0
     while start < len(raw):
@@ -57,7 +57,7 @@ def test_reach_by_hand():
     assert reach([CHAINS["neither"]]) == reach([]) == (0, 0)
 
 
-def test_without_chains_it_is_the_mean_of_the_folds(rng):
+def test_without_chains_the_folds_are_averaged(rng):
     raw = rng.normal(size=(5, 3, 2))
     running = RunningPostProcess()
     np.testing.assert_allclose(running.push(raw), raw.mean(axis=1))
