@@ -29,9 +29,7 @@ def main() -> int:
     args = parser.parse_args()
     settings = saved.load(args.run / "config.json")
     if args.postprocess and registry.get(settings.model).task != "continuous":
-        raise UserError(
-            f"--postprocess is for continuous ratings; {args.run} tells classes of emotion apart. Leave it out"
-        )
+        raise UserError(f"--postprocess is for ratings; {args.run} predicts classes of emotion. Leave it out")
     use_backend(args.backend or settings.backend)
 
     from zoo.training.evaluate import evaluate_run

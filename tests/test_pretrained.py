@@ -1,8 +1,7 @@
-"""Exported models as a library and predict.py have them: by name, without Keras."""
+"""Exported models by name, in Python and predict.py, without Keras."""
 
 import ast
 import json
-import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -56,18 +55,15 @@ def clips(tmp_path):
     return paths
 
 
-def test_one_or_several_as_the_run_answers(named, clips):
+def test_one_or_several_utterances_are_predicted_as_by_the_run(named, clips):
     expected = list(predict_run(named, clips))
     model = zoo.load("fcn-tiny")
     assert model.outputs == list(expected[0]["probabilities"]) and model.rate_hz == 16_000
-    for found, right in zip(
-        [model.predict(str(clips[0])), *model.predict(clips)], [expected[0], *expected], strict=True
-    ):
-        assert list(found) == ["file", "emotion", "probabilities", "trained_on"]
-        assert found["probabilities"] == pytest.approx(right["probabilities"], abs=1e-5)
-        assert [found[key] for key in ("file", "emotion", "trained_on")] == [
-            right[key] for key in ("file", "emotion", "trained_on")
-        ]
+    found = [model.predict(str(clips[0])), *model.predict(clips)]
+    for row, right in zip(found, [expected[0], *expected], strict=True):
+        assert list(row) == ["file", "emotion", "probabilities", "trained_on"]
+        assert row.pop("probabilities") == pytest.approx(right["probabilities"], abs=1e-5)
+        assert row == {key: right[key] for key in row}
     assert model.predict([]) == []
 
 
@@ -116,8 +112,8 @@ def test_ratings_of_one_recording(ratings, clips):
         np.testing.assert_allclose(found["ratings"][name], [row[name] for row in rows], atol=1e-5)
 
 
-def test_recordings_beyond_the_exports_limit_are_rated_in_windows(ratings, tmp_path):
-    """Six seconds at once, of which 1.5 at each end are not used: the state is nearly forgotten in them."""
+def test_recordings_beyond_the_limit_of_an_export_are_rated_in_windows(ratings, tmp_path):
+    """Windows of six seconds, of which 1.5 at each end only give context."""
     path = streams.written(streams.speech(14.1), tmp_path)
     expected = list(predict_run(ratings[0], [path]))
     found = zoo.load(ratings[1]).predict(path)
@@ -126,10 +122,8 @@ def test_recordings_beyond_the_exports_limit_are_rated_in_windows(ratings, tmp_p
         np.testing.assert_allclose(found["ratings"][name], [row[name] for row in expected], atol=1e-3)
 
 
-def test_streams_rate_in_windows_near_the_whole(ratings, tmp_path):
-    """As those of networks that look ahead do. The state is forgotten in a second with these weights. The delay is in
-    the export's graph.
-    """
+def test_ratings_of_a_stream_by_windows_are_near_those_of_the_whole(ratings, tmp_path):
+    """As for networks that look ahead. The delay is in the export's graph."""
     run, exported = ratings[0], zoo.load(ratings[1]).exported
     stateless = {name: value for name, value in exported.description.items() if name != "stream"}
     exported = replace(exported, description=stateless)
@@ -141,8 +135,8 @@ def test_streams_rate_in_windows_near_the_whole(ratings, tmp_path):
     assert (opened.live.way, opened.latency_seconds) == ("windows", pytest.approx(0.44))
     rows = streams.pushed(exported, samples, streams.CUTS["odd"], level=level, **options)
     np.testing.assert_allclose(streams.values(rows), expected, atol=1e-4)
-    blind = streams.pushed(exported, samples, level=level, **{**options, "window_seconds": 0.56})
-    assert np.abs(streams.values(blind) - expected).max() > 1e-3
+    short = streams.pushed(exported, samples, level=level, **{**options, "window_seconds": 0.56})
+    assert np.abs(streams.values(short) - expected).max() > 1e-3
     with pytest.raises(UserError, match="model's delay"):
         Stream(exported, 0.4, window_seconds=0.48, look_ahead_seconds=0.04)
 
@@ -174,30 +168,25 @@ def test_needs_no_keras(named, clips):
     assert json.loads(process.stdout)["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
 
 
-def test_the_command_takes_names_and_folders(named, emotions, clips, capsys, monkeypatch):
+def test_the_command_takes_names_and_folders(script, named, emotions, clips):
     expected = zoo.load("fcn-tiny").predict(clips)
     for place in ("fcn-tiny", emotions[1] / "fcn-tiny", emotions[1] / "fcn-tiny" / "1"):
-        monkeypatch.setattr(sys, "argv", ["predict.py", str(place), "--json", *map(str, clips)])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(ROOT / "scripts" / "predict.py"), run_name="__main__")
-        assert end.value.code == 0
-        assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == expected
-    monkeypatch.setattr(sys, "argv", ["predict.py", "fcn-tiny", str(clips[0]), "--fold", "0"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / "scripts" / "predict.py"), run_name="__main__")
-    assert end.value.code == 2 and "--fold: for runs" in capsys.readouterr().err
+        code, out, _ = script("predict.py", place, "--json", *clips)
+        assert code == 0 and [json.loads(line) for line in out.splitlines()] == expected
+    code, _, err = script("predict.py", "fcn-tiny", clips[0], "--fold", "0")
+    assert code == 2 and "--fold: for runs" in err
 
 
 def registered_classes():
-    """Every layer of the zoo that a saved model may name; losses are not loaded with it."""
+    """Every layer of the zoo that a saved model may name."""
     for path in sorted((ROOT / "zoo").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and path.name != "losses.py":
                 yield from (node.name for one in node.decorator_list if ast.unparse(one) == "register")
 
 
-def test_what_loads_models_knows_every_layer():
-    """In a process that built none of them: the tests' own has."""
+def test_loading_registers_every_layer():
+    """In a process that has built none of them."""
     names = list(registered_classes())
     assert {"AttentionMap", "LongConv1D", "DeepSpectrum"} <= set(names)
     program = "import sys, zoo.runs.model_file, keras\nfor name in sys.argv[1:]:\n"

@@ -1,4 +1,4 @@
-"""What the tests of bad input share: corpora to spoil, and scripts that refuse them."""
+"""Corpora to damage, and scripts that refuse them."""
 
 import shutil
 

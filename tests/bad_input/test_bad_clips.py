@@ -27,7 +27,7 @@ def extracted(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_unusable_clip_is_named_with_what_to_do(clips, extracted, kind):
+def test_an_unusable_file_is_named_with_the_remedy(clips, extracted, kind):
     spoil, expected, found, remedy = KINDS[kind]
     spoil(clips[1].path)
     with pytest.raises(BadClip) as error:
@@ -36,7 +36,7 @@ def test_unusable_clip_is_named_with_what_to_do(clips, extracted, kind):
     assert message.startswith(f"{clips[1].path}: expected {expected}, found ") and has(message, found, remedy)
 
 
-def test_skip_counts_and_lists_every_one(clips, extracted):
+def test_skipped_files_are_listed(clips, extracted):
     for (spoil, *_), clip in zip(KINDS.values(), clips[1:], strict=False):
         spoil(clip.path)
     features, bad = extracted(clips, on_bad_clip="skip")
@@ -45,13 +45,13 @@ def test_skip_counts_and_lists_every_one(clips, extracted):
     assert list(features) == [clips[0].name, clips[-1].name]
 
 
-def test_long_clips_can_be_allowed(clips, extracted):
+def test_the_longest_duration_can_be_raised(clips, extracted):
     KINDS["10 minutes"][0](clips[0].path)
     features, _ = extracted(clips[:1], max_seconds=601)
     assert features[clips[0].name].n_frames == 60_000
 
 
-def test_clip_that_may_not_be_read(clips, extracted, monkeypatch):
+def test_a_file_without_permission_is_refused(clips, extracted, monkeypatch):
     opened = Path.open
 
     def locked(path, *arguments, **options):
@@ -64,14 +64,14 @@ def test_clip_that_may_not_be_read(clips, extracted, monkeypatch):
         extracted(clips)
 
 
-def test_train_stops_at_the_clip_before_training(refused, emodb, tmp_path):
+def test_train_stops_before_training(refused, emodb, tmp_path):
     truncate(emodb / "wav" / "11a01Fa.wav")
     message = refused("train.py", *SMALL, "--data-root", emodb, "--out", tmp_path / "run")
     assert has(message, emodb / "wav" / "11a01Fa.wav", "5000 bytes where its header declares", "Fetch")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "config.json"]
 
 
-def test_skipping_too_many_clips(refused, emodb):
+def test_skipping_all_files_of_a_class_is_refused(refused, emodb):
     for path in emodb.glob("wav/*W?.wav"):
         path.write_bytes(b"")
     message = refused("train.py", *SMALL, "--data-root", emodb, "--on-bad-clip", "skip")

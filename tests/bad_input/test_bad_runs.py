@@ -1,4 +1,4 @@
-"""Run folders: those that cannot be written, are in use, or hold damaged files; and trainings that fail."""
+"""Run folders that cannot be written, are in use or hold damaged files, and training that fails."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def saved_run(folder, twins, **changes):
 def test_out_that_is_a_file_or_below_one(refused, twins, tmp_path):
     (tmp_path / "file").write_text("mine")
     message = refused("train.py", *words_for(twins, tmp_path / "file"))
-    assert has(message, f"{tmp_path / 'file'} is there already", "another --out")
+    assert has(message, f"{tmp_path / 'file'} exists already", "another --out")
     message = refused("train.py", *words_for(twins, tmp_path / "file" / "run"))
     assert has(message, tmp_path / "file" / "run", "cannot be written (Not a directory)", "choose another folder")
     assert (tmp_path / "file").read_text() == "mine"
@@ -77,7 +77,7 @@ def test_cache_that_cannot_be_written(refused, twins, tmp_path):
 def test_run_that_is_there_already(refused, twins, tmp_path):
     folder = saved_run(tmp_path / "run", twins)
     message = refused("train.py", *words_for(twins, folder))
-    assert has(message, f"{folder} is there already", "--resume", "another --out")
+    assert has(message, f"{folder} exists already", "--resume", "another --out")
 
 
 def test_folder_with_other_files_is_left_alone(refused, twins, tmp_path):
@@ -85,7 +85,7 @@ def test_folder_with_other_files_is_left_alone(refused, twins, tmp_path):
     (tmp_path / "thesis" / "chapter.tex").write_text("mine")
     for resume in ([], ["--resume"]):
         message = refused("train.py", *words_for(twins, tmp_path / "thesis"), *resume)
-        assert has(message, f"{tmp_path / 'thesis'} is there already", "no run is in it", "another --out")
+        assert has(message, f"{tmp_path / 'thesis'} exists already", "no run is in it", "another --out")
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
 
 
@@ -121,7 +121,7 @@ def finished(twins, tmp_path_factory):
 
 @pytest.fixture
 def run(finished, tmp_path):
-    """A copy of the finished run to spoil."""
+    """A copy of the finished run to damage."""
     return shutil.copytree(finished, tmp_path / "run")
 
 
@@ -144,7 +144,7 @@ def test_predict_names_bad_files_and_goes_on(script, run, finished, tmp_path):
     assert [json.loads(line)["file"] for line in out.splitlines()] == [str(files[2])]
 
 
-def test_predict_refuses_what_is_not_there(refused, run, tmp_path):
+def test_predict_refuses_absent_runs_files_and_folds(refused, run, tmp_path):
     clip = tmp_path / "clip.wav"
     soundfile.write(clip, tone(0.5), RATE_HZ)
     (tmp_path / "empty").mkdir()
@@ -228,6 +228,6 @@ def test_resume_without_a_folder(refused, twins):
         (["--bands", "5000000"], "front-end: 5000000 htk bands"),
     ],
 )
-def test_what_cannot_work_is_found_before_anything_is_written(refused, twins, tmp_path, words, found):
+def test_impossible_settings_are_refused_before_anything_is_written(refused, twins, tmp_path, words, found):
     assert has(refused("train.py", *words_for(twins, tmp_path / "run"), *words), found)
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Ratings that cannot be used: each is refused with the file, what was expected and found, and what to do."""
+"""Ratings that cannot be used are refused with the file, what was expected and found, and the remedy."""
 
 from pathlib import Path
 
@@ -200,9 +200,8 @@ def test_commas_instead_of_semicolons(said_of, website):
 def test_raters_missing(said_of, website):
     text = (website / RATINGS).read_text()
     message = said_of(website, RATINGS, edited(lambda text: text.replace("FF2 ", "other")))
-    assert has(
-        message, f"{website / RATINGS}, line 1: expected the columns time;FM1;FM2;FM3;FF1;FF2;FF3", "missing: FF2"
-    )
+    wanted = "expected the columns time;FM1;FM2;FM3;FF1;FF2;FF3"
+    assert has(message, f"{website / RATINGS}, line 1: {wanted}", "missing: FF2")
     without = "\n".join(line.rpartition(";")[0] for line in text.splitlines())
     message = said_of(website, RATINGS, lambda path: path.write_text(without))
     assert has(message, "line 1: expected the columns", "missing: FF3", "found 'time;FM1 ;FM2 ;FM3 ;FF1 ;FF2'")
@@ -235,7 +234,7 @@ def test_stereo_and_another_rate_are_fine(script, avec):
     assert "unreadable" not in out
 
 
-def test_cut_audio_is_told_by_its_labels(said_of, avec):
+def test_audio_that_ends_before_its_labels_is_refused(said_of, avec):
     path = avec / "recordings_audio/dev_2.wav"
     message = said_of(avec, GOLD, lambda _: path.write_bytes(path.read_bytes()[:60_000]))
     assert has(message, avec / GOLD, "dev_2.wav at 1.87 s", "end 2.13 s too late", "restore the shorter one")

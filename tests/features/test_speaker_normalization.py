@@ -1,4 +1,4 @@
-"""Features against each speaker's own, by NumPy from the definition, and where a run of that kind is refused."""
+"""Z-scores per speaker, by NumPy from the definition; runs that need them cannot predict single recordings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_damaged_statistics_are_refused(two_speakers, tmp_path, content):
         speaker_normalization.load(tmp_path)
 
 
-def test_unknown_speakers_are_refused_only_by_runs_that_need_their_statistics():
+def test_runs_with_standardised_speakers_cannot_predict():
     settings = from_flags({"model": "compare_svm", "corpus": "emodb"})
     check_predicts(settings, Path("run"))
     with pytest.raises(UserError, match=r"^run standardises features by each speaker's own clips.*evaluate\.py"):

@@ -1,4 +1,4 @@
-"""One clip for all recorded answers: chirps with harmonics in a little noise, the same on every machine."""
+"""One clip for all recorded predictions: chirps with harmonics in a little noise, the same on every machine."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ LONG_SECONDS = 12.0  # for ratings, some of which look at eight seconds
 
 
 def samples(seconds: float = SECONDS, noise: float = 0.005) -> np.ndarray:
-    """A voice-like signal (samples,) in -1..1: its pitch and loudness change, it has a pause, and noise so strong."""
+    """A speech-like signal (samples,) in -1..1 of changing pitch and loudness with a pause, in noise so strong."""
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     pitch_hz = 120 + 60 * np.sin(2 * np.pi * 0.8 * time) + 20 * time
     phase = 2 * np.pi * np.cumsum(pitch_hz) / RATE_HZ

@@ -20,7 +20,7 @@ def die():
 
 
 def cut_and_die(path):
-    """What a kill in the middle of a write leaves: half of the file."""
+    """Leave half of a file, as a kill in the middle of a write does."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     die()
 

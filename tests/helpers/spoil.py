@@ -1,4 +1,4 @@
-"""Ways to spoil a clip and what is to be said of each, with what the tests of bad input share otherwise."""
+"""Ways to damage an audio file with the message expected for each, and what tests of bad input share."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Folders as train.py leaves them, made in no time: small networks with the weights they began with."""
+"""Run folders as train.py writes them, of small untrained networks."""
 
 import keras
 import numpy as np
@@ -54,7 +54,7 @@ def network(settings, protocol, seed):
         n_inputs = settings.bands if frontend else FEATURE_SETS[settings.feature_set]
         built = registry.build(settings.model, n_outputs, n_inputs, **settings.option)
         built = with_normalization(rng.normal(size=n_inputs), rng.uniform(1, 3, n_inputs), built)
-    for weights in built.trainable_variables:  # those it begins with answer all clips alike
+    for weights in built.trainable_variables:  # initial weights give nearly one output for all
         weights.assign(weights + rng.normal(0, 0.05, weights.shape))
     return with_frontend(frontend, built) if frontend else built
 

@@ -1,4 +1,4 @@
-"""Linear models against scikit-learn's own pipeline on the same vectors, and what cannot be fitted."""
+"""Linear models against pipelines of scikit-learn on the same vectors; data that cannot be fitted."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ CLASSES, WIDTH = ("angry", "calm", "sad"), 325
 
 
 def clips(n, seed, width=WIDTH, classes=CLASSES):
-    """One vector a clip, of features of very different sizes, one of which never varies."""
+    """One vector per utterance; features of very different sizes, one of them constant."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % len(classes)
     sizes = 10 ** np.random.default_rng(9).uniform(-3, 5, width)
@@ -54,7 +54,7 @@ def fitted(tmp_path, model, train, validation, outputs=CLASSES, refit=(), **flag
 
 
 def scores(model, values):
-    """What the last layer gives before the softmax."""
+    """The output of the last layer before the softmax."""
     linear = model.layers[-1]
     before = keras.Model(linear.inputs, linear.get_layer("scores").output)
     normalized = model.get_layer("normalization")(values[:, None])
@@ -63,7 +63,7 @@ def scores(model, values):
 
 @pytest.mark.parametrize(("model", "components"), [("egemaps_svm", None), ("compare_pca_svm", 40)])
 @pytest.mark.parametrize("solver", ["liblinear", "sgd"])
-def test_scores_are_scikit_learns(tmp_path, model, components, solver):
+def test_scores_are_those_of_scikit_learn(tmp_path, model, components, solver):
     values, labels = clips(150, 1)
     others, other_labels = clips(60, 2)
     weights = np.where(labels == 1, 2.0, 0.5)
@@ -92,7 +92,7 @@ def test_scores_are_scikit_learns(tmp_path, model, components, solver):
     np.testing.assert_array_equal(np.argmax(output, axis=1), expected.predict(others.astype(np.float64)))
 
 
-def test_the_chosen_c_is_fitted_on_copies_and_on_validation_clips_too(tmp_path):
+def test_with_refit_the_chosen_c_is_fitted_on_copies_and_validation_clips_too(tmp_path):
     """Standardisation stays that of the training clips and their copies."""
     values, labels = clips(90, 1)
     others, other_labels = clips(60, 2)
@@ -125,7 +125,7 @@ def test_two_classes_have_two_scores(tmp_path):
     assert np.mean(np.argmax(output, axis=1) == labels) == history[0]["validation_wa"] == 1
 
 
-def test_c_is_the_best_on_validation_clips_and_the_model_is_of_it(tmp_path):
+def test_the_c_with_the_best_validation_score_is_kept(tmp_path):
     values, labels = clips(150, 1)
     others, other_labels = clips(90, 2)
     train, validation = examples(values, labels), examples(others, other_labels)
@@ -137,7 +137,7 @@ def test_c_is_the_best_on_validation_clips_and_the_model_is_of_it(tmp_path):
     assert history[0]["validation_ua"] < best["validation_ua"]
 
 
-def test_a_class_without_training_clips_is_never_answered(tmp_path):
+def test_a_class_without_training_clips_is_never_predicted(tmp_path):
     values, labels = clips(60, 1, classes=CLASSES[:2])
     train = examples(values, 2 * labels)  # of the first and the third of three classes
     _, found = fitted(tmp_path, "egemaps_svm", train, train, complexities=(1e-2,))
@@ -182,21 +182,20 @@ def test_each_dimension_has_the_c_that_is_best_for_it(tmp_path):
         np.testing.assert_allclose(output[:, dimension], expected.predict(one.astype(np.float64)), atol=1e-4)
 
 
-def test_more_components_than_clips_are_refused(tmp_path):
-    values, labels = clips(30, 1)
-    train = examples(values, labels)
-    with pytest.raises(UserError, match="components is 150, expected at most 30: fold 0 trains on 30 vectors of 325"):
-        fitted(tmp_path, "compare_pca_svm", train, train)
+@pytest.mark.parametrize(
+    ("model", "width", "option", "message"),
+    [
+        ("compare_pca_svm", WIDTH, {}, "components is 150, expected at most 30: fold 0 trains on 30 vectors of 325"),
+        ("egemaps_svm", 6, {"components": 7}, "components is 7, expected at most 6"),
+    ],
+)
+def test_more_components_than_vectors_or_features_are_refused(tmp_path, model, width, option, message):
+    train = examples(*clips(30, 1, width=width))
+    with pytest.raises(UserError, match=message):
+        fitted(tmp_path, model, train, train, option=option)
 
 
-def test_more_components_than_features_are_refused(tmp_path):
-    values, labels = clips(30, 1, width=6)
-    train = examples(values, labels)
-    with pytest.raises(UserError, match="components is 7, expected at most 6"):
-        fitted(tmp_path, "egemaps_svm", train, train, option={"components": 7})
-
-
-def test_what_stands_before_is_run_once_over_every_clip_and_saved_with_it(tmp_path, monkeypatch):
+def test_a_feature_model_is_saved_with_the_linear_model(tmp_path, monkeypatch):
     features, n_frames = keras.Input((None, 4), name="features"), keras.Input((), dtype="int32", name="n_frames")
     means = keras.layers.GlobalAveragePooling1D()(features, mask=FrameMask()(features, n_frames))
     body = keras.Model({"features": features, "n_frames": n_frames}, means)
@@ -214,7 +213,7 @@ def test_what_stands_before_is_run_once_over_every_clip_and_saved_with_it(tmp_pa
 
 
 @pytest.mark.parametrize("name", [name for name, entry in registry.MODELS.items() if entry.fitted == "linear"])
-def test_size_is_that_of_its_row(name):
+def test_the_registry_states_the_number_of_parameters(name):
     entry = registry.MODELS[name]
     n_outputs, n_inputs = entry.shape
     components = entry.options.get("components")

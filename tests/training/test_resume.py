@@ -1,4 +1,4 @@
-"""A run killed again and again ends with the weights of a run left alone."""
+"""A run killed several times ends with the weights of an uninterrupted one."""
 
 import csv
 import json
@@ -75,8 +75,8 @@ def histories(out):
 
 
 @pytest.mark.slow
-def test_killed_at_every_moment_it_ends_the_same(train, tmp_path):
-    """After the first kill, --out and --resume alone go on."""
+def test_a_run_killed_at_every_moment_ends_the_same(train, tmp_path):
+    """After the first kill it needs --out and --resume only."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     status, errors = train("never", whole, GIVEN)
     assert status == 0, errors
@@ -99,7 +99,7 @@ def test_killed_at_every_moment_it_ends_the_same(train, tmp_path):
 
 
 def small_model():
-    """A network of the zoo, with its own dropout layers: what they draw is part of the state."""
+    """A network with dropout, the random state of which must be saved."""
     keras.utils.set_random_seed(3)
     options = {"recurrent_units": 3, "hidden_units": 8, "block_dropout": 0.5, "dropout": 0.5}
     model = registry.build("attention_blstm_fcn_1layer", 2, 4, **options)
@@ -116,7 +116,7 @@ def steps(model, count, rng):
 
 
 @pytest.mark.parametrize("name", ["data", "noise", "responses", "copies", "from_run", "enhancer", "weights"])
-def test_what_a_run_was_started_on_is_what_it_goes_on_with(tmp_path, name):
+def test_resuming_on_other_data_is_refused(tmp_path, name):
     of_all = {f"{key}_sha256": "1" for key in ("data", name)}
     _check_same_data(tmp_path, of_all)
     _check_same_data(tmp_path, of_all)
@@ -142,7 +142,7 @@ def test_state_holds_optimizer_and_dropout_seeds(tmp_path):
         np.testing.assert_allclose(one, two, rtol=0, atol=1e-7)
 
 
-def test_a_damaged_state_gives_way_to_the_one_before(tmp_path):
+def test_a_damaged_state_is_replaced_by_the_one_before(tmp_path):
     model = small_model()
     for epoch in (1, 2):
         checkpoint.save(tmp_path, model, [{"epoch": n + 1} for n in range(epoch)], model.get_weights())

@@ -1,6 +1,5 @@
-"""From a corpus to a trained, tested and usable run: what its folder holds, and that its figures can be trusted."""
+"""Train, test and use a run of a network for classes: files of its folder, folds, figures, resuming."""
 
-import csv
 import hashlib
 import json
 import shutil
@@ -22,6 +21,7 @@ from zoo.config.flags import from_flags
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend, with_normalization
+from zoo.runs.folder import read_record, read_rows
 from zoo.training.evaluate import differences, evaluate_run
 from zoo.training.fit import fit
 from zoo.training.train import train
@@ -34,15 +34,6 @@ def settings(root, out, corpus="emodb", **changes):
     given = {"model": "fcn", "corpus": corpus, "fold": "0", "epochs": 1, "bands": 8, "option": {"hidden_units": 8}}
     given |= {"data_root": str(root), "out": str(out), "cache_dir": f"{out}-cache", "backend": keras.backend.backend()}
     return from_flags({**given, **changes})
-
-
-def record_of(folder):
-    return json.loads((folder / "metrics.json").read_text())
-
-
-def rows_of(folder):
-    with (folder / "predictions.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -78,26 +69,26 @@ def test_folder_holds_everything_and_no_leftovers(trained):
             *("model.keras", "history.csv", "curves.png"),
         }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in run.rglob("*.png"))
-    assert [fold["fold"] for fold in record_of(run)["folds"]] == ["0-03", "1-08"]
+    assert [fold["fold"] for fold in read_record(run)["folds"]] == ["0-03", "1-08"]
 
 
 @pytest.mark.backend
-def test_no_speaker_is_tested_on_who_was_trained_on(trained, emodb):
-    """By what training was handed, and EmoDB's file names, whose first two characters are the speaker."""
+def test_no_test_speaker_was_trained_on(trained, emodb):
+    """By the files that training got; the first two characters of an EmoDB file name are the speaker."""
     run, seen = trained
     speaker_of = {hashlib.sha256(path.read_bytes()).hexdigest(): path.name[:2] for path in emodb.glob("wav/*.wav")}
     assert len(speaker_of) == 70 and set(seen) == set(FOLDS.values())
     for name, hashes in seen.items():
-        tested = {row["clip"][:2] for row in rows_of(run / name)}
-        assert tested == {name[-2:]} == set(record_of(run / name)["test_speakers"])
+        tested = {row["clip"][:2] for row in read_rows(run / name)}
+        assert tested == {name[-2:]} == set(read_record(run / name)["test_speakers"])
         assert {speaker_of[file] for file in hashes} == set(speaker_of.values()) - tested
 
 
 @pytest.mark.backend
-def test_figures_are_scikit_learns_from_the_predictions(trained):
+def test_figures_are_those_of_scikit_learn(trained):
     run, _ = trained
     for folder, n_clips in ((run, 14), *((run / name, 7) for name in FOLDS.values())):
-        rows, record = rows_of(folder), record_of(folder)
+        rows, record = read_rows(folder), read_record(folder)
         truth, prediction = [row["truth"] for row in rows], [row["prediction"] for row in rows]
         assert len({row["clip"] for row in rows}) == len(rows) == record["n_clips"] == n_clips
         assert record["wa"]["value"] == pytest.approx(sklearn.metrics.accuracy_score(truth, prediction))
@@ -110,22 +101,22 @@ def test_figures_are_scikit_learns_from_the_predictions(trained):
             shares = {name: float(row[f"p_{name}"]) for name in record["classes"]}
             assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
             assert shares[row["prediction"]] == max(shares.values())
-    assert rows_of(run) == [row for name in FOLDS.values() for row in rows_of(run / name)]
+    assert read_rows(run) == [row for name in FOLDS.values() for row in read_rows(run / name)]
 
 
 @pytest.mark.backend
 def test_evaluating_again_changes_nothing(trained):
     run, _ = trained
     summary, changed = evaluate_run(run)
-    assert changed == [] and summary["confusion"] == record_of(run)["confusion"]
+    assert changed == [] and summary["confusion"] == read_record(run)["confusion"]
 
 
 @pytest.mark.backend
-def test_prediction_is_the_tests_and_averages_the_folds(trained, emodb):
+def test_prediction_is_that_of_the_test_and_averages_the_folds(trained, emodb):
     run, _ = trained
     spread = []
     for number, name in FOLDS.items():
-        rows = rows_of(run / name)
+        rows = read_rows(run / name)
         paths = [emodb / "wav" / f"{row['clip']}.wav" for row in rows]
         single = {fold: list(predict_run(run, paths, fold)) for fold in FOLDS}
         for row, result in zip(rows, single[number], strict=True):
@@ -140,16 +131,13 @@ def test_prediction_is_the_tests_and_averages_the_folds(trained, emodb):
 
 
 @pytest.mark.backend
-def test_a_synthetic_run_says_so_everywhere(trained, emodb):
+def test_a_synthetic_run_is_marked_everywhere(trained, emodb):
     run, _ = trained
     for folder in (run, *(run / name for name in FOLDS.values())):
-        assert record_of(folder)["synthetic"] is True
-        assert {row["corpus"] for row in rows_of(folder)} == {"synthetic emodb"}
+        assert read_record(folder)["synthetic"] is True
+        assert {row["corpus"] for row in read_rows(folder)} == {"synthetic emodb"}
     clip = next(emodb.glob("wav/*.wav"))
-    assert [result["trained_on"] for fold in (None, "0") for result in predict_run(run, [clip], fold)] == [
-        "synthetic emodb",
-        "synthetic emodb",
-    ]
+    assert {row["trained_on"] for fold in (None, "0") for row in predict_run(run, [clip], fold)} == {"synthetic emodb"}
 
 
 def test_prediction_needs_every_folds_model(trained, emodb, tmp_path):
@@ -163,7 +151,7 @@ def test_prediction_needs_every_folds_model(trained, emodb, tmp_path):
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """Puts a network with its first weights in place of training; returns how often each fold came to it."""
+    """Replaces training by an untrained network; returns how often each fold was trained."""
     calls = Counter()
 
     def stand_in(task, config, progress):
@@ -188,16 +176,11 @@ def test_leakage_is_refused_or_marked(untrained, tmp_path):
 
     run = train(replace(leaky, allow_leakage=True, out=str(tmp_path / "allowed")))
     for folder in (run.folder, run.folder / "fold-0-random"):
-        (finding,) = record_of(folder)["leakage"]
+        (finding,) = read_record(folder)["leakage"]
         assert finding.startswith("Fold 0-random: 24 of 24 speakers on two sides")
-        assert record_of(folder)["speaker_independent"] is False
+        assert read_record(folder)["speaker_independent"] is False
     assert "not speaker-independent" in run.title() and "not speaker-independent" in run.title("0-random")
     assert "SYNTHETIC" in run.title()
-
-
-def test_a_clean_run_is_not_marked(untrained, emodb, tmp_path):
-    run = train(settings(emodb, tmp_path / "run"))
-    assert record_of(run.folder)["leakage"] == [] and "speaker-independent" not in run.title()
 
 
 CHANGES = {
@@ -219,12 +202,21 @@ def test_resume_on_other_data_is_refused(untrained, emodb, tmp_path, change):
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_resume_finds_the_data_elsewhere_and_keeps_finished_folds(untrained, emodb, tmp_path):
+def test_resume_finds_moved_data_keeps_finished_folds_and_clears_unfinished_files_only(untrained, emodb, tmp_path):
     given = settings(emodb, tmp_path / "run")
-    train(given)
+    done = train(given)
+    run = done.folder
+    assert read_record(run)["leakage"] == [] and "speaker-independent" not in done.title()
+    mine = [run / ".notes", run / ".writing.md", run / "fold-0-03" / ".hidden" / "draft.txt", run / "plot.svg"]
+    unfinished = [run / f"{ASIDE}metrics.99999998.json", run / "fold-0-03" / f"{ASIDE}model.99999999.keras"]
+    for path in (*mine, *unfinished):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
     moved = shutil.copytree(emodb, tmp_path / "moved")
     train(replace(given, data_root=str(moved)), resume=True)
     assert untrained == {"0-03": 1}
+    assert all(path.read_text() == "mine" for path in mine)
+    assert not any(path.exists() for path in unfinished)
 
 
 HOLD = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True)"
@@ -243,20 +235,7 @@ def test_another_process_at_work_on_the_run_is_refused(untrained, emodb, tmp_pat
     assert train(given, resume=True).folder == tmp_path / "run"
 
 
-def test_resume_clears_unfinished_files_and_no_others(untrained, emodb, tmp_path):
-    given = settings(emodb, tmp_path / "run")
-    run = train(given).folder
-    mine = [run / ".notes", run / ".writing.md", run / "fold-0-03" / ".hidden" / "draft.txt", run / "plot.svg"]
-    unfinished = [run / f"{ASIDE}metrics.99999998.json", run / "fold-0-03" / f"{ASIDE}model.99999999.keras"]
-    for path in (*mine, *unfinished):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("mine")
-    train(given, resume=True)
-    assert all(path.read_text() == "mine" for path in mine)
-    assert not any(path.exists() for path in unfinished)
-
-
-def test_differences_are_told_at_any_depth_and_rounding_is_none():
+def test_differences_are_found_at_any_depth_beyond_rounding():
     before = {"ua": {"value": 0.5, "low": None}, "n": 3, "gone": 1}
     after = {"ua": {"value": 0.500009, "low": 0.1}, "n": 3, "new": 2}
     assert differences("all", before, after) == [
@@ -269,8 +248,8 @@ def test_differences_are_told_at_any_depth_and_rounding_is_none():
 
 
 @pytest.mark.slow
-def test_the_readmes_first_command_ends_in_a_run_and_an_export(script, tmp_path):
-    """On a tree of IEMOCAP's layout that is not known as synthetic by the command line: only by its marker."""
+def test_the_first_commands_of_the_readme(script, tmp_path):
+    """On a folder with IEMOCAP's layout that only its marker file declares synthetic."""
     root, run, exported = tmp_path / "IEMOCAP_full_release", tmp_path / "run", tmp_path / "exported"
     commands = (
         ("synthesize.py", "--corpus", "iemocap", "--out", root, "--clips", 50),
@@ -285,7 +264,7 @@ def test_the_readmes_first_command_ends_in_a_run_and_an_export(script, tmp_path)
         for command in commands:
             code, _, errors = script(*command)
             assert code == 0, errors
-    record = record_of(run)
+    record = read_record(run)
     assert (record["protocol"], record["synthetic"]) == ("iemocap-impro-4 v1", True)
     assert [fold["fold"] for fold in record["folds"]] == ["0-Ses01F"]
     assert (run / "fold-0-Ses01F" / "model.keras").is_file()

@@ -1,11 +1,8 @@
-"""Linear models as jobs: from a corpus to a trained, tested, exported baseline, and what they refuse."""
+"""Train, test and export linear models; settings that they refuse."""
 
 import json
 import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -34,7 +31,6 @@ from zoo.training.train import train
 needs_opensmile = pytest.mark.skipif(
     find_spec("opensmile") is None, reason="opensmile is not installed (pip install -e '.[opensmile]')"
 )
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 CLIPS = 120
 
 
@@ -70,7 +66,7 @@ def network_run(tmp_path_factory, cache):
 
 
 def same_in_export(run, out, clips):
-    """The run's answers and its export's are of the same files."""
+    """Assert that a run and its export predict the same."""
     exported = load(export(run, out))
     for one, other in zip(predict_run(run, clips), of_export(exported).predict(clips), strict=True):
         assert one["emotion"] == other["emotion"]
@@ -79,19 +75,19 @@ def same_in_export(run, out, clips):
 
 
 @needs_opensmile
-def test_egemaps_is_fitted_tested_found_again_and_exported(tmp_path, cache):
+def test_egemaps_svm_is_trained_evaluated_again_and_exported(tmp_path, cache):
     run = train(settings(cache, tmp_path / "run", model="egemaps_svm", solver="liblinear")).folder
     record = read_record(run)
-    assert record["ua"]["value"] > 0.4, "seven classes, and voices that differ as their emotions do"
+    assert record["ua"]["value"] > 0.4, "seven classes, in synthetic speech that differs with them"
     summary, changed = evaluate_run(run)
     assert not changed and summary["ua"] == record["ua"]
     same_in_export(run, tmp_path / "export", recordings(cache))
-    for format in filter(is_there, FORMATS):  # each asks its own runtime for rows of one clip
+    for format in filter(is_there, FORMATS):
         assert export_as(run, tmp_path / format, format).is_dir()
 
 
 @needs_opensmile
-def test_against_each_speakers_own_clips_it_is_found_again_and_answers_no_strangers(tmp_path, cache):
+def test_a_run_with_features_standardised_by_speaker_predicts_for_no_other_speakers(tmp_path, cache):
     flags = {"model": "egemaps_svm", "functionals": "opensmile", "solver": "liblinear", "augment_waveforms": "speed"}
     flags |= {"copies": 1, "standardize_speakers": True, "refit": True}
     run = train(settings(cache, tmp_path / "run", **flags)).folder
@@ -124,7 +120,7 @@ def test_against_each_speakers_own_clips_it_is_found_again_and_answers_no_strang
 
 
 @needs_opensmile
-def test_what_is_fitted_are_opensmiles_descriptors(tmp_path, cache):
+def test_features_are_those_of_opensmile(tmp_path, cache):
     waveform = read(recordings(cache)[0], 16_000)
     _, descriptors, _ = acoustics.descriptors(waveform, 16_000, "egemaps")
     found = acoustics.clip_functionals(waveform, 16_000, "egemaps", "five")
@@ -149,7 +145,7 @@ def test_too_short_or_unknown_functionals_are_refused():
         acoustics.clip_functionals(np.ones(5000, np.float32), 16_000, "egemaps", "six")
 
 
-def test_the_joint_vector_of_a_run_is_what_its_network_has_before_the_head(tmp_path, cache, network_run):
+def test_the_joint_vector_is_what_the_network_of_the_run_has_before_its_head(tmp_path, cache, network_run):
     given = {"model": "deep_spectrum_svm", "from_run": str(network_run)}
     run = train(settings(cache, tmp_path / "run", **given)).folder
     clips = recordings(cache)
@@ -177,7 +173,7 @@ def test_the_joint_vector_of_a_run_is_what_its_network_has_before_the_head(tmp_p
         ({"fold": "1"}, "whose test clips the others may have seen. Give --fold as the run had it"),
     ],
 )
-def test_a_run_that_cannot_stand_before_it_is_refused(tmp_path, cache, network_run, flags, message):
+def test_an_unsuitable_from_run_is_refused(tmp_path, cache, network_run, flags, message):
     given = {"model": "deep_spectrum_svm", "from_run": str(network_run), **flags}
     if not flags:
         given.pop("from_run")
@@ -218,23 +214,16 @@ def test_sgd_does_not_fit_ratings(tmp_path, cache):
 
 
 @needs_opensmile
-def test_answers_are_those_of_the_clip_whatever_stands_beside_it(tmp_path, cache):
+def test_the_batch_does_not_change_the_output(tmp_path, cache):
     given = settings(cache, tmp_path / "run", model="egemaps_svm")
-    run = train(given).folder
-    (fold,) = run.glob("fold-*")
+    (fold,) = train(given).folder.glob("fold-*")
     classifier = load_classifier(fold, given)
-    answer = classifier.probabilities
     waveforms = [read(path, classifier.rate_hz) for path in recordings(cache)]
-    together = answer(waveforms)
-    for waveform, expected in zip(waveforms, together, strict=True):
-        np.testing.assert_allclose(answer([waveform])[0], expected, atol=1e-6)
-    assert answer([]) == []
+    for waveform, expected in zip(waveforms, classifier.probabilities(waveforms), strict=True):
+        np.testing.assert_allclose(classifier.probabilities([waveform])[0], expected, atol=1e-6)
+    assert classifier.probabilities([]) == []
 
 
-def test_gradient_flags_have_no_effect_on_linear_models_and_are_refused():
-    words = ["--model", "egemaps_svm", "--corpus", "emodb", "--synthetic", "--epochs", "3"]
-    found = subprocess.run(
-        [sys.executable, str(SCRIPTS / "train.py"), *words], capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 2
-    assert "--epochs has no effect on egemaps_svm; it belongs to the training" in found.stderr
+def test_gradient_flags_are_refused():
+    with pytest.raises(UserError, match="--epochs has no effect on egemaps_svm; it belongs to the training"):
+        from_flags({"model": "egemaps_svm", "corpus": "emodb", "synthetic": True, "epochs": 3})

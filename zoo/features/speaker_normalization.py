@@ -34,8 +34,8 @@ class Speakers:
         """Return a speaker's features (n, features), z-scored, float32. Raises UserError for an unknown speaker."""
         if speaker not in self.means:
             raise UserError(
-                f"speaker {speaker!r} has no clips among those the run was trained and tested on "
-                f"({', '.join(sorted(self.means))}), whose mean and deviation its features need"
+                f"speaker {speaker!r} has no clips among those of the run ({', '.join(sorted(self.means))}), and its "
+                "features need their mean and deviation"
             )
         return ((values - self.means[speaker]) / self.deviations[speaker]).astype(np.float32)
 

@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
 
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError
 
-KINDS = ("json", "csv")
 # What spreadsheets take for a formula, and the apostrophe itself, so that no two names become one cell.
 _RISKY = tuple("=+-@\t\r\n'")
 _TORN_BYTES = 65_536  # no line is longer: more without an end is damage
@@ -87,14 +86,12 @@ def kind_of(out: Path, json_lines: bool, as_table: bool) -> str:
 
 
 class Sheet:
-    """The file of predictions, a context manager.
+    """The file of predictions, "json" lines or "csv"; a context manager.
 
     Raises UserError where the file exists and `resume` is not set, or holds something else than predictions.
     """
 
     def __init__(self, path: Path, kind: str, resume: bool = False, rows_per_file: bool = False):
-        if kind not in KINDS:
-            raise unknown("kind of answers", kind, KINDS)
         self.path, self.failed_path, self.n_failed = path, path.with_name(f"{path.name}.failed.csv"), 0
         self._kind, self._names, self._corpus = kind, set[str](), ""
         columns = None

@@ -44,8 +44,8 @@ def _classifiers(run: OpenedRun, max_seconds: float) -> Predictor:
     def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         return list(np.mean([fold.probabilities(waveforms) for fold in folds], axis=0)) if waveforms else []
 
-    facts = (run.outputs, run.corpus, folds[0].rate_hz, folds[0].min_seconds)
-    return Predictor(*facts, max_seconds, predict_waveforms)
+    first = folds[0]
+    return Predictor(run.outputs, run.corpus, first.rate_hz, first.min_seconds, max_seconds, predict_waveforms)
 
 
 def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:

@@ -16,7 +16,7 @@ _ROUNDING = 1e-5
 
 
 def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
-    """Write predictions.csv, a figure and, last, metrics.json, whose presence shows that all are complete."""
+    """Write predictions.csv, a figure and, last, metrics.json, which shows that all are complete."""
     write_csv(folder / "predictions.csv", rows)
     tasks.of(summary["model"]).report.plot(summary, rows, folder, title)
     write_json(folder / "metrics.json", summary)
@@ -39,7 +39,7 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
 def training_accuracy(run: Path) -> float:
     """Return the accuracy (WA) of a finished run's models on the utterances they were trained on, 0..1, over all folds.
 
-    It shows how far a network fits what it was trained on and is never a result. Raises UserError as `evaluate_run`.
+    It shows how closely a network fits its training data and is never a result. Raises UserError as `evaluate_run`.
     """
     opened = open_run(run)
     rows = _rows(opened, dataset.of_run(opened), "train")
@@ -60,9 +60,9 @@ def _rows(run: OpenedRun, source: Source, side: str) -> list[Row]:
 def differences(
     name: str, before: Any, after: Any, said: str = "{name}: {before} was recorded, {after} found"
 ) -> list[str]:
-    """Says, by `said`, which of the values below `name` are others after than before, at any depth of dictionaries.
+    """Return a line, worded by `said`, for each value below `name` that differs, at any depth of dictionaries.
 
-    Floats are alike within 1e-5: ratings are real numbers, whose last digits change with the number of threads.
+    Floats may differ by 1e-5: the last digits of ratings change with the number of threads.
     """
     if isinstance(before, dict) and isinstance(after, dict):
         keys = {**before, **after}

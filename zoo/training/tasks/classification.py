@@ -90,7 +90,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
 
 def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> keras.Model:
     entry = registry.get(config.model)
-    if entry.fitted == "linear":  # whose inputs are known when they are there
+    if entry.fitted == "linear":  # checked when the inputs are there
         return registry.build(config.model, n_classes, entry.shape[1], **options)
     if entry.frontend == "log_mel":
         return registry.build(config.model, n_classes, config.bands, **options)
@@ -154,8 +154,8 @@ def test_rows(
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
-    truth, prediction, voices = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    return classification.evaluate(truth, prediction, protocol.classes, voices)
+    truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
+    return classification.evaluate(truth, prediction, protocol.classes, speakers)
 
 
 def _behind_enhancer(fold: FoldData, config: RunConfig, side: str) -> Any:

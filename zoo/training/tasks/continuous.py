@@ -74,13 +74,12 @@ def _check_ahead(network: keras.Model, config: RunConfig) -> None:
     given = f"--label-delay-seconds is {config.label_delay_seconds:g}"
     if looks_at_whole_segments(network):
         raise UserError(
-            f"{given}, which is for networks that go through recordings: {config.model} looks at segments as wholes, "
-            "and does not hear beyond them. Give 0 or more"
+            f"{given}, but {config.model} looks at segments as wholes and gets no audio beyond them. Give 0 or more"
         )
     if -config.label_delay_seconds >= config.segment_seconds:
         raise UserError(
-            f"{given}: training hears all of a segment of {config.segment_seconds:g} s before it rates anything. Give "
-            "one nearer to 0, or a longer --segment-seconds"
+            f"{given}, expected less than a segment of {config.segment_seconds:g} s ahead. Give one nearer to 0, or a "
+            "longer --segment-seconds"
         )
 
 
@@ -130,7 +129,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     """Waveforms are standardised by their front-end, functionals by the training set's moments."""
     network = _build(config, len(fold.outputs))
     if not on_waveforms(config):
-        # Functionals are of all sizes: only those that never vary are held back.
+        # Functionals differ in size by orders of magnitude: only constant ones keep theirs.
         network = with_normalization(*moments(item.features for item in fold.train), network, least_variance=0.0)
     perturb: Perturb | None = perturb_voice if config.perturb == "voice" else None
     if config.perturb == "noise":
@@ -174,7 +173,7 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
 
 
 def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
-    """Fits the post-processing on the validation predictions of the best epoch."""
+    """Fit the post-processing on the validation predictions of the best epoch."""
     trace = tracer_of(network_of(load_model(model_path, registry.get(config.model).takes_waveforms)), config)
     predictions = [trace(item.features.read()) for item in fold.validation]
     chain = postprocess.fit(
@@ -195,7 +194,7 @@ def test_rows(
     config: RunConfig,
     alter: Alter | None = None,
 ) -> list[Row]:
-    """Returns a row per frame: corpus, fold, clip, speaker, time in seconds, then for every dimension D truth_D (empty
+    """Return a row per frame: corpus, fold, clip, speaker, time in seconds, then for every dimension D truth_D (empty
     where nobody rated), D as predicted, and postprocessed_D.
 
     From the saved model and the audio, as a user of the model would. The truth is the raters' own, at the time they
@@ -234,7 +233,7 @@ def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
 
 def _build(config: RunConfig, n_outputs: int) -> keras.Model:
     entry = registry.get(config.model)
-    if entry.fitted == "linear":  # whose inputs are known when they are there
+    if entry.fitted == "linear":  # checked when the inputs are there
         return registry.build(config.model, n_outputs, entry.shape[1], **{"seed": config.seed, **config.option})
     n_inputs = 1 if on_waveforms(config) else FEATURE_SETS[config.feature_set]
     return registry.build(config.model, n_outputs, n_inputs, **{"seed": config.seed, **config.option})
