@@ -12,11 +12,8 @@ docs/serving.md says how to serve it.
 import argparse
 from pathlib import Path
 
-from zoo.errors import unknown
 from zoo.utils.backends import use_backend
 from zoo.utils.cli import run
-
-FORMATS = ("saved_model", "onnx", "openvino", "litert")
 
 
 def main() -> None:
@@ -24,7 +21,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder that train.py made")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the numbered version")
     parser.add_argument("--version", type=int, help="its number, above the newest (default: the next)")
-    parser.add_argument("--format", default="saved_model", help=f"{', '.join(FORMATS)} (default: saved_model)")
+    formats = ("saved_model", "onnx", "openvino", "litert")
+    parser.add_argument("--format", choices=formats, default="saved_model", help="file format (default: saved_model)")
     parser.add_argument(
         "--note", action="append", default=[], help="a sentence on the data for the model card; may be repeated"
     )
@@ -38,8 +36,6 @@ def main() -> None:
     calibration.add_argument("--calibrate", action="store_true", help="fit a temperature on the validation clips")
     calibration.add_argument("--data-root", default="", help="the corpus's folder (default: as in the run)")
     args = parser.parse_args()
-    if args.format not in FORMATS:
-        raise unknown("--format", args.format, FORMATS)
     use_backend("tensorflow")
     import tensorflow as tf
 

@@ -105,7 +105,7 @@ def _predictions_of_run(trained: Trained, plan: Plan) -> Callable[[np.ndarray], 
 
     if not plan.steps_per_frame:
         return probabilities
-    tracers = [tracer_of(network, trained.settings) for network in trained.networks]
+    tracers = [tracer_of(network, trained.opened.settings) for network in trained.networks]
     extract = of_layer(trained.frontend).features if trained.frontend else lambda features: features
 
     def ratings(clip):

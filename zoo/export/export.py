@@ -16,17 +16,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo import registry
 from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.config.run_config import heeds
-from zoo.data.protocols import lookup as protocols
 from zoo.errors import UserError
 from zoo.export import agreement, signatures, trained_run, warmup
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained, own_settings
 from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
-from zoo.runs.folder import corpus_name, fold_name
+from zoo.runs.folder import fold_name
 from zoo.runs.model_file import looks_at_whole_segments
 from zoo.serving import saved_model
 from zoo.serving.saved_model import DESCRIPTION, FORMAT
@@ -84,28 +82,26 @@ def export(
 
 
 def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seconds: float | None) -> Plan:
-    settings, entry = trained.settings, registry.get(trained.settings.model)
-    protocol = protocols.get(settings.protocol, settings.corpus)
+    opened, settings, entry = trained.opened, trained.opened.settings, trained.opened.entry
     rate_hz = trained.frontend.rate_hz if trained.frontend else _RATE_HZ
     seconds = LONGEST_SECONDS[entry.task] if max_seconds is None else max_seconds
     if not 1 <= seconds <= 3600:
         raise UserError(f"--max-seconds is {seconds}, expected 1 to 3600")
-    plan = Plan(protocol.classes, round(SHORTEST_SECONDS * rate_hz), round(seconds * rate_hz), rate_hz)
+    plan = Plan(opened.outputs, round(SHORTEST_SECONDS * rate_hz), round(seconds * rate_hz), rate_hz)
     if entry.frontend == "acoustic":  # one row of functionals for a clip
         plan = replace(plan, shortest=1, longest=1)
     if entry.task == "emotion":
         if with_postprocess:
-            raise UserError(f"--postprocess is for continuous ratings; {trained.run} predicts classes. Leave it out")
+            raise UserError(f"--postprocess is for continuous ratings; {opened.folder} predicts classes. Leave it out")
         if not 0.01 <= temperature <= 100:
             raise UserError(f"temperature is {temperature}, expected 0.01 to 100")
         return replace(plan, temperature=temperature)
     if temperature != 1:
-        raise UserError(f"temperature is for probabilities, and {trained.run} predicts ratings; leave it out")
-    folders = trained.folders if with_postprocess else ()
+        raise UserError(f"temperature is for probabilities, and {opened.folder} predicts ratings; leave it out")
+    folders = opened.fold_folders if with_postprocess else ()
     frame, steps = frame_seconds(settings), steps_per_frame(settings)
     return replace(
         plan,
-        outputs=protocol.targets,
         shortest=round(frame * rate_hz) if trained.frontend else steps,
         longest=plan.longest if trained.frontend else round(seconds / frame),
         steps_per_frame=steps,
@@ -133,33 +129,33 @@ def _save(trained: Trained, plan: Plan, folder: Path) -> dict[str, Any]:
 
 
 def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
-    settings, record, entry = trained.settings, trained.record, registry.get(trained.settings.model)
-    continuous = entry.task == "continuous"
+    opened, settings, record = trained.opened, trained.opened.settings, trained.opened.record
+    continuous = opened.entry.task == "continuous"
     figures = ("ccc", "dimensions", "postprocessed") if continuous else ("ua", "wa", "macro_f1")
-    run_files = [trained.run / "config.json"]
-    for folder in trained.folders:
+    run_files = [opened.folder / "config.json"]
+    for folder in opened.fold_folders:
         run_files += [path for path in (folder / "model.keras", folder / "postprocess.json") if path.is_file()]
     content = {
         "format": FORMAT,
         "zoo_version": __version__,
         "model": settings.model,
-        "paper": entry.paper,
-        "task": entry.task,
+        "paper": opened.entry.paper,
+        "task": opened.entry.task,
         "dimensions" if continuous else "classes": list(plan.outputs),
         "rate_hz": plan.rate_hz,
         "frontend": _frontend(trained),
         "shortest": plan.shortest,
         "longest": plan.longest,
         "lengths_in": "samples" if trained.frontend else "frames" if continuous else "rows",
-        "trained_on": corpus_name(record),
+        "trained_on": opened.corpus,
         "protocol": record["protocol"],
         "synthetic": record["synthetic"],
         "warnings": list(record.get("warnings", ())),
-        "folds": [fold_name(folder) for folder in trained.folders],
+        "folds": [fold_name(folder) for folder in opened.fold_folders],
         "recipe": settings.recipe,
         "metrics": {name: record[name] for name in figures},
         "run_versions": record["versions"],
-        "run_files": _checksums(trained.run, run_files),
+        "run_files": _checksums(opened.folder, run_files),
     }
     if not continuous:
         return {**content, "temperature": plan.temperature, "calibration": calibration}
@@ -175,7 +171,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
 
 def _frontend(trained: Trained) -> dict[str, Any]:
     """Describe the front-end; functionals are computed before a request, so that no signature takes waveforms."""
-    settings = trained.settings
+    settings = trained.opened.settings
     if trained.frontend:
         return {"kind": type(trained.frontend).__name__, **own_settings(trained.frontend)}
     names = ("feature_set", "functionals", "functional_seconds", "frame_seconds")

@@ -38,13 +38,11 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
         for folder in folders
         for row in classification.test_rows(folder, clips[folder.name], source.protocol, opened.corpus, settings)
     ]
-    temperature = fit_temperature(*_table(rows, classes))
-    tests = [row for folder in folders for row in read_rows(folder)]
-    return {
-        "temperature": temperature,
-        "validation": _figures(*_table(rows, classes), temperature),
-        "test": _figures(*_table(tests, classes), temperature),
-    }
+    validation = _table(rows, classes)
+    test = _table([row for folder in folders for row in read_rows(folder)], classes)
+    temperature = fit_temperature(*validation)
+    figures = {"validation": _figures(*validation, temperature), "test": _figures(*test, temperature)}
+    return {"temperature": temperature, **figures}
 
 
 def _table(rows, classes) -> tuple[np.ndarray, np.ndarray]:

@@ -112,20 +112,15 @@ def _without_transforms(run: Path, fold: str | None, exported: Exported, place: 
     from zoo.export.agreement import plan_of
 
     trained = trained_run.load(run, fold)
-    if not set_direct(trained.networks):
+    long = [layer for network in trained.networks for layer in layers_of(network) if hasattr(layer, "method")]
+    if not long:
         return exported.folder
+    for layer in long:
+        layer.method = "direct"
     module, functions = signatures.build(trained.frontend, trained.networks, plan_of(exported.description))
     default = {"serving_default": functions["serving_default"]}
     tf.saved_model.save(module, str(place / "direct"), signatures=default)
     return place / "direct"
-
-
-def set_direct(networks: Sequence[Any]) -> bool:
-    """Have the long convolutions of networks computed without FFTs; returns whether there were any."""
-    found = [layer for network in networks for layer in layers_of(network) if hasattr(layer, "method")]
-    for layer in found:
-        layer.method = "direct"
-    return bool(found)
 
 
 def _write_onnx(source: Path, folder: Path) -> Path:

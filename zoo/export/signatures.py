@@ -141,21 +141,17 @@ def _checked_waveforms(waveform, n_samples, plan: Plan):
 
 def _check_counts(rows, counts, of: str, name: str, least: int, most: int | None, width, hint: str = ", found") -> list:
     """Assert that there are rows, and counts for each in `least`..`most`, at most `width` (None: without limit)."""
-    n_rows = tf.shape(rows)[0]
-    checks = [
-        _not_empty(rows, of),
-        _refuse_unless(
-            tf.equal(tf.shape(counts)[0], n_rows), f"{name}: expected one for each clip", n_rows, tf.shape(counts)
-        ),
-        _refuse_unless(counts >= least, f"{name}: expected at least {least}{hint}", counts),
+    n_rows, n_counts = tf.shape(rows)[0], tf.shape(counts)
+    cases: list[tuple] = [
+        (tf.equal(n_counts[0], n_rows), f"{name}: expected one for each clip", n_rows, n_counts),
+        (counts >= least, f"{name}: expected at least {least}{hint}", counts),
     ]
     if width is not None:
         words = f"{name}: expected at most the length of {of}, its padding included"
-        checks.append(_refuse_unless(counts <= width, words, width, counts))
+        cases.append((counts <= width, words, width, counts))
     if most is not None:
-        words = f"{name}: expected at most {most}; cut the recording. Found"
-        checks.append(_refuse_unless(counts <= most, words, counts))
-    return checks
+        cases.append((counts <= most, f"{name}: expected at most {most}; cut the recording. Found", counts))
+    return [_not_empty(rows, of), *(_refuse_unless(*case) for case in cases)]
 
 
 def _not_empty(rows, name: str):
@@ -218,10 +214,8 @@ def _ratings(networks: Sequence[keras.Model], plan: Plan) -> Answer:
         n_frames = n_steps // plan.steps_per_frame
         ratings = []
         for network, chain in zip(networks, chains, strict=True):
-            if plan.segment_frames:
-                raw = _in_segments(network, features, n_steps, plan)
-            else:
-                raw = _run(network, features, n_steps)
+            segments = plan.segment_frames
+            raw = _in_segments(network, features, n_steps, plan) if segments else _run(network, features, n_steps)
             ratings.append(raw if chain is None else _postprocessed(raw, n_frames, chain))
         mean = tf.add_n(ratings) / len(ratings)
         frame, last = tf.range(tf.shape(mean)[1])[None, :], n_frames[:, None] - 1

@@ -1,28 +1,23 @@
-"""Load a finished run's models and what is known of them, for exports."""
+"""Load a finished run's models for exports."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
-from zoo.runs.open_run import check_predicts, open_run
+from zoo.runs.open_run import OpenedRun, check_predicts, open_run
 from zoo.version import __version__
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The folds of a run that are exported: whole models, their networks, front-end (or None) and settings."""
+    """The folds of a run that are exported: whole models, their networks and front-end (or None)."""
 
-    run: Path
-    folders: tuple[Path, ...]
-    record: Mapping[str, Any]
-    settings: RunConfig
+    opened: OpenedRun
     models: tuple[keras.Model, ...]
     networks: tuple[keras.Model, ...]
     frontend: keras.layers.Layer | None
@@ -31,9 +26,8 @@ class Trained:
 def load(run: Path, fold: str | None = None) -> Trained:
     """Read the models of a run. Raises UserError where it is not finished or of another version."""
     opened = open_run(run, fold)
-    settings, record = opened.settings, opened.record
-    check_predicts(settings, run)
-    found = record["versions"]["speech-emotion-zoo"]
+    check_predicts(opened.settings, run)
+    found = opened.record["versions"]["speech-emotion-zoo"]
     if found.split(".")[:2] != __version__.split(".")[:2]:
         raise UserError(
             f"{run}: expected a run of version {__version__}, found one of {found}. Export it with that version (pip "
@@ -44,7 +38,7 @@ def load(run: Path, fold: str | None = None) -> Trained:
     frontend = frontend_of(models[0]) if takes_waveforms else None
     if frontend and any(own_settings(frontend_of(model)) != own_settings(frontend) for model in models):
         raise UserError(f"{run}: its folds have different front-ends; export one of them with --fold")
-    return Trained(run, opened.fold_folders, record, settings, models, tuple(map(network_of, models)), frontend)
+    return Trained(opened, models, tuple(map(network_of, models)), frontend)
 
 
 def own_settings(frontend: keras.layers.Layer) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from zoo.errors import UserError
 from zoo.export.requests import Inputs, answer, takes_waveforms
 
 REQUESTS = Path("assets.extra") / "tf_serving_warmup_requests"
-EXTRA = "serving"
 
 
 def available() -> bool:

@@ -61,12 +61,14 @@ def check(folder: Path) -> None:
     meta = graph.meta_graphs[0]
     if not meta.HasField("object_graph_def"):  # TensorFlow would run the saver's node, whatever that does
         raise _refusal(path, "a graph without its objects, as TensorFlow 1 wrote them")
-    savers = _saver_functions(meta)
+    own = {meta.saver_def.save_tensor_name.partition(":")[0], meta.saver_def.restore_op_name} - {""}
+    # The functions that the saver's own two nodes call, with the checkpoint's name from whoever loads.
+    savers = called(node for node in meta.graph_def.node if node.name in own)
     _check_nodes(path, meta.graph_def.node, OPERATIONS)
-    _check_saver(path, meta, savers)
+    _check_saver(path, meta, own, savers)
     for function in meta.graph_def.library.function:
         _check_nodes(path, function.node_def, SAVER_OPERATIONS if function.signature.name in savers else OPERATIONS)
-        if savers & _called(function.node_def):
+        if savers & called(function.node_def):
             raise _refusal(path, f"the function {function.signature.name}, which reads or writes files")
     exposed = savers.intersection(meta.object_graph_def.concrete_functions)
     if exposed:
@@ -101,20 +103,11 @@ def _parsed(path: Path) -> Any:
         raise _refusal(path, "a file that is no SavedModel") from error
 
 
-def _saver_functions(meta: Any) -> set[str]:
-    """Return the functions that the saver's own two nodes call, with the checkpoint's name from whoever loads."""
-    return _called(node for node in meta.graph_def.node if node.name in _saver_nodes(meta))
-
-
-def _saver_nodes(meta: Any) -> set[str]:
-    return {meta.saver_def.save_tensor_name.partition(":")[0], meta.saver_def.restore_op_name} - {""}
-
-
-def _check_saver(path: Path, meta: Any, savers: set[str]) -> None:
+def _check_saver(path: Path, meta: Any, own: set[str], savers: set[str]) -> None:
     """The saver may read and write only where whoever loads says: its file name is a placeholder, nothing else's."""
-    filename, own = meta.saver_def.filename_tensor_name.partition(":")[0], _saver_nodes(meta)
+    filename = meta.saver_def.filename_tensor_name.partition(":")[0]
     for node in meta.graph_def.node:
-        calls = savers & _called([node])
+        calls = savers & called([node])
         if calls and (node.name not in own or list(node.input[:1]) != [filename]):
             raise _refusal(path, f"a call of the saver's function {min(calls)} ({node.name})")
         if node.name == filename and node.op not in ("Placeholder", "PlaceholderWithDefault"):
@@ -136,7 +129,8 @@ def _check_file_names(path: Path, function: Any) -> None:
             raise _refusal(path, f"a text of its own in the saver ({node.name})")
 
 
-def _called(nodes: Iterable[Any]) -> set[str]:
+def called(nodes: Iterable[Any]) -> set[str]:
+    """Return the names of the functions that nodes of a graph call."""
     values = (value for node in nodes for value in node.attr.values())
     functions = [item for value in values for item in (value.func, *value.list.func)]
     return {function.name for function in functions if function.name}

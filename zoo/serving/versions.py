@@ -43,7 +43,11 @@ def new_version(out: Path, version: int | None = None) -> Iterator[tuple[Path, P
         with _alone_in(out):
             for leftover in out.glob(f"{ASIDE}*"):
                 shutil.rmtree(leftover)
-            final = out / str(_checked(out, version))
+            newest = max(numbers(out), default=0)
+            version = newest + 1 if version is None else version
+            if not newest < version <= _LARGEST:
+                raise UserError(f"--version is {version}, expected one above {newest}, the newest in {out}; or omit it")
+            final = out / str(version)
             aside = out / f"{ASIDE}{os.getpid()}"
             aside.mkdir()
             try:
@@ -66,15 +70,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _checked(out: Path, version: int | None) -> int:
-    newest = max(numbers(out), default=0)
-    if version is None:
-        version = newest + 1
-    if not newest < version <= _LARGEST:
-        raise UserError(f"--version is {version}, expected a number above {newest}, the newest in {out}; or omit it")
-    return version
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Prove of an export what a model server relies on, without a server: TensorFlow Serving is in no Python package."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,12 @@ from zoo.serving import graph_audit, saved_model
 NO_SERVER = "TensorFlow Serving's own binary was not available here and was not run."
 TOLERANCE = 1e-5
 OPENVINO_TOLERANCE = 1e-4  # another library's arithmetic
+Answers = Sequence[Mapping[str, np.ndarray]]
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+
+class SkippedError(UserError):
+    """What a proof needs is not installed, or cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +35,15 @@ class Proof:
     detail: str
 
 
-@dataclass(frozen=True)
 class Subject:
     """An export under proof, with requests and the answers its SavedModel gives to them in this process."""
 
-    exported: saved_model.Exported
-    run: Path | None = None
-
-    @cached_property
-    def clips(self) -> list[np.ndarray]:
-        """What a request is made of: waveforms (samples,) of 16 bits, or features (frames, bands)."""
-        return clips_of(self.exported.description)
-
-    @cached_property
-    def requests(self) -> list[tuple[str, Inputs]]:
-        """Signatures and their inputs."""
-        return list(requests_of(self.exported, self.clips))
-
-    @cached_property
-    def answers(self) -> list[dict[str, np.ndarray]]:
-        """An answer for each of the requests."""
-        return [answer(self.exported.module.signatures, *request) for request in self.requests]
+    def __init__(self, exported: saved_model.Exported, run: Path | None = None):
+        self.exported, self.run = exported, run
+        self.clips = clips_of(exported.description)
+        self.requests = list(requests_of(exported, self.clips))
+        self.answers = [answer(exported.module.signatures, *request) for request in self.requests]
+        self.elsewhere: without_keras.Outcome = "not run"  # without Keras
 
 
 def check(places: Sequence[Path], run: Path | None = None) -> list[list[Proof]]:
@@ -60,84 +53,82 @@ def check(places: Sequence[Path], run: Path | None = None) -> list[list[Proof]]:
     for what is no export.
     """
     subjects = [Subject(saved_model.load(place), run) for place in places]
-    alone = (_stock_operations, _scan, _openvino, _warmup, _agreement, _refusals)
-    return [
-        [first, *(proof(subject) for proof in alone)]
-        for first, subject in zip(_without_keras(subjects), subjects, strict=True)
-    ]
-
-
-def _without_keras(subjects: Sequence[Subject]) -> list[Proof]:
     outcomes = without_keras.outcomes([(subject.exported.folder, subject.requests) for subject in subjects])
-    return [_compared(*pair) for pair in zip(subjects, outcomes, strict=True)]
+    for subject, outcome in zip(subjects, outcomes, strict=True):
+        subject.elsewhere = outcome
+    proofs = {
+        "answers without Keras": _without_keras,
+        "stock operations": _stock_operations,
+        "saved_model_cli scan": _scan,
+        "OpenVINO agrees": _openvino,
+        "warm-up requests replay": _warmup,
+        "agrees with the run" if run else "alone or in a padded batch": _agreement,
+        "refuses what it cannot answer": _refusals,
+    }
+    return [[_proof(name, show, subject) for name, show in proofs.items()] for subject in subjects]
 
 
-def _compared(subject: Subject, outcome: without_keras.Outcome) -> Proof:
-    name = "answers without Keras"
-    if isinstance(outcome, str):
-        return Proof(name, FAILED, outcome)
+def _proof(name: str, show: Callable[[Subject], str], subject: Subject) -> Proof:
+    try:
+        return Proof(name, PASSED, show(subject))
+    except UserError as error:
+        return Proof(name, SKIPPED if isinstance(error, SkippedError) else FAILED, str(error))
+
+
+def _without_keras(subject: Subject) -> str:
+    if isinstance(subject.elsewhere, str):
+        raise UserError(subject.elsewhere)
     signatures = ", ".join(sorted({signature for signature, _ in subject.requests}))
     detail = f"in a process where keras cannot be imported; {signatures}"
-    return _within(name, detail, _largest_difference(subject.answers, outcome))
+    return _within(detail, subject.answers, subject.elsewhere)
 
 
-def _stock_operations(subject: Subject) -> Proof:
+def _stock_operations(subject: Subject) -> str:
     import tensorflow as tf
 
-    name, used = "stock operations", graph_audit.operations(subject.exported.folder)
+    used = graph_audit.operations(subject.exported.folder)
     foreign = sorted(operation for operation in used if not hasattr(tf.raw_ops, operation))
     if foreign:
-        return Proof(name, FAILED, f"not among TensorFlow's own: {', '.join(foreign)}")
-    return Proof(name, PASSED, f"{len(used)} operations, all registered by TensorFlow itself")
+        raise UserError(f"not among TensorFlow's own: {', '.join(foreign)}")
+    return f"{len(used)} operations, all registered by TensorFlow itself"
 
 
-def _scan(subject: Subject) -> Proof:
+def _scan(subject: Subject) -> str:
     """Run `saved_model_cli scan --dir FOLDER --tag_set serve`; the last line it prints is the finding."""
-    from contextlib import redirect_stdout
-
     from tensorflow.python.tools import saved_model_cli, saved_model_utils
 
-    name, printed = "saved_model_cli scan", StringIO()
-    with redirect_stdout(printed):
+    with redirect_stdout(StringIO()) as printed:
         graph = saved_model_utils.get_meta_graph_def(str(subject.exported.folder), "serve")
         saved_model_cli.scan_meta_graph_def(graph, saved_model_cli._OP_DENYLIST)
-    if "does not contain the default denylisted ops" in printed.getvalue():
-        return Proof(name, PASSED, "no operation on its list (reads or writes files, prints)")
-    return Proof(name, FAILED, printed.getvalue().strip())
+    if "does not contain the default denylisted ops" not in printed.getvalue():
+        raise UserError(printed.getvalue().strip())
+    return "no operation on its list (reads or writes files, prints)"
 
 
-def _openvino(subject: Subject) -> Proof:
-    from zoo.export.formats import RefusedError, openvino_answers
+def _openvino(subject: Subject) -> str:
+    from zoo.export.formats import openvino_answers
 
-    name, pairs = "OpenVINO agrees", zip(subject.requests, subject.answers, strict=True)
+    pairs = zip(subject.requests, subject.answers, strict=True)
     chosen = [(inputs, right) for (signature, inputs), right in pairs if signature == "serving_default"]
     try:
         answers = openvino_answers(subject.exported.folder, [inputs for inputs, _ in chosen])
-    except (RefusedError, UserError) as error:
-        return Proof(name, SKIPPED, str(error))
-    largest = _largest_difference([right for _, right in chosen], answers)
-    return _within(name, "read from the SavedModel", largest, OPENVINO_TOLERANCE)
-
-
-def _warmup(subject: Subject) -> Proof:
-    name = "warm-up requests replay"
-    if not warmup.available():
-        return Proof(name, SKIPPED, f"tensorflow-serving-api is not installed: [{warmup.EXTRA}]")
-    try:
-        count = warmup.replay(subject.exported.folder, subject.exported.module.signatures)
     except UserError as error:
-        return Proof(name, FAILED, str(error))
-    return Proof(name, PASSED, f"{count} requests of {warmup.REQUESTS.name}, finite answers")
+        raise SkippedError(str(error)) from error
+    return _within("read from the SavedModel", [right for _, right in chosen], answers, OPENVINO_TOLERANCE)
 
 
-def _agreement(subject: Subject) -> Proof:
-    if subject.run is not None:
+def _warmup(subject: Subject) -> str:
+    if not warmup.available():
+        raise SkippedError("tensorflow-serving-api is not installed: [serving]")
+    count = warmup.replay(subject.exported.folder, subject.exported.module.signatures)
+    return f"{count} requests of {warmup.REQUESTS.name}, finite answers"
+
+
+def _agreement(subject: Subject) -> str:
+    if subject.run:
         from zoo.export.agreement import compare
 
-        try:
-            return Proof("agrees with the run", PASSED, compare(subject.exported, subject.run))
-        except UserError as error:
-            return Proof("agrees with the run", FAILED, str(error))
+        return compare(subject.exported, subject.run)
     exported, clips = subject.exported, subject.clips
     predict = exported.on_waveforms if takes_waveforms(exported.description) else exported.on_features
     alone = [{"": predict([clip])[0]} for clip in clips]
@@ -147,15 +138,13 @@ def _agreement(subject: Subject) -> Proof:
         for start in range(0, len(clips), size)
         for row in predict(clips[start : start + size])
     ]
-    detail = f"batches of 1, 2 and {len(clips)}; give --run to compare with the run"
-    return _within("alone or in a padded batch", detail, _largest_difference(alone * 2, batched))
+    return _within(f"batches of 1, 2 and {len(clips)}; give --run to compare with the run", alone * 2, batched)
 
 
-def _refusals(subject: Subject) -> Proof:
+def _refusals(subject: Subject) -> str:
     """Send requests that must be refused; the error must hold the words given, the limit among them."""
     import tensorflow as tf
 
-    name = "refuses what it cannot answer"
     cases = list(_bad_requests(subject.exported.description, subject.clips[-1]))
     for what, inputs, words in cases:
         found = "an answer"
@@ -165,8 +154,8 @@ def _refusals(subject: Subject) -> Proof:
             if words in str(error):
                 continue
             found = error.message[:200]
-        return Proof(name, FAILED, f"{what}: expected an error with {words!r}, found {found}")
-    return Proof(name, PASSED, f"{', '.join(what for what, _, _ in cases)}; each error names its limit")
+        raise UserError(f"{what}: expected an error with {words!r}, found {found}")
+    return f"{', '.join(what for what, _, _ in cases)}; each error names its limit"
 
 
 def _bad_requests(description: Mapping[str, Any], clip: np.ndarray) -> Iterator[tuple[str, Inputs, str]]:
@@ -187,20 +176,15 @@ def _bad_requests(description: Mapping[str, Any], clip: np.ndarray) -> Iterator[
     yield "no clips", {values: clip[None][:0], counts: np.zeros(0, np.int32)}, "at least one clip"
 
 
-def _within(name: str, detail: str, largest: float, tolerance: float = TOLERANCE) -> Proof:
-    status = PASSED if largest <= tolerance else FAILED
-    return Proof(name, status, f"{detail}; largest difference {largest:.1e} (at most {tolerance:g})")
-
-
-def _largest_difference(
-    expected: Sequence[Mapping[str, np.ndarray]], found: Sequence[Mapping[str, np.ndarray]]
-) -> float:
-    """Return the largest difference; infinite where an answer is absent, of another shape, or no number."""
+def _within(detail: str, expected: Answers, found: Answers, tolerance: float = TOLERANCE) -> str:
+    """State the largest difference; infinite where an answer is absent, of another shape, or no number."""
     largest = 0.0
     for right, other in zip(expected, found, strict=True):
         for name, values in right.items():
-            if name not in other or other[name].shape != values.shape:
-                return float("inf")
-            difference = np.abs(other[name].astype(np.float64) - values).max(initial=0.0)
-            largest = max(largest, float("inf") if np.isnan(difference) else float(difference))
-    return largest
+            same = name in other and other[name].shape == values.shape
+            difference = np.abs(other[name].astype(np.float64) - values).max(initial=0.0) if same else np.inf
+            largest = max(largest, np.inf if np.isnan(difference) else float(difference))
+    said = f"{detail}; largest difference {largest:.1e} (at most {tolerance:g})"
+    if largest > tolerance:
+        raise UserError(said)
+    return said
