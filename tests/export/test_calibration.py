@@ -52,20 +52,3 @@ def test_temperature_divides_the_logits(rng):
     found = with_temperature(softmax(scores, axis=1), 2.5)
     np.testing.assert_allclose(found, np.exp(log_softmax(scores / 2.5, axis=1)), atol=1e-12)
     assert (with_temperature([[1.0, 0.0]], 3.0) > 0).all()
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "labels"),
-    [
-        ([], []),
-        ([[0.5, 0.5]], [2]),
-        ([[0.5, 0.5]], [0, 1]),
-        ([[0.5, 0.9]], [0]),
-        ([[np.nan, 0.5]], [0]),
-        ([[1.0]], [0.0]),
-    ],
-)
-def test_invalid_probabilities_and_labels_are_refused(probabilities, labels):
-    for function in (expected_calibration_error, fit_temperature, log_loss):
-        with pytest.raises(ValueError, match="expected"):
-            function(probabilities, labels)
