@@ -6,14 +6,12 @@ For a corpus that is rated continuously, print also how late the ratings are, an
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from zoo.data.corpora import registry as corpora
@@ -23,6 +21,7 @@ from zoo.data.protocols.lookup import PROTOCOLS, count_problems, get
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.utils.cli import run
+from zoo.utils.progress import Progress
 
 SHOWN = 5
 
@@ -33,21 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     corpus = corpora.get(args.corpus)
     root = corpora.resolve_root(args.corpus, args.data_root)
     loaded = corpora.load(args.corpus, root)
-    limits = {"max_seconds": corpus.max_seconds}
-    with _counting("reading", loaded.clips) as on_clip:
-        problems = _problems(args.corpus, loaded.clips)
-        report = check(loaded, rate_hz=corpus.rate_hz, problems=problems, on_clip=on_clip, **limits)
+    problems, limit = _problems(args.corpus, loaded.clips), corpus.max_seconds
+    with Progress() as progress, progress.task("reading", len(loaded.clips)) as on_clip:
+        report = check(loaded, rate_hz=corpus.rate_hz, max_seconds=limit, problems=problems, on_clip=on_clip)
+    found = {"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report), "advice": report.advice}
     if not args.json:
         _print(report, f"{corpus.title} in {root}")
-    protocol, delay = get(None, args.corpus), None
+    protocol = get(None, args.corpus)
     if protocol.targets:
-        with _counting("label delay", training_clips(protocol, loaded.clips)) as on_clip:
-            delay = label_delay(protocol, loaded.clips, on_clip=on_clip, **limits)
+        n_recordings = len(training_clips(protocol, loaded.clips))
+        with Progress() as progress, progress.task("label delay", n_recordings) as on_clip:
+            delay = label_delay(protocol, loaded.clips, limit, on_clip)
+        found["label_delay"] = dataclasses.asdict(delay)
+        if not args.json:
+            _print_delay(delay)
     if args.json:
-        found = {"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report)}
-        print(json.dumps(found | ({"label_delay": dataclasses.asdict(delay)} if delay else {}), indent=2))
-    elif delay:
-        _print_delay(delay)
+        print(json.dumps(found, indent=2))
     return 1 if report.advice else 0
 
 
@@ -67,14 +67,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def _counting(name: str, clips: Sequence[Clip]) -> Iterator[Callable[[], None]]:
-    """Yield a function to call after each of `clips`, which moves a progress bar."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=len(clips))
-        yield lambda: progress.advance(task)
-
-
 def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
     """Return what differs from the counts of the corpus's protocols, each difference once.
 
@@ -90,11 +82,9 @@ def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
             found[protocol.name] = [str(error)]
     if not found:
         return [f"no clip belongs to {' or '.join(row.name for row in protocols)}"]
-    names: dict[str, list[str]] = {}
-    for name, problems in found.items():
-        for problem in problems:
-            names.setdefault(problem, []).append(name)
-    return [f"{', '.join(users)}: {problem}" for problem, users in names.items()]
+    every = dict.fromkeys(problem for problems in found.values() for problem in problems)
+    users = {problem: [name for name, problems in found.items() if problem in problems] for problem in every}
+    return [f"{', '.join(names)}: {problem}" for problem, names in users.items()]
 
 
 def _print(report: Report, title: str) -> None:
@@ -106,7 +96,14 @@ def _print(report: Report, title: str) -> None:
         console.print(f"{seconds['total'] / 3600:.2f} h; {length}")
     rates = {f"{rate_hz} Hz": count for rate_hz, count in report.rates_hz.items()}
     tables = {"label": report.labels, "speaker": report.speakers, "sampling rate": rates, "left alone": report.ignored}
-    console.print(Columns([_counts(heading, counts) for heading, counts in tables.items() if counts]))
+    columns = []
+    for heading, counts in tables.items():
+        table = Table(heading, "files")
+        table.columns[1].justify = "right"
+        for name, count in counts.items():
+            table.add_row(escape(name), str(count))
+        columns += [table] if counts else []
+    console.print(Columns(columns))
     for sentence in report.resampled:
         console.print(sentence, soft_wrap=True)
     for heading, entries in _findings(report).items():
@@ -134,14 +131,6 @@ def _print_delay(delay: LabelDelay) -> None:
         console.print("  No delay can be estimated. Train without --label-delay-seconds")
     else:
         console.print(f"  Train with --label-delay-seconds {delay.seconds:.4g}")
-
-
-def _counts(heading: str, counts: Mapping[str, int]) -> Table:
-    table = Table(heading, "files")
-    table.columns[1].justify = "right"
-    for name, count in counts.items():
-        table.add_row(escape(name), str(count))
-    return table
 
 
 def _findings(report: Report) -> dict[str, list[str]]:

@@ -28,12 +28,7 @@ def bootstrap_interval(
     ...     return counts @ np.reshape(parts, (-1, 1)) / (10 * counts.sum(axis=1, keepdims=True))
     >>> [bound.tolist() for bound in bootstrap_interval([[4, 5, 6]], accuracy)]
     [[0.4], [0.6]]
-
-    Raises:
-        ValueError: n_resamples under 1 or level outside 0..1.
     """
-    if n_resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"expected n_resamples >= 1 and 0 < level < 1, found {n_resamples} and {level}")
     if len(runs[0]) == 1:
         nothing = np.full(figures(runs[:1], pool).shape[1], np.nan)
         return nothing, nothing

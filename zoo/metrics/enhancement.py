@@ -47,11 +47,7 @@ def evaluate(rows: Sequence[Row]) -> dict[str, Any]:
     "without_detector" what it takes for clean is denoised too. `mse` and `pearson` are the pooled values again, of
     noisy and of enhanced speech. `detector` holds the shares (0..1) of clean utterances taken for noisy, and of noisy
     ones taken for clean, pooled and by ratio.
-
-    Raises ValueError without rows.
     """
-    if not rows:
-        raise ValueError("expected rows of tested clips, got none")
     clean = [row for row in rows if row["snr_db"] == ""]
     noisy = [row for row in rows if row["snr_db"] != ""]
     ratios = sorted({row["snr_db"] for row in noisy}, key=float)
@@ -79,20 +75,16 @@ def _condition(rows: Sequence[Row]) -> dict[str, Any]:
     both = zip(rows, noisy, denoised, strict=True)
     enhanced = [before if row["taken_for_clean"] == "1" else after for row, before, after in both]
     speakers = [row["speaker"] for row in rows]
-    systems = zip(SYSTEMS, (noisy, enhanced, denoised), strict=True)
-    return {"n_clips": len(rows), **{system: _figures(parts, speakers) for system, parts in systems}}
+    figures = [_figures(parts, speakers) for parts in (noisy, enhanced, denoised)]
+    return {"n_clips": len(rows), **dict(zip(SYSTEMS, figures, strict=True))}
 
 
 def _figures(parts: Sequence[Moments], speakers: Sequence[str]) -> dict[str, Any]:
     by_coefficient = _mse_and_pearson(regression.merged(parts))
     low, high = bootstrap_interval([regression.merged_by_speaker(parts, speakers)], _pooled)
-    names = ("mse", "pearson")
-    return {
-        **{name: with_interval(by_coefficient[i].mean(), low[i], high[i]) for i, name in enumerate(names)},
-        "coefficients": {
-            str(k): dict(zip(names, map(number, values), strict=True)) for k, values in enumerate(by_coefficient.T)
-        },
-    }
+    mse, pearson = (with_interval(by_coefficient[i].mean(), low[i], high[i]) for i in range(2))
+    each = {str(k): {"mse": number(a), "pearson": number(b)} for k, (a, b) in enumerate(by_coefficient.T)}
+    return {"mse": mse, "pearson": pearson, "coefficients": each}
 
 
 def _pooled(parts: Parts, counts: np.ndarray) -> np.ndarray:

@@ -68,18 +68,9 @@ def moments(truth: ArrayLike, prediction: ArrayLike) -> Moments:
     """
     # Column by column in memory NumPy sums pairwise, and keeps more digits.
     truth, prediction = (np.asfortranarray(values.reshape(len(values), -1)) for values in _checked(truth, prediction))
-    mean_truth, centred_truth = _centred(truth)
-    mean_prediction, centred_prediction = _centred(prediction)
-    return Moments(
-        n=np.array([float(len(truth))]),
-        mean_truth=mean_truth,
-        mean_prediction=mean_prediction,
-        squares_truth=np.sum(centred_truth**2, axis=0),
-        squares_prediction=np.sum(centred_prediction**2, axis=0),
-        products=np.sum(centred_truth * centred_prediction, axis=0),
-        squared_errors=np.sum((prediction - truth) ** 2, axis=0),
-        absolute_errors=np.sum(np.abs(prediction - truth), axis=0),
-    )
+    (mean_truth, x), (mean_prediction, y), errors = _centred(truth), _centred(prediction), prediction - truth
+    sums = (np.sum(terms, axis=0) for terms in (x**2, y**2, x * y, errors**2, np.abs(errors)))
+    return Moments(np.array([float(len(truth))]), mean_truth, mean_prediction, *sums)
 
 
 def merged(parts: Sequence[Moments], counts: ArrayLike | None = None) -> Moments:
@@ -94,9 +85,11 @@ def merged(parts: Sequence[Moments], counts: ArrayLike | None = None) -> Moments
         counts: how often each part is in the concatenation (default: once), shape (len(parts),), or (..., len(parts))
             for as many concatenations at once, whose moments then are (..., dims).
     """
-    stacked = {field.name: np.stack([getattr(part, field.name) for part in parts]) for field in fields(Moments)}
-    counts = np.asarray(np.ones(len(parts)) if counts is None else counts, np.float64)
-    frames = counts[..., None] * stacked["n"]
+    n_parts, means_truth, means_prediction, *inner = (
+        np.stack([getattr(part, field.name) for part in parts]) for field in fields(Moments)
+    )
+    counts = np.asarray(np.ones(len(parts)) if counts is None else counts, np.float64)[..., None]
+    frames = counts * n_parts
     n = frames.sum(axis=-2)
 
     def mean_and_offsets(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,21 +97,10 @@ def merged(parts: Sequence[Moments], counts: ArrayLike | None = None) -> Moments
         mean = means[0] + np.sum(frames * (means - means[0]), axis=-2) / n
         return mean, means - mean[..., None, :]
 
-    def summed(key: str, between: np.ndarray | float = 0.0) -> np.ndarray:
-        return np.sum(counts[..., None] * stacked[key] + frames * between, axis=-2)
-
-    mean_truth, truth = mean_and_offsets(stacked["mean_truth"])
-    mean_prediction, prediction = mean_and_offsets(stacked["mean_prediction"])
-    return Moments(
-        n=n,
-        mean_truth=mean_truth,
-        mean_prediction=mean_prediction,
-        squares_truth=summed("squares_truth", truth**2),
-        squares_prediction=summed("squares_prediction", prediction**2),
-        products=summed("products", truth * prediction),
-        squared_errors=summed("squared_errors"),
-        absolute_errors=summed("absolute_errors"),
-    )
+    (mean_truth, x), (mean_prediction, y) = mean_and_offsets(means_truth), mean_and_offsets(means_prediction)
+    between = zip(inner, (x**2, y**2, x * y, 0.0, 0.0), strict=True)
+    sums = (np.sum(counts * within + frames * offsets, axis=-2) for within, offsets in between)
+    return Moments(n, mean_truth, mean_prediction, *sums)
 
 
 def merged_by_speaker(parts: Sequence[Moments], speakers: Sequence[str]) -> list[Moments]:
@@ -178,16 +160,14 @@ def evaluate(
     Args:
         truth: each recording's ratings (frames, dims), only of the frames that were rated.
         prediction: each recording's predictions of these frames, of the same shapes.
-        dimensions: their names, e.g. ("arousal", "valence").
         speakers: the speaker of each recording.
 
     Raises:
-        ValueError: no recordings, a missing speaker, sequences of different lengths, shapes that differ, no frames,
-            values that are not finite.
+        ValueError: as `moments`; no recordings, a missing speaker, sequences of different lengths.
     """
-    lengths = {"truth": len(truth), "prediction": len(prediction), "speakers": len(speakers)}
-    if len(set(lengths.values())) > 1 or not lengths["truth"]:
-        raise ValueError(f"expected as many (at least one) of each, found {lengths}")
+    lengths = len(truth), len(prediction), len(speakers)
+    if len(set(lengths)) > 1 or not len(truth):
+        raise ValueError(f"expected as many (at least one) truths, predictions and speakers, found {lengths}")
     check_speakers(speakers)
     for ratings in truth:
         if np.ndim(ratings) != 2 or np.shape(ratings)[1] != len(dimensions):
@@ -222,13 +202,10 @@ def evaluate(
 def _checked(truth: ArrayLike, prediction: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     if truth.shape != prediction.shape or truth.ndim not in (1, 2) or truth.size == 0:
-        raise ValueError(
-            "expected ratings and predictions of one shape, (frames,) or (frames, dimensions), found "
-            f"{truth.shape} and {prediction.shape}"
-        )
+        expected = "expected ratings and predictions of one shape, (frames,) or (frames, dimensions)"
+        raise ValueError(f"{expected}, found {truth.shape} and {prediction.shape}")
     for name, values in (("ratings", truth), ("predictions", prediction)):
-        n_bad = np.count_nonzero(~np.isfinite(values))
-        if n_bad:
+        if n_bad := np.count_nonzero(~np.isfinite(values)):
             raise ValueError(f"{name}: {n_bad} of {values.size} values are not finite. Leave frames without them out")
     return truth, prediction
 

@@ -27,23 +27,20 @@ def paired_bootstrap(
     Both systems are pooled over the same speakers, drawn with replacement; `low` and `high` hold 95 % of the
     differences other - reference. p is two-sided: twice the share of differences on the rarer side of 0, the one
     observed counted among them, so at least 2 / (N_RESAMPLES + 1). NaN with one speaker, where there is nothing to
-    resample, and for a figure that is undefined in a resample.
+    resample, and for a figure that is undefined in a resample. `paired`: run i of both has the same seed, and both are
+    given the same draws of runs; else each has its own.
 
     >>> from zoo.metrics.classification import accuracies
     >>> one, two = ([[[n, 10 - n], [0, 0]] for n in hits] for hits in ((4, 5, 6), (7, 9, 6)))  # correct, of ten each
     >>> low, high, p = paired_bootstrap([one], [two], accuracies)
     >>> round(abs(float(low[0])), 3), round(float(high[0]), 3)  # 1/27 of the draws are the third speaker alone
     (0.0, 0.4)
-
-    Args:
-        paired: run i of both has the same seed, and both are given the same draws of runs; else each has its own.
     """
-    n_speakers = len(reference[0])
-    if n_speakers == 1:
+    if len(reference[0]) == 1:
         nothing = np.full(figures(reference, pool).shape[1], np.nan)
         return nothing, nothing, nothing
     rng = np.random.default_rng(0)
-    speakers, runs = draws(rng, n_speakers, N_RESAMPLES), draws(rng, len(reference), N_RESAMPLES)
+    speakers, runs = draws(rng, len(reference[0]), N_RESAMPLES), draws(rng, len(reference), N_RESAMPLES)
     runs_of_other = runs if paired else draws(rng, len(other), N_RESAMPLES)
     differences = mean_figures(other, pool, speakers, runs_of_other) - mean_figures(reference, pool, speakers, runs)
     low, high = percentiles(differences)
@@ -58,19 +55,13 @@ def sign_flips(reference: Sequence[Parts], other: Sequence[Parts], pool: Pool, p
     If the systems were alike, a speaker's predictions could as well be the other system's: a flip swaps them, and the
     figures of both are pooled anew. p is the share of flips whose difference is at least as large as the one observed:
     of all 2^n of n speakers up to `MOST_EXACT`, else of `N_RESAMPLES` drawn at random and the one observed. At least
-    2^-(n-1); NaN for a figure that is undefined under a flip.
+    2^-(n-1); NaN for a figure that is undefined under a flip. With `paired` a flip swaps a speaker between runs of
+    the same seed, else between any two, and the differences are averaged.
 
     >>> from zoo.metrics.classification import accuracies
     >>> one, two = ([[[n, 10 - n], [0, 0]] for n in hits] for hits in ((4, 5, 6), (7, 9, 6)))  # correct, of ten each
     >>> sign_flips([one], [two], accuracies).tolist()  # WA and UA: 4 of 8 flips leave the first two speakers together
     [0.5, 0.5]
-
-    Args:
-        paired: as `paired_bootstrap`. A flip swaps a speaker between runs of the same seed; else between any two runs,
-            and the differences are averaged.
-
-    Raises:
-        ValueError: `paired`, with different numbers of runs.
     """
     n_speakers = len(reference[0])
     observed = _swapped(reference, other, pool, paired, np.zeros((1, n_speakers)))[0]
@@ -97,16 +88,13 @@ def smallest_p(n_speakers: int) -> float:
 def mcnemar(reference: ArrayLike, other: ArrayLike, paired: bool = True) -> float:
     """McNemar's exact test (McNemar 1947; Dietterich 1998, section 3.1): two-sided p, utterances taken as independent.
 
-    Of the utterances that only one system classifies correctly, half should be each one's: p is binomial. Several runs
-    are tested two by two, and p is twice the median of theirs, which holds however they depend on each other
+    Both systems are bool (runs, utterances), true where an utterance is classified correctly. Of those that only one
+    classifies correctly, half should be each one's: p is binomial. Several runs are tested two by two, `paired` as in
+    `paired_bootstrap`, and p is twice the median of theirs, which holds however they depend on each other
     (Meinshausen, Meier and Bühlmann 2009, section 2.2).
 
     >>> mcnemar([[1, 1, 1, 1, 0, 0]], [[0, 0, 0, 0, 0, 1]])  # 4 against 1: 2 (C(5, 0) + C(5, 1)) / 2^5
     0.375
-
-    Args:
-        reference, other: which utterances are classified correctly, bool, shape (runs, utterances).
-        paired: as `paired_bootstrap`.
     """
     reference, other = np.asarray(reference, bool), np.asarray(other, bool)
     p = []
@@ -132,9 +120,8 @@ def holm(p: ArrayLike) -> np.ndarray:
 
 
 def _pairs(n_reference: int, n_other: int, paired: bool) -> list[tuple[int, int]]:
-    if paired and n_reference != n_other:
-        raise ValueError(f"runs of the same seeds: {n_reference} and {n_other} cannot be paired")
-    return [(i, i) for i in range(n_reference)] if paired else list(product(range(n_reference), range(n_other)))
+    every = range(n_reference), range(n_other)
+    return list(zip(*every, strict=True) if paired else product(*every))
 
 
 def _flips(n_speakers: int) -> Iterator[np.ndarray]:

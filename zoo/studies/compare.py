@@ -5,6 +5,7 @@ Runs that differ in their seed only are one system: its figures are means over i
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -36,16 +37,10 @@ class System:
         return [run.parts for run in self.runs]
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def marks(self) -> list[str]:
         """Remarks that every table has of it."""
-        records = [run.record for run in self.runs]
-        found = {
-            "synthetic": any(record["synthetic"] for record in records),
-            "leakage": any(map(leakage, records)),
-            "incomplete": any(map(absences, records)),
-            "warning": any(map(warnings, records)),
-        }
-        return tuple(mark for mark, holds in found.items() if holds)
+        found = {"synthetic": is_synthetic, "leakage": leakage, "incomplete": absences, "warning": warnings}
+        return [mark for mark, states in found.items() if any(states(run.record) for run in self.runs)]
 
 
 @dataclass(frozen=True)
@@ -60,8 +55,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Difference:
-    """`other` less `reference` in one figure, with its 95 % interval. `p` and, after Holm, `corrected` are by the names
-    of `TESTS`; NaN where a test does not apply."""
+    """`other` less `reference` in one figure, with its 95 % interval."""
 
     figure: str
     reference: str
@@ -69,8 +63,8 @@ class Difference:
     value: float
     low: float
     high: float
-    p: Mapping[str, float]
-    corrected: Mapping[str, float]
+    p: Mapping[str, float]  # by the names of `TESTS`, NaN where one does not apply
+    corrected: Mapping[str, float]  # after Holm
 
 
 @dataclass(frozen=True)
@@ -104,11 +98,14 @@ def compare_runs(
     `by_run` takes every run as a system of its own, whatever its seed. `postprocessed` compares ratings after their
     post-processing.
 
-    Raises:
-        UserError: less than two runs or systems, a folder given twice, runs that `read_run` refuses or that were not
-            tested on the same utterances.
+    Raises UserError for less than two runs or systems, a folder given twice, runs that `read_run` refuses or that were
+    not tested on the same utterances.
     """
-    _check_folders(folders)
+    if len(folders) < 2:
+        raise UserError(f"expected two runs or more to compare, found {len(folders)}; give another run's folder")
+    for folder, count in Counter(folder.resolve() for folder in folders).items():
+        if count > 1:
+            raise UserError(f"{folder} is given twice; give another run's folder")
     runs = [read_run(folder, with_settings=not by_run, postprocessed=postprocessed) for folder in folders]
     for run in runs[1:]:
         _check_comparable(runs[0], run)
@@ -134,6 +131,11 @@ def compare_runs(
     )
 
 
+def is_synthetic(record: Mapping[str, Any]) -> bool:
+    """State whether a run was tested on a synthetic corpus."""
+    return bool(record["synthetic"])
+
+
 def leakage(record: Mapping[str, Any]) -> list[str]:
     """Return what a record states of speakers or audio on both sides of a split."""
     protocol = [] if record.get("speaker_independent", True) else ["by its protocol"]
@@ -151,18 +153,8 @@ def warnings(record: Mapping[str, Any]) -> list[str]:
     return list(record.get("warnings") or [])
 
 
-def _check_folders(folders: Sequence[Path]) -> None:
-    if len(folders) < 2:
-        raise UserError(f"expected two runs or more to compare, found {len(folders)}; give another run's folder")
-    seen: dict[Path, Path] = {}
-    for folder in folders:
-        if folder.resolve() in seen:
-            raise UserError(f"{folder} is given twice (as {seen[folder.resolve()]}); give another run's folder")
-        seen[folder.resolve()] = folder
-
-
 def _check_comparable(first: FinishedRun, run: FinishedRun) -> None:
-    """Raises UserError unless two runs have one task, corpus, protocol, outputs, and test clips with the same truth."""
+    """Raise UserError unless two runs have one task, corpus, protocol, outputs, and test clips with the same truth."""
     where = f"{first.folder} and {run.folder} cannot be compared"
     facts = {
         "task": ["ratings" if item.continuous else "classes" for item in (first, run)],
@@ -172,9 +164,8 @@ def _check_comparable(first: FinishedRun, run: FinishedRun) -> None:
     }
     for what, (expected, found) in facts.items():
         if expected != found:
-            raise UserError(
-                f"{where}: {what} of the first: {expected}; of the second: {found}. Give runs of one {what}"
-            )
+            found = f"{what} of the first: {expected}; of the second: {found}"
+            raise UserError(f"{where}: {found}. Give runs of one {what}")
     missing, more = first.truth.keys() - run.truth.keys(), run.truth.keys() - first.truth.keys()
     unit, truth = ("recordings", "rated frames") if first.continuous else ("clips", "class")
     if missing or more:
@@ -182,23 +173,24 @@ def _check_comparable(first: FinishedRun, run: FinishedRun) -> None:
             f"{where}: of their test {unit}, {len(missing)} are in the first only and {len(more)} in the second only, "
             f"first of all {' '.join(min(missing or more))}. Test both on the same (--protocol, --fold, clips left out)"
         )
-    changed = sorted(key for key in first.truth if first.truth[key] != run.truth[key])
-    if changed:
+    if changed := sorted(key for key in first.truth if first.truth[key] != run.truth[key]):
+        both = "release of the corpus and --frame-seconds" if first.continuous else "release of the corpus"
         raise UserError(
             f"{where}: {len(changed)} of {len(first.truth)} test {unit} have another speaker or {truth}, first of all "
-            f"{' '.join(changed[0])}. Test both on the same release of the corpus"
-            f"{' and the same --frame-seconds' if first.continuous else ''}"
+            f"{' '.join(changed[0])}. Test both on the same {both}"
         )
 
 
 def _systems(runs: Sequence[FinishedRun], by_run: bool) -> list[System]:
-    """The systems in the order of their first runs. Raises UserError where a configuration and seed come twice.
+    """Group runs by configuration and data, in the order of their first runs.
 
-    Runs of a configuration that were trained on other data (another release, clips left out) are systems of their own.
+    Raises UserError where a configuration and seed come twice.
     """
     groups: dict[Any, list[FinishedRun]] = {}
     for number, run in enumerate(runs):
-        groups.setdefault(number if by_run else _configuration(run), []).append(run)
+        kept = {name: value for name, value in run.settings.items() if name not in (*saved.PLACES, "seed")}
+        configuration = json.dumps([kept, run.record.get("data_sha256")], sort_keys=True)
+        groups.setdefault(number if by_run else configuration, []).append(run)
     found = []
     for name, group in zip(_names(list(groups.values())), groups.values(), strict=True):
         group.sort(key=lambda run: run.seed)
@@ -210,11 +202,6 @@ def _systems(runs: Sequence[FinishedRun], by_run: bool) -> list[System]:
                 )
         found.append(System(name, tuple(group), () if by_run else tuple(run.seed for run in group)))
     return found
-
-
-def _configuration(run: FinishedRun) -> str:
-    kept = {name: value for name, value in run.settings.items() if name not in (*saved.PLACES, "seed")}
-    return json.dumps([kept, run.record.get("data_sha256")], sort_keys=True)
 
 
 def _names(groups: Sequence[Sequence[FinishedRun]]) -> list[str]:
@@ -236,36 +223,28 @@ def _scores(system: System, pool: Pool) -> list[Score]:
     by_run = figures(system.parts, pool)
     low, high = bootstrap_interval(system.parts, pool)
     deviation = np.std(by_run, axis=0, ddof=1) if len(by_run) > 1 else np.full(len(low), np.nan)
-    return [Score(*map(float, values)) for values in zip(by_run.mean(axis=0), low, high, deviation, strict=True)]
+    return [Score(*values) for values in np.stack([by_run.mean(axis=0), low, high, deviation], axis=1).tolist()]
 
 
 def _differences(pairs: Sequence[tuple[System, System]], names: Sequence[str], pool: Pool) -> list[Difference]:
-    """The differences of each pair; p are corrected for the number of pairs, each figure and test by itself."""
-    value, low, high = np.zeros((3, len(pairs), len(names)))
-    p = {test: np.full_like(value, np.nan) for test in TESTS}
+    """Test each pair; p are corrected for the number of pairs, each figure and test by itself."""
+    bounds = np.zeros((len(pairs), len(names), 3))  # value, low, high
+    p = np.full((len(pairs), len(names), len(TESTS)), np.nan)
     for number, (reference, other) in enumerate(pairs):
         paired, one, two = reference.seeds == other.seeds, reference.parts, other.parts
         mean_one, mean_two = (figures(parts, pool).mean(axis=0) for parts in (one, two))
-        value[number] = mean_two - mean_one
-        low[number], high[number], p["bootstrap"][number] = significance.paired_bootstrap(one, two, pool, paired)
-        p["sign_flips"][number] = significance.sign_flips(one, two, pool, paired)
+        low, high, p[number, :, 0] = significance.paired_bootstrap(one, two, pool, paired)
+        bounds[number] = np.stack([mean_two - mean_one, low, high], axis=1)
+        p[number, :, 1] = significance.sign_flips(one, two, pool, paired)
         if names[0] == "WA":
             right, right_of_other = ([run.right for run in system.runs] for system in (reference, other))
-            p["mcnemar"][number, 0] = significance.mcnemar(right, right_of_other, paired)
+            p[number, 0, 2] = significance.mcnemar(right, right_of_other, paired)
             n_clips = len(right[0])
-            p["z_test"][number, 0] = classification.z_test(mean_one[0], n_clips, mean_two[0], n_clips)[1]
-    corrected = {test: np.apply_along_axis(significance.holm, 0, values) for test, values in p.items()}
-    return [
-        Difference(
-            figure=name,
-            reference=reference.name,
-            other=other.name,
-            value=float(value[number, k]),
-            low=float(low[number, k]),
-            high=float(high[number, k]),
-            p={test: float(values[number, k]) for test, values in p.items()},
-            corrected={test: float(values[number, k]) for test, values in corrected.items()},
-        )
-        for number, (reference, other) in enumerate(pairs)
-        for k, name in enumerate(names)
-    ]
+            p[number, 0, 3] = classification.z_test(mean_one[0], n_clips, mean_two[0], n_clips)[1]
+    corrected = np.apply_along_axis(significance.holm, 0, p)
+    found = []
+    for number, (reference, other) in enumerate(pairs):
+        for k, name in enumerate(names):
+            by_test = (dict(zip(TESTS, values[number, k].tolist(), strict=True)) for values in (p, corrected))
+            found.append(Difference(name, reference.name, other.name, *bounds[number, k].tolist(), *by_test))
+    return found

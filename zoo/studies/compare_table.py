@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -38,12 +38,7 @@ _LATEX = str.maketrans(
 )
 
 
-class Grid(NamedTuple):
-    """A table as text."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+Grid = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, header, rows
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
@@ -68,9 +63,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 def format_of(path: Path) -> str:
     """Return the format of `FORMATS` that a file's suffix stands for. Raises UserError for another suffix."""
     if path.suffix not in SUFFIXES:
-        raise UserError(
-            f"--out {path}: expected a name that ends in {', '.join(SUFFIXES)}, found {path.suffix or 'none'}"
-        )
+        expected = f"expected a name that ends in {', '.join(SUFFIXES)}"
+        raise UserError(f"--out {path}: {expected}, found {path.suffix or 'none'}")
     return SUFFIXES[path.suffix]
 
 
@@ -82,16 +76,12 @@ def grids(comparison: Comparison) -> list[Grid]:
     tests = [test for test in TESTS if any(not math.isnan(item.p[test]) for item in comparison.differences)]
     difference = "Difference" if continuous else "Difference (points)"
     header = ("System", "Figure", difference, *(f"p {TESTS[test]}" for test in tests))
-    found = [
-        Grid(
-            f"{comparison.corpus}, {comparison.protocol}: {tested}",
-            ("System", "Remarks", *names, "Seeds"),
-            [_system_row(comparison, system) for system in comparison.systems],
-        )
-    ]
+    rows = [_system_row(comparison, system) for system in comparison.systems]
+    title = f"{comparison.corpus}, {comparison.protocol}: {tested}"
+    found: list[Grid] = [(title, ("System", "Remarks", *names, "Seeds"), rows)]
     for reference, items in groupby(comparison.differences, key=lambda item: item.reference):
         rows = [_difference_row(item, continuous, tests) for item in items]
-        found.append(Grid(f"Differences from {reference}", header, rows))
+        found.append((f"Differences from {reference}", header, rows))
     return found
 
 
@@ -148,26 +138,25 @@ def _marks(systems: Sequence[System]) -> Iterator[str]:
     for what, lines_of in marks:
         by_text: dict[str, list[str]] = {}
         for name, record in records:
-            if lines_of(record):
-                by_text.setdefault("; ".join(line.rstrip(".") for line in lines_of(record)), []).append(name)
-        for text, names in by_text.items():
+            by_text.setdefault("; ".join(line.rstrip(".") for line in lines_of(record)), []).append(name)
+        for text, names in [(text, names) for text, names in by_text.items() if text]:
             yield f"{'All runs' if len(names) == len(records) else ', '.join(names)}: {what}: {text}."
 
 
 def _system_row(comparison: Comparison, system: System) -> tuple[str, ...]:
-    scores = (_score(score, comparison.continuous) for score in comparison.scores[system.name].values())
+    continuous, scores = comparison.continuous, []
+    for score in comparison.scores[system.name].values():
+        spread = "" if math.isnan(score.deviation) else f" ± {_number(score.deviation, continuous)}"
+        scores.append(_number(score.value, continuous) + spread + _interval(score, continuous))
     seeds = f"{len(system.seeds)} ({', '.join(map(str, system.seeds))})" if system.seeds else _NONE
     return (system.name, ", ".join(system.marks) or _NONE, *scores, seeds)
 
 
 def _difference_row(item: Difference, continuous: bool, tests: Sequence[str]) -> tuple[str, ...]:
     value = _number(item.value, continuous, sign="+") + _interval(item, continuous, sign="+")
-    return (item.other, item.figure, value, *(_p(item.corrected[test]) for test in tests))
-
-
-def _score(score: Score, continuous: bool) -> str:
-    spread = "" if math.isnan(score.deviation) else f" ± {_number(score.deviation, continuous)}"
-    return _number(score.value, continuous) + spread + _interval(score, continuous)
+    every = [item.corrected[test] for test in tests]
+    p = (_NONE if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else "< 0.001" for value in every)
+    return (item.other, item.figure, value, *p)
 
 
 def _interval(item: Score | Difference, continuous: bool, sign: str = "") -> str:
@@ -182,12 +171,6 @@ def _number(value: float, continuous: bool, sign: str = "") -> str:
         return _NONE
     text = f"{value:{sign}.3f}" if continuous else f"{100 * value:{sign}.1f}"
     return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return _NONE
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _markdown(comparison: Comparison) -> str:

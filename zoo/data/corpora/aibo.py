@@ -6,7 +6,7 @@ Children of two schools, Ohm (training) and Mont (test), speak to a robot dog; c
 import re
 from pathlib import Path
 
-from zoo.data.corpora.files import NOT_LABELLED, NOT_NAMED, Loaded, collect, label_lines
+from zoo.data.corpora.files import NOT_LABELLED, Loaded, collect, label_lines
 from zoo.data.schema import Clip
 
 LAYOUT = """\
@@ -18,7 +18,6 @@ CLASSES = {"5cl": ("A", "E", "N", "P", "R"), "2cl": ("NEG", "IDL")}  # by label 
 PARTS = {"Ohm": "train", "Mont": "test"}
 
 _NAME = re.compile(r"(?P<school>Ohm|Mont)_(?P<child>\d+)_\d+_\d+")
-_CONFIDENCE = re.compile(r"\d*\.?\d+")
 
 
 def load(root: Path) -> Loaded:
@@ -33,32 +32,28 @@ def load(root: Path) -> Loaded:
     labels = _read_labels(folder, "5cl")
     labels_2cl = _read_labels(folder, "2cl") if (folder / "chunk_labels_2cl_corpus.txt").exists() else {}
 
-    def read_clip(path: Path) -> Clip | str:
-        match = _NAME.fullmatch(path.stem)
-        if not match:
-            return NOT_NAMED
+    def read_clip(path: Path, name: re.Match[str]) -> Clip | str:
         if path.stem not in labels:
             return NOT_LABELLED
         label, confidence = labels[path.stem]
-        tags = {"part": PARTS[match["school"]], "confidence": confidence}
+        tags = {"part": PARTS[name["school"]], "confidence": confidence}
         if path.stem in labels_2cl:
             tags["label_2cl"] = labels_2cl[path.stem][0]
-        return Clip(path, path.stem, f"{match['school']}_{match['child']}", label, tags)
+        return Clip(path, path.stem, f"{name['school']}_{name['child']}", label, tags)
 
-    return collect(root, ("wav/*",), read_clip, labels)
+    return collect(root, ("wav/*",), _NAME, read_clip, labels)
 
 
 def _read_labels(folder: Path, scheme: str) -> dict[str, tuple[str, str]]:
     """Return chunk -> (class, confidence)."""
     labels: dict[str, tuple[str, str]] = {}
     for line in label_lines(folder / f"chunk_labels_{scheme}_corpus.txt"):
-        fields = line.text.split()
-        if len(fields) != 3 or not _NAME.fullmatch(fields[0]) or not _CONFIDENCE.fullmatch(fields[2]):
+        match = re.fullmatch(rf"({_NAME.pattern})\s+(?P<label>\S+)\s+(?P<confidence>\d*\.?\d+)", line.text)
+        if not match:
             raise line.broken("'chunk class confidence', e.g. 'Mont_01_000_00 N 0.8'")
-        chunk, label, confidence = fields
-        if label not in CLASSES[scheme]:
+        if match["label"] not in CLASSES[scheme]:
             raise line.broken(f"a class among {', '.join(CLASSES[scheme])}")
-        if chunk in labels:
+        if match[1] in labels:
             raise line.broken("each chunk once")
-        labels[chunk] = label, confidence
+        labels[match[1]] = match["label"], match["confidence"]
     return labels

@@ -26,11 +26,9 @@ def frame_labels(
     the first, after the last, in the tail that a delay leaves) the label is 0 and the mask False. Ratings beyond the
     last frame are dropped; where one more frame would be needed, the last rating is repeated.
 
-    Raises UserError, which names the recording `name`, for a delay that is not finite, ratings that end over a second
-    from the end of the frames, and where no frame has a rating.
+    Raises UserError, which names the recording `name`, for ratings that end over a second from the end of the frames,
+    and where no frame has a rating.
     """
-    if not np.isfinite(delay_seconds):
-        raise UserError(f"the label delay is {delay_seconds} s, expected a finite number")
     name, seconds = name or "recording", n_frames * hop_seconds
     _check_gap(name, trace, seconds, "the audio's end")
     steps = len(trace.values)
@@ -41,9 +39,9 @@ def frame_labels(
     index = np.floor((shifted - trace.start_seconds) / trace.step_seconds + _ROUNDING).astype(int)
     mask = (index >= 0) & (shifted < end_seconds - _ROUNDING * trace.step_seconds)
     if not mask.any():
+        found = f"Its {seconds:.2f} s have labels from {trace.start_seconds:g} s on"
         raise UserError(
-            f"{name}: no frame has a label. Its {seconds:.2f} s have labels from {trace.start_seconds:g} s on, and the "
-            f"label delay is {delay_seconds:g} s. Choose a shorter delay."
+            f"{name}: no frame has a label. {found}, and the label delay is {delay_seconds:g} s. Choose a shorter one."
         )
     labels = np.zeros((n_frames, trace.values.shape[1]), np.float32)
     labels[mask] = trace.values[np.minimum(index[mask], steps - 1)]
@@ -58,10 +56,7 @@ def joined(columns: Mapping[str, tuple[np.ndarray, float]], step_seconds: float,
     found = {dimension: (len(values), start) for dimension, (values, start) in columns.items()}
     if len(set(found.values())) > 1:
         each = " and ".join(f"{steps} of {dimension} from {start:g} s" for dimension, (steps, start) in found.items())
-        raise UserError(
-            f"{place}: expected the same steps in each dimension, found {each}. Restore the shorter one from the "
-            "corpus's archive."
-        )
+        raise UserError(f"{place}: expected the same steps in each dimension, found {each}. Restore the shorter one.")
     values = np.stack([values for values, _ in columns.values()], axis=1).astype(np.float32)
     (start_seconds,) = {start for _, start in columns.values()}
     return Trace(tuple(columns), values, step_seconds, start_seconds)
@@ -93,8 +88,8 @@ def gap_seconds(trace: Trace, seconds: float) -> float:
 def _check_gap(name: str, trace: Trace, seconds: float, end: str) -> None:
     gap = gap_seconds(trace, seconds)
     if abs(gap) > MAX_GAP_SECONDS:
+        found = f"labels that end {abs(gap):.2f} s too {'late' if gap > 0 else 'early'}"
         raise UserError(
-            f"{name}: expected labels that end within {MAX_GAP_SECONDS:g} s of {end} at {seconds:.2f} s, found labels "
-            f"that end {abs(gap):.2f} s too {'late' if gap > 0 else 'early'}. Check that labels and audio are of one "
-            "recording, and restore the shorter one."
+            f"{name}: expected labels that end within {MAX_GAP_SECONDS:g} s of {end} at {seconds:.2f} s, found {found}."
+            " Check that labels and audio are of one recording, and restore the shorter one."
         )

@@ -35,33 +35,36 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found. Lists hold clip names, mappings go from clip names unless said otherwise.
-
-    `labels` (none for clips rated continuously), `speakers` and `rates_hz` count clips; `seconds` has total, min,
-    median and max of the readable clips and is empty without any. `unreadable` goes from a kind of `read.BAD_KINDS` to
-    the messages. `resampled` says once per sampling rate other than the release's how many clips have it; that alone is
-    no finding, unless the rate is lower than `READ_RATE_HZ` (`low_rate`, in Hz). `misaligned` says which labels end
-    elsewhere than the audio. `clipped` holds the share of samples, 0..1. `advice` has one sentence per kind of finding
-    and is empty for a clean corpus.
-    """
+    """What `check` found. Lists hold clip names, mappings go from clip names unless said otherwise."""
 
     clips: int
-    labels: dict[str, int]
-    speakers: dict[str, int]
-    rates_hz: dict[int, int]
-    seconds: dict[str, float]
-    unreadable: dict[str, list[str]]
-    resampled: list[str]
-    misaligned: list[str]
-    low_rate: dict[str, int]
+    labels: dict[str, int]  # clips by label, none where they are rated continuously
+    speakers: dict[str, int]  # clips by speaker
+    rates_hz: dict[int, int]  # clips by sampling rate
+    seconds: dict[str, float]  # total, min, median and max of the readable clips; empty without any
+    unreadable: dict[str, list[str]]  # messages by kind of `read.BAD_KINDS`
+    resampled: list[str]  # a sentence per sampling rate other than the release's, by itself no finding
+    misaligned: list[str]  # which labels end elsewhere than the audio
+    low_rate: dict[str, int]  # sampling rates under `READ_RATE_HZ` and the release's, in Hz
     duplicates: list[list[str]]
     near_silent: list[str]
-    clipped: dict[str, float]
-    ignored: dict[str, int]
+    clipped: dict[str, float]  # share of samples, 0..1
+    ignored: dict[str, int]  # files by reason
     missing: list[str]
     repeated: list[str]
     problems: list[str]
-    advice: list[str]
+
+    @property
+    def advice(self) -> list[str]:
+        """A sentence per kind of finding; none for a clean corpus."""
+        sentences = [
+            f"{len(messages)} clip(s) are unreadable ({kind}). {BAD_KINDS[kind][1]}"
+            for kind, messages in self.unreadable.items()
+        ]
+        if sentences:
+            sentences.append("To train without the unreadable clips, choose --on-bad-clip skip, which lists them.")
+        found = {name: len(getattr(self, name)) for name in _ADVICE}
+        return sentences + [text.format(found[name]) for name, text in _ADVICE.items() if found[name]]
 
 
 def check(
@@ -70,53 +73,51 @@ def check(
     rate_hz: int,
     max_seconds: float = 60.0,
     problems: Sequence[str] = (),
-    on_clip: Callable[[], object] = lambda: None,
+    on_clip: Callable[[int], object] = lambda done: None,
 ) -> Report:
     """Read every clip that a loader listed and return the report.
 
     `rate_hz` is the sampling rate of the corpus's release, and a clip longer than `max_seconds` is unreadable (both are
     in `registry.Corpus`). `problems` are differences from a protocol's counts (`lookup.count_problems`). `on_clip` is
-    called after each clip.
+    called after each clip with the number done.
     """
     clips = loaded.clips
     probes: dict[str, Probe] = {}
     unreadable: dict[str, list[str]] = {}
+    same_audio: dict[str, list[str]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for clip, result in zip(clips, pool.map(partial(_probe, max_seconds=max_seconds), clips), strict=True):
+        results = pool.map(partial(_probe, max_seconds=max_seconds), clips)
+        for done, (clip, result) in enumerate(zip(clips, results, strict=True), start=1):
             if isinstance(result, BadClip):
                 unreadable.setdefault(result.kind, []).append(str(result))
             else:
                 probes[clip.name] = result
-            on_clip()
-    same_audio: dict[str, list[str]] = {}
-    for name, facts in probes.items():
-        same_audio.setdefault(facts.audio_sha256, []).append(name)
-    findings: dict = {
-        "unreadable": unreadable,
-        "low_rate": {n: f.rate_hz for n, f in probes.items() if f.rate_hz < min(rate_hz, READ_RATE_HZ)},
-        "misaligned": _misaligned(clips, probes),
-        "duplicates": [names for names in same_audio.values() if len(names) > 1],
-        "near_silent": [name for name, facts in probes.items() if facts.peak < NEAR_SILENT_PEAK],
-        "clipped": {n: f.clipped_share for n, f in probes.items() if f.clipped_share > CLIPPED_SHARE},
-        "missing": loaded.missing,
-        "repeated": loaded.duplicates,
-        "problems": list(problems),
-    }
+                same_audio.setdefault(result.audio_sha256, []).append(clip.name)
+            on_clip(done)
     rates_hz = dict(Counter(facts.rate_hz for facts in probes.values()).most_common())
+    seconds = [facts.seconds for facts in probes.values()] or [0.0]
+    lengths = {"total": sum(seconds), "min": min(seconds), "median": float(np.median(seconds)), "max": max(seconds)}
     return Report(
         clips=len(clips),
         labels=dict(Counter(clip.label for clip in clips if clip.label).most_common()),
         speakers=dict(sorted(Counter(clip.speaker for clip in clips).items())),
         rates_hz=rates_hz,
-        seconds=_durations([facts.seconds for facts in probes.values()]),
+        seconds=lengths if probes else {},
+        unreadable=unreadable,
         resampled=[
             f"resampled copy: {found_hz} Hz where the release has {rate_hz} ({count} of {len(probes)} clips)"
             for found_hz, count in rates_hz.items()
             if found_hz != rate_hz
         ],
+        misaligned=_misaligned(clips, probes),
+        low_rate={n: f.rate_hz for n, f in probes.items() if f.rate_hz < min(rate_hz, READ_RATE_HZ)},
+        duplicates=[names for names in same_audio.values() if len(names) > 1],
+        near_silent=[name for name, facts in probes.items() if facts.peak < NEAR_SILENT_PEAK],
+        clipped={n: f.clipped_share for n, f in probes.items() if f.clipped_share > CLIPPED_SHARE},
         ignored=loaded.ignored,
-        advice=_advice(findings),
-        **findings,
+        missing=loaded.missing,
+        repeated=loaded.duplicates,
+        problems=list(problems),
     )
 
 
@@ -136,20 +137,3 @@ def _misaligned(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]
         for name, gap in gaps.items()
         if abs(gap) > MAX_GAP_SECONDS
     ]
-
-
-def _durations(seconds: list[float]) -> dict[str, float]:
-    if not seconds:
-        return {}
-    median = float(np.median(seconds))
-    return {"total": float(sum(seconds)), "min": min(seconds), "median": median, "max": max(seconds)}
-
-
-def _advice(findings: Mapping) -> list[str]:
-    sentences = [
-        f"{len(messages)} clip(s) are unreadable ({kind}). {BAD_KINDS[kind][1]}"
-        for kind, messages in findings["unreadable"].items()
-    ]
-    if findings["unreadable"]:
-        sentences.append("To train without the unreadable clips, choose --on-bad-clip skip, which lists them.")
-    return sentences + [text.format(len(findings[name])) for name, text in _ADVICE.items() if findings[name]]

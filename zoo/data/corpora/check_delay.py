@@ -21,54 +21,48 @@ _RATE_HZ = 16_000
 
 @dataclass(frozen=True)
 class Lag:
-    """How late the ratings of one dimension follow the energy of the sound.
-
-    `correlation` is the mean absolute correlation over the recordings, 0..1, at the lag where that is highest;
-    `by_chance` is the highest at any lag where each recording is paired with the ratings of another. `correlates` if
-    the first is above the second.
-    """
+    """How late the ratings of one dimension follow the energy of the sound."""
 
     seconds: float
-    correlation: float
-    by_chance: float
-    correlates: bool
+    correlation: float  # mean absolute one over the recordings, 0..1, at the lag where that is highest
+    by_chance: float  # the highest at any lag where each recording is paired with the ratings of another
+    correlates: bool  # whether the first is above the second
 
 
 @dataclass(frozen=True)
 class LabelDelay:
-    """The `lags` by dimension from `recordings`, which train in every fold of `protocol`; or the `reason` for none.
-
-    `seconds` is the delay to train with: the lag of the dimension that correlates most, None where none does.
-    """
+    """The lags by dimension from recordings that train in every fold of the protocol, or the reason for none."""
 
     protocol: str
     recordings: list[str]
     lags: dict[str, Lag]
-    seconds: float | None
+    seconds: float | None  # to train with: the lag of the dimension that correlates most, None where none does
     reason: str = ""
 
 
 def label_delay(
-    protocol: Protocol, clips: Sequence[Clip], max_seconds: float = 60.0, on_clip: Callable[[], object] = lambda: None
+    protocol: Protocol,
+    clips: Sequence[Clip],
+    max_seconds: float = 60.0,
+    on_clip: Callable[[int], object] = lambda done: None,
 ) -> LabelDelay:
     """Estimate the delay of ratings behind the sound from a loader's `clips`.
 
     A recording that any fold validates or tests on is not opened: a delay fitted to it would be test knowledge. Those
-    that cannot be read, last under `LEAST_SECONDS` or over `max_seconds` are left out. `on_clip` is called after each.
+    that cannot be read, last under `LEAST_SECONDS` or over `max_seconds` are left out. `on_clip` is called after each
+    with the number done.
     """
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     training = training_clips(protocol, clips)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for clip, pair in zip(training, pool.map(partial(_contours, max_seconds=max_seconds), training), strict=True):
+        pairs = pool.map(partial(_contours, max_seconds=max_seconds), training)
+        for done, (clip, pair) in enumerate(zip(training, pairs, strict=True), start=1):
             if pair is not None and clip.trace and len(pair[0]) * clip.trace.step_seconds >= LEAST_SECONDS:
                 found[clip.name] = pair
-            on_clip()
+            on_clip(done)
     if len(found) < LEAST_RECORDINGS:
-        reason = (
-            f"expected {LEAST_RECORDINGS} training recordings or more of {LEAST_SECONDS:g} s or more, found "
-            f"{len(found)} of {len(training)}"
-        )
-        return LabelDelay(protocol.name, [], {}, None, reason)
+        expected = f"expected {LEAST_RECORDINGS} training recordings or more of {LEAST_SECONDS:g} s or more"
+        return LabelDelay(protocol.name, [], {}, None, f"{expected}, found {len(found)} of {len(training)}")
     (step_seconds,) = {clip.trace.step_seconds for clip in training if clip.trace}  # of a corpus there is one
     energies, ratings = zip(*found.values(), strict=True)
     lags = {

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from zoo.data.corpora.files import NO_EMOTION, NOT_NAMED, Loaded, collect, label_table
+from zoo.data.corpora.files import NO_EMOTION, Loaded, collect, label_table
 from zoo.data.schema import Clip
 
 LAYOUT = """\
@@ -14,7 +14,6 @@ EMOTIONS = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NE
 VOTES = {code[0]: name for code, name in EMOTIONS.items()}
 
 _NAME = re.compile(r"(?P<actor>1\d\d\d)_[A-Z]{3}_(?P<emotion>[A-Z]{3})_(LO|MD|HI|XX|X)")
-_VOTE = re.compile(r"[ADFHNS](:[ADFHNS])*")
 
 
 def load(root: Path) -> Loaded:
@@ -28,17 +27,14 @@ def load(root: Path) -> Loaded:
     table = root / "processedResults" / "summaryTable.csv"
     votes = _read_votes(table) if table.exists() else {}
 
-    def read_clip(path: Path) -> Clip | str:
-        match = _NAME.fullmatch(path.stem)
-        if not match:
-            return NOT_NAMED
+    def read_clip(path: Path, match: re.Match[str]) -> Clip | str:
         if match["emotion"] not in EMOTIONS:
             return NO_EMOTION
         name = _modern(path.stem)
         tags = {"voice": VOTES.get(votes[name], "")} if name in votes else {}
         return Clip(path, name, match["actor"], EMOTIONS[match["emotion"]], tags)
 
-    return collect(root, ("AudioWAV/*",), read_clip, votes)
+    return collect(root, ("AudioWAV/*",), _NAME, read_clip, votes)
 
 
 def _modern(name: str) -> str:
@@ -51,7 +47,7 @@ def _read_votes(path: Path) -> dict[str, str]:
     votes: dict[str, str] = {}
     for line, row in label_table(path, "FileName", "VoiceVote"):
         name, vote = _modern(row.get("filename", "")), row.get("voicevote", "")
-        if not _NAME.fullmatch(name) or not _VOTE.fullmatch(vote):
+        if not _NAME.fullmatch(name) or not set(vote.split(":")) <= VOTES.keys():
             raise line.broken("a FileName like 1001_DFA_ANG_XX and a VoiceVote like A or A:N")
         if name in votes:
             raise line.broken("each FileName once")

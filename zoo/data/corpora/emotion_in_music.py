@@ -22,6 +22,7 @@ DIMENSIONS = ("arousal", "valence")
 STEP_SECONDS = 0.5
 PARTS = ("development", "evaluation")
 
+Ratings = tuple[dict[str, list[float]], float]  # by song, and the time of the first one in seconds
 _COLUMN = re.compile(r"sample_(\d+)ms")
 _SET = "Mediaeval 2013 set"
 
@@ -37,39 +38,35 @@ def load(root: Path) -> Loaded:
     without audio.
     """
     info = _read_info(root)
-    files = {dimension: root / "annotations" / f"{dimension}_cont_average.csv" for dimension in DIMENSIONS}
-    ratings = {dimension: _read_ratings(path) for dimension, path in files.items()}
+    files = [root / "annotations" / f"{dimension}_cont_average.csv" for dimension in DIMENSIONS]
+    ratings = {path: _read_ratings(path) for path in files}
     rated = {song for rows, _ in ratings.values() for song in rows}
 
-    def read_clip(path: Path) -> Clip | str:
-        song = path.stem
+    def read_clip(path: Path, match: re.Match[str]) -> Clip | str:
+        song = match[0]
         if song not in rated:
             return NOT_LABELLED
         if song not in info:
             return "no line in songs_info.csv"
         artist, part = info[song]
-        return Clip(path, song, artist or song, "", {"part": part}, _trace(song, files, ratings, path))
+        return Clip(path, song, artist or song, "", {"part": part}, _trace(song, ratings, path))
 
-    return collect(root, ("clips_45seconds/*",), read_clip, rated, (*AUDIO_SUFFIXES, ".ogg", ".mp3"))
+    return collect(root, ("clips_45seconds/*",), re.compile(".*"), read_clip, rated, (*AUDIO_SUFFIXES, ".ogg", ".mp3"))
 
 
-def _trace(
-    song: str, files: Mapping[str, Path], ratings: Mapping[str, tuple[dict[str, list[float]], float]], audio: Path
-) -> Trace:
-    for dimension, (rows, _) in ratings.items():
+def _trace(song: str, ratings: Mapping[Path, Ratings], audio: Path) -> Trace:
+    columns = {}
+    for (path, (rows, start_seconds)), dimension in zip(ratings.items(), DIMENSIONS, strict=True):
         if song not in rows:
-            raise UserError(
-                f"{files[dimension]}: expected a line for song {song}, as in the other dimension, found none. Restore "
-                "the file."
-            )
-    folder = files["arousal"].parent
-    columns = {dimension: (np.array(rows[song]), start_seconds) for dimension, (rows, start_seconds) in ratings.items()}
-    trace = joined(columns, STEP_SECONDS, str(folder))
-    check_span(trace, folder, audio)
+            expected = f"expected a line for song {song}, as in the other dimension"
+            raise UserError(f"{path}: {expected}, found none. Restore the file.")
+        columns[dimension] = np.array(rows[song]), start_seconds
+    trace = joined(columns, STEP_SECONDS, str(path.parent))
+    check_span(trace, path.parent, audio)
     return trace
 
 
-def _read_ratings(path: Path) -> tuple[dict[str, list[float]], float]:
+def _read_ratings(path: Path) -> Ratings:
     """Return song -> its ratings, and the time of the first one in seconds."""
     lines = label_lines(path)
     first = next(lines, Line(path, 1, ""))
@@ -83,15 +80,9 @@ def _read_ratings(path: Path) -> tuple[dict[str, list[float]], float]:
         song, *fields = line.fields()
         if len(fields) != len(times):
             raise line.broken(f"{len(header)} fields separated by commas")
-        try:
-            values = [float(field) for field in fields]
-        except ValueError as error:
-            raise line.broken("a song and numbers") from error
-        if not np.isfinite(values).all():
-            raise line.broken("finite numbers")
         if song in ratings:
             raise line.broken("each song once")
-        ratings[song] = values
+        ratings[song] = line.numbers(fields, "song")
     if len({value for values in ratings.values() for value in values}) < 2:
         raise UserError(f"{path}: expected ratings of songs that change, found none. Restore the file.")
     return ratings, times[0]

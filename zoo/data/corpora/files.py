@@ -1,6 +1,8 @@
 """What every loader shares: listing a corpus's audio files and reading its label files line by line."""
 
 import csv
+import math
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,24 +13,18 @@ from zoo.data.audio.read import AUDIO_SUFFIXES
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
-NOT_NAMED = "name not of this corpus"  # why a file is left out
-NOT_LABELLED = "no line in the label files"
+NOT_LABELLED = "no line in the label files"  # why a file is left out
 NO_EMOTION = "unknown emotion code"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a loader found in a corpus's folder.
+    """What a loader found in a corpus's folder."""
 
-    `clips` are sorted by name. `ignored` counts the files left out, by reason. `missing` are clip names that the label
-    files hold and the audio folders do not. `duplicates` are files, relative to the corpus's folder, that were left
-    out because an earlier file has the same clip name.
-    """
-
-    clips: list[Clip]
-    ignored: dict[str, int]
-    missing: list[str]
-    duplicates: list[str]
+    clips: list[Clip]  # sorted by name
+    ignored: dict[str, int]  # how many files were left out, by reason
+    missing: list[str]  # clip names that the label files hold and the audio folders do not
+    duplicates: list[str]  # files below the corpus's folder, left out as an earlier one has the same clip name
 
 
 class Line(NamedTuple):
@@ -43,36 +39,49 @@ class Line(NamedTuple):
         fields = next(csv.reader([self.text], delimiter=delimiter, skipinitialspace=True))
         return [" ".join(field.split()) for field in fields]
 
+    def numbers(self, fields: Sequence[str], key: str) -> list[float]:
+        """Convert fields that follow a `key` ("time"). Raises UserError for one that is no finite number."""
+        try:
+            values = [float(field) for field in fields]
+        except ValueError as error:
+            raise self.broken(f"a {key} and numbers") from error
+        if not all(map(math.isfinite, values)):
+            raise self.broken("finite numbers")
+        return values
+
     def broken(self, expected: str) -> UserError:
         """Return the error for a line that cannot be read."""
         found = self.text if len(self.text) <= 100 else self.text[:100] + "..."
-        return UserError(
-            f"{self.path}, line {self.number}: expected {expected}, found {found!r}. Correct the line or restore the "
-            "file."
-        )
+        where = f"{self.path}, line {self.number}"
+        return UserError(f"{where}: expected {expected}, found {found!r}. Correct the line or restore the file.")
 
 
 def collect(
     root: Path,
     patterns: Collection[str],
-    read_clip: Callable[[Path], Clip | str],
+    names: re.Pattern[str],
+    read_clip: Callable[[Path, re.Match[str]], Clip | str],
     labelled: Collection[str] = (),
     suffixes: Sequence[str] = AUDIO_SUFFIXES,
 ) -> Loaded:
     """List the audio files under `root` that match `patterns` (globs), in the order of their paths.
 
-    `read_clip` makes a clip of an audio path, or says in a few words why the file is left out. `labelled` are the
-    clip names in the label files, `suffixes` those of audio. Raises UserError where no clip is found.
+    `read_clip` makes a clip of a path and the match of its stem with `names`, or states why the file is left out.
+    `labelled` are the clip names in the label files. Raises UserError where no clip is found.
     """
     clips: dict[str, Clip] = {}
     ignored: Counter[str] = Counter()
     duplicates: list[str] = []
     either = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
     for path in sorted(path for pattern in patterns for path in root.glob(pattern) if not path.is_dir()):
+        clip: Clip | str
         if path.name.startswith("."):
-            clip: Clip | str = "hidden file"
+            clip = "hidden file"
+        elif path.suffix.lower() not in suffixes:
+            clip = f"not {either}"
         else:
-            clip = read_clip(path) if path.suffix.lower() in suffixes else f"not {either}"
+            match = names.fullmatch(path.stem)
+            clip = read_clip(path, match) if match else "name not of this corpus"
         if isinstance(clip, str):
             ignored[clip] += 1
         elif clip.name in clips:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from zoo.data.corpora.files import NOT_LABELLED, NOT_NAMED, Loaded, collect, label_lines
+from zoo.data.corpora.files import NOT_LABELLED, Loaded, collect, label_lines
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
@@ -18,7 +18,6 @@ _NAME = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<kind>impro|script)\w+_(?P<ge
 _NUMBER = r"\s*(\d+(?:\.\d*)?)\s*"
 _LABEL = re.compile(rf"\[{_NUMBER}-{_NUMBER}\]\s+(\w+)\s+(\w+)\s+\[{_NUMBER},{_NUMBER},{_NUMBER}\]")
 _RATER = re.compile(r"[A-Z]-\w+\s*:")
-_EXPECTED = "'[start - end] utterance code [valence, activation, dominance]', a rater's line 'C-E1: ...' or '% ...'"
 
 
 def load(root: Path) -> Loaded:
@@ -31,18 +30,15 @@ def load(root: Path) -> Loaded:
     """
     labels = _read_labels(root)
 
-    def read_clip(path: Path) -> Clip | str:
-        match = _NAME.fullmatch(path.stem)
-        if not match:
-            return NOT_NAMED
+    def read_clip(path: Path, name: re.Match[str]) -> Clip | str:
         if path.stem not in labels:
             return NOT_LABELLED
         code, *ratings = labels[path.stem]
-        tags = {"session": match["session"], "kind": match["kind"]}
+        tags = {"session": name["session"], "kind": name["kind"]}
         tags |= zip(("valence", "activation", "dominance"), ratings, strict=True)
-        return Clip(path, path.stem, f"Ses0{match['session']}{match['gender']}", code, tags)
+        return Clip(path, path.stem, f"Ses0{name['session']}{name['gender']}", code, tags)
 
-    return collect(root, ("Session[1-5]/sentences/wav/*/*",), read_clip, labels)
+    return collect(root, ("Session[1-5]/sentences/wav/*/*",), _NAME, read_clip, labels)
 
 
 def _read_labels(root: Path) -> dict[str, tuple[str, ...]]:
@@ -54,7 +50,7 @@ def _read_labels(root: Path) -> dict[str, tuple[str, ...]]:
             continue
         match = _LABEL.fullmatch(line.text)
         if not match or not _NAME.fullmatch(match[3]):
-            raise line.broken(_EXPECTED)
+            raise line.broken("'[start - end] utterance code [valence, activation, dominance]', 'C-E1: ...' or '% ...'")
         if match[4] not in CODES:
             raise line.broken(f"a code among {', '.join(CODES)}")
         if match[3] in labels:

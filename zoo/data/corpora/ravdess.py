@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from zoo.data.corpora.files import NO_EMOTION, NOT_NAMED, Loaded, collect
+from zoo.data.corpora.files import NO_EMOTION, Loaded, collect
 from zoo.data.schema import Clip
 
 LAYOUT = """\
@@ -25,16 +25,13 @@ def load(root: Path) -> Loaded:
     Speakers are "Actor_01" ... "Actor_24". Tags: channel ("speech" or "song"). Some public copies hold every clip
     twice; the second is listed in `duplicates`. Raises UserError for a folder without audio.
     """
-    return collect(root, [f"{actors}/*" for actors in INSIDE], _read_clip)
 
+    def read_clip(path: Path, name: re.Match[str]) -> Clip | str:
+        if name["modality"] != "03":
+            return "not the audio-only modality"
+        if name["emotion"] not in EMOTIONS:
+            return NO_EMOTION
+        tags = {"channel": CHANNELS[name["channel"]]}
+        return Clip(path, path.stem, f"Actor_{name['actor']}", EMOTIONS[name["emotion"]], tags)
 
-def _read_clip(path: Path) -> Clip | str:
-    match = _NAME.fullmatch(path.stem)
-    if not match:
-        return NOT_NAMED
-    if match["modality"] != "03":
-        return "not the audio-only modality"
-    if match["emotion"] not in EMOTIONS:
-        return NO_EMOTION
-    tags = {"channel": CHANNELS[match["channel"]]}
-    return Clip(path, path.stem, f"Actor_{match['actor']}", EMOTIONS[match["emotion"]], tags)
+    return collect(root, [f"{actors}/*" for actors in INSIDE], _NAME, read_clip)

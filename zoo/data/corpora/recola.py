@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.corpora.alignment import MAX_GAP_SECONDS, check_span, joined
-from zoo.data.corpora.files import NOT_NAMED, Line, Loaded, collect, label_lines
+from zoo.data.corpora.files import Line, Loaded, collect, label_lines
 from zoo.data.corpora.gold_standard import evaluator_weighted_mean
 from zoo.data.schema import Clip, Trace
 from zoo.errors import UserError
@@ -36,19 +36,20 @@ PARTS = {
 
 _AVEC_NAME, _WEB_NAME = re.compile(r"(train|dev|test)_\d+"), re.compile(r"P\d+")
 _PART_OF = {f"P{participant}": part for part, participants in PARTS.items() for participant in participants}
+_RESTORE = "Restore it from the corpus's archive."
 
 
 def load(root: Path) -> Loaded:
     """List the rated recordings of RECOLA with their trace of arousal and valence, one step every 0.04 s from 0 s.
 
-    The challenge's release is read where both are there. Its speakers are "train_1" ... (it does not say who they
-    are), the website's "P16" ... Tags: part ("train", "dev" or "test", by the challenge's partition). Recordings
-    without labels (the challenge's test part) are left out and counted, and so are the website's outside the
-    partition. The website's labels are the evaluator-weighted mean of its six raters (see `gold_standard`).
+    The challenge's release is read where both are there. Its speakers are "train_1" ... (it does not name them), the
+    website's "P16" ... Tags: part ("train", "dev" or "test", by the challenge's partition). Recordings without labels
+    (the challenge's test part) are left out and counted, and so are the website's outside the partition. The website's
+    labels are the evaluator-weighted mean of its six raters (see `gold_standard`).
 
-    Raises UserError for a recording rated in one dimension only, a label file that cannot be read,
-    holds no number, another step than 0.04 s or a constant, or lacks a rater, labels that begin or end over a second
-    from the audio, and a folder without audio.
+    Raises UserError for a recording rated in one dimension only, a label file that cannot be read, holds no number,
+    another step than 0.04 s or a constant, or lacks a rater, labels that begin or end over a second from the audio, and
+    a folder without audio.
     """
     if (root / _AVEC_AUDIO).is_dir() or (root / _AVEC_LABELS).is_dir():
         return _load(root, _AVEC_AUDIO, _AVEC_LABELS, ".arff", _AVEC_NAME, _read_arff)
@@ -59,49 +60,41 @@ def _load(
     root: Path, audio: str, labels: str, suffix: str, names: re.Pattern, read: Callable[[Path], np.ndarray]
 ) -> Loaded:
     def part_of(name: str) -> str:
-        return name.partition("_")[0] if names is _AVEC_NAME else _PART_OF.get(name, "")
+        return _PART_OF.get(name, name.partition("_")[0])
 
     folders = {dimension: root / labels / dimension for dimension in DIMENSIONS}
     labelled = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}")}
-    rated = {name for name in labelled if names.fullmatch(name) and part_of(name)}
+    rated = {name for name in labelled if names.fullmatch(name) and part_of(name) in PARTS}
 
-    def read_clip(path: Path) -> Clip | str:
-        if not names.fullmatch(path.stem):
-            return NOT_NAMED
+    def read_clip(path: Path, name: re.Match[str]) -> Clip | str:
         part = part_of(path.stem)
-        if not part:
+        if part not in PARTS:
             return "in no part of the AVEC partition"
         if path.stem not in rated:
             return "no labels (those of AVEC's test part are not public)"
         files = {dimension: folder / f"{path.stem}{suffix}" for dimension, folder in folders.items()}
         return Clip(path, path.stem, path.stem, "", {"part": part}, _trace(files, read, path))
 
-    return collect(root, (f"{audio}/*",), read_clip, rated)
+    return collect(root, (f"{audio}/*",), names, read_clip, rated)
 
 
 def _trace(files: dict[str, Path], read: Callable[[Path], np.ndarray], audio: Path) -> Trace:
     """Return the trace of one recording from a file for each dimension."""
     for dimension, file in files.items():
         if not file.is_file():
-            raise UserError(
-                f"{file}: expected {' and '.join(files)} labels of {audio.name}, found no file of {dimension}. "
-                "Restore it from the corpus's archive."
-            )
+            expected = f"expected {' and '.join(files)} labels of {audio.name}"
+            raise UserError(f"{file}: {expected}, found no file of {dimension}. {_RESTORE}")
     tables = {dimension: read(file) for dimension, file in files.items()}  # (steps, 2): time, value
     columns = {dimension: (table[:, 1], float(table[0, 0])) for dimension, table in tables.items()}
     trace = joined(columns, STEP_SECONDS, " and ".join(map(str, files.values())))
     first = files[DIMENSIONS[0]]
     if abs(trace.start_seconds) > MAX_GAP_SECONDS:
-        raise UserError(
-            f"{first}: expected labels that begin within {MAX_GAP_SECONDS:g} s of the beginning of {audio}, found the "
-            f"first at {trace.start_seconds:g} s. Restore the file from the corpus's archive."
-        )
+        expected = f"expected labels that begin within {MAX_GAP_SECONDS:g} s of the beginning of {audio}"
+        raise UserError(f"{first}: {expected}, found the first at {trace.start_seconds:g} s. {_RESTORE}")
     for dimension, (values, _) in columns.items():
         if np.ptp(values) == 0:
-            raise UserError(
-                f"{files[dimension]}: expected labels that change, found {values[0]:g} in all {len(values)} steps. "
-                "Restore the file, or leave out the recording."
-            )
+            found = f"found {values[0]:g} in all {len(values)} steps. Restore it, or leave out the recording."
+            raise UserError(f"{files[dimension]}: expected labels that change, {found}")
     check_span(trace, first, audio)
     return trace
 
@@ -122,10 +115,8 @@ def _read_arff(path: Path) -> np.ndarray:
         raise UserError(f"{path}: expected a line '@data' above the rows, found none. Restore the file.")
     names = [name.casefold() for name in attributes]
     if not {"frametime", "goldstandard"} <= set(names):
-        raise UserError(
-            f"{path}: expected the attributes frameTime and GoldStandard, found {', '.join(attributes) or 'none'}. "
-            "Restore the file."
-        )
+        found = ", ".join(attributes) or "none"
+        raise UserError(f"{path}: expected the attributes frameTime and GoldStandard, found {found}. {_RESTORE}")
     columns = [names.index("frametime"), names.index("goldstandard")]
     rows = []
     for line in lines:
@@ -152,21 +143,18 @@ def _read_raters(path: Path) -> np.ndarray:
     rows = []
     for line in label_lines(path):
         fields = line.fields(";")
-        if not header:
-            header = fields
-            if absent := [name for name in columns if name not in header]:
-                raise line.broken(
-                    f"the columns {';'.join(columns)} separated by semicolons (missing: {', '.join(absent)})"
-                )
-        elif len(fields) != len(header):
+        if header and len(fields) != len(header):
             raise line.broken(f"{len(header)} fields separated by semicolons")
-        else:
+        if header:
             rows.append((line, [fields[header.index(name)] for name in columns]))
+        elif absent := ", ".join(name for name in columns if name not in fields):
+            raise line.broken(f"the columns {';'.join(columns)} separated by semicolons (missing: {absent})")
+        header = header or fields
     table = _numbers(path, rows)
     try:
         gold, _ = evaluator_weighted_mean(table[:, 1:])
     except UserError as error:
-        raise UserError(f"{path}: {error}. Restore the file from the corpus's archive.") from error
+        raise UserError(f"{path}: {error}. Restore the file.") from error
     return np.stack([table[:, 0], gold], axis=1)
 
 
@@ -174,12 +162,7 @@ def _numbers(path: Path, rows: Sequence[tuple[Line, list[str]]]) -> np.ndarray:
     """Return (steps, columns) float64. Raises UserError naming the first row that is no number or not in step."""
     table: list[list[float]] = []
     for line, fields in rows:
-        try:
-            values = [float(field) for field in fields]
-        except ValueError as error:
-            raise line.broken("a time and numbers") from error
-        if not np.isfinite(values).all():
-            raise line.broken("finite numbers")
+        values = line.numbers(fields, "time")
         if table and abs(values[0] - table[-1][0] - STEP_SECONDS) > STEP_SECONDS / 10:
             raise line.broken(f"a row every {STEP_SECONDS} s, here {table[-1][0] + STEP_SECONDS:.2f}")
         table.append(values)

@@ -23,24 +23,19 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class Corpus:
-    """A row of `CORPORA`.
-
-    `folders` are the names the corpus's folder usually has below $SPEECH_CORPORA; it may begin in `nested` folders.
-    `rate_hz` is the sampling rate of its release, `n_clips` the number of labelled clips in it. A longer clip than
-    `max_seconds` is a mistake. `rating_seconds` is the step of continuous ratings, 0 without.
-    """
+    """A row of `CORPORA`."""
 
     name: str
     title: str
     licence: str
     address: str
     loader: Loader
-    folders: tuple[str, ...]
-    rate_hz: int
-    n_clips: int
-    nested: tuple[str, ...] = ()
-    max_seconds: float = 60.0
-    rating_seconds: float = 0.0
+    folders: tuple[str, ...]  # usual names of its folder below $SPEECH_CORPORA
+    n_clips: int  # labelled ones in its release
+    rate_hz: int = 16_000  # of its release
+    nested: tuple[str, ...] = ()  # folders in which it may begin
+    max_seconds: float = 60.0  # a longer clip is a mistake
+    rating_seconds: float = 0.0  # step of continuous ratings, 0 without
 
     def locate(self, root: Path) -> Path | None:
         """Return the folder that the corpus begins in, or None if `root` is not laid out like it."""
@@ -56,7 +51,6 @@ _ROWS = (
         address="https://sail.usc.edu/iemocap/",
         loader=iemocap,
         folders=("IEMOCAP_full_release", "IEMOCAP", "iemocap"),
-        rate_hz=16_000,
         n_clips=10_039,
     ),
     Corpus(
@@ -67,7 +61,6 @@ _ROWS = (
         loader=aibo,
         nested=("IS2009EmotionChallenge", "IS2009EmotionChallenge/IS2009EmotionChallenge"),
         folders=("IS2009EmotionChallenge", "FAU_Aibo", "aibo"),
-        rate_hz=16_000,
         n_clips=18_216,
     ),
     Corpus(
@@ -87,7 +80,6 @@ _ROWS = (
         address="http://emodb.bilderbar.info/",
         loader=emodb,
         folders=("EmoDB", "emodb", "EMODB"),
-        rate_hz=16_000,
         n_clips=535,
     ),
     Corpus(
@@ -97,7 +89,6 @@ _ROWS = (
         address="https://github.com/CheyneyComputerScience/CREMA-D",
         loader=cremad,
         folders=("CREMA-D", "cremad", "CREMAD"),
-        rate_hz=16_000,
         n_clips=7_442,
     ),
     Corpus(
@@ -107,7 +98,6 @@ _ROWS = (
         address="https://diuf.unifr.ch/main/diva/recola/",
         loader=recola,
         folders=("RECOLA", "recola", "AVEC_2016", "RECOLA_2016"),
-        rate_hz=16_000,
         n_clips=18,  # the rated ones of AVEC's parts
         max_seconds=3_600.0,
         rating_seconds=0.04,
@@ -156,9 +146,8 @@ def resolve_root(name: str, data_root: Path | None) -> Path:
     """
     corpus = get(name)
     how_to_obtain = (
-        f"{corpus.title} ({corpus.licence}) is obtained from {corpus.address}\n"
-        f"Layout expected:\n{corpus.loader.LAYOUT}\n"
-        "Without the corpus, --synthetic tries the recipe on a synthetic twin of it."
+        f"{corpus.title} ({corpus.licence}) is obtained from {corpus.address}\nLayout expected:\n{corpus.loader.LAYOUT}"
+        "\nWithout the corpus, --synthetic tries the recipe on a synthetic twin of it."
     )
     root = data_root or _below_variable(corpus, how_to_obtain)
     expected = f"{root}: expected the folder of {corpus.title}, found"
@@ -174,37 +163,32 @@ def resolve_root(name: str, data_root: Path | None) -> Path:
         raise UserError(f"{expected} an empty folder.\n{how_to_obtain}")
     home = corpus.locate(root)
     if home is None:
-        instead = _what_it_is_instead(root, corpus) or f"this is not {corpus.title}: found {', '.join(names[:5])}."
-        raise UserError(f"{root}: {instead}\nExpected for {corpus.title}:\n{corpus.loader.LAYOUT}")
+        found = _what_it_is_instead(root, corpus) or f"this is not {corpus.title}: found {', '.join(names[:5])}."
+        raise UserError(f"{root}: {found}\nExpected for {corpus.title}:\n{corpus.loader.LAYOUT}")
     return home
 
 
 def _below_variable(corpus: Corpus, how_to_obtain: str) -> Path:
-    base = os.environ.get(DATA_ROOT_VARIABLE, "")
+    base = os.environ.get(DATA_ROOT_VARIABLE)
+    give = f"Give the folder of {corpus.title} with --data-root DIR"
     if not base:
-        raise UserError(
-            f"no folder given for {corpus.title}. Give it with --data-root DIR, or set {DATA_ROOT_VARIABLE} to the "
-            f"folder that holds all corpora.\n{how_to_obtain}"
-        )
+        give += f", or set {DATA_ROOT_VARIABLE} to the folder that holds all corpora"
+        raise UserError(f"no folder given for {corpus.title}. {give}.\n{how_to_obtain}")
     for folder in corpus.folders:
         if Path(base, folder).is_dir():
             return Path(base, folder)
-    raise UserError(
-        f"{DATA_ROOT_VARIABLE}={base}: expected a folder {' or '.join(corpus.folders)} in it, found none. "
-        f"Put {corpus.title} there or give its folder with --data-root DIR.\n{how_to_obtain}"
-    )
+    expected = f"expected a folder {' or '.join(corpus.folders)} in it, found none"
+    raise UserError(f"{DATA_ROOT_VARIABLE}={base}: {expected}. {give}, or put it there.\n{how_to_obtain}")
 
 
 def _what_it_is_instead(root: Path, corpus: Corpus) -> str:
     """Say what a folder that is not the corpus's seems to be, and what to give instead; "" if that is unknown."""
     for other in CORPORA.values():
-        if other.locate(root) is not None:
+        if other.locate(root):
             return f"this looks like {other.title}, not {corpus.title}. Give its own folder or --corpus {other.name}."
-    children = [child for child in sorted(root.iterdir()) if child.is_dir() and corpus.locate(child) is not None]
-    if children:
-        return f"this is above the corpus's folder. Did you mean {' or '.join(map(str, children))}?"
-    # IEMOCAP's wav folders are four levels below its own.
-    for parent in list(root.resolve().parents)[:4]:
-        if corpus.locate(parent) is not None:
+    if children := [str(child) for child in sorted(root.iterdir()) if child.is_dir() and corpus.locate(child)]:
+        return f"this is above the corpus's folder. Did you mean {' or '.join(children)}?"
+    for parent in list(root.resolve().parents)[:4]:  # IEMOCAP's wav folders are four levels below its own
+        if corpus.locate(parent):
             return f"this is inside the corpus's folder. Did you mean {parent}?"
     return ""

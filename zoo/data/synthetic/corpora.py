@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile
+from numpy.random import Generator
 
 from zoo.data.corpora import ravdess
 from zoo.data.synthetic import rated_corpora, voice
@@ -37,21 +38,17 @@ class Utterance(NamedTuple):
 
 @dataclass(frozen=True)
 class Twin:
-    """What the synthetic twin of a corpus of utterances looks like.
-
-    `turns` bounds the number of clips of a speaker; the least gives each speaker every class. `song` is a second part
-    of the corpus, of some of its speakers and labels: a third of the clips, or those above the least number if fewer.
-    """
+    """What the synthetic twin of a corpus of utterances looks like."""
 
     speakers: Mapping[str, str]  # name -> row of voice.KINDS
     voices: Mapping[str, str]  # label -> row of voice.EMOTIONS
-    turns: tuple[int, int]
+    turns: tuple[int, int]  # bounds of a speaker's clips; the least gives each speaker every class
     path: Callable[[str, str, int, int], str]  # of (speaker, label, turn, how often the speaker had the label before)
     cycle: tuple[str, ...] = ()  # labels in the order of a speaker's turns where it is not the voices' order
-    write_labels: Callable[[Path, list[Utterance], np.random.Generator], None] | None = None
+    write_labels: Callable[[Path, list[Utterance], Generator], None] | None = None
     rate_hz: int = 16000
     stereo_clips: int = 0
-    song: "Twin | None" = None
+    song: "Twin | None" = None  # a second part, a third of the clips or, if fewer, those above the least number
     usual_seconds: Seconds = (1.0, 2.5)
     bounds: Seconds = (0.2, 60.0)
     layouts: tuple[str, ...] = ("",)
@@ -88,8 +85,8 @@ def synthesize(
     and classes are balanced. `layout` names a release of a corpus that has several ("website" of recola), "" the first.
     The same arguments give the same bytes. `out` appears at once, complete, or not at all.
 
-    Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips, a length or a
-    layout that the twin cannot have, a seed below 0, and when the disk refuses.
+    Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips or a layout that
+    the twin cannot have, a seed below 0, and when the disk refuses; ValueError on seconds that it cannot have.
     """
     out, twin = Path(out), _twin(corpus)
     usual, least, most = twin.clips
@@ -99,11 +96,9 @@ def synthesize(
     if seed < 0:
         raise UserError(f"expected a seed of 0 or more, got {seed}")
     if not least <= n_clips <= most:
-        found = f"{n_clips} were asked for"
-        raise UserError(f"a synthetic {corpus} takes {least} to {most} clips, but {found}; give --clips within that")
+        raise UserError(f"a synthetic {corpus} takes {least} to {most} --clips, but {n_clips} were asked for")
     if not twin.bounds[0] <= seconds[0] <= seconds[1] <= twin.bounds[1]:
-        bounds = "{:g} to {:g}".format(*twin.bounds)
-        raise UserError(f"{corpus}: expected seconds as (shortest, longest) within {bounds}, got {tuple(seconds)}")
+        raise ValueError(f"expected (shortest, longest) seconds within {twin.bounds}, found {seconds}")
     if layout not in twin.layouts:
         raise unknown(f"layout of {corpus}", layout, [name or "none, leave --layout away" for name in twin.layouts])
     marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
@@ -141,13 +136,13 @@ def is_synthetic(root: Path) -> bool:
 
 
 def _twin(corpus: str) -> Twin | RatedTwin:
-    twins: dict[str, Twin | RatedTwin] = {**TWINS, **rated_corpora.TWINS}
+    twins = {**TWINS, **rated_corpora.TWINS}
     if corpus not in twins:
         raise unknown("corpus", corpus, twins)
     return twins[corpus]
 
 
-def _plan(twin: Twin, n_clips: int, seconds: Seconds, rng: np.random.Generator) -> Iterator[Utterance]:
+def _plan(twin: Twin, n_clips: int, seconds: Seconds, rng: Generator) -> Iterator[Utterance]:
     n_song = min(n_clips // 3, n_clips - twin.turns[0] * len(twin.speakers)) if twin.song else 0
     speakers, cycle = list(twin.speakers), twin.cycle or tuple(twin.voices)
     said: Counter[tuple[str, str]] = Counter()
@@ -173,46 +168,39 @@ def _iemocap_path(speaker: str, label: str, turn: int, said: int) -> str:
 
 
 IEMOCAP_TURNS = ("neu", "hap", "sad", "ang", "neu", "exc", "sad", "ang")
-# The voice's emotion, the raters' word, and valence, activation and dominance (1 to 5) by the lower of two raters.
+# The voice's emotion, the raters' words, and valence, activation and dominance (1 to 5) by the lower of two raters.
 IEMOCAP = {
-    "neu": ("neutral", "Neutral state", (3, 2, 2)),
-    "hap": ("happy", "Happiness", (4, 3, 3)),
-    "exc": ("excited", "Excited", (4, 4, 3)),
-    "sad": ("sad", "Sadness", (1, 2, 2)),
-    "ang": ("angry", "Anger", (1, 4, 4)),
-    "fru": ("frustrated", "Frustration", (2, 3, 3)),
-    "xxx": ("other", "Other", (2, 2, 2)),
+    "neu": ("neutral", ["Neutral state"], (3, 2, 2)),
+    "hap": ("happy", ["Happiness"], (4, 3, 3)),
+    "exc": ("excited", ["Excited"], (4, 4, 3)),
+    "sad": ("sad", ["Sadness"], (1, 2, 2)),
+    "ang": ("angry", ["Anger"], (1, 4, 4)),
+    "fru": ("frustrated", ["Frustration"], (2, 3, 3)),
+    "xxx": ("other", ["Neutral state", "Surprise", "Frustration"], (2, 2, 2)),  # raters who do not agree
 }
 
 
-def _write_iemocap_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
+def _write_iemocap_labels(root: Path, utterances: list[Utterance], rng: Generator) -> None:
     """Write EmoEvaluation/<dialog>.txt: a label line for each utterance, then what each rater said."""
     dialogs = defaultdict(list)
     for utterance in utterances:
         dialogs[utterance.path.parent].append(utterance)
     for folder, turns in dialogs.items():
-        blocks, end = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"], 0.0
+        lines, end = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"], 0.0
         for utterance in turns:
             start = end + rng.uniform(0.5, 1.5)
             end = start + utterance.seconds
-            blocks += ["", *_iemocap_block(utterance, start, end)]
-        write_lines(root / folder.parts[0] / "dialog" / "EmoEvaluation" / f"{folder.name}.txt", blocks)
+            _, words, levels = IEMOCAP[utterance.label]
+            means = ", ".join(f"{level + 0.5:.4f}" for level in levels)
+            lines += ["", f"[{start:.4f} - {end:.4f}]\t{utterance.path.stem}\t{utterance.label}\t[{means}]"]
+            lines += [f"C-E{2 + rater}:\t{words[rater % len(words)]};\t()" for rater in range(3)]
+            for rater in range(2):
+                valence, activation, dominance = (level + rater for level in levels)
+                lines.append(f"A-E{3 + rater}:\tval {valence}; act {activation}; dom  {dominance};\t()")
+        write_lines(root / folder.parts[0] / "dialog" / "EmoEvaluation" / f"{folder.name}.txt", lines)
 
 
-def _iemocap_block(utterance: Utterance, start: float, end: float) -> list[str]:
-    _, word, levels = IEMOCAP[utterance.label]
-    # xxx is the code of raters who do not agree.
-    words = ("Neutral state", "Surprise", "Frustration") if utterance.label == "xxx" else (word,) * 3
-    means = ", ".join(f"{level + 0.5:.4f}" for level in levels)
-    lines = [f"[{start:.4f} - {end:.4f}]\t{utterance.path.stem}\t{utterance.label}\t[{means}]"]
-    lines += [f"C-E{rater}:\t{word};\t()" for rater, word in zip((2, 3, 4), words, strict=True)]
-    for rater, above in (("E3", 0), ("E4", 1)):
-        valence, activation, dominance = (level + above for level in levels)
-        lines.append(f"A-{rater}:\tval {valence}; act {activation}; dom  {dominance};\t()")
-    return lines
-
-
-def _write_aibo_labels(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
+def _write_aibo_labels(root: Path, utterances: list[Utterance], rng: Generator) -> None:
     """Write chunk_labels_{5cl,2cl}_corpus.txt; anger and emphasis are NEGative, the rest IDLe."""
     two = {"A": "NEG", "E": "NEG", "N": "IDL", "P": "IDL", "R": "IDL"}
     rows = sorted((utterance.path.stem, utterance.label, rng.uniform(0.5, 1)) for utterance in utterances)
@@ -239,7 +227,7 @@ def _cremad_path(speaker: str, label: str, turn: int, said: int) -> str:
     return f"AudioWAV/{speaker}_{sentences[sentence]}_{label}_{('XX', 'LO', 'MD', 'HI')[level]}.wav"
 
 
-def _write_cremad_votes(root: Path, utterances: list[Utterance], rng: np.random.Generator) -> None:
+def _write_cremad_votes(root: Path, utterances: list[Utterance], rng: Generator) -> None:
     """Write processedResults/summaryTable.csv: the raters agree with the label, and tie in one clip out of twenty."""
     lines = ['"","FileName","VoiceVote","VoiceLevel","FaceVote","FaceLevel","MultiModalVote","MultiModalLevel"']
     for row, utterance in enumerate(utterances, start=1):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.random import Generator
 
 from zoo.data.corpora import recola
 from zoo.data.synthetic import voice
@@ -27,40 +28,35 @@ class Recording:
     samples: np.ndarray
     rate_hz: int
     values: np.ndarray
-    rng: np.random.Generator  # where the voice left it
+    rng: Generator  # where the voice left it
 
 
 @dataclass(frozen=True)
 class RatedTwin:
-    """What the synthetic twin of a corpus that is rated continuously looks like.
+    """What the synthetic twin of a corpus that is rated continuously looks like."""
 
-    `clips` are the usual, the least and the greatest number of recordings. `bounds` are the shortest and the longest
-    `usual_seconds` may be replaced by. `layouts` write all recordings below a root; the first is the usual one.
-    """
-
-    clips: tuple[int, int, int]
-    usual_seconds: tuple[float, float]
-    bounds: tuple[float, float]
-    layouts: Mapping[str, Callable[[Path, Iterator[Recording]], None]]
+    clips: tuple[int, int, int]  # the usual, the least and the greatest number of recordings
+    usual_seconds: Seconds
+    bounds: Seconds  # of what may replace the usual seconds
+    layouts: Mapping[str, Callable[[Path, Iterator[Recording]], None]]  # the first is the usual one
     rate_hz: int = 16000
     version: int = GENERATOR_VERSION
 
     def write(self, root: Path, corpus: str, n_clips: int, seed: int, seconds: Seconds, layout: str) -> None:
         """Write the twin below `root`. A recording does not depend on how many others there are, nor on the layout."""
-        self.layouts[layout](root, _recordings(corpus, n_clips, seed, seconds, self.rate_hz))
+
+        def recording(index: int) -> Recording:
+            rng = np.random.default_rng([seed, index, *corpus.encode()])
+            speaker = voice.draw_speaker("FM"[index // 2 % 2], rng)  # even and odd ones go to different sides
+            n_labels = round(rng.uniform(*seconds) / recola.STEP_SECONDS)
+            values = _wander(round(n_labels * recola.STEP_SECONDS * voice.FRAMES_PER_SECOND) + 1, rng)
+            samples = voice.monologue(values[:, 0], values[:, 1], speaker, rng, self.rate_hz)
+            return Recording(index, samples, self.rate_hz, values, rng)
+
+        self.layouts[layout](root, map(recording, range(n_clips)))
 
 
-def _recordings(corpus: str, n_clips: int, seed: int, seconds: Seconds, rate_hz: int) -> Iterator[Recording]:
-    for index in range(n_clips):
-        rng = np.random.default_rng([seed, index, *corpus.encode()])
-        speaker = voice.draw_speaker("FM"[index // 2 % 2], rng)  # even and odd ones go to different sides
-        n_labels = round(rng.uniform(*seconds) / recola.STEP_SECONDS)
-        values = _wander(round(n_labels * recola.STEP_SECONDS * voice.FRAMES_PER_SECOND) + 1, rng)
-        samples = voice.monologue(values[:, 0], values[:, 1], speaker, rng, rate_hz)
-        yield Recording(index, samples, rate_hz, values, rng)
-
-
-def _wander(n_frames: int, rng: np.random.Generator, spread: float = 0.55) -> np.ndarray:
+def _wander(n_frames: int, rng: Generator, spread: float = 0.55) -> np.ndarray:
     """Draw arousal and valence (n_frames, 2) within -1..1: waves of 7 to 45 s around the speaker's own level."""
     seconds = np.arange(n_frames)[:, None, None] / voice.FRAMES_PER_SECOND
     periods = np.geomspace(8, 40, 6) * rng.uniform(0.9, 1.1, (2, 6))
@@ -113,15 +109,13 @@ def _write_website(root: Path, recordings: Iterator[Recording]) -> None:
         name = f"P{recola.PARTS[RECOLA_SIDES[side]][number]}"
         _write_audio(root / "RECOLA-Audio-recordings" / f"{name}.wav", recording)
         for dimension, track in _tracks(recording):
-            rows = [
-                ";".join([f"{row * recola.STEP_SECONDS:.2f}", *(f"{value:.6f}" for value in values)])
-                for row, values in enumerate(_raters(track, recording.rng))
-            ]
-            folder = root / "RECOLA-Annotation" / "emotional_behaviour" / dimension
-            write_lines(folder / f"{name}.csv", [header, *rows])
+            lines = [header]
+            for row, values in enumerate(_raters(track, recording.rng)):
+                lines.append(";".join([f"{row * recola.STEP_SECONDS:.2f}", *(f"{value:.6f}" for value in values)]))
+            write_lines(root / "RECOLA-Annotation" / "emotional_behaviour" / dimension / f"{name}.csv", lines)
 
 
-def _raters(track: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _raters(track: np.ndarray, rng: Generator) -> np.ndarray:
     """Return (steps, raters) in -1..1: each follows the trace late, with a scale, a bias and a noise of their own."""
     ratings = []
     for _ in recola.RATERS:
