@@ -12,7 +12,7 @@ from zoo.utils.cli import run
 MODELS = {"recola": "conv_lstm", "mediaeval_music": "lstm_drnn"}  # to try a corpus with, where not the usual one
 
 
-def _arguments() -> argparse.Namespace:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__ + " The voice is\nsynthetic: scores on it say nothing about real speech.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -26,11 +26,7 @@ def _arguments() -> argparse.Namespace:
     what.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bytes (default: %(default)s)")
     where = parser.add_argument_group("where to")
     where.add_argument("--out", type=Path, required=True, metavar="DIR", help="corpus root; a new or an empty folder")
-    return parser.parse_args()
-
-
-def main() -> int:
-    arguments = _arguments()
+    arguments = parser.parse_args()
     root = synthesize(arguments.corpus, arguments.out, arguments.clips, arguments.seed, layout=arguments.layout)
     n_clips = json.loads((root / MARKER).read_text())["clips"]
     print(f"synthetic {arguments.corpus}: {n_clips} synthetic clips in {root}")

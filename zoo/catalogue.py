@@ -9,23 +9,21 @@ from zoo.registry import MODELS
 
 def networks() -> str:
     """Return the table of networks in Markdown."""
-    rows = [
-        f"| `{name}` | {entry.title} | {entry.parameters:,} | {', '.join(entry.recipes)} | {entry.paper} |"
-        for name, entry in MODELS.items()
-    ]
-    head = ["| `--model` | what | parameters | recipes | paper |", "|---|---|---|---|---|"]
-    return "\n".join(head + rows)
+    rows = ["| `--model` | what | parameters | recipes | paper |", "|---|---|---|---|---|"]
+    for name, entry in MODELS.items():
+        recipes = ", ".join(entry.recipes)
+        rows.append(f"| `{name}` | {entry.title} | {entry.parameters:,} | {recipes} | {entry.paper} |")
+    return "\n".join(rows)
 
 
 def corpora() -> str:
     """Return the table of corpora and their protocols in Markdown; the default protocol first."""
-    head = ["| `--corpus` | what | licence | `--protocol` |", "|---|---|---|---|"]
-    rows = []
+    rows = ["| `--corpus` | what | licence | `--protocol` |", "|---|---|---|---|"]
     for name, corpus in CORPORA.items():
         protocols = ", ".join(f"`{item}`{_mark(item)}" for item in _protocols(name))
         title = f"[{corpus.title}]({corpus.address}), {corpus.n_clips:,} clips"
         rows.append(f"| `{name}` | {title} | {corpus.licence} | {protocols} |")
-    return "\n".join(head + rows)
+    return "\n".join(rows)
 
 
 def in_plain_text() -> str:
@@ -40,9 +38,9 @@ def fill(path: Path) -> str:
     """Return the text of a Markdown file with its tables made anew, between `<!-- NAME -->` and `<!-- end -->`."""
     text = path.read_text()
     for name, table in (("networks", networks()), ("corpora", corpora())):
-        start, end = f"<!-- {name} -->\n", "\n<!-- end -->"
-        before, _, rest = text.partition(start)
-        text = before + start + table + end + rest.partition(end)[2]
+        before, start, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("\n<!-- end -->")
+        text = before + start + table + end + after
     return text
 
 

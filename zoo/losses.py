@@ -26,14 +26,11 @@ def class_weights(kind: str, labels: Sequence[int], classes: Sequence[str]) -> d
     "inverse" is N / (10 N_k) (Zhao et al. 2019, eq 11, with the factor of their Table 4); "balanced" is N / (K N_k), so
     that the mean weight is one; "none" is one throughout; or weights by name, "sad=2,angry=1.5,...".
 
+    `labels` are those of the training utterances, as indices into `classes`. Raises UserError for an unknown kind or
+    class, a class without a weight, or a weight that is no positive number.
+
     >>> class_weights("balanced", [0, 0, 0, 1], ("angry", "sad"))  # 4 / (2 * 3), 4 / (2 * 1)
     {'angry': 0.6666666666666666, 'sad': 2.0}
-
-    Args:
-        labels: training labels as indices into `classes`.
-
-    Raises:
-        UserError: unknown kind or class, a class without a weight, or a weight that is no positive number.
     """
     counts = np.bincount(labels, minlength=len(classes))
     if kind == "none":
@@ -54,9 +51,8 @@ def class_weights(kind: str, labels: Sequence[int], classes: Sequence[str]) -> d
             weights[name] = -1.0
         if not 0 < weights[name] <= 1000:
             raise UserError(f"--class-weights: {name} has {value!r}, expected a positive number up to 1000")
-    absent = [name for name in classes if name not in weights]
-    if absent:
-        raise UserError(f"--class-weights: no weight for {', '.join(absent)}; expected one for every class")
+    if absent := ", ".join(name for name in classes if name not in weights):
+        raise UserError(f"--class-weights: no weight for {absent}; expected one for every class")
     return weights
 
 
@@ -73,11 +69,10 @@ class RatingLoss(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         truth, prediction = _float32(y_true), _float32(y_pred)
-        if len(truth.shape) != 3 or len(prediction.shape) != 3 or _differ(truth.shape, prediction.shape):
-            raise ValueError(
-                f"{self.name}: expected ratings and predictions of one shape (batch, frames, targets), found "
-                f"{tuple(truth.shape)} and {tuple(prediction.shape)}"
-            )
+        shapes = tuple(truth.shape), tuple(prediction.shape)
+        pairs = zip(*shapes, strict=False)
+        if {*map(len, shapes)} != {3} or any(None not in pair and pair[0] != pair[1] for pair in pairs):
+            raise ValueError(f"{self.name}: expected two of one shape (batch, frames, targets), found {shapes}")
         weights = _float32(1.0 if sample_weight is None else sample_weight)
         while 0 < len(weights.shape) < 3:
             weights = ops.expand_dims(weights, -1)
@@ -198,8 +193,3 @@ def _or_one(divisor):
 
 def _float32(values):
     return ops.cast(ops.convert_to_tensor(values), "float32")
-
-
-def _differ(one, other) -> bool:
-    """Whether two shapes differ where both are known."""
-    return any(None not in (a, b) and a != b for a, b in zip(one, other, strict=True))

@@ -39,8 +39,9 @@ class System:
     @property
     def marks(self) -> list[str]:
         """Remarks that every table has of it."""
-        found = {"synthetic": is_synthetic, "leakage": leakage, "incomplete": absences, "warning": warnings}
-        return [mark for mark, states in found.items() if any(states(run.record) for run in self.runs)]
+        found = {"leakage": leakage, "incomplete": absences, "warning": warnings}
+        marks = ["synthetic"] if any(run.record["synthetic"] for run in self.runs) else []
+        return marks + [mark for mark, lines_of in found.items() if any(lines_of(run.record) for run in self.runs)]
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,6 @@ def compare_runs(
         differences=tuple(_differences(pairs, names, pool)),
         postprocessed=postprocessed,
     )
-
-
-def is_synthetic(record: Mapping[str, Any]) -> bool:
-    """State whether a run was tested on a synthetic corpus."""
-    return bool(record["synthetic"])
 
 
 def leakage(record: Mapping[str, Any]) -> list[str]:
@@ -229,7 +225,7 @@ def _scores(system: System, pool: Pool) -> list[Score]:
 def _differences(pairs: Sequence[tuple[System, System]], names: Sequence[str], pool: Pool) -> list[Difference]:
     """Test each pair; p are corrected for the number of pairs, each figure and test by itself."""
     bounds = np.zeros((len(pairs), len(names), 3))  # value, low, high
-    p = np.full((len(pairs), len(names), len(TESTS)), np.nan)
+    p = np.full((len(pairs), len(names), len(TESTS)), np.nan)  # in the order of TESTS
     for number, (reference, other) in enumerate(pairs):
         paired, one, two = reference.seeds == other.seeds, reference.parts, other.parts
         mean_one, mean_two = (figures(parts, pool).mean(axis=0) for parts in (one, two))

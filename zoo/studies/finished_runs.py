@@ -23,21 +23,15 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """One run. `outputs` are its classes, or with ratings its dimensions.
-
-    `truth` must be the same in runs to compare: by clip, its speaker and its true class, or the times and ratings of
-    its rated frames as bytes. `parts` has the confusion matrix, or the moments, of each speaker in order of their
-    names. `right` states which clips, in order of their keys, are classified correctly; it is empty with ratings.
-    `settings` are empty where they were not read.
-    """
+    """One run, of classes or of continuous ratings."""
 
     folder: Path
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  # empty where they were not read
     record: Mapping[str, Any]
-    outputs: tuple[str, ...]
-    truth: Mapping[Key, tuple[str, Any]]
-    parts: Parts
-    right: np.ndarray
+    outputs: tuple[str, ...]  # classes or dimensions
+    truth: Mapping[Key, tuple[str, Any]]  # by clip its speaker, and its class or rated frames as bytes
+    parts: Parts  # confusion matrix or moments of each speaker, in order of their names
+    right: np.ndarray  # which clips, in order of their keys, are classified correctly; empty with ratings
 
     @property
     def continuous(self) -> bool:
@@ -53,23 +47,20 @@ def read_run(folder: Path, with_settings: bool = True, postprocessed: bool = Fal
 
     `postprocessed` takes ratings after their post-processing.
 
-    Raises:
-        UserError: a folder without a run, a run that is not finished or whose outputs are neither emotions nor ratings,
-            files that are absent or damaged, and predictions with other figures than were recorded.
+    Raises UserError for a folder without a run, a run that is not finished or whose outputs are neither emotions nor
+    ratings, files that are absent or damaged, and predictions with other figures than were recorded.
     """
     if not any((folder / name).is_file() for name in ("config.json", "metrics.json")):
         what = "no run is in it (config.json and metrics.json are absent)" if folder.is_dir() else "no such folder"
         raise UserError(f"{folder}: {what}; give a folder that train.py made")
     settings = _settings(folder / "config.json") if with_settings else {}
-    _check_task(folder, settings)
     record = read_record(folder)
     _check_task(folder, record)
     needed = ["corpus", "protocol", "synthetic", "n_speakers"]
     found = record if isinstance(record, dict) else {}
     needed += ["dimensions", "ccc", "n_recordings"] if "dimensions" in found else ["classes", "wa", "ua", "n_clips"]
-    absent = [name for name in needed if name not in found]
-    if absent:
-        raise _damaged(folder / "metrics.json", f"expected a run's figures, found none of {', '.join(absent)}")
+    if absent := ", ".join(name for name in needed if name not in found):
+        raise _damaged(folder / "metrics.json", f"expected a run's figures, found none of {absent}")
     if "dimensions" in record:
         return _continuous(folder, settings, record, "postprocessed_" if postprocessed else "")
     if postprocessed:
@@ -89,36 +80,32 @@ def _settings(path: Path) -> dict[str, Any]:
         if not isinstance(settings, dict) or not isinstance(settings.get("seed"), int):
             raise ValueError("no seed in it")
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: expected the configuration of a run, which shows what runs differ in their seed only ({error}). "
-            "Restore it, or take every run by itself with --by-run"
-        ) from error
+        expected = "expected the configuration of a run, which shows what runs differ in their seed only"
+        raise UserError(f"{path}: {expected} ({error}). Restore it, or take every run by itself: --by-run") from error
+    _check_task(path.parent, settings)
     return settings
 
 
 def _check_task(folder: Path, about: Any) -> None:
-    """Raises UserError for a model without emotions or ratings; models of other versions may be any."""
+    """Raise UserError for a model without emotions or ratings; models of other versions may be any."""
     model = about.get("model") if isinstance(about, dict) else None
     if isinstance(model, str) and model in registry.MODELS:
         registry.check_answers(model, folder)
 
 
 def _rows(folder: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of predictions.csv, with the columns needed."""
+    """Return the rows of predictions.csv, with the columns needed."""
     path = folder / "predictions.csv"
     try:
         rows = read_rows(folder)
     except FileNotFoundError as error:
-        raise UserError(
-            f"{folder}: predictions.csv is absent, which a comparison needs; copy it from the run, or train again"
-        ) from error
+        raise _damaged(path, "predictions.csv is absent, which a comparison needs") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _damaged(path, f"cannot be read ({error})") from error
     if not rows:
         raise _damaged(path, "expected predictions, found none")
-    absent = [name for name in needed if name not in rows[0]]
-    if absent:
-        raise _damaged(path, f"expected the columns {', '.join(needed)}, found none of {', '.join(absent)}")
+    if absent := ", ".join(name for name in needed if name not in rows[0]):
+        raise _damaged(path, f"expected the columns {', '.join(needed)}, found none of {absent}")
     for line, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise _damaged(path, f"expected {len(rows[0])} columns, found more or fewer", line)
@@ -140,10 +127,8 @@ def _categorical(folder: Path, settings: Mapping[str, Any], record: Mapping[str,
                 raise _damaged(path, found, line)
         by_clip[key] = row
     ordered = [by_clip[key] for key in sorted(by_clip)]
-    truth, prediction = (
-        classification.class_indices([row[name] for row in ordered], classes) for name in ("truth", "prediction")
-    )
-    speakers = [row["speaker"] for row in ordered]
+    truth, prediction, speakers = ([row[name] for row in ordered] for name in ("truth", "prediction", "speaker"))
+    truth, prediction = (classification.class_indices(labels, classes) for labels in (truth, prediction))
     parts = list(classification.speaker_confusions(truth, prediction, speakers, len(classes))[1])
     wa, ua = figures([parts], classification.accuracies)[0]
     recorded = {"n_clips": record["n_clips"], "WA": record["wa"]["value"], "UA": record["ua"]["value"]}
@@ -168,8 +153,8 @@ def _continuous(folder: Path, settings: Mapping[str, Any], record: Mapping[str, 
         times, names = values[lines, 0], {rows[line]["speaker"] for line in lines}
         frames = values[[line for line in lines if not math.isnan(values[line, 1])]]
         if len(names) > 1 or not len(frames) or not (np.diff(times) > 0).all():
-            wanted = f"one speaker, rated frames and rising times of {key[-1]} in fold {key[1]}"
-            raise _damaged(path, f"expected {wanted}, found otherwise")
+            expected = f"one speaker, rated frames and rising times of {key[-1]} in fold {key[1]}"
+            raise _damaged(path, f"expected {expected}, found otherwise")
         n = 1 + len(dimensions)
         speakers.append(*names)
         shared[key] = (speakers[-1], frames[:, :n].tobytes())
@@ -182,7 +167,7 @@ def _continuous(folder: Path, settings: Mapping[str, Any], record: Mapping[str, 
 
 
 def _values(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> np.ndarray:
-    """The columns of every row as numbers, (rows, columns); NaN, except for the time, where nobody rated."""
+    """Return the columns of every row as numbers (rows, columns); NaN, except for the time, where nobody rated."""
     values = np.full((len(rows), len(columns)), np.nan)
     for line, row in enumerate(rows):
         for index, name in enumerate(columns if row[columns[1]] else columns[:1]):

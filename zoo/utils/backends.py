@@ -44,19 +44,16 @@ def announce_device(name: str = "") -> None:
         details = module.config.experimental.get_device_details
         devices = [f"GPU {details(gpu).get('device_name', '')}" for gpu in module.config.list_physical_devices("GPU")]
     elif name == "jax":
-        found = [device for device in module.local_devices() if device.platform != "cpu"]
-        devices = [f"{device.platform.upper()} {device.device_kind}" for device in found]
+        found = module.local_devices()
+        devices = [f"{device.platform.upper()} {device.device_kind}" for device in found if device.platform != "cpu"]
     else:
         devices = [f"GPU {module.cuda.get_device_name(number)}" for number in range(module.cuda.device_count())]
     if devices:
         device = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
     else:
-        device = "CPU; a GPU is visible but unused: install the backend's CUDA build" if _sees_gpu() else "CPU"
+        chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+        visible = any(Path("/dev").glob("nvidia[0-9]*")) if chosen is None else chosen not in ("", "-1")
+        device = "CPU; a GPU is visible but unused: install the backend's CUDA build" if visible else "CPU"
     version = ".".join(module.__version__.split(".")[:2])
     title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[name]
     print(f"{title} {version} on {device}", file=sys.stderr)
-
-
-def _sees_gpu() -> bool:
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return any(Path("/dev").glob("nvidia[0-9]*")) if chosen is None else chosen not in ("", "-1")

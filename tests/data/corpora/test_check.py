@@ -1,10 +1,8 @@
 """The corpus check on a small folder with one fault of each sort, and on real clips."""
 
 import dataclasses
-import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from zoo.data.corpora.files import Loaded
 from zoo.data.corpora.registry import CORPORA
 from zoo.data.schema import Clip
 from zoo.data.synthetic.corpora import synthesize
-from zoo.errors import UserError
 
 RATE_HZ = 16_000
 
@@ -37,8 +34,8 @@ def test_clean_corpus(tmp_path):
         make(tmp_path, "b1", speech(3, 6.0), speaker="B"),
     ]
     seen = []
-    report = check(Loaded(clips, {"other files": 2}, [], []), rate_hz=RATE_HZ, on_clip=lambda: seen.append(1))
-    assert report.advice == [] and len(seen) == report.clips == 3
+    report = check(Loaded(clips, {"other files": 2}, [], []), rate_hz=RATE_HZ, on_clip=seen.append)
+    assert report.advice == [] and seen == [1, 2, 3] and report.clips == 3
     assert report.labels == {"neutral": 2, "angry": 1}
     assert report.speakers == {"A": 2, "B": 1}
     assert report.rates_hz == {RATE_HZ: 3}
@@ -48,10 +45,8 @@ def test_clean_corpus(tmp_path):
 
 
 def test_every_fault_is_found_once_and_says_what_to_do(tmp_path):
-    clipped = speech(4)
-    clipped[:17] = 1.0  # 17 of 16,000 is over 0.1 %, 16 is not
-    touching = speech(5)
-    touching[:16] = 1.0
+    clipped, touching = speech(4), speech(5)
+    clipped[:17] = touching[:16] = 1.0  # 17 of 16,000 is over 0.1 %, 16 is not
     clips = [
         make(tmp_path, "good", speech(1)),
         make(tmp_path, "copy", speech(1)),
@@ -91,7 +86,7 @@ def test_a_copy_at_another_rate_is_reported_once(tmp_path, release_hz, found_hz,
     sentence = f"resampled copy: {found_hz} Hz where the release has {release_hz} (2 of 2 clips)"
     assert report.resampled == [sentence] * (found_hz != release_hz)
     assert len(report.low_rate) == low
-    assert bool(report.advice) == bool(low)  # resampling alone asks for nothing
+    assert bool(report.advice) == bool(low)  # resampling alone needs no action
 
 
 def test_corpus_without_a_readable_clip(tmp_path):
@@ -100,77 +95,59 @@ def test_corpus_without_a_readable_clip(tmp_path):
     assert check(Loaded([], {}, [], []), rate_hz=RATE_HZ).advice == []
 
 
-def test_real_clips_are_counted_as_soundfile_counts_them(shared_data):
-    paths = sorted((shared_data / "ravdess" / "Actor_01").glob("*.flac"))
-    report = check(Loaded([Clip(path, path.stem, "01", "unknown") for path in paths], {}, [], []), rate_hz=48_000)
-    assert report.unreadable == {} and report.clips == len(paths) == 60
-    assert report.seconds["total"] == pytest.approx(sum(soundfile.info(path).duration for path in paths))
-
-
 @pytest.fixture
-def script():
-    path = Path(__file__).parents[3] / "scripts" / "check_corpus.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def checked(script):
+    """Run the script; with `exit_code` 2 return the error, else the text, or with --json the object, that it prints."""
+
+    def run(corpus, root, *words, exit_code=1):
+        code, out, err = script("check_corpus.py", "--corpus", corpus, "--data-root", root, *words)
+        assert code == exit_code
+        return err if code == 2 else json.loads(out) if "--json" in words else out
+
+    return run
 
 
-def emodb(folder):
-    (folder / "wav").mkdir()
-    for seed, name in enumerate(("03a01Fa", "03a01Wa", "08a01Na")):
-        soundfile.write(folder / "wav" / f"{name}.wav", speech(seed), RATE_HZ)
-    return ["--corpus", "emodb", "--data-root", str(folder)]
+def speak(root, *names):
+    for seed, name in enumerate(names):
+        (root / name).parent.mkdir(exist_ok=True)
+        soundfile.write(root / f"{name}.wav", speech(seed), RATE_HZ)
 
 
-def test_script_ends_with_what_to_do_and_returns_1(tmp_path, script, capsys):
-    command = emodb(tmp_path)
+def test_script_ends_with_what_to_do_and_returns_1(tmp_path, checked):
+    speak(tmp_path, "wav/03a01Fa", "wav/03a01Wa", "wav/08a01Na")
     (tmp_path / "wav" / "03a01Fa.wav").write_bytes(b"")
-    assert script.main(command) == 1
-    out = capsys.readouterr().out
+    out = checked("emodb", tmp_path)
     assert "3 clips of 2 speakers" in out and "unreadable (empty): 1" in out and "03a01Fa.wav: expected" in out
     assert "unreadable (empty)" in out.split("What to do")[1] and "delay" not in out
-
-
-def test_script_prints_one_json_object(tmp_path, script, capsys):
-    assert script.main([*emodb(tmp_path), "--json"]) == 1
-    report = json.loads(capsys.readouterr().out)
-    assert (
-        "label_delay" not in report
-        and report["corpus"] == "emodb"
-        and report["clips"] == 3
-        and report["rates_hz"] == {"16000": 3}
-    )
+    report = checked("emodb", tmp_path, "--json")
+    assert report["corpus"] == "emodb" and report["clips"] == 3 and report["rates_hz"] == {"16000": 2}
+    assert "label_delay" not in report and len(report["advice"]) == 3
     assert all(problem.startswith("emodb-") for problem in report["problems"]) and len(report["problems"]) > 1
 
 
-def test_script_reports_a_resampled_copy_and_returns_0(tmp_path, script, capsys, monkeypatch):
-    monkeypatch.setattr(script, "count_problems", lambda protocol, clips: [])
-    (tmp_path / "Actor_01").mkdir()
-    soundfile.write(tmp_path / "Actor_01" / "03-01-01-01-01-01-01.wav", speech(0), RATE_HZ)
-    assert script.main(["--corpus", "ravdess", "--data-root", str(tmp_path)]) == 0
-    out = capsys.readouterr().out
+def test_script_returns_0_for_a_resampled_copy(tmp_path, checked, monkeypatch):
+    monkeypatch.setattr("zoo.data.protocols.lookup.count_problems", lambda protocol, clips: [])
+    speak(tmp_path, "Actor_01/03-01-01-01-01-01-01")
+    out = checked("ravdess", tmp_path, exit_code=0)
     assert "resampled copy: 16000 Hz where the release has 48000 (1 of 1 clips)" in out and "complete and sound" in out
 
 
-def test_script_without_the_voice_votes_of_cremad_says_what_to_add(tmp_path, script, capsys):
-    (tmp_path / "AudioWAV").mkdir()
-    soundfile.write(tmp_path / "AudioWAV" / "1001_DFA_ANG_XX.wav", speech(0), RATE_HZ)
-    assert script.main(["--corpus", "cremad", "--data-root", str(tmp_path), "--json"]) == 1
-    (problem,) = [p for p in json.loads(capsys.readouterr().out)["problems"] if "cremad-voice-actors" in p]
+def test_script_without_the_voice_votes_of_cremad_states_what_to_add(tmp_path, checked):
+    speak(tmp_path, "AudioWAV/1001_DFA_ANG_XX")
+    problems = checked("cremad", tmp_path, "--json")["problems"]
+    (problem,) = [problem for problem in problems if "cremad-voice-actors" in problem]
     assert "processedResults/summaryTable.csv, found none for 1 of 1" in problem
 
 
-def test_help_lists_the_corpora(script, capsys):
-    with pytest.raises(SystemExit):
-        script.main(["--help"])
-    listed = capsys.readouterr().out
+def test_help_lists_the_corpora(script):
+    code, listed, _ = script("check_corpus.py", "--help")
+    assert code == 0
     assert all(f"  {name} " in listed and corpus.title in listed for name, corpus in CORPORA.items())
 
 
 @pytest.fixture(scope="module")
 def rated(tmp_path_factory):
-    """Five training recordings of half a minute, with ratings that follow the voice by 1.6 s."""
+    """Five training recordings of half a minute, with ratings that follow the speech by 1.6 s."""
     root = synthesize("recola", tmp_path_factory.mktemp("twin") / "RECOLA", 10, seconds=(30, 30))
     for path in root.glob("ratings_gold_standard/*/train_*.arff"):
         head, _, rows = path.read_text().partition("@data\n\n")
@@ -178,52 +155,43 @@ def rated(tmp_path_factory):
         late = values[:1] * 40 + values[:-40]
         lines = [f"{path.stem},{step * 0.04:.2f},{value:.6f}" for step, value in enumerate(late)]
         path.write_text(f"{head}@data\n\n" + "\n".join(lines) + "\n")
-    return ["--corpus", "recola", "--data-root", str(root)]
+    return root
 
 
-def test_script_ends_with_the_label_delay_of_a_rated_corpus(rated, script, capsys):
-    assert script.main(rated) == 1  # for five recordings a part
-    end = capsys.readouterr().out.split("What to do")[1]
+def test_script_ends_with_the_label_delay_of_a_rated_corpus(rated, checked):
+    end = checked("recola", rated).split("What to do")[1]  # exit code 1 for five recordings a part
     assert "Label delay, in 5 training recordings of recola-nested" in end
-    script.main([*rated, "--json"])
-    delay = json.loads(capsys.readouterr().out)["label_delay"]
+    delay = checked("recola", rated, "--json")["label_delay"]
     assert delay["seconds"] == delay["lags"]["arousal"]["seconds"] == pytest.approx(1.6, abs=0.3)
     assert f"arousal: {delay['seconds']:.4g} s behind the energy of the sound (correlation 0." in end
     assert end.splitlines()[-1] == f"  Train with --label-delay-seconds {delay['seconds']:.4g}"
 
 
-def test_script_says_where_no_lag_correlates(rated, script, capsys, tmp_path):
+def test_script_states_where_no_lag_correlates(rated, checked, tmp_path):
     """Each recording is given the ratings of another."""
-    root = shutil.copytree(rated[-1], tmp_path / "RECOLA")
+    root = shutil.copytree(rated, tmp_path / "RECOLA")
     for folder in (root / "ratings_gold_standard").iterdir():
         texts = [(folder / f"train_{number}.arff").read_text() for number in range(1, 6)]
         for number, text in enumerate(texts, start=1):
             other = (number + 1) % 5 + 1
             (folder / f"train_{other}.arff").write_text(text.replace(f"train_{number},", f"train_{other},"))
-    script.main(["--corpus", "recola", "--data-root", str(root)])
-    end = capsys.readouterr().out.split("Label delay")[1]
+    end = checked("recola", root).split("Label delay")[1]
     assert end.count("no lag correlates") == 2 and "Train without --label-delay-seconds" in end
 
 
-def test_script_says_why_there_is_no_label_delay(script, capsys, tmp_path):
-    root = synthesize("recola", tmp_path / "RECOLA", 2, seconds=(1, 1))
-    script.main(["--corpus", "recola", "--data-root", str(root)])
-    end = capsys.readouterr().out.split("Label delay")[1]
+def test_script_states_why_there_is_no_label_delay(checked, tmp_path):
+    end = checked("recola", synthesize("recola", tmp_path / "RECOLA", 2, seconds=(1, 1))).split("Label delay")[1]
     assert "not estimated: expected 5 training recordings or more of 20 s or more, found 0 of 1" in end
     assert "Train with" not in end
 
 
-def test_script_refuses_what_is_no_corpus(tmp_path, script):
-    with pytest.raises(UserError, match=r"Known: .*ravdess"):
-        script.main(["--corpus", "ravdes", "--data-root", str(tmp_path)])
-    for name in CORPORA:
-        with pytest.raises(UserError, match="empty folder"):
-            script.main(["--corpus", name, "--data-root", str(tmp_path)])
+def test_script_refuses_what_is_no_corpus(tmp_path, checked):
+    assert "Known: " in checked("ravdes", tmp_path, exit_code=2)
+    assert "empty folder" in checked("ravdess", tmp_path, exit_code=2)
 
 
-def test_script_reports_what_the_shared_copy_of_ravdess_lacks(shared_data, script, capsys):
-    assert script.main(["--corpus", "ravdess", "--data-root", str(shared_data / "ravdess"), "--json"]) == 1
-    report = json.loads(capsys.readouterr().out)
+def test_script_reports_what_the_shared_copy_of_ravdess_lacks(shared_data, checked):
+    report = checked("ravdess", shared_data / "ravdess", "--json")
     assert (report["clips"], len(report["speakers"])) == (1200, 20)
     assert report["unreadable"] == {} and report["missing"] == []
     absent = [problem for problem in report["problems"] if "found 0" in problem]

@@ -14,9 +14,8 @@ def smooth(rng, steps, width=25):
 def test_from_the_definition(rng):
     truth = smooth(rng, 500)
     ratings = np.stack([truth + 0.1 * rng.standard_normal(500) for _ in range(6)], axis=1)
-    agreement = [
-        np.corrcoef(ratings[:, k], np.mean([ratings[:, j] for j in range(6) if j != k], axis=0))[0, 1] for k in range(6)
-    ]
+    others = [np.mean([ratings[:, j] for j in range(6) if j != k], axis=0) for k in range(6)]
+    agreement = [np.corrcoef(own, rest)[0, 1] for own, rest in zip(ratings.T, others, strict=True)]
     expected = sum(r * x for r, x in zip(agreement, ratings.T, strict=True)) / sum(agreement)
     gold, weights = evaluator_weighted_mean(ratings)
     np.testing.assert_allclose(gold, expected, rtol=1e-12)
@@ -33,14 +32,6 @@ def test_by_hand():
     np.testing.assert_allclose(gold, [other / total, 2 * same / total, 2.0])
 
 
-def test_a_rater_who_is_noise_counts_little(rng):
-    truth = smooth(rng, 2_000)
-    ratings = np.stack([*(truth + 0.05 * rng.standard_normal(2_000) for _ in range(5)), rng.standard_normal(2_000)], 1)
-    gold, weights = evaluator_weighted_mean(ratings)
-    assert weights[5] < 0.05 < 0.15 < weights[:5].min()
-    assert np.abs(gold - truth).mean() < 0.5 * np.abs(ratings.mean(axis=1) - truth).mean()
-
-
 def test_a_rater_who_contradicts_or_never_moves_has_no_weight(rng):
     truth = smooth(rng, 500)
     ratings = np.stack([truth, truth + 0.03, truth, -truth, np.full(500, 0.1)], axis=1)
@@ -49,20 +40,10 @@ def test_a_rater_who_contradicts_or_never_moves_has_no_weight(rng):
     np.testing.assert_allclose(gold, truth + 0.01, atol=1e-12)
 
 
-def test_weights_do_not_depend_on_scale_or_offset(rng):
-    ratings = smooth(rng, 500)[:, None] + 0.1 * rng.standard_normal((500, 3))
-    np.testing.assert_allclose(
-        evaluator_weighted_mean(ratings)[1], evaluator_weighted_mean(1e-3 * ratings + 1e3)[1], atol=1e-9
-    )
-
-
-def test_raters_that_give_no_mean():
-    with pytest.raises(UserError, match="two raters or more, found 1"):
-        evaluator_weighted_mean(np.ones((9, 1)))
+@pytest.mark.parametrize("ratings", [np.stack([np.arange(9.0), -np.arange(9.0)], axis=1), np.ones((9, 6))])
+def test_raters_of_whom_none_agrees_are_refused(ratings):
     with pytest.raises(UserError, match="raters who agree, found none"):
-        evaluator_weighted_mean(np.stack([np.arange(9.0), -np.arange(9.0)], axis=1))
-    with pytest.raises(UserError, match="raters who agree, found none"):
-        evaluator_weighted_mean(np.ones((9, 6)))
+        evaluator_weighted_mean(ratings)
 
 
 @pytest.mark.parametrize("lag", [0, 50, 82, 250])

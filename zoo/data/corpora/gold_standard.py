@@ -16,10 +16,8 @@ def evaluator_weighted_mean(ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray
     sum_k r_k, where r_k is the correlation of rater k with the others' mean. A rater who contradicts the others
     (r_k < 0) or never moves (r_k undefined) gets the weight 0.
 
-    Raises UserError for fewer than two raters and where no rater agrees with the others.
+    Raises UserError where no rater agrees with the others.
     """
-    if ratings.shape[1] < 2:
-        raise UserError(f"expected two raters or more, found {ratings.shape[1]}")
     ratings = ratings.astype(np.float64)
     others = [np.delete(ratings, rater, axis=1).mean(axis=1) for rater in range(ratings.shape[1])]
     agreement = [_correlation(own, rest) for own, rest in zip(ratings.T, others, strict=True)]

@@ -136,7 +136,7 @@ def is_synthetic(root: Path) -> bool:
 
 
 def _twin(corpus: str) -> Twin | RatedTwin:
-    twins = {**TWINS, **rated_corpora.TWINS}
+    twins: dict[str, Twin | RatedTwin] = {**TWINS, **rated_corpora.TWINS}
     if corpus not in twins:
         raise unknown("corpus", corpus, twins)
     return twins[corpus]
