@@ -32,12 +32,10 @@ def write(path: Path, text: str) -> None:
 def tree(root: Path, songs=(2, 10, 1000), suffix=".mp3", seconds=45.0, times=TIMES, rate_hz=16_000) -> Path:
     for seed, dimension in enumerate(("arousal", "valence")):
         write(root / f"annotations/{dimension}_cont_average.csv", ratings(songs, seed, times))
-    rows = [
-        f'{song},{song}.mp3,"Band {song}\t","A song,  or two\t","Blues\t",{"d" if i else "e"}'
-        for i, song in enumerate(songs)
-    ]
-    text = INFO + "\n".join(rows) + "\n"
-    write(root / "songs_info.csv", text.replace(",d\n", ",development\n").replace(",e\n", ",evaluation\n"))
+    sides = ["evaluation", *["development"] * (len(songs) - 1)]
+    songs_and_sides = zip(songs, sides, strict=True)
+    rows = [f'{song},{song}.mp3,"Band {song}\t","A song,  or two\t","Blues\t",{side}' for song, side in songs_and_sides]
+    write(root / "songs_info.csv", INFO + "\n".join(rows) + "\n")
     (root / "clips_45seconds").mkdir()
     tone = 0.1 * np.sin(np.arange(round(seconds * rate_hz)) / 9)
     for song in songs:
@@ -63,11 +61,13 @@ def test_songs(tmp_path, suffix):
     assert loaded.ignored == {} and loaded.missing == []
 
 
-def test_songs_without_artist(tmp_path):
-    root = tree(tmp_path)
+def test_songs_without_artist_and_of_other_length(tmp_path):
+    root = tree(tmp_path, seconds=5.0, times=range(2_000, 5_001, 500))
     text = (root / "songs_info.csv").read_text()
     write(root / "songs_info.csv", text.replace("Artist", "Somebody"))
-    assert {clip.speaker for clip in emotion_in_music.load(root).clips} == {"2", "10", "1000"}
+    clips = emotion_in_music.load(root).clips
+    assert {clip.speaker for clip in clips} == {"2", "10", "1000"}
+    assert {clip.trace.values.shape for clip in clips} == {(7, 2)}
 
 
 def test_what_is_left_out(tmp_path):
@@ -79,76 +79,56 @@ def test_what_is_left_out(tmp_path):
     info = root / "songs_info.csv"
     info.write_text("".join(line for line in info.read_text().splitlines(True) if not line.startswith("1000")))
     loaded = emotion_in_music.load(root)
-    assert [clip.name for clip in loaded.clips] == ["2"]
+    assert [clip.name for clip in loaded.clips] == ["2"] and loaded.missing == ["10", "1000"]
     assert loaded.ignored == {
         "hidden file": 2,
         "not .wav, .flac, .ogg or .mp3": 1,
         "no line in the label files": 1,
         "no line in songs_info.csv": 1,
     }
-    assert loaded.missing == ["10", "1000"]
 
 
-def test_shorter_excerpts(tmp_path):
-    root = tree(tmp_path, seconds=5.0, times=range(2_000, 5_001, 500))
-    assert {clip.trace.values.shape for clip in emotion_in_music.load(root).clips} == {(7, 2)}
+def constant(text, song):
+    """The ratings with 0.5 throughout for a song, or for all."""
+    return re.sub(rf"\n({song}),.*", r"\n\1" + ",0.5" * 61, text)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("file", "spoil", "message"),
     [
-        (lambda text: text.replace(",", ";"), r"arousal_cont_average\.csv, line 1: expected a header song_id,sample_"),
-        (lambda text: text.replace("sample_15500ms", "sample_16000ms"), "line 1: expected .* in steps of 500 ms"),
-        (lambda text: text.replace("\n10,", "\n10,,"), "line 3: expected 62 fields"),
-        (
-            lambda text: text.replace("\n10,0", "\n10,x0").replace("\n10,-", "\n10,x"),
-            "line 3: expected a song and numb",
-        ),
-        (lambda text: re.sub(r"\n10,[^,]*,", "\n10,,", text), "line 3: expected a song and numbers"),
-        (lambda text: text.replace("\n10,", "\n2,"), "line 3: expected each song once"),
-        (lambda text: text.splitlines()[0], "expected ratings of songs that change, found none"),
-        (lambda text: "", r"line 1: expected a header .* found ''"),
-        (lambda text: "\n".join(text.splitlines()[:-1]), "expected a line for song 1000, as in the other dimension"),
-        (lambda text: ratings((2, 10, 1000), times=range(15_000, 44_501, 500)), "60 of arousal .* 61 of valence"),
+        ("arousal", lambda text: text.replace(",", ";"), "line 1: expected a header song_id,sample_"),
+        ("arousal", lambda text: text.replace("sample_15500ms", "sample_16000ms"), "line 1: .* in steps of 500 ms"),
+        ("arousal", lambda text: text.replace("\n10,", "\n10,,"), "line 3: expected 62 fields"),
+        ("arousal", lambda text: re.sub(r"\n10,[^,]*,", "\n10,x,", text), "line 3: expected a song and numbers"),
+        ("arousal", lambda text: re.sub(r"\n10,[^,]*,", "\n10,,", text), "line 3: expected a song and numbers"),
+        ("arousal", lambda text: re.sub(r"\n10,[^,]*,", "\n10,nan,", text), "line 3: expected finite numbers"),
+        ("arousal", lambda text: text.replace("\n10,", "\n2,"), "line 3: expected each song once"),
+        ("arousal", lambda text: text.splitlines()[0], "expected ratings of songs that change, found none"),
+        ("arousal", lambda text: constant(text, r"\d+"), "expected ratings of songs that change, found none"),
+        ("arousal", lambda text: "", "line 1: expected a header .* found ''"),
+        ("arousal", lambda text: text.rpartition("\n1000")[0], "expected a line for song 1000, as in the other dimen"),
+        ("arousal", lambda text: ratings((2, 10, 1000), times=TIMES[:-1]), "60 of arousal .* 61 of valence"),
+        ("valence", None, "expected a label file"),
+        ("songs_info", None, "expected a label file"),
+        ("songs_info", lambda text: text.replace("evaluation", "test"), "line 2: .* development or evaluation as the"),
+        ("songs_info", lambda text: text.replace("2013 set", "set"), "line 1: expected a header .*Mediaeval 2013 set"),
     ],
 )
-def test_spoilt_ratings(tmp_path, spoil, said):
-    path = tree(tmp_path, suffix=".wav", rate_hz=8_000) / "annotations/arousal_cont_average.csv"
-    path.write_text(spoil(path.read_text()))
-    with pytest.raises(UserError, match=said):
+def test_spoilt_or_missing_label_files_are_named(tmp_path, file, spoil, message):
+    (path,) = tree(tmp_path, suffix=".wav", rate_hz=8_000).rglob(f"{file}*.csv")
+    text = path.read_text()
+    path.unlink()
+    if spoil:
+        path.write_text(spoil(text))
+    with pytest.raises(UserError, match=message) as error:
         emotion_in_music.load(tmp_path)
+    assert "60 of" in message or str(path) in str(error.value)
 
 
-def test_nan_and_constant(tmp_path):
+def test_one_song_with_a_constant_rating_is_no_mistake(tmp_path):
     path = tree(tmp_path, suffix=".wav", rate_hz=8_000) / "annotations/arousal_cont_average.csv"
-    good = path.read_text().splitlines()
-    write(path, "\n".join([*good[:2], "10" + ",nan" * 61, good[3]]))
-    with pytest.raises(UserError, match="line 3: expected finite numbers"):
-        emotion_in_music.load(tmp_path)
-    write(path, "\n".join([good[0], *(f"{song}{',0.5' * 61}" for song in (2, 10, 1000))]))
-    with pytest.raises(UserError, match=r"arousal_cont_average\.csv: expected ratings of songs that change"):
-        emotion_in_music.load(tmp_path)
-    # One song of which the mean rating stays is no mistake.
-    write(path, "\n".join([*good[:2], "10" + ",0.5" * 61, good[3]]))
+    write(path, constant(path.read_text(), 10))
     assert len(emotion_in_music.load(tmp_path).clips) == 3
-
-
-def test_missing_files_and_unknown_set(tmp_path):
-    root = tree(tmp_path, suffix=".wav", rate_hz=8_000)
-    text = (root / "songs_info.csv").read_text()
-    write(root / "songs_info.csv", text.replace("evaluation", "test"))
-    with pytest.raises(UserError, match=r"songs_info\.csv, line 2: expected development or evaluation as the set"):
-        emotion_in_music.load(root)
-    write(root / "songs_info.csv", text.replace("Mediaeval 2013 set", "set"))
-    with pytest.raises(UserError, match=r"songs_info\.csv, line 1: expected a header .* Mediaeval 2013 set"):
-        emotion_in_music.load(root)
-    (root / "annotations/valence_cont_average.csv").unlink()
-    write(root / "songs_info.csv", text)
-    with pytest.raises(UserError, match=r"valence_cont_average\.csv: expected a label file"):
-        emotion_in_music.load(root)
-    (root / "songs_info.csv").unlink()
-    with pytest.raises(UserError, match=r"songs_info\.csv: expected a label file"):
-        emotion_in_music.load(root)
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(43.0, "2.00 s too late"), (47.0, "1.50 s too early")])
@@ -160,7 +140,7 @@ def test_clips_of_another_length(tmp_path, seconds, said):
 
 
 def test_a_cut_mp3_is_found_by_its_labels(tmp_path):
-    """Half an MP3 reads without complaint; only the labels tell that it is cut."""
+    """Half an MP3 reads without complaint; only the labels show that it is cut."""
     path = tree(tmp_path) / "clips_45seconds/10.mp3"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert len(read.read(path)) < 30 * 16_000

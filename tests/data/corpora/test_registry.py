@@ -1,5 +1,6 @@
 """The table of corpora and the search for a corpus's folder, on trees of one clip."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -44,67 +45,47 @@ TREES = {
 def small_tree(name: str, root: Path) -> Path:
     for file, text in TREES[name].items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(text, encoding="utf-8")
+        (root / file).write_text(text)
     return root
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_small_tree_is_found_and_loaded(tmp_path, name):
-    root = small_tree(name, tmp_path)
-    assert corpora.resolve_root(name, root) == root
-    assert len(corpora.load(name, root).clips) == 1
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_load_refuses_another_folder(tmp_path, name):
-    (tmp_path / "a.wav").touch()
+def test_another_folder_or_name_is_refused(tmp_path):
     with pytest.raises(UserError, match="not laid out as expected"):
-        corpora.load(name, tmp_path)
-
-
-def test_unknown_corpus(tmp_path):
+        corpora.load("emodb", tmp_path)
     with pytest.raises(UserError, match=r"unknown corpus 'ravdes'\. Did you mean 'ravdess'\? Known: aibo, cremad"):
         corpora.load("ravdes", tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_variable_names_the_folder_of_all_corpora(tmp_path, monkeypatch, name):
+def test_a_folder_is_found_by_the_variable_or_as_given_and_loaded(tmp_path, monkeypatch, name):
     root = small_tree(name, tmp_path / corpora.CORPORA[name].folders[1])
     monkeypatch.setenv(corpora.DATA_ROOT_VARIABLE, str(tmp_path))
-    assert corpora.resolve_root(name, None) == root
-    assert corpora.resolve_root(name, root) == root
+    assert corpora.resolve_root(name, None) == corpora.resolve_root(name, root) == root
+    assert len(corpora.load(name, root).clips) == 1
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_given_says_how_to_obtain(tmp_path, monkeypatch, name):
-    corpus = corpora.CORPORA[name]
-    monkeypatch.delenv(corpora.DATA_ROOT_VARIABLE, raising=False)
+@pytest.mark.parametrize("corpus", corpora.CORPORA.values(), ids=NAMES)
+def test_without_a_folder_the_error_states_how_to_obtain_the_corpus(tmp_path, monkeypatch, corpus):
+    parts = (corpus.licence, corpus.address, corpus.loader.LAYOUT, "--synthetic", "--data-root", "SPEECH_CORPORA")
     for variable in ("", str(tmp_path)):
         monkeypatch.setenv(corpora.DATA_ROOT_VARIABLE, variable)
         with pytest.raises(UserError) as error:
-            corpora.resolve_root(name, None)
-        for part in (
-            corpus.licence,
-            corpus.address,
-            corpus.loader.LAYOUT,
-            "--synthetic",
-            "--data-root",
-            "SPEECH_CORPORA",
-        ):
-            assert part in str(error.value)
+            corpora.resolve_root(corpus.name, None)
+        assert all(part in str(error.value) for part in parts)
 
 
-def test_missing_empty_and_file(tmp_path):
-    with pytest.raises(UserError, match="expected the folder of RAVDESS, found nothing"):
-        corpora.resolve_root("ravdess", tmp_path / "absent")
-    (tmp_path / ".DS_Store").touch()
-    with pytest.raises(UserError, match="found an empty folder"):
-        corpora.resolve_root("ravdess", tmp_path)
-    (tmp_path / "speech.zip").touch()
-    with pytest.raises(UserError, match=r"found a file\. Unpack it"):
-        corpora.resolve_root("ravdess", tmp_path / "speech.zip")
-    with pytest.raises(UserError, match=r"this is not RAVDESS: found \.DS_Store, speech\.zip"):
-        corpora.resolve_root("ravdess", tmp_path)
+def test_missing_empty_and_other_folders_are_stated(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for path in ("empty/.DS_Store", "speech.zip"):
+        (tmp_path / path).touch()
+    for folder, message in (
+        ("absent", "expected the folder of RAVDESS, found nothing"),
+        ("empty", "found an empty folder"),
+        ("speech.zip", r"found a file\. Unpack it"),
+        (".", r"this is not RAVDESS: found empty, speech\.zip"),
+    ):
+        with pytest.raises(UserError, match=message):
+            corpora.resolve_root("ravdess", tmp_path / folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -113,22 +94,19 @@ def test_parent_and_children_name_the_right_folder(tmp_path, name):
     with pytest.raises(UserError, match="above the corpus's folder") as error:
         corpora.resolve_root(name, tmp_path)
     assert f"Did you mean {root}?" in str(error.value)
-    (audio,) = [path for path in root.rglob("*") if path.suffix == ".wav"]
+    (audio,) = root.rglob("*.wav")
     for child in audio.relative_to(root).parents[:-1]:
         with pytest.raises(UserError, match="inside the corpus's folder") as error:
             corpora.resolve_root(name, root / child)
         assert f"Did you mean {root}?" in str(error.value)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("other", NAMES)
+@pytest.mark.parametrize(("name", "other"), permutations(NAMES, 2))
 def test_another_corpus_is_recognised(tmp_path, name, other):
-    root = small_tree(other, tmp_path)
-    if name != other:
-        with pytest.raises(UserError) as error:
-            corpora.resolve_root(name, root)
-        title = corpora.CORPORA[other].title
-        assert f"this looks like {title}, not {corpora.CORPORA[name].title}" in str(error.value)
+    with pytest.raises(UserError) as error:
+        corpora.resolve_root(name, small_tree(other, tmp_path))
+    titles = [corpora.CORPORA[key].title for key in (other, name)]
+    assert "this looks like {}, not {}".format(*titles) in str(error.value)
 
 
 def test_usual_nestings_are_accepted(tmp_path):
