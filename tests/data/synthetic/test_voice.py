@@ -12,36 +12,24 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from zoo.data.synthetic import voice
-from zoo.errors import UserError
 
 RATE_HZ = 16000
 
 
-def speak(emotion, kind="F", seconds=1.5, n_clips=6):
+def speak(emotion, kind="F", seconds=1.5, n_clips=6, rate_hz=RATE_HZ):
     rng = np.random.default_rng(0)
     speaker = voice.draw_speaker(kind, rng)
-    return [voice.utterance(emotion, speaker, seconds, rng) for _ in range(n_clips)]
-
-
-def plain_emotion(**changes):
-    return replace(voice.EMOTIONS["neutral"], **changes)
+    return [voice.utterance(emotion, speaker, seconds, rng, rate_hz) for _ in range(n_clips)]
 
 
 @pytest.mark.parametrize("emotion", voice.EMOTIONS)
-@pytest.mark.parametrize("kind", voice.KINDS)
-def test_every_emotion_in_every_kind_of_voice(emotion, kind):
-    (clip,) = speak(emotion, kind, seconds=0.5, n_clips=1)
-    assert clip.shape == (8000,)
-    assert clip.dtype == np.float32
+@pytest.mark.parametrize(
+    ("kind", "seconds", "rate_hz"), [("M", 0.2, 16000), ("F", 0.70001, 44100), ("child", 0.3, 48000)]
+)
+def test_every_emotion_in_every_kind_of_voice_at_any_length_and_rate(emotion, kind, seconds, rate_hz):
+    (clip,) = speak(emotion, kind, seconds, 1, rate_hz)
+    assert clip.shape == (round(seconds * rate_hz),) and clip.dtype == np.float32
     assert 0.01 < np.abs(clip).max() <= 1
-
-
-@pytest.mark.parametrize(("seconds", "rate_hz"), [(0.2, 16000), (0.70001, 44100), (1.2345, 48000)])
-def test_length_at_any_rate(seconds, rate_hz):
-    rng = np.random.default_rng(0)
-    clip = voice.utterance("sad", voice.draw_speaker("M", rng), seconds, rng, rate_hz)
-    assert clip.shape == (round(seconds * rate_hz),)
-    assert np.isfinite(clip).all()
 
 
 def test_same_seed_same_clip_and_never_twice_the_same():
@@ -50,23 +38,10 @@ def test_same_seed_same_clip_and_never_twice_the_same():
     assert not np.array_equal(first[0], first[1])
 
 
-def test_refuses_what_it_cannot_speak():
-    rng = np.random.default_rng(0)
-    speaker = voice.draw_speaker("M", rng)
-    with pytest.raises(UserError, match=r"'angri'.*'angry'"):
-        voice.utterance("angri", speaker, 1, rng)
-    with pytest.raises(UserError, match="kind of speaker 'X'"):
-        voice.draw_speaker("X", rng)
-    with pytest.raises(ValueError, match=r"at least 0\.2 s"):
-        voice.utterance("angry", speaker, 0.1, rng)
-    with pytest.raises(ValueError, match="16000 Hz"):
-        voice.utterance("angry", speaker, 1, rng, rate_hz=8000)
-
-
 def test_pitch_agrees_with_librosa():
     """A speaker of 150 Hz in a monotone 12 semitones up has a pitch of 300 Hz."""
     rng = np.random.default_rng(0)
-    manner = plain_emotion(pitch_semitones=12, range_semitones=0, slope_semitones=0, jitter=0)
+    manner = replace(voice.EMOTIONS["neutral"], pitch_semitones=12, range_semitones=0, slope_semitones=0, jitter=0)
     speaker = voice.Speaker(f0_hz=150, formant_scale=1, brightness=1, rate=1, level_db=0)
     pitch, *_ = voice._score(manner, speaker, 1.0, rng)
     np.testing.assert_allclose(pitch, 12)
@@ -100,10 +75,8 @@ def test_emotions_move_the_voice_as_the_literature_says():
     def measure(emotion):
         clips = speak(emotion)
         level_db = np.mean([20 * np.log10(np.std(clip)) for clip in clips])
-        frequency_hz, power = signal.welch(np.concatenate(clips), RATE_HZ, nperseg=512)
-        low, high = (
-            power[(frequency_hz > least) & (frequency_hz < most)].sum() for least, most in [(50, 1e3), (1e3, 3e3)]
-        )
+        hz, power = signal.welch(np.concatenate(clips), RATE_HZ, nperseg=512)
+        low, high = (power[(hz > least) & (hz < most)].sum() for least, most in [(50, 1e3), (1e3, 3e3)])
         pitch_hz = np.median([librosa.yin(clip, fmin=80, fmax=800, sr=RATE_HZ) for clip in clips])
         return float(level_db), 10 * np.log10(high / low), float(pitch_hz)
 
