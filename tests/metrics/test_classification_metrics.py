@@ -11,6 +11,15 @@ from sklearn import metrics as reference
 
 from zoo.metrics import classification
 
+STATISTICS = (
+    classification.weighted_accuracy,
+    classification.unweighted_accuracy,
+    classification.macro_f1,
+    classification.recalls,
+    classification.precisions,
+    classification.f1_scores,
+)
+
 
 def random_cases(n_cases=60):
     """Truth and prediction of every awkward kind: classes absent from either side, constants, one clip."""
@@ -45,10 +54,7 @@ def test_equals_scikit_learn_and_audmetric(truth, prediction, n_classes):
     assert np.issubdtype(confusion.dtype, np.integer)
     np.testing.assert_array_equal(confusion, reference.confusion_matrix(truth, prediction, labels=every))
 
-    wa, ua, f1 = (
-        float(statistic(confusion))
-        for statistic in (classification.weighted_accuracy, classification.unweighted_accuracy, classification.macro_f1)
-    )
+    wa, ua, f1, recalls, precisions, f1_scores = (statistic(confusion) for statistic in STATISTICS)
     assert wa == pytest.approx(reference.accuracy_score(truth, prediction))
     assert wa == pytest.approx(audmetric.accuracy(truth, prediction))
     assert ua == pytest.approx(reference.recall_score(truth, prediction, labels=in_truth, average="macro"))
@@ -61,10 +67,6 @@ def test_equals_scikit_learn_and_audmetric(truth, prediction, n_classes):
     assert f1 == pytest.approx(audmetric.unweighted_average_fscore(truth, prediction))
 
     options = {"labels": every, "average": None, "zero_division": 0}
-    recalls, precisions, f1_scores = (
-        function(confusion)
-        for function in (classification.recalls, classification.precisions, classification.f1_scores)
-    )
     for ours, function, undefined in (
         (recalls, reference.recall_score, absent),
         (precisions, reference.precision_score, unseen),
@@ -75,26 +77,12 @@ def test_equals_scikit_learn_and_audmetric(truth, prediction, n_classes):
         np.testing.assert_allclose(ours, expected)
 
 
-STATISTICS = (
-    classification.weighted_accuracy,
-    classification.unweighted_accuracy,
-    classification.macro_f1,
-    classification.recalls,
-    classification.precisions,
-    classification.f1_scores,
-)
-
-
 @pytest.mark.parametrize("statistic", STATISTICS)
-def test_leading_axes_equal_a_loop(statistic):
+@pytest.mark.filterwarnings("error")
+def test_leading_axes_equal_a_loop_and_a_matrix_without_utterances_is_nan(statistic):
     confusions = np.random.default_rng(0).integers(0, 3, (2, 5, 4, 4))
     looped = [[statistic(one) for one in row] for row in confusions]
     np.testing.assert_array_equal(statistic(confusions), looped)
-
-
-@pytest.mark.parametrize("statistic", STATISTICS)
-@pytest.mark.filterwarnings("error")
-def test_a_matrix_without_utterances_is_nan(statistic):
     assert np.isnan(statistic(np.zeros((3, 3), int))).all()
 
 
@@ -112,12 +100,6 @@ def test_z_test_equals_scipy():
 @pytest.mark.parametrize("accuracy", [0.0, 0.3, 1.0])
 def test_z_test_of_equal_accuracies(accuracy):
     assert classification.z_test(accuracy, 7, accuracy, 11) == (0.0, 0.5)
-
-
-@pytest.mark.parametrize("case", [(1.2, 5, 0.5, 5), (0.5, 5, math.nan, 5), (0.5, 5, 0.5, 0)])
-def test_z_test_refuses(case):
-    with pytest.raises(ValueError, match=r"accuracy in 0\.\.1"):
-        classification.z_test(*case)
 
 
 CLASSES = ["neutral", "happy", "sad"]
@@ -156,16 +138,11 @@ def test_evaluate_is_strict_json_and_adds_up(truth, prediction, n_classes):
     assert sum(row["n"] for row in found["per_speaker"].values()) == len(truth) == found["n_clips"]
 
 
-def test_evaluate_takes_names_or_indices():
-    truth, prediction, speakers = [0, 2, 1, 2], [0, 2, 2, 1], ["a", "a", "b", "b"]
-    by_name = classification.evaluate(
-        [CLASSES[index] for index in truth], np.array(CLASSES)[prediction], CLASSES, np.array(speakers)
-    )
-    assert by_name == classification.evaluate(truth, np.array(prediction), CLASSES, speakers)
-
-
-def test_evaluate_with_one_speaker_has_no_interval():
-    found = classification.evaluate([0, 1], [0, 0], CLASSES, ["a", "a"])
+def test_evaluate_takes_names_or_indices_and_one_speaker_has_no_interval():
+    truth, prediction = [0, 2, 1, 2], [0, 2, 2, 1]
+    names = [CLASSES[index] for index in truth], np.array(CLASSES)[prediction]
+    found = classification.evaluate(*names, CLASSES, np.array(list("aaaa")))
+    assert found == classification.evaluate(truth, np.array(prediction), CLASSES, list("aaaa"))
     assert found["wa"] == {"value": 0.5, "low": None, "high": None}
 
 
@@ -178,10 +155,10 @@ def test_evaluate_with_one_speaker_has_no_interval():
         ([0, 3], [0, 1], CLASSES, ["a", "b"], r"0\.\.2, found 0\.\.3"),
         ([0, 1], [-1, 1], CLASSES, ["a", "b"], r"0\.\.2, found -1\.\.1"),
         ([0, 1], [0, math.nan], CLASSES, ["a", "b"], "label"),
+        ([0, 0.5], [0, 1], CLASSES, ["a", "b"], "label"),
         (["sad", "glad"], [0, 1], CLASSES, ["a", "b"], "'glad' at position 1"),
         (["sad", None], [0, 1], CLASSES, ["a", "b"], "None at position 1"),
-        ([[0], [1]], [0, 1], CLASSES, ["a", "b"], "one dimension"),
-        ([0, 1], [0, 1], ["sad", "sad"], ["a", "b"], "must differ"),
+        ([[0], [1]], [0, 1], CLASSES, ["a", "b"], r"shape \(2, 1\)"),
         ([0, 1], [0, 1], CLASSES, ["a", None], "speaker at position 1"),
         ([0, 1], [0, 1], CLASSES, ["a", math.nan], "speaker at position 1"),
         ([0, 1], [0, 1], CLASSES, ["", "a"], "speaker at position 0"),
@@ -192,16 +169,7 @@ def test_evaluate_refuses(truth, prediction, classes, speakers, message):
         classification.evaluate(truth, prediction, classes, speakers)
 
 
-@pytest.mark.parametrize(
-    ("truth", "message"),
-    [
-        ([], "at least one"),
-        ([0, 2], r"0\.\.1, found 0\.\.2"),
-        ([0, math.nan], "float64"),
-        (["a", "b"], "integers"),
-        ([0], "1 true labels, 2 predictions"),
-    ],
-)
-def test_confusion_matrix_refuses(truth, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("truth", [[], [0, 2], [0, math.nan], ["a", "b"], [0]])
+def test_confusion_matrix_refuses_what_are_not_as_many_indices_of_classes(truth):
+    with pytest.raises(ValueError, match=r"expected at least one integer|expected indices|must be equal"):
         classification.confusion_matrix(truth, [0, 1], 2)

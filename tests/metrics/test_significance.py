@@ -1,7 +1,6 @@
 """Paired tests against SciPy, scikit-learn, literal loops over flips and clips, and cases worked by hand."""
 
 import math
-import time
 from itertools import product
 
 import numpy as np
@@ -41,15 +40,15 @@ def ccc_by_hand(truth, prediction):
     return np.array([one.mean(), *one])
 
 
-def hits(right, n_clips=10):
-    """A speaker's matrix: so many of ten clips of class 0 are right."""
-    return np.array([[right, n_clips - right], [0, 0]])
+def hits(*right):
+    """A run's matrices of speakers: so many of ten clips of class 0 are right."""
+    return [np.array([[n, 10 - n], [0, 0]]) for n in right]
 
 
 def test_three_speakers_by_hand():
     """4, 5, 6 against 7, 9, 6 of ten clips: differences 3, 4, 0 of 30. Of the eight flips, those that leave the first
     two speakers together, four, reach 7; so p = 1/2. Pooled accuracies are 15 / 30 and 22 / 30."""
-    reference, other = [[hits(4), hits(5), hits(6)]], [[hits(7), hits(9), hits(6)]]
+    reference, other = [hits(4, 5, 6)], [hits(7, 9, 6)]
     np.testing.assert_allclose(figures(other, accuracies) - figures(reference, accuracies), 7 / 30)
     np.testing.assert_allclose(sign_flips(reference, other, accuracies), 0.5)
     low, high, p = paired_bootstrap(reference, other, accuracies)
@@ -108,9 +107,8 @@ def test_many_speakers_are_flipped_at_random_close_to_the_exact_p(monkeypatch):
 
 
 def test_bootstrap_draws_the_same_speakers_for_both():
-    """Speakers are of very different difficulty, and `other` has 2 more of ten clips right of each: no spread."""
-    reference, other = [[hits(n) for n in (0, 2, 4, 6, 8)]], [[hits(n + 2) for n in (0, 2, 4, 6, 8)]]
-    low, high, p = paired_bootstrap(reference, other, accuracies)
+    """Speakers are of very different difficulty, and the second system has 2 more of ten clips right of each."""
+    low, high, p = paired_bootstrap([hits(0, 2, 4, 6, 8)], [hits(2, 4, 6, 8, 10)], accuracies)
     np.testing.assert_allclose([low, high], 0.2)
     np.testing.assert_allclose(p, 2 / 10_001)
 
@@ -127,22 +125,19 @@ def test_alike_systems_do_not_differ():
 
 
 def test_several_seeds_are_averaged_and_drawn():
-    reference, other = [[hits(4)] * 6, [hits(6)] * 6], [[hits(5)] * 6, [hits(9)] * 6]
+    reference, other = [hits(*[4] * 6), hits(*[6] * 6)], [hits(*[5] * 6), hits(*[9] * 6)]
     low, high, _ = paired_bootstrap(reference, other, accuracies)
     np.testing.assert_allclose([low, high], [[0.1, 0.1], [0.3, 0.3]])  # (5 - 4, 9 - 6) of ten: the same seeds of both
     low, high, _ = paired_bootstrap(reference, other, accuracies, paired=False)
     np.testing.assert_allclose([low, high], [[-0.1, -0.1], [0.5, 0.5]])  # 5 - 6 and 9 - 4
     np.testing.assert_allclose(sign_flips(reference, other, accuracies), 2 / 2**6)
     np.testing.assert_allclose(sign_flips(reference, other[:1], accuracies, paired=False), 1.0)  # 5 - (4 + 6) / 2
-    with pytest.raises(ValueError, match="2 and 1 cannot be paired"):
-        sign_flips(reference, other[:1], accuracies)
 
 
 def test_one_speaker_has_no_interval_and_no_test():
-    one, two = [[hits(1)]], [[hits(9)]]
-    assert np.isnan(paired_bootstrap(one, two, accuracies)).all()
-    assert np.isnan(bootstrap_interval(one, accuracies)).all()
-    assert (sign_flips(one, two, accuracies) == 1).all()
+    assert np.isnan(paired_bootstrap([hits(1)], [hits(9)], accuracies)).all()
+    assert np.isnan(bootstrap_interval([hits(1)], accuracies)).all()
+    assert (sign_flips([hits(1)], [hits(9)], accuracies) == 1).all()
 
 
 def test_a_constant_rating_predicted_exactly_has_no_ccc_and_no_p():
@@ -162,22 +157,12 @@ def test_mcnemar_is_the_binomial_test_of_discordant_clips(only_one, only_two, bo
 
 def test_mcnemar_of_several_seeds_is_twice_the_median():
     n = 8
-    none, some, every = np.zeros(n, bool), np.arange(n) < 6, np.ones(n, bool)
-    p = [2 / 2**8, 2 / 2**6, 1.0]
-    assert mcnemar([none, none, every], [every, some, every]) == pytest.approx(2 * p[1])
-    assert mcnemar([none], [every, some], paired=False) == pytest.approx(p[0] + p[1])
+    none, some, every = np.zeros(n, bool), np.arange(n) < 6, np.ones(n, bool)  # p are 2 / 2^8, 2 / 2^6 and 1
+    assert mcnemar([none, none, every], [every, some, every]) == pytest.approx(2 * 2 / 2**6)
+    assert mcnemar([none], [every, some], paired=False) == pytest.approx(2 / 2**8 + 2 / 2**6)
 
 
 def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.4, math.nan, 0.6]), [0.8, math.nan, 0.8])
     np.testing.assert_allclose(holm([0.9, 0.8]), [1.0, 1.0])
     assert holm([0.2]) == [0.2] and len(holm([])) == 0
-
-
-def test_ten_thousand_resamples_take_under_a_second():
-    rng = np.random.default_rng(0)
-    one, two = ([list(rng.integers(0, 9, (24, 8, 8)))] for _ in range(2))
-    start = time.perf_counter()
-    paired_bootstrap(one, two, accuracies)
-    sign_flips(one, two, accuracies)
-    assert time.perf_counter() - start < 2  # both together
