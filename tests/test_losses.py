@@ -59,8 +59,7 @@ def mean_square(truth, prediction):
 
 
 def one_minus_ccc(truth, prediction):
-    covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
-    return 1 - 2 * covariance / (truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2)
+    return 1 - audmetric.concordance_cc(truth, prediction)
 
 
 EXPECTED = {name: of_parts(name, mean_square if name == "sse" else one_minus_ccc) for name in LOSSES}
@@ -110,30 +109,6 @@ def ratings(rng, shape=(4, 60, 2), offset=0.1, deviation=0.2):
 def test_losses_are_their_definitions(rng, name, shape):
     truth, prediction = ratings(rng, shape)
     assert value(name, truth, prediction) == pytest.approx(EXPECTED[name](truth, prediction), rel=1e-5)
-
-
-@pytest.mark.backend
-def test_ccc_is_audmetrics(rng):
-    truth, prediction = ratings(rng)
-    for name, parts in (("ccc", [slice(None)]), ("ccc_sum", range(4))):
-        pairs = [(truth[part][..., k].ravel(), prediction[part][..., k].ravel()) for k in range(2) for part in parts]
-        expected = np.mean([audmetric.concordance_cc(*pair) for pair in pairs])
-        assert value(name, truth, prediction) == pytest.approx(1 - expected, rel=1e-5)
-
-
-@pytest.mark.backend
-@pytest.mark.parametrize("name", LOSSES)
-def test_gradient_is_numeric_differentiation(rng, name):
-    truth, prediction = ratings(rng, (2, 5, 2))
-    _, gradient = value_and_gradient(name, truth, prediction)
-    numeric, step = np.zeros(prediction.shape), 1e-5
-    for index in np.ndindex(prediction.shape):
-        either = [prediction.astype("float64") for _ in range(2)]
-        either[0][index] -= step
-        either[1][index] += step
-        low, high = (EXPECTED[name](truth, moved) for moved in either)
-        numeric[index] = (high - low) / (2 * step)
-    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-5 * np.abs(numeric).max())
 
 
 def closed_form(truth, prediction):
@@ -202,8 +177,7 @@ def test_constants_are_finite(rng, name, constant):
     same, other = np.full_like(varying, constant), np.full_like(varying, np.nextafter(np.float32(constant + 0.1), 2))
     for truth, prediction in ((same, same), (same, other), (same, varying)):
         loss, gradient = value_and_gradient(name, truth, prediction)
-        assert loss == 1
-        assert np.all(gradient == 0)
+        assert loss == 1 and np.all(gradient == 0)
     loss, gradient = value_and_gradient(name, varying, same)
     assert loss == 1
     if name == "ccc":
@@ -221,16 +195,12 @@ def test_without_any_weight_loss_and_gradient_are_zero(rng, name):
 
 
 @pytest.mark.backend
-def test_figure_5_1(rng):
-    """On y, 2y has CC 1 and CCC < 1; 2y - 1 less still. By hand on 0, 1, 2, 3, where moving up costs as much."""
+def test_figure_5_1():
+    """2y correlates fully with y, yet has CCC < 1, and 2y + 2 less still. By hand on 0, 1, 2, 3."""
     y = np.arange(4.0).reshape(1, 4, 1)
     # Population variance 1.25, covariance with 2y 2.5, variance of 2y 5; means 1.5 and 3, of 2y + 2 it is 5.
     assert 1 - value("ccc", y, 2 * y) == pytest.approx(5 / (6.25 + 2.25))
     assert 1 - value("ccc", y, 2 * y + 2) == pytest.approx(5 / (6.25 + 12.25))
-    y = rng.normal(size=(1, 500, 1)) * 0.2
-    double, shifted = (1 - value("ccc", y, prediction) for prediction in (2 * y, 2 * y - 1))
-    assert 0 < shifted < double < 1
-    assert np.corrcoef(y.ravel(), (2 * y - 1).ravel())[0, 1] == pytest.approx(1)
 
 
 @pytest.mark.backend
@@ -246,7 +216,8 @@ def test_figure_5_2():
 @pytest.mark.backend
 def test_sse_is_divided_by_the_sum_of_weights_and_examples_run():
     truth, prediction = np.zeros((1, 2, 2)), np.array([[[1.0, 2.0], [3.0, 0.0]]])
-    assert value("sse", truth, prediction, np.array([[3.0, 1.0]])) == pytest.approx((3 * 5 + 9) / 8)
+    loss, gradient = value_and_gradient("sse", truth, prediction, np.array([[3.0, 1.0]]))
+    assert loss == pytest.approx((3 * 5 + 9) / 8) and gradient.tolist() == [[[0.75, 1.5], [0.75, 0.0]]]  # 2 w x / 8
     found = doctest.testmod(losses)
     assert found.attempted and not found.failed
 
