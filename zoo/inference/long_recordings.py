@@ -29,7 +29,7 @@ def rate_in_windows(
 
     Raises BadClip for a file that cannot be used, is longer than `max_seconds`, or needs longer windows.
     """
-    mean, variance, _ = moments(path, rate_hz, max_seconds)
+    mean, variance = moments(path, rate_hz, max_seconds)
     size = max(round(WINDOW_SECONDS * rate_hz / steps_per_frame), 3 * segment_frames)
     if longest_seconds < float("inf"):
         size = min(size, round(longest_seconds * rate_hz) // steps_per_frame)
@@ -39,10 +39,10 @@ def rate_in_windows(
     if inner < 1:
         raise BadClip(path, "too-long", f"{seconds_of(path):.4g} s (the most is {longest_seconds:g} s)")
     parts = []
-    for window in windows(path, inner * steps_per_frame, margin * steps_per_frame, rate_hz):
-        before, after = window.before // steps_per_frame, window.after // steps_per_frame
-        if len(window.samples) // steps_per_frame <= before + after:
+    for samples, first, last in windows(path, inner * steps_per_frame, margin * steps_per_frame, rate_hz):
+        before, after = first // steps_per_frame, last // steps_per_frame
+        if len(samples) // steps_per_frame <= before + after:
             continue  # what is left of the file makes no frame
-        ratings = rate(((window.samples - mean) / np.sqrt(variance + 1e-14)).astype(np.float32)[:, None])
+        ratings = rate(((samples - mean) / np.sqrt(variance + 1e-14)).astype(np.float32)[:, None])
         parts.append(ratings[before : len(ratings) - after])
     return np.concatenate(parts)

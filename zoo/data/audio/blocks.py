@@ -1,7 +1,6 @@
 """Read recordings of hours in pieces, so that memory does not grow with their length."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,6 @@ import soxr
 from zoo.data.audio.read import BadClip, check_values, open_audio
 
 _BLOCK_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class Window:
-    """Samples (n,) of a recording, of which the first `before` and the last `after` belong to its neighbours."""
-
-    samples: np.ndarray
-    before: int
-    after: int
 
 
 def blocks(path: Path, rate_hz: int = 16_000) -> Iterator[np.ndarray]:
@@ -57,8 +47,8 @@ def seconds_of(path: Path) -> float:
         return 0.0
 
 
-def moments(path: Path, rate_hz: int = 16_000, max_seconds: float = float("inf")) -> tuple[float, float, int]:
-    """Return mean, variance and number of a file's samples.
+def moments(path: Path, rate_hz: int = 16_000, max_seconds: float = float("inf")) -> tuple[float, float]:
+    """Return mean and variance of a file's samples.
 
     Raises BadClip as `blocks` does, for silence, and for more than `max_seconds`.
     """
@@ -73,21 +63,22 @@ def moments(path: Path, rate_hz: int = 16_000, max_seconds: float = float("inf")
         raise BadClip(path, "empty", "a header without samples")
     if not squares:
         raise BadClip(path, "silent", f"{count / rate_hz:g} s of zeros")
-    return total / count, squares / count - (total / count) ** 2, count
+    return total / count, squares / count - (total / count) ** 2
 
 
-def windows(path: Path, inner: int, margin: int, rate_hz: int = 16_000) -> Iterator[Window]:
-    """Yield windows of `inner` samples of their own and `margin` of each neighbour's, in order, to the file's end."""
-    held, before, ended = np.empty(0, np.float32), 0, False
+def windows(path: Path, inner: int, margin: int, rate_hz: int = 16_000) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Yield overlapping windows of a file: samples (n,), and how many of the first and last are the neighbours'.
+
+    A window has `inner` samples of its own and up to `margin` of each neighbour's.
+    """
     source = blocks(path, rate_hz)
-    while not ended or len(held) > before:
-        while not ended and len(held) < before + inner + margin:
-            block = next(source, None)
-            ended = block is None
-            held = held if block is None else np.concatenate([held, block])
+    held, before = np.empty(0, np.float32), 0
+    while True:
+        while len(held) < before + inner + margin and (block := next(source, None)) is not None:
+            held = np.concatenate([held, block])
         if len(held) <= before:
             return
         after = max(0, min(margin, len(held) - before - inner))
-        yield Window(held[: before + inner + after], before, after)
+        yield held[: before + inner + after], before, after
         start = max(0, before + inner - margin)  # of the next window
         before, held = before + inner - start, held[start:]

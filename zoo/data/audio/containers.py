@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 # Programs that write to a pipe cannot go back to fill in a length: ffmpeg leaves 2^32 - 1, SoX 2^31 - 4096.
 _STREAMED = 0x7FFFF000
@@ -64,32 +64,28 @@ def _nist(stream: BinaryIO, size: int) -> int | None:
         return None
 
 
-def _data_chunk(
-    stream: BinaryIO, size: int, begin: int, form: str, data: bytes, most: float = float("inf"), **layout: int
-) -> int | None:
+def _data_chunk(stream: BinaryIO, size: int, data: bytes, most: float = float("inf"), **layout: Any) -> int | None:
     """Return the end of the chunk `data`; a length below zero or from `most` on is one that a pipe left open."""
-    for kind, first, length in _chunks(stream, size, begin, form, **layout):
+    for kind, first, length in _chunks(stream, size, **layout):
         if kind.startswith(data):
             return first + length if 0 <= length < most else None
     return None
 
 
-def _chunks(
-    stream: BinaryIO, size: int, position: int, form: str, align: int = 1, counted: int = 0
-) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, first byte and length of each chunk, the stream at that byte.
+def _chunks(stream: BinaryIO, size: int, begin: int, form: str, align: int = 1, counted: int = 0) -> Iterator[tuple]:
+    """Yield kind (bytes), first byte and length of each chunk, the stream at that byte.
 
     Chunks begin at multiples of `align`; a stored length counts `counted` bytes of the chunk's header as well.
     """
     width = struct.calcsize(form)
     for _ in range(_MOST_CHUNKS):
-        if position + width > size:
+        if begin + width > size:
             return
-        stream.seek(position)
+        stream.seek(begin)
         kind, length = struct.unpack(form, stream.read(width))
-        yield kind, position + width, length - counted
+        yield kind, begin + width, length - counted
         body = max(0, length - counted)
-        position += width + body + -body % align
+        begin += width + body + -body % align
 
 
 _ENDS: dict[bytes, Callable[[BinaryIO, int], int | None]] = {

@@ -12,8 +12,8 @@ def listed(lines: Iterable[str]) -> list[Path]:
 
     A file that does not exist is left for the reader to report, so that it does not stop the others.
     """
-    names = (line.rstrip("\r\n") for line in lines)
-    return [path for name in names if name for path in (audio_files([name]) if Path(name).is_dir() else [Path(name)])]
+    names = filter(None, (line.rstrip("\r\n") for line in lines))
+    return [path for name in names for path in (audio_files([name]) if Path(name).is_dir() else [Path(name)])]
 
 
 def audio_files(places: Sequence[str]) -> list[Path]:
@@ -39,11 +39,11 @@ def audio_by_name(folder: Path, content: str) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of {content}, found none. Check the path")
-    names = {path.relative_to(folder): path for path in _below(folder)}
-    files = {name.as_posix(): names[name] for name in names if not any(part.startswith(".") for part in name.parts)}
-    if not files:
+    files = {path.relative_to(folder).as_posix(): path for path in _below(folder)}
+    shown = sorted(name for name in files if "/." not in f"/{name}")
+    if not shown:
         raise UserError(f"{folder}: expected {content} ({', '.join(READABLE_SUFFIXES)}), found no such file")
-    return dict(sorted(files.items()))
+    return {name: files[name] for name in shown}
 
 
 def _below(folder: Path) -> list[Path]:

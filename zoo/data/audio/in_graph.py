@@ -34,15 +34,13 @@ def decode(
 
     `content` is the file: a string scalar. `in_graph` True demands tensorflow-io, False takes soundfile (through
     tf.numpy_function, which cannot be exported), None takes tensorflow-io where it loads. In the graph: WAV of 8, 16,
-    24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3; of any length, and silence passes. At other rates than
-    `rate_hz` the two ways differ by some 1e-3 in the first and last 25 ms, and by 1e-5 between.
-
-    Raises UserError when `in_graph` is True and tensorflow-io does not load; tf.errors.OpError, as the graph runs, for
-    a file that is none of these, cut short, empty or not finite.
+    24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3, of any length; silence passes. Resampled, the two ways differ
+    by some 1e-3 in the first and last 25 ms, and by 1e-5 between. Raises UserError when tensorflow-io is demanded and
+    does not load; tf.errors.OpError, as the graph runs, for a file of another format, cut, empty or not finite.
     """
     if in_graph and not has_tfio():
         raise UserError(
-            f"decoding inside the graph needs tensorflow-io 0.37.1 with TensorFlow 2.16.2, found {tf.__version__} and: "
+            f"decoding in the graph needs tensorflow-io 0.37.1 with TensorFlow 2.16.2, found {tf.__version__}: "
             f"{_load_error()}. Run `pip install -e '.[tfio]'` in an environment of its own, or leave in_graph out."
         )
     content, name = tf.convert_to_tensor(content), tf.convert_to_tensor(name)
@@ -69,10 +67,9 @@ def _tfio_audio() -> Any:
 
 @tf.function(autograph=False)
 def _decode_with_soundfile(content: tf.Tensor, rate_hz: int, name: tf.Tensor) -> tf.Tensor:
-    def samples(data: bytes, file_name: bytes):
-        return read_bytes(data, file_name.decode(), rate_hz)
-
-    return tf.numpy_function(samples, [content, name], tf.float32, stateful=False)
+    return tf.numpy_function(
+        lambda data, of: read_bytes(data, of.decode(), rate_hz), [content, name], tf.float32, stateful=False
+    )
 
 
 @tf.function(autograph=False)
@@ -110,8 +107,8 @@ def _wav(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     tag = field(form + 8, 2)
     tag = tf.cond(tf.equal(tag, 0xFFFE), lambda: field(form + 32, 2), lambda: tag)  # WAVE_FORMAT_EXTENSIBLE
     data_size = field(at + 4, 4)
-    is_whole = at + 8 + data_size <= tf.cast(tf.strings.length(content), tf.int64)
-    whole = _check(is_whole, name, "expected a whole recording, found it cut")
+    size = tf.cast(tf.strings.length(content), tf.int64)
+    whole = _check(at + 8 + data_size <= size, name, "expected a whole recording, found it cut")
     # tensorflow-io stumbles over other chunks, and finds no sample behind one of odd length: they go to the end.
     parts = ((0, 12), (form, 8 + field(form + 4, 4)), (at, 8 + data_size), (first, at - first))
     with tf.control_dependencies([whole]):
@@ -123,9 +120,8 @@ def _wav(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _flac(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     # STREAMINFO, RFC 9639 section 8.2: 20 bits rate, 3 bits channels - 1, 5 bits width - 1.
     fields = _number(content, 18, 4)
-    width = fields // 2**4 % 2**5 + 1
-    content = tf.strings.join([content, _FLAC_END])
-    samples = _by_width(width, _FLAC_WIDTHS, _tfio_audio().decode_flac, content, name)
+    ended = tf.strings.join([content, _FLAC_END])
+    samples = _by_width(fields // 2**4 % 2**5 + 1, _FLAC_WIDTHS, _tfio_audio().decode_flac, ended, name)
     return samples, fields // 2**12
 
 
@@ -141,10 +137,8 @@ def _mp3(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return samples, tf.cast(rate_hz, tf.int64)
 
 
-def _by_width(
-    width: tf.Tensor, widths: dict[int, tf.DType], decoder: Callable, content: tf.Tensor, name: tf.Tensor
-) -> tf.Tensor:
-    """Decode with the type that a file's width asks for."""
+def _by_width(width: tf.Tensor, widths: dict, decoder: Callable, content: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
+    """Decode with the type of a file's width."""
 
     def read(known_width: int, dtype: tf.DType) -> tf.Tensor:
         samples = decoder(content, dtype=dtype)

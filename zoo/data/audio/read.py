@@ -48,24 +48,21 @@ class BadClip(UserError):  # noqa: N818
 
 
 def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0) -> np.ndarray:
-    """Return a file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1.
+    """Return a file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1; float ones may be beyond.
 
-    Any rate, width and number of channels; float samples beyond 1 stay as they are. Nothing past `max_seconds` is
-    decoded. A cut OGG or MP3 reads as a shorter one.
+    Nothing past `max_seconds` is decoded. A cut OGG or MP3 reads as a shorter one.
 
     Raises BadClip for a file that is missing, empty, a git-lfs pointer, no audio, cut short, silent (all zeros),
     holding NaN, infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
     """
-    samples, file_rate_hz = decode(path, min_seconds, max_seconds)
-    return to_mono(samples, file_rate_hz, rate_hz)
+    return to_mono(*decode(path, min_seconds, max_seconds), rate_hz)
 
 
 def read_bytes(
     data: bytes, name: str, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
 ) -> np.ndarray:
     """Return what `read` returns, for a file in memory; errors call it `name`."""
-    samples, file_rate_hz = _decode(io.BytesIO(data), name, min_seconds, max_seconds)
-    return to_mono(samples, file_rate_hz, rate_hz)
+    return to_mono(*_decode(io.BytesIO(data), name, min_seconds, max_seconds), rate_hz)
 
 
 def check_waveform(samples: np.ndarray, name: str, rate_hz: int, min_seconds: float, max_seconds: float) -> np.ndarray:
@@ -116,10 +113,7 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
 
 
 def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
-    """Open a recording. Raises BadClip for a file that is empty, a git-lfs pointer, cut, or of no format in `FORMATS`.
-
-    libsndfile reports neither of the first three.
-    """
+    """Open a recording. Raises BadClip for one that is empty, a git-lfs pointer, cut, or of no format in `FORMATS`."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     if size == 0:
@@ -133,8 +127,7 @@ def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
     try:
         audio = soundfile.SoundFile(stream)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
-        found = f"a file that begins {begin[:16]!r} ({str(error).rstrip('.')})"
-        raise BadClip(name, "not-audio", found) from error
+        raise BadClip(name, "not-audio", f"a file that begins {begin[:16]!r} ({str(error).rstrip('.')})") from error
     if audio.format not in FORMATS:
         raise BadClip(name, "not-audio", audio.format_info)
     return audio
@@ -152,7 +145,7 @@ def check_values(samples: np.ndarray, name: str | Path, where: str = "") -> None
 
 def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:
     seconds = len(samples) / rate_hz
-    if len(samples) == 0:
+    if not len(samples):
         raise BadClip(name, "empty", "a header without samples")
     if seconds > max_seconds:
         raise BadClip(name, "too-long", f"more than the most of {max_seconds:g} s")

@@ -30,8 +30,8 @@ def probe(
     """Return a file's facts and its waveform, float32 (samples,) at `rate_hz`. Raises BadClip as `read` does."""
     samples, file_rate_hz = decode(path, min_seconds, max_seconds)
     waveform = to_mono(samples, file_rate_hz, rate_hz)
-    level = np.abs(samples)
-    seconds, clipped_share = len(samples) / file_rate_hz, float(np.mean(level >= 0.999))
+    level, seconds = np.abs(samples), len(samples) / file_rate_hz
+    clipped_share = float(np.mean(level >= 0.999))
     return Probe(seconds, file_rate_hz, audio_sha256(waveform), float(level.max()), clipped_share), waveform
 
 

@@ -15,10 +15,10 @@ import soxr
 
 from zoo.data.augmentation.additive_noise import SNR_LEVELS, Noises, add, within_one
 from zoo.data.augmentation.impulse_responses import convolve
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError
 
 KINDS = ("speed", "room", "noise")  # of augmentation, in the order in which they are applied
-SPEEDS = (0.9, 1.1)
+SPEEDS = (0.9, 1.1)  # after Ko et al. 2015: 0.9, 1 and 1.1
 SNR_DB = (0.0, 15.0)
 
 Responses = Mapping[str, np.ndarray]
@@ -46,7 +46,7 @@ class Condition:
 def degrader(
     condition: Condition,
     noises: Noises | None,
-    responses: Responses,
+    rooms: Responses,
     side: str,
     seed: int,
     rate_hz: int,
@@ -54,32 +54,20 @@ def degrader(
 ) -> Callable[[np.ndarray, str], np.ndarray]:
     """Return a function that puts (waveform (samples,), clip name) in a condition: float32 (samples,), as long.
 
-    The noise is of one `side`. A microphone's response is one of `microphones`, or, where that is None, of `responses`,
-    as a room's is. Speech keeps its level through microphone and room, and a result beyond -1..1 is scaled down as a
-    whole; a clean condition returns the waveform unchanged.
-
-    Raises UserError for a condition without what it needs: noise, a response of that name, a known side or level.
-    Called, it raises UserError, with the clip's name, for silent speech that is to have a ratio to noise.
+    `rooms` and `microphones` have the impulse responses that the condition names; the noise is of one `side`. Speech
+    keeps its level through microphone and room, and a result beyond -1..1 is scaled down as a whole; a clean condition
+    returns the waveform unchanged. The function raises UserError for silent speech that is to have a ratio to noise.
     """
-    _check_level(condition.level)
-    chain = []
-    of_microphones = responses if microphones is None else microphones
-    for name, known in ((condition.microphone, of_microphones), (condition.room, responses)):
-        if name is not None:
-            if name not in known:
-                raise unknown("impulse response", name, known)
-            chain.append(known[name])
-    if condition.snr_db is not None:
-        if not np.isfinite(condition.snr_db):
-            raise UserError(f"snr_db is {condition.snr_db}, expected a ratio in dB, or None for no noise")
-        noises = _checked(noises, side, rate_hz, f"the condition {condition.name!r}")
+    path = ((microphones or {}, condition.microphone), (rooms, condition.room))
+    chain = [responses[name] for responses, name in path if name is not None]
 
     def degrade(waveform: np.ndarray, clip: str) -> np.ndarray:
         degraded = waveform.astype(np.float32)
         for response in chain:
             degraded = convolve(degraded, response)
-        if condition.snr_db is None or noises is None:
+        if condition.snr_db is None:
             return within_one(degraded) if chain else degraded
+        assert noises is not None
         noise = noises.sample(side, len(degraded), _random(seed, clip, condition.name))
         return _add_to(clip, degraded, noise, condition.snr_db, rate_hz, condition.level)
 
@@ -92,66 +80,33 @@ def augmenter(
     responses: Responses | None = None,
     *,
     snr_db: tuple[float, float] = SNR_DB,
-    speed: tuple[float, float] = SPEEDS,
     level: str = SNR_LEVELS[0],
     seed: int,
     rate_hz: int,
 ) -> Callable[[np.ndarray, str, int], np.ndarray]:
     """Return a function that makes variants for training of (waveform (samples,), clip name, variant number).
 
-    `kinds` are applied in this order: "speed", resampling by a factor uniform in `speed`, which changes tempo and pitch
-    together and the length to round(samples / factor) (after Ko et al. 2015: 0.9, 1 and 1.1); "room", one of
-    `responses`; "noise" of the training side, at a ratio uniform in `snr_db`. A variant is float32, and the same each
-    time; a kind draws the same whichever others there are. Ratings in time do not follow "speed".
-
-    Raises UserError for kinds that are unknown, none, or lack what they need, and for settings out of range. Called, it
-    raises UserError, with the clip's name, for silent speech that is to have a ratio to noise.
+    `kinds` are applied in this order: "speed", resampling by a factor uniform in `SPEEDS`, which changes tempo and
+    pitch together and the length to round(samples / factor); "room", one of `responses`; "noise" of the training side,
+    at a ratio uniform in `snr_db`. A variant is float32, and the same each time; a kind draws the same whichever others
+    there are. Ratings in time do not follow "speed". The function raises UserError as that of `degrader` does.
     """
-    for kind in kinds:
-        if kind not in KINDS:
-            raise unknown("augmentation", kind, KINDS)
-    if not kinds:
-        raise UserError(f"no augmentation is named, expected some of {', '.join(KINDS)}")
-    _check_level(level)
-    if not -np.inf < snr_db[0] <= snr_db[1] < np.inf:
-        raise UserError(f"snr_db is {tuple(snr_db)}, expected the lowest and the highest ratio in dB")
-    if not 0.5 <= speed[0] <= speed[1] <= 2:
-        raise UserError(f"speed is {tuple(speed)}, expected the lowest and the highest factor, from 0.5 to 2")
-    if "room" in kinds and not responses:
-        raise UserError("augmentation by rooms needs impulse responses, found none. Load or draw some")
-    if "noise" in kinds:
-        noises = _checked(noises, "train", rate_hz, "augmentation by noise")
     rooms = [response for _, response in sorted((responses or {}).items())]
 
     def augment(waveform: np.ndarray, clip: str, number: int) -> np.ndarray:
         if "speed" in kinds:
-            factor = float(_random(seed, clip, number, "speed").uniform(*speed))
-            if factor != 1:
-                waveform = soxr.resample(waveform, rate_hz * factor, rate_hz, quality="HQ")
+            factor = float(_random(seed, clip, number, "speed").uniform(*SPEEDS))
+            waveform = soxr.resample(waveform, rate_hz * factor, rate_hz, quality="HQ")
         if "room" in kinds:
             waveform = convolve(waveform, rooms[int(_random(seed, clip, number, "room").integers(len(rooms)))])
-        if "noise" in kinds and noises is not None:
+        if "noise" in kinds:
+            assert noises is not None
             rng = _random(seed, clip, number, "noise")
             ratio_db = float(rng.uniform(*snr_db))
             waveform = _add_to(clip, waveform, noises.sample("train", len(waveform), rng), ratio_db, rate_hz, level)
         return within_one(waveform)
 
     return augment
-
-
-def _check_level(level: str) -> None:
-    if level not in SNR_LEVELS:
-        raise unknown("speech level", level, SNR_LEVELS)
-
-
-def _checked(noises: Noises | None, side: str, rate_hz: int, purpose: str) -> Noises:
-    if noises is None:
-        raise UserError(f"{purpose} needs recordings of noise, found none. Name a folder of them")
-    if side not in noises.sides:
-        raise unknown("side of the noise", side, noises.sides)
-    if noises.settings["rate_hz"] != rate_hz:
-        raise ValueError(f"expected noise at {rate_hz} Hz, got it at {noises.settings['rate_hz']} Hz")
-    return noises
 
 
 def _random(*about: object) -> np.random.Generator:
