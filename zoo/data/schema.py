@@ -24,8 +24,8 @@ class Trace:
 class Clip:
     """One labelled utterance or recording.
 
-    `name` is unique within its corpus. `label` is the corpus's own until a protocol maps it. `tags` are further facts
-    that a protocol may use (session, gender, intensity ...). A continuously rated one has a `trace` and the label "".
+    `name` is unique within its corpus. `label` is the corpus's own until a protocol maps it, "" with a `trace`. `tags`
+    are further facts that a protocol may use (session, gender, intensity ...).
     """
 
     path: Path

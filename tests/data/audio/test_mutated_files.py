@@ -10,6 +10,7 @@ import soundfile
 
 tf = pytest.importorskip("tensorflow")
 
+from zoo.inference.export_predictor import of_export  # noqa: E402
 from zoo.serving import saved_model  # noqa: E402
 
 COUNT = 100
@@ -47,7 +48,7 @@ def test_mutated_files_are_answered_or_refused(tmp_path):
     paths = [tmp_path / f"{number}.wav" for number in range(COUNT)]
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
-    answered = {row["file"] for row in exported.predict(paths, on_bad=bad.append)}
+    answered = {row["file"] for row in of_export(exported).predict(paths, on_bad=bad.append)}
     assert {str(path) for path in paths} == answered ^ {str(error.path) for error in bad}
     assert answered and {"truncated", "not-audio"} <= {error.kind for error in bad}
     for content in contents:

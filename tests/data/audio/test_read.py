@@ -23,27 +23,7 @@ def write(path, samples=None, rate_hz=RATE_HZ, **options):
     return path
 
 
-def patched(path, old, new):
-    """Rewrites the first `old` bytes of a file."""
-    data = path.read_bytes()
-    assert old in data and len(old) == len(new)
-    path.write_bytes(data.replace(old, new, 1))
-    return path
-
-
-def data_length(samples=RATE_HZ):
-    return b"data" + struct.pack("<I", 2 * samples)
-
-
-TOLERANCES = {
-    "PCM_U8": 2**-7,
-    "PCM_16": 2**-15,
-    "PCM_24": 2**-23,
-    "PCM_32": 1e-7,
-    "FLOAT": 0.0,
-    "DOUBLE": 0.0,
-    "ULAW": 2**-5,
-}
+TOLERANCES = {"PCM_U8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23, "PCM_32": 1e-7, "FLOAT": 0.0, "ULAW": 2**-5}
 CONTAINERS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF", "AU", "CAF", "W64", "NIST")
 
 
@@ -90,17 +70,13 @@ def test_float_samples_beyond_one_stay(tmp_path):
     np.testing.assert_array_equal(read(write(tmp_path / "a.wav", samples, subtype="FLOAT")), samples)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "declared", "by_a_pipe"),
-    [
-        (".wav", data_length(), b"data\xff\xff\xff\xff"),
-        (".wav", data_length(), b"data" + struct.pack("<I", 0x7FFFF000)),
-        (".au", struct.pack(">I", 2 * RATE_HZ), b"\xff\xff\xff\xff"),
-    ],
-)
-def test_lengths_that_a_pipe_left_open_are_no_cuts(tmp_path, suffix, declared, by_a_pipe):
-    path = patched(write(tmp_path / f"a{suffix}"), declared, by_a_pipe)
-    np.testing.assert_allclose(read(path), tone(), atol=2**-15)
+@pytest.mark.parametrize(("suffix", "form"), [(".wav", "<I"), (".au", ">I")])
+@pytest.mark.parametrize("by_a_pipe", [0xFFFFFFFF, 0x7FFFF000])
+def test_lengths_that_a_pipe_left_open_are_no_cuts(tmp_path, suffix, form, by_a_pipe):
+    data, declared = write(tmp_path / f"a{suffix}").read_bytes(), struct.pack(form, 2 * RATE_HZ)
+    assert declared in data
+    samples = read_bytes(data.replace(declared, struct.pack(form, by_a_pipe), 1), "a")
+    np.testing.assert_allclose(samples, tone(), atol=2**-15)
 
 
 def test_chunks_around_the_data_are_stepped_over(tmp_path):
@@ -132,8 +108,7 @@ def bad(path, **limits):
 
 
 def test_missing_file_and_folder(tmp_path):
-    assert bad(tmp_path / "none.wav") == "missing"
-    assert bad(tmp_path) == "missing"
+    assert bad(tmp_path / "none.wav") == bad(tmp_path) == "missing"
 
 
 @pytest.mark.parametrize(
@@ -143,20 +118,14 @@ def test_missing_file_and_folder(tmp_path):
         ("a.wav", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "pointer"),
         ("a.wav", b"this is a text\n" * 100, "not-audio"),
         ("a.wav", b"x", "not-audio"),
-        ("a.wav", b"RIFF\x24\0\0\0WAVE", "not-audio"),
         ("a.wav", b"RIFF\0\0\0\0WAVE" + bytes(1_000_000), "not-audio"),  # endless chunks
         ("a.raw", bytes(3200), "not-audio"),  # a name that soundfile takes for a format
     ],
-    ids=range(7),
+    ids=range(6),
 )
 def test_files_that_are_no_recording(tmp_path, name, content, kind):
     (tmp_path / name).write_bytes(content)
     assert bad(tmp_path / name) == kind
-
-
-@pytest.mark.parametrize("suffix", [".wav", ".flac"])
-def test_header_only(tmp_path, suffix):
-    assert bad(write(tmp_path / f"a{suffix}", np.zeros(0, np.float32))) in ("empty", "truncated")
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -205,42 +174,39 @@ def test_non_finite_samples(tmp_path, value):
     assert bad(write(tmp_path / "a.wav", samples, subtype="DOUBLE")) == "non-finite"
 
 
-def test_silence_also_of_two_channels_that_cancel(tmp_path):
-    assert bad(write(tmp_path / "a.wav", np.zeros(RATE_HZ))) == "silent"
-    assert bad(write(tmp_path / "b.wav", np.stack([tone(), -tone()], axis=1), subtype="FLOAT")) == "silent"
+@pytest.mark.parametrize(
+    ("suffix", "samples", "kind"),
+    [
+        ("wav", np.zeros(RATE_HZ), "silent"),
+        ("wav", np.stack([tone(), -tone()], axis=1), "silent"),  # two channels that cancel
+        ("wav", tone()[:0], "empty"),
+        ("wav", tone(0.02), "too-short"),
+        ("wav", tone(2.001), "too-long"),
+        ("mp3", tone(3.0), "too-long"),
+    ],
+)
+def test_silence_and_lengths_beyond_the_limits_are_refused(tmp_path, suffix, samples, kind):
+    assert bad(write(tmp_path / f"a.{suffix}", samples), max_seconds=2.0) == kind
 
 
-def test_lengths_at_and_beyond_the_limits(tmp_path):
+def test_lengths_at_the_limits_are_read(tmp_path):
     assert len(read(write(tmp_path / "a.wav", tone(0.025)))) == 400
-    assert bad(write(tmp_path / "b.wav", tone(0.02))) == "too-short"
     assert len(read(write(tmp_path / "c.wav", tone(2.0)), max_seconds=2.0)) == 2 * RATE_HZ
-    assert bad(write(tmp_path / "d.wav", tone(2.001)), max_seconds=2.0) == "too-long"
-    assert bad(write(tmp_path / "e.mp3", tone(3.0)), max_seconds=2.0) == "too-long"
-    assert bad(write(tmp_path / "f.flac", tone(600.0))) == "too-long"
 
 
-def with_flac_length(path, samples):
-    """Rewrites the 36-bit length in STREAMINFO (RFC 9639, section 8.2)."""
+@pytest.mark.parametrize(
+    ("declared", "kind"), [(10 * 3600 * RATE_HZ, "too-long"), (0, "truncated"), (RATE_HZ + 1, "truncated")]
+)
+def test_flac_that_declares_another_length(tmp_path, declared, kind, monkeypatch):
+    """The length has 36 bits in STREAMINFO (RFC 9639, section 8.2)."""
+    path = write(tmp_path / "a.flac")
     data = bytearray(path.read_bytes())
-    data[21] = data[21] & 0xF0 | samples >> 32
-    data[22:26] = struct.pack(">I", samples & 0xFFFFFFFF)
+    data[21] = data[21] & 0xF0 | declared >> 32
+    data[22:26] = struct.pack(">I", declared & 0xFFFFFFFF)
     path.write_bytes(data)
-    return path
-
-
-def test_flac_that_declares_ten_hours_is_refused_undecoded(tmp_path, monkeypatch):
-    path = with_flac_length(write(tmp_path / "a.flac"), 10 * 3600 * RATE_HZ)
-
-    def decoded(*_, **__):
-        raise AssertionError("decoded")
-
-    monkeypatch.setattr(soundfile.SoundFile, "read", decoded)
-    assert bad(path) == "too-long"
-
-
-def test_flac_without_a_length_or_with_too_great_a_one(tmp_path):
-    assert bad(with_flac_length(write(tmp_path / "a.flac"), 0)) == "truncated"
-    assert bad(with_flac_length(write(tmp_path / "b.flac"), RATE_HZ + 1)) == "truncated"
+    if kind == "too-long":
+        monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("decoded"))
+    assert bad(path) == kind
 
 
 def test_read_bytes_names_what_it_was_given():
@@ -268,7 +234,6 @@ def test_a_waveform_is_checked_and_returned_as_float32():
         (tone(0.02), "too-short"),
         (tone(2.001), "too-long"),
         (np.append(tone(), np.nan), "non-finite"),
-        (np.append(tone(), np.inf), "non-finite"),
         (-1e7 * tone(), "too-loud"),
     ],
 )

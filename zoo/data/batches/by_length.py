@@ -1,23 +1,16 @@
 """Run a model over sequences of any length in length-sorted batches."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-_BATCH_STEPS = 300_000  # padding included: recurrent layers pay off on many sequences at a time
 
-
-def in_batches(
-    run: Callable[[np.ndarray, np.ndarray], Iterable],
-    sequences: Sequence[np.ndarray],
-    most_steps: int = _BATCH_STEPS,
-    multiple: int = 1,
-) -> list:
+def in_batches(run: Callable, sequences: Sequence[np.ndarray], most_steps: int = 300_000, multiple: int = 1) -> list:
     """Return what `run` gives for each sequence (steps, ...), in order.
 
     `run` maps sequences padded to (batch, steps, ...) float32 and their lengths (batch,) int32 to a result for each. A
-    batch has neighbours in length, `most_steps` steps in all unless one sequence is longer, and a length that is a
-    multiple of `multiple`, so that a compiled model sees few shapes.
+    batch has neighbours in length, `most_steps` steps with padding unless one sequence is longer, and a length that is
+    a multiple of `multiple`, so that a compiled model sees few shapes.
     """
     found: list = [None] * len(sequences)
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))

@@ -57,7 +57,7 @@ class InMemory:
         return len(self.values)
 
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
-        return self.values[start:] if n_frames is None else self.values[start : start + n_frames]
+        return self.values[start:][:n_frames]
 
 
 def extract(
@@ -78,20 +78,22 @@ def extract(
 
     `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on. `hear`
     maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
-    `settings` then say how, and clips of the same content and another name have features of their own.
-    Reading and checking run ahead in threads, and the front-end too where it may be called by several. Raises BadClip
-    naming the first clip that cannot be used, unless skipping; UserError when the cache folder cannot be written.
+    `settings` then say how, and clips of the same content and another name have features of their own. Several
+    `threads` call the front-end too. Raises BadClip naming the first clip that cannot be used, unless skipping;
+    UserError when the cache folder cannot be written.
     """
 
     def features_of(waveform: np.ndarray, name: str = "") -> np.ndarray:
         return frontend(hear(waveform, name) if hear else waveform)
 
+    # The fingerprint does not cover decoding and resampling: the versions of what does them are in the key.
+    libraries = ("numpy", "soundfile", "soxr", settings.get("backend", ""))
     key = {
         **settings,
         "rate_hz": rate_hz,
         "max_seconds": max_seconds,
         "arithmetic": fingerprint(features_of if hear else frontend, rate_hz, max(1.0, min_seconds)),
-        "libraries": _libraries("numpy", "soundfile", "soxr", settings.get("backend", "")),
+        "libraries": {name: sys.modules[name].__version__ for name in libraries if name in sys.modules},
     }
     folder = cache / "features" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     try:
@@ -101,33 +103,32 @@ def extract(
     found: dict[str, Features] = {}
     bad: list[dict[str, str]] = []
 
-    def cached_or_decoded(clip: Clip):
+    def cached_or_decoded(clip: Clip) -> Callable[[], Features]:
         content = file_sha256(clip.path)
         if hear:
             content = hashlib.sha256(f"{content} {clip.name}".encode()).hexdigest()
         path = folder / f"{content}.npy"
         features = _load(path)
-        if features:
-            return features, None
-        facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
-
-        def made() -> Features:
-            return _store(path, features_of(waveform, clip.name), facts.seconds, facts.audio_sha256)
-
-        return (made(), None) if threads > 1 else (None, made)
+        if features is None:
+            facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
+            make = lambda: _store(path, features_of(waveform, clip.name), facts.seconds, facts.audio_sha256)  # noqa: E731
+            if threads == 1:
+                return make
+            features = make()
+        return lambda: features
 
     with ThreadPoolExecutor(max_workers=max(2, threads)) as pool:
         jobs = ((clip, pool.submit(cached_or_decoded, clip)) for clip in clips)
         for done, (clip, job) in enumerate(_ahead(jobs), start=1):
             try:
-                features, make = job.result()
+                make = job.result()
             except BadClip as error:
                 if on_bad_clip == "fail":
                     pool.shutdown(cancel_futures=True)
                     raise
                 bad.append({"clip": clip.name, "reason": str(error)})
                 continue
-            found[clip.name] = make() if make else features
+            found[clip.name] = make()
             progress(done)
     return found, bad
 
@@ -153,11 +154,6 @@ def fingerprint(features_of: Callable[[np.ndarray], np.ndarray], rate_hz: int, s
         content = f"{features.shape} {step.tolist()} {(np.round(means / step) + 0.0).tolist()}"  # no -0.0
         known[rate_hz, seconds] = hashlib.sha256(content.encode()).hexdigest()
     return known[rate_hz, seconds]
-
-
-def _libraries(*names: str) -> dict[str, str]:
-    """Return the versions of loaded packages: a fingerprint does not cover decoding and resampling."""
-    return {name: sys.modules[name].__version__ for name in names if name in sys.modules}
 
 
 def _ahead(jobs: Iterator[tuple[Clip, Future]]) -> Iterator[tuple[Clip, Future]]:
@@ -188,9 +184,8 @@ def _data_begin(path: Path) -> int:
 
 
 def _store(path: Path, features: np.ndarray, seconds: float, audio_sha256: str) -> Features:
-    record = Features(path, len(features), seconds, audio_sha256)
-    facts = {"shape": features.shape, "seconds": seconds, "audio_sha256": audio_sha256}
     with written_aside(path) as aside:
         np.save(aside, np.ascontiguousarray(features, np.float32), allow_pickle=False)
+    facts = {"shape": features.shape, "seconds": seconds, "audio_sha256": audio_sha256}
     write_json(path.with_suffix(".json"), facts)  # last: its presence says that both are whole
-    return record
+    return Features(path, len(features), seconds, audio_sha256)

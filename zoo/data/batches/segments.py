@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.prefetch import batches
-from zoo.errors import UserError
+from zoo.errors import UserError, shortened
 
 Perturb = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -53,24 +53,20 @@ def segment_batches(
     ]
     plan = np.array_split(rng.permutation(len(cuts)), -(-len(cuts) // batch_size))
 
+    def segment(index):
+        number, start = cuts[index]
+        recording, frames = recordings[number], slice(start, start + segment_frames)
+        steps = recording.steps_per_frame
+        features = recording.features.read(start * steps, segment_frames * steps)
+        if perturb:
+            features = perturb(features, np.random.default_rng((seed, epoch, int(index))))
+        return features, len(features), recording.labels[frames], recording.rated[frames]
+
     def batch(which):
-        segments = []
-        for index in plan[which]:
-            number, start = cuts[index]
-            recording, frames = recordings[number], slice(start, start + segment_frames)
-            steps = recording.steps_per_frame
-            features = recording.features.read(start * steps, segment_frames * steps)
-            if perturb:
-                features = perturb(features, np.random.default_rng((seed, epoch, int(index))))
-            segments.append((features, len(features), recording.labels[frames], recording.rated[frames]))
-        features, n_steps, labels, rated = map(np.stack, zip(*segments, strict=True))
-        rated[:, :unheard_frames] = False
-        return (
-            features.astype(np.float32),
-            n_steps.astype(np.int32),
-            labels.astype(np.float32),
-            rated.astype(np.float32),
-        )
+        columns = zip(*map(segment, plan[which]), strict=True)
+        arrays = [np.stack(column).astype(kind) for column, (kind, _) in zip(columns, specs, strict=True)]
+        arrays[3][:, :unheard_frames] = 0
+        return tuple(arrays)
 
     n_channels, n_dimensions = recordings[0].features.read(0, 1).shape[1], recordings[0].labels.shape[1]
     specs = [
@@ -89,13 +85,9 @@ def starts(n_frames: int, segment_frames: int, rng: np.random.Generator) -> np.n
 
 
 def check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
-    """Raise UserError where a dimension's ratings are all equal, so that its CCC is 0 or undefined for any prediction.
-
-    A single recording may be constant.
-    """
+    """Raise UserError where all ratings of a dimension are equal, so that its CCC is 0 or undefined."""
     ratings = np.concatenate([item.labels[item.rated] for item in validation])
-    names = list(dict.fromkeys(item.name for item in validation))
-    where = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    where = shortened(list(dict.fromkeys(item.name for item in validation)))
     for name, values in zip(targets, ratings.T, strict=True):
         if np.ptp(values) == 0:
             raise UserError(

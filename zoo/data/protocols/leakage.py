@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 
 from zoo.data.schema import Fold
-from zoo.errors import UserError
-
-_NAMED = 5
+from zoo.errors import UserError, shortened
 
 
 def audit(fold: Fold, audio_sha256: Mapping[str, str], allow: bool = False) -> list[str]:
@@ -21,17 +19,13 @@ def audit(fold: Fold, audio_sha256: Mapping[str, str], allow: bool = False) -> l
             speakers.setdefault(clip.speaker, {}).setdefault(side, clip.name)
             recordings.setdefault(audio_sha256[clip.name], {}).setdefault(side, clip.name)
     shared_speakers = [f"{speaker} ({', '.join(sides)})" for speaker, sides in speakers.items() if len(sides) > 1]
-    shared_audio = [
-        " = ".join(f"{name} ({side})" for side, name in sides.items())
-        for sides in recordings.values()
-        if len(sides) > 1
+    copies = [sides for sides in recordings.values() if len(sides) > 1]
+    shared_audio = [" = ".join(f"{name} ({side})" for side, name in sides.items()) for sides in copies]
+    findings = [
+        f"Fold {fold.name}: {len(shared)} of {len(every)} {what} on two sides: {shortened(shared)}."
+        for what, shared, every in (("speakers", shared_speakers, speakers), ("recordings", shared_audio, recordings))
+        if shared
     ]
-    findings = []
-    for what, shared, every in (("speakers", shared_speakers, speakers), ("recordings", shared_audio, recordings)):
-        if shared:
-            more = f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else ""
-            count = f"{len(shared)} of {len(every)} {what} on two sides"
-            findings.append(f"Fold {fold.name}: {count}: {', '.join(shared[:_NAMED])}{more}.")
     if findings and not allow:
         raise UserError(
             f"{' '.join(findings)} Expected none: a score on seen speakers or clips says nothing about new ones. "

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from zoo.data.protocols.splits import Division, Protocol
 from zoo.data.protocols.table import DEFAULT_PROTOCOL, PROTOCOLS
 from zoo.data.schema import Clip, Fold
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, shortened, unknown
 
 _PROBLEMS_SHOWN = 20
-_NAMED = 5
 
 
 def get(name: str | None, corpus: str) -> Protocol:
@@ -31,18 +30,16 @@ def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
     if not protocol.expected:
         return []
     found = Counter((protocol.group(clip), clip.label) for clip in protocol.select(clips))
-    labels = protocol.classes or ("",)
+    expected, labels = Counter(protocol.expected), protocol.classes or ("",)
     problems = []
-    for group in dict.fromkeys(group for group, _ in [*protocol.expected, *sorted(found)]):
+    for group in dict.fromkeys(group for group, _ in [*expected, *sorted(found)]):
         if not any(found[group, label] for label in labels):
-            expected_here = sum(protocol.expected.get((group, label), 0) for label in labels)
-            problems.append(f"{group}: expected {expected_here} clips, found 0")
+            problems.append(f"{group}: expected {sum(expected[group, label] for label in labels)} clips, found 0")
             continue
-        for label in labels:
-            expected = protocol.expected.get((group, label), 0)
-            if found[group, label] != expected:
-                what = f"{group}, {label}" if label else group
-                problems.append(f"{what}: expected {expected} clips, found {found[group, label]}")
+        for cell in ((group, label) for label in labels):
+            if found[cell] != expected[cell]:
+                what = ", ".join(filter(None, cell))
+                problems.append(f"{what}: expected {expected[cell]} clips, found {found[cell]}")
     return problems
 
 
@@ -62,12 +59,11 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
             f"the corpus differs:\n  {lines}\nComplete the corpus; --allow-incomplete continues without."
         )
     formed = protocol.divide(chosen)
-    usable, left_out = [], []
-    for fold in formed:
-        if empty := [side for side in ("validation", "test") if not getattr(fold, side)]:
-            left_out.append(f"fold {fold.name} is left out: no clip for {' and '.join(empty)}")
-        else:
-            usable.append(fold)
+    lacking = {fold.name: [side for side in ("validation", "test") if not getattr(fold, side)] for fold in formed}
+    usable = [fold for fold in formed if not lacking[fold.name]]
+    left_out = [
+        f"fold {name} is left out: no clip for {' and '.join(sides)}" for name, sides in lacking.items() if sides
+    ]
     if not usable or (left_out and not allow_incomplete):
         raise UserError(
             f"{'; '.join([f'{protocol.name}: no complete division of {_counted(chosen)}', *left_out])}. Expected "
@@ -78,8 +74,7 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     used = {clip.name for fold in formed for side in fold.sides for clip in side}
     unused = [clip.name for clip in chosen if clip.name not in used]
     if unused:
-        rest = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
-        left_out.append(f"{protocol.name} uses {len(unused)} clips in no fold: {', '.join(unused[:_NAMED])}{rest}")
+        left_out.append(f"{protocol.name} uses {len(unused)} clips in no fold: {shortened(unused)}")
     return Division(tuple(usable), (*problems, *left_out))
 
 

@@ -1,7 +1,7 @@
 """Evaluation protocols: which clips they select and how they divide them. All but `random_67` keep speakers apart."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 
 _Item = TypeVar("_Item")
+ALL = "all speakers"
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,9 @@ class Protocol:
 
     `select` keeps the protocol's clips of a loader's, labelled with `classes`; `divide` makes folds of them. `expected`
     is the number of clips of the complete corpus by (group, class), where `group` names a clip's group; it is empty
-    where no source states the numbers, and then none are checked. `paper` is the source of the division.
-
-    A protocol of continuous ratings has no classes but `targets`, the rated dimensions in the order of a network's
-    outputs and of its clips' traces; its clips have the label "". With `selects_on_test`, validation and test are the
-    same clips, and every result says so.
+    where no source states the numbers. `paper` is the source of the division. Continuous ratings have `targets` in
+    place of classes: the rated dimensions in the order of outputs and traces. With `selects_on_test`, validation and
+    test are the same clips.
     """
 
     name: str
@@ -32,8 +31,8 @@ class Protocol:
     paper: str
     select: Callable[[Sequence[Clip]], list[Clip]]
     divide: Callable[[Sequence[Clip]], list[Fold]]
-    group: Callable[[Clip], str]
-    expected: Mapping[tuple[str, str], int]
+    group: Callable[[Clip], str] = lambda clip: ALL
+    expected: Mapping[tuple[str, str], int] = field(default_factory=dict)
     version: int = 1
     classes: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
@@ -69,7 +68,7 @@ def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, fil
     if lacking:
         raise UserError(
             f"expected a label for each clip in {file}, found none for {len(lacking)} of {len(clips)} "
-            f"({lacking[0]} is the first). Add or restore the file, or choose --protocol {instead}."
+            f"({lacking[0]} ...). Restore the file, or choose --protocol {instead}."
         )
     return select([replace(clip, label=clip.tags[tag]) for clip in clips], names)
 
@@ -124,10 +123,7 @@ def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:
 
 
 def random_67(clips: Sequence[Clip]) -> list[Fold]:
-    """Make one fold: a random 33 % of the clips are tested, 15 % of the others validate; not stratified (seed 0).
-
-    Speakers are on every side: the figure says nothing about new speakers.
-    """
+    """Make one fold, speakers on every side: a random 33 % of the clips are tested, 15 % of the others validate."""
     ordered = sorted(clips, key=lambda clip: clip.name)
     # RandomState's streams are frozen by NumPy's policy; default_rng's may change with its version.
     shuffled = tuple(ordered[i] for i in np.random.RandomState(0).permutation(len(ordered)))
@@ -143,10 +139,7 @@ def train_dev(clips: Sequence[Clip]) -> list[Fold]:
 
 
 def nested_dev(clips: Sequence[Clip]) -> list[Fold]:
-    """Make up to three folds trained on train: fold k tests third k of dev and validates on the rest of dev.
-
-    So each recording of dev is tested once, by a network that was not chosen on it.
-    """
+    """Make up to three folds trained on train: fold k tests third k of dev and validates on the rest of dev."""
     train, dev = _of_part(clips, "train"), _of_part(clips, "dev")
     return [
         Fold(f"{k}-{_span([clip.name for clip in test])}", train, tuple(clip for clip in dev if clip not in test), test)
@@ -166,8 +159,7 @@ def leave_one_of_train_out(clips: Sequence[Clip]) -> list[Fold]:
 def development_evaluation(clips: Sequence[Clip]) -> list[Fold]:
     """Make the one fold of MediaEval 2013: test on the evaluation songs, validate on every fifth artist of the others.
 
-    Artists are in the order of their first song; without artists that is every fifth song. Development songs of an
-    artist who is tested are left out.
+    Artists are in the order of their first song. Development songs of an artist who is tested are left out.
     """
     test = _of_part(clips, "evaluation")
     tested = _speakers(test)
@@ -196,12 +188,10 @@ def _speakers(clips: Iterable[Clip]) -> list[str]:
 
 def _rotate(clips: Sequence[Clip], groups: Sequence[Sequence[str]], validation_step: int = -1) -> list[Fold]:
     """Make fold k test group k of the speakers, validate on group k + `validation_step` and train on the others."""
+    n = len(groups)
     # A single group cannot also be its own validation: the empty side is then refused by name.
-    validations = [groups[(k + validation_step) % len(groups)] if len(groups) > 1 else [] for k in range(len(groups))]
-    return [
-        _fold(f"{k}-{_span(test)}", clips, validation, test)
-        for k, (test, validation) in enumerate(zip(groups, validations, strict=True))
-    ]
+    validations = [groups[(k + validation_step) % n] if n > 1 else [] for k in range(n)]
+    return [_fold(f"{k}-{_span(test)}", clips, validations[k], test) for k, test in enumerate(groups)]
 
 
 def _fold(name: str, clips: Iterable[Clip], validation: Collection[str], test: Collection[str]) -> Fold:

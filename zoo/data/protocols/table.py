@@ -5,6 +5,7 @@ A figure may be compared with another only if protocol and version are the same.
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import product
 
 from zoo.data.corpora.ravdess import EMOTIONS
 from zoo.data.protocols import splits
@@ -12,10 +13,9 @@ from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 
 
-def _table(groups: Iterable[str], classes: Sequence[str], rows: Iterable[Sequence[int]]) -> dict[tuple[str, str], int]:
-    """Return {(group, class): count} of a table with a row for each group and a column for each class."""
-    table = zip(groups, rows, strict=True)
-    return {(group, label): count for group, row in table for label, count in zip(classes, row, strict=True)}
+def _table(groups: Iterable[str], classes: Iterable[str], counts: Sequence[int]) -> dict[tuple[str, str], int]:
+    """Return {(group, class): count} of the counts of each class in the first group, then in the second ..."""
+    return dict(zip(product(groups, classes), counts, strict=True))
 
 
 def _same(classes: Iterable[str]) -> dict[str, str]:
@@ -31,6 +31,7 @@ _IEMOCAP_CLASSES = ("neutral", "happy", "sad", "angry")
 _SESSIONS = tuple(f"session {session}" for session in range(1, 6))
 _AIBO_5 = {"A": "angry", "E": "emphatic", "N": "neutral", "P": "positive", "R": "rest"}
 _AIBO_2 = {"NEG": "negative", "IDL": "idle"}
+_AIBO_2_FILE = "labels/IS2009EmotionChallenge/chunk_labels_2cl_corpus.txt"
 _PARTS = ("train", "test")
 _SPEECH = tuple(EMOTIONS.values())
 _SONG = _SPEECH[:6]
@@ -38,6 +39,7 @@ _ACTORS = tuple(f"Actor_{actor:02d}" for actor in range(1, 25))
 _SINGERS = tuple(actor for actor in _ACTORS if actor != "Actor_18")
 _EMODB = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
 _CREMAD = ("anger", "disgust", "fear", "happy", "neutral", "sad")
+_CREMAD_VOTES = "processedResults/summaryTable.csv"
 _AVEC_PARTS = ("train", "dev")
 _AVEC = "Valstar et al. 2016 (AVEC) for train and dev"
 _MUSIC_PARTS = ("development", "evaluation")
@@ -58,22 +60,16 @@ _speech = partial(
     _ravdess,
     classes=_SPEECH,
     select=partial(splits.select, names=_same(_SPEECH), channel="speech"),
-    expected=_table(_ACTORS, _SPEECH, [(4, 8, 8, 8, 8, 8, 8, 8)] * 24),
+    expected=_table(_ACTORS, _SPEECH, (4, 8, 8, 8, 8, 8, 8, 8) * 24),
 )
-_cremad = partial(
-    Protocol,
-    corpus="cremad",
-    classes=_CREMAD,
-    divide=partial(splits.by_speaker_groups, n_groups=5),
-    group=lambda clip: "all speakers",
-)
+_cremad = partial(Protocol, corpus="cremad", classes=_CREMAD, divide=partial(splits.by_speaker_groups, n_groups=5))
 _recola = partial(
     Protocol,
     corpus="recola",
     targets=("arousal", "valence"),
     select=partial(splits.select_rated, parts=_AVEC_PARTS),
     group=_part,
-    expected=_table(_AVEC_PARTS, [""], [(9,), (9,)]),
+    expected=_table(_AVEC_PARTS, [""], (9, 9)),
 )
 
 _ROWS = (
@@ -86,7 +82,7 @@ _ROWS = (
         expected=_table(
             _SESSIONS,
             _IEMOCAP_CLASSES,
-            ((223, 132, 104, 62), (217, 191, 100, 22), (198, 149, 190, 90), (174, 195, 81, 84), (287, 280, 133, 31)),
+            (223, 132, 104, 62, 217, 191, 100, 22, 198, 149, 190, 90, 174, 195, 81, 84, 287, 280, 133, 31),
         ),
     ),
     _iemocap(
@@ -98,13 +94,7 @@ _ROWS = (
         expected=_table(
             _SESSIONS,
             _IEMOCAP_CLASSES,
-            (
-                (384, 278, 194, 229),
-                (362, 327, 197, 137),
-                (320, 286, 305, 240),
-                (258, 303, 143, 327),
-                (384, 442, 245, 170),
-            ),
+            (384, 278, 194, 229, 362, 327, 197, 137, 320, 286, 305, 240, 258, 303, 143, 327, 384, 442, 245, 170),
         ),
     ),
     _aibo(
@@ -112,22 +102,14 @@ _ROWS = (
         title="five classes, trained on Ohm, tested on Mont, a fifth of Ohm's children for validation",
         classes=tuple(_AIBO_5.values()),
         select=partial(splits.select, names=_AIBO_5),
-        expected=_table(
-            _PARTS, tuple(_AIBO_5.values()), ((881, 2_093, 5_590, 674, 721), (611, 1_508, 5_377, 215, 546))
-        ),
+        expected=_table(_PARTS, _AIBO_5.values(), (881, 2_093, 5_590, 674, 721, 611, 1_508, 5_377, 215, 546)),
     ),
     _aibo(
         name="aibo-2",
         title="negative against idle, trained on Ohm, tested on Mont, a fifth of Ohm's children for validation",
         classes=tuple(_AIBO_2.values()),
-        select=partial(
-            splits.select_by_tag,
-            names=_AIBO_2,
-            tag="label_2cl",
-            file="labels/IS2009EmotionChallenge/chunk_labels_2cl_corpus.txt",
-            instead="aibo-5",
-        ),
-        expected=_table(_PARTS, tuple(_AIBO_2.values()), ((3_358, 6_601), (2_465, 5_792))),
+        select=partial(splits.select_by_tag, names=_AIBO_2, tag="label_2cl", file=_AIBO_2_FILE, instead="aibo-5"),
+        expected=_table(_PARTS, _AIBO_2.values(), (3_358, 6_601, 2_465, 5_792)),
     ),
     _speech(
         name="ravdess-random-67",
@@ -149,7 +131,7 @@ _ROWS = (
         paper="our choice",
         select=partial(splits.select, names=_same(_SONG), channel="song"),
         divide=partial(splits.by_consecutive_speakers, size=4),
-        expected=_table(_SINGERS, _SONG, [(4, 8, 8, 8, 8, 8)] * 23),
+        expected=_table(_SINGERS, _SONG, (4, 8, 8, 8, 8, 8) * 23),
     ),
     Protocol(
         name="emodb-speakers",
@@ -159,28 +141,22 @@ _ROWS = (
         paper="leave one speaker out, as usual; the validation speaker is our choice",
         select=partial(splits.select, names=_same(_EMODB)),
         divide=partial(splits.by_consecutive_speakers, size=1),
-        group=lambda clip: "all speakers",
-        expected=_table(["all speakers"], _EMODB, [(127, 81, 46, 69, 71, 79, 62)]),
+        expected=_table([splits.ALL], _EMODB, (127, 81, 46, 69, 71, 79, 62)),
     ),
     _cremad(
         name="cremad-actors",
         title="five groups of consecutive actors, the group before for validation",
         paper="our choice",
         select=partial(splits.select, names=_same(_CREMAD)),
-        expected=_table(["all speakers"], _CREMAD, [(1_271, 1_271, 1_271, 1_271, 1_087, 1_271)]),
+        expected=_table([splits.ALL], _CREMAD, (1_271, 1_271, 1_271, 1_271, 1_087, 1_271)),
     ),
     _cremad(
         name="cremad-voice-actors",
         title="the emotion most raters heard in the audio alone, without ties; divided as cremad-actors",
         paper="Cao et al. 2014 (IEEE Transactions on Affective Computing) for the votes; the division is our choice",
         select=partial(
-            splits.select_by_tag,
-            names=_same(_CREMAD),
-            tag="voice",
-            file="processedResults/summaryTable.csv",
-            instead="cremad-actors",
+            splits.select_by_tag, names=_same(_CREMAD), tag="voice", file=_CREMAD_VOTES, instead="cremad-actors"
         ),
-        expected={},
     ),
     _recola(
         name="avec-2016",
@@ -209,7 +185,7 @@ _ROWS = (
         select=partial(splits.select_rated, parts=_MUSIC_PARTS),
         divide=splits.development_evaluation,
         group=_part,
-        expected=_table(_MUSIC_PARTS, [""], [(619,), (125,)]),
+        expected=_table(_MUSIC_PARTS, [""], (619, 125)),
         targets=("arousal", "valence"),
     ),
 )
