@@ -1,7 +1,6 @@
 """Order, crops, padding and weights of batches; the feature cache; moments."""
 
 import hashlib
-import json
 from dataclasses import replace
 from functools import partial
 
@@ -53,7 +52,7 @@ def test_every_clip_once_with_its_label_and_weight(examples):
 
 def test_long_clips_are_cropped_anywhere(examples):
     starts = set()
-    for epoch in range(1, 40):
+    for epoch in range(1, 30):
         seen, _ = clips_of(training_batches(examples, 4, 20, seed=0, epoch=epoch))
         frames = seen[9][0]
         assert len(frames) == 20
@@ -66,36 +65,30 @@ def test_long_clips_are_cropped_anywhere(examples):
 def test_an_epoch_can_be_repeated_and_differs_from_others(examples):
     def epoch(number, seed=0):
         batches = training_batches(examples, 4, 20, seed=seed, epoch=number, augment=lambda x, rng: x + rng.normal())
-        return [inputs["features"] for inputs, _, _ in batches.as_numpy_iterator()]
+        return b"".join(inputs["features"].tobytes() for inputs, _, _ in batches.as_numpy_iterator())
 
-    def same(one, other):
-        return all(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-    assert same(epoch(3), epoch(3))
-    assert not same(epoch(3), epoch(4))
-    assert not same(epoch(3), epoch(3, seed=1))
+    assert epoch(3) == epoch(3) != epoch(4)
+    assert epoch(3) != epoch(3, seed=1)
 
 
 @pytest.fixture
 def altered(examples, tmp_path):
     """The same clips with three versions each, the last one with none."""
-    return [
-        replace(
-            example,
-            versions=tuple(stored(tmp_path, index, example.features.n_frames + number, number) for number in (1, 2, 3)),
-        )
-        for index, example in enumerate(examples[:-1])
-    ] + examples[-1:]
+
+    def versions(index, length):
+        return tuple(stored(tmp_path, index, length + number, number) for number in (1, 2, 3))
+
+    some = [replace(one, versions=versions(n, one.features.n_frames)) for n, one in enumerate(examples[:-1])]
+    return some + examples[-1:]
 
 
 def versions_of(examples, epoch, seed=0):
     """The version each clip is taken in, 0 the clip itself."""
     seen, _ = clips_of(training_batches(examples, 4, 1000, seed=seed, epoch=epoch))
-    for index, (frames, _, _) in seen.items():
-        number = int(frames[0, 2]) - 1
-        whole = (examples[index].features, *examples[index].versions)[number].read()
-        np.testing.assert_array_equal(frames, whole)
-    return [int(seen[index][0][0, 2]) - 1 for index in range(len(examples))]
+    numbers = [int(seen[index][0][0, 2]) - 1 for index in range(len(examples))]
+    for index, (example, number) in enumerate(zip(examples, numbers, strict=True)):
+        np.testing.assert_array_equal(seen[index][0], (example.features, *example.versions)[number].read())
+    return numbers
 
 
 def test_without_versions_batches_are_those_of_the_first_release(examples):
@@ -111,11 +104,11 @@ def test_without_versions_batches_are_those_of_the_first_release(examples):
 
 
 def test_each_clip_is_there_once_in_one_of_its_versions(altered):
-    seen = np.array([versions_of(altered, epoch) for epoch in range(1, 61)])
+    seen = np.array([versions_of(altered, epoch) for epoch in range(1, 41)])
     assert not seen[:, -1].any()  # it has none
     shares = np.bincount(seen[:, :-1].ravel(), minlength=4) / seen[:, :-1].size
     np.testing.assert_allclose(shares, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / seen[:, :-1].size))
-    assert len(np.unique(seen, axis=0)) == 60
+    assert len(np.unique(seen, axis=0)) == 40
 
 
 def test_versions_depend_on_seed_epoch_and_clip_alone(altered):
@@ -125,12 +118,8 @@ def test_versions_depend_on_seed_epoch_and_clip_alone(altered):
 
 
 def test_versions_have_no_shapes_of_their_own_and_are_none_in_validation(altered):
-    shapes = {
-        inputs["features"].shape[1]
-        for epoch in range(1, 20)
-        for inputs, _, _ in training_batches(altered, 4, 1000, seed=0, epoch=epoch).as_numpy_iterator()
-    }
-    assert len(shapes) <= 4
+    epochs = [training_batches(altered, 4, 1000, seed=0, epoch=epoch) for epoch in range(1, 8)]
+    assert len({inputs["features"].shape[1] for epoch in epochs for inputs, _, _ in epoch.as_numpy_iterator()}) <= 4
     whole = [inputs["features"] for inputs, _, _ in whole_batches(altered).as_numpy_iterator()]
     assert max(features[..., 2].max() for features in whole) == 1
 
@@ -148,11 +137,9 @@ def test_few_shapes_and_little_padding(tmp_path, rng):
 
 
 def test_whole_batches_keep_order_and_length(examples):
-    batches = list(whole_batches(examples, 150).as_numpy_iterator())
-    firsts = [int(frames[0, 0]) for inputs, _, _ in batches for frames in inputs["features"]]
-    counts = [int(count) for inputs, _, _ in batches for count in inputs["n_frames"]]
-    assert firsts == list(range(13))
-    assert counts == [example.features.n_frames for example in examples]
+    seen, _ = clips_of(whole_batches(examples, 150))
+    assert list(seen) == list(range(13))
+    assert [len(frames) for frames, _, _ in seen.values()] == [example.features.n_frames for example in examples]
 
 
 def test_moments_are_numpys_on_all_frames(examples):
@@ -181,12 +168,9 @@ def test_specaugment_hides_stretches_and_nothing_else(rng):
 
 @pytest.fixture
 def clips(tmp_path, rng):
-    made = []
-    for name in ("a", "b", "c"):
-        path = tmp_path / f"{name}.wav"
-        soundfile.write(path, 0.1 * rng.normal(size=8000), 16_000)
-        made.append(Clip(path, name, "speaker", "label"))
-    return made
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * rng.normal(size=8000), 16_000)
+    return [Clip(tmp_path / f"{name}.wav", name, "speaker", "label") for name in "abc"]
 
 
 class Frontend:
@@ -233,16 +217,15 @@ def test_the_cache_key_follows_the_arithmetic(clips, tmp_path):
     assert altered[0] == altered[1] != altered[2]
 
 
-@pytest.mark.parametrize("damage", ["array cut", "array empty", "facts cut", "facts absent"])
-def test_a_damaged_cache_file_is_made_again(clips, tmp_path, damage):
+@pytest.mark.parametrize(("suffix", "kept"), [(".npy", -9), (".npy", 0), (".json", -9), (".json", None)])
+def test_a_damaged_cache_file_is_made_again(clips, tmp_path, suffix, kept):
     frontend = Frontend()
     found, _ = extract(clips, frontend, {}, tmp_path / "cache")
-    expected, path = found["b"].read(), found["b"].path
-    victim = path if damage.startswith("array") else path.with_suffix(".json")
-    if damage.endswith("absent"):
-        victim.unlink()
-    else:
-        victim.write_bytes(b"" if damage.endswith("empty") else victim.read_bytes()[:-9])
+    expected, victim = found["b"].read(), found["b"].path.with_suffix(suffix)
+    content = victim.read_bytes()
+    victim.unlink()
+    if kept is not None:
+        victim.write_bytes(content[:kept])
     again, _ = extract(clips, frontend, {}, tmp_path / "cache")
     assert frontend.calls == 4
     np.testing.assert_array_equal(again["b"].read(), expected)
@@ -263,10 +246,9 @@ def test_a_bad_clip_stops_or_is_listed(clips, tmp_path):
     clips[1].path.write_bytes(b"")
     with pytest.raises(BadClip, match=r"b\.wav"):
         extract(clips, Frontend(), {}, tmp_path / "cache")
-    found, bad = extract(clips, Frontend(), {}, tmp_path / "cache", on_bad_clip="skip")
+    found, (bad,) = extract(clips, Frontend(), {}, tmp_path / "cache", on_bad_clip="skip")
     assert set(found) == {"a", "c"}
-    assert [item["clip"] for item in bad] == ["b"] and "b.wav" in bad[0]["reason"]
-    assert json.dumps(bad)
+    assert bad["clip"] == "b" and "b.wav" in bad["reason"]
 
 
 def test_features_are_read_without_parsing_python(clips, tmp_path, monkeypatch):
