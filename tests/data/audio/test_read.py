@@ -50,19 +50,17 @@ def test_stereo_is_the_mean_of_its_channels(tmp_path):
     np.testing.assert_allclose(read(path), (left + right) / 2, atol=1e-7)
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 44_100, 48_000])
-def test_any_rate_comes_out_as_the_same_tone_and_as_librosa_has_it(tmp_path, rate_hz):
-    path = write(tmp_path / "a.wav", tone(rate_hz=rate_hz), rate_hz, subtype="FLOAT")
-    samples = read(path)
-    assert abs(len(samples) - RATE_HZ) <= 1
-    inner = slice(500, RATE_HZ - 500)
-    np.testing.assert_allclose(samples[inner], tone()[inner], atol=2e-4)
-    expected, _ = librosa.load(path, sr=RATE_HZ, res_type="soxr_hq")
+@pytest.mark.parametrize(
+    ("file_hz", "rate_hz"), [(8_000, 16_000), (11_025, 16_000), (44_100, 16_000), (48_000, 16_000), (16_000, 8_000)]
+)
+def test_any_rate_comes_out_as_the_same_tone_and_as_librosa_has_it(tmp_path, file_hz, rate_hz):
+    path = write(tmp_path / "a.wav", tone(rate_hz=file_hz), file_hz, subtype="FLOAT")
+    samples = read(path, rate_hz)
+    assert abs(len(samples) - rate_hz) <= 1
+    inner = slice(500, rate_hz - 500)
+    np.testing.assert_allclose(samples[inner], tone(rate_hz=rate_hz)[inner], atol=2e-4)
+    expected, _ = librosa.load(path, sr=rate_hz, res_type="soxr_hq")
     np.testing.assert_allclose(samples[inner], expected[inner], atol=1e-6)
-
-
-def test_target_rate_is_an_argument(tmp_path):
-    assert len(read(write(tmp_path / "a.wav"), rate_hz=8_000)) == 8_000
 
 
 def test_float_samples_beyond_one_stay(tmp_path):
@@ -162,16 +160,13 @@ def test_containers_whose_cuts_cannot_be_seen_are_refused(tmp_path):
 
 
 def test_odd_data_without_its_pad_byte(tmp_path):
-    path = write(tmp_path / "b.wav", tone()[:1001], subtype="PCM_U8")
-    path.write_bytes(path.read_bytes()[: 44 + 1001])
-    assert len(read(path)) == 1001
+    data = write(tmp_path / "b.wav", tone()[:1001], subtype="PCM_U8").read_bytes()
+    assert len(read_bytes(data[: 44 + 1001], "b")) == 1001
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
 def test_non_finite_samples(tmp_path, value):
-    samples = tone().astype(np.float64)
-    samples[77] = value
-    assert bad(write(tmp_path / "a.wav", samples, subtype="DOUBLE")) == "non-finite"
+    assert bad(write(tmp_path / "a.wav", np.append(tone(), value), subtype="DOUBLE")) == "non-finite"
 
 
 @pytest.mark.parametrize(
