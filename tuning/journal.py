@@ -26,19 +26,16 @@ def read(folder: Path) -> list[Event]:
 
     Raises UserError where there is no search, or neither file has a valid first line.
     """
-    files = [folder / name for name in NAMES]
     try:
-        found = [path.read_bytes() for path in files if path.exists()]
+        found = [path.read_bytes() for path in _files(folder) if path.exists()]
     except OSError as error:
         raise UserError(f"{folder}: the search cannot be read ({error.strerror or error})") from error
     if not found:
         raise UserError(f"{folder}: no search is here (without {NAMES[0]}); give a folder that tune.py made")
-    events = max((_valid(content) for content in found), key=len)
+    events = max(map(_valid, found), key=len)
     if not events:
-        raise UserError(
-            f"{folder}: expected a journal in {NAMES[0]} and {NAMES[1]}, found neither with a valid first line; "
-            "restore one of them, or search again into another folder"
-        )
+        names = " and ".join(NAMES)
+        raise UserError(f"{folder}: expected {names}, found neither with a valid first line; restore one of them")
     return events
 
 
@@ -48,16 +45,16 @@ class Journal:
     def __init__(self, folder: Path, first: Sequence[Event] | None = None):
         """Begin a journal with its first events; without any, open one and repair its files.
 
-        Raises UserError as `read` does, where the folder of a new one has one, or where another process holds it.
+        Raises UserError as `read`, where a new one finds another, and where another process holds it.
         """
         if first is None:
             read(folder)  # before a lock file is left in a folder without a search
         self.folder, self._lock = folder, _locked(folder)
-        self._files: list[int] = []
+        self._open: list[int] = []
         try:
             if first is None:
                 self.events = read(folder)
-            elif (folder / NAMES[0]).exists() or (folder / NAMES[1]).exists():
+            elif any(path.exists() for path in _files(folder)):
                 raise UserError(f"{folder}: expected no search, found one; resume it, or give another folder")
             else:
                 self.events = list(first)
@@ -71,12 +68,11 @@ class Journal:
         for event in self.events:
             line, self._checksum = _line(event, self._checksum)
             lines.append(line)
-        for name in NAMES:
-            path = self.folder / name
+        for path in _files(self.folder):
             if not path.exists() or path.read_bytes() != b"".join(lines):
                 with written_aside(path) as aside:
                     aside.write_bytes(b"".join(lines))
-        self._files = [os.open(self.folder / name, os.O_WRONLY | os.O_APPEND) for name in NAMES]
+            self._open.append(os.open(path, os.O_WRONLY | os.O_APPEND))
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add an event; it is on the disk when this returns.
@@ -84,45 +80,43 @@ class Journal:
         Raises UserError when it cannot be written; then neither the files nor `events` have it.
         """
         line, checksum = _line(event, self._checksum)
-        sizes = [os.fstat(file).st_size for file in self._files]
-        for name, file in zip(NAMES, self._files, strict=True):
+        size = os.fstat(self._open[0]).st_size  # the same of both
+        for path, file in zip(_files(self.folder), self._open, strict=True):
             try:
-                _write(file, line)
+                rest = line
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+                os.fsync(file)
             except OSError as error:
-                for other, size in zip(self._files, sizes, strict=True):
+                for other in self._open:
                     os.ftruncate(other, size)
                     os.fsync(other)
-                raise UserError(
-                    f"{self.folder / name}: cannot be written ({error.strerror or error}); free space there and resume"
-                ) from error
+                reason = error.strerror or error
+                raise UserError(f"{path}: cannot be written ({reason}); free space there and resume") from error
         self.events.append(dict(event))
         self._checksum = checksum
 
     def close(self) -> None:
         """Let another process open the journal."""
-        for file in (*self._files, self._lock):
+        self._lock.close()
+        for file in self._open:
             os.close(file)
-        self._files = []
 
 
-def _write(file, line):
-    while line:
-        line = line[os.write(file, line) :]
-    os.fsync(file)
+def _files(folder):
+    return [folder / name for name in NAMES]
 
 
 def _locked(folder):
-    """Hold the folder for this process until the returned descriptor is closed, by a kill at the latest."""
+    """Return a file that holds the folder until it is closed, by a kill at the latest."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "search.lock", os.O_RDWR | os.O_CREAT)
+        lock = (folder / "search.lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"{folder}: another process is at work on this search; wait for it, or end it first") from error
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise UserError(f"{folder}: another process is at work on this search; wait for it, or end it first") from error
     return lock
 
 

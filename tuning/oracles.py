@@ -1,7 +1,4 @@
-"""Propose a trial's values with keras-tuner's oracles, without their files, which the journal of the search replaces.
-
-The state of an oracle follows from the order in which trials were proposed and ended.
-"""
+"""Propose a trial's values with keras-tuner's oracles; their state follows from the order of proposals and ends."""
 
 import copy
 import sys
@@ -19,37 +16,20 @@ _OBJECTIVE = keras_tuner.Objective("score", "max")
 _VOLATILE = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration", "_populate_next", "tuner_ids")
 
 
-class _Unsaved:
-    """Mixin: write no files. `given` are the journal's values of the next proposal."""
-
-    given: dict[str, Any] | None = None
-    plain_space: Mapping[str, Any]
-    trials: dict[str, Any]
-    ongoing_trials: dict[str, Any]
-
-    def save(self):
-        """Do nothing."""
-
-    def _save_trial(self, trial):
-        """Do nothing."""
-
-
-class _Random(_Unsaved, oracles.RandomSearchOracle):
-    pass
-
-
-class _Grid(_Unsaved, oracles.GridSearchOracle):
+class _Grid(oracles.GridSearchOracle):
     def populate_space(self, trial_id):
         response = super().populate_space(trial_id)
-        # keras-tuner waits for the end of a trial, which may show further hyper-parameters. Here all are known, so the
-        # next combination need not wait for this one.
+        # keras-tuner waits for a trial's end, which may show further hyper-parameters. Here all are known.
         if response["status"] == "RUNNING" and trial_id not in self._populate_next:
             self._populate_next.append(trial_id)
         return response
 
 
-class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
+class _Bayesian(oracles.BayesianOptimizationOracle):
     """Make proposals depend on the trials alone, not on earlier proposals, so that replaying can skip the model."""
+
+    trials: dict[str, Any]
+    ongoing_trials: dict[str, Any]
 
     def populate_space(self, trial_id):
         completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
@@ -61,10 +41,8 @@ class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
         self.gpr = self._make_gpr()
         if self.ongoing_trials:  # the model of the ended trials guesses their results
             ongoing, self.ongoing_trials = self.ongoing_trials, {}
-            try:
-                self.gpr.fit(*self._vectorize_trials(leave_out=set(ongoing.values())))
-            finally:
-                self.ongoing_trials = ongoing
+            self.gpr.fit(*self._vectorize_trials(leave_out=set(ongoing.values())))
+            self.ongoing_trials = ongoing
         response = super().populate_space(trial_id)
         if self._duplicate(response["values"]):
             self._seed_state = self.seed + (int(trial_id) + 1) * 10**6  # of no earlier draw
@@ -75,10 +53,8 @@ class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
         """Return trials as (n, dimensions) in 0..1 and their losses; a failed one gets the worst completed loss."""
         everything = self.trials
         self.trials = {key: trial for key, trial in everything.items() if trial not in leave_out}
-        try:
-            x, y = super()._vectorize_trials()
-        finally:
-            self.trials = everything
+        x, y = super()._vectorize_trials()
+        self.trials = everything
         bad = [trial for trial in everything.values() if trial.status == "FAILED"]
         if bad:
             space = self._nonfixed_space()
@@ -87,24 +63,23 @@ class _Bayesian(_Unsaved, oracles.BayesianOptimizationOracle):
         return x, y
 
 
-class _Hyperband(_Unsaved, oracles.HyperbandOracle):
-    pass
-
-
-_ORACLES = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian, "hyperband": _Hyperband}
+_ORACLES = {
+    "random": oracles.RandomSearchOracle,
+    "grid": _Grid,
+    "bayesian": _Bayesian,
+    "hyperband": oracles.HyperbandOracle,
+}
 
 
 def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None = None) -> keras_tuner.Oracle:
     """Return an oracle of keras-tuner that maximises and sets no limit on the number of trials.
 
-    Args:
-        tuner: a name in TUNERS of tuning.space.
-        seed: 0 .. 2**32 - 1.
-        max_epochs: of Hyperband's last rung; the rungs below have a third of it, a ninth, and so on.
+    `max_epochs` are those of Hyperband's last rung; the rungs below have a third of it, a ninth, and so on.
     """
-    more: dict[str, Any] = {"max_trials": None}
     if tuner == "hyperband":
-        more = {"max_epochs": max_epochs, "factor": 3, "hyperband_iterations": None}
+        more: dict[str, Any] = {"max_epochs": max_epochs, "factor": 3, "hyperband_iterations": None}
+    else:
+        more = {"max_trials": None}
     oracle: Any = _ORACLES[tuner](
         objective=_OBJECTIVE,
         hyperparameters=hyperparameters(space),
@@ -115,6 +90,7 @@ def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None
         max_consecutive_failed_trials=sys.maxsize,
         **more,
     )
+    oracle.save = oracle._save_trial = lambda *trial: None  # the journal replaces its files
     oracle.verbose, oracle.plain_space = 0, space
     oracle._max_collisions = 1000  # draws in a row that were all tried before: the space is exhausted
     return oracle
@@ -123,8 +99,8 @@ def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None
 def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) -> dict[str, Any] | str:
     """Return the event of a proposal, "wait" while a running trial's outcome is needed, or "done" when there is none.
 
-    "epochs" (in all) and "parent" (the trial to continue) are Hyperband's, else None. `given` are the values that the
-    journal has for this proposal, when it is replayed.
+    "epochs" (in all) and "parent" (the trial to continue) are Hyperband's, else None. `given`: the journal's values of
+    this proposal, when it is replayed.
     """
     before = {name: copy.deepcopy(getattr(oracle, name)) for name in _VOLATILE if hasattr(oracle, name)}
     oracle.given = None if given is None else encode(oracle.plain_space, given)
@@ -151,8 +127,8 @@ def end(oracle: keras_tuner.Oracle, trial: str, status: str, score: float | None
     else:
         oracle.update_trial(record.trial_id, {_OBJECTIVE.name: score})
         record.status = "COMPLETED"
-    if status == "infeasible" and isinstance(oracle, _Hyperband):  # so that another takes its place in the bracket
-        for bracket in oracle._brackets:
+    if status == "infeasible":
+        for bracket in getattr(oracle, "_brackets", ()):  # Hyperband's: another trial takes its place there
             bracket["rounds"][0] = [info for info in bracket["rounds"][0] if info["id"] != record.trial_id]
     oracle.end_trial(record)
 

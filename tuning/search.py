@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tuning import journal as journals
 from tuning import space as spaces
 from tuning import trials as records
 from tuning.trials import ENDS, Trial
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError
 from zoo.version import __version__
 
 Assignment = dict[str, Any]
@@ -46,15 +47,11 @@ class Search:
 
     @classmethod
     def create(cls, folder: Path, description: Mapping[str, Any], feasible: Feasible | None = None) -> "Search":
-        """Begin a search.
+        """Begin a search in a folder without one.
 
-        Args:
-            folder: a new one, or one without a search.
-            description: "model", "base" (the user's RunConfig flags, "option" a mapping), "space", "tuner", "trials";
-                optional "seed", "inner_folds", "prune", "max_epochs" (of a trial; Hyperband needs it).
-            feasible: called with a trial's flags; returns None, or why they cannot be trained.
-
-        Raises UserError for unknown or contradictory values, and for a folder that holds a search.
+        `description`: "model", "base" (the user's RunConfig flags, "option" a mapping), "space", "tuner", "trials";
+        optional "seed", "inner_folds", "prune", "max_epochs" (Hyperband needs it). `feasible` returns None, or why a
+        trial's flags cannot be trained. Raises UserError for contradictory values, and where a search is.
         """
         first, asked = records.described(description)
         return cls(journals.Journal(folder, [{**first, "version": __version__}, asked]), {}, feasible)
@@ -73,51 +70,55 @@ class Search:
 
         {"trial": "0001", "values", "flags" for flags.from_flags, "epochs", "parent", "inner_folds", "prune_below"}, all
         JSON. "prune_below": for each number of folds, the median of completed trials' mean score on so many, or None.
-        Raises UserError when every combination tried was infeasible, and when the journal cannot be written.
+        Raises UserError when many combinations in a row are infeasible, and when the journal cannot be written.
         """
         with self._lock:
             while True:
-                trial = self._waiting() or self._propose()
+                trial = next((trial for trial in self._state.values() if trial.status == "waiting"), None)
+                trial = trial or self._propose()
                 if isinstance(trial, str):
                     return trial
-                flags = spaces.flags({**self.header["base"], "model": self.header["model"]}, trial.values)
+                header = self.header
+                flags = spaces.flags({**header["base"], "model": header["model"]}, trial.values)
                 reason = self._feasible(flags) if self._feasible else None
                 if reason is None:
-                    return self._hand_out(trial, flags, worker)
-                self._end(trial, {"status": "infeasible", "reason": reason}, worker)
+                    break
+                self._end(trial.id, {"status": "infeasible", "reason": reason}, worker)
+            self._state[trial.id] = replace(trial, status="running", worker=worker)
+            folds = header["inner_folds"]
+            return {
+                "trial": trial.id,
+                "values": trial.values,
+                "epochs": trial.epochs,
+                "parent": trial.parent,
+                "flags": flags,
+                "inner_folds": folds,
+                "prune_below": records.medians(self.trials, folds) if header["prune"] == "median" else None,
+            }
 
     def finish(self, trial: str, outcome: Mapping[str, Any], worker: str) -> bool:
         """Write an outcome to disk; return False where the trial had one already.
 
-        `outcome`: "status" (one of ENDS), "score" (finite where completed or pruned), "folds", "reason", "epochs",
-        "seconds". Raises UserError for an unknown trial or status, and when the journal cannot be written; then the
-        trial still runs.
+        Raises ValueError as `trials.outcome`, UserError when the journal cannot be written; then the trial still runs.
         """
         with self._lock:
-            record = self._get(trial)
-            if outcome["status"] not in ENDS:
-                raise unknown("status of a trial", outcome["status"], ENDS)
-            if record.status in ENDS:
+            if self._state[trial].status in ENDS:
                 return False
-            self._end(record, outcome, worker)
+            self._end(trial, outcome, worker)
             return True
 
     def release(self, trial: str) -> None:
         """Take a running trial back from a dead worker; `next` hands it out again first."""
         with self._lock:
-            record = self._get(trial)
-            if record.status == "running":
-                self._state[trial] = replace(record, status="waiting", worker="")
+            if self._state[trial].status == "running":
+                self._state[trial] = replace(self._state[trial], status="waiting", worker="")
 
     def raise_to(self, trials: int) -> None:
         """Ask for so many finished trials in all. Raises UserError when more are finished already."""
         with self._lock:
-            least = max(self._finished(), 1)
-            if trials < least:
-                raise UserError(
-                    f"{self.folder}: --trials is {trials}, but {self._finished()} trials are finished; give {least} "
-                    "or more"
-                )
+            finished = self._finished()
+            if trials < max(finished, 1):
+                raise UserError(f"{self.folder}: --trials is {trials}, but {finished} trials are finished")
             if trials != self.asked:
                 self._append({"event": "trials", "trials": trials})
 
@@ -144,27 +145,6 @@ class Search:
     def _finished(self):
         return sum(trial.status in records.COUNTED for trial in self._state.values())
 
-    def _get(self, trial):
-        if trial not in self._state:
-            raise unknown(f"trial of {self.folder}", trial, self._state)
-        return self._state[trial]
-
-    def _hand_out(self, trial, flags, worker):
-        self._state[trial.id] = replace(trial, status="running", worker=worker)
-        folds = self.header["inner_folds"]
-        return {
-            "trial": trial.id,
-            "values": trial.values,
-            "epochs": trial.epochs,
-            "parent": trial.parent,
-            "flags": flags,
-            "inner_folds": folds,
-            "prune_below": records.medians(self.trials, folds) if self.header["prune"] == "median" else None,
-        }
-
-    def _waiting(self):
-        return next((trial for trial in self._state.values() if trial.status == "waiting"), None)
-
     def _propose(self):
         """Write the tuner's next proposal to the journal; return that trial, "wait" or "done"."""
         from tuning import oracles  # slow, and a worker does without
@@ -182,9 +162,9 @@ class Search:
     def _end(self, trial, outcome, worker):
         from tuning import oracles
 
-        event = records.finished(trial.id, outcome, worker)
+        event = {"event": "finished", "trial": trial, **records.outcome(outcome), "worker": worker}
         self._append(event)
-        oracles.end(self._oracle, trial.id, event["status"], event["score"])
+        oracles.end(self._oracle, trial, event["status"], event["score"])
         self._stalled = False
 
     def _append(self, event):
@@ -199,43 +179,31 @@ class Search:
         records.update(self._state, event)
 
     def _restore(self):
-        """Make trials and tuner from the journal."""
-        self._oracle = _replay(self.folder, self._journal.events)
+        """Make trials and tuner from the journal. Raises UserError where the tuner proposes other values now."""
+        from tuning import oracles
+
+        header = self.header
+        self._oracle = oracles.make(header["tuner"], header["space"], header["seed"], header["max_epochs"])
+        for event in self._journal.events:
+            if event["event"] == "proposed":
+                found = oracles.propose(self._oracle, event["values"])
+                if found != event:
+                    raise UserError(
+                        f"{self.folder}: expected the tuner to propose trial {event['trial']} again as "
+                        f"{event['values']}, found {found if isinstance(found, str) else found['values']}: another "
+                        "version of keras-tuner made this search; use that one, or search into another folder"
+                    )
+            elif event["event"] == "finished":
+                oracles.end(self._oracle, event["trial"], event["status"], event["score"])
         self._state = records.trials(self._journal.events)
         self._stalled = False
 
     def _raise_if_hopeless(self):
-        reasons = []
-        for trial in reversed(self._state.values()):
-            if trial.status == "infeasible":
-                reasons.append(trial.reason)
-            elif trial.status in ENDS:
-                break
-        finished = self._finished()
-        if len(reasons) >= (_MOST_INFEASIBLE_LATER if finished else _MOST_INFEASIBLE):
-            which = f"the last {len(reasons)} combinations tried were" if finished else "every combination tried was"
+        ended = (trial for trial in reversed(self._state.values()) if trial.status in ENDS)
+        reasons = [trial.reason for trial in takewhile(lambda trial: trial.status == "infeasible", ended)]
+        if len(reasons) >= (_MOST_INFEASIBLE_LATER if self._finished() else _MOST_INFEASIBLE):
             common = "; ".join(f"{reason} ({count} times)" for reason, count in Counter(reasons).most_common(3))
             raise UserError(
-                f"{self.folder}: {which} infeasible: {common}. Narrow the space with --vary or --space, and search "
-                "into another folder"
+                f"{self.folder}: the last {len(reasons)} combinations tried were infeasible: {common}. Narrow the "
+                "space with --vary or --space, and search into another folder"
             )
-
-
-def _replay(folder, events):
-    """Return the tuner as it was after the events. Raises UserError where it proposes other values now."""
-    from tuning import oracles
-
-    header = events[0]
-    oracle = oracles.make(header["tuner"], header["space"], header["seed"], header["max_epochs"])
-    for event in events:
-        if event["event"] == "proposed":
-            found = oracles.propose(oracle, event["values"])
-            if found != event:
-                raise UserError(
-                    f"{folder}: expected the tuner to propose trial {event['trial']} again as {event['values']}, found "
-                    f"{found if isinstance(found, str) else found['values']}: another version of the zoo or of "
-                    "keras-tuner made this search; use that one, or search into another folder"
-                )
-        elif event["event"] == "finished":
-            oracles.end(oracle, event["trial"], event["status"], event["score"])
-    return oracle

@@ -8,7 +8,6 @@ of integers where both ends are.
 import dataclasses
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import signature
@@ -30,11 +29,7 @@ OPTION = "option."
 # Groups of RunConfig's fields that are the same in all trials.
 _FIXED_GROUPS = ("run", "data", "running")
 # Fields that from_flags refuses without another one.
-_BESIDE = {
-    "momentum": {"optimizer": "sgd"},
-    "decay": {"schedule": "decay"},
-    "copies": {"augment_waveforms": "speed"},
-}
+_BESIDE = {"momentum": {"optimizer": "sgd"}, "decay": {"schedule": "decay"}, "copies": {"augment_waveforms": "speed"}}
 
 
 def of(model: str) -> Space:
@@ -59,10 +54,15 @@ def of(model: str) -> Space:
 def merge(space: Mapping[str, Any], vary: Sequence[str] = (), file: Path | str | None = None) -> Space:
     """Return the space with the user's changes: `file` replaces it, `vary` sets single hyper-parameters.
 
-    A text of `vary` is NAME=V1,V2,... (lists as [8,16],[16,32]), NAME=LOW..HIGH or NAME=LOW..HIGH:log. Raises UserError
-    for another text or a file that cannot be read. Names and values are checked by `check`.
+    A text of `vary` is NAME=V1,V2,... (lists as [8,16],[16,32]), NAME=LOW..HIGH or NAME=LOW..HIGH:log. `check` checks
+    names and values. Raises UserError for another text or a file that cannot be read.
     """
-    merged = dict(space) if file is None else _load(Path(file))
+    merged = dict(space)
+    try:
+        if file is not None:
+            merged = {**json.loads(Path(file).read_text())}
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"--space {file}: expected hyper-parameters in JSON, cannot read it ({error})") from error
     for text in vary:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
@@ -81,19 +81,26 @@ def check(model: str, space: Mapping[str, Any]) -> None:
     """Raise UserError for a hyper-parameter that the network does not have, and for values it cannot take."""
     if not space:
         raise UserError(f"{model}: expected a hyper-parameter to search, found an empty space; add one with --vary")
-    known = _known(model)
+    module, function = registry.get(model).builder.split(":")
+    keywords = signature(getattr(import_module(module), function)).parameters.values()
+    known = [OPTION + k.name for k in keywords if k.kind is k.KEYWORD_ONLY and k.name != "name"]
+    for item in dataclasses.fields(RunConfig):
+        free = item.metadata["group"] not in _FIXED_GROUPS and item.metadata.get("flag", True)
+        if free and item.name != "option" and heeds(model, item.name):
+            known.append(item.name)
     for name, value in space.items():
         if name not in known:
             raise unknown(f"hyper-parameter of {model}", name, known)
-        if isinstance(value, list):
-            _check_choices(name, value)
-        elif isinstance(value, Mapping):
+        items = value
+        if isinstance(value, Mapping):
             _check_range(name, value)
-        else:
+            items = (value["low"], value["high"])
+        elif not (isinstance(value, list) and value):
             raise UserError(f'{name} is {value!r}, expected a list of choices or a range {{"low": ..., "high": ...}}')
-        if not name.startswith(OPTION):
-            for item in value if isinstance(value, list) else (value["low"], value["high"]):
-                _check_field(model, name, item)
+        elif len(set(map(json.dumps, value))) < len(value):
+            raise UserError(f"{name} is {value}, expected each choice once")
+        for item in () if name.startswith(OPTION) else items:
+            _check_field(model, name, item)
 
 
 def hyperparameters(space: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
@@ -118,13 +125,9 @@ def encode(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
 
 def decode(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return keras-tuner's values as the space has them; others are left out."""
-    decoded = {}
-    for name, wanted in space.items():
-        value = values[name]
-        if hasattr(value, "item"):  # a NumPy number of the Bayesian tuner's model
-            value = value.item()
-        decoded[name] = json.loads(value) if isinstance(wanted, list) else value
-    return decoded
+    decoded = {name: json.loads(values[name]) if isinstance(space[name], list) else values[name] for name in space}
+    # The Bayesian tuner's model has NumPy numbers.
+    return {name: value.item() if hasattr(value, "item") else value for name, value in decoded.items()}
 
 
 def flags(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,32 +138,9 @@ def flags(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, **({"option": option} if option else {})}
 
 
-def _known(model):
-    """Return the names that the network's space may have: fields it heeds and keywords of its builder."""
-    module, function = registry.get(model).builder.split(":")
-    keywords = signature(getattr(import_module(module), function)).parameters.values()
-    fields = [
-        item.name
-        for item in dataclasses.fields(RunConfig)
-        if item.metadata["group"] not in _FIXED_GROUPS
-        and item.name != "option"
-        and heeds(model, item.name)
-        and item.metadata.get("flag", True)
-    ]
-    return fields + [OPTION + k.name for k in keywords if k.kind is k.KEYWORD_ONLY and k.name != "name"]
-
-
-def _check_choices(name, values):
-    if not values:
-        raise UserError(f"{name} is an empty list, expected a choice or more")
-    text, count = Counter(map(json.dumps, values)).most_common(1)[0]
-    if count > 1:
-        raise UserError(f"{name} has the choice {text} twice; leave one out")
-
-
 def _check_range(name, value):
     low, high, step, log = value.get("low"), value.get("high"), value.get("step"), value.get("sampling") == "log"
-    numbers = [low, high, *([] if step is None else [step])]
+    numbers = [low, high] if step is None else [low, high, step]
     fits = (
         set(value) <= {"low", "high", "step", "sampling"}
         and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
@@ -171,7 +151,7 @@ def _check_range(name, value):
     )
     if not fits:
         raise UserError(
-            f"{name} is {dict(value)}, expected numbers low < high; optionally step, above 0, whole between whole "
+            f"{name} is {dict(value)}, expected numbers low < high; optionally step above 0, whole between whole "
             "numbers; and sampling, linear or log, which needs low above 0 and a step above 1"
         )
 
@@ -188,16 +168,6 @@ def _check_field(model, name, value):
         from_flags({"model": model, **_BESIDE.get(name, {}), name: value})
     except UserError as error:
         raise UserError(f"{name} cannot be {value!r}: {error}") from error
-
-
-def _load(file: Path) -> Space:
-    try:
-        space = json.loads(file.read_text())
-        if not isinstance(space, dict):
-            raise ValueError(f"a {type(space).__name__}, no object")
-    except (OSError, ValueError) as error:
-        raise UserError(f"--space {file}: expected hyper-parameters in JSON, cannot read it ({error})") from error
-    return space
 
 
 def _range(text, value):

@@ -1,5 +1,6 @@
 """Read the trials of a search from its journal's events; check what a search is to be."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,17 +9,18 @@ from typing import Any
 
 from tuning import space as spaces
 from zoo.config.run_config import RunConfig
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError
 
 Event = Mapping[str, Any]
 
 COUNTED = ("completed", "pruned", "failed")  # toward the number of trials asked for
 ENDS = (*COUNTED, "infeasible")
-_PRUNES = ("none", "median")
+STOP = "stop"  # in place of a status: this machine can run no trial, end the search
+SCORED = ("completed", "pruned")
 _PRUNED_TUNERS = ("random", "grid")  # the others learn from scores, and a pruned trial lacks some folds
 _LEAST_COMPLETED = 5  # trials before any is pruned
 _DEFAULTS = {"seed": 0, "inner_folds": 3, "prune": "none", "max_epochs": None}
-_NEEDED = ("model", "base", "space", "tuner")
+_OUTCOME = {"status": None, "score": None, "folds": (), "reason": "", "epochs": 0, "seconds": 0.0}
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,21 @@ class Trial:
 
 def described(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the first two events of a search. Raises UserError as `Search.create` does."""
-    known = (*_NEEDED, "trials", *_DEFAULTS)
-    for name in description:
-        if name not in known:
-            raise unknown("name in a search's description", name, known)
-    header = {"event": "search", **{name: description[name] for name in _NEEDED}}
-    header |= {name: description.get(name, default) for name, default in _DEFAULTS.items()}
-    _check(header, description["trials"])
+    given = {**_DEFAULTS, **description}
+    header = {"event": "search", **{name: given[name] for name in ("model", "base", "space", "tuner", *_DEFAULTS)}}
+    trials, tuner, epochs = description["trials"], header["tuner"], header["max_epochs"]
+    if trials < 1:
+        raise UserError(f"--trials is {trials}, expected at least 1")
+    if header["prune"] != "none" and tuner not in _PRUNED_TUNERS:
+        raise UserError(f"--prune goes with the tuners {' and '.join(_PRUNED_TUNERS)}, found {tuner}; leave it out")
+    if tuner != "hyperband" and epochs is not None:
+        raise UserError(f"--max-epochs {epochs} goes with the tuner hyperband, found {tuner}; leave it out")
+    if tuner == "hyperband" and epochs < 1:
+        raise UserError(f"--max-epochs is {epochs}, expected at least 1")
+    if tuner == "hyperband" and "epochs" in header["space"]:
+        raise UserError("epochs is in the space, but hyperband sets them itself; leave it out")
     spaces.check(header["model"], header["space"])
-    return [header, {"event": "trials", "trials": description["trials"]}]
+    return [header, {"event": "trials", "trials": trials}]
 
 
 def asked(events: Sequence[Event]) -> int:
@@ -77,20 +85,27 @@ def update(trials: dict[str, Trial], event: Event) -> None:
         trials[event["trial"]] = replace(trials[event["trial"]], epochs_run=event["epochs"], **fields)
 
 
-def finished(trial: str, outcome: Mapping[str, Any], worker: str) -> Event:
-    """Return the event of an outcome; only a completed or pruned trial keeps its score."""
-    status = outcome["status"]
-    return {
-        "event": "finished",
-        "trial": trial,
-        "status": status,
-        "score": float(outcome["score"]) if status in ("completed", "pruned") else None,
-        "folds": [float(fold) for fold in outcome.get("folds", ())],
-        "reason": outcome.get("reason", ""),
-        "epochs": outcome.get("epochs", 0),
-        "seconds": float(outcome.get("seconds", 0)),
-        "worker": worker,
+def outcome(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's outcome with all its names; only a completed or pruned trial keeps its score.
+
+    Raises ValueError naming what is wrong, e.g. a score that is no finite number.
+    """
+    found = {**_OUTCOME, **found}
+    scored, folds, epochs = found["status"] in SCORED, found["folds"], found["epochs"]
+    fits = {
+        "status": found["status"] in (*ENDS, STOP),
+        "score": _number(found["score"]) or not scored,
+        "folds": isinstance(folds, list | tuple) and all(map(_number, folds)),
+        "reason": isinstance(found["reason"], str),
+        "epochs": isinstance(epochs, int) and epochs >= 0,
+        "seconds": _number(found["seconds"]) and found["seconds"] >= 0,
     }
+    for name in _OUTCOME:
+        if not fits[name]:
+            raise ValueError(f"{name} of a trial's outcome cannot be {found[name]!r:.100}")
+    score = float(found["score"]) if scored else None
+    numbers = {"score": score, "folds": [float(fold) for fold in folds], "seconds": float(found["seconds"])}
+    return {**{name: found[name] for name in _OUTCOME}, **numbers}
 
 
 def best(trials: Iterable[Trial]) -> Trial | None:
@@ -127,26 +142,5 @@ def compare(folder: Path, header: Event, expect: Mapping[str, Any]) -> None:
         )
 
 
-def _check(header, trials):
-    tuner, prune, epochs = header["tuner"], header["prune"], header["max_epochs"]
-    if tuner not in spaces.TUNERS:
-        raise unknown("tuner", tuner, spaces.TUNERS)
-    if prune not in _PRUNES:
-        raise unknown("pruning", prune, _PRUNES)
-    if prune != "none" and tuner not in _PRUNED_TUNERS:
-        raise UserError(f"--prune {prune} goes with the tuners {' and '.join(_PRUNED_TUNERS)}, found {tuner}")
-    _check_number("--trials", trials, 1)
-    _check_number("--inner-folds", header["inner_folds"], 1)
-    _check_number("--seed", header["seed"], 0, 2**32 - 1)
-    if tuner == "hyperband":
-        _check_number("--max-epochs", epochs, 1)
-        if "epochs" in header["space"]:
-            raise UserError("epochs is in the space, but hyperband sets them itself; leave it out")
-    elif epochs is not None:
-        raise UserError(f"--max-epochs {epochs} goes with the tuner hyperband, found {tuner}; leave it out")
-
-
-def _check_number(flag, value, least, most=None):
-    if type(value) is not int or value < least or (most is not None and value > most):
-        limit = "" if most is None else f", at most {most}"
-        raise UserError(f"{flag} is {value!r}, expected a whole number, at least {least}{limit}")
+def _number(found: Any) -> bool:
+    return isinstance(found, int | float) and math.isfinite(found)

@@ -12,7 +12,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +23,7 @@ from tuning.distributed import protocol
 from tuning.distributed.leases import Desk
 from tuning.distributed.local_workers import Crew
 from tuning.distributed.protocol import Access
-from tuning.trials import COUNTED
+from tuning.trials import COUNTED, outcome
 from zoo.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,10 +48,9 @@ def serve(
 ) -> None:
     """Run a search to its end, with `workers` processes of this machine and any that join from elsewhere.
 
-    Port 0 is any free one. FOLDER/chief.json has address and token while it runs; restarted at the same address after
-    a crash, the chief keeps the token, so that workers elsewhere go on. A trial whose worker is silent for
-    `lease_seconds` goes to another one. The output of local workers is in FOLDER/workers; each has `threads` threads,
-    an even share of the cores unless set.
+    Port 0 is any free one. FOLDER/chief.json has address and token; restarted at the same address after a crash, the
+    chief keeps the token, so that workers elsewhere go on. A trial goes to another worker when its own is silent for
+    `lease_seconds`. Each local worker has `threads` threads, an even share of the cores unless set.
 
     Raises UserError when the port is not available, local workers cannot start, or a worker's disk is full;
     KeyboardInterrupt on Ctrl-C and SIGTERM, after the workers are ended.
@@ -64,7 +63,8 @@ def serve(
         host, _, port_used = access.address.rpartition(":")
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # one cannot connect to "all"
         near = Access(f"{host}:{port_used}", access.token)
-        crew = Crew(workers, folder, near, runner, trials_per_process, threads)
+        options = ["--runner", runner, "--trials-per-process", str(trials_per_process)]
+        crew = Crew(workers, folder, near, options, threads)
         try:
             while not desk.over():
                 crew.tend(desk)
@@ -84,10 +84,7 @@ def _listening(desk: Desk, folder: Path, host: str, port: int) -> Iterator[Acces
     try:
         server = _Server((host, port), desk)
     except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(
-            f"--port {port} on --host {host}: not available ({reason}); give another --port, or none for any free one"
-        ) from error
+        raise UserError(f"--port {port} on --host {host}: not available ({error}); give another --port") from error
     with server:
         bracketed = f"[{host}]" if ":" in host else host
         access = Access(f"{bracketed}:{server.server_address[1]}", server.token)
@@ -143,52 +140,44 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10.0  # seconds a worker may be silent within a request
 
     def do_POST(self) -> None:
-        desk, outcome, trial, answer = self.server.desk, {}, "", {}
-        try:
-            body = self._body()  # read even where it is refused: a client that is cut off cannot read why
-            given = self.headers.get(protocol.TOKEN_HEADER, "").encode("latin-1", "replace")
-            if not hmac.compare_digest(given, self.server.token.encode()):
-                return self._send(HTTPStatus.FORBIDDEN, {"error": "wrong or no token"})
-            if self.path not in ("/next", "/beat", "/finish"):
-                return self._send(HTTPStatus.NOT_FOUND, {"error": "no such request"})
-            content = protocol.parse(body)
-            worker, process = protocol.name(content, "worker"), protocol.name(content, "process")
-            if self.path != "/next":
-                trial = protocol.name(content, "trial")
-            if self.path == "/finish":
-                outcome = protocol.outcome(content.get("outcome"))
-        except ValueError as error:
-            return self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-        if desk.closed:
-            return self._send(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "the chief is stopping"})
-        held = True
-        try:
-            if self.path == "/next":
-                answer = desk.next(worker, process)
-            elif self.path == "/beat":
-                held = desk.beat(process, trial, content.get("running") is True)
-            else:
-                held = desk.finish(worker, process, trial, outcome)
-        except Exception as error:  # the search's own, e.g. a full disk: `serve` raises it
-            desk.fail(error)
-            return self._send(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "the chief is stopping"})
-        if not held:
-            return self._send(HTTPStatus.CONFLICT, {"error": "this process does not hold that trial"})
-        return self._send(HTTPStatus.OK, answer)
-
-    def _body(self) -> bytes:
-        length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= protocol.MAX_BODY):
-            raise ValueError(f"Content-Length: expected up to {protocol.MAX_BODY}, found {length[:20]!r}")
-        return self.rfile.read(int(length))
-
-    def _send(self, status: HTTPStatus, content: Mapping[str, Any]) -> None:
-        body = json.dumps(content).encode()
+        status, answer = self._answer()
+        body = json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _answer(self) -> tuple[HTTPStatus, dict[str, Any]]:
+        """Return the status and the content of the answer to a request."""
+        desk, stopping = self.server.desk, (HTTPStatus.SERVICE_UNAVAILABLE, {"error": "the chief is stopping"})
+        try:
+            length = int(self.headers.get("Content-Length", ""))
+            if not (0 <= length <= protocol.MAX_BODY and self.path in ("/next", "/beat", "/finish")):
+                raise ValueError("no request that a worker sends")
+            body = self.rfile.read(length)  # even where it is refused: a client that is cut off cannot read why
+            given = self.headers.get(protocol.TOKEN_HEADER, "").encode("latin-1", "replace")
+            if not hmac.compare_digest(given, self.server.token.encode()):
+                return HTTPStatus.FORBIDDEN, {"error": "wrong or no token"}
+            content = protocol.parse(body)
+            worker, process, trial = names = [content.get(name, "") for name in ("worker", "process", "trial")]
+            if not all(isinstance(name, str) and name.isprintable() for name in names):
+                raise ValueError("worker, process, trial: expected printable words")
+            result = outcome(content["outcome"]) if self.path == "/finish" else {}
+        except (ValueError, TypeError, KeyError) as error:
+            return HTTPStatus.BAD_REQUEST, {"error": str(error)}
+        if desk.closed:
+            return stopping
+        try:
+            if self.path == "/next":
+                return HTTPStatus.OK, desk.next(worker, process)
+            if self.path == "/beat":
+                held = desk.beat(process, trial, content.get("running") is True)
+            else:
+                held = desk.finish(worker, process, trial, result)
+        except Exception as error:  # the search's own, e.g. a full disk: `serve` raises it
+            desk.fail(error)
+            return stopping
+        return HTTPStatus.OK if held else HTTPStatus.CONFLICT, {}
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log no requests."""

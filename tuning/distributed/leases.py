@@ -4,10 +4,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuning.distributed.protocol import STOP, failure
+from tuning.trials import STOP, outcome
 from zoo.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ _DEATHS = 3  # of processes that run it, until a trial counts as failed
 _SILENT_SECONDS = 2.0  # a waiting worker sends requests more often than this
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lease:
     """One worker process's hold on a trial. `running`: its imports are done."""
 
     worker: str
     process: str
-    until: float
     since: float
+    until: float
     running: bool = False
 
 
@@ -49,51 +49,47 @@ class Desk:
 
     def next(self, worker: str, process: str) -> dict[str, Any]:
         """Return {"do": "wait" | "done"} or {"do": "run", "assignment", "lease_seconds"}."""
-        self._heard(process)
+        self._seen(process)
         self._release_of(process)  # its last answer never arrived
         found = self._search.next(worker)  # may take seconds: outside the lock, for the sake of heartbeats
         with self._lock:
+            self._release_of(process)  # two requests at once
             if found == "done":
                 self._done = True
                 self._asked.pop(process, None)
             if isinstance(found, str):
                 return {"do": found}
-            trial = found["trial"]
+            trial, now = found["trial"], time.monotonic()
+            self._leases[trial] = Lease(worker, process, now, now + self.lease_seconds)
             if process in self._gone:  # it died while its trial was proposed
-                self._search.release(trial)
+                self._release_of(process)
                 return {"do": "wait"}
-            self._release_of(process)  # two requests at once
-            now = time.monotonic()
-            self._leases[trial] = Lease(worker, process, now + self.lease_seconds, now)
             self._on_event(f"trial {trial} begins on {worker}")
         return {"do": "run", "assignment": found, "lease_seconds": self.lease_seconds}
 
     def beat(self, process: str, trial: str, running: bool) -> bool:
         """Renew a lease; return False when the process does not hold it."""
         with self._lock:
-            self._heard(process)
+            self._seen(process)
             lease = self._leases.get(trial)
             if lease is None or lease.process != process:
                 return False
+            lease.until = time.monotonic() + self.lease_seconds
             if running:
+                lease.running = True
                 self._began.add(process)
-            until = time.monotonic() + self.lease_seconds
-            self._leases[trial] = replace(lease, until=until, running=lease.running or running)
             return True
 
     def finish(self, worker: str, process: str, trial: str, outcome: Mapping[str, Any]) -> bool:
         """Keep an outcome; return False when the process does not hold the trial."""
         with self._lock:
-            self._heard(process)
-            lease = self._leases.get(trial)
-            if lease is None or lease.process != process:
+            if not self.beat(process, trial, running=True):
                 return False
-            self._began.add(process)
             if outcome["status"] == STOP:
-                self._release(trial)
+                self._release_of(process)
                 self.fail(UserError(f"trial {trial} on {worker}: {outcome['reason']}"))
-                return True
-            self._keep(trial, outcome, worker)
+            else:
+                self._keep(trial, outcome, worker)
             return True
 
     def process_ended(self, worker: str, process: str, code: int) -> None:
@@ -109,12 +105,12 @@ class Desk:
         with self._lock:
             now = time.monotonic()
             asleep, self._checked = now - self._checked > self.lease_seconds / 2, now
-            if asleep:  # this process itself was stopped: heartbeats are still unread
-                until = now + self.lease_seconds
-                self._leases = {trial: replace(lease, until=until) for trial, lease in self._leases.items()}
             silence = f"no sign of life for {self.lease_seconds:g} s"
-            for trial in [trial for trial, lease in self._leases.items() if lease.until < now]:
-                self._lost(trial, f"its worker was lost {_DEATHS} times ({silence})", silence)
+            for trial, lease in list(self._leases.items()):
+                if asleep:  # this process itself was stopped: heartbeats are still unread
+                    lease.until = now + self.lease_seconds
+                elif lease.until < now:
+                    self._lost(trial, f"its worker was lost {_DEATHS} times ({silence})", silence)
 
     def fail(self, error: BaseException) -> None:
         """End the search with an error, the first one given; `over` raises it."""
@@ -140,13 +136,13 @@ class Desk:
     def anyone_waiting(self) -> bool:
         """Return whether a live worker does not know yet that the search is done."""
         with self._lock:
-            return any(time.monotonic() - heard < _SILENT_SECONDS for heard in self._asked.values())
+            return any(time.monotonic() - asked < _SILENT_SECONDS for asked in self._asked.values())
 
     def began(self, process: str) -> bool:
         """Return whether a process got as far as running a trial."""
         return process in self._began
 
-    def _heard(self, process: str) -> None:
+    def _seen(self, process: str) -> None:
         with self._lock:
             if process not in self._gone:
                 self._asked[process] = time.monotonic()
@@ -170,8 +166,9 @@ class Desk:
         self._on_event(f"{lease.worker} was lost with trial {trial}: {cause}")
         if self._deaths[trial] < _DEATHS:
             self._release(trial)
-            return
-        self._keep(trial, {**failure(reason), "seconds": time.monotonic() - lease.since}, lease.worker)
+        else:
+            failed = {"status": "failed", "reason": reason, "seconds": time.monotonic() - lease.since}
+            self._keep(trial, outcome(failed), lease.worker)
 
     def _keep(self, trial: str, outcome: Mapping[str, Any], worker: str) -> None:
         del self._leases[trial]

@@ -30,7 +30,6 @@ class _Member:
     cores: Sequence[int]
     process: subprocess.Popen | None = None
     id: str = ""
-    log_start: int = 0
     vain_starts: int = 0
     start_at: float = 0.0
     retired: bool = False
@@ -39,23 +38,16 @@ class _Member:
 class Crew:
     """`count` local workers. Used from one thread."""
 
-    def __init__(
-        self, count: int, folder: Path, access: Access, runner: str, trials_per_process: int, threads: int | None
-    ):
-        cores = shares(_own_cores(), count) if count > 1 else [[]] * count
-        gpus = visible_gpus() if count else []
-        self._members = [
-            _Member(
-                name=f"local-{index + 1}",
-                log=folder / "workers" / f"{index + 1}.log",
-                environment={TOKEN_VARIABLE: access.token, **settings(index, count, cores[index], gpus, threads)},
-                cores=cores[index],
-            )
-            for index in range(count)
-        ]
+    def __init__(self, count: int, folder: Path, access: Access, options: Sequence[str], threads: int | None):
+        own = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        cores, gpus = shares(list(own), count) if count > 1 else [[]] * count, visible_gpus() if count else []
+        self._members = []
+        for index in range(count):
+            environment = {TOKEN_VARIABLE: access.token, **settings(index, count, cores[index], gpus, threads)}
+            log = folder / "workers" / f"{index + 1}.log"
+            self._members.append(_Member(f"local-{index + 1}", log, environment, cores[index]))
         self._command = [sys.executable, "-m", "tuning.distributed.worker", "--chief", access.address]
-        self._command += ["--folder", str(folder), "--runner", runner, "--patience", "10"]
-        self._command += ["--trials-per-process", str(trials_per_process)]
+        self._command += ["--folder", str(folder), "--patience", "10", *options]
 
     def tend(self, desk: Desk) -> None:
         """Start missing processes and report ended ones. Raises UserError when one cannot be started."""
@@ -89,7 +81,6 @@ class Crew:
         try:
             member.log.parent.mkdir(parents=True, exist_ok=True)
             with member.log.open("ab") as log:
-                member.log_start = log.tell()
                 # Its standard input closes when the chief ends, however it ends, and ends the worker. In a session of
                 # its own, Ctrl-C reaches the chief only.
                 member.process = subprocess.Popen(
@@ -116,18 +107,13 @@ class Crew:
             member.vain_starts += 1
             member.start_at = time.monotonic() + _PAUSE_SECONDS * member.vain_starts
         if member.vain_starts == _STARTS:
-            tail = member.log.read_bytes()[member.log_start :][-1500:].decode(errors="replace").strip()
-            raise UserError(
-                f"worker {member.name} ended {_STARTS} times before it ran a trial (exit code {code}); "
-                f"{member.log} ends with:\n{tail}"
-            )
+            tail = member.log.read_bytes()[-1500:].decode(errors="replace").strip()
+            what = f"worker {member.name} ended {_STARTS} times before it ran a trial (exit code {code})"
+            raise UserError(f"{what}; {member.log} ends with:\n{tail}")
 
 
 def shares(cores: Sequence[int], count: int) -> list[list[int]]:
-    """Divide cores among `count` workers as evenly as possible; they share when there are more workers than cores.
-
-    shares([0, 1, 2, 3, 4], 2) is [[0, 1], [2, 3, 4]]; shares([0, 1], 3) is [[0], [1], [0]].
-    """
+    """Divide cores among `count` workers as evenly as possible; they share when there are more workers than cores."""
     if count > len(cores):
         return [[cores[index % len(cores)]] for index in range(count)]
     return [list(cores[index * len(cores) // count : (index + 1) * len(cores) // count]) for index in range(count)]
@@ -154,9 +140,3 @@ def visible_gpus() -> list[str]:
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=False)
     return [str(index) for index in range(sum(line.startswith("GPU ") for line in listed.stdout.splitlines()))]
-
-
-def _own_cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

@@ -7,6 +7,7 @@ After some trials a new process takes over, since building models repeatedly lea
 """
 
 import argparse
+import errno
 import importlib
 import os
 import secrets
@@ -20,17 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuning import trials
 from tuning.distributed import protocol
-from tuning.distributed.protocol import AGAIN, STOP, TOKEN_VARIABLE, Access
+from tuning.distributed.protocol import AGAIN, TOKEN_VARIABLE, Access
 from zoo.errors import UserError
 from zoo.utils.cli import run
 
 _WAIT_SECONDS = 0.3  # between two requests when there is no trial
 _ANSWER_SECONDS = 120.0  # a Bayesian proposal may take long
 _GRACE_SECONDS = 5.0  # at most, for a runner to notice that its trial was given to another worker
+_MAX_REASON = 2000  # characters
 _CHIEF_GONE = 3
-
-Runner = Callable[[Path, Mapping[str, Any], Callable[[], None]], Mapping[str, Any]]
 
 
 class LostLeaseError(Exception):
@@ -52,12 +53,12 @@ class Worker:
 def work(worker: Worker, runner: str, trials_per_process: int) -> int:
     """Run trials until the search is done (return 0) or this process has run its share (return AGAIN).
 
-    `runner` is "module:function"; the function is called as f(folder/trials/ID, assignment, heartbeat) in the main
-    thread and returns {"status", "score", "folds", "reason", "epochs"}. `heartbeat()` raises LostLeaseError when the
-    trial was given to another worker. Raises UserError when the chief cannot be reached or refuses the token.
+    `runner` is "module:function"; the function is called as f(folder/trials/ID, assignment, heartbeat) and returns an
+    outcome. `heartbeat()` raises LostLeaseError when the trial was given to another worker. Raises UserError when the
+    chief cannot be reached or refuses the token.
     """
-    trials = 0
-    while trials < trials_per_process:
+    ended = 0
+    while ended < trials_per_process:
         _, answer = _ask(worker, "/next", {})
         if answer["do"] == "done":
             return 0
@@ -65,7 +66,7 @@ def work(worker: Worker, runner: str, trials_per_process: int) -> int:
             time.sleep(_WAIT_SECONDS)
             continue
         _run(worker, runner, answer["assignment"], answer["lease_seconds"])
-        trials += 1
+        ended += 1
     return AGAIN
 
 
@@ -84,37 +85,37 @@ def _run(worker: Worker, runner: str, assignment: Mapping[str, Any], lease_secon
                 raise LostLeaseError
 
         try:
-            outcome = _outcome(function, worker.folder / "trials" / trial, assignment, heartbeat)
+            outcome = trials.outcome(function(worker.folder / "trials" / trial, assignment, heartbeat))
         except LostLeaseError:
             _log(f"trial {trial} was given to another worker")
             return
-        content = {"trial": trial, "outcome": {**outcome, "seconds": time.monotonic() - start}}
-        status, _ = _ask(worker, "/finish", content)  # heartbeats go on: the chief may be away for a while
-    if status == 409:
-        _log(f"trial {trial} was given to another worker; its outcome is not counted")
+        except Exception as error:
+            _log(traceback.format_exc())
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            outcome = {"status": "failed", "reason": reason}
+            if _disk_full(error):  # the other trials would end so, too
+                outcome = {"status": trials.STOP, "reason": f"{reason}; free space, then go on with --resume"}
+        text = "".join(c if c.isprintable() else " " for c in outcome["reason"])
+        outcome |= {"reason": " ".join(text.split())[:_MAX_REASON], "seconds": time.monotonic() - start}
+        # Heartbeats go on: the chief may be away for a while.
+        if _ask(worker, "/finish", {"trial": trial, "outcome": outcome})[0] == 409:
+            _log(f"trial {trial} was given to another worker; its outcome is not counted")
 
 
-def _outcome(
-    function: Runner, folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None]
-) -> dict[str, Any]:
-    """Run a trial. Any error is its outcome, except for a full disk, which ends the search."""
-    try:
-        found = function(folder, assignment, heartbeat)
-        return protocol.outcome({**found, "reason": protocol.one_line(found.get("reason", ""))})
-    except LostLeaseError:
-        raise
-    except Exception as error:
-        _log(traceback.format_exc())
-        if protocol.disk_full(error):
-            return protocol.failure(f"{error}; free space, then go on with --resume", STOP)
-        return protocol.failure(error if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+def _disk_full(error: BaseException | None) -> bool:
+    """Return whether an error, or its cause, is a full disk or an exceeded quota."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager
 def _beating(worker: Worker, trial: str, lease_seconds: float) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Send a heartbeat six times per lease; yield the events `lost` and `running`.
 
-    A trial is lost when the chief says so, or when no heartbeat got through for a lease's time. A runner that goes on
+    A trial is lost when the chief says so, or no heartbeat got through for a lease's time. A runner that goes on
     nevertheless is ended with the process, so that no two write to one folder.
     """
     lost, running, ended = threading.Event(), threading.Event(), threading.Event()
@@ -159,15 +160,13 @@ def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, di
             status, answer, reason = 0, {}, error
         if status in (200, 409):
             return status, answer
+        chief = f"chief {worker.access.address}"
         if status == 403:
-            raise UserError(
-                f"chief {worker.access.address}: it refused the token; give the one that chief.json has now in "
-                f"{TOKEN_VARIABLE}"
-            )
+            raise UserError(f"{chief}: it refused the token; give that of chief.json in {TOKEN_VARIABLE}")
         if time.monotonic() > end:
             raise UserError(
-                f"chief {worker.access.address}: cannot be reached for {worker.patience_seconds:g} s ({reason}); start "
-                "it (scripts/tune.py --resume with the same --host and --port), or check the address and the firewall"
+                f"{chief}: cannot be reached for {worker.patience_seconds:g} s ({reason}); start it (scripts/tune.py "
+                "--resume with the same --host and --port), or check address and firewall"
             )
         time.sleep(_WAIT_SECONDS)
 
@@ -190,15 +189,6 @@ def _start_anew() -> None:
     os.execv(sys.executable, sys.orig_argv)
 
 
-def _access(chief: str) -> Access:
-    host, _, port = chief.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
-        raise UserError(f"--chief {chief}: expected HOST:PORT, as the chief prints it, e.g. 127.0.0.1:8765")
-    if not os.environ.get(TOKEN_VARIABLE):
-        raise UserError(f"{TOKEN_VARIABLE}: expected the token of the search's chief.json, found none; set it")
-    return Access(chief, os.environ[TOKEN_VARIABLE])
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chief", required=True, metavar="HOST:PORT", help="where the chief listens")
@@ -209,7 +199,12 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for a chief that is away")
     parser.add_argument("--local", metavar="ID", help=argparse.SUPPRESS)  # by the chief that starts it
     given = parser.parse_args()
-    access = _access(given.chief)
+    host, _, port = given.chief.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
+        raise UserError(f"--chief {given.chief}: expected HOST:PORT, as the chief prints it, e.g. 127.0.0.1:8765")
+    if not os.environ.get(TOKEN_VARIABLE):
+        raise UserError(f"{TOKEN_VARIABLE}: expected the token of the search's chief.json, found none; set it")
+    access = Access(given.chief, os.environ[TOKEN_VARIABLE])
     give_way = (lambda: os._exit(AGAIN)) if given.local else _start_anew
     process = given.local or secrets.token_hex(8)
     worker = Worker(access, given.folder, given.name, process, given.patience, give_way)
