@@ -64,25 +64,24 @@ def main() -> None:
     from tuning.distributed.chief import serve
     from tuning.results.show import show
 
-    if own.get("show"):
-        show(_folder(given, own))
-        return
-    search, folder = _open(given, own) if own.get("resume") else _create(given, own)
-    try:
-        serve(search, folder, on_event=print, **running)
-    finally:
-        search.close()
-    show(folder)
-    print(f"results: {folder}")
+    words = [word for word in ("show", "resume") if own.get(word)]
+    if words and not given.get("out"):
+        raise UserError(f"--{words[0]} needs --out DIR, the folder of the search")
+    if "option" in given:
+        given["option"] = flags.parse_options(given["option"])
+    if "show" not in words:
+        search = _open(given, own) if words else _create(given, own)
+        try:
+            serve(search, search.folder, on_event=print, **running)
+        finally:
+            search.close()
+        given["out"] = search.folder
+    show(Path(given["out"]))
+    if "show" not in words:
+        print(f"results: {given['out']}")
 
 
-def _folder(given: dict[str, Any], own: dict[str, Any]) -> Path:
-    if not given.get("out"):
-        raise UserError(f"--{'show' if own.get('show') else 'resume'} needs --out DIR, the folder of the search")
-    return Path(given["out"])
-
-
-def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
+def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Begin a search after checking its configuration, its space and its data."""
     settings = resolve(flags.from_flags(given))
     use_backend(settings.backend)  # the networks' spaces are in their builders' modules, which import Keras
@@ -101,27 +100,17 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
         )
     source = replace(source, folds=source.folds[:1])
     fold = source.folds[0].name.split("-")[0]
-    n_folds = own.get("inner_folds", 3)
-    inner(source, n_folds)  # raises UserError where there are too few speakers
+    own = {"tuner": "random", "trials": 20, "inner_folds": 3, **own}
+    inner(source, own["inner_folds"])  # raises UserError where there are too few speakers
     base = {**given, "fold": fold, "backend": settings.backend}
     if settings.data_root:
         base["data_root"] = settings.data_root  # absolute, so that it is found from any folder
-    if "option" in given:
-        base["option"] = flags.parse_options(given["option"])
-    tuner = own.get("tuner", "random")
-    folder = Path(base.pop("out", "") or f"searches/{settings.model}-{settings.corpus}-{tuner}")
-    description = {
-        "model": settings.model,
-        "base": base,
-        "space": _space(settings.model, base, own),
-        "tuner": tuner,
-        "trials": own.get("trials", 20),
-        "seed": settings.seed,
-        "inner_folds": n_folds,
-        "prune": own.get("prune", "none"),
-        "max_epochs": own.get("max_epochs", settings.epochs if tuner == "hyperband" else None),
-    }
-    return Search.create(folder, description, feasible), folder
+    if own["tuner"] == "hyperband":
+        own = {"max_epochs": settings.epochs, **own}
+    folder = Path(base.pop("out", "") or f"searches/{settings.model}-{settings.corpus}-{own['tuner']}")
+    description = {"model": settings.model, "base": base, "seed": settings.seed, **own}
+    description["space"] = _space(settings.model, base, own)
+    return Search.create(folder, description, feasible)
 
 
 def _space(model: str, base: dict[str, Any], own: dict[str, Any]) -> spaces.Space:
@@ -129,9 +118,9 @@ def _space(model: str, base: dict[str, Any], own: dict[str, Any]) -> spaces.Spac
     return spaces.without(spaces.merge(spaces.of(model), own.get("vary", ()), own.get("space")), base)
 
 
-def _open(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
+def _open(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Continue a search. Flags given again must be those it was begun with."""
-    folder = _folder(given, own)
+    folder = Path(given["out"])
     header, _, _ = read(folder)
     use_backend(header["base"]["backend"])  # before keras-tuner imports Keras
     names = ("tuner", "inner_folds", "prune", "max_epochs")
@@ -139,14 +128,12 @@ def _open(given: dict[str, Any], own: dict[str, Any]) -> tuple[Search, Path]:
     del expect["out"]
     if expect.get("data_root"):
         expect["data_root"] = str(Path(expect["data_root"]).expanduser().resolve())
-    if "option" in expect:
-        expect["option"] = flags.parse_options(expect["option"])
     if "vary" in own or "space" in own:
         expect["space"] = _space(header["model"], header["base"], own)
     search = Search.open(folder, expect, feasible)
     if "trials" in own:
         search.raise_to(own["trials"])
-    return search, folder
+    return search
 
 
 if __name__ == "__main__":

@@ -11,28 +11,57 @@ from zoo.config import flags as config
 from zoo.config.run_config import RunConfig
 from zoo.data.protocols import lookup as protocols
 from zoo.errors import UserError
-from zoo.runs.dataset import Source, inner, open_source, resolve
+from zoo.runs.dataset import inner, open_source, resolve
 from zoo.runs.folder import fold_folder
 from zoo.utils.atomic_files import write_json
 from zoo.utils.backends import use_backend
 from zoo.utils.progress import Progress
 
-Outcome = dict[str, Any]
 # A worker that lost its lease may still hold the trial's folder for a lease's time, until it notices.
 _LOCK_SECONDS = 60.0
 
 
-def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None] = lambda: None) -> Outcome:
+def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Train a trial on its inner folds, continuing where an earlier process stopped.
 
     `heartbeat` is called after each epoch; what it raises ends the trial. Returns {"status", "score", "folds",
     "reason", "epochs"}: the score is the mean over folds of each one's best validation score. The outer fold's test
-    clips are not opened: the source is divided anew without them.
+    clips are not opened.
     """
     settings = _checked(assignment["flags"], folder)
     if assignment["epochs"]:
         settings = replace(settings, epochs=assignment["epochs"])
-    return _train(folder, settings, inner(open_source(settings), assignment["inner_folds"]), assignment, heartbeat)
+    source = inner(open_source(settings), assignment["inner_folds"])
+    import keras
+
+    from zoo.runs.lock import alone_in
+    from zoo.training import checkpoint
+    from zoo.training.fit import fit
+    from zoo.training.tasks import base as tasks
+    from zoo.training.train import fold_data, prepare
+
+    objective = tasks.of(settings.model).FIGURES.score
+    write_json(folder / "config.json", settings.saved())
+    if assignment["parent"]:
+        _copy_states(folder.parent / assignment["parent"], folder)
+    scores: list[float] = []
+    epochs, reason = 0, ""
+    with alone_in(folder, _LOCK_SECONDS), Progress() as progress:
+        trial = prepare(folder, settings, source, progress)
+        for fold in trial.source.folds:
+            history = fit(fold_data(trial, fold), settings, progress, heartbeat)
+            keras.backend.clear_session()
+            scores.append(max(float(row[objective]) for row in history))
+            epochs += len(history)
+            reason = _pruned(scores, assignment["prune_below"])
+            if reason:
+                break
+        outcome = {"score": fmean(scores), "folds": scores, "reason": reason}
+        write_json(folder / "metrics.json", {**trial.facts, "objective": objective, **outcome})
+        if not assignment["epochs"]:  # a later rung of Hyperband may continue this one
+            for fold in trial.source.folds:
+                checkpoint.remove(fold_folder(folder, fold))
+    return {"status": "pruned" if reason else "completed", **outcome, "epochs": epochs}
 
 
 def feasible(flags: Mapping[str, Any]) -> str | None:
@@ -56,39 +85,6 @@ def _checked(flags: Mapping[str, Any], folder: Path) -> RunConfig:
     tasks.of(settings.model).check(settings, protocols.get(settings.protocol, settings.corpus))
     keras.backend.clear_session()
     return settings
-
-
-def _train(folder: Path, settings: RunConfig, source: Source, assignment: Mapping[str, Any], heartbeat) -> Outcome:
-    import keras
-
-    from zoo.runs.lock import alone_in
-    from zoo.training import checkpoint
-    from zoo.training.fit import fit
-    from zoo.training.tasks import base as tasks
-    from zoo.training.train import fold_data, prepare
-
-    kind = tasks.of(settings.model)
-    write_json(folder / "config.json", settings.saved())
-    if assignment["parent"]:
-        _copy_states(folder.parent / assignment["parent"], folder)
-    scores: list[float] = []
-    epochs, reason = 0, ""
-    with alone_in(folder, _LOCK_SECONDS), Progress() as progress:
-        trial = prepare(folder, settings, source, progress)
-        for fold in trial.source.folds:
-            history = fit(fold_data(trial, fold), settings, progress, heartbeat)
-            keras.backend.clear_session()
-            scores.append(max(float(row[kind.FIGURES.score]) for row in history))
-            epochs += len(history)
-            reason = _pruned(scores, assignment["prune_below"])
-            if reason:
-                break
-        outcome = {"score": fmean(scores), "folds": scores, "reason": reason}
-        write_json(folder / "metrics.json", {**trial.facts, "objective": kind.FIGURES.score, **outcome})
-        if not assignment["epochs"]:  # a later rung of Hyperband may continue this one
-            for fold in trial.source.folds:
-                checkpoint.remove(fold_folder(folder, fold))
-    return {"status": "pruned" if reason else "completed", **outcome, "epochs": epochs}
 
 
 def _copy_states(parent: Path, folder: Path) -> None:

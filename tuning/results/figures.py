@@ -1,13 +1,11 @@
 """Plot a search: importance, parallel coordinates, learning curves."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,28 +13,21 @@ from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.reports.figures import save_png
 
-if TYPE_CHECKING:
-    from tuning.results.importance import Importance
-
 _CURVES = 10  # trials in the figure
 _COLOURS, _BEST = "viridis", "tab:red"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A trial's validation score by epoch, (folds, epochs); NaN beyond a fold's last epoch. `objective`: its name."""
+    """A trial's validation score `objective`: mean by epoch over the folds that trained so long, (epochs,).
+
+    `whole` is the number of epochs that every fold has.
+    """
 
     trial: str
     objective: str
-    scores: np.ndarray
-
-    def mean(self) -> np.ndarray:
-        """Return the mean over the folds that trained so long, (epochs,)."""
-        return np.nanmean(self.scores, axis=0)
-
-    def whole(self) -> int:
-        """Return the number of epochs that every fold has."""
-        return int(np.isfinite(self.scores).all(axis=0).sum())
+    mean: np.ndarray
+    whole: int
 
 
 def varying(space: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
@@ -57,39 +48,36 @@ def curves(folder: Path, trials: Sequence[Trial]) -> list[Curve]:
     Raises UserError for a damaged metrics.json or history.csv.
     """
     done = sorted((trial for trial in trials if trial.status == "completed"), key=lambda trial: -(trial.score or 0.0))
-    found = (curve(folder / "trials" / trial.id) for trial in done[:_CURVES])
-    return [item for item in found if item]
+    return [item for trial in done[:_CURVES] if (item := curve(folder / "trials" / trial.id))]
 
 
 def curve(run: Path) -> Curve | None:
     """Read a trial's learning curve from its run folder; None where that is absent."""
-    record, histories = run / "metrics.json", sorted(run.glob("fold-*/history.csv"))
-    if not (record.is_file() and histories):
+    path, histories = run / "metrics.json", sorted(run.glob("fold-*/history.csv"))
+    if not (path.is_file() and histories):
         return None
-    path = record
     try:
-        objective = json.loads(record.read_text())["objective"]
+        objective = json.loads(path.read_text())["objective"]
         folds = []
         for path in histories:
             with path.open(newline="") as file:
                 folds.append([float(row[objective]) for row in csv.DictReader(file)])
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: expected a trial's figures, found it damaged ({error}); restore it, or remove {run} to do without"
-        ) from error
+        raise UserError(f"{path}: damaged ({error}); restore it, or remove {run} to do without") from error
     scores = np.full((len(folds), max(map(len, folds))), np.nan)
     for row, fold in zip(scores, folds, strict=True):
         row[: len(fold)] = fold
-    return Curve(run.name, objective, scores)
+    whole = int(np.isfinite(scores).all(axis=0).sum())
+    return Curve(run.name, objective, np.nanmean(scores, axis=0), whole)
 
 
-def plot_importance(importance: Importance, path: Path, title: str) -> None:
+def plot_importance(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """Draw each hyper-parameter's share as a bar: alone, and behind it with its interactions."""
-    rows = importance.rows()[::-1]
-    names = [row["parameter"] for row in rows]
-    figure, axes = _figure(7, 1.6 + 0.32 * len(rows), f"{title}\n{importance.in_words()}", fontsize=10)
-    axes.barh(names, [100 * row["with_interactions"] for row in rows], color="lightgrey", label="with interactions")
-    axes.barh(names, [100 * row["importance"] for row in rows], color="tab:blue", height=0.5, label="alone")
+    names = [row["parameter"] for row in rows[::-1]]
+    alone, total = ([100 * row[name] for row in rows[::-1]] for name in ("importance", "with_interactions"))
+    figure, axes = _figure(7, 1.6 + 0.32 * len(rows), title, fontsize=10)
+    axes.barh(names, total, color="lightgrey", label="with interactions")
+    axes.barh(names, alone, color="tab:blue", height=0.5, label="alone")
     axes.set(xlabel="Share of the variance that the forest predicts (%)", xlim=(0, 100))
     axes.grid(axis="x", alpha=0.3)
     axes.legend(loc="lower right")
@@ -112,11 +100,8 @@ def plot_parallel(space: Mapping[str, Any], trials: Sequence[Trial], best: Trial
     host.set_xticks(range(len(names) + 1), [*(name.removeprefix("option.") for name in names), "score"])
     host.tick_params(axis="x", rotation=20, length=0)
     host.spines[:].set_visible(False)
-    heights = [
-        _axis(host, place / width, space[name], [trial.values[name] for trial in done])
-        for place, name in enumerate(names)
-    ]
-    heights.append(_axis(host, len(names) / width, None, list(scores)))
+    axes = [(space[name], [trial.values[name] for trial in done]) for name in names] + [(None, list(scores))]
+    heights = [_axis(host, place / width, *axis) for place, axis in enumerate(axes)]
     colours = colormaps[_COLOURS]((scores - scores.min()) / (np.ptp(scores) or 1))
     for trial, line, colour in zip(done, np.array(heights).T, colours, strict=True):
         is_best = trial.id == best.id
@@ -136,7 +121,7 @@ def plot_learning(found: Sequence[Curve], best: Trial, path: Path, title: str) -
 
     figure, axes = _figure(8, 5.5, title)
     for item, colour in zip(found, colormaps[_COLOURS](np.linspace(0.95, 0, len(found))), strict=True):
-        mean, whole = item.mean(), item.whole()
+        mean, whole = item.mean, item.whole
         epochs = np.arange(1, len(mean) + 1)
         style = {"color": _BEST, "linewidth": 2.5, "zorder": 3} if item.trial == best.id else {"color": colour}
         (line,) = axes.plot(epochs[:whole], mean[:whole], marker="." if whole < 30 else None, label=item.trial, **style)

@@ -1,10 +1,7 @@
 """Estimate how much each hyper-parameter matters to the score, from the trials of a search."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,61 +14,41 @@ _TREES = 100
 _DRAWS = 2048  # pairs of configurations: the standard error of a share is about 0.02
 
 
-@dataclass(frozen=True)
-class Importance:
-    """Shares of the forest's variance per hyper-parameter, and the forest's R² on trials it was not fitted to."""
+def importance_of(space: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[list[dict[str, Any]], str]:
+    """Estimate each hyper-parameter's share of the variance of the score.
 
-    main: Mapping[str, float]
-    total: Mapping[str, float]
-    r2: float
-    n_trials: int
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of importance.csv, the most important first."""
-        return [
-            {
-                "parameter": name,
-                "importance": self.main[name],
-                "with_interactions": self.total[name],
-                "forest_r2": self.r2,
-                "trials": self.n_trials,
-            }
-            for name in sorted(self.total, key=lambda name: -self.total[name])
-        ]
-
-    def in_words(self) -> str:
-        """Say how far the shares can be trusted."""
-        share = f"the forest explains {100 * max(self.r2, 0):.0f} % of the variance between {self.n_trials} trials"
-        doubt = "" if self.r2 >= 0.25 else ": too little for these shares to mean much"
-        return f"{share} (out-of-bag R² {self.r2:.2f}){doubt}"
-
-
-def importance_of(space: Mapping[str, Any], trials: Sequence[Trial], seed: int = 0) -> Importance | str:
-    """Estimate each hyper-parameter's share of the variance of the score, or say why there is no estimate.
+    Returns the rows of importance.csv, the most important first, and how far they can be trusted; or none, and why.
 
     A random forest is fitted to the completed trials (at least ten), and the variance of its prediction divided among
-    the hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): `main` is the share of each alone,
-    the first-order Sobol index; `total` includes its interactions (Saltelli et al. 2010, table 2, Jansen's formulas).
-    Both are 0..1; `main` sums to at most 1, up to sampling error. Each hyper-parameter is drawn independently from the
-    values that trials had, so the shares hold for the region that the tuner explored. Numbers are one column,
-    logarithms where sampled so; other values are one-hot columns, changed together. `r2` is out of bag: near 0 or
-    below, the forest knows nothing, and the shares say nothing.
+    the hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): "importance" is the share of each
+    alone, the first-order Sobol index; "with_interactions" the total one (Saltelli et al. 2010, table 2, Jansen's
+    formulas). Both are 0..1; the first sum to at most 1, up to sampling error. Each hyper-parameter is drawn
+    independently from the values that trials had, so the shares hold for the region that the tuner explored. Numbers
+    are one column, logarithms where sampled so; other values are one-hot columns, changed together. The forest's R² is
+    out of bag: near 0 or below, the forest knows nothing, and the shares say nothing.
     """
     from sklearn.ensemble import RandomForestRegressor
 
     done = [trial for trial in trials if trial.status == "completed"]
     if len(done) < _LEAST_TRIALS:
-        return f"expected at least {_LEAST_TRIALS} completed trials, found {len(done)}"
+        return [], f"expected at least {_LEAST_TRIALS} completed trials, found {len(done)}"
     scores = np.array([trial.score for trial in done])
     columns = _columns(space, done)
     if not columns:
-        return "all completed trials have the same values"
+        return [], "all completed trials have the same values"
     if np.ptp(scores) == 0:
-        return "all completed trials score the same"
-    forest = RandomForestRegressor(_TREES, oob_score=True, random_state=seed)
+        return [], "all completed trials score the same"
+    forest = RandomForestRegressor(_TREES, oob_score=True, random_state=0)
     forest.fit(np.hstack(list(columns.values())), scores)
-    main, total = sobol(forest.predict, columns, np.random.default_rng(seed))
-    return Importance(main, total, float(forest.oob_score_), len(done))
+    main, total = sobol(forest.predict, columns, np.random.default_rng(0))
+    r2, n = float(forest.oob_score_), len(done)
+    rows = [
+        {"parameter": name, "importance": main[name], "with_interactions": share, "forest_r2": r2, "trials": n}
+        for name, share in sorted(total.items(), key=lambda item: -item[1])
+    ]
+    doubt = "" if r2 >= 0.25 else ": too little for these shares to mean much"
+    trust = f"the forest explains {100 * max(r2, 0):.0f} % of the variance between {n} trials"
+    return rows, f"{trust} (out-of-bag R² {r2:.2f}){doubt}"
 
 
 def sobol(

@@ -1,8 +1,5 @@
 """Show what a search found: tables, importance, plots, TensorBoard's files, the best configuration as a command."""
 
-from __future__ import annotations
-
-import math
 import shlex
 import statistics
 from collections import Counter
@@ -19,13 +16,12 @@ from tuning import search
 from tuning import space as spaces
 from tuning import trials as records
 from tuning.results import figures, tensorboard
-from tuning.results.importance import Importance, importance_of
+from tuning.results.importance import importance_of
 from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.runs import command_line
 from zoo.utils.atomic_files import write_csv
 
-_RANKED = ("completed", "pruned")
 _ROWS = 20  # on the terminal; trials.csv has them all
 _FIGURES_WIDTH = 55  # of the columns before the values
 _UNFINISHED = "not finished"
@@ -40,11 +36,11 @@ def show(folder: Path) -> None:
     console = Console()
     write_csv(folder / "trials.csv", rows(header, trials))
     _print_trials(header, asked, trials, console)
-    importance = importance_of(header["space"], trials)
-    if isinstance(importance, Importance):
-        write_csv(folder / "importance.csv", importance.rows())
-        figures.plot_importance(importance, folder / "importance.png", f"{header['model']}, importance")
-    _print_importance(importance, console)
+    shares, trust = importance_of(header["space"], trials)
+    if shares:
+        write_csv(folder / "importance.csv", shares)
+        figures.plot_importance(shares, folder / "importance.png", f"{header['model']}, importance\n{trust}")
+    _print_importance(shares, trust, console)
     title = f"{header['model']}, {sum(trial.status == 'completed' for trial in trials)} completed trials"
     figures.plot_parallel(header["space"], trials, best, folder / "parallel.png", title)
     curves = figures.curves(folder, trials)
@@ -65,9 +61,9 @@ def show(folder: Path) -> None:
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:
     """Return completed trials, then pruned ones, the best first, the earlier of two; then all others."""
-    scored = [trial for trial in trials if trial.status in _RANKED]
-    scored.sort(key=lambda trial: (_RANKED.index(trial.status), math.inf if trial.score is None else -trial.score))
-    return scored + [trial for trial in trials if trial.status not in _RANKED]
+    scored = [trial for trial in trials if trial.status in records.SCORED]
+    scored.sort(key=lambda trial: (trial.status, -(trial.score or 0.0)))  # "completed" before "pruned"
+    return scored + [trial for trial in trials if trial.status not in records.SCORED]
 
 
 def rows(header: Mapping[str, Any], trials: Sequence[Trial]) -> list[dict[str, Any]]:
@@ -100,17 +96,14 @@ def best_of(folder: Path) -> dict[str, Any]:
 
 
 def best_flags(header: Mapping[str, Any], trial: Trial) -> str:
-    """Return the command that trains a trial's configuration, quoted for a shell, without --out.
-
-    With Hyperband the epochs are those the trial had.
-    """
+    """Return the command that trains a trial's configuration, quoted for a shell, without --out."""
     return shlex.join(["python", "scripts/train.py", *command_line.words(_flags(header, trial))])
 
 
 def _flags(header: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     given = {"model": header["model"], **spaces.flags(header["base"], trial.values)}
     given.pop("out", None)
-    return given if trial.epochs is None else {**given, "epochs": trial.epochs}
+    return given if trial.epochs is None else {**given, "epochs": trial.epochs}  # those of Hyperband's rung
 
 
 def _read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial], Trial]:
@@ -119,11 +112,9 @@ def _read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial], Trial]:
     best = records.best(trials)
     if best is not None:
         return header, asked, trials, best
-    statuses = Counter(map(_status, trials))
-    found = ", ".join(f"{n} {status}" for status, n in statuses.items()) or "none at all"
-    ended = [trial for trial in trials if trial.status in records.ENDS]
+    found = ", ".join(f"{n} {status}" for status, n in Counter(map(_status, trials)).items()) or "none at all"
     raise UserError(
-        f"{folder}: expected a completed trial, found {found}{_reasons(ended)}. Mend what made trials fail and go on "
+        f"{folder}: expected a completed trial, found {found}{_reasons(trials)}. Mend what made trials fail and go on "
         f"with tune.py --out {folder} --resume, or search another --space into another folder"
     )
 
@@ -137,12 +128,13 @@ def _print_trials(header, asked: int, trials: Sequence[Trial], console: Console)
     """Print the best trials as a table, and below it how many others there are and why."""
     ended = sum(trial.status in records.COUNTED for trial in trials)
     console.print(Text(f"{header['model']}: {ended} of {asked} trials, tuner {header['tuner']}", style="bold"))
-    scored = [trial for trial in ranked(trials) if trial.status in _RANKED]
-    values = _value_columns(header["space"], trials, scored[:_ROWS], console.width)
+    scored = [trial for trial in ranked(trials) if trial.status in records.SCORED]
+    shown = scored[:_ROWS]
+    values = _value_columns(header["space"], trials, shown, console.width)
     table = _table("Trial", "Mean", "Spread", "Epochs", "Seconds")
     for heading in values:
         table.add_column(Text(heading), overflow="fold")
-    for trial, *words in zip(scored[:_ROWS], *values.values(), strict=True):
+    for trial, *words in zip(shown, *values.values(), strict=True):
         mark = "" if trial.status == "completed" else f" {trial.status}"
         numbers = ("–" if value is None else f"{value:.3f}" for value in (trial.score, _spread(trial)))
         table.add_row(Text(trial.id + mark), *numbers, str(trial.epochs_run), f"{trial.seconds:.0f}", *map(Text, words))
@@ -184,13 +176,13 @@ def _reasons(trials: Sequence[Trial]) -> str:
     return "".join(f"; {n} times: {reason.rstrip('.')}" if n > 1 else f"; {reason.rstrip('.')}" for reason, n in common)
 
 
-def _print_importance(importance: Importance | str, console: Console) -> None:
-    if isinstance(importance, str):
-        console.print(Text(f"no importance of hyper-parameters: {importance}"))
+def _print_importance(shares: Sequence[Mapping[str, Any]], trust: str, console: Console) -> None:
+    if not shares:
+        console.print(Text(f"no importance of hyper-parameters: {trust}"))
         return
     table = _table("Hyper-parameter", "Importance", "With interactions")
-    for row in importance.rows():
-        shares = (f"{100 * row[name]:.0f} %" for name in ("importance", "with_interactions"))
-        table.add_row(Text(row["parameter"]), *shares)
+    for row in shares:
+        numbers = (f"{100 * row[name]:.0f} %" for name in ("importance", "with_interactions"))
+        table.add_row(Text(row["parameter"]), *numbers)
     console.print(table)
-    console.print(Text(importance.in_words()))
+    console.print(Text(trust))

@@ -4,8 +4,6 @@ The files are written from TensorBoard's own messages, without TensorFlow: Tenso
 wherever it is installed, which takes seconds, and a search on JAX or PyTorch may not have it.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.results import figures
-from tuning.trials import ENDS, Trial
+from tuning.trials import ENDS, SCORED, Trial
 from zoo.errors import UserError
 from zoo.utils.atomic_files import ASIDE
 
@@ -37,9 +35,7 @@ def write(folder: Path, space: Mapping[str, Any], trials: Sequence[Trial]) -> No
         shutil.rmtree(place, ignore_errors=True)
         aside.replace(place)
     except OSError as error:
-        raise UserError(
-            f"{place}: cannot be written ({error.strerror or error}); free space there and show the search again"
-        ) from error
+        raise UserError(f"{place}: cannot be written ({error.strerror or error}); free space there") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -48,14 +44,14 @@ def _experiment(space: Mapping[str, Any]) -> Any:
     """Return the summary of what trials differ in."""
     from tensorboard.plugins.hparams import summary_v2 as hp
 
-    domains = {
-        name: hp.RealInterval(float(wanted["low"]), float(wanted["high"]))
-        if isinstance(wanted, Mapping)
-        else hp.Discrete([_value(wanted, item) for item in wanted])
-        for name, wanted in space.items()
-    }
-    metrics = [hp.Metric(_SCORE, dataset_type=hp.Metric.VALIDATION)]
-    return hp.hparams_config_pb([hp.HParam(name, domain) for name, domain in domains.items()], metrics)
+    parameters = []
+    for name, wanted in space.items():
+        if isinstance(wanted, Mapping):
+            domain = hp.RealInterval(float(wanted["low"]), float(wanted["high"]))
+        else:
+            domain = hp.Discrete([_value(wanted, item) for item in wanted])
+        parameters.append(hp.HParam(name, domain))
+    return hp.hparams_config_pb(parameters, [hp.Metric(_SCORE, dataset_type=hp.Metric.VALIDATION)])
 
 
 def _session(run: Path, space: Mapping[str, Any], trial: Trial) -> Iterable[tuple[float, int, Any]]:
@@ -71,11 +67,11 @@ def _session(run: Path, space: Mapping[str, Any], trial: Trial) -> Iterable[tupl
     yield begin, 0, summary_v2.hparams_pb(values, trial.id, begin)
     curve = figures.curve(run)
     if curve:
-        for epoch, score in enumerate(curve.mean(), start=1):
+        for epoch, score in enumerate(curve.mean, start=1):
             yield end, epoch, scalar_pb(curve.objective, score)
     if trial.score is not None:
         yield end, 0, scalar_pb(_SCORE, trial.score)
-    status = api_pb2.STATUS_SUCCESS if trial.status in ("completed", "pruned") else api_pb2.STATUS_FAILURE
+    status = api_pb2.STATUS_SUCCESS if trial.status in SCORED else api_pb2.STATUS_FAILURE
     # TensorBoard's own session_end_pb imports TensorFlow.
     info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=end)
     data = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=info))
