@@ -84,19 +84,19 @@ def main() -> None:
 def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Begin a search after checking its configuration, its space and its data."""
     settings = resolve(flags.from_flags(given))
-    use_backend(settings.backend)  # the networks' spaces are in their builders' modules, which import Keras
+    use_backend(settings.backend)  # before a builder's module imports Keras
     for name in upstream_runs.named(settings):
         raise UserError(
-            f"{upstream_runs.FLAGS[name]} {getattr(settings, name)}: its models were trained on clips that the inner "
-            "folds of a search validate on. Search without it, or train without a search"
+            f"{upstream_runs.FLAGS[name]} {getattr(settings, name)}: its models were trained on clips that the "
+            "inner folds of a search validate on. Search without it, or train without a search"
         )
     source = open_source(settings)
     if "fold" in given and len(source.folds) != 1:
-        raise UserError(f"--fold {given['fold']} names {len(source.folds)} folds; a search belongs to one, so give one")
+        raise UserError(f"--fold {given['fold']} names {len(source.folds)} folds; a search belongs to one")
     if not (source.protocol.speaker_independent or settings.allow_leakage):
         raise UserError(
-            f"{source.protocol.name} is not speaker-independent, so that training the best trial under it needs "
-            "--allow-leakage; add it, or choose another --protocol"
+            f"{source.protocol.name} is not speaker-independent: training the best trial needs --allow-leakage; "
+            "add it, or choose another --protocol"
         )
     source = replace(source, folds=source.folds[:1])
     fold = source.folds[0].name.split("-")[0]

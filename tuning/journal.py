@@ -1,8 +1,7 @@
-"""Journal of a search: events as lines of JSON in two files, so that neither a kill nor one damaged file loses any.
+"""Keep a search's events as lines of JSON in two files; neither a kill nor one damaged file loses any.
 
-A line holds an event and, as `crc32`, the checksum of its canonical JSON, seeded with that of the line before: a line
-that is changed, missing or out of place ends the valid part of its file. An event counts once both files are on the
-disk. The file with the longer valid part is right; the other is repaired from it.
+A line holds an event and, as `crc32`, the checksum of its canonical JSON, seeded with that of the line before.
+What does not fit ends the valid part of a file. The file with the longer valid part is right.
 """
 
 import fcntl
@@ -31,11 +30,11 @@ def read(folder: Path) -> list[Event]:
     except OSError as error:
         raise UserError(f"{folder}: the search cannot be read ({error.strerror or error})") from error
     if not found:
-        raise UserError(f"{folder}: no search is here (without {NAMES[0]}); give a folder that tune.py made")
+        raise UserError(f"{folder}: no search is here ({NAMES[0]}); give a folder that tune.py made")
     events = max(map(_valid, found), key=len)
     if not events:
         names = " and ".join(NAMES)
-        raise UserError(f"{folder}: expected {names}, found neither with a valid first line; restore one of them")
+        raise UserError(f"{folder}: found {names}, neither with a valid first line; restore one")
     return events
 
 
@@ -45,7 +44,7 @@ class Journal:
     def __init__(self, folder: Path, first: Sequence[Event] | None = None):
         """Begin a journal with its first events; without any, open one and repair its files.
 
-        Raises UserError as `read`, where a new one finds another, and where another process holds it.
+        Raises UserError as `read`, and where a new one finds another or a process holds it.
         """
         if first is None:
             read(folder)  # before a lock file is left in a folder without a search
@@ -55,7 +54,7 @@ class Journal:
             if first is None:
                 self.events = read(folder)
             elif any(path.exists() for path in _files(folder)):
-                raise UserError(f"{folder}: expected no search, found one; resume it, or give another folder")
+                raise UserError(f"{folder}: expected no search, found one; resume it, or take another")
             else:
                 self.events = list(first)
             self._repair()
@@ -114,7 +113,7 @@ def _locked(folder):
         lock = (folder / "search.lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UserError(f"{folder}: another process is at work on this search; wait for it, or end it first") from error
+        raise UserError(f"{folder}: another process is at work on this search; wait, or end it") from error
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
     return lock

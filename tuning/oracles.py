@@ -1,4 +1,4 @@
-"""Propose a trial's values with keras-tuner's oracles; their state follows from the order of proposals and ends."""
+"""Propose trials with keras-tuner's oracles; their state follows from the order of proposals and ends."""
 
 import copy
 import sys
@@ -12,21 +12,21 @@ from keras_tuner import oracles
 from tuning.space import decode, encode, hyperparameters
 
 _OBJECTIVE = keras_tuner.Objective("score", "max")
-# What an oracle changes although it then proposes nothing. No journal has such calls, so they must leave no trace.
+# What an oracle changes although it then proposes nothing: no journal has such calls.
 _VOLATILE = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration", "_populate_next", "tuner_ids")
 
 
 class _Grid(oracles.GridSearchOracle):
     def populate_space(self, trial_id):
         response = super().populate_space(trial_id)
-        # keras-tuner waits for a trial's end, which may show further hyper-parameters. Here all are known.
+        # keras-tuner waits for a trial's end, which may show further hyper-parameters.
         if response["status"] == "RUNNING" and trial_id not in self._populate_next:
             self._populate_next.append(trial_id)
         return response
 
 
 class _Bayesian(oracles.BayesianOptimizationOracle):
-    """Make proposals depend on the trials alone, not on earlier proposals, so that replaying can skip the model."""
+    """Make proposals depend on the trials alone, so that replaying can skip the model."""
 
     trials: dict[str, Any]
     ongoing_trials: dict[str, Any]
@@ -50,7 +50,7 @@ class _Bayesian(oracles.BayesianOptimizationOracle):
         return response
 
     def _vectorize_trials(self, leave_out=frozenset()):
-        """Return trials as (n, dimensions) in 0..1 and their losses; a failed one gets the worst completed loss."""
+        """Return trials as (n, dimensions) in 0..1 and their losses, the worst one for a failed trial."""
         everything = self.trials
         self.trials = {key: trial for key, trial in everything.items() if trial not in leave_out}
         x, y = super()._vectorize_trials()
@@ -72,10 +72,7 @@ _ORACLES = {
 
 
 def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None = None) -> keras_tuner.Oracle:
-    """Return an oracle of keras-tuner that maximises and sets no limit on the number of trials.
-
-    `max_epochs` are those of Hyperband's last rung; the rungs below have a third of it, a ninth, and so on.
-    """
+    """Return an oracle of keras-tuner that maximises and sets no limit on the number of trials."""
     if tuner == "hyperband":
         more: dict[str, Any] = {"max_epochs": max_epochs, "factor": 3, "hyperband_iterations": None}
     else:
@@ -92,19 +89,18 @@ def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None
     )
     oracle.save = oracle._save_trial = lambda *trial: None  # the journal replaces its files
     oracle.verbose, oracle.plain_space = 0, space
-    oracle._max_collisions = 1000  # draws in a row that were all tried before: the space is exhausted
+    oracle._max_collisions = 1000  # draws in a row that were tried before, until it gives up
     return oracle
 
 
 def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) -> dict[str, Any] | str:
-    """Return the event of a proposal, "wait" while a running trial's outcome is needed, or "done" when there is none.
+    """Return the event of a proposal, "wait" while an outcome is needed, or "done" when there is none.
 
-    "epochs" (in all) and "parent" (the trial to continue) are Hyperband's, else None. `given`: the journal's values of
-    this proposal, when it is replayed.
+    `given`: the journal's values of this proposal, when it is replayed.
     """
     before = {name: copy.deepcopy(getattr(oracle, name)) for name in _VOLATILE if hasattr(oracle, name)}
     oracle.given = None if given is None else encode(oracle.plain_space, given)
-    trial = oracle.create_trial(tuner_id=str(len(oracle.trials)))  # another for each, or the same trial comes again
+    trial = oracle.create_trial(tuner_id=str(len(oracle.trials)))  # a new one, for a new trial
     if trial.status != "RUNNING":
         vars(oracle).update(before)
         return "wait" if trial.status == "IDLE" else "done"

@@ -1,4 +1,4 @@
-"""Train one trial's configuration on every inner fold; its score is the mean of their validation scores."""
+"""Train one trial's configuration on every inner fold; its score is their mean validation score."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +17,15 @@ from zoo.utils.atomic_files import write_json
 from zoo.utils.backends import use_backend
 from zoo.utils.progress import Progress
 
-# A worker that lost its lease may still hold the trial's folder for a lease's time, until it notices.
+# A worker that lost its lease may hold the trial's folder until it notices.
 _LOCK_SECONDS = 60.0
 
 
 def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Train a trial on its inner folds, continuing where an earlier process stopped.
 
-    `heartbeat` is called after each epoch; what it raises ends the trial. Returns {"status", "score", "folds",
-    "reason", "epochs"}: the score is the mean over folds of each one's best validation score. The outer fold's test
-    clips are not opened.
+    `heartbeat` is called after each epoch; what it raises ends the trial. Returns an outcome: the score is the
+    mean over folds of each one's best validation score. The outer fold's test utterances are not opened.
     """
     settings = _checked(assignment["flags"], folder)
     if assignment["epochs"]:
@@ -65,7 +64,7 @@ def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], Non
 
 
 def feasible(flags: Mapping[str, Any]) -> str | None:
-    """Return None, or why these flags of train.py cannot be trained together. Builds the network, reads no clip."""
+    """Return None, or why these flags cannot be trained together. Builds the network, reads no utterance."""
     try:
         _checked(flags, Path())
     except UserError as error:
@@ -88,7 +87,7 @@ def _checked(flags: Mapping[str, Any], folder: Path) -> RunConfig:
 
 
 def _copy_states(parent: Path, folder: Path) -> None:
-    """Copy the parent's states, so that training continues from them; a fold that has states keeps its own."""
+    """Copy the parent's states to continue from; a fold that has states keeps its own."""
     for states in sorted(parent.glob("fold-*")):
         place = folder / states.name
         if not place.exists():

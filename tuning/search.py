@@ -1,4 +1,4 @@
-"""Propose trials, hand them out and keep their outcomes; a kill at any moment loses none of them."""
+"""Propose trials, hand them out and keep their outcomes; a kill at any moment loses none."""
 
 import threading
 from collections import Counter
@@ -32,7 +32,7 @@ def read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial]]:
 
 
 class Search:
-    """A search's folder, held by one process. Made by `Search.create` or `Search.open`; its methods are thread-safe."""
+    """A search's folder, held by one process; thread-safe. Made by `Search.create` or `Search.open`."""
 
     def __init__(self, journal: journals.Journal, expect: Mapping[str, Any], feasible: Feasible | None):
         self.folder, self._journal, self._feasible = journal.folder, journal, feasible
@@ -50,8 +50,8 @@ class Search:
         """Begin a search in a folder without one.
 
         `description`: "model", "base" (the user's RunConfig flags, "option" a mapping), "space", "tuner", "trials";
-        optional "seed", "inner_folds", "prune", "max_epochs" (Hyperband needs it). `feasible` returns None, or why a
-        trial's flags cannot be trained. Raises UserError for contradictory values, and where a search is.
+        optional "seed", "inner_folds", "prune", "max_epochs". `feasible` returns None, or why a trial's flags cannot be
+        trained. Raises UserError for contradictory values.
         """
         first, asked = records.described(description)
         return cls(journals.Journal(folder, [{**first, "version": __version__}, asked]), {}, feasible)
@@ -60,17 +60,16 @@ class Search:
     def open(cls, folder: Path, expect: Mapping[str, Any] | None = None, feasible: Feasible | None = None) -> "Search":
         """Continue a search; trials that were running are handed out again first.
 
-        `expect`: names of the description or of base flags, such as "corpus", with the values the user wants.
-        Raises UserError where the search has others, is of another version, or is held by another process.
+        `expect`: names of the description or of base flags, such as "corpus", with the values wanted. Raises
+        UserError where the search has others, is of another version, or is held by another process.
         """
         return cls(journals.Journal(folder), {"version": __version__, **(expect or {})}, feasible)
 
     def next(self, worker: str) -> Assignment | str:
-        """Hand out a trial; "wait" while running trials decide whether there is another, "done" when there is none.
+        """Hand out a trial as JSON; "wait" while running trials decide whether there is another, else "done".
 
-        {"trial": "0001", "values", "flags" for flags.from_flags, "epochs", "parent", "inner_folds", "prune_below"}, all
-        JSON. "prune_below": for each number of folds, the median of completed trials' mean score on so many, or None.
-        Raises UserError when many combinations in a row are infeasible, and when the journal cannot be written.
+        "prune_below": for each number of folds, the median of completed trials' mean score on so many. Raises
+        UserError when many combinations in a row are infeasible, or the journal cannot be written.
         """
         with self._lock:
             while True:
@@ -99,7 +98,7 @@ class Search:
     def finish(self, trial: str, outcome: Mapping[str, Any], worker: str) -> bool:
         """Write an outcome to disk; return False where the trial had one already.
 
-        Raises ValueError as `trials.outcome`, UserError when the journal cannot be written; then the trial still runs.
+        Raises UserError when the journal cannot be written; then the trial still runs.
         """
         with self._lock:
             if self._state[trial].status in ENDS:
@@ -135,7 +134,7 @@ class Search:
 
     @property
     def header(self) -> Mapping[str, Any]:
-        """The journal's first event: version, model, base, space, tuner, seed, inner_folds, prune, max_epochs."""
+        """The journal's first event: what `create` was given, and the version."""
         return self._journal.events[0]
 
     def close(self) -> None:
@@ -189,9 +188,8 @@ class Search:
                 found = oracles.propose(self._oracle, event["values"])
                 if found != event:
                     raise UserError(
-                        f"{self.folder}: expected the tuner to propose trial {event['trial']} again as "
-                        f"{event['values']}, found {found if isinstance(found, str) else found['values']}: another "
-                        "version of keras-tuner made this search; use that one, or search into another folder"
+                        f"{self.folder}: expected the tuner to propose {event} again, found {found}: another "
+                        "version of keras-tuner made this search; use that one, or another folder"
                     )
             elif event["event"] == "finished":
                 oracles.end(self._oracle, event["trial"], event["status"], event["score"])
@@ -204,6 +202,6 @@ class Search:
         if len(reasons) >= (_MOST_INFEASIBLE_LATER if self._finished() else _MOST_INFEASIBLE):
             common = "; ".join(f"{reason} ({count} times)" for reason, count in Counter(reasons).most_common(3))
             raise UserError(
-                f"{self.folder}: the last {len(reasons)} combinations tried were infeasible: {common}. Narrow the "
-                "space with --vary or --space, and search into another folder"
+                f"{self.folder}: the last {len(reasons)} combinations tried were infeasible: {common}. "
+                "Narrow the space with --vary or --space, and search into another folder"
             )

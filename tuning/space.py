@@ -1,8 +1,7 @@
 """Search spaces as plain data: hyper-parameters by name, each a list of choices or a range.
 
-A name is a field of RunConfig, or "option." and a keyword of the network's builder. Choices are numbers, words, True,
-False, None, or lists of them. A range is {"low", "high"} and optionally "step" and "sampling" ("linear", "log"); it is
-of integers where both ends are.
+A name is a field of RunConfig, or "option." and a keyword of the network's builder. A range is {"low", "high"} and
+optionally "step" and "sampling" ("linear", "log"); it is of integers where both ends are.
 """
 
 import dataclasses
@@ -35,8 +34,8 @@ _BESIDE = {"momentum": {"optimizer": "sgd"}, "decay": {"schedule": "decay"}, "co
 def of(model: str) -> Space:
     """Return the space of a network, without what its registry entry fixes or makes meaningless.
 
-    It is `SPACE` in its builder's module; `SPACE_NEEDS` there names hyper-parameters that have an effect only with
-    some values of an option. Raises UserError for an unknown network, or a linear model.
+    It is `SPACE` in its builder's module; `SPACE_NEEDS` there names what has an effect only with some values of an
+    option. Raises UserError for a linear model.
     """
     entry = registry.get(model)
     if entry.fitted == "linear":
@@ -54,19 +53,19 @@ def of(model: str) -> Space:
 def merge(space: Mapping[str, Any], vary: Sequence[str] = (), file: Path | str | None = None) -> Space:
     """Return the space with the user's changes: `file` replaces it, `vary` sets single hyper-parameters.
 
-    A text of `vary` is NAME=V1,V2,... (lists as [8,16],[16,32]), NAME=LOW..HIGH or NAME=LOW..HIGH:log. `check` checks
-    names and values. Raises UserError for another text or a file that cannot be read.
+    A text of `vary` is NAME=V1,V2,... (lists as [8,16],[16,32]), NAME=LOW..HIGH or NAME=LOW..HIGH:log.
+    Raises UserError for another text or a file that cannot be read.
     """
     merged = dict(space)
     try:
         if file is not None:
             merged = {**json.loads(Path(file).read_text())}
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"--space {file}: expected hyper-parameters in JSON, cannot read it ({error})") from error
+        raise UserError(f"--space {file}: expected an object in JSON, cannot read it ({error})") from error
     for text in vary:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise UserError(f"--vary {text}: expected NAME=V1,V2,... or NAME=LOW..HIGH, e.g. --vary batch_size=16,32")
+            raise UserError(f"--vary {text}: expected NAME=V1,V2,... or NAME=LOW..HIGH, e.g. batch_size=16,32")
         merged[name] = _range(text, value) if ".." in value else _choices(value)
     return merged
 
@@ -78,9 +77,9 @@ def without(space: Mapping[str, Any], base: Mapping[str, Any]) -> Space:
 
 
 def check(model: str, space: Mapping[str, Any]) -> None:
-    """Raise UserError for a hyper-parameter that the network does not have, and for values it cannot take."""
+    """Raise UserError for what is no hyper-parameter of the network, and for values it cannot take."""
     if not space:
-        raise UserError(f"{model}: expected a hyper-parameter to search, found an empty space; add one with --vary")
+        raise UserError(f"{model}: expected a hyper-parameter, found an empty space; add one with --vary")
     module, function = registry.get(model).builder.split(":")
     keywords = signature(getattr(import_module(module), function)).parameters.values()
     known = [OPTION + k.name for k in keywords if k.kind is k.KEYWORD_ONLY and k.name != "name"]
@@ -104,7 +103,7 @@ def check(model: str, space: Mapping[str, Any]) -> None:
 
 
 def hyperparameters(space: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
-    """Return the space as keras-tuner's. Choices become JSON, as keras-tuner knows neither None nor lists."""
+    """Return the space as keras-tuner's. Choices become JSON: it knows neither None nor lists."""
     import keras_tuner
 
     result = keras_tuner.HyperParameters()
@@ -131,7 +130,7 @@ def decode(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
 
 
 def flags(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the user's flags ("option" a mapping) overridden by a trial's values, for zoo.config.flags.from_flags."""
+    """Return the user's flags ("option" a mapping) overridden by a trial's values."""
     fields, option = dict(base), dict(base.get("option", {}))
     for name, value in values.items():
         (option if name.startswith(OPTION) else fields)[name.removeprefix(OPTION)] = value
@@ -151,8 +150,8 @@ def _check_range(name, value):
     )
     if not fits:
         raise UserError(
-            f"{name} is {dict(value)}, expected numbers low < high; optionally step above 0, whole between whole "
-            "numbers; and sampling, linear or log, which needs low above 0 and a step above 1"
+            f"{name} is {dict(value)}, expected numbers low < high; optionally step, above 0 (log: 1) and "
+            "whole between whole numbers, and sampling, linear or log"
         )
 
 
@@ -175,7 +174,7 @@ def _range(text, value):
     try:
         low, high = (json.loads(end) for end in ends.split(".."))
     except ValueError as error:
-        raise UserError(f"--vary {text}: expected two numbers, e.g. --vary learning_rate=1e-4..1e-2:log") from error
+        raise UserError(f"--vary {text}: expected two numbers, e.g. learning_rate=1e-4..1e-2:log") from error
     return {"low": low, "high": high, **({"sampling": sampling} if colon else {})}
 
 

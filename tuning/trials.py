@@ -17,7 +17,7 @@ COUNTED = ("completed", "pruned", "failed")  # toward the number of trials asked
 ENDS = (*COUNTED, "infeasible")
 STOP = "stop"  # in place of a status: this machine can run no trial, end the search
 SCORED = ("completed", "pruned")
-_PRUNED_TUNERS = ("random", "grid")  # the others learn from scores, and a pruned trial lacks some folds
+_PRUNED_TUNERS = ("random", "grid")  # the others learn from scores of all folds
 _LEAST_COMPLETED = 5  # trials before any is pruned
 _DEFAULTS = {"seed": 0, "inner_folds": 3, "prune": "none", "max_epochs": None}
 _OUTCOME = {"status": None, "score": None, "folds": (), "reason": "", "epochs": 0, "seconds": 0.0}
@@ -27,8 +27,8 @@ _OUTCOME = {"status": None, "score": None, "folds": (), "reason": "", "epochs": 
 class Trial:
     """One trial.
 
-    `status` is "waiting" (proposed), "running", or one of ENDS. `score` is the mean of `folds`; higher is better.
-    `epochs` (in all) and `parent` (the trial it continues) are Hyperband's. `epochs_run` were trained by the worker.
+    `status` is "waiting", "running", or one of ENDS; `score` the mean of `folds`, higher is better. `epochs` (in all)
+    and `parent` (the trial it continues) are Hyperband's. `epochs_run` were trained by the worker.
     """
 
     id: str
@@ -86,10 +86,7 @@ def update(trials: dict[str, Trial], event: Event) -> None:
 
 
 def outcome(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial's outcome with all its names; only a completed or pruned trial keeps its score.
-
-    Raises ValueError naming what is wrong, e.g. a score that is no finite number.
-    """
+    """Return an outcome with all its names. Raises ValueError, e.g. for a score that is no finite number."""
     found = {**_OUTCOME, **found}
     scored, folds, epochs = found["status"] in SCORED, found["folds"], found["epochs"]
     fits = {
@@ -109,16 +106,13 @@ def outcome(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def best(trials: Iterable[Trial]) -> Trial | None:
-    """Return the completed trial of the highest score, the earlier of two; None where none is completed."""
+    """Return the completed trial of the highest score, the earlier of two, or None."""
     completed = [trial for trial in trials if trial.status == "completed"]
     return max(completed, key=lambda trial: trial.score or 0.0, default=None)
 
 
 def medians(trials: Iterable[Trial], folds: int) -> list[float] | None:
-    """Return, for 1 .. `folds` folds, the median over completed trials of their mean score on so many.
-
-    None while fewer than five trials are completed.
-    """
+    """Return, for 1 .. `folds` folds, the median of completed trials' mean score; None for too few trials."""
     completed = [trial.folds for trial in trials if trial.status == "completed" and len(trial.folds) >= folds]
     if len(completed) < _LEAST_COMPLETED:
         return None
@@ -136,10 +130,8 @@ def compare(folder: Path, header: Event, expect: Mapping[str, Any]) -> None:
         elif found != wanted:
             differ.append(f"{name} was {found!r}, now {wanted!r}")
     if differ:
-        raise UserError(
-            f"{folder}: this search was made for something else: {'; '.join(differ)}. Resume it as it was made, or "
-            "search into another folder"
-        )
+        differences = "; ".join(differ)
+        raise UserError(f"{folder}: this search is for something else: {differences}. Use another folder")
 
 
 def _number(found: Any) -> bool:

@@ -1,8 +1,4 @@
-"""Serve the trials of a search to workers over HTTP, and restart local workers until the search is done.
-
-A request carries the search's token, which is in chief.json for this user alone; nothing is encrypted. Listen beyond
-the loopback only where the network is trusted, or use an encrypted tunnel (ssh -L) to the loopback.
-"""
+"""Serve the trials of a search to workers over HTTP, unencrypted, until the search is done."""
 
 import hmac
 import json
@@ -46,14 +42,11 @@ def serve(
     trials_per_process: int = 10,
     on_event: Callable[[str], None] = print,
 ) -> None:
-    """Run a search to its end, with `workers` processes of this machine and any that join from elsewhere.
+    """Run a search to its end, with `workers` processes here and any that join from elsewhere.
 
-    Port 0 is any free one. FOLDER/chief.json has address and token; restarted at the same address after a crash, the
-    chief keeps the token, so that workers elsewhere go on. A trial goes to another worker when its own is silent for
-    `lease_seconds`. Each local worker has `threads` threads, an even share of the cores unless set.
-
-    Raises UserError when the port is not available, local workers cannot start, or a worker's disk is full;
-    KeyboardInterrupt on Ctrl-C and SIGTERM, after the workers are ended.
+    FOLDER/chief.json has address and token; restarted at the same address, the chief keeps the token, so that workers
+    elsewhere go on. A trial goes to another worker when its own is silent for `lease_seconds`. Raises UserError when the
+    port is not available, local workers cannot start, or a disk is full; KeyboardInterrupt on Ctrl-C and SIGTERM.
     """
     if sum(trial.status in COUNTED for trial in search.trials) >= search.asked:
         return
@@ -61,7 +54,8 @@ def serve(
     with _listening(desk, folder, host, port) as access, _sigterm_interrupts():
         on_event(f"chief at {access.address}; workers elsewhere need {folder / 'chief.json'}")
         host, _, port_used = access.address.rpartition(":")
-        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # one cannot connect to "all"
+        # One cannot connect to "all addresses".
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
         near = Access(f"{host}:{port_used}", access.token)
         options = ["--runner", runner, "--trials-per-process", str(trials_per_process)]
         crew = Crew(workers, folder, near, options, threads)
@@ -104,15 +98,11 @@ def _listening(desk: Desk, folder: Path, host: str, port: int) -> Iterator[Acces
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
-    """Make SIGTERM end the search as Ctrl-C does. Signals reach the main thread only."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
+    """Make SIGTERM end the search as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # signals do not reach it
         yield
         return
-    former = signal.signal(signal.SIGTERM, interrupt)
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
@@ -129,10 +119,10 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's looks up its own name, which may take seconds
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's looks up its name: slow
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore a worker that breaks off; `_Handler` answers all other errors."""
+        """Ignore a worker that breaks off."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -154,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             length = int(self.headers.get("Content-Length", ""))
             if not (0 <= length <= protocol.MAX_BODY and self.path in ("/next", "/beat", "/finish")):
                 raise ValueError("no request that a worker sends")
-            body = self.rfile.read(length)  # even where it is refused: a client that is cut off cannot read why
+            body = self.rfile.read(length)  # first: a client that is cut off cannot read why not
             given = self.headers.get(protocol.TOKEN_HEADER, "").encode("latin-1", "replace")
             if not hmac.compare_digest(given, self.server.token.encode()):
                 return HTTPStatus.FORBIDDEN, {"error": "wrong or no token"}

@@ -1,4 +1,4 @@
-"""Lease the trials of a search to workers: heartbeats renew a lease, a lost worker's trial goes to another."""
+"""Lease the trials of a search to workers: a lost worker's trial goes to another."""
 
 import threading
 import time
@@ -40,7 +40,7 @@ class Desk:
         self._lock = threading.RLock()
         self._leases: dict[str, Lease] = {}
         self._deaths: Counter[str] = Counter()
-        self._asked: dict[str, float] = {}  # last request of each process that does not know of the end
+        self._asked: dict[str, float] = {}  # last request of each process, until it knows of the end
         self._began: set[str] = set()
         self._gone: set[str] = set()
         self._done = self._closed = False
@@ -51,7 +51,7 @@ class Desk:
         """Return {"do": "wait" | "done"} or {"do": "run", "assignment", "lease_seconds"}."""
         self._seen(process)
         self._release_of(process)  # its last answer never arrived
-        found = self._search.next(worker)  # may take seconds: outside the lock, for the sake of heartbeats
+        found = self._search.next(worker)  # outside the lock: it may take seconds
         with self._lock:
             self._release_of(process)  # two requests at once
             if found == "done":
@@ -98,19 +98,18 @@ class Desk:
             self._gone.add(process)
             self._asked.pop(process, None)
             for trial in self._held_by(process):
-                self._lost(trial, f"its process died {_DEATHS} times (exit code {code})", f"exit code {code}")
+                self._lost(trial, f"its process died {_DEATHS} times", f"exit code {code}")
 
     def expire(self) -> None:
         """Free the trials of workers that sent no heartbeat."""
         with self._lock:
             now = time.monotonic()
             asleep, self._checked = now - self._checked > self.lease_seconds / 2, now
-            silence = f"no sign of life for {self.lease_seconds:g} s"
             for trial, lease in list(self._leases.items()):
                 if asleep:  # this process itself was stopped: heartbeats are still unread
                     lease.until = now + self.lease_seconds
                 elif lease.until < now:
-                    self._lost(trial, f"its worker was lost {_DEATHS} times ({silence})", silence)
+                    self._lost(trial, f"its worker was lost {_DEATHS} times", f"silent for {self.lease_seconds:g} s")
 
     def fail(self, error: BaseException) -> None:
         """End the search with an error, the first one given; `over` raises it."""
@@ -127,7 +126,7 @@ class Desk:
         return self._closed or self._failure is not None
 
     def over(self) -> bool:
-        """Return whether the search is done and no worker holds a trial. Raises what made it fail."""
+        """Return whether the search is done. Raises what made it fail."""
         with self._lock:
             if self._failure is not None:
                 raise self._failure
@@ -167,8 +166,9 @@ class Desk:
         if self._deaths[trial] < _DEATHS:
             self._release(trial)
         else:
-            failed = {"status": "failed", "reason": reason, "seconds": time.monotonic() - lease.since}
-            self._keep(trial, outcome(failed), lease.worker)
+            seconds = time.monotonic() - lease.since
+            failed = outcome({"status": "failed", "reason": f"{reason} ({cause})", "seconds": seconds})
+            self._keep(trial, failed, lease.worker)
 
     def _keep(self, trial: str, outcome: Mapping[str, Any], worker: str) -> None:
         del self._leases[trial]

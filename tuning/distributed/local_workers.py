@@ -1,4 +1,4 @@
-"""Start worker processes on this machine, each with its own cores or GPU, and restart those that end."""
+"""Start worker processes on this machine, each with its cores or GPU; restart those that end."""
 
 import os
 import secrets
@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tuning.distributed.leases import Desk
@@ -39,8 +40,11 @@ class Crew:
     """`count` local workers. Used from one thread."""
 
     def __init__(self, count: int, folder: Path, access: Access, options: Sequence[str], threads: int | None):
-        own = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        cores, gpus = shares(list(own), count) if count > 1 else [[]] * count, visible_gpus() if count else []
+        own = list(range(os.cpu_count() or 1))
+        if hasattr(os, "sched_getaffinity"):
+            own = sorted(os.sched_getaffinity(0))
+        cores = shares(own, count) if count > 1 else [[]] * count
+        gpus = visible_gpus()
         self._members = []
         for index in range(count):
             environment = {TOKEN_VARIABLE: access.token, **settings(index, count, cores[index], gpus, threads)}
@@ -50,7 +54,7 @@ class Crew:
         self._command += ["--folder", str(folder), "--patience", "10", *options]
 
     def tend(self, desk: Desk) -> None:
-        """Start missing processes and report ended ones. Raises UserError when one cannot be started."""
+        """Start missing processes and report ended ones. Raises UserError when that is in vain."""
         for member in self._members:
             if member.process is None:
                 if not member.retired and time.monotonic() >= member.start_at:
@@ -81,8 +85,7 @@ class Crew:
         try:
             member.log.parent.mkdir(parents=True, exist_ok=True)
             with member.log.open("ab") as log:
-                # Its standard input closes when the chief ends, however it ends, and ends the worker. In a session of
-                # its own, Ctrl-C reaches the chief only.
+                # Its standard input closes when the chief ends. Ctrl-C reaches the chief only.
                 member.process = subprocess.Popen(
                     [*self._command, "--name", member.name, "--local", member.id],
                     stdin=subprocess.PIPE, stdout=log, stderr=log,
@@ -91,7 +94,7 @@ class Crew:
         except OSError as error:
             raise UserError(f"{member.log}: no worker can be started ({error.strerror or error})") from error
         if member.cores and hasattr(os, "sched_setaffinity"):
-            with suppress(ProcessLookupError):  # it died already, which `tend` sees next
+            with suppress(ProcessLookupError):  # it died already
                 os.sched_setaffinity(member.process.pid, member.cores)
 
     def _ended(self, member: _Member, code: int, desk: Desk) -> None:
@@ -108,19 +111,20 @@ class Crew:
             member.start_at = time.monotonic() + _PAUSE_SECONDS * member.vain_starts
         if member.vain_starts == _STARTS:
             tail = member.log.read_bytes()[-1500:].decode(errors="replace").strip()
-            what = f"worker {member.name} ended {_STARTS} times before it ran a trial (exit code {code})"
-            raise UserError(f"{what}; {member.log} ends with:\n{tail}")
+            what = f"worker {member.name} ended {_STARTS} times before it ran a trial"
+            raise UserError(f"{what} (exit code {code}); {member.log} ends with:\n{tail}")
 
 
 def shares(cores: Sequence[int], count: int) -> list[list[int]]:
-    """Divide cores among `count` workers as evenly as possible; they share when there are more workers than cores."""
+    """Divide cores evenly among `count` workers; where there are too few, workers share them."""
     if count > len(cores):
         return [[cores[index % len(cores)]] for index in range(count)]
-    return [list(cores[index * len(cores) // count : (index + 1) * len(cores) // count]) for index in range(count)]
+    ends = [index * len(cores) // count for index in range(count + 1)]
+    return [list(cores[start:end]) for start, end in pairwise(ends)]
 
 
 def settings(index: int, count: int, cores: Sequence[int], gpus: Sequence[str], threads: int | None) -> dict[str, str]:
-    """Return the environment variables that keep worker `index` of `count` to its own threads and GPU."""
+    """Return the environment that keeps worker `index` of `count` to its threads and GPU."""
     number = threads or (len(cores) if count > 1 else None)
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     found = {name: str(number) for name in names} if number else {}
@@ -132,11 +136,11 @@ def settings(index: int, count: int, cores: Sequence[int], gpus: Sequence[str], 
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs that CUDA may use: those of CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists."""
+    """Return the GPUs in CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     if shutil.which("nvidia-smi") is None:
         return []
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=False)
-    return [str(index) for index in range(sum(line.startswith("GPU ") for line in listed.stdout.splitlines()))]
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
+    return [str(index) for index in range(f"\n{listed.stdout}".count("\nGPU "))]

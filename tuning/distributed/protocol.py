@@ -1,4 +1,4 @@
-"""Requests between a search's chief and its workers: JSON over unencrypted HTTP, with a token in a header."""
+"""Requests between a search's chief and its workers: JSON over HTTP, with a token in a header."""
 
 import http.client
 import json

@@ -1,9 +1,8 @@
-"""Run trials of a search that its chief hands out, and report their outcomes, until the search is done.
+"""Run trials that a search's chief hands out, until the search is done.
 
     SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief HOST:PORT --folder FOLDER --name NAME
 
-Trial ID is trained in FOLDER/trials/ID, on a disk shared with the chief or not. Keras is imported with the first trial.
-After some trials a new process takes over, since building models repeatedly leaks memory.
+Trial ID is trained in FOLDER/trials/ID, on a disk shared with the chief or not.
 """
 
 import argparse
@@ -40,7 +39,7 @@ class LostLeaseError(Exception):
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker process: `name` is for people, `process` unique; `give_way` replaces it by a new process."""
+    """A worker process: `name` is for people, `process` unique; `give_way` replaces it."""
 
     access: Access
     folder: Path
@@ -51,11 +50,10 @@ class Worker:
 
 
 def work(worker: Worker, runner: str, trials_per_process: int) -> int:
-    """Run trials until the search is done (return 0) or this process has run its share (return AGAIN).
+    """Run trials until the search is done (return 0) or this process has run its share (AGAIN).
 
-    `runner` is "module:function"; the function is called as f(folder/trials/ID, assignment, heartbeat) and returns an
-    outcome. `heartbeat()` raises LostLeaseError when the trial was given to another worker. Raises UserError when the
-    chief cannot be reached or refuses the token.
+    `runner` is "module:function", called with the trial's folder, its assignment, and a function that raises
+    LostLeaseError when the trial was given to another worker; it returns an outcome.
     """
     ended = 0
     while ended < trials_per_process:
@@ -74,8 +72,7 @@ def _run(worker: Worker, runner: str, assignment: Mapping[str, Any], lease_secon
     trial, start = assignment["trial"], time.monotonic()
     with _beating(worker, trial, lease_seconds) as (lost, running):
         module, _, name = runner.partition(":")
-        # What the import raises ends the process: it is no fault of the trial.
-        function = getattr(importlib.import_module(module), name)
+        function = getattr(importlib.import_module(module), name)  # no trial's fault
         running.set()
         if _ask(worker, "/beat", {"trial": trial, "running": True})[0] == 409:
             return
@@ -115,25 +112,25 @@ def _disk_full(error: BaseException | None) -> bool:
 def _beating(worker: Worker, trial: str, lease_seconds: float) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Send a heartbeat six times per lease; yield the events `lost` and `running`.
 
-    A trial is lost when the chief says so, or no heartbeat got through for a lease's time. A runner that goes on
-    nevertheless is ended with the process, so that no two write to one folder.
+    A trial is lost when the chief answers so, or no heartbeat got through for a lease's time. Then a runner
+    that goes on is ended with the process, so that no two write to one folder.
     """
     lost, running, ended = threading.Event(), threading.Event(), threading.Event()
 
     def beat() -> None:
-        content = {"worker": worker.name, "process": worker.process, "trial": trial}
         answered = time.monotonic()
         while not ended.wait(lease_seconds / 6):
             status = 0
+            content = {"process": worker.process, "trial": trial, "running": running.is_set()}
             with suppress(OSError):
-                status, _ = protocol.post(worker.access, "/beat", {**content, "running": running.is_set()}, timeout=5.0)
+                status, _ = protocol.post(worker.access, "/beat", content, timeout=5.0)
             if status == 200:
                 answered = time.monotonic()
             elif status == 409 or time.monotonic() - answered > lease_seconds:
                 break
         lost.set()
         if not ended.wait(min(_GRACE_SECONDS, lease_seconds)):
-            _log(f"trial {trial} was given to another worker, and its runner did not stop: a new process takes over")
+            _log(f"trial {trial} was lost, and its runner did not stop: a new process takes over")
             worker.give_way()
 
     thread = threading.Thread(target=beat, daemon=True)
@@ -146,10 +143,7 @@ def _beating(worker: Worker, trial: str, lease_seconds: float) -> Iterator[tuple
 
 
 def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Return the chief's answer (200 or 409), repeating the request while it is away.
-
-    Raises UserError when patience ends, or the token is refused.
-    """
+    """Return the chief's answer, 200 or 409. Raises UserError when it is away or refuses the token."""
     content = {"worker": worker.name, "process": worker.process, **content}
     end = time.monotonic() + worker.patience_seconds
     while True:
@@ -165,8 +159,8 @@ def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, di
             raise UserError(f"{chief}: it refused the token; give that of chief.json in {TOKEN_VARIABLE}")
         if time.monotonic() > end:
             raise UserError(
-                f"{chief}: cannot be reached for {worker.patience_seconds:g} s ({reason}); start it (scripts/tune.py "
-                "--resume with the same --host and --port), or check address and firewall"
+                f"{chief}: cannot be reached for {worker.patience_seconds:g} s ({reason}); start it (tune.py --resume "
+                "with the same --host and --port), or check the address"
             )
         time.sleep(_WAIT_SECONDS)
 
@@ -180,7 +174,7 @@ def _end_with_input() -> None:
     """End the process as soon as its standard input does: the chief holds the other end."""
     while os.read(0, 1024):
         pass
-    os._exit(_CHIEF_GONE)  # from a thread; files appear by renaming, so none is left half-written
+    os._exit(_CHIEF_GONE)  # files appear by renaming, so none is left half-written
 
 
 def _start_anew() -> None:
@@ -195,15 +189,15 @@ def main() -> int:
     parser.add_argument("--folder", required=True, type=Path, help="where trials are trained")
     parser.add_argument("--name", required=True, help="of this worker, in the search's table")
     parser.add_argument("--runner", default="tuning.run_trial:run", metavar="MODULE:FUNCTION", help="what runs a trial")
-    parser.add_argument("--trials-per-process", type=int, default=10, help="before a new process takes over")
+    parser.add_argument("--trials-per-process", type=int, default=10, help="until a new process follows: memory leaks")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for a chief that is away")
     parser.add_argument("--local", metavar="ID", help=argparse.SUPPRESS)  # by the chief that starts it
     given = parser.parse_args()
     host, _, port = given.chief.rpartition(":")
     if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
-        raise UserError(f"--chief {given.chief}: expected HOST:PORT, as the chief prints it, e.g. 127.0.0.1:8765")
+        raise UserError(f"--chief {given.chief}: expected HOST:PORT, e.g. 127.0.0.1:8765")
     if not os.environ.get(TOKEN_VARIABLE):
-        raise UserError(f"{TOKEN_VARIABLE}: expected the token of the search's chief.json, found none; set it")
+        raise UserError(f"{TOKEN_VARIABLE}: expected the token in chief.json, found none; set it")
     access = Access(given.chief, os.environ[TOKEN_VARIABLE])
     give_way = (lambda: os._exit(AGAIN)) if given.local else _start_anew
     process = given.local or secrets.token_hex(8)

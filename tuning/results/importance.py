@@ -17,15 +17,14 @@ _DRAWS = 2048  # pairs of configurations: the standard error of a share is about
 def importance_of(space: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[list[dict[str, Any]], str]:
     """Estimate each hyper-parameter's share of the variance of the score.
 
-    Returns the rows of importance.csv, the most important first, and how far they can be trusted; or none, and why.
+    Returns the rows of importance.csv, largest share first, and how far they can be trusted; or none, and why.
 
-    A random forest is fitted to the completed trials (at least ten), and the variance of its prediction divided among
-    the hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): "importance" is the share of each
-    alone, the first-order Sobol index; "with_interactions" the total one (Saltelli et al. 2010, table 2, Jansen's
-    formulas). Both are 0..1; the first sum to at most 1, up to sampling error. Each hyper-parameter is drawn
-    independently from the values that trials had, so the shares hold for the region that the tuner explored. Numbers
-    are one column, logarithms where sampled so; other values are one-hot columns, changed together. The forest's R² is
-    out of bag: near 0 or below, the forest knows nothing, and the shares say nothing.
+    A random forest is fitted to the completed trials, and the variance of its prediction divided among the
+    hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): "importance" is the first-order Sobol
+    index, "with_interactions" the total one (Saltelli et al. 2010, table 2, Jansen's formulas), both 0..1. Each
+    hyper-parameter is drawn independently from the values that trials had, so the shares hold for the region that the
+    tuner explored. Numbers are one column, logarithms where sampled so; other values are one-hot columns, changed
+    together. The forest's R² is out of bag.
     """
     from sklearn.ensemble import RandomForestRegressor
 

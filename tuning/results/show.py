@@ -60,14 +60,14 @@ def show(folder: Path) -> None:
 
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """Return completed trials, then pruned ones, the best first, the earlier of two; then all others."""
+    """Return completed trials, then pruned ones, each from the best on; then all others."""
     scored = [trial for trial in trials if trial.status in records.SCORED]
     scored.sort(key=lambda trial: (trial.status, -(trial.score or 0.0)))  # "completed" before "pruned"
     return scored + [trial for trial in trials if trial.status not in records.SCORED]
 
 
 def rows(header: Mapping[str, Any], trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Return the ranked rows of trials.csv. What a trial does not have is None; values that are no words are JSON."""
+    """Return the ranked rows of trials.csv; what a trial does not have is None."""
     n_folds = max([header["inner_folds"], *(len(trial.folds) for trial in trials)])
     return [
         {
@@ -87,10 +87,7 @@ def rows(header: Mapping[str, Any], trials: Sequence[Trial]) -> list[dict[str, A
 
 
 def best_of(folder: Path) -> dict[str, Any]:
-    """Return the best trial of a search as `zoo.config.flags.from_flags` takes it, without the folder `out`.
-
-    Raises UserError where there is no search or no trial is completed.
-    """
+    """Return the best trial's flags, without `out`. Raises UserError where no trial is completed."""
     header, _, _, best = _read(folder)
     return _flags(header, best)
 
@@ -107,20 +104,20 @@ def _flags(header: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial], Trial]:
-    """Return header, number of trials asked for, trials and the best. Raises UserError where none is completed."""
+    """Return header, number of trials asked for, trials and the best one."""
     header, asked, trials = search.read(folder)
     best = records.best(trials)
     if best is not None:
         return header, asked, trials, best
     found = ", ".join(f"{n} {status}" for status, n in Counter(map(_status, trials)).items()) or "none at all"
     raise UserError(
-        f"{folder}: expected a completed trial, found {found}{_reasons(trials)}. Mend what made trials fail and go on "
-        f"with tune.py --out {folder} --resume, or search another --space into another folder"
+        f"{folder}: expected a completed trial, found {found}{_reasons(trials)}. Mend what made trials fail "
+        f"and go on with tune.py --out {folder} --resume, or search another --space into another folder"
     )
 
 
 def _spread(trial: Trial) -> float | None:
-    """Return the standard deviation of a trial's scores over its inner folds (n - 1), None for fewer than two."""
+    """Return the standard deviation of a trial's scores over its inner folds (n - 1)."""
     return statistics.stdev(trial.folds) if len(trial.folds) > 1 else None
 
 
@@ -156,7 +153,7 @@ def _table(first: str, *others: str) -> Table:
 
 
 def _value_columns(space, trials, shown, width) -> dict[str, list[str]]:
-    """Return a column per hyper-parameter that varies where the terminal is wide enough, else one for all."""
+    """Return a column per varying hyper-parameter, or one for all on a narrow terminal."""
     names = figures.varying(space, trials)
     words = {name: [figures.in_words(trial.values[name], digits=3) for trial in shown] for name in names}
     columns = {name.removeprefix(spaces.OPTION): column for name, column in words.items()}
@@ -171,7 +168,7 @@ def _status(trial: Trial) -> str:
 
 
 def _reasons(trials: Sequence[Trial]) -> str:
-    """Return the three commonest reasons of trials, e.g. "; 3 times: pooling leaves nothing"; one sentence or ""."""
+    """Return the three commonest reasons of trials, e.g. "; 3 times: pooling leaves nothing"."""
     common = Counter(" ".join(trial.reason.split()) for trial in trials if trial.reason).most_common(3)
     return "".join(f"; {n} times: {reason.rstrip('.')}" if n > 1 else f"; {reason.rstrip('.')}" for reason, n in common)
 

@@ -1,7 +1,6 @@
-"""Write a search for TensorBoard's HParams dashboard: an event file per trial, and one for what they differ in.
+"""Write a search for TensorBoard's HParams dashboard: an event file per trial, and one for the space.
 
-The files are written from TensorBoard's own messages, without TensorFlow: TensorBoard's writer would import that
-wherever it is installed, which takes seconds, and a search on JAX or PyTorch may not have it.
+TensorBoard's own writer would import TensorFlow, which takes seconds or is absent.
 """
 
 import shutil
@@ -20,10 +19,9 @@ _SCORE = "score"
 
 
 def write(folder: Path, space: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-    """Replace FOLDER in a search's folder: a session per finished trial, with values, status, score and learning curve.
+    """Replace FOLDER in a search's folder: a session per finished trial, with values, score and learning curve.
 
-    The curve is left out where the trial's run folder is absent. Completed and pruned trials count as successes,
-    infeasible and failed ones as failures. Raises UserError where it cannot be written; then the old one stays.
+    Completed and pruned trials are successes. Raises UserError where it cannot be written; the old one stays.
     """
     aside, place = folder / f"{ASIDE}{FOLDER}", folder / FOLDER
     try:
@@ -81,7 +79,7 @@ def _session(run: Path, space: Mapping[str, Any], trial: Trial) -> Iterable[tupl
 
 
 def _value(wanted: Any, value: Any) -> Any:
-    """Return a value in the one type that all values of its hyper-parameter have on the dashboard."""
+    """Return a value in the one type that all of its hyper-parameter have on the dashboard."""
     kinds = {float} if isinstance(wanted, Mapping) else {type(item) for item in wanted}
     if kinds == {bool}:
         return value
