@@ -9,7 +9,6 @@ import time
 
 from zoo.errors import UserError
 
-SETTINGS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 DONE = {"status": "completed", "score": 0.5, "folds": [0.4, 0.6], "reason": "", "epochs": 3}
 
 
@@ -18,21 +17,12 @@ def trial(folder, assignment, heartbeat):
     folder.mkdir(parents=True, exist_ok=True)
     start = {"pid": os.getpid(), "keras": "keras" in sys.modules, "cores": sorted(os.sched_getaffinity(0))}
     with (folder / "runs.jsonl").open("a") as file:  # one line for each start of the trial
-        file.write(json.dumps({**start, **{name: os.environ.get(name) for name in SETTINGS}}) + "\n")
+        file.write(json.dumps({**start, "threads": os.environ.get("OMP_NUM_THREADS")}) + "\n")
     end = time.monotonic() + values.get("seconds", 0.0)
     while time.monotonic() < end:
         time.sleep(0.01)
-        if not values.get("no_heartbeat"):
-            heartbeat()
+        heartbeat()
     return ACTS[values.get("act", "complete")]()
-
-
-def slow_trial(folder, assignment, heartbeat):
-    return trial(folder, {**assignment, "values": {"seconds": 0.3}}, heartbeat)
-
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fail_with(error):
@@ -48,8 +38,7 @@ def fill():
 
 ACTS = {
     "complete": lambda: DONE,
-    "die": die,
-    "lack": lambda: fail_with(MemoryError("no more")),
+    "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "mistake": lambda: fail_with(ValueError("two\nlines")),
     "fill": fill,
     "blank": lambda: {**DONE, "score": float("nan")},

@@ -1,6 +1,6 @@
 """A search without a tuner, for tests of the chief: it hands out given values and writes what is finished.
 
-As a program it is a chief that may be killed: `python fake_search.py FOLDER TRIALS PORT WORKERS SECONDS`.
+As a program it is a chief that may be killed: `python fake_search.py FOLDER TRIALS PORT`.
 """
 
 import json
@@ -11,22 +11,21 @@ from pathlib import Path
 from types import SimpleNamespace
 
 
+def finished(folder):
+    """Return the complete outcomes in the folder of a search, in order."""
+    file = Path(folder) / "finished.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
 class FakeSearch:
-    def __init__(self, folder, values, on_next=lambda: None):
+    def __init__(self, folder, values):
         self.trials = [SimpleNamespace(id=f"{n:04}", values=each, status="waiting") for n, each in enumerate(values, 1)]
-        self.asked, self.lock, self.on_next = len(values), threading.Lock(), on_next
-        self.file = Path(folder) / "finished.jsonl"
-        for outcome in self.finished():
+        self.asked, self.lock, self.file = len(values), threading.Lock(), Path(folder) / "finished.jsonl"
+        for outcome in finished(folder):
             self.trials[int(outcome["trial"]) - 1].status = outcome["status"]
 
-    def finished(self):
-        """Return the complete lines of the file, in order."""
-        if not self.file.exists():
-            return []
-        return [json.loads(line) for line in self.file.read_text().splitlines() if line.endswith("}")]
-
     def next(self, worker):
-        self.on_next()
         with self.lock:
             waiting = [trial for trial in self.trials if trial.status == "waiting"]
             if not waiting:
@@ -42,7 +41,6 @@ class FakeSearch:
                 file.write("\n" * bool(torn) + json.dumps({"trial": trial, "worker": worker, **outcome}) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-        return True
 
     def release(self, trial):
         with self.lock:
@@ -54,7 +52,6 @@ if __name__ == "__main__":
     from tuning.distributed.chief import serve
     from zoo.utils.cli import run
 
-    folder, trials, port, workers = Path(sys.argv[1]), *map(int, sys.argv[2:5])
-    search = FakeSearch(folder, [{"seconds": float(sys.argv[5])}] * trials)
-    lease = 30.0 if workers else 1.0
-    run(lambda: serve(search, folder, port=port, workers=workers, runner="fake_runner:trial", lease_seconds=lease))
+    search = FakeSearch(sys.argv[1], [{"seconds": 0.02}] * int(sys.argv[2]))
+    options = {"port": int(sys.argv[3]), "runner": "fake_runner:trial", "lease_seconds": 1.0}
+    run(lambda: serve(search, Path(sys.argv[1]), **options))

@@ -45,8 +45,8 @@ def serve(
     """Run a search to its end, with `workers` processes here and any that join from elsewhere.
 
     FOLDER/chief.json has address and token; restarted at the same address, the chief keeps the token, so that workers
-    elsewhere go on. A trial goes to another worker when its own is silent for `lease_seconds`. Raises UserError when the
-    port is not available, local workers cannot start, or a disk is full; KeyboardInterrupt on Ctrl-C and SIGTERM.
+    elsewhere go on. A trial whose worker is silent for `lease_seconds` goes to another. Raises UserError when the
+    port is taken, local workers cannot start, or a disk is full; KeyboardInterrupt on Ctrl-C and SIGTERM.
     """
     if sum(trial.status in COUNTED for trial in search.trials) >= search.asked:
         return

@@ -19,15 +19,12 @@ _COLOURS, _BEST = "viridis", "tab:red"
 
 @dataclass(frozen=True)
 class Curve:
-    """A trial's validation score `objective`: mean by epoch over the folds that trained so long, (epochs,).
-
-    `whole` is the number of epochs that every fold has.
-    """
+    """A trial's validation score by epoch."""
 
     trial: str
-    objective: str
-    mean: np.ndarray
-    whole: int
+    objective: str  # name of the score
+    mean: np.ndarray  # (epochs,), over the folds that trained so long
+    whole: int  # epochs that every fold has
 
 
 def varying(space: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
@@ -36,23 +33,20 @@ def varying(space: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
 
 
 def in_words(value: Any, digits: int | None = None) -> str:
-    """Write words as they are, all else as JSON; fractions to so many significant digits, or all of them."""
+    """Write words as they are, all else as JSON; fractions to so many significant digits, or all."""
     if isinstance(value, str):
         return value
     return f"{value:.{digits}g}" if digits and isinstance(value, float) else json.dumps(value)
 
 
 def curves(folder: Path, trials: Sequence[Trial]) -> list[Curve]:
-    """Read the learning curves of the ten best completed trials, where their run folders are present.
-
-    Raises UserError for a damaged metrics.json or history.csv.
-    """
+    """Read the learning curves of the ten best completed trials, where their run folders are present."""
     done = sorted((trial for trial in trials if trial.status == "completed"), key=lambda trial: -(trial.score or 0.0))
     return [item for trial in done[:_CURVES] if (item := curve(folder / "trials" / trial.id))]
 
 
 def curve(run: Path) -> Curve | None:
-    """Read a trial's learning curve from its run folder; None where that is absent."""
+    """Read a trial's learning curve from its run folder; None where absent, UserError where damaged."""
     path, histories = run / "metrics.json", sorted(run.glob("fold-*/history.csv"))
     if not (path.is_file() and histories):
         return None
@@ -85,10 +79,7 @@ def plot_importance(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -
 
 
 def plot_parallel(space: Mapping[str, Any], trials: Sequence[Trial], best: Trial, path: Path, title: str) -> None:
-    """Draw a line per completed trial through an axis per hyper-parameter that varies, and its score at the right.
-
-    Lines are coloured by the score; the best trial's is thick and red.
-    """
+    """Draw a line per completed trial, coloured by score, through an axis per hyper-parameter that varies."""
     from matplotlib import colormaps
 
     done = sorted((trial for trial in trials if trial.status == "completed"), key=lambda trial: trial.score or 0.0)
@@ -112,10 +103,7 @@ def plot_parallel(space: Mapping[str, Any], trials: Sequence[Trial], best: Trial
 
 
 def plot_learning(found: Sequence[Curve], best: Trial, path: Path, title: str) -> None:
-    """Draw validation scores by epoch, mean over inner folds, the best trial thick and red.
-
-    From where the first fold has stopped, the mean over the others is dotted.
-    """
+    """Draw validation scores by epoch, mean over inner folds; dotted where a fold has stopped."""
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 

@@ -20,11 +20,10 @@ def importance_of(space: Mapping[str, Any], trials: Sequence[Trial]) -> tuple[li
     Returns the rows of importance.csv, largest share first, and how far they can be trusted; or none, and why.
 
     A random forest is fitted to the completed trials, and the variance of its prediction divided among the
-    hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): "importance" is the first-order Sobol
-    index, "with_interactions" the total one (Saltelli et al. 2010, table 2, Jansen's formulas), both 0..1. Each
-    hyper-parameter is drawn independently from the values that trials had, so the shares hold for the region that the
-    tuner explored. Numbers are one column, logarithms where sampled so; other values are one-hot columns, changed
-    together. The forest's R² is out of bag.
+    hyper-parameters as in functional ANOVA (Hutter, Hoos, Leyton-Brown 2014): "importance" is the first-order
+    Sobol index, "with_interactions" the total one (Saltelli et al. 2010, table 2, Jansen's formulas), both 0..1.
+    Each hyper-parameter is drawn independently from the values that trials had. Numbers are one column,
+    logarithms where sampled so; other values are one-hot columns, changed together.
     """
     from sklearn.ensemble import RandomForestRegressor
 
