@@ -251,7 +251,17 @@ def test_limits_themselves_are_allowed():
 
 @pytest.fixture
 def saved(tmp_path):
-    words = ["--recipe", "tuned", "--fold", "0,2", "--synthetic", "--option", "recurrent=None", "--option", "dropout=0.1"]
+    words = [
+        "--recipe",
+        "tuned",
+        "--fold",
+        "0,2",
+        "--synthetic",
+        "--option",
+        "recurrent=None",
+        "--option",
+        "dropout=0.1",
+    ]
     path = tmp_path / "mine" / "config.json"
     write_json(path, from_flags(parse(*words)).saved())
     return path
