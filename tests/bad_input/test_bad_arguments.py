@@ -33,8 +33,8 @@ def test_unknown_fold_lists_the_folds(refused, twins, fold):
     assert has(message, "unknown --fold", "Known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, all")
 
 
-def test_backend_that_is_not_installed(refused, monkeypatch):
-    other = next(name for name in backends.BACKENDS if name != keras.backend.backend())
+@pytest.mark.parametrize("other", [name for name in backends.BACKENDS if name != keras.backend.backend()])
+def test_backend_that_is_not_installed(refused, monkeypatch, other):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == other else object())
     message = refused("train.py", "--synthetic", "--backend", other)
     assert has(message, f"backend '{other}' is not installed: pip install {other}")

@@ -34,24 +34,6 @@ def test_norm_takes_the_moments_of_real_frames(rng):
     np.testing.assert_allclose(numpy(layer.moving_variance), 0.9 + 0.1 * variance, rtol=1e-5)
 
 
-def test_norm_without_padding_is_keras(rng):
-    inputs, mask = masked_batch(rng)
-    ours, stock = MaskedBatchNormalization(), keras.layers.BatchNormalization()
-    for training in (True, True, False):
-        np.testing.assert_allclose(
-            numpy(ours(inputs, np.ones_like(mask), training=training)),
-            numpy(stock(inputs, training=training)),
-            rtol=1e-4,
-            atol=1e-4,
-        )
-
-
-@pytest.mark.parametrize("option", ["scale", "center"])
-def test_norm_has_both_weights(option):
-    with pytest.raises(ValueError, match="scale and center are true"):
-        MaskedBatchNormalization(**{option: False})
-
-
 def test_norm_frozen_uses_its_statistics(rng):
     inputs, mask = masked_batch(rng)
     layer = MaskedBatchNormalization()
@@ -60,16 +42,16 @@ def test_norm_frozen_uses_its_statistics(rng):
     np.testing.assert_allclose(numpy(layer(inputs, mask, training=True)), expected, rtol=1e-5)
 
 
-def test_gradients_of_a_masked_norm_are_those_of_kerass_over_real_frames(rng):
-    """What is written out, against the backend's differentiation of the stock layer on the real frames alone."""
+def test_norm_has_the_outputs_and_gradients_of_keras_over_the_real_frames(rng):
     inputs, mask = masked_batch(rng)
     ours, stock = MaskedBatchNormalization(), keras.layers.BatchNormalization()
     for layer in (ours, stock):
         layer.build(inputs.shape)
         layer.set_weights([np.linspace(0.5, 2.0, 5) + index for index in range(4)])
     upstream = rng.normal(size=inputs.shape).astype("float32")
-    _, found = value_and_gradients(ours, inputs, upstream, mask=mask, training=True)
-    _, expected = value_and_gradients(stock, inputs[mask][None], upstream[mask][None], training=True)
+    outputs, found = value_and_gradients(ours, inputs, upstream, mask=mask, training=True)
+    wanted, expected = value_and_gradients(stock, inputs[mask][None], upstream[mask][None], training=True)
+    np.testing.assert_allclose(outputs[mask], wanted[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found[0][mask], expected[0][0], rtol=1e-4, atol=1e-5)
     assert not found[0][~mask].any()
     for one, other in zip(found[1:], expected[1:], strict=True):
@@ -79,15 +61,6 @@ def test_gradients_of_a_masked_norm_are_those_of_kerass_over_real_frames(rng):
 @pytest.mark.parametrize(("rate_hz", "samples"), [(16_000, 640), (8_000, 320), (44_100, 1764), (25, 1)])
 def test_a_frame_is_40_ms(rate_hz, samples):
     assert frame_length(rate_hz) == samples
-
-
-def test_rates_without_whole_frames_are_refused():
-    with pytest.raises(ValueError, match="rate_hz is 11030, at which 40 ms are no whole number of samples"):
-        frame_length(11_030)
-    with pytest.raises(ValueError, match="rate_hz is 0"):
-        frame_length(0)
-    with pytest.raises(ValueError, match="poolings' 20 do not divide a frame of 1764 samples"):
-        frame_length(44_100, 20)
 
 
 @pytest.mark.parametrize(("samples", "whole"), [(12, 12), (13, 12), (15, 12), (4, 4), (3, 0)])
@@ -102,8 +75,6 @@ def test_waveform_input_silences_what_is_behind_the_last_whole_frame():
     samples, counts = model({"features": np.ones((3, 10, 1), "float32"), "n_frames": np.array([10, 7, 4], "int32")})
     np.testing.assert_array_equal(numpy(counts), [2, 1, 1])
     np.testing.assert_array_equal(numpy(samples)[..., 0], [[1] * 8, [1] * 4 + [0] * 4, [1] * 4 + [0] * 4])
-    with pytest.raises(ValueError, match="one channel, not 40"):
-        waveform_input(40, 4)
 
 
 @pytest.mark.parametrize(("channels", "pool_size", "left"), [(40, 20, 2), (40, 8, 5), (10, 8, 1), (3, 1, 3)])

@@ -29,35 +29,18 @@ def test_layers_have_the_published_parameters_and_shapes():
     assert {name: model.get_layer(name).output.shape[1] for name in SIZES} == SIZES
     assert model.output_shape == (None, 6, 6, 256)
     assert convolutions(groups=1).count_params() + DENSE == 62_378_344
-    with pytest.raises(ValueError, match="groups is 3, expected 2, as published, or 1"):
-        convolutions(groups=3)
 
 
 @pytest.mark.backend
 @pytest.mark.parametrize("size", [1, 3, 5])
-def test_normalization_is_that_of_pytorch(size, rng):
-    torch = pytest.importorskip("torch")
-    inputs = (30 * rng.normal(size=(2, 3, 4, 7))).astype("float32")
-    reference = torch.nn.LocalResponseNorm(size, alpha=0.02, beta=0.75, k=1.0)
-    expected = reference(torch.tensor(inputs.transpose(0, 3, 1, 2))).numpy().transpose(0, 2, 3, 1)
-    found = run(LocalResponseNormalization(size, alpha=0.02), inputs)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.backend
-def test_normalization_by_its_definition(rng):
+def test_normalization_is_its_definition(size, rng):
     inputs = (100 * rng.normal(size=(1, 2, 2, 6))).astype("float32")
+    inputs[0, 0, 0] = 0.0
     expected = np.empty_like(inputs)
     for channel in range(6):
-        near = inputs[..., max(0, channel - 2) : channel + 3].astype(np.float64)
-        expected[..., channel] = inputs[..., channel] / (1 + 1e-4 / 5 * np.sum(near**2, axis=-1)) ** 0.75
-    np.testing.assert_allclose(run(LocalResponseNormalization(), inputs), expected, rtol=1e-5)
-
-
-def test_normalization_leaves_zeros_and_needs_a_middle():
-    assert not run(LocalResponseNormalization(), np.zeros((1, 2, 2, 3), "float32")).any()
-    with pytest.raises(ValueError, match="size is 4, expected an odd number"):
-        LocalResponseNormalization(4)
+        near = inputs[..., max(0, channel - size // 2) : channel + size // 2 + 1].astype(np.float64)
+        expected[..., channel] = inputs[..., channel] / (1 + 1e-4 / size * np.sum(near**2, axis=-1)) ** 0.75
+    np.testing.assert_allclose(run(LocalResponseNormalization(size), inputs), expected, rtol=1e-5)
 
 
 @pytest.mark.backend

@@ -31,6 +31,7 @@ def test_layers_have_the_papers_shapes():
     dropouts = [model.get_layer(name).rate for name in ("dropout1", "dropout2", "dropout3", "fft_dropout")]
     assert dropouts == [0.5, 0.75, 0.75, 0.5]
     assert [model.get_layer(name).momentum for name in ("norm1", "norm2", "norm3", "fft_norm")] == [0.9] * 4
+    assert conv_bigru(2, rate_hz=8_000).get_layer("frames").output.shape[-1] == 320 // 2
 
 
 def convolved(sequence, layer):
@@ -60,10 +61,8 @@ def spectrum_frames(row, model):
 @pytest.mark.parametrize("fft", ["segment", "frame"])
 def test_frames_are_both_streams(fft, rng):
     model = conv_bigru(2, fft=fft, **SMALL)
-    for weight in model.weights:  # variances are positive
-        weight.assign(
-            0.3 * rng.normal(size=weight.shape) if "variance" not in weight.path else np.full(weight.shape, 2)
-        )
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, 2) if "variance" in weight.path else 0.3 * rng.normal(size=weight.shape))
     waveform = rng.normal(size=(3 * 640, 1)).astype("float32")
 
     time = normalised(np.maximum(convolved(waveform, model.get_layer("conv1")), 0), model.get_layer("norm1"))
@@ -77,24 +76,3 @@ def test_frames_are_both_streams(fft, rng):
     local = keras.Model(model.inputs, model.get_layer("frames").output)
     frames = keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]
     np.testing.assert_allclose(frames, expected, rtol=1e-3, atol=1e-3)
-
-
-def test_only_the_segments_spectrum_sees_all_of_it(rng):
-    waveform = rng.normal(size=(1, 4 * 640, 1)).astype("float32")
-    louder_end = waveform.copy()
-    louder_end[:, 3 * 640 :] *= 10
-
-    def moved(fft):
-        model = conv_bigru(2, fft=fft, **SMALL)
-        stream = keras.Model(model.inputs, model.get_layer("fft_frames").output)
-        first, second = (
-            keras.ops.convert_to_numpy(stream([clip, np.array([4 * 640], "int32")])) for clip in (waveform, louder_end)
-        )
-        return np.abs(first - second).max(axis=(0, 2)) > 1e-4
-
-    assert moved("segment").tolist() == [True] * 4
-    assert moved("frame").tolist() == [False, False, False, True]
-
-
-def test_8_khz_has_half_the_values_per_frame():
-    assert conv_bigru(2, rate_hz=8_000).get_layer("frames").output.shape[-1] == 160

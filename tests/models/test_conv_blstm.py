@@ -18,6 +18,7 @@ def test_layers_have_the_papers_shapes():
     assert model.get_layer("frames").output.shape == (None, None, 640)
     assert [model.get_layer(f"blstm{index}").output.shape[-1] for index in (1, 2)] == [256, 256]
     assert [model.get_layer(f"dropout{index}").rate for index in (1, 2)] == [0.5, 0.5]
+    assert conv_blstm(2, rate_hz=8_000).get_layer("frames").output.shape[-1] == 640 // 2
 
 
 def convolved(sequence, kernel, equation):
@@ -28,15 +29,8 @@ def convolved(sequence, kernel, equation):
 
 @pytest.mark.parametrize(("second_conv", "equation"), [("depthwise", "ncx,xco->nc"), ("dense", "ncx,xcf->nf")])
 def test_frames_are_two_convolutions_and_a_pool_across_channels(second_conv, equation, rng):
-    model = conv_blstm(
-        2,
-        filters=4,
-        kernel_size=9,
-        second_conv=second_conv,
-        second_kernel_size=50,
-        channel_pool=2,
-        recurrent_units=2,
-    )
+    small = {"filters": 4, "kernel_size": 9, "second_kernel_size": 50, "channel_pool": 2, "recurrent_units": 2}
+    model = conv_blstm(2, second_conv=second_conv, **small)
     for weight in model.weights:
         weight.assign(0.3 * rng.normal(size=weight.shape))
     waveform = rng.normal(size=(2 * 640, 1)).astype("float32")
@@ -49,7 +43,3 @@ def test_frames_are_two_convolutions_and_a_pool_across_channels(second_conv, equ
     local = keras.Model(model.inputs, model.get_layer("frames").output)
     frames = keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]
     np.testing.assert_allclose(frames, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_8_khz_has_half_the_values_per_frame():
-    assert conv_blstm(2, rate_hz=8_000).get_layer("frames").output.shape[-1] == 320

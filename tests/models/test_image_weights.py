@@ -1,7 +1,6 @@
 """Weight files in published layouts, small, against PyTorch with the same weights."""
 
 import io
-import os
 import pickle
 import zipfile
 
@@ -15,7 +14,7 @@ from zoo.errors import UserError
 from zoo.models import image_networks
 from zoo.models.image_networks import Network, body, layout
 from zoo.models.weights import readers
-from zoo.models.weights.image import INPUT, MEAN, checksum, convert, read
+from zoo.models.weights.image import INPUT, MEAN, convert, read
 
 SIDE = 8
 MEAN_RGB = np.array(MEAN[::-1], np.float32)
@@ -132,20 +131,11 @@ def test_weights_with_batch_normalization_are_of_another_network(state, tmp_path
     assert not (tmp_path / "out.npz").exists()
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".pkl"])
-def test_pickles_are_refused_with_a_recipe(suffix, tmp_path):
-    path = tmp_path / f"vgg16{suffix}"
-    path.write_bytes(pickle.dumps({"features.0.weight": 1}))
-    for attempt in (lambda: converted(path), lambda: body("tiny", path)):
-        with pytest.raises(UserError, match=r"two lines.*:\n.*weights_only=True\)\nnumpy.savez\('vgg16_torch.npz'"):
-            attempt()
-
-
 def test_the_recipe_makes_what_is_converted(state, images, tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     path = tmp_path / "vgg16.pth"
     torch.save({name: torch.tensor(item) for name, item in torchvision_names(state).items()}, path)
-    with pytest.raises(UserError) as refusal:
+    with pytest.raises(UserError, match=r"two lines.*:\n.*weights_only=True\)\n") as refusal:
         converted(path)
     monkeypatch.chdir(tmp_path)
     exec(str(refusal.value).partition(":\n")[2], {"torch": torch, "numpy": np})
@@ -207,16 +197,6 @@ def test_matconvnet_weights_of_matlab_7_3(state, images, tmp_path):
     assert_gives(converted(tmp_path / "tiny.mat"), images, expected)
 
 
-def test_other_matlab_files_are_refused(tmp_path):
-    savemat(tmp_path / "other.mat", {"x": np.ones(3)})
-    (tmp_path / "damaged.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 200)
-    (tmp_path / "empty.mat").write_bytes(b"")
-    savemat(tmp_path / "meta.mat", {"layers": cell([]), "meta": np.ones(3)})
-    for name in ("other.mat", "damaged.mat", "empty.mat", "meta.mat", "absent.mat"):
-        with pytest.raises(UserError, match=f"{name}: absent, damaged or no weights"):
-            converted(tmp_path / name)
-
-
 # Keras and the zoo's own
 
 
@@ -255,20 +235,6 @@ def test_the_layout_in_which_keras_applications_publishes(state, images, tmp_pat
     assert_gives(tmp_path / "tiny_tf_kernels.h5", images, by_pytorch(images - MEAN_RGB, state))
 
 
-def test_a_damaged_heap_of_hdf5_is_a_damaged_file(state, tmp_path):
-    """h5py raises RuntimeError, as it can look nothing up."""
-    path = tmp_path / "tiny.weights.h5"
-    keras_model(state).save_weights(path)
-    content = bytearray(path.read_bytes())
-    heap = content.index(b"HEAP")
-    content[heap + 4 : heap + 8] = b"\xff" * 4  # its version
-    path.write_bytes(content)
-    with h5py.File(path) as file, pytest.raises(RuntimeError):
-        assert "layers" in file
-    with pytest.raises(UserError, match=r"tiny.weights.h5: absent, damaged or no weights"):
-        dict(read(path, layout("tiny")))
-
-
 def test_keras_weights_that_lead_elsewhere_are_refused(state, tmp_path):
     with h5py.File(tmp_path / "elsewhere.h5", "w") as file:
         for name, tensor in ours(state).items():
@@ -281,14 +247,6 @@ def test_keras_weights_that_lead_elsewhere_are_refused(state, tmp_path):
                 file[layer][part] = h5py.ExternalLink(str(tmp_path / "elsewhere.h5"), f"{layer}/{part}")
     with pytest.raises(UserError, match="leads to another file"):
         dict(read(tmp_path / "tiny.h5", layout("tiny")))
-
-
-def test_own_files_hold_every_tensor_under_its_name(state, tmp_path):
-    np.savez(tmp_path / "tiny.npz", **ours(state))
-    found = dict(read(converted(tmp_path / "tiny.npz"), layout("tiny")))
-    assert list(found) == list(layout("tiny").shapes())
-    for name, tensor in found.items():
-        np.testing.assert_array_equal(ours(state)[name], tensor)
 
 
 def test_a_files_own_mean_and_scale_are_used(state, images, tmp_path):
@@ -324,29 +282,23 @@ def test_arrays_larger_than_any_memory_are_refused(tmp_path):
         dict(read(tmp_path / "tiny.npz", layout("tiny")))
 
 
-def test_pipes_and_folders_are_refused_without_waiting(tmp_path):
-    os.mkfifo(tmp_path / "pipe.npz")
-    (tmp_path / "folder.npz").mkdir()
-    for name in ("pipe.npz", "folder.npz"):
-        for attempt in (lambda path: dict(read(path, layout("tiny"))), checksum):
-            with pytest.raises(UserError, match=f"{name}: .*a folder, pipe or device and no file"):
-                attempt(tmp_path / name)
-
-
 def test_files_that_are_no_weights(tmp_path):
-    for name in ("text.npz", "text.h5"):
-        (tmp_path / name).write_text("no archive")
+    for name in ("text.npz", "text.h5", "empty.mat"):
+        (tmp_path / name).write_text("no archive" if "text" in name else "")
+    (tmp_path / "damaged.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 200)
     (tmp_path / "pickle.npz").write_bytes(pickle.dumps([1]))
-    with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
-        archive.writestr("a.npy", b"x")
-    damaged = ("text.npz", "text.h5", "pickle.npz", "absent.npz", "absent.h5")
-    said = {name: f"{name}: absent, damaged or no weights" for name in damaged}
-    said |= {"weights.txt": "expected weights in .npz, .h5, .safetensors", "other.npz": "other.npz"}
-    for name, words in said.items():
-        with pytest.raises(UserError, match=words):
+    (tmp_path / "folder.npz").mkdir()
+    savemat(tmp_path / "other.mat", {"x": np.ones(3)})
+    savemat(tmp_path / "meta.mat", {"layers": cell([]), "meta": np.ones(3)})
+    for name in ("text.npz", "text.h5", "pickle.npz", "absent.npz", "absent.h5", "folder.npz"):
+        with pytest.raises(UserError, match=f"{name}: absent, damaged or no weights"):
             dict(read(tmp_path / name, layout("tiny")))
-    for name in ("weights.txt", "weights.caffemodel"):
-        with pytest.raises(UserError, match=f"{name}: expected published weights in .mat, .npz, .safetensors, .h5"):
+    for name in ("other.mat", "damaged.mat", "empty.mat", "meta.mat", "absent.mat"):
+        with pytest.raises(UserError, match=f"{name}: absent, damaged or no weights"):
             converted(tmp_path / name)
+    with pytest.raises(UserError, match=r"expected weights in .npz, .h5, .safetensors"):
+        dict(read(tmp_path / "weights.txt", layout("tiny")))
+    with pytest.raises(UserError, match=r"weights.txt: expected published weights in .mat, .npz, .safetensors, .h5"):
+        converted(tmp_path / "weights.txt")
     with pytest.raises(UserError, match=r"expected a file name that ends in .npz"):
         convert(tmp_path / "text.npz", layout("tiny"), tmp_path / "out.h5")

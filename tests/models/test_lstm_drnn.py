@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from networks import once
 
+from zoo.models.denoising_autoencoder import denoising_autoencoder
 from zoo.models.lstm_drnn import lstm_drnn
 
 pytestmark = pytest.mark.backend
@@ -28,9 +29,10 @@ def test_only_both_directions_see_the_future(bidirectional, sees_the_end, rng):
     assert (np.abs(first - second).max() > 1e-6) == sees_the_end
 
 
-def test_noise_is_the_papers_and_in_training_only():
-    model = lstm_drnn(2, 50, recurrent_units=2, recurrent_layers=1, input_noise=0.6)
+@pytest.mark.parametrize("build", [lstm_drnn, denoising_autoencoder])
+def test_noise_is_the_papers_and_in_training_only(build):
+    model = build(2, 50, recurrent_units=2, recurrent_layers=1)
     noisy = keras.Model(model.inputs, model.get_layer("input_noise").output)
     batch = [np.ones((4, 40, 50), "float32"), np.full(4, 40, "int32")]
-    assert keras.ops.convert_to_numpy(noisy(batch, training=True)).std() == pytest.approx(0.6, rel=0.05)
+    assert keras.ops.convert_to_numpy(noisy(batch, training=True)).std() == pytest.approx(0.1, rel=0.05)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(noisy(batch, training=False)), batch[0])

@@ -2,12 +2,12 @@
 
 import argparse
 import dataclasses
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,8 +15,9 @@ from zoo import registry
 from zoo.config import flags, run_config
 from zoo.config import saved as config_saved
 from zoo.config.flags import add_flags, from_flags
-from zoo.config.run_config import COMMON, GROUPS, RunConfig, heeds
+from zoo.config.run_config import GROUPS, RunConfig, heeds
 from zoo.config.saved import differences, load
+from zoo.config.validation import check_value
 from zoo.errors import UserError
 from zoo.registry import MODELS
 from zoo.runs import command_line
@@ -42,25 +43,10 @@ def refused(*words):
     return str(error.value)
 
 
-def word_for(item):
-    """A flag's value other than the default, as typed."""
-    if "choices" in item.metadata:
-        return next(choice for choice in item.metadata["choices"] if choice != item.default)
-    if isinstance(item.default, str):
-        return "some_word"
-    return str(item.default * 2 + 1)
-
-
-def as_many(item, value):
-    """The value as often as the field has it."""
-    if not isinstance(item.default, tuple):
-        return value
-    return (value, value) if item.metadata.get("pair") else (value,)
-
-
 @pytest.mark.parametrize("name", FLAGS)
 def test_every_field_has_a_flag_of_its_type(name):
     item, flag = FIELDS[name], "--" + name.replace("_", "-")
+    assert parse() == {}  # flags that are not given leave no trace
     if name == "option":
         assert parse(flag, "a=1", flag, "b=2") == {"option": ["a=1", "b=2"]}
     elif isinstance(item.default, bool):
@@ -68,10 +54,9 @@ def test_every_field_has_a_flag_of_its_type(name):
     elif isinstance(item.default, tuple):
         assert parse(flag, "0.5", "2") == {name: [0.5, 2.0]}
     else:
-        word = word_for(item)
+        word = "some_word" if isinstance(item.default, str) else str(item.default * 2 + 1)
         (value,) = parse(flag, word).values()
-        assert value == type(item.default)(word) != item.default
-        assert type(value) is type(item.default)
+        assert value == type(item.default)(word) != item.default and type(value) is type(item.default)
 
 
 def test_flags_of_several_numbers_are_tuples(capsys):
@@ -81,16 +66,10 @@ def test_flags_of_several_numbers_are_tuples(capsys):
     assert refused("--model", "mfcc_svr", "--complexities", "1", "1").startswith("--complexities is 1 1, expected diff")
     noisy = ("--perturb", "noise", "--noise", "DIR", "--augment-snr")
     assert from_flags(parse("--model", "conv_lstm", "--corpus", "recola", *noisy, "5", "5")).augment_snr == (5.0, 5.0)
-    message = refused("--model", "conv_lstm", "--corpus", "recola", *noisy, "6", "5.5")
-    assert message == "--augment-snr is 6 5.5, expected two numbers, the lower one first"
     for words in (("5",), ("1", "2", "3")):
         with pytest.raises(SystemExit):
             parse("--augment-snr", *words)
         assert capsys.readouterr().err
-
-
-def test_flags_not_given_leave_no_trace():
-    assert parse() == {}
 
 
 def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
@@ -105,9 +84,9 @@ def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
             assert f"(default: {' '.join(f'{value:g}' for value in item.default)}" in actions[name].help
         elif item.default not in ("", dataclasses.MISSING) and not isinstance(item.default, bool):
             assert f"(default: {item.default}" in actions[name].help
-    text = parser.format_help()
-    assert "recipes differ" in text and "--snr-level" not in text and "testing in noise" not in text
-    assert "paper, tuned, quick, look_ahead" in " ".join(text.split()), "every preset of the registry"
+    text = " ".join(parser.format_help().split())
+    assert "recipes differ" in text and "--snr-level" not in text
+    assert "paper, tuned, quick, look_ahead" in text, "every preset of the registry"
 
 
 def test_each_network_heeds_what_has_an_effect_on_it():
@@ -115,11 +94,6 @@ def test_each_network_heeds_what_has_an_effect_on_it():
     common = recorded.pop("every network").split()
     expected = {model: {*common, *names.split()} for models, names in recorded.items() for model in models.split()}
     assert {model: {name for name in FIELDS if heeds(model, name)} for model in MODELS} == expected
-
-
-def test_groups_of_settings_are_known():
-    named = {group for entry in MODELS.values() for group in entry.settings}
-    assert named == {item.metadata["group"] for item in FIELDS.values()} - set(COMMON) == set(GROUPS) - set(COMMON)
 
 
 @pytest.mark.parametrize(
@@ -165,11 +139,8 @@ def test_defaults_then_recipe_then_flags():
     assert {name: getattr(preset, name) for name in tuned} == tuned
     given = from_flags(parse("--recipe", "tuned", "--batch-size", "7"))
     assert given == dataclasses.replace(preset, batch_size=7)
-
-
-def test_a_flag_that_repeats_the_default_still_beats_the_recipe():
+    # A flag that repeats the default still replaces the recipe's value.
     assert from_flags(parse("--recipe", "tuned", "--augment", RunConfig.augment)).augment == "none"
-    assert from_flags(parse("--recipe", "tuned", "--epochs", str(RunConfig.epochs))).epochs == RunConfig.epochs
 
 
 def test_options_are_merged_over_those_of_the_recipe(monkeypatch):
@@ -204,16 +175,13 @@ def test_option_values(text, value):
 
 
 @pytest.mark.parametrize("value", ["lstm", "a,b", "64,32", "true,false", "True", "7", "", 7, 0.5, None, [64, 32]])
-def test_options_as_words_of_a_command_line_are_read_again(value):
+def test_options_written_as_words_of_a_command_line_are_read_again(value):
     assert from_flags(parse(*command_line.words({"option": {"name": value}}))).option == {"name": value}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "atention_fcn"], "unknown model 'atention_fcn'. Did you mean 'attention_fcn'? Known: alexnet"),
-        (["--recipe", "tunned"], "unknown recipe of attention_blstm_fcn 'tunned'. Did you mean 'tuned'? Known: paper,"),
-        (["--backend", "tensorflw"], "unknown --backend 'tensorflw'. Did you mean 'tensorflow'? Known: jax, tensor"),
         (["--on-bad-clip", "ignore"], "unknown --on-bad-clip 'ignore'. Known: fail, skip"),
         (["--mel-scale", "bark"], "unknown --mel-scale 'bark'. Known: htk, slaney"),
         (["--epochs", "0"], "--epochs is 0, expected a finite number, at least 1"),
@@ -226,6 +194,10 @@ def test_options_as_words_of_a_command_line_are_read_again(value):
         (["--option", "dropout"], "--option dropout: expected NAME=VALUE, e.g. --option dropout=0.5"),
         (["--option", "=0.5"], "--option =0.5: expected NAME=VALUE"),
         (["--synthetic", "--data-root", "DIR"], "--synthetic and --data-root DIR exclude each other; give one"),
+        (
+            ["--model", "conv_lstm", "--corpus", "recola", "--augment-snr", "6", "5.5"],
+            "--augment-snr is 6 5.5, expected two numbers, the lower one first",
+        ),
         (["--clips", "100"], "--clips is the size of a synthetic twin; expected --synthetic with it"),
     ],
 )
@@ -234,59 +206,32 @@ def test_values_out_of_range_are_refused(words, message):
 
 
 def test_limits_themselves_are_allowed():
-    limits = {name: item.metadata["least"] for name, item in FIELDS.items() if "least" in item.metadata}
-    assert len(limits) > 10
-    limits = {name: as_many(FIELDS[name], least) for name, least in limits.items()}
-    for model, beside in (
-        ("fcn", {"corpus": "emodb", "augment_waveforms": "noise", "noise": "DIR"}),
-        ("conv_lstm", {"corpus": "recola", "perturb": "noise", "noise": "DIR"}),
-        ("lstm_drnn", {"corpus": "recola"}),
-        ("mfcc_svr", {"corpus": "recola"}),
-    ):
-        heeded = {name: least for name, least in limits.items() if heeds(model, name)}
-        schedule = {"schedule": "decay"} if heeds(model, "schedule") else {}
-        given = {**heeded, **beside, **schedule, "model": model, "synthetic": True}
-        assert all(getattr(from_flags(given), name) == least for name, least in heeded.items())
+    limited = {item: item.metadata["least"] for item in FIELDS.values() if "least" in item.metadata}
+    assert len(limited) > 10
+    for item, least in limited.items():
+        several = (least, least) if item.metadata.get("pair") else (least,)
+        check_value(item, several if isinstance(item.default, tuple) else least)
 
 
 @pytest.fixture
 def saved(tmp_path):
-    words = [
-        "--recipe",
-        "tuned",
-        "--fold",
-        "0,2",
-        "--synthetic",
-        "--option",
-        "recurrent=None",
-        "--option",
-        "dropout=0.1",
-    ]
+    given = {"recipe": "tuned", "fold": "0,2", "synthetic": True, "option": {"recurrent": None, "dropout": 0.1}}
     path = tmp_path / "mine" / "config.json"
-    write_json(path, from_flags(parse(*words)).saved())
+    write_json(path, from_flags(given).saved())
     return path
 
 
 def test_round_trip(saved):
     settings = load(saved)
-    assert settings == from_flags(settings.saved())
-    assert from_flags({}) == from_flags(from_flags({}).saved())
-    assert settings.option.items() >= {"recurrent": None, "dropout": 0.1}.items()
-    assert settings.fold == "0,2" and settings.synthetic
+    assert settings == from_flags(settings.saved()) and settings.fold == "0,2" and settings.synthetic
+    assert {"recurrent": None, "dropout": 0.1}.items() <= settings.option.items()
     assert list(json.loads(saved.read_text())) == list(FIELDS)
-
-
-def damaged(saved, change):
-    record = json.loads(saved.read_text())
-    change(record)
-    saved.write_text(json.dumps(record))
 
 
 @pytest.mark.parametrize(
     ("content", "found"),
     [
         (b"", "Expecting value"),
-        (b"garbage", "Expecting value"),
         (b"\xff\xfe\x00", "codec can't decode"),
         (b'{"model": "fcn", ', "Expecting property name"),
         (b"[]", "mapping"),
@@ -310,14 +255,14 @@ def test_a_damaged_configuration_is_refused(saved, content, found):
         (lambda record: record.update(backend="theano"), "unknown --backend 'theano'"),
         (lambda record: record.update(epochs="many"), "not supported between instances of"),
         (lambda record: record.update(batch_size=0), "--batch-size is 0"),
-        (lambda record: record.update(epochs=[1]), "not supported between instances of"),
         (lambda record: record.update(augment_snr=3), "--augment-snr is 3, expected numbers"),
-        (lambda record: record.update(augment_snr=[3, 1]), "the lower one first"),
         (lambda record: record.update(model="atention_fcn"), "Did you mean 'attention_fcn'? Known: alexnet_svm, "),
     ],
 )
 def test_other_versions_and_edited_values_are_refused(saved, change, found):
-    damaged(saved, change)
+    record = json.loads(saved.read_text())
+    change(record)
+    write_json(saved, record)
     with pytest.raises(UserError, match=f"{saved}: expected the configuration") as error:
         load(saved)
     assert found in str(error.value)
@@ -391,18 +336,10 @@ def test_no_run_there(tmp_path):
 
 def test_differences_leave_places_out():
     old = from_flags({})
-    assert differences(old, old) == []
-    moved = dataclasses.replace(old, data_root="/elsewhere", cache_dir="/tmp/c", out="runs/b")
-    assert differences(old, moved) == []
-    new = dataclasses.replace(moved, batch_size=32, option={"dropout": 0.5})
-    assert differences(old, new) == ["option was {}, now {'dropout': 0.5}", "batch_size was 100, now 32"]
-
-
-@pytest.mark.parametrize("name", sorted(set(FIELDS) - set(config_saved.PLACES)))
-def test_every_field_but_the_places_is_a_difference(name):
-    old = from_flags({})
-    new = dataclasses.replace(old, **{name: "another"})
-    assert differences(old, new) == [f"{name} was {getattr(old, name)!r}, now 'another'"]
+    for name in FIELDS:
+        found = differences(old, dataclasses.replace(old, **{name: "another"}))
+        is_place = name in config_saved.PLACES
+        assert found == ([] if is_place else [f"{name} was {getattr(old, name)!r}, now 'another'"])
 
 
 def test_cache_folder_is_the_flags_then_the_variables_then_below_home(monkeypatch, tmp_path):
@@ -421,13 +358,6 @@ def ended(main, capsys):
     return end.value.code, capsys.readouterr().err
 
 
-def raising(error):
-    def main():
-        raise error
-
-    return main
-
-
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -436,9 +366,12 @@ def own_environment(monkeypatch):
 def test_exit_codes(capsys):
     assert ended(lambda: None, capsys) == (0, "")
     assert ended(lambda: 1, capsys) == (1, "")
-    assert ended(raising(UserError("clip.wav: cut")), capsys) == (2, "error: clip.wav: cut\n")
-    code, message = ended(raising(KeyboardInterrupt()), capsys)
+    assert ended(Mock(side_effect=UserError("clip.wav: cut")), capsys) == (2, "error: clip.wav: cut\n")
+    code, message = ended(Mock(side_effect=KeyboardInterrupt), capsys)
     assert code == 130 and message.count("\n") == 1
+    with pytest.raises(ZeroDivisionError):  # a bug keeps its traceback
+        cli.run(Mock(side_effect=ZeroDivisionError))
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("size", [1, 100_000])
@@ -452,32 +385,12 @@ def test_a_closed_output_ends_the_script_silently(size):
     assert (found.returncode, found.stderr) == (cli.OUTPUT_CLOSED, "")
 
 
-def test_a_bug_keeps_its_traceback(capsys):
-    with pytest.raises(ZeroDivisionError):
-        cli.run(raising(ZeroDivisionError()))
-    assert capsys.readouterr().err == ""
-
-
-def test_unknown_backend_lists_the_known():
-    with pytest.raises(UserError, match=r"unknown backend 'jaxx'\. Did you mean 'jax'\? Known: jax, tensorflow, torch"):
-        backends.use_backend("jaxx")
-
-
-@pytest.mark.parametrize("name", backends.BACKENDS)
-def test_backend_that_is_not_installed_says_how_to_get_it(name, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == name else object())
-    with pytest.raises(UserError) as error:
-        backends.use_backend(name)
-    assert str(error.value).startswith(f"backend {name!r} is not installed: pip install ")
-    assert name in str(error.value).partition("pip install")[2]
-
-
 def test_backend_is_chosen_before_keras_and_cannot_change_after(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda wanted: object())
     backends.use_backend("jax")
-    assert cli.os.environ["KERAS_BACKEND"] == "jax"
+    assert os.environ["KERAS_BACKEND"] == "jax"
 
     keras = argparse.Namespace(backend=argparse.Namespace(backend=lambda: "jax"))
     monkeypatch.setitem(sys.modules, "keras", keras)
