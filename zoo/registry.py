@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -84,12 +85,12 @@ def _zhao(title: str, parameters: int, **options) -> Entry:
 
 
 def _rated(
-    builder: str, title: str, paper: str, parameters: int, presets: Presets, inputs: int = 1, **options
+    builder: str, paper: str, presets: Presets, title: str, parameters: int, inputs: int = 1, **options
 ) -> Entry:
     """Return the row of a network for arousal and valence: on waveforms, or on so many functionals."""
     frontend = "waveform" if inputs == 1 else "functionals"
     return Entry(
-        f"zoo.models.{builder}",
+        f"zoo.models.{builder}:{builder}",
         title,
         paper,
         parameters,
@@ -100,6 +101,10 @@ def _rated(
         options=options,
         recipes=presets,
     )
+
+
+_bakhshi = partial(_rated, "conv_bigru", BAKHSHI_2020, recipes.BAKHSHI)
+_trigeorgis = partial(_rated, "conv_blstm", TRIGEORGIS_2016, recipes.TRIGEORGIS)
 
 
 def _khan(name: str, title: str, parameters: int, channels: int, presets: Presets) -> Entry:
@@ -148,68 +153,42 @@ MODELS: dict[str, Entry] = {
     "cnn1d_mfcc": _khan("cnn1d_mfcc", "two convolutions along the mean MFCCs", 898, 3, recipes.KHAN_CNN),
     "rnn_mfcc": _khan("rnn_mfcc", "one recurrent layer along six statistics of the MFCCs", 696, 18, recipes.KHAN_RNN),
     "conv_lstm": _rated(
-        "conv_lstm:conv_lstm",
-        "three convolutions on the waveform, two LSTM layers",
-        TZIRAKIS_2018,
-        1_297_858,
-        recipes.TZIRAKIS,
+        "conv_lstm", TZIRAKIS_2018, recipes.TZIRAKIS, "three convolutions on the waveform, two LSTM layers", 1_297_858
     ),
-    "conv_bigru": _rated(
-        "conv_bigru:conv_bigru",
-        "long convolutions on the waveform, one on its spectrum, two BiGRU layers",
-        BAKHSHI_2020,
-        1_258_792,
-        recipes.BAKHSHI,
+    "conv_bigru": _bakhshi("long convolutions on the waveform, one on its spectrum, two BiGRU layers", 1_258_792),
+    "conv_bigru_frame": _bakhshi("the same on the spectrum of each frame", 1_258_792, fft="frame"),
+    "conv_blstm": _trigeorgis(
+        "two convolutions on the waveform, the second of 500 ms per channel, two BLSTM layers", 1_345_490
     ),
-    "conv_bigru_frame": _rated(
-        "conv_bigru:conv_bigru",
-        "the same on the spectrum of each frame",
-        BAKHSHI_2020,
-        1_258_792,
-        recipes.BAKHSHI,
-        fft="frame",
-    ),
-    "conv_blstm": _rated(
-        "conv_blstm:conv_blstm",
-        "two convolutions on the waveform, the second of 500 ms per channel, two BLSTM layers",
-        TRIGEORGIS_2016,
-        1_345_490,
-        recipes.TRIGEORGIS,
-    ),
-    "conv_blstm_dense": _rated(
-        "conv_blstm:conv_blstm",
-        "the same, its second convolution across all channels",
-        TRIGEORGIS_2016,
-        7_585_490,
-        recipes.TRIGEORGIS,
-        second_conv="dense",
+    "conv_blstm_dense": _trigeorgis(
+        "the same, its second convolution across all channels", 7_585_490, second_conv="dense"
     ),
     "lstm_drnn": _rated(
-        "lstm_drnn:lstm_drnn",
-        "three LSTM layers on eGeMAPS functionals of speech",
+        "lstm_drnn",
         MIXED_EMOTIONS,
-        381_698,
         recipes.LSTM_DRNN,
-        inputs=102,
+        "three LSTM layers on eGeMAPS functionals of speech",
+        381_698,
+        102,
     ),
     "lstm_drnn_music": _rated(
-        "lstm_drnn:lstm_drnn",
-        "two LSTM layers on ComParE functionals of music",
+        "lstm_drnn",
         MIXED_EMOTIONS,
-        7_314_946,
         recipes.LSTM_DRNN_MUSIC,
-        inputs=6_373,
+        "two LSTM layers on ComParE functionals of music",
+        7_314_946,
+        6_373,
         recurrent_layers=2,
         recurrent_units=256,
         input_noise=0.6,
     ),
     "blstm_drnn": _rated(
-        "lstm_drnn:lstm_drnn",
-        "three bidirectional LSTM layers on eGeMAPS functionals",
+        "lstm_drnn",
         MIXED_EMOTIONS,
-        283_394,
         recipes.BLSTM_DRNN,
-        inputs=102,
+        "three bidirectional LSTM layers on eGeMAPS functionals",
+        283_394,
+        102,
         bidirectional=True,
         recurrent_units=64,
     ),
@@ -264,10 +243,8 @@ def get(name: str) -> Entry:
 def check_answers(name: str, run: Any) -> None:
     """Raise UserError for a `run` of a network that gives neither emotions nor ratings, but features."""
     if get(name).task == "enhancement":
-        raise UserError(
-            f"{run}: expected a run that answers with emotions or ratings, found one of {name}, which gives MFCCs. Put "
-            "it in front of others: train.py --model mfcc_svr --enhancer RUN"
-        )
+        found = f"{run}: expected a run that answers with emotions or ratings, found one of {name}, which gives MFCCs"
+        raise UserError(f"{found}. Put it in front of others: train.py --model mfcc_svr --enhancer RUN")
 
 
 def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras.Model":

@@ -196,7 +196,10 @@ def test_selection_on_the_test_recordings_is_recorded(recola, tmp_path):
     [
         ({"label_delay_seconds": -0.05}, r"--label-delay-seconds is -0.05, expected a multiple .* Try -0.04"),
         ({"label_delay_seconds": 0.02}, r"--label-delay-seconds is 0.02, expected a multiple .* Try 0.04"),
-        ({"label_delay_seconds": -2.0, "segment_seconds": 2.0}, "expected less than a segment of 2 s"),
+        (
+            {"label_delay_seconds": -2.0, "segment_seconds": 2.0},
+            "training sees all of a segment of 2 s before it rates",
+        ),
         ({"segment_seconds": 2.01}, r"--segment-seconds is 2.01, expected a multiple of a frame's 0.04 s. Try 2"),
         ({"segment_seconds": 8.0}, r"train_1 is .* s long, expected at least a segment of 8 s"),
         ({"model": "conv_bigru", "label_delay_seconds": -0.2, "option": {}}, "conv_bigru looks at segments as wholes"),

@@ -1,4 +1,4 @@
-"""Frames that are rated, as a configuration has them: how long one is, how many a segment or a delay has."""
+"""Compute the duration of a rated frame, and the frames of a segment or delay, of a configuration."""
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
@@ -12,24 +12,24 @@ def on_waveforms(config: RunConfig) -> bool:
 
 
 def on_segments(config: RunConfig) -> bool:
-    """Whether the network is trained on segments: linear models are fitted to all frames at once."""
+    """Return whether the network is trained on segments; linear models are fitted to all frames at once."""
     return registry.get(config.model).fitted == "gradient"
 
 
 def frame_seconds(config: RunConfig) -> float:
-    """Seconds from one frame to the next."""
+    """Return the seconds from one frame to the next."""
     return FRAME_SECONDS if registry.get(config.model).takes_waveforms else config.frame_seconds
 
 
 def steps_per_frame(config: RunConfig) -> int:
-    """Steps of the features, samples or analysis frames, in a frame."""
+    """Return the steps of the features, samples or analysis frames, in a frame."""
     if registry.get(config.model).frontend == "mfcc_frames":
         return round(1000 * FRAME_SECONDS / config.hop_ms)
     return round(RATE_HZ * FRAME_SECONDS) if on_waveforms(config) else 1
 
 
 def delay_frames(config: RunConfig) -> int:
-    """Frames by which ratings come later than the voice; below 0, earlier than what they were heard with."""
+    """Return the frames by which ratings lag the speech; below 0, the look-ahead of a rating."""
     return round(config.label_delay_seconds / frame_seconds(config))
 
 

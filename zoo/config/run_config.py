@@ -48,26 +48,20 @@ def _flag(default: Any, group: str, text: str, **extra: Any) -> Any:
 
     `later` marks a field that runs were made without at first, as if it had its default.
     """
-    return field(default=default, metadata={"group": group, "help": text, **extra})
+    kind = {"default_factory": dict} if default == {} else {"default": default}
+    return field(**kind, metadata={"group": group, "help": text, **extra})
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run's result, and where its files lie.
-
-    Made by zoo.config.flags.from_flags, which puts the model's recipe between these defaults and what the user gave.
-    """
+    """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")
-    recipe: str = _flag(
-        "", "run", f"training preset of the network: {_PRESETS} (default: paper; quick with --synthetic)"
-    )
+    recipe: str = _flag("", "run", f"training preset: {_PRESETS} (default: paper; quick with --synthetic)")
     corpus: str = _flag("iemocap", "run", "corpus")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
-        "",
-        "run",
-        "all, few (four at most, spread evenly), or numbers such as 4 or 0,2 (default: all; few with --synthetic)",
+        "", "run", "all, few (at most four), or numbers such as 4 or 0,2 (default: all; few with --synthetic)"
     )
 
     data_root: str = _flag("", "data", "the corpus's folder (default: its usual name below $SPEECH_CORPORA)")
@@ -76,9 +70,7 @@ class RunConfig:
     allow_incomplete: bool = _flag(False, "data", "go on although clips of the protocol are absent")
     allow_leakage: bool = _flag(False, "data", "go on although speakers or audio stand on both sides of a split")
     on_bad_clip: str = _flag("fail", "data", "at a clip that cannot be used", choices=("fail", "skip"))
-    max_clip_seconds: float = _flag(
-        0.0, "data", "longer clips are bad clips (default: 0, the corpus's usual limit)", least=0.0
-    )
+    max_clip_seconds: float = _flag(0.0, "data", "longer clips are bad (default: 0, the corpus's limit)", least=0.0)
     cache_dir: str = _flag("", "data", f"features are kept here (default: ${CACHE_VARIABLE} or ~/.cache/speech-zoo)")
 
     window_ms: float = _flag(25.0, "spectrum", "analysis window in milliseconds", least=1.0, most=1000.0)
@@ -94,37 +86,27 @@ class RunConfig:
     standardize: str = _flag(
         "coefficient",
         "statistics",
-        "by mean and variance of the training clips: each statistic of each coefficient, each statistic, or not",
+        "by training clips: each value, each statistic",
         choices=("coefficient", "channel", "none"),
     )
     feature_set: str = _flag("egemaps", "functionals", "openSMILE's features", choices=("egemaps", "compare"))
     functional_seconds: float = _flag(3.0, "windows", "window of the functionals", least=0.1, most=60.0)
     frame_seconds: float = _flag(
-        0.0, "steps", "from one window to the next (default: 0, the ratings' own step)", least=0.0, most=60.0
+        0.0, "steps", "hop of the windows (default: 0, the ratings' own)", least=0.0, most=60.0
     )
 
     functionals: str = _flag(
-        "five",
-        "clip",
-        "of the descriptors: maximum, minimum, range, mean and deviation, or openSMILE's own",
-        choices=("five", "opensmile"),
+        "five", "clip", "maximum, minimum, range, mean, deviation; or openSMILE's own", choices=("five", "opensmile")
     )
     standardize_speakers: bool = _flag(
-        False,
-        "clip",
-        "by mean and deviation of each speaker's own clips, test speakers' too: it cannot predict single clips",
-        later=True,
+        False, "clip", "by each speaker's own clips, test speakers' too: it cannot predict single clips", later=True
     )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
     weights: str = _flag("", "image", "file of its weights (docs/baselines.md), or random, which says nothing of it")
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
 
-    option: Mapping[str, Any] = field(
-        default_factory=dict,
-        metadata={
-            "group": "network",
-            "help": "keyword of the network's builder as NAME=VALUE, one list as NAME=64,32; may be repeated",
-        },
+    option: Mapping[str, Any] = _flag(
+        {}, "network", "keyword of the network's builder as NAME=VALUE, one list as NAME=64,32; may be repeated"
     )
     precision: str = _flag("float32", "network", "arithmetic", choices=("float32", "mixed_bfloat16"))
 
@@ -133,89 +115,49 @@ class RunConfig:
     optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd"))
     momentum: float = _flag(0.0, "training", "of rmsprop and sgd", least=0.0, most=0.999)
     learning_rate: float = _flag(1e-3, "training", "of the optimizer, at its highest", least=0.0)
-    schedule: str = _flag(
-        "decay", "training", "learning rate: lr / (1 + decay * step), or a cosine to 0", choices=("decay", "cosine")
-    )
+    schedule: str = _flag("decay", "training", "lr / (1 + decay * step), or cosine to 0", choices=("decay", "cosine"))
     decay: float = _flag(1e-6, "training", "learning-rate decay per step", least=0.0)
     weight_decay: float = _flag(0.0, "training", "decoupled weight decay", least=0.0)
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
 
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
-    class_weights: str = _flag(
-        "inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,CLASS=W,..."
-    )
+    class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
     augment: str = _flag("none", "crops", "augmentation of training features", choices=("none", "specaugment"))
 
     loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc"))
     segment_seconds: float = _flag(20.0, "segments", "train on segments of this length", least=0.04)
     label_delay_seconds: float = _flag(
-        0.0,
-        "ratings",
-        "raters' delay: training labels are moved back by it, and predictions forward again; below 0, how much audio "
-        "after a moment is needed before it is rated",
-        least=-5.0,
-        most=20.0,
+        0.0, "ratings", "delay of the raters, taken off labels; below 0, seconds of look-ahead", least=-5.0, most=20.0
     )
     perturb: str = _flag(
-        "none",
-        "segments",
-        "training waveforms as they are, as another microphone has them, or in noise of --noise",
-        choices=("none", "voice", "noise"),
+        "none", "segments", "training waveforms: other microphones, or --noise", choices=("none", "voice", "noise")
     )
 
     augment_waveforms: str = _flag(
-        "none",
-        "copies",
-        "train on altered copies of the clips too: noise, room, speed, or several, as in noise,speed",
-        later=True,
+        "none", "copies", "train on altered copies too: noise, room, speed, or several, as in noise,speed", later=True
     )
-    copies: int = _flag(
-        3,
-        "copies",
-        "altered copies of each clip; a network's epoch takes one of them or the clip itself",
-        least=1,
-        later=True,
-    )
-    responses: str = _flag(
-        "",
-        "copies",
-        "folder of impulse responses of rooms (default: drawn, noise that decays exponentially)",
-        later=True,
-    )
+    copies: int = _flag(3, "copies", "per clip; an epoch takes one of them or the clip itself", least=1, later=True)
+    responses: str = _flag("", "copies", "folder of impulse responses (default: drawn, decaying noise)", later=True)
     augment_snr: tuple[float, ...] = _flag(
-        (0.0, 15.0),
-        "augment_noise",
-        "lowest and highest signal-to-noise ratio in dB",
-        least=-30.0,
-        most=60.0,
-        pair=True,
-        later=True,
+        (0.0, 15.0), "augment_noise", "lowest and highest ratio in dB", least=-30.0, most=60.0, pair=True, later=True
     )
 
     solver: str = _flag(
         "liblinear", "linear", "coordinate descent, or stochastic gradient descent (SVM)", choices=("liblinear", "sgd")
     )
     complexities: tuple[float, ...] = _flag(
-        (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
-        "linear",
-        "values of C, of which the best on validation clips is taken",
-        least=1e-9,
-        most=1e6,
+        (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), "linear", "values of C to choose from", least=1e-9, most=1e6
     )
     refit: bool = _flag(False, "refit", "once C is chosen, fit on training and validation clips together", later=True)
 
     noise: str = _flag(
-        "",
-        "noise",
-        "folder of noise recordings: training, validation and test each get a third of the files, or with time:DIR a "
-        "third of each file's duration",
-        later=True,
+        "", "noise", "folder of noise: each side gets a third of its files, with time:DIR of each file", later=True
     )
     snr: tuple[float, ...] = _flag(
         (0.0, 3.0, 6.0, 9.0, 12.0), "ratios", "signal-to-noise ratios in dB", least=-30.0, most=60.0, flag=False
     )
     enhancer: str = _flag(
-        "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds, put in front", later=True
+        "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds", later=True
     )
 
     seed: int = _flag(0, "running", "of weights, order, crops and dropout", least=0, most=2**32 - 1)

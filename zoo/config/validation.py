@@ -55,29 +55,22 @@ def check_augmentation(config: RunConfig) -> None:
 
 
 def check_value(item: dataclasses.Field, value: Any) -> None:
-    flag = as_flag(item.name)
+    """Raise UserError for a value outside its field's range or choices."""
+    flag, values = as_flag(item.name), (value,)
     choices, least, most = (item.metadata.get(key) for key in ("choices", "least", "most"))
     if isinstance(item.default, tuple):
-        _check_numbers(flag, value, item.metadata.get("pair", False))
-        for one in value:
-            _check_range(flag, one, least, most)
-        return
-    if choices and value not in choices:
+        if not isinstance(value, tuple):
+            raise UserError(f"{flag} is {value}, expected numbers")
+        if item.metadata.get("pair"):
+            if len(value) != 2 or value[0] > value[1]:
+                raise UserError(f"{flag} is {in_words(value)}, expected two numbers, the lower one first")
+        elif len(set(value)) != len(value) or not value:
+            raise UserError(f"{flag} is {in_words(value)}, expected different numbers")
+        values = value
+    elif choices and value not in choices:
         raise unknown(flag, value, choices)
-    _check_range(flag, value, least, most)
-
-
-def _check_numbers(flag: str, values: Any, is_pair: bool) -> None:
-    if not isinstance(values, tuple):
-        raise UserError(f"{flag} is {values}, expected numbers")
-    if is_pair and not (len(values) == 2 and values[0] <= values[1]):
-        raise UserError(f"{flag} is {in_words(values)}, expected two numbers, the lower one first")
-    if not is_pair and (len(set(values)) != len(values) or not values):
-        raise UserError(f"{flag} is {in_words(values)}, expected different numbers")
-
-
-def _check_range(flag: str, value: Any, least: Any, most: Any) -> None:
-    if most is not None and not least <= value <= most:
-        raise UserError(f"{flag} is {value}, expected {least} to {most}")
-    if least is not None and not least <= value < float("inf"):
-        raise UserError(f"{flag} is {value}, expected a finite number, at least {least}")
+    for one in values:
+        if most is not None and not least <= one <= most:
+            raise UserError(f"{flag} is {one}, expected {least} to {most}")
+        if least is not None and not least <= one < float("inf"):
+            raise UserError(f"{flag} is {one}, expected a finite number, at least {least}")

@@ -10,22 +10,19 @@ from keras import ops
 
 from zoo.layers.masking import register
 
-METHODS = ("auto", "fft", "direct")
-
 
 class _LongConvolution(keras.layers.Layer):
     """Convolves in place of a stock layer, the second base class, with its weights and options."""
 
     depthwise: bool
 
-    def _settle(self, padding, method):
-        if padding != "same":
-            raise ValueError(f'{self.name}: padding is {padding!r}, expected "same"')
-        if method not in METHODS:
-            raise ValueError(f"{self.name}: method is {method!r}, expected one of {', '.join(METHODS)}")
+    def __init__(self, *args, padding="same", method="auto", **kwargs):
+        super().__init__(*args, padding=padding, **kwargs)
         multiple = self.depth_multiplier if self.depthwise else self.groups
-        if (self.strides, self.dilation_rate, self.data_format, multiple) != ((1,), (1,), "channels_last", 1):
-            raise ValueError(f"{self.name}: strides, dilation, groups, depth multiplier are 1, channels are last")
+        found = (padding, self.strides, self.dilation_rate, self.data_format, multiple)
+        if found != ("same", (1,), (1,), "channels_last", 1) or method not in ("auto", "fft", "direct"):
+            others = "strides, dilation, groups, depth multiplier 1, channels last"
+            raise ValueError(f"{self.name}: expected padding 'same', {others}, method 'auto', 'fft' or 'direct'")
         self.method = method
 
     def add_weight(self, *args, **kwargs):
@@ -63,10 +60,6 @@ class LongConv1D(_LongConvolution, keras.layers.Conv1D):
 
     depthwise = False
 
-    def __init__(self, filters, kernel_size, padding="same", method="auto", **kwargs):
-        super().__init__(filters, kernel_size, padding=padding, **kwargs)
-        self._settle(padding, method)
-
 
 @register
 class LongDepthwiseConv1D(_LongConvolution, keras.layers.DepthwiseConv1D):
@@ -77,24 +70,12 @@ class LongDepthwiseConv1D(_LongConvolution, keras.layers.DepthwiseConv1D):
 
     depthwise = True
 
-    def __init__(self, kernel_size, padding="same", method="auto", **kwargs):
-        super().__init__(kernel_size, padding=padding, **kwargs)
-        self._settle(padding, method)
-
 
 def direct_is_faster(taps: int, channels: int, depthwise: bool) -> bool:
-    """Returns whether method "auto" convolves directly.
+    """Return whether method "auto" convolves directly, by processor time (bench/long_convolution.py).
 
-    Processor milliseconds of a forward and backward pass over 2 x 16,000 samples:
-
-        taps                       8         16        32        64       256
-        TensorFlow, 40 -> 20    22 / 30   83 / 23  175 / 29  396 / 44              direct / FFT
-        TensorFlow, 1 -> 40               13 / 18             39 / 18  148 / 19
-        TensorFlow, depthwise             71 / 37            177 / 29  540 / 52    40 channels
-        JAX, 40 -> 20           29 / 34   51 / 40   94 / 39  187 / 37
-        JAX, 1 -> 40                       8 / 11             20 / 10   81 / 15
-        JAX, depthwise                   244 / 24            532 / 23
-        PyTorch, 40 -> 20       33 / 92  111 / 90
+    A forward and backward pass over 2 x 16,000 samples, 40 -> 20 channels, takes TensorFlow 22 ms directly and 30 ms by
+    FFT with 8 taps, 83 and 23 ms with 16; JAX 29 and 34 ms, 51 and 40 ms.
     """
     return taps <= 8 or (not depthwise and taps * channels <= 32)
 
@@ -106,12 +87,10 @@ def direct_convolution(inputs, kernel, before, depthwise):
 
 
 def block_size(taps: int, depthwise: bool) -> int:
-    """Returns how many samples one FFT takes, a power of two; taps - 1 of them it shares with the next block.
+    """Return how many samples one FFT takes, a power of two; taps - 1 of them it shares with the next block.
 
     Longer blocks overlap less, shorter ones need less memory for the kernel's spectrum, of which a dense kernel has one
-    for each pair of channels. Between two and eight times the taps time hardly depends on it: 4,000 taps, 40 -> 40
-    channels, 4 x 48,000 samples take TensorFlow 705 ms of processor time with 8,192 and 687 ms with 16,384; 512 taps,
-    40 -> 20, 4 x 64,000 samples take it 449, 369 and 340 ms with 1,024, 2,048 and 4,096.
+    for each pair of channels. Between two and eight times the taps time hardly depends on it.
     """
     longest = (8 if depthwise else 4) * taps
     return max(512, 2 ** (longest.bit_length() - 1))

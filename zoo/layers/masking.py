@@ -81,13 +81,8 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
     with the mask as a vector, and the gradient (first derivatives only) is written out.
 
     Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape. In training padding may hold any values
-    below 1e18, which convolutions of silence do. Raises ValueError without scale or centre.
+    below 1e18, which convolutions of silence do. Scale and centre must be on.
     """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        if not (self.scale and self.center):
-            raise ValueError(f"{self.name}: scale and center are true")
 
     def call(self, inputs, mask, training=None):
         inputs = ops.cast(inputs, "float32")

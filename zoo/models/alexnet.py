@@ -27,8 +27,6 @@ def convolutions(groups: int = 2) -> keras.Model:
         groups: 2 lets conv2, conv4 and conv5 see one half of the channels each, as published; 1 lets them see all. With
             fc6 to fc8 that makes 60,965,224 parameters, or 62,378,344.
     """
-    if groups not in (1, 2):
-        raise ValueError(f"groups is {groups}, expected 2, as published, or 1")
     images = keras.Input((SIDE, SIDE, 3), name="images")
     maps = layers.Conv2D(96, 11, strides=4, activation="relu", name="conv1")(images)
     maps = LocalResponseNormalization(name="norm1")(maps)
@@ -44,7 +42,7 @@ def convolutions(groups: int = 2) -> keras.Model:
 
 @register
 class LocalResponseNormalization(Configured):
-    """Divides each value by a power of the squares at the same place in `size` neighbouring channels, itself included.
+    """Divides each value by a power of the squares at the same place in `size` (odd) channels around it.
 
     x / (bias + alpha / size * sum of squares) ** beta: section 3.3 of the paper, with the `alpha` and `bias` of
     Caffe's and MATLAB's published weights. The paper's own are 5e-4 in these terms, and 2. Channels beyond the
@@ -55,8 +53,6 @@ class LocalResponseNormalization(Configured):
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, bias=1.0, **kwargs):
         super().__init__(**kwargs)
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"size is {size}, expected an odd number of channels")
         self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
 
     def call(self, inputs):

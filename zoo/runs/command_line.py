@@ -1,14 +1,13 @@
 """Write configurations as a user would type them."""
 
-import argparse
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from zoo.config import flags as config_flags
-from zoo.config import run_config
-from zoo.config.run_config import RunConfig
+from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import PLACES
+from zoo.config.validation import as_flag
 from zoo.runs.dataset import resolve
 
 
@@ -21,11 +20,8 @@ def of(settings: RunConfig) -> list[str]:
     usual, settings = resolve(config_flags.from_flags(given)), resolve(settings)
     options = dict(item for item in settings.option.items() if item not in usual.option.items())
     for name, value in settings.saved().items():
-        if (
-            name not in (*PLACES, "option", "snr")
-            and value != getattr(usual, name)
-            and run_config.heeds(settings.model, name)
-        ):
+        differs = name not in (*PLACES, "option", "snr") and value != getattr(usual, name)
+        if differs and heeds(settings.model, name):
             given[name] = value
     if settings.noise:
         given["noise"] = "time:NOISE" if settings.noise_split == "time" else "NOISE"
@@ -34,15 +30,12 @@ def of(settings: RunConfig) -> list[str]:
 
 def words(given: Mapping[str, Any]) -> list[str]:
     """Return flags, as `config.from_flags` takes them ("option" a mapping), as words of a command line, unquoted."""
-    parser = argparse.ArgumentParser()
-    config_flags.add_flags(parser)
-    flags = {action.dest: (action.option_strings[0], action.nargs == 0) for action in parser._actions}
-    found = []
+    found: list[str] = []
     for name, value in given.items():
+        flag = as_flag(name)
         if name == "option":
-            continue
-        flag, is_switch = flags[name]
-        if is_switch:
+            found += [word for key, one in value.items() for word in (flag, f"{key}={_as_option(one)}")]
+        elif isinstance(value, bool):
             found += [flag] if value else []
         elif isinstance(value, tuple):
             found += [flag, *map(str, value)]
@@ -50,8 +43,6 @@ def words(given: Mapping[str, Any]) -> list[str]:
             found.append(f"{flag}={value}")
         else:
             found += [flag, str(value)]
-    for name, value in given.get("option", {}).items():
-        found += ["--option", f"{name}={_as_option(value)}"]
     return found
 
 

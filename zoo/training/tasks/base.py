@@ -15,11 +15,13 @@ from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
+from zoo.errors import UserError
 
 Row = dict[str, Any]
+Clips = Sequence[Clip]
 History = list[dict[str, Any]]
 # (waveform (samples,), utterance's name) -> the waveform to predict in its place, such as noisy speech
-Alter = Callable[[np.ndarray, str], np.ndarray]
+Alter = Callable[[np.ndarray, str], np.ndarray] | None
 
 _MODULES = {"emotion": "classification", "continuous": "continuous", "enhancement": "enhancement"}
 
@@ -78,12 +80,7 @@ class Task(Interface):
         """Raise UserError for a setting that cannot work, before any recording is read."""
 
     def examples(
-        self,
-        config: RunConfig,
-        protocol: Protocol,
-        features: Mapping[str, Features],
-        clips: Sequence[Clip],
-        training: bool,
+        self, config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
     ) -> list[Any]:
         """Return the examples of one side of a fold, as batches and validation take them."""
 
@@ -97,13 +94,7 @@ class Task(Interface):
         """Fit what else is fitted on validation data, and add to the saved model what belongs in it."""
 
     def test_rows(
-        self,
-        folder: Path,
-        clips: Sequence[Clip],
-        protocol: Protocol,
-        corpus: str,
-        config: RunConfig,
-        alter: Alter | None = None,
+        self, folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
     ) -> list[Row]:
         """Return the rows of predictions.csv, by the saved model of a fold's folder, from the audio files."""
 
@@ -111,6 +102,12 @@ class Task(Interface):
         """Return the figures of metrics.json."""
 
 
+def not_finite(fold: FoldData, config: RunConfig) -> UserError:
+    """Return the error of a network whose outputs are not finite."""
+    found = f"fold {fold.name}: the network predicts values that are not finite"
+    return UserError(f"{found}. Try a lower --learning-rate than {config.learning_rate}, or --precision float32")
+
+
 def of(model: str) -> Task:
-    """Return the task of a network. Imported on demand, for a task brings the backend, which takes seconds."""
+    """Return the task of a network; imported on demand, as it imports the backend, which takes seconds."""
     return import_module(f"zoo.training.tasks.{_MODULES[registry.get(model).task]}")  # type: ignore[return-value]

@@ -15,7 +15,6 @@ from zoo.data.augmentation.feature_augmentation import specaugment
 from zoo.data.batches.clips import Example, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
 from zoo.data.protocols.splits import Protocol
-from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
@@ -24,7 +23,7 @@ from zoo.inference.predictor import in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
 from zoo.reports import classification as classification_report
-from zoo.training.tasks.base import Alter, Figures, Fitting, FoldData, Row
+from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row
 
 report = classification_report
 FIGURES = Figures(
@@ -36,10 +35,8 @@ FIGURES = Figures(
 
 def check(config: RunConfig, protocol: Protocol) -> None:
     if not protocol.classes:
-        raise UserError(
-            f"--model {config.model} predicts classes of emotion, and {protocol.name} has none. Choose another "
-            "--corpus, or a network for continuous ratings (README has the table)"
-        )
+        found = f"--model {config.model} predicts classes of emotion, and {protocol.name} has none"
+        raise UserError(f"{found}. Choose another --corpus, or a network for continuous ratings (README has the table)")
     if registry.get(config.model).frontend == "joint":
         joint_vector.check(config)
     from_config.frontend(config)
@@ -52,7 +49,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
 
 
 def examples(
-    config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
+    config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Example]:
     """Training examples are weighted; validation examples are sorted by length, which pads least."""
     labels = [protocol.classes.index(clip.label) for clip in clips]
@@ -80,12 +77,8 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         network = with_normalization(values.mean(axis=axes), values.var(axis=axes), network, least_variance=1e-12)
     crop_frames = fold.frontend.n_frames(round(config.crop_seconds * fold.frontend.rate_hz))
 
-    def batches(epoch: int):
-        return training_batches(
-            fold.train, config.batch_size, crop_frames, seed=config.seed, epoch=epoch, augment=augment
-        )
-
-    return Fitting(network, "sparse_categorical_crossentropy", batches)
+    batches = partial(training_batches, fold.train, config.batch_size, crop_frames, seed=config.seed, augment=augment)
+    return Fitting(network, "sparse_categorical_crossentropy", lambda epoch: batches(epoch=epoch))
 
 
 def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> keras.Model:
@@ -121,17 +114,9 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
 
 
 def test_rows(
-    folder: Path,
-    clips: Sequence[Clip],
-    protocol: Protocol,
-    corpus: str,
-    config: RunConfig,
-    alter: Alter | None = None,
+    folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
 ) -> list[Row]:
-    """Return one row per utterance: corpus, clip, speaker, truth, prediction, and each class's probability as p_CLASS.
-
-    From the saved model and the audio, as a user of the model would.
-    """
+    """Return a row per utterance: corpus, clip, speaker, truth, prediction, and the probability of class C as p_C."""
     classifier = load_classifier(folder, config)
     outputs: list[np.ndarray] = []
     for some in in_turn(clips):
@@ -159,10 +144,8 @@ def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
 
 
 def _behind_enhancer(fold: FoldData, config: RunConfig, side: str) -> Any:
-    """Return the fold with one side's examples as the network takes them.
-
-    An enhancer and the statistics behind it are the same in every epoch and far slower than the network, so they run
-    here, not in the training steps.
-    """
-    examples: Any = enhancer.behind(getattr(fold, side), config, fold.name) if config.enhancer else getattr(fold, side)
+    """Return the fold with one side's examples as the enhancer leaves them: once, not in every training step."""
+    if not config.enhancer:
+        return fold
+    examples: Any = enhancer.behind(getattr(fold, side), config, fold.name)
     return replace(fold, **{side: examples})

@@ -10,16 +10,8 @@ import keras
 import numpy as np
 
 from zoo import losses, registry
-from zoo.config.frame_timing import (
-    FRAME_SECONDS,
-    RATE_HZ,
-    delay_frames,
-    frame_seconds,
-    on_segments,
-    on_waveforms,
-    segment_frames,
-    steps_per_frame,
-)
+from zoo.config import frame_timing as timing
+from zoo.config.frame_timing import RATE_HZ, frame_seconds, on_segments, on_waveforms
 from zoo.config.run_config import RunConfig
 from zoo.data.augmentation.feature_augmentation import perturb_voice
 from zoo.data.batches.clips import moments
@@ -38,7 +30,7 @@ from zoo.metrics import regression
 from zoo.reports import continuous as continuous_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
-from zoo.training.tasks.base import Alter, Figures, Fitting, FoldData, Row
+from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row, not_finite
 
 report = continuous_report
 FIGURES = Figures(
@@ -50,14 +42,12 @@ FIGURES = Figures(
 
 def check(config: RunConfig, protocol: Protocol) -> None:
     if not protocol.targets:
-        raise UserError(
-            f"--model {config.model} predicts ratings all along a recording, and {protocol.name} has classes of "
-            "emotion. Choose another --corpus, or a network for classes (README has the table)"
+        found = (
+            f"--model {config.model} predicts ratings all along a recording, and {protocol.name} has classes of emotion"
         )
+        raise UserError(f"{found}. Choose another --corpus, or a network for classes (README has the table)")
     if config.perturb != "none" and not on_waveforms(config):
-        raise UserError(
-            f"--perturb {config.perturb} is for waveforms, and {config.model} is on functionals. Leave it out"
-        )
+        raise UserError(f"--perturb {config.perturb} is for waveforms, {config.model} is on functionals. Leave it out")
     if config.perturb == "noise":
         augmented_copies.open_sounds(config, RATE_HZ)
     if registry.get(config.model).fitted == "linear":
@@ -73,29 +63,26 @@ def check(config: RunConfig, protocol: Protocol) -> None:
 def _check_ahead(network: keras.Model, config: RunConfig) -> None:
     given = f"--label-delay-seconds is {config.label_delay_seconds:g}"
     if looks_at_whole_segments(network):
-        raise UserError(
-            f"{given}, but {config.model} looks at segments as wholes and gets no audio beyond them. Give 0 or more"
-        )
+        raise UserError(f"{given}, but {config.model} looks at segments as wholes and not beyond them. Give 0 or more")
     if -config.label_delay_seconds >= config.segment_seconds:
-        raise UserError(
-            f"{given}, expected less than a segment of {config.segment_seconds:g} s ahead. Give one nearer to 0, or a "
-            "longer --segment-seconds"
-        )
+        found = f"{given}: training sees all of a segment of {config.segment_seconds:g} s before it rates"
+        raise UserError(f"{found}. Give one nearer to 0, or a longer --segment-seconds")
 
 
 def _whole_frames(flag: str, seconds: float, config: RunConfig) -> None:
     frames, step = seconds / frame_seconds(config), frame_seconds(config)
     if abs(frames - round(frames)) > 1e-6:
-        raise UserError(
-            f"{flag} is {seconds}, expected a multiple of a frame's {step:g} s. Try {(round(frames) or 1) * step:g}"
-        )
+        expected = f"expected a multiple of a frame's {step:g} s"
+        raise UserError(f"{flag} is {seconds}, {expected}. Try {(round(frames) or 1) * step:g}")
 
 
 def _check_linear(config: RunConfig) -> None:
     if config.solver != "liblinear":
         raise UserError(f"--solver {config.solver} is for classes; ratings are fitted with --solver liblinear")
-    if from_config.frontend(config) and abs(FRAME_SECONDS * 1000 / config.hop_ms % 1) > 1e-9:
-        raise UserError(f"--hop-ms is {config.hop_ms}, expected a whole part of a rating's {1000 * FRAME_SECONDS:g} ms")
+    if from_config.frontend(config) and abs(timing.FRAME_SECONDS * 1000 / config.hop_ms % 1) > 1e-9:
+        raise UserError(
+            f"--hop-ms is {config.hop_ms}, expected a whole part of a rating's {1000 * timing.FRAME_SECONDS:g} ms"
+        )
     if registry.get(config.model).frontend == "mfcc_frames":
         _whole_frames("--functional-seconds", config.functional_seconds, config)
     if config.is_fitted_in_noise:
@@ -105,7 +92,7 @@ def _check_linear(config: RunConfig) -> None:
 
 
 def examples(
-    config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
+    config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Rated]:
     if config.is_fitted_in_noise:
         own, side = from_config.extractor(config), "train" if training else "validation"
@@ -114,12 +101,10 @@ def examples(
     else:
         found = [_rated(config, clip, features[clip.name]) for clip in clips]
     for recording in found:
-        if training and on_segments(config) and len(recording.labels) < segment_frames(config):
+        if training and on_segments(config) and len(recording.labels) < timing.segment_frames(config):
             seconds = len(recording.labels) * frame_seconds(config)
-            raise UserError(
-                f"{recording.name} is {seconds:g} s long, expected at least a segment of {config.segment_seconds:g} s. "
-                "Give a smaller --segment-seconds"
-            )
+            expected = f"expected at least a segment of {config.segment_seconds:g} s"
+            raise UserError(f"{recording.name} is {seconds:g} s long, {expected}. Give a smaller --segment-seconds")
     if not training:
         check_changes(found, protocol.targets)
     return found
@@ -135,16 +120,12 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     if config.perturb == "noise":
         perturb = augmented_copies.noise_perturbation(config, RATE_HZ)
 
+    look_ahead = max(0, -timing.delay_frames(config))
+    frames = timing.segment_frames(config)
+
     def batches(epoch: int):
-        return segment_batches(
-            fold.train,
-            config.batch_size,
-            segment_frames(config),
-            seed=config.seed,
-            epoch=epoch,
-            perturb=perturb,
-            unheard_frames=max(0, -delay_frames(config)),
-        )
+        options: dict[str, Any] = {"seed": config.seed, "epoch": epoch, "perturb": perturb}
+        return segment_batches(fold.train, config.batch_size, frames, unheard_frames=look_ahead, **options)
 
     return Fitting(network, losses.get_loss(config.loss), batches)
 
@@ -154,20 +135,13 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
     trace = tracer_of(model, config)
 
     def validate() -> dict[str, float]:
-        truth, prediction = zip(
-            *((item.labels[item.rated], trace(item.features.read())[item.rated]) for item in fold.validation),
-            strict=True,
-        )
+        truth = [item.labels[item.rated] for item in fold.validation]
+        prediction = [trace(item.features.read())[item.rated] for item in fold.validation]
         if not all(np.isfinite(values).all() for values in prediction):
-            raise UserError(
-                f"fold {fold.name}: the network predicts values that are not finite. Try a lower --learning-rate than "
-                f"{config.learning_rate}, or --precision float32"
-            )
+            raise not_finite(fold, config)
         by_dimension = regression.ccc(np.concatenate(truth), np.concatenate(prediction))
-        figures = {
-            f"{FIGURES.score}_{name}": float(value) for name, value in zip(fold.outputs, by_dimension, strict=True)
-        }
-        return {FIGURES.score: float(np.mean(by_dimension)), **figures}
+        names = [f"{FIGURES.score}_{name}" for name in fold.outputs]
+        return {FIGURES.score: float(np.mean(by_dimension)), **dict(zip(names, map(float, by_dimension), strict=True))}
 
     return validate
 
@@ -175,30 +149,19 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
 def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
     """Fit the post-processing on the validation predictions of the best epoch."""
     trace = tracer_of(network_of(load_model(model_path, registry.get(config.model).takes_waveforms)), config)
+    labels, rated = [item.labels for item in fold.validation], [item.rated for item in fold.validation]
     predictions = [trace(item.features.read()) for item in fold.validation]
-    chain = postprocess.fit(
-        [item.labels for item in fold.validation],
-        predictions,
-        fold.outputs,
-        frame_seconds(config),
-        [item.rated for item in fold.validation],
-    )
+    chain = postprocess.fit(labels, predictions, fold.outputs, frame_seconds(config), rated)
     postprocess.save(chain, fold.folder / "postprocess.json")
 
 
 def test_rows(
-    folder: Path,
-    clips: Sequence[Clip],
-    protocol: Protocol,
-    corpus: str,
-    config: RunConfig,
-    alter: Alter | None = None,
+    folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
 ) -> list[Row]:
-    """Return a row per frame: corpus, fold, clip, speaker, time in seconds, then for every dimension D truth_D (empty
+    """Return a row per frame: corpus, fold, clip, speaker, time in seconds, and for every dimension D truth_D (empty
     where nobody rated), D as predicted, and postprocessed_D.
 
-    From the saved model and the audio, as a user of the model would. The truth is the raters' own, at the time they
-    gave it, whatever delay training took off.
+    The truth is the raters' own, at the time they gave it, whatever delay training took off.
     """
     rater, rows = load_rater(folder, config), []
     for clip in clips:
@@ -233,14 +196,14 @@ def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
 
 def _build(config: RunConfig, n_outputs: int) -> keras.Model:
     entry = registry.get(config.model)
-    if entry.fitted == "linear":  # checked when the inputs are there
-        return registry.build(config.model, n_outputs, entry.shape[1], **{"seed": config.seed, **config.option})
     n_inputs = 1 if on_waveforms(config) else FEATURE_SETS[config.feature_set]
+    if entry.fitted == "linear":  # its inputs are known once features are extracted
+        n_inputs = entry.shape[1]
     return registry.build(config.model, n_outputs, n_inputs, **{"seed": config.seed, **config.option})
 
 
 def _rated(config: RunConfig, clip: Clip, features: Features) -> Rated:
-    steps = steps_per_frame(config)
+    steps = timing.steps_per_frame(config)
     labels, rated = _labels(config, clip, features.n_frames // steps)
     return Rated(clip.name, features, labels, rated, steps)
 

@@ -18,7 +18,6 @@ from zoo.data.batches.clips import moments
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.noisy_clean_pairs import Pair, even_cuts, pair_batches
 from zoo.data.protocols.splits import Protocol
-from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.features import enhancer, from_config, noisy_copies
 from zoo.features.extractor import of_layer
@@ -29,7 +28,7 @@ from zoo.reports import enhancement as enhancement_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
-from zoo.training.tasks.base import Alter, Figures, Fitting, FoldData, Row
+from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row, not_finite
 from zoo.utils.atomic_files import written_aside
 
 report = enhancement_report
@@ -45,11 +44,10 @@ def check(config: RunConfig, protocol: Protocol) -> None:
 
 
 def examples(
-    config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Sequence[Clip], training: bool
+    config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Pair]:
     """Returns every clip at every ratio; noisy clips become features here, once, in noise of their side."""
-    own = from_config.extractor(config)
-    side = "train" if training else "validation"
+    own, side = from_config.extractor(config), "train" if training else "validation"
     found = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
     return [
         Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
@@ -57,9 +55,7 @@ def examples(
 
 
 def fitting(fold: FoldData, config: RunConfig) -> Fitting:
-    """The network gives clean coefficients that are standardised by the training set; the loss is the mean squared
-    error over the frames that are no padding.
-    """
+    """The network gives clean coefficients standardised by the training set; the loss is their mean squared error."""
     network = with_normalization(*moments(pair.noisy for pair in fold.train), _build(config), least_variance=0.0)
     mean, variance = clean_moments(fold)
     deviation, frames = np.sqrt(variance), _segment_frames(config)
@@ -74,11 +70,10 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
-    """Validation is on all frames of the validation clips, in segments about as long as training's: in whole recordings
-    of minutes, the recurrent layers would take longer than an epoch.
+    """Score all validation frames in segments as long as training's: whole recordings would take longer than an epoch.
 
-    The score is the share of clean speech's variance that is explained: 0 for a constant, the training mean. Speech in
-    much noise, left as it is, is below.
+    The score is the explained share of clean speech's variance: 0 for a constant, the training mean, and below 0 for
+    speech in much noise, left as it is.
     """
     mean, variance = clean_moments(fold)
     deviation, frames = np.sqrt(variance), _segment_frames(config)
@@ -91,10 +86,7 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
     def validate() -> dict[str, float]:
         error = _mean_square(truth, enhancer.in_batches(_outputs_of(model), noisy, multiple=50))
         if not np.isfinite(error):
-            raise UserError(
-                f"fold {fold.name}: the network gives values that are not finite. Try a lower --learning-rate than "
-                f"{config.learning_rate}, or --precision float32"
-            )
+            raise not_finite(fold, config)
         return {FIGURES.score: 1 - error / constant, "validation_mse": error, "validation_mse_noisy": unprocessed}
 
     return validate
@@ -113,17 +105,10 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
 
 
 def test_rows(
-    folder: Path,
-    clips: Sequence[Clip],
-    protocol: Protocol,
-    corpus: str,
-    config: RunConfig,
-    alter: Alter | None = None,
+    folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
 ) -> list[Row]:
-    """Returns a row per clip and ratio, and one of the clip without noise (`snr_db` empty): corpus, fold, clip,
-    speaker, snr_db, taken_for_clean, and the moments of zoo.metrics.enhancement.
-
-    From the saved model and the audio, as a user of the model would.
+    """Return a row per utterance and ratio, and one without noise (`snr_db` empty): corpus, fold, clip, speaker,
+    snr_db, taken_for_clean, and the moments of zoo.metrics.enhancement.
     """
     if alter:
         raise UserError(f"--model {config.model} is tested in noise of its own, by --noise; leave the other out")
