@@ -16,8 +16,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from zoo.config import flags as config_flags
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
@@ -83,26 +81,14 @@ def main() -> None:
     for settings in runs:
         open_source(resolve(settings))  # a wrong folder fails before hours are spent
 
-    from zoo.reports.tables import print_titled
-    from zoo.runs.folder import read_record
     from zoo.training.train import train
 
     for settings in runs:
         train(settings, resume=(Path(settings.out) / "config.json").is_file())
-    records = [read_record(Path(settings.out)) for settings in runs]
     if any("accuracy" in row for row in published.figures.values()):
-        shown, about = _accuracies(published, runs, records, out / "table.csv"), ""
-        places = [f"table: {out / 'table.csv'}; each run's folder has its confusion matrix"]
+        _print_accuracies(published, runs, out)
     else:
-        shown, about = (
-            _agreement(published, runs, records),
-            f"; ours under {records[0]['protocol']}, before post-processing",
-        )
-        places = [f"{settings.model}: {settings.out}" for settings in runs]
-    synthetic = "SYNTHETIC DATA, no reproduction · " if records[0]["synthetic"] else ""
-    print_titled(f"{synthetic}{published.source}{about}", [], shown)
-    notes = (line for record in records for line in (*record["leakage"], *record["notes"]))
-    print("\n".join([*dict.fromkeys(notes), *places]))
+        _print(published, {settings.model: Path(settings.out) for settings in runs})
 
 
 def _runs(published: Published, given: Mapping[str, Any], out: Path, seeds: Sequence[int]) -> list[RunConfig]:
@@ -116,13 +102,14 @@ def _runs(published: Published, given: Mapping[str, Any], out: Path, seeds: Sequ
     return runs
 
 
-def _accuracies(published: Published, runs: list[RunConfig], records: list[dict], path: Path) -> Table:
-    """Return and write accuracy on training and on test clips, run by run, and each class's recall."""
-    from zoo.reports.tables import percent, table, with_interval
+def _print_accuracies(published: Published, runs: list[RunConfig], out: Path) -> None:
+    """Print and write accuracy on training and on test clips, run by run, and each class's recall."""
+    from zoo.reports.tables import percent, print_titled, table, with_interval
+    from zoo.runs.folder import read_record
     from zoo.training.evaluate import training_accuracy
     from zoo.utils.atomic_files import write_csv
 
-    rows = []
+    records, rows = [read_record(Path(settings.out)) for settings in runs], []
     shown = table("network", "protocol", "seed", "published", "train", "test [95 %]", "UA", numbers=())
     for settings, record in zip(runs, records, strict=True):
         test, ua = record["wa"], record["ua"]["value"]
@@ -141,24 +128,36 @@ def _accuracies(published: Published, runs: list[RunConfig], records: list[dict]
         names = (settings.model, settings.protocol, str(settings.seed))
         before = percent(row["published"]) if row["published"] else ""
         shown.add_row(*names, before, percent(row["train_accuracy"]), with_interval(test, percent), percent(ua))
-    write_csv(path, rows)
-    return shown
+    write_csv(out / "table.csv", rows)
+    print_titled(f"{_synthetic(records[0])}{published.source}", [], shown)
+    for line in dict.fromkeys(line for record in records for line in (*record["leakage"], *record["notes"])):
+        print(line)
+    print(f"table: {out / 'table.csv'}; each run's folder has its confusion matrix")
 
 
-def _agreement(published: Published, runs: list[RunConfig], records: list[dict]) -> Table:
-    """Return published and measured CCC by dimension, network by network."""
-    from zoo.reports.tables import decimal, table, with_interval
+def _print(published: Published, found: dict[str, Path]) -> None:
+    """Print published and measured CCC by dimension, network by network."""
+    from zoo.reports.tables import decimal, print_titled, table, with_interval
+    from zoo.runs.folder import read_record
 
+    records = {model: read_record(folder) for model, folder in found.items()}
+    first = next(iter(records.values()))
     dimensions = list(next(iter(published.figures.values())))
     headings = [heading for name in dimensions for heading in (f"{name}: published", "ours [95 %]")]
     shown = table("network", numbers=headings)
-    for settings, record in zip(runs, records, strict=True):
+    for model, record in records.items():
         cells = []
         for name in dimensions:
-            before = decimal(published.figures[settings.model][name])
-            cells += [before, with_interval(record["dimensions"][name]["ccc"])]
-        shown.add_row(settings.model, *cells)
-    return shown
+            cells += [decimal(published.figures[model][name]), with_interval(record["dimensions"][name]["ccc"])]
+        shown.add_row(model, *cells)
+    title = f"{_synthetic(first)}{published.source}; ours under {first['protocol']}, before post-processing"
+    print_titled(title, [], shown)
+    for line in (*first["leakage"], *first["notes"], *(f"{model}: {folder}" for model, folder in found.items())):
+        print(line)
+
+
+def _synthetic(record: Mapping[str, Any]) -> str:
+    return "SYNTHETIC DATA, no reproduction · " if record["synthetic"] else ""
 
 
 if __name__ == "__main__":
