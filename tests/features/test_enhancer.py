@@ -112,15 +112,6 @@ def trained(corpus, autoencoder, tmp_path_factory):
     return train(network_flags(corpus, tmp_path_factory.mktemp("net") / "run", enhancer=str(autoencoder)))
 
 
-@pytest.fixture(scope="module")
-def exported(trained, tmp_path_factory):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("exports are made by TensorFlow")
-    from zoo.export.export import export
-
-    return export(trained.folder, tmp_path_factory.mktemp("export") / "cnn")
-
-
 def test_the_saved_model_is_its_parts_one_after_another(trained, autoencoder):
     fold = trained.source.folds[0]
     model = load_model(fold_folder(trained.folder, fold) / "model.keras")
@@ -169,10 +160,13 @@ def test_it_is_evaluated_predicted_and_scored_in_noise_like_any_other(trained, n
     assert len(record["conditions"]) == 2 and not record["differs"]
 
 
-def test_exports_have_both_folds_enhancers_and_answer_as_the_run_does(trained, exported):
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports are made by TensorFlow")
+def test_exports_have_both_folds_enhancers_and_answer_as_the_run_does(trained, tmp_path):
+    from zoo.export.export import export
     from zoo.inference.export_predictor import of_export
     from zoo.serving.saved_model import load
 
+    exported = export(trained.folder, tmp_path / "cnn")
     clip = trained.source.folds[0].test[1].path
     (expected,), (found,) = predict_run(trained.folder, [clip]), of_export(load(exported)).predict([clip])
     for name, share in expected["probabilities"].items():

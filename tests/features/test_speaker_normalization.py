@@ -29,7 +29,7 @@ def two_speakers(rng):
     return clips, {name: InMemory(value) for name, value in values.items()}
 
 
-def test_a_speaker_has_mean_zero_and_deviation_one(two_speakers):
+def test_a_speaker_has_mean_zero_and_deviation_one_and_a_single_clip_is_zero(two_speakers):
     clips, features = two_speakers
     found = measure(clips, features)
     alone = measure([item for item in clips if item.speaker == "ann"], features)
@@ -40,13 +40,7 @@ def test_a_speaker_has_mean_zero_and_deviation_one(two_speakers):
     np.testing.assert_allclose(seen[:, :2], expected, rtol=1e-5)
     np.testing.assert_allclose(seen[:, 2], 0, atol=1e-5)
     assert seen.dtype == np.float32
-
-
-def test_a_single_clip_of_a_speaker_becomes_zero(two_speakers):
-    clips, features = two_speakers
-    seen = Standardized(features["b1"], measure(clips, features), "bob")
-    assert seen.n_frames == 1
-    np.testing.assert_array_equal(seen.read(), np.zeros((1, 3)))
+    np.testing.assert_array_equal(Standardized(features["b1"], found, "bob").read(), np.zeros((1, 3)))
 
 
 def test_the_rounding_of_a_constant_is_no_deviation(two_speakers):
