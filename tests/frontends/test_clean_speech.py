@@ -16,7 +16,7 @@ CHANNELS = 3
 
 
 def clips(rng, n, deviation):
-    """Clips of several lengths whose first channel varies by `deviation`, about an offset of their own."""
+    """Clips of several lengths; the first channel varies by `deviation`, about an offset of their own."""
     made = [rng.normal(size=(int(rng.integers(20, 60)), CHANNELS)) for _ in range(n)]
     return [(clip * [deviation, 1, 1] + rng.normal(0, 50, CHANNELS)).astype("float32") for clip in made]
 

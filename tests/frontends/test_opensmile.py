@@ -86,7 +86,7 @@ def test_descriptors_of_a_tone_begin_with_it():
 
 @needs_opensmile
 def test_functionals_are_numpys_of_the_descriptors_in_the_window(speech):
-    """Frames whose 60 ms lie within 1.5 s of the middle of the rated 40 ms, at the ends as far as there is audio."""
+    """Of frames of 60 ms within 1.5 s of the middle of the rated 40 ms, at the ends as far as there is audio."""
     values = columns(acoustics.functionals(speech, RATE_HZ, "egemaps", 3.0, 0.04), "egemaps")
     _, lows, names = acoustics.descriptors(speech, RATE_HZ, "egemaps")
     begins = np.arange(len(lows)) * 0.01

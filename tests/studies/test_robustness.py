@@ -1,6 +1,6 @@
 """Runs scored in noise and rooms: the models' waveforms, the figures, the files kept, the options refused.
 
-In place of a network stands a classifier that is right as long as the noise is faint, so that scores are known.
+A classifier replaces the network. It is right as long as the noise is faint, so that scores are known.
 """
 
 import csv

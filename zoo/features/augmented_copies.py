@@ -86,7 +86,7 @@ def extract_copies(
             rate_hz=extractor.rate_hz,
             max_seconds=config.max_clip_seconds,
             threads=extractor.threads,
-            hear=_hearing(config, sounds, number, extractor.rate_hz),
+            hear=_alteration(config, sounds, number, extractor.rate_hz),
             progress=partial(lambda before, done: progress(before + done), before),
         )
         copies.append(features)
@@ -116,7 +116,9 @@ def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray,
     return perturb
 
 
-def _hearing(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Callable[[np.ndarray, str], np.ndarray]:
+def _alteration(
+    config: RunConfig, sounds: Sounds, number: int, rate_hz: int
+) -> Callable[[np.ndarray, str], np.ndarray]:
     responses, (lowest_db, highest_db) = sounds.responses, config.augment_snr
     if responses is not None and not responses:
         rng = np.random.default_rng((SEED, number))

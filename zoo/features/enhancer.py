@@ -73,7 +73,7 @@ def frames(config: RunConfig) -> Mfcc:
 
 
 def check(config: RunConfig) -> None:
-    """Raise UserError unless `config.enhancer` is a run of an enhancer of the MFCCs that `config` asks for."""
+    """Raise UserError unless `config.enhancer` is a run of an enhancer of the MFCCs that `config` takes."""
     run = config.enhancer
     theirs = load_config(Path(run) / "config.json")
     if registry.get(theirs.model).task != "enhancement":

@@ -47,10 +47,10 @@ def extractor(config: RunConfig) -> Extractor:
 
 
 def feature_model(config: RunConfig, fold: str) -> keras.Model | None:
-    """Return what stands between a front-end and a linear model, or None: a network, an enhancer, window statistics.
+    """Return the model between a front-end and a linear one, or None: a network, an enhancer, window statistics.
 
     It maps {"features": (batch, frames, n), "n_frames": (batch,)} to vectors (batch, width), or (batch, ratings, width)
-    for ratings. `fold` names the fold whose network or enhancer it takes.
+    for ratings. `fold` names the fold of the network or enhancer.
     """
     entry = registry.get(config.model)
     if entry.frontend == "joint":

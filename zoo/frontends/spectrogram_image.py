@@ -66,7 +66,7 @@ class SpectrogramImage(keras.layers.Layer):
         return ops.reshape(ops.matmul(self.rows, columns), (-1, self.side, self.side, 3))
 
     def _entries(self, features, n_frames):
-        """Which entry of the colour map each energy gets: (batch, frames, bands) int32."""
+        """Return the entry of the colour map for each energy: (batch, frames, bands) int32."""
         silent = float(np.log(self.log_mel.floor))
         features = ops.where(frame_mask(features, n_frames)[:, :, None], features, silent)
         loudest = ops.max(features, axis=(1, 2), keepdims=True)
@@ -104,7 +104,7 @@ def bilinear_weights(n_inputs: int, n_outputs: int) -> np.ndarray:
 
 
 def _neighbours(n_frames, side):
-    """The frames before and after the centre of each column, and how near the centre is to the second, in 0..1.
+    """Return the frames before and after the centre of each column, and how near the centre is to the second, in 0..1.
 
     Frame counts (batch,) -> three times (batch, side). So `bilinear_weights` has them, for each clip's own length.
     """
