@@ -86,7 +86,7 @@ def extract_copies(
             rate_hz=extractor.rate_hz,
             max_seconds=config.max_clip_seconds,
             threads=extractor.threads,
-            hear=_alteration(config, sounds, number, extractor.rate_hz),
+            hear=_altered(config, sounds, number, extractor.rate_hz),
             progress=partial(lambda before, done: progress(before + done), before),
         )
         copies.append(features)
@@ -116,17 +116,14 @@ def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray,
     return perturb
 
 
-def _alteration(
-    config: RunConfig, sounds: Sounds, number: int, rate_hz: int
-) -> Callable[[np.ndarray, str], np.ndarray]:
+def _altered(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Callable[[np.ndarray, str], np.ndarray]:
     responses, (lowest_db, highest_db) = sounds.responses, config.augment_snr
     if responses is not None and not responses:
         rng = np.random.default_rng((SEED, number))
         responses = {f"{index:03d}": exponential(rng, rate_hz) for index in range(_DRAWN_RESPONSES)}
-    altered = augmenter(
-        augmentations(config), sounds.noises, responses, snr_db=(lowest_db, highest_db), seed=SEED, rate_hz=rate_hz
-    )
-    return lambda waveform, clip: altered(waveform, clip, number)
+    kinds, ratios_db = augmentations(config), (lowest_db, highest_db)
+    alter = augmenter(kinds, sounds.noises, responses, snr_db=ratios_db, seed=SEED, rate_hz=rate_hz)
+    return lambda waveform, clip: alter(waveform, clip, number)
 
 
 def _settings(config: RunConfig, sounds: Sounds, number: int) -> dict[str, Any]:
