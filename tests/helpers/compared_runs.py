@@ -18,10 +18,8 @@ def emotion_rows(skill=0.5, seed=0, n_speakers=6, n_clips=8):
     for number in range(n_speakers * n_clips):
         truth = CLASSES[number % 3]
         prediction = truth if rng.random() < skill else str(rng.choice(CLASSES))
-        speaker = f"s{number // n_clips}"
-        rows.append(
-            {"corpus": "emodb", "clip": f"c{number:03}", "speaker": speaker, "truth": truth, "prediction": prediction}
-        )
+        clip = {"corpus": "emodb", "clip": f"c{number:03}", "speaker": f"s{number // n_clips}"}
+        rows.append({**clip, "truth": truth, "prediction": prediction})
     return rows
 
 

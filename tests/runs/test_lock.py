@@ -20,11 +20,8 @@ def ended():
 
 
 def test_a_second_lock_on_a_folder_is_refused_until_the_first_ends(tmp_path):
-    with (
-        alone_in(tmp_path),
-        pytest.raises(UserError, match="another process is at work on this run"),
-        alone_in(tmp_path),
-    ):
+    busy = pytest.raises(UserError, match="another process is at work on this run")
+    with alone_in(tmp_path), busy, alone_in(tmp_path):
         pass
     with alone_in(tmp_path):
         pass

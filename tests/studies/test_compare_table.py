@@ -47,7 +47,7 @@ def test_eighty_columns_hold_every_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("n_speakers", "names", "said"),
+    ("n_speakers", "names", "stated"),
     [
         (6, "ab", None),
         (5, "ab", "Too few speakers: with 5, p sign flips is never below 0.0625 and cannot reach 5 %"),
@@ -56,20 +56,15 @@ def test_eighty_columns_hold_every_number(tmp_path):
         (1, "ab", "One speaker: there is no interval over speakers"),
     ],
 )
-def test_too_few_speakers_are_stated(tmp_path, n_speakers, names, said):
+def test_too_few_speakers_are_stated(tmp_path, n_speakers, names, stated):
     text = " ".join(on_terminal(compared(tmp_path, n_speakers, names)).split())
-    assert said in text if said else "speaker" in text and "Too few" not in text
+    assert stated in text if stated else "speaker" in text and "Too few" not in text
     assert ("Holm's correction for 2 comparisons" in text) is (len(names) == 3)
 
 
 def test_synthetic_leaking_incomplete_and_warning_runs_are_marked_everywhere(tmp_path):
-    comparison = compared(
-        tmp_path,
-        synthetic=True,
-        leakage=["3 of 6 speakers on two sides."],
-        notes=["session 5: none"],
-        warnings=["--weights random: no baseline"],
-    )
+    facts = {"leakage": ["3 of 6 speakers on two sides."], "notes": ["session 5: none"]}
+    comparison = compared(tmp_path, synthetic=True, warnings=["--weights random: no baseline"], **facts)
     for text in (on_terminal(comparison), FORMATS["markdown"](comparison), FORMATS["latex"](comparison)):
         text = " ".join(text.split())
         assert "synthetic, leakage, incomplete, warning" in text and "synthetic emodb" in text
@@ -103,28 +98,21 @@ def test_latex_has_booktabs_rules_and_no_bare_special_character(tmp_path):
     assert "±" not in text and "–" not in text and "−" not in text
 
 
-def test_csv_holds_every_number_unrounded(tmp_path):
-    comparison = compared(tmp_path, names=("a,b", "c"))
+def test_csv_holds_every_number_unrounded_and_tables_the_corrected_p(tmp_path):
+    comparison = compared(tmp_path, n_speakers=8, names=("a,b", "b", "c"))
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](comparison))))
     assert [(row["row"], row["system"], row["figure"]) for row in rows] == [
-        *(("system", name, figure) for name in ("a,b", "c") for figure in ("WA", "UA")),
-        *(("difference", "c", figure) for figure in ("WA", "UA")),
+        *(("system", name, figure) for name in ("a,b", "b", "c") for figure in ("WA", "UA")),
+        *(("difference", name, figure) for name in "bc" for figure in ("WA", "UA")),
     ]
-    wa, item = rows[4], comparison.differences[0]
+    wa, item = rows[8], comparison.differences[2]
     assert wa["against"] == "a,b" and float(wa["value"]) == item.value and float(wa["high"]) == item.high
-    assert float(wa["p_mcnemar"]) == item.p["mcnemar"] == float(wa["p_mcnemar_holm"])
-    assert rows[5]["p_mcnemar"] == "" == rows[0]["deviation"] and rows[0]["n_tested"] == "48"
-
-
-def test_tables_show_corrected_p_and_csv_both(tmp_path):
-    comparison = compared(tmp_path, n_speakers=8, names="abc")
-    item = comparison.differences[2]
-    assert item.other == "c" and item.corrected["sign_flips"] == 2 * item.p["sign_flips"]  # the smaller of two
-    shown = [line for line in FORMATS["markdown"](comparison).splitlines() if line.startswith("| c | WA")]
-    assert f"| {item.corrected['sign_flips']:.3f} |" in shown[0]
-    row = list(csv.DictReader(io.StringIO(FORMATS["csv"](comparison))))[8]
-    assert float(row["p_sign_flips"]) == item.p["sign_flips"]
-    assert float(row["p_sign_flips_holm"]) == item.corrected["sign_flips"]
+    assert rows[9]["p_mcnemar"] == "" == rows[0]["deviation"] and rows[0]["n_tested"] == "64"
+    assert item.corrected["sign_flips"] == 2 * item.p["sign_flips"]  # the smaller of two
+    assert float(wa["p_sign_flips"]) == item.p["sign_flips"]
+    assert float(wa["p_sign_flips_holm"]) == item.corrected["sign_flips"]
+    (shown,) = [line for line in FORMATS["markdown"](comparison).splitlines() if line.startswith("| c | WA")]
+    assert f"| {item.corrected['sign_flips']:.3f} |" in shown
 
 
 def test_ratings_have_three_decimals_and_no_tests_on_clips(tmp_path):

@@ -1,7 +1,5 @@
 """Words of a command line that argparse would misread."""
 
-import argparse
-
 import pytest
 
 from zoo.utils.cli import joined_values
@@ -18,9 +16,3 @@ from zoo.utils.cli import joined_values
 )
 def test_a_list_that_begins_with_a_negative_number_is_joined_with_its_option(words, joined):
     assert joined_values(words) == joined
-
-
-def test_argparse_reads_the_joined_words():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--level")
-    assert parser.parse_args(joined_values(["--level", "-.1,0.05"])).level == "-.1,0.05"
