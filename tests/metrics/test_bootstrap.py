@@ -58,11 +58,6 @@ def test_intervals_are_those_recorded_with_three_separate_bootstraps():
     np.testing.assert_allclose(np.array(found)[:, 1:], recorded, rtol=1e-14)  # of sums, in an order NumPy chooses
 
 
-def test_a_resample_that_lacks_a_class_uses_the_others():
-    # Speaker a has only class 0, always found; b only class 1, never found. UA is 1, 0 or 1/2, never less.
-    assert interval([0, 1], [0, 0], ["a", "b"])[1].tolist() == [0.0, 1.0]
-
-
 def test_the_interval_covers_the_true_accuracy():
     # Speakers' accuracies are uniform in 0.3..0.9, so the true WA over all possible speakers is 0.6.
     covered = 0
