@@ -150,17 +150,15 @@ def test_remarks_of_a_system(run):
     assert marks == [["synthetic"], ["synthetic", "leakage", "incomplete"]]
 
 
-def test_unfinished_runs_are_refused(two, tmp_path):
-    assert "expected two runs or more to compare, found 1" in refused(two[:1])
-    assert "given twice" in refused([two[0], two[0].parent / "." / "weak" / ".." / "weak"])
-    assert "no such folder" in refused([two[0], tmp_path / "absent"])
+def test_too_few_or_absent_runs_are_refused(two, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "no run is in it" in refused([two[0], tmp_path / "empty"])
-    (two[1] / "metrics.json").rename(two[1] / "aside")
-    assert "not finished" in refused(two)
-    (two[1] / "aside").rename(two[1] / "metrics.json")
-    (two[1] / "predictions.csv").unlink()
-    assert "predictions.csv is absent" in refused(two)
+    for folders, message in (
+        (two[:1], "expected two runs or more to compare, found 1"),
+        ([two[0], two[0].parent / "." / "weak" / ".." / "weak"], "given twice"),
+        ([two[0], tmp_path / "absent"], "no such folder"),
+        ([two[0], tmp_path / "empty"], "no run is in it"),
+    ):
+        assert message in refused(folders)
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"model": "fcn"}', '{"seed": "0"}'])
@@ -200,61 +198,59 @@ def test_only_the_same_clips_with_the_same_truth_are_compared(run, rated):
         assert message in refused([reference, run("other", other)])
 
 
-def damaged(rows, column, value, line=3):
-    return [{**row, column: value} if number == line - 2 else row for number, row in enumerate(rows)]
+def changed(column, value):
+    """A change of the second row."""
+    return lambda rows: [rows[0], {**rows[1], column: value}, *rows[2:]]
+
+
+def without(column):
+    return lambda rows: [{name: value for name, value in row.items() if name != column} for row in rows]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("runs", "change", "message"),
     [
-        (lambda rows: rows[:-1], "metrics.json has n_clips 48"),
-        (lambda rows: damaged(rows, "prediction", "bored"), "row 3: the prediction of c001 is 'bored'"),
-        (lambda rows: damaged(rows, "truth", ""), "row 3: the truth of c001 is '', expected one of angry, happy, sad"),
-        (lambda rows: damaged(rows, "clip", "c000"), "row 3: clip c000 is there twice"),
-        (lambda rows: damaged(rows, "speaker", ""), "row 3: a clip or its speaker has no name"),
-        (lambda rows: [{k: v for k, v in row.items() if k != "speaker"} for row in rows], "found none of speaker"),
-        (lambda rows: [{**row, "prediction": row["truth"]} for row in rows], "predictions.csv gives 1.0"),
+        ("two", lambda rows: rows[:-1], "metrics.json has n_clips 48"),
+        ("two", changed("prediction", "bored"), "row 3: the prediction of c001 is 'bored'"),
+        ("two", changed("truth", ""), "row 3: the truth of c001 is '', expected one of angry, happy, sad"),
+        ("two", changed("clip", "c000"), "row 3: clip c000 is there twice"),
+        ("two", changed("speaker", ""), "row 3: a clip or its speaker has no name"),
+        ("two", without("speaker"), "found none of speaker"),
+        ("two", lambda rows: [{**row, "prediction": row["truth"]} for row in rows], "predictions.csv gives 1.0"),
+        ("rated", changed("arousal", "nan"), "row 3: arousal is 'nan', expected a number"),
+        ("rated", changed("truth_valence", ""), "row 3: truth_valence is '', expected a number"),
+        ("rated", changed("time", "0.00"), "rising times of dev_0 in fold 0-x"),
+        ("rated", changed("speaker", "P9"), "one speaker"),
+        ("rated", lambda rows: rows[30:], "metrics.json has n_recordings 6, predictions.csv gives 5"),
+        ("rated", without("valence"), "found none of valence"),
     ],
 )
-def test_damaged_predictions_of_classes_are_refused(two, change, message):
-    write_csv(two[1] / "predictions.csv", change(emotion_rows(0.8)))
-    said = refused(two)
-    assert message in said and str(two[1]) in said and "Restore it" in said
-
-
-def test_a_file_cut_short_is_refused(two):
-    path = two[1] / "predictions.csv"
-    path.write_text(path.read_text()[:-20])
-    assert "row 49: expected 5 columns, found more or fewer" in refused(two)
-    path.write_bytes(b"corpus,clip\n\xff\xfe\n")
-    assert "cannot be read" in refused(two)
-    path.write_text("corpus,clip,speaker,truth,prediction\n")
-    assert "expected predictions, found none. Restore it" in refused(two)
+def test_damaged_predictions_are_refused(request, runs, change, message):
+    folders = request.getfixturevalue(runs)
+    write_csv(folders[1] / "predictions.csv", change(emotion_rows(0.8) if runs == "two" else continuous_rows(1.0)))
+    found = refused(folders)
+    assert message in found and str(folders[1]) in found and "Restore it" in found
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "spoil", "message"),
     [
-        (lambda rows: damaged(rows, "arousal", "nan"), "row 3: arousal is 'nan', expected a number"),
-        (lambda rows: damaged(rows, "truth_valence", ""), "row 3: truth_valence is '', expected a number"),
-        (lambda rows: damaged(rows, "time", "0.00"), "rising times of dev_0 in fold 0-x"),
-        (lambda rows: damaged(rows, "speaker", "P9"), "one speaker"),
-        (lambda rows: rows[30:], "metrics.json has n_recordings 6, predictions.csv gives 5"),
-        (lambda rows: [{k: v for k, v in row.items() if k != "valence"} for row in rows], "found none of valence"),
+        ("metrics.json", None, "not finished"),
+        ("metrics.json", lambda text: b"{", "expected a run's figures"),
+        ("metrics.json", lambda text: text.replace(b'"wa"', b'"accuracy"', 1), "found none of wa"),
+        ("predictions.csv", None, "predictions.csv is absent"),
+        ("predictions.csv", lambda text: text[:-20], "row 49: expected 5 columns, found more or fewer"),
+        ("predictions.csv", lambda text: b"corpus,clip\n\xff\xfe\n", "cannot be read"),
+        ("predictions.csv", lambda text: text.splitlines()[0], "expected predictions, found none. Restore it"),
     ],
 )
-def test_damaged_predictions_of_ratings_are_refused(rated, change, message):
-    write_csv(rated[1] / "predictions.csv", change(continuous_rows(1.0)))
-    assert message in refused(rated)
-
-
-def test_a_record_without_figures_is_refused(two):
-    record = json.loads((two[1] / "metrics.json").read_text())
-    del record["wa"]
-    write_json(two[1] / "metrics.json", record)
-    assert "found none of wa" in refused(two)
-    (two[1] / "metrics.json").write_text("{")
-    assert "expected a run's figures" in refused(two)
+def test_absent_and_damaged_files_are_refused(two, name, spoil, message):
+    path = two[1] / name
+    content = path.read_bytes()
+    path.unlink()
+    if spoil:
+        path.write_bytes(spoil(content))
+    assert message in refused(two)
 
 
 @pytest.mark.parametrize("by_run", [False, True])
