@@ -1,7 +1,6 @@
 """Class weights against the paper's Table 4 and scikit-learn; losses of ratings against float64 NumPy and audmetric."""
 
 import doctest
-from functools import cache
 
 import audmetric
 import keras
@@ -80,21 +79,15 @@ def value_and_gradient(name, truth, prediction, weights=None):
             result = loss(truth, variable, weights)
         gradient = tape.gradient(result, variable)
     elif keras.backend.backend() == "jax":
-        result, gradient = jax_differentiation(name)(prediction, truth, weights)
+        import jax
+
+        result, gradient = jax.value_and_grad(lambda prediction: loss(truth, prediction, weights))(prediction)
     else:
         variable = keras.ops.convert_to_tensor(prediction).requires_grad_(True)
         result = loss(truth, variable, weights)
         result.backward()
         result, gradient = result.detach(), variable.grad
     return float(result), keras.ops.convert_to_numpy(gradient)
-
-
-@cache
-def jax_differentiation(name):
-    import jax
-
-    loss = get_loss(name)
-    return jax.jit(jax.value_and_grad(lambda prediction, truth, weights: loss(truth, prediction, weights)))
 
 
 def ratings(rng, shape=(4, 60, 2), offset=0.1, deviation=0.2):
@@ -136,8 +129,7 @@ def test_gradient_of_ccc_is_its_closed_form(rng, offset, deviation):
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("junk", [0.0, -50.0, np.nan, np.inf])
 def test_a_masked_frame_equals_an_absent_one(rng, name, junk):
-    truth, prediction = ratings(rng)
-    lengths = (60, 10, 35, 2)
+    (truth, prediction), lengths = ratings(rng), (60, 10, 35, 2)
     mask = np.arange(60) < np.array(lengths)[:, None]
     parts = [[row[:n] for row, n in zip(rows, lengths, strict=True)] for rows in (truth, prediction)]
     expected = EXPECTED[name](*parts)

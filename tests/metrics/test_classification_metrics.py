@@ -167,9 +167,3 @@ def test_evaluate_takes_names_or_indices_and_one_speaker_has_no_interval():
 def test_evaluate_refuses(truth, prediction, classes, speakers, message):
     with pytest.raises(ValueError, match=message):
         classification.evaluate(truth, prediction, classes, speakers)
-
-
-@pytest.mark.parametrize("truth", [[], [0, 2], [0, math.nan], ["a", "b"], [0]])
-def test_confusion_matrix_refuses_what_are_not_as_many_indices_of_classes(truth):
-    with pytest.raises(ValueError, match=r"expected at least one integer|expected indices|must be equal"):
-        classification.confusion_matrix(truth, [0, 1], 2)

@@ -1,6 +1,7 @@
 """Metrics of ratings against audmetric, SciPy, NumPy on the concatenation, literal loops and cases worked by hand."""
 
 import json
+from functools import reduce
 
 import audmetric
 import numpy as np
@@ -56,9 +57,7 @@ def test_any_batching_gives_the_concatenation(seed):
     cuts = np.sort(rng.choice(np.arange(1, len(truth)), rng.integers(1, 200), replace=False))
     parts = [regression.moments(*pair) for pair in zip(np.split(truth, cuts), np.split(prediction, cuts), strict=True)]
 
-    running = parts[0]
-    for part in parts[1:]:
-        running = regression.merged([running, part])
+    running = reduce(lambda *pair: regression.merged(pair), parts)
     shuffled = [parts[index] for index in rng.permutation(len(parts))]
     half = len(parts) // 2
     halves = regression.merged([regression.merged(parts[:half]), regression.merged(parts[half:])])
@@ -171,9 +170,9 @@ def test_undefined_figures_are_none_and_counted(rng):
     assert row["ccc"]["low"] is row["ccc"]["high"] is None  # a resample with speaker a alone has no CCC
 
     record = regression.evaluate(truth[:1], prediction[:1], DIMENSIONS, ["a"])
-    assert record["ccc"] is record["dimensions"]["arousal"]["mean_ccc"] is None
-    assert record["dimensions"]["arousal"]["ccc"] == {"value": None, "low": None, "high": None}
-    assert record["dimensions"]["arousal"]["rmse"] == 0
+    row = record["dimensions"]["arousal"]
+    assert record["ccc"] is row["mean_ccc"] is None and row["rmse"] == 0
+    assert row["ccc"] == {"value": None, "low": None, "high": None}
     prediction[0][:, 1] += 1  # now only arousal has none: half a mean is no score
     record = regression.evaluate(truth[:1], prediction[:1], DIMENSIONS, ["a"])
     assert record["ccc"] is None and record["dimensions"]["valence"]["ccc"]["value"] == 0

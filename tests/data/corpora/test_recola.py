@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.corpora import recola
 from zoo.data.corpora.gold_standard import evaluator_weighted_mean
 from zoo.data.corpora.registry import load
 
@@ -149,13 +148,6 @@ def test_website_header_in_another_order_and_with_more(tmp_path, rng):
     write(root / "RECOLA-Annotation/emotional_behaviour/arousal/P16.csv", rater_csv(turned, ("FM4", *RATERS[::-1])))
     (clip,) = load("recola", root).clips
     np.testing.assert_allclose(clip.trace.values[:, 0], -clip.trace.values[:, 1], atol=1e-6)
-
-
-def test_partition_by_participant():
-    everyone = [participant for part in recola.PARTS.values() for participant in part]
-    assert [len(part) for part in recola.PARTS.values()] == [9, 9, 9]
-    assert len(set(everyone)) == 27
-    assert 16 in recola.PARTS["train"] and 65 in recola.PARTS["dev"] and 13 in recola.PARTS["test"]
 
 
 def test_both_releases_in_one_folder_are_read_as_avec(tmp_path, rng):

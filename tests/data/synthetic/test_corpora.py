@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from itertools import product
+from itertools import count, product
 
 import numpy as np
 import pytest
@@ -28,33 +28,27 @@ def twin(tmp_path, corpus, n_clips):
 @pytest.fixture
 def coded_voice(monkeypatch):
     """Replace the voice by one that codes the emotion (of the list) and the speaker in the samples."""
-    emotions = list(voice.EMOTIONS)
-    drawn: list[str] = []
-
-    def draw_speaker(kind, rng):
-        drawn.append(kind)
-        return len(drawn)
+    emotions, numbers = list(voice.EMOTIONS), count(1)
 
     def utterance(emotion, speaker, seconds, rng, rate_hz):
         samples = np.zeros(round(seconds * rate_hz))
         samples[:2] = emotions.index(emotion) / 100, speaker / 100
         return samples
 
-    monkeypatch.setattr(voice, "draw_speaker", draw_speaker)
+    monkeypatch.setattr(voice, "draw_speaker", lambda kind, rng: next(numbers))
     monkeypatch.setattr(voice, "utterance", utterance)
     return emotions
 
 
 # The loader's label -> the row of voice.EMOTIONS that it must be spoken in.
+WORDS = {"anger": "angry", "disgust": "disgust", "fear": "fearful", "neutral": "neutral"}
 SPOKEN = {
     "iemocap": {"neu": "neutral", "hap": "happy", "exc": "excited", "sad": "sad", "ang": "angry"}
     | {"fru": "frustrated", "xxx": "other"},
     "aibo": {"A": "angry", "E": "emphatic", "N": "neutral", "P": "positive", "R": "other"},
     "ravdess": {word: word for word in ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")},
-    "emodb": {"anger": "angry", "boredom": "bored", "disgust": "disgust", "fear": "fearful"}
-    | {"happiness": "happy", "neutral": "neutral", "sadness": "sad"},
-    "cremad": {"anger": "angry", "disgust": "disgust", "fear": "fearful", "happy": "happy"}
-    | {"neutral": "neutral", "sad": "sad"},
+    "emodb": {**WORDS, "boredom": "bored", "happiness": "happy", "sadness": "sad"},
+    "cremad": {**WORDS, "happy": "happy", "sad": "sad"},
 }
 SPEAKERS = {
     "iemocap": {f"Ses0{session}{gender}" for session in range(1, 6) for gender in "FM"},
@@ -91,8 +85,7 @@ def test_loader_reads_what_was_written(corpus, extra, tmp_path, coded_voice):
 def test_classes_are_balanced_over_speakers(corpus, n_clips, tmp_path, coded_voice):
     clips = [clip for clip in twin(tmp_path, corpus, n_clips) if clip.tags.get("channel") != "song"]
     cells = Counter((clip.speaker, clip.label) for clip in clips)
-    assert len(cells) == len(SPEAKERS[corpus]) * len(SPOKEN[corpus])
-    assert set(cells.values()) == {1, 2}
+    assert len(cells) == len(SPEAKERS[corpus]) * len(SPOKEN[corpus]) and set(cells.values()) == {1, 2}
     labels = Counter(clip.label for clip in clips)
     assert max(labels.values()) - min(labels.values()) <= 2
 
@@ -136,17 +129,14 @@ def test_ravdess_intensities_rate_and_stereo_clip(tmp_path, coded_voice):
     assert {(info.samplerate, info.format, info.subtype) for info in infos} == {(48000, "WAV", "PCM_16")}
 
 
-@pytest.mark.parametrize(("n_clips", "n_song"), [(192, 0), (193, 1), (240, 48), (288, 96), (600, 200)])
+@pytest.mark.parametrize(("n_clips", "n_song"), [(192, 0), (193, 1), (240, 48), (600, 200)])
 def test_ravdess_song_follows_speech(n_clips, n_song, tmp_path, coded_voice):
-    clips = twin(tmp_path, "ravdess", n_clips)
-    song = [clip for clip in clips if clip.tags["channel"] == "song"]
-    assert (len(clips), len(song)) == (n_clips, n_song)
-    assert "Actor_18" not in {clip.speaker for clip in song}
-    assert not {clip.label for clip in song} & {"disgust", "surprised"}
+    song = [clip for clip in twin(tmp_path, "ravdess", n_clips) if clip.tags["channel"] == "song"]
+    labels, speakers = Counter(clip.label for clip in song), {clip.speaker for clip in song}
+    assert len(song) == n_song
+    assert "Actor_18" not in speakers and not labels.keys() & {"disgust", "surprised"}
     if n_song > 1:
-        labels = Counter(clip.label for clip in song)
-        assert len(labels) == 6 and max(labels.values()) - min(labels.values()) <= 2
-        assert len({clip.speaker for clip in song}) == 23
+        assert len(labels) == 6 and max(labels.values()) - min(labels.values()) <= 2 and len(speakers) == 23
 
 
 @pytest.mark.parametrize("name", [name for name, row in protocols.PROTOCOLS.items() if row.classes])
@@ -205,9 +195,8 @@ def test_marker(tmp_path, coded_voice):
 def test_cached_is_made_once(tmp_path, coded_voice):
     root = synthetic.cached("emodb", tmp_path, 70, seed=2)
     assert root == tmp_path / "synthetic" / f"emodb-70-2-v{synthetic.GENERATOR_VERSION}"
-    made_ns = (root / "SYNTHETIC.json").stat().st_mtime_ns
-    assert synthetic.cached("emodb", tmp_path, 70, seed=2) == root
-    assert (root / "SYNTHETIC.json").stat().st_mtime_ns == made_ns
+    (root / "SYNTHETIC.json").write_text("{}")
+    assert synthetic.cached("emodb", tmp_path, 70, seed=2) == root and (root / "SYNTHETIC.json").read_text() == "{}"
 
 
 def test_cached_while_another_process_is_faster(tmp_path, monkeypatch):
@@ -243,14 +232,12 @@ def test_refuses_impossible_twins(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_never_writes_over_anything(tmp_path, coded_voice):
+def test_never_writes_over_anything(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     for out in (tmp_path, tmp_path / "mine.txt"):
         with pytest.raises(UserError, match="not an empty folder"):
             synthetic.synthesize("emodb", out, 70)
     assert contents(tmp_path) == {"mine.txt": b"mine"}
-    (tmp_path / "empty").mkdir()
-    assert synthetic.is_synthetic(synthetic.synthesize("emodb", tmp_path / "empty", 70, seconds=SHORT))
 
 
 def test_unwritable_place_and_full_disk_leave_nothing(tmp_path, coded_voice, monkeypatch):
@@ -272,7 +259,8 @@ def test_unwritable_place_and_full_disk_leave_nothing(tmp_path, coded_voice, mon
 
 
 def test_script_writes_and_states_that_it_is_synthetic(tmp_path, coded_voice, script):
-    out = tmp_path / "twin"
+    out = tmp_path / "empty"
+    out.mkdir()
     words = ("synthesize.py", "--corpus", "emodb", "--out", out, "--seed", 1, "--clips")
     code, printed, _ = script(*words, 70)
     assert code == 0
