@@ -1,7 +1,4 @@
-"""Where the samples of a recording must end, by the header of its container.
-
-libsndfile shrinks a cut file's declared length to what the file holds; here the declared length is returned.
-"""
+"""Read where samples must end from a file's header: libsndfile reports what a cut file holds, not what it declares."""
 
 import io
 import re
@@ -17,10 +14,7 @@ _W64_HEAD = bytes.fromhex("726966662e91cf11a5d628db04c10000")  # the GUID of "ri
 
 
 def samples_end(stream: BinaryIO) -> int | None:
-    """Return the byte at which a file's sample data must end; None where its header does not say.
-
-    It says in WAV (RIFF, RIFX, RF64), AIFF and AIFF-C, AU, CAF, Wave64 and NIST Sphere. Leaves the stream at its start.
-    """
+    """Return the byte at which a file's samples must end, None where it does not say; leaves the stream at its start."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     head = stream.read(16)
@@ -75,7 +69,7 @@ def _data_chunk(stream: BinaryIO, size: int, data: bytes, most: float = float("i
 def _chunks(stream: BinaryIO, size: int, begin: int, form: str, align: int = 1, counted: int = 0) -> Iterator[tuple]:
     """Yield kind (bytes), first byte and length of each chunk, the stream at that byte.
 
-    Chunks begin at multiples of `align`; a stored length counts `counted` bytes of the chunk's header as well.
+    Chunks begin at multiples of `align`; a stored length includes `counted` bytes of the chunk's header.
     """
     width = struct.calcsize(form)
     for _ in range(_MOST_CHUNKS):

@@ -8,10 +8,7 @@ from zoo.errors import UserError
 
 
 def listed(lines: Iterable[str]) -> list[Path]:
-    """Return the files named one a line, and those below the folders named; empty lines are skipped.
-
-    A file that does not exist is left for the reader to report, so that it does not stop the others.
-    """
+    """Return the files named one a line, there or not, and those below the folders named; empty lines are skipped."""
     names = filter(None, (line.rstrip("\r\n") for line in lines))
     return [path for name in names for path in (audio_files([name]) if Path(name).is_dir() else [Path(name)])]
 

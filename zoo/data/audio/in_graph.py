@@ -34,9 +34,8 @@ def decode(
 
     `content` is the file: a string scalar. `in_graph` True demands tensorflow-io, False takes soundfile (through
     tf.numpy_function, which cannot be exported), None takes tensorflow-io where it loads. In the graph: WAV of 8, 16,
-    24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3, of any length; silence passes. Resampled, the two ways differ
-    by some 1e-3 in the first and last 25 ms, and by 1e-5 between. Raises UserError when tensorflow-io is demanded and
-    does not load; tf.errors.OpError, as the graph runs, for a file of another format, cut, empty or not finite.
+    24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3; silence passes. Raises UserError when tensorflow-io is
+    demanded and does not load; tf.errors.OpError, as the graph runs, for another format and cut, empty or NaN files.
     """
     if in_graph and not has_tfio():
         raise UserError(
@@ -138,12 +137,10 @@ def _mp3(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _by_width(width: tf.Tensor, widths: dict, decoder: Callable, content: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
-    """Decode with the type of a file's width."""
-
     def read(known_width: int, dtype: tf.DType) -> tf.Tensor:
         samples = decoder(content, dtype=dtype)
-        if known_width == _PCM_32:
-            samples = tf.bitcast(samples, tf.int32)  # tensorflow-io takes these integers for floats
+        if known_width == _PCM_32:  # tensorflow-io takes these integers for floats
+            samples = tf.bitcast(samples, tf.int32)
         if samples.dtype == tf.float32:
             return samples
         zero = 128.0 if dtype == tf.uint8 else 0.0

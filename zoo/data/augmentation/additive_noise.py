@@ -33,8 +33,7 @@ def active(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
 
     After ITU-T P.56 (2011), method B, on frames of 20 ms in place of its envelope: a frame is active when its mean
     power reaches a threshold, and so are the 0.2 s behind it. The threshold is 15.9 dB below the active level, all
-    energy over the number of active samples; of the pairs that agree, the lowest is taken. Neither gain nor pauses
-    change it.
+    energy over the number of active samples; of the pairs that agree, the lowest is taken.
     """
     frame = max(1, round(_FRAME_SECONDS * rate_hz))
     starts = np.arange(0, len(waveform), frame)
@@ -42,7 +41,7 @@ def active(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
     energy = np.add.reduceat(np.square(waveform, dtype=np.float64), starts)
     marked = energy > 0
     while marked.any():  # the level never falls, so fewer and fewer frames are left, and at last the same ones
-        held = _hold(marked, _HANGOVER_FRAMES)
+        held = np.convolve(marked, np.ones(_HANGOVER_FRAMES + 1))[: len(marked)] > 0
         threshold = energy.sum() / lengths[held].sum() * 10 ** (-_MARGIN_DB / 10)
         louder = marked & (energy >= threshold * lengths)
         if (louder == marked).all():
@@ -89,8 +88,8 @@ class Noises:
     def sample(self, side: str, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Return a random stretch of a random recording of a side: float32 (n_samples,).
 
-        A shorter recording is continued by another of the side, with an equal-power crossfade of 10 ms. Stretches 40 dB
-        fainter than their recording are not drawn.
+        A shorter recording is continued by another, with an equal-power crossfade of 10 ms. Stretches 40 dB fainter
+        than their recording are not drawn.
         """
         recordings = self.sides[side]
         which = int(rng.integers(len(recordings)))
@@ -106,9 +105,8 @@ class Noises:
 def open_noises(folder: Path, rate_hz: int = 16_000, split: str = SPLITS[0], seed: int = 0) -> Noises:
     """Read every audio file below a folder (up to 600 s each, all in memory) and divide them in thirds.
 
-    With `split` "files", files in an order shuffled by `seed` go to train, validation and test in turn (MixedEmotions
-    D4.2, section 3). With "time", the first third of each file is for training, the second for validation, the last for
-    testing. Copies of a file, found by their samples, are left out; `settings` names them.
+    With `split` "files", files in an order shuffled by `seed` go to `SIDES` in turn (MixedEmotions D4.2, section 3);
+    with "time", the thirds of each file do. Copies of a file, found by their samples, are left out.
 
     Raises UserError for an unknown `split`, no folder or no audio in it, fewer than 3 files under "files", and a file
     that is silent, unreadable or, under "time", shorter than 0.3 s.
@@ -135,15 +133,8 @@ def _power(waveform: np.ndarray) -> float:
     return float(np.square(waveform, dtype=np.float64).mean()) if len(waveform) else 0.0
 
 
-def _hold(marked: np.ndarray, n_frames: int) -> np.ndarray:
-    """Mark the `n_frames` behind each marked frame as well."""
-    n_marked = np.cumsum(marked)
-    n_marked[n_frames + 1 :] -= n_marked[: -n_frames - 1].copy()  # of the last n_frames + 1
-    return n_marked > 0
-
-
 def _stretch(recording: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the whole of a short recording, of a longer one a random stretch; each that is not faint is as likely."""
+    """Return a random stretch of a recording that is not faint, or the whole of a shorter one."""
     if len(recording) <= n_samples:
         return recording
     start = int(rng.integers(len(recording) - n_samples + 1))

@@ -1,8 +1,7 @@
 """Speech as other microphones, rooms and places would have recorded it: conditions to test in, variants to train on.
 
 The chain is that of MixedEmotions D4.2, section 3: a microphone, then a room, then additive noise at a ratio to the
-speech in the room. Random draws depend on the seed, the clip's name and the condition (or the variant's number) alone,
-so that a clip is the same in every run, order and process.
+speech in the room. Random draws depend on seed, clip name and condition (or variant number) alone.
 """
 
 import hashlib
@@ -19,7 +18,6 @@ from zoo.errors import UserError
 
 KINDS = ("speed", "room", "noise")  # of augmentation, in the order in which they are applied
 SPEEDS = (0.9, 1.1)  # after Ko et al. 2015: 0.9, 1 and 1.1
-SNR_DB = (0.0, 15.0)
 
 Responses = Mapping[str, np.ndarray]
 
@@ -55,8 +53,8 @@ def degrader(
     """Return a function that puts (waveform (samples,), clip name) in a condition: float32 (samples,), as long.
 
     `rooms` and `microphones` have the impulse responses that the condition names; the noise is of one `side`. Speech
-    keeps its level through microphone and room, and a result beyond -1..1 is scaled down as a whole; a clean condition
-    returns the waveform unchanged. The function raises UserError for silent speech that is to have a ratio to noise.
+    keeps its level through microphone and room, and a result beyond -1..1 is scaled down as a whole. The function
+    raises UserError for silent speech that is to have a ratio to noise.
     """
     path = ((microphones or {}, condition.microphone), (rooms, condition.room))
     chain = [responses[name] for responses, name in path if name is not None]
@@ -79,7 +77,7 @@ def augmenter(
     noises: Noises | None = None,
     responses: Responses | None = None,
     *,
-    snr_db: tuple[float, float] = SNR_DB,
+    snr_db: tuple[float, float] = (0.0, 15.0),
     level: str = SNR_LEVELS[0],
     seed: int,
     rate_hz: int,
@@ -88,8 +86,7 @@ def augmenter(
 
     `kinds` are applied in this order: "speed", resampling by a factor uniform in `SPEEDS`, which changes tempo and
     pitch together and the length to round(samples / factor); "room", one of `responses`; "noise" of the training side,
-    at a ratio uniform in `snr_db`. A variant is float32, and the same each time; a kind draws the same whichever others
-    there are. Ratings in time do not follow "speed". The function raises UserError as that of `degrader` does.
+    at a ratio uniform in `snr_db`. A kind draws the same whichever others there are. Raises as `degrader`'s does.
     """
     rooms = [response for _, response in sorted((responses or {}).items())]
 

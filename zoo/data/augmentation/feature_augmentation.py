@@ -33,8 +33,8 @@ def perturb_voice(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     gain_db = np.interp(octave, anchors, rng.uniform(-6, 6, len(anchors)))
     gain_db += rng.uniform(-6, 6)
     coloured = np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(waveform)) * rng.choice((-1.0, 1.0))
-    noise_db = -rng.uniform(15, 45)
-    noise = rng.standard_normal(len(waveform)) * coloured.std() * 10 ** (noise_db / 20)
+    level = 10 ** (-rng.uniform(15, 45) / 20)
+    noise = rng.standard_normal(len(waveform)) * coloured.std() * level
     return (coloured + noise).astype(np.float32)[:, None]
 
 

@@ -1,7 +1,6 @@
 """Impulse responses of rooms and microphones: read, simulated or drawn at random, and convolved with speech.
 
 A response is float32 (samples,) of unit energy with its direct path at sample 0, so that speech is not delayed.
-`simulate` needs the `pyroomacoustics` package (MIT licence), which the extra [rooms] installs.
 """
 
 from pathlib import Path
@@ -29,9 +28,8 @@ _DIRECT_TO_REVERBERANT_DB = (0.0, 10.0)
 def load_responses(folder: Path, rate_hz: int) -> dict[str, np.ndarray]:
     """Read every audio file below a folder as an impulse response, the first channel of several.
 
-    Returns them by their paths below the folder, without suffix, sorted. The direct path is the largest absolute
-    sample; samples before it are cut. Raises UserError without audio there, for a file that cannot be read or is
-    silent, and for two of one name.
+    Returns them by their paths below the folder, without suffix, sorted; samples before the largest are cut. Raises
+    UserError without audio there, for a file that cannot be read or is silent, and for two of one name.
     """
     responses: dict[str, np.ndarray] = {}
     for name, path in audio_by_name(folder, "impulse responses").items():
@@ -61,32 +59,27 @@ def convolve(waveform: np.ndarray, response: np.ndarray) -> np.ndarray:
     return (result * np.sqrt(_energy(waveform) / _energy(result))).astype(np.float32)
 
 
-def exponential(
-    rng: np.random.Generator, rate_hz: int, reverberation_seconds: Seconds = REVERBERATION_SECONDS
-) -> np.ndarray:
+def exponential(rng: np.random.Generator, rate_hz: int, seconds: Seconds = REVERBERATION_SECONDS) -> np.ndarray:
     """Draw a response without a room: a direct path, then white noise that decays by 60 dB in the reverberation time.
 
     Polack's model (1988). The reverberation time, uniform between the two given, is the response's length; the direct
     path's energy is 0 to 10 dB above the noise's.
     """
-    seconds = float(rng.uniform(*reverberation_seconds))
-    time = np.arange(round(seconds * rate_hz)) / rate_hz
-    response = rng.standard_normal(len(time)) * 10 ** (-3 * time / seconds)
+    decay_seconds = float(rng.uniform(*seconds))
+    time = np.arange(round(decay_seconds * rate_hz)) / rate_hz
+    response = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay_seconds)
     direct_energy = np.square(response[1:]).sum() * 10 ** (rng.uniform(*_DIRECT_TO_REVERBERANT_DB) / 10)
     response[0] = np.sqrt(direct_energy)
     return _aligned(response)
 
 
-def simulate(
-    rng: np.random.Generator, rate_hz: int, reverberation_seconds: Seconds = REVERBERATION_SECONDS
-) -> np.ndarray:
+def simulate(rng: np.random.Generator, rate_hz: int, seconds: Seconds = REVERBERATION_SECONDS) -> np.ndarray:
     """Draw a box-shaped room with a speaker and a microphone, and return the response between them.
 
     Image-source method (Allen and Berkley 1979) by pyroomacoustics. The reverberation time is uniform between the two
-    given (0.15 to 1 s: shorter needs walls that reflect nothing, longer millions of images); rooms measure 3 x 3 x
-    2.4 m to 8 x 6 x 3.5 m, and the speaker is 0.5 to 2 m away. The walls' absorption is fitted to the decay of the
-    images' energy from -5 to -35 dB: Sabine's formula, for diffuse sound, gives times up to half as long again. Takes
-    0.1 s at 0.3 s of reverberation, at most 6 s and 1.5 GB of memory. Raises UserError without the package.
+    given (0.15 to 1 s: shorter needs walls that reflect nothing, longer 6 s and 1.5 GB of memory). The walls'
+    absorption is fitted to the decay of the images' energy from -5 to -35 dB: Sabine's formula, for diffuse sound,
+    gives times up to half as long again. Raises UserError without the package.
     """
     try:
         import pyroomacoustics as room_acoustics
@@ -95,12 +88,12 @@ def simulate(
             "simulated rooms need the pyroomacoustics package, found none. Run pip install -e '.[rooms]', or take "
             "exponential ones"
         ) from error
-    seconds = float(rng.uniform(*reverberation_seconds))
+    decay_seconds = float(rng.uniform(*seconds))
     size_m = rng.uniform(_SMALLEST_ROOM_M, _LARGEST_ROOM_M)
     places = _draw_places(rng, size_m)
     sound_m_per_second = room_acoustics.constants.get("c")
     # Images of an order lie on an octahedron; this one's holds the sphere that sound crosses in the time covered.
-    order = int(np.ceil(_COVERED * seconds * sound_m_per_second * np.sqrt((1 / size_m**2).sum())))
+    order = int(np.ceil(_COVERED * decay_seconds * sound_m_per_second * np.sqrt((1 / size_m**2).sum())))
     n_threads = room_acoustics.constants.get("num_threads")
 
     def room_of(absorption: float):
@@ -115,7 +108,7 @@ def simulate(
         room = room_of(0.5)
         room.image_source_model()
         distances_m = np.linalg.norm(room.sources[0].images - places[1][:, None], axis=0)
-        absorption = _absorption(distances_m / sound_m_per_second, room.sources[0].orders, seconds)
+        absorption = _absorption(distances_m / sound_m_per_second, room.sources[0].orders, decay_seconds)
         room = room_of(absorption)
         room.compute_rir()
     finally:

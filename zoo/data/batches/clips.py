@@ -17,10 +17,7 @@ _BUCKET_STEP = 8
 
 @dataclass(frozen=True)
 class Example:
-    """Features of one clip, its class index (>= 0) and the weight of its loss.
-
-    `versions` are features of altered copies of the clip; training takes each of them as often as the clip itself.
-    """
+    """Features of a clip, and of altered copies (`versions`), its class index (>= 0) and the weight of its loss."""
 
     features: Features
     label: int
@@ -39,9 +36,9 @@ def training_batches(
 ) -> Any:
     """Return one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
-    Order, versions, crops and augmentation depend on (seed, epoch, clip) alone, so an epoch can be repeated after a
-    crash. Each clip is there once, as itself or as one of its versions, all equally likely; those longer than
-    `max_frames` are cropped at random. Batches have `batch_size` clips or slightly fewer: no small, noisy last one.
+    All draws depend on (seed, epoch, clip) alone, so an epoch can be repeated after a crash. Each clip is there once,
+    as itself or as one of its versions, all equally likely; those longer than `max_frames` are cropped at random.
+    Batches have `batch_size` clips or slightly fewer: no small, noisy last one.
     """
     # The 1 keeps these draws apart from those of crops: (seed, epoch, clip, 0) is (seed, epoch, clip).
     drawn = np.random.default_rng((seed, epoch, 0, 1)).random(len(examples))
@@ -62,10 +59,7 @@ def training_batches(
 
 
 def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
-    """Return all examples in their order, uncropped, in the same form as `training_batches`.
-
-    A batch holds at most `max_frames` frames with its padding. Sort the examples by length to pad little.
-    """
+    """Return all examples in order, uncropped, as `training_batches` does: at most `max_frames` frames, with padding."""
     lengths = np.array([example.features.n_frames for example in examples])
     plan: list[list[int]] = []
     for index, length in enumerate(lengths):

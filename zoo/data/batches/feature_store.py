@@ -1,7 +1,6 @@
-"""Features on disk: each clip is decoded, checked and turned into features once, then kept by content.
+"""Keep the features of each clip on disk, by the hash of the audio file's bytes.
 
-A file's name in the cache is the hash of the audio file's bytes; its folder's name is the hash of the front-end's
-settings and arithmetic. Files appear by renaming complete ones, so a killed run leaves none half-written.
+A folder's name is the hash of the front-end's settings and arithmetic.
 """
 
 import hashlib
@@ -39,8 +38,8 @@ class Features:
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
         """Return `n_frames` frames (default: all) from `start`. Only these are read from disk."""
         # np.load parses the header with ast, which CPython 3.11 cannot do in two threads at once (SystemError).
-        begin, size = _data_begin(self.path), self.path.stat().st_size
-        n_bands = (size - begin) // (4 * self.n_frames)
+        begin = _data_begin(self.path)
+        n_bands = (self.path.stat().st_size - begin) // (4 * self.n_frames)
         count = self.n_frames - start if n_frames is None else n_frames
         values = np.fromfile(self.path, np.float32, count * n_bands, offset=begin + 4 * start * n_bands)
         return values.reshape(count, n_bands)
@@ -78,9 +77,8 @@ def extract(
 
     `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on. `hear`
     maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
-    `settings` then say how, and clips of the same content and another name have features of their own. Several
-    `threads` call the front-end too. Raises BadClip naming the first clip that cannot be used, unless skipping;
-    UserError when the cache folder cannot be written.
+    `settings` then say how. Several `threads` call the front-end too. Raises BadClip naming the first clip that cannot
+    be used, unless skipping; UserError when the cache folder cannot be written.
     """
 
     def features_of(waveform: np.ndarray, name: str = "") -> np.ndarray:
@@ -136,8 +134,7 @@ def extract(
 def fingerprint(features_of: Callable[[np.ndarray], np.ndarray], rate_hz: int, seconds: float) -> str:
     """Return a hash of an extractor's features of one generated signal, which changes when its arithmetic does.
 
-    Threads and instruction sets change the last bits of features, so few numbers are hashed: means over time and
-    neighbouring bands, of positive and negative values apart so that none cancel, to three significant digits.
+    Not when the last bits do: it is of means over time and neighbouring bands, to three significant digits.
     """
     known = _FINGERPRINTS.setdefault(features_of, {})
     if (rate_hz, seconds) not in known:
@@ -179,8 +176,7 @@ def _load(path: Path) -> Features | None:
 def _data_begin(path: Path) -> int:
     """Return where an .npy's values begin: its version 1 header gives its own length in bytes 8 and 9."""
     with path.open("rb") as file:
-        head = file.read(10)
-    return 10 + int.from_bytes(head[8:10], "little")
+        return 10 + int.from_bytes(file.read(10)[8:], "little")
 
 
 def _store(path: Path, features: np.ndarray, seconds: float, audio_sha256: str) -> Features:

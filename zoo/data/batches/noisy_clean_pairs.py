@@ -41,9 +41,8 @@ def pair_batches(
 ) -> Any:
     """Return one epoch of training: ({"features", "n_frames"}, targets, weights) batches.
 
-    Each clip is cut into whole segments from a random offset on; a shorter one is taken whole. Offsets and order
-    depend on (seed, epoch) alone, so an epoch can be repeated after a crash. `target` maps clean features (frames,
-    bands) to targets; `weights` (batch, frames) are 0 on padding. Batches have `batch_size` segments or slightly fewer.
+    Each clip is cut into whole segments from a random offset on; a shorter one is taken whole. Draws depend on (seed,
+    epoch) alone. `target` maps clean features (frames, bands) to targets; `weights` (batch, frames) are 0 on padding.
     """
     rng = np.random.default_rng((seed, epoch))
     cuts = [

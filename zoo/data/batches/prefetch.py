@@ -5,18 +5,15 @@ from importlib.util import find_spec
 from typing import Any
 
 import keras
-import numpy as np
 
-# Features (batch, steps, channels) and step counts (batch,) of a batch, its labels and its weights.
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 Specs = Sequence[tuple[str, tuple[int | None, ...]]]
 _WORKERS = 2
 
 
-def batches(n_batches: int, load: Callable[[int], Arrays], specs: Specs) -> Any:
+def batches(n_batches: int, load: Callable[[int], tuple], specs: Specs) -> Any:
     """Return `n_batches` batches as `Model.fit` takes them: {"features", "n_frames"}, labels, weights.
 
-    `load` returns a batch by its number, in any thread; `specs` are type and shape of its four arrays.
+    `load` returns these four arrays of a batch by its number, in any thread; `specs` are their types and shapes.
     """
     return _tf_data(n_batches, load, specs) if find_spec("tensorflow") else _Loaded(n_batches, load)
 
@@ -24,7 +21,7 @@ def batches(n_batches: int, load: Callable[[int], Arrays], specs: Specs) -> Any:
 class _Loaded(keras.utils.PyDataset):
     """Batches without TensorFlow, read by threads, in order."""
 
-    def __init__(self, n_batches: int, load: Callable[[int], Arrays]):
+    def __init__(self, n_batches: int, load: Callable[[int], tuple]):
         super().__init__(workers=_WORKERS, max_queue_size=_WORKERS)
         self.n_batches, self.load = n_batches, load
 
@@ -46,8 +43,7 @@ def _tf_data(n_batches, load, specs):
 
     numbers = tf.data.Dataset.range(n_batches)
     loaded = numbers.map(tensors, num_parallel_calls=_WORKERS, deterministic=True).prefetch(_WORKERS)
-    # With tf.data's autotuner, epochs lasted 10.2, 20.5, 41.0 or 81.9 s whatever the work (TensorFlow 2.21): the end of
-    # a fit seems to wait for the autotuner's next turn, and there is nothing to tune here.
+    # With tf.data's autotuner, epochs lasted 10.2, 20.5, 41.0 or 81.9 s whatever the work (TensorFlow 2.21).
     options = tf.data.Options()
     options.autotune.enabled = False
     return loaded.with_options(options)

@@ -39,10 +39,10 @@ def segment_batches(
 ) -> Any:
     """Return one epoch of training: ({"features", "n_frames"}, labels, weights) batches.
 
-    Each recording is cut into whole segments from a random offset on; offsets, order and perturbation depend on
-    (seed, epoch) alone, so an epoch can be repeated after a crash. `labels` is (batch, frames, dimensions), `weights`
-    (batch, frames): 0 where a frame has no rating, and in the first `unheard_frames` of a segment, rated on speech
-    before it. Batches have `batch_size` segments or slightly fewer: a CCC over a small last batch would be noisy.
+    Each recording is cut into whole segments from a random offset on; draws depend on (seed, epoch) alone. `labels` is
+    (batch, frames, dimensions), `weights` (batch, frames): 0 where a frame has no rating, and in the first
+    `unheard_frames` of a segment, rated on speech before it. Batches have `batch_size` segments or slightly fewer: a
+    CCC over a small last batch would be noisy.
     """
     rng = np.random.default_rng((seed, epoch))
     cuts = [
@@ -91,7 +91,6 @@ def check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
     for name, values in zip(targets, ratings.T, strict=True):
         if np.ptp(values) == 0:
             raise UserError(
-                f"validation ratings of {name}: expected some that change, found {values[0]:g} in all {len(values)} "
-                f"rated frames of {where}. CCC can tell no epoch from another by them. Restore the label files, or "
-                "choose another --fold or --protocol"
+                f"validation ratings of {name}: {values[0]:g} in all {len(values)} rated frames of {where}, so that CCC "
+                "can tell no epoch from another. Restore the label files, or choose another --fold or --protocol"
             )

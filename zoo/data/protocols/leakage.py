@@ -28,7 +28,7 @@ def audit(fold: Fold, audio_sha256: Mapping[str, str], allow: bool = False) -> l
     ]
     if findings and not allow:
         raise UserError(
-            f"{' '.join(findings)} Expected none: a score on seen speakers or clips says nothing about new ones. "
-            "Choose a speaker-independent protocol or remove the copies; --allow-leakage continues and marks results."
+            f"{' '.join(findings)} Expected none. Choose a speaker-independent protocol or remove the copies; "
+            "--allow-leakage continues and marks results."
         )
     return findings

@@ -23,10 +23,7 @@ def get(name: str | None, corpus: str) -> Protocol:
 
 
 def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
-    """Say where the loader's `clips` differ from the complete corpus; a group that is wholly absent is one line.
-
-    A protocol that expects no numbers has no problems.
-    """
+    """Say where the loader's `clips` differ from the complete corpus; a group that is wholly absent is one line."""
     if not protocol.expected:
         return []
     found = Counter((protocol.group(clip), clip.label) for clip in protocol.select(clips))
@@ -46,9 +43,8 @@ def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
 def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool = False) -> Division:
     """Divide the loader's `clips` by a protocol.
 
-    With `allow_incomplete`, counts that differ become notes, and so do folds left out because no clip is there to
-    test or validate on. Clips that the protocol puts in no fold are a note in any case. Raises UserError for counts
-    that differ without it; and always where no fold can be formed or a fold has no training clip, or none of a class.
+    Raises UserError for counts that differ, and folds with no clip to test or validate on (`allow_incomplete` leaves
+    these folds out and makes notes of both); and where no fold is left or one has no training clip, or none of a class.
     """
     chosen, problems = protocol.select(clips), count_problems(protocol, clips)
     if problems and not allow_incomplete:
@@ -61,9 +57,8 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     formed = protocol.divide(chosen)
     lacking = {fold.name: [side for side in ("validation", "test") if not getattr(fold, side)] for fold in formed}
     usable = [fold for fold in formed if not lacking[fold.name]]
-    left_out = [
-        f"fold {name} is left out: no clip for {' and '.join(sides)}" for name, sides in lacking.items() if sides
-    ]
+    absent = {name: " and ".join(sides) for name, sides in lacking.items() if sides}
+    left_out = [f"fold {name} is left out: no clip for {sides}" for name, sides in absent.items()]
     if not usable or (left_out and not allow_incomplete):
         raise UserError(
             f"{'; '.join([f'{protocol.name}: no complete division of {_counted(chosen)}', *left_out])}. Expected "

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 
-_Item = TypeVar("_Item")
 ALL = "all speakers"
 
 
@@ -19,10 +17,9 @@ class Protocol:
     """A row of `PROTOCOLS`.
 
     `select` keeps the protocol's clips of a loader's, labelled with `classes`; `divide` makes folds of them. `expected`
-    is the number of clips of the complete corpus by (group, class), where `group` names a clip's group; it is empty
-    where no source states the numbers. `paper` is the source of the division. Continuous ratings have `targets` in
-    place of classes: the rated dimensions in the order of outputs and traces. With `selects_on_test`, validation and
-    test are the same clips.
+    is the number of clips of the complete corpus by (group, class), empty where no source states it. `paper` is the
+    source of the division. Continuous ratings have `targets` in place of classes: the rated dimensions in the order of
+    outputs and traces. With `selects_on_test`, validation and test are the same clips.
     """
 
     name: str
@@ -42,7 +39,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Division:
-    """The folds of a protocol, and what the user must know of them (empty for a complete corpus)."""
+    """The folds of a protocol, and notes on an incomplete corpus for the user."""
 
     folds: tuple[Fold, ...]
     notes: tuple[str, ...]
@@ -58,11 +55,7 @@ def select(clips: Iterable[Clip], names: Mapping[str, str], **tags: str) -> list
 
 
 def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, file: str, instead: str) -> list[Clip]:
-    """Return the clips as `select` does, by another label, which the loader put under `tag`.
-
-    Raises UserError where clips lack the tag: `file`, which holds these labels, is absent or incomplete; `instead` is
-    the protocol that needs none.
-    """
+    """Return the clips as `select` does, by the label under `tag`. Raises UserError where `file` with it is absent."""
     clips = list(clips)
     lacking = [clip.name for clip in clips if tag not in clip.tags]
     if lacking:
@@ -106,8 +99,8 @@ def by_speaker_groups(clips: Sequence[Clip], n_groups: int) -> list[Fold]:
 def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:
     """Make the one fold of FAU Aibo: test on Mont, train on Ohm less its validation speakers.
 
-    The challenge names no validation set. Of the five sets "every fifth child of Ohm", the one is taken that leaves
-    the fewest classes out on either side and then has the share of Ohm's clips nearest 20 %.
+    The challenge names no validation set. Of the five sets "every fifth child of Ohm", it is the one that leaves the
+    fewest classes out on either side and then has the share of Ohm's clips nearest 20 %.
     """
     ohm = [clip for clip in clips if clip.tags["part"] == "train"]
     children = _speakers(ohm)
@@ -157,10 +150,7 @@ def leave_one_of_train_out(clips: Sequence[Clip]) -> list[Fold]:
 
 
 def development_evaluation(clips: Sequence[Clip]) -> list[Fold]:
-    """Make the one fold of MediaEval 2013: test on the evaluation songs, validate on every fifth artist of the others.
-
-    Artists are in the order of their first song. Development songs of an artist who is tested are left out.
-    """
+    """Make the one fold of MediaEval 2013: validate on every fifth artist of development who is not tested."""
     test = _of_part(clips, "evaluation")
     tested = _speakers(test)
     development = [clip for clip in _of_part(clips, "development") if clip.speaker not in tested]
@@ -172,7 +162,7 @@ def _of_part(clips: Iterable[Clip], part: str) -> tuple[Clip, ...]:
     return tuple(sorted((clip for clip in clips if clip.tags["part"] == part), key=lambda clip: clip.name))
 
 
-def _runs(items: Sequence[_Item], n_runs: int) -> list[tuple[_Item, ...]]:
+def _runs(items: Sequence, n_runs: int) -> list[tuple]:
     """Return `n_runs` runs of consecutive items, nearly equal in number; fewer where there are fewer items."""
     bounds = [round(i * len(items) / n_runs) for i in range(n_runs + 1)]
     return [tuple(items[a:b]) for a, b in pairwise(bounds) if a < b]

@@ -1,7 +1,4 @@
-"""The protocols as data: which clips a figure is measured on, their classes, the folds, and the counts they need.
-
-A figure may be compared with another only if protocol and version are the same.
-"""
+"""The protocols as data. A figure may be compared with another only if protocol and version are the same."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -10,7 +7,6 @@ from itertools import product
 from zoo.data.corpora.ravdess import EMOTIONS
 from zoo.data.protocols import splits
 from zoo.data.protocols.splits import Protocol
-from zoo.data.schema import Clip
 
 
 def _table(groups: Iterable[str], classes: Iterable[str], counts: Sequence[int]) -> dict[tuple[str, str], int]:
@@ -20,10 +16,6 @@ def _table(groups: Iterable[str], classes: Iterable[str], counts: Sequence[int])
 
 def _same(classes: Iterable[str]) -> dict[str, str]:
     return {label: label for label in classes}
-
-
-def _part(clip: Clip) -> str:
-    return clip.tags["part"]
 
 
 _IEMOCAP = {"neu": "neutral", "hap": "happy", "exc": "happy", "sad": "sad", "ang": "angry"}
@@ -53,7 +45,7 @@ _aibo = partial(
     corpus="aibo",
     paper="Schuller, Steidl, Batliner 2009 (Interspeech emotion challenge); the validation children are our choice",
     divide=splits.train_ohm_test_mont,
-    group=_part,
+    group=lambda clip: clip.tags["part"],
 )
 _ravdess = partial(Protocol, corpus="ravdess", group=lambda clip: clip.speaker)
 _speech = partial(
@@ -68,7 +60,7 @@ _recola = partial(
     corpus="recola",
     targets=("arousal", "valence"),
     select=partial(splits.select_rated, parts=_AVEC_PARTS),
-    group=_part,
+    group=lambda clip: clip.tags["part"],
     expected=_table(_AVEC_PARTS, [""], (9, 9)),
 )
 
@@ -184,7 +176,7 @@ _ROWS = (
         paper="Soleymani et al. 2013 (MediaEval); the validation songs are our choice",
         select=partial(splits.select_rated, parts=_MUSIC_PARTS),
         divide=splits.development_evaluation,
-        group=_part,
+        group=lambda clip: clip.tags["part"],
         expected=_table(_MUSIC_PARTS, [""], (619, 125)),
         targets=("arousal", "valence"),
     ),
