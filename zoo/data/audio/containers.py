@@ -14,7 +14,7 @@ _W64_HEAD = bytes.fromhex("726966662e91cf11a5d628db04c10000")  # the GUID of "ri
 
 
 def samples_end(stream: BinaryIO) -> int | None:
-    """Return the byte at which a file's samples must end, None where it does not say; leaves the stream at its start."""
+    """Return the byte at which samples must end, None where the header does not say. Rewinds the stream."""
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     head = stream.read(16)

@@ -59,7 +59,7 @@ def training_batches(
 
 
 def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
-    """Return all examples in order, uncropped, as `training_batches` does: at most `max_frames` frames, with padding."""
+    """Return all examples in order, uncropped, in batches of at most `max_frames` frames with padding."""
     lengths = np.array([example.features.n_frames for example in examples])
     plan: list[list[int]] = []
     for index, length in enumerate(lengths):
