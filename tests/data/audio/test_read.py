@@ -44,10 +44,10 @@ def test_lossy_formats_are_read(tmp_path, suffix):
     assert np.corrcoef(samples[1000:15000], tone()[1000:15000])[0, 1] > 0.99
 
 
-def test_stereo_is_the_mean_of_its_channels(tmp_path):
-    left, right = tone(hz=300), tone(hz=500)
-    path = write(tmp_path / "a.wav", np.stack([left, right], axis=1), subtype="FLOAT")
-    np.testing.assert_allclose(read(path), (left + right) / 2, atol=1e-7)
+def test_stereo_is_the_mean_of_its_channels_and_samples_beyond_one_stay(tmp_path):
+    channels = np.stack([8 * tone(hz=300), tone(hz=500)], axis=1)
+    path = write(tmp_path / "a.wav", channels, subtype="FLOAT")
+    np.testing.assert_allclose(read(path), channels.mean(axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,6 @@ def test_any_rate_comes_out_as_the_same_tone_and_as_librosa_has_it(tmp_path, fil
     np.testing.assert_allclose(samples[inner], tone(rate_hz=rate_hz)[inner], atol=2e-4)
     expected, _ = librosa.load(path, sr=rate_hz, res_type="soxr_hq")
     np.testing.assert_allclose(samples[inner], expected[inner], atol=1e-6)
-
-
-def test_float_samples_beyond_one_stay(tmp_path):
-    samples = 4 * tone()
-    np.testing.assert_array_equal(read(write(tmp_path / "a.wav", samples, subtype="FLOAT")), samples)
 
 
 @pytest.mark.parametrize(("suffix", "form"), [(".wav", "<I"), (".au", ">I")])
@@ -89,10 +84,9 @@ def test_mp3_without_a_xing_header_is_read_though_its_length_is_an_estimate(tmp_
     rate_hz = 44_100
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 5 * rate_hz) * (np.arange(5 * rate_hz) > 3 * rate_hz)
     data = write(tmp_path / "a.mp3", noise, rate_hz).read_bytes()
-    second_frame = data.index(data[:2], 4)
-    estimate = soundfile.info(io.BytesIO(data[second_frame:])).duration
-    samples = read_bytes(data[second_frame:], "a.mp3", max_seconds=6.0)
-    assert estimate > 6.0 and len(samples) / RATE_HZ == pytest.approx(5.0, abs=0.1)
+    data = data[data.index(data[:2], 4) :]  # from the second frame on
+    assert soundfile.info(io.BytesIO(data)).duration > 6.0
+    assert len(read_bytes(data, "a.mp3", max_seconds=6.0)) / RATE_HZ == pytest.approx(5.0, abs=0.1)
 
 
 def bad(path, **limits):
@@ -147,16 +141,11 @@ def test_either_order_of_bytes_and_a_cut_of_one_sample(tmp_path, container, endi
     assert bad(path) == "truncated"
 
 
-def test_ogg_damaged_in_the_middle(tmp_path):
-    path = write(tmp_path / "a.ogg", np.random.default_rng(0).uniform(-0.5, 0.5, 4 * RATE_HZ))
+def test_ogg_damaged_in_the_middle(tmp_path, rng):
+    path = write(tmp_path / "a.ogg", rng.uniform(-0.5, 0.5, 4 * RATE_HZ))
     data = path.read_bytes()
-    half = len(data) // 2
-    path.write_bytes(data[:half] + bytes(3000) + data[half + 3000 :])
+    path.write_bytes(data[:10_000] + bytes(3000) + data[13_000:])
     assert bad(path) == "truncated"
-
-
-def test_containers_whose_cuts_cannot_be_seen_are_refused(tmp_path):
-    assert bad(write(tmp_path / "a.voc")) == "not-audio"
 
 
 def test_odd_data_without_its_pad_byte(tmp_path):
@@ -178,15 +167,16 @@ def test_non_finite_samples(tmp_path, value):
         ("wav", tone(0.02), "too-short"),
         ("wav", tone(2.001), "too-long"),
         ("mp3", tone(3.0), "too-long"),
+        ("voc", tone(), "not-audio"),  # a container whose cuts cannot be seen
     ],
 )
-def test_silence_and_lengths_beyond_the_limits_are_refused(tmp_path, suffix, samples, kind):
+def test_silence_lengths_beyond_the_limits_and_other_containers_are_refused(tmp_path, suffix, samples, kind):
     assert bad(write(tmp_path / f"a.{suffix}", samples), max_seconds=2.0) == kind
 
 
-def test_lengths_at_the_limits_are_read(tmp_path):
-    assert len(read(write(tmp_path / "a.wav", tone(0.025)))) == 400
-    assert len(read(write(tmp_path / "c.wav", tone(2.0)), max_seconds=2.0)) == 2 * RATE_HZ
+@pytest.mark.parametrize("seconds", [0.025, 2.0])
+def test_lengths_at_the_limits_are_read(tmp_path, seconds):
+    assert len(read(write(tmp_path / "a.wav", tone(seconds)), max_seconds=2.0)) == seconds * RATE_HZ
 
 
 @pytest.mark.parametrize(
@@ -209,36 +199,25 @@ def test_read_bytes_names_what_it_was_given():
         read_bytes(b"", "upload 7")
 
 
-def test_real_clips_equal_librosa(shared_data):
-    for path in sorted((shared_data / "ravdess").glob("*/*.flac"))[::200]:
-        expected, _ = librosa.load(path, sr=None)
-        np.testing.assert_array_equal(read(path), expected)
-
-
-def test_a_waveform_is_checked_and_returned_as_float32():
-    checked = check_waveform(tone().astype(np.float64), "#0", RATE_HZ, 0.025, 60.0)
+@pytest.mark.parametrize("samples", [tone(), np.zeros(RATE_HZ, np.float32)])
+def test_a_waveform_is_checked_and_returned_as_float32(samples):
+    checked = check_waveform(samples.astype(np.float64), "#0", RATE_HZ, 1.0, 1.0)
     assert checked.dtype == np.float32
-    np.testing.assert_array_equal(checked, tone())
-    assert len(check_waveform(np.zeros(RATE_HZ), "#0", RATE_HZ, 1.0, 1.0)) == RATE_HZ
+    np.testing.assert_array_equal(checked, samples)
 
 
 @pytest.mark.parametrize(
-    ("samples", "kind"),
+    ("samples", "expected"),
     [
-        (tone()[:0], "empty"),
-        (tone(0.02), "too-short"),
-        (tone(2.001), "too-long"),
-        (np.append(tone(), np.nan), "non-finite"),
-        (-1e7 * tone(), "too-loud"),
+        (tone()[:0], "a recording"),
+        (tone(0.02), "a longer clip"),
+        (tone(2.001), "one utterance"),
+        (np.append(tone(), np.nan), "finite samples"),
+        (-1e7 * tone(), "samples about -1..1"),
+        (tone()[None], "a waveform .* of floats"),
+        (np.ones(RATE_HZ, int), "a waveform .* of floats"),
     ],
 )
-def test_a_waveform_is_refused_by_the_rules_for_files(samples, kind):
-    with pytest.raises(BadClip, match=r"^#3: expected ") as caught:
-        check_waveform(samples, "#3", RATE_HZ, 0.025, 2.0)
-    assert caught.value.kind == kind
-
-
-@pytest.mark.parametrize("samples", [tone()[None], np.ones(RATE_HZ, int)])
-def test_an_array_that_is_no_waveform_is_refused(samples):
-    with pytest.raises(UserError, match=r"#3: expected a waveform .* of floats, found"):
+def test_a_waveform_is_refused_by_the_rules_for_files(samples, expected):
+    with pytest.raises(UserError, match=f"^#3: expected {expected}, found"):
         check_waveform(samples, "#3", RATE_HZ, 0.025, 2.0)

@@ -47,12 +47,8 @@ def test_file_hash_is_of_the_bytes(tmp_path):
     content = bytes(range(256)) * 8192  # two blocks of reading
     (tmp_path / "a.wav").write_bytes(content)
     assert file_sha256(tmp_path / "a.wav") == hashlib.sha256(content).hexdigest()
-
-
-@pytest.mark.parametrize("function", [probe, file_sha256])
-def test_bad_clip_is_raised(tmp_path, function):
     with pytest.raises(BadClip):
-        function(tmp_path / "none.wav")
+        file_sha256(tmp_path / "none.wav")
 
 
 def fold(*sides):
@@ -72,25 +68,20 @@ def test_clean_fold_has_no_findings():
 
 
 @pytest.mark.parametrize(
-    ("sides", "same", "finding"),
+    ("leaking", "finding"),
     [
         (
-            ("A/a1 B/b1", "A/a2", "C/c1 A/a3 B/b2"),
-            {},
+            fold("A/a1 B/b1", "A/a2", "C/c2 A/a3 B/b2"),
             "2 of 3 speakers on two sides: A (train, validation, test), B (train, test).",
         ),
-        (
-            ("A/a1 A/a2", "B/b1", "C/c1"),
-            {"c1": "same", "a2": "same"},
-            "1 of 3 recordings on two sides: a2 (train) = c1 (test).",
-        ),
+        (fold("A/a1 A/a2", "B/b1", "C/c1"), "1 of 3 recordings on two sides: a2 (train) = c1 (test)."),
     ],
 )
-def test_shared_speakers_and_copies_are_refused_or_reported(sides, same, finding):
-    leaking = fold(*sides)
-    assert audit(leaking, hashes(leaking, **same), allow=True) == [f"Fold 3: {finding}"]
+def test_shared_speakers_and_copies_are_refused_or_reported(leaking, finding):
+    of_audio = hashes(leaking, c1="a2")
+    assert audit(leaking, of_audio, allow=True) == [f"Fold 3: {finding}"]
     with pytest.raises(UserError) as caught:
-        audit(leaking, hashes(leaking, **same))
+        audit(leaking, of_audio)
     assert str(caught.value).startswith(f"Fold 3: {finding}") and "--allow-leakage" in str(caught.value)
 
 

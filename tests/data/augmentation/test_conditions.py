@@ -71,13 +71,6 @@ def test_microphone_then_room_then_noise_at_a_ratio_to_speech_in_the_room(speech
         assert 10 * np.log10(power(rated) / power(total - through)) == pytest.approx(5, abs=0.05)
 
 
-def test_the_result_is_in_time_with_the_input():
-    click = np.zeros(RATE_HZ, np.float32)
-    click[8000] = 0.5
-    for condition in (Condition(40), Condition(None, "phone"), Condition(40, "phone", "large")):
-        assert np.argmax(np.abs(make(condition)(click, "a"))) == 8000
-
-
 def test_loud_results_are_turned_down_as_a_whole(speech):
     for condition in (Condition(0), Condition(None, room="large")):
         assert np.abs(make(condition)(np.sign(speech), "a")).max() == 1
@@ -89,11 +82,8 @@ def test_a_clip_has_the_same_noise_whatever_comes_before_it(speech):
     for name in "cab":
         np.testing.assert_array_equal(again(speech, name), first[name])
     assert not np.array_equal(first["a"], first["b"])
-
-
-def test_conditions_draw_their_own_noise(speech):
     added = [make(Condition(ratio_db))(speech, "a") - speech for ratio_db in (5, 10)]
-    assert abs(np.corrcoef(added)[0, 1]) < 0.1
+    assert abs(np.corrcoef(added)[0, 1]) < 0.1, "each condition draws its own noise"
 
 
 def test_draws_do_not_depend_on_the_process():

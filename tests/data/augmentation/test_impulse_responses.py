@@ -49,11 +49,6 @@ def test_convolution_is_linear_to_its_last_sample(n_samples, n_response, rng):
     np.testing.assert_allclose(result, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_silence_stays_silence(rng):
-    result = impulse_responses.convolve(np.zeros(100), impulse_responses.exponential(rng, RATE_HZ))
-    assert result.shape == (100,) and result.dtype == np.float32 and not result.any()
-
-
 def test_responses_begin_with_their_direct_path_and_have_unit_energy(tmp_path):
     write(tmp_path / "b" / "hall.wav", [0, 0.1, -2, 1, 0, 0.5])
     write(tmp_path / "a.wav", [[0.3, 0.9], [0.4, 0.1]])  # two channels
@@ -107,9 +102,8 @@ def test_exponential_responses_decay_in_the_time_asked_for(seconds, rng):
 
 
 def test_responses_are_of_the_seed_and_spread_over_the_range():
-    once, again, other = (impulse_responses.exponential(np.random.default_rng(seed), RATE_HZ) for seed in (0, 0, 1))
+    once, again = (impulse_responses.exponential(np.random.default_rng(0), RATE_HZ) for _ in range(2))
     np.testing.assert_array_equal(once, again)
-    assert len(once) != len(other)
     rng = np.random.default_rng(0)
     lengths = [len(impulse_responses.exponential(rng, 1000, (0.2, 0.8))) for _ in range(300)]
     assert 200 <= min(lengths) < 220 and 780 < max(lengths) <= 800

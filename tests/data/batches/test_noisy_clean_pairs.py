@@ -31,11 +31,8 @@ def epoch_of(pairs, **options):
 
 
 def real_frames(batches):
-    return [
-        inputs["features"][row, : inputs["n_frames"][row], 0]
-        for inputs, _, _ in batches
-        for row in range(len(inputs["features"]))
-    ]
+    rows = [row for inputs, _, _ in batches for row in zip(inputs["features"], inputs["n_frames"], strict=True)]
+    return [frames[:length, 0] for frames, length in rows]
 
 
 def test_every_frame_has_its_own_target_and_padding_weighs_nothing(pairs):
