@@ -49,6 +49,21 @@ _KHAN_PAPER = {
 KHAN_CNN = {"paper": _KHAN_PAPER, "quick": {**_KHAN_PAPER, "epochs": 60}}
 KHAN_RNN = {name: {**preset, "statistics": "six"} for name, preset in KHAN_CNN.items()}
 
+# What a search of both varies beside their own options: front-end and training.
+KHAN_SPACE = {
+    "learning_rate": {"low": 1e-4, "high": 2e-2, "sampling": "log"},
+    "optimizer": ["rmsprop", "adam", "sgd"],
+    "batch_size": [16, 32, 64, 128],
+    "coefficients": [20, 40, 80],
+    "statistics": ["mean", "six"],
+    "mel_bands": [80, 128],
+    "window_ms": [92.88, 46.44],
+    "hop_ms": [23.22, 11.61],
+    "amplitude": ["peak", "recorded"],
+    "standardize": ["none", "channel", "coefficient"],
+    "class_weights": ["none", "balanced"],
+}
+
 # No paper says when training ends but by validation; 50 epochs are our bound.
 _RATINGS = {"epochs": 50, "patience": 15, "decay": 0.0, "loss": "ccc"}
 _RATINGS_QUICK = {"optimizer": "adam", "momentum": 0.0, "learning_rate": 2e-3, "epochs": 8}

@@ -105,6 +105,9 @@ def _rated(
 
 _bakhshi = partial(_rated, "conv_bigru", BAKHSHI_2020, recipes.BAKHSHI)
 _trigeorgis = partial(_rated, "conv_blstm", TRIGEORGIS_2016, recipes.TRIGEORGIS)
+_drnn = partial(_rated, "lstm_drnn", MIXED_EMOTIONS)
+_MUSIC = {"recurrent_layers": 2, "recurrent_units": 256, "input_noise": 0.6}
+_BIDIRECTIONAL = {"bidirectional": True, "recurrent_units": 64}
 
 
 def _khan(name: str, title: str, parameters: int, channels: int, presets: Presets) -> Entry:
@@ -163,34 +166,12 @@ MODELS: dict[str, Entry] = {
     "conv_blstm_dense": _trigeorgis(
         "the same, its second convolution across all channels", 7_585_490, second_conv="dense"
     ),
-    "lstm_drnn": _rated(
-        "lstm_drnn",
-        MIXED_EMOTIONS,
-        recipes.LSTM_DRNN,
-        "three LSTM layers on eGeMAPS functionals of speech",
-        381_698,
-        102,
+    "lstm_drnn": _drnn(recipes.LSTM_DRNN, "three LSTM layers on eGeMAPS functionals of speech", 381_698, 102),
+    "lstm_drnn_music": _drnn(
+        recipes.LSTM_DRNN_MUSIC, "two LSTM layers on ComParE functionals of music", 7_314_946, 6_373, **_MUSIC
     ),
-    "lstm_drnn_music": _rated(
-        "lstm_drnn",
-        MIXED_EMOTIONS,
-        recipes.LSTM_DRNN_MUSIC,
-        "two LSTM layers on ComParE functionals of music",
-        7_314_946,
-        6_373,
-        recurrent_layers=2,
-        recurrent_units=256,
-        input_noise=0.6,
-    ),
-    "blstm_drnn": _rated(
-        "lstm_drnn",
-        MIXED_EMOTIONS,
-        recipes.BLSTM_DRNN,
-        "three bidirectional LSTM layers on eGeMAPS functionals",
-        283_394,
-        102,
-        bidirectional=True,
-        recurrent_units=64,
+    "blstm_drnn": _drnn(
+        recipes.BLSTM_DRNN, "three bidirectional LSTM layers on eGeMAPS functionals", 283_394, 102, **_BIDIRECTIONAL
     ),
     "egemaps_svm": _linear(
         "linear SVM on functionals of eGeMAPS descriptors", ZHAO_2019, 504, 125, "acoustic", recipes.SVM

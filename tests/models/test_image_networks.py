@@ -111,7 +111,7 @@ def test_a_body_is_frozen_and_in_float32_whatever_the_policy(rng):
     with half_precision():
         model = body("tiny", "random")
     images = rng.uniform(0, 255, size=(2, SIDE, SIDE, 3)).astype("float32")
-    assert model.trainable_variables == [] and len(model.variables) == 6
+    assert model.trainable_variables == [] and len(model.weights) == 6
     np.testing.assert_array_equal(values(model(images)), values(body("tiny", "random")(images)))
 
 

@@ -27,7 +27,7 @@ _MOVED = {
 
 
 class _Moved(argparse.Action):
-    """A flag of earlier versions: whoever gives it learns what took its place."""
+    """Refuse a flag of earlier versions and name what took its place."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         raise UserError(f"{self.option_strings[0]} {_MOVED[self.option_strings[0]]}")
@@ -61,7 +61,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def from_flags(given: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration from the flags a user gave: defaults, then the recipe's values, then theirs.
+    """Return the configuration of the flags a user gave: defaults, then the recipe's values, then theirs.
 
     Raises UserError for a value that is unknown or out of range, and for flags that exclude each other.
     """
@@ -86,9 +86,8 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     for item in dataclasses.fields(config):
         check_value(item, getattr(config, item.name))
         if not heeds(model, item.name) and getattr(config, item.name) != item.default:
-            raise UserError(
-                f"{as_flag(item.name)} has no effect on {model}; it belongs to the {GROUPS[item.metadata['group']]}"
-            )
+            group = GROUPS[item.metadata["group"]]
+            raise UserError(f"{as_flag(item.name)} has no effect on {model}; it belongs to the {group}")
     check_together(config)
     check_augmentation(config)
     return config

@@ -25,22 +25,19 @@ def load(path: Path) -> RunConfig:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
         config = RunConfig(**_translate(values))
         registry.get(config.model)
-        fields = [item for item in dataclasses.fields(config) if not item.metadata.get("later")]
-        names = [item.name for item in fields if item.name not in saved]
-        absent = [name for name in names if heeds(config.model, name)]
+        fields = dataclasses.fields(config)
+        absent = [item.name for item in fields if item.name not in saved and not item.metadata.get("later")]
+        absent = [name for name in absent if heeds(config.model, name)]
         if absent:  # a default in its place might not be what the run was trained with
             raise ValueError(f"without {', '.join(absent)}")
-        for item in dataclasses.fields(config):
+        for item in fields:
             check_value(item, getattr(config, item.name))
     except OSError as error:
-        raise UserError(
-            f"{path.parent}: no run is here (config.json: {error.strerror}); give a folder that train.py made"
-        ) from error
+        found = f"no run is here (config.json: {error.strerror})"
+        raise UserError(f"{path.parent}: {found}; give a folder that train.py made") from error
     except (ValueError, TypeError, UserError) as error:
-        raise UserError(
-            f"{path}: expected the configuration of a run as this version writes it, found another ({error}). "
-            "Restore the file, or train again into another folder"
-        ) from error
+        found = f"{path}: expected the configuration of a run as this version writes it, found another ({error})"
+        raise UserError(f"{found}. Restore the file, or train again into another folder") from error
     return config
 
 

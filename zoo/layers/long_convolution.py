@@ -12,7 +12,7 @@ from zoo.layers.masking import register
 
 
 class _LongConvolution(keras.layers.Layer):
-    """Convolves in place of a stock layer, the second base class, with its weights and options."""
+    """Convolve in place of a stock layer, the second base class, with its weights and options."""
 
     depthwise: bool
 
@@ -97,7 +97,7 @@ def block_size(taps: int, depthwise: bool) -> int:
 
 
 def fft_convolution(inputs, kernel, before, depthwise):
-    """Convolves by overlap-save: a block's output is complete where the taps do not run over the block's end.
+    """Convolve by overlap-save: a block's output is complete where the taps do not run over the block's end.
 
     The gradient is written out, as differentiating through the FFTs takes more of them, and complex ones.
 
@@ -145,7 +145,7 @@ _DEPTHWISE = (ops.multiply, ops.multiply, lambda spectrum, error: ops.sum(spectr
 
 
 def _product(multiply, left, right, conjugate=False):
-    """Multiplies complex arrays, (real, imaginary) each; `conjugate` takes the right one's conjugate.
+    """Multiply complex arrays, (real, imaginary) each; `conjugate` takes the right one's conjugate.
 
     Real products, as complex ones of many small matrices are slower on every backend.
     """
@@ -173,7 +173,7 @@ def _blocks_side_by_side(outputs, hop):
 
 
 def _overlap_add(blocks, before, hop, samples):
-    """Adds what overlaps: undoes `_overlapping_blocks` for gradients."""
+    """Add what overlaps: undoes `_overlapping_blocks` for gradients."""
     batch, _, channels, size = ops.shape(blocks)
     blocks = ops.transpose(blocks, (0, 1, 3, 2))
     first = ops.pad(blocks[:, :, :hop], ((0, 0), (0, 1), (0, 0), (0, 0)))
@@ -191,7 +191,7 @@ def _spectrum(blocks, size, depthwise):
 
 
 def _blocks(spectrum, batch, size, depthwise):
-    """Undoes `_spectrum`: -> (batch, blocks, channels, size)."""
+    """Undo `_spectrum`: -> (batch, blocks, channels, size)."""
     if not depthwise:
         shape = (batch, -1, spectrum[0].shape[2], size // 2 + 1)
         spectrum = tuple(ops.reshape(ops.transpose(part, (1, 2, 0)), shape) for part in spectrum)
@@ -206,6 +206,6 @@ def _kernel_spectrum(kernel, size, depthwise):
 
 
 def _kernel(spectrum, taps, size, depthwise):
-    """Undoes `_kernel_spectrum`: -> (taps, channels, filters)."""
+    """Undo `_kernel_spectrum`: -> (taps, channels, filters)."""
     parts = (part[:, None] if depthwise else ops.transpose(part, (1, 2, 0)) for part in spectrum)
     return ops.transpose(ops.irfft(tuple(parts), size)[..., :taps], (2, 0, 1))

@@ -11,13 +11,12 @@ from zoo.layers.scan import scan
 class LSTM(keras.layers.LSTM):
     """`keras.layers.LSTM` with the same weights, options and outputs, and faster training.
 
-    In the stock layer's loop every frame is multiplied with the input weights by itself, and back through time every
-    frame adds its own product to the gradient of all weights. Here such products are taken of all frames at once, and
-    the loops hold only what one frame needs from the one before it. In inference, without a mask (for which PyTorch
-    has fast code of its own, and the others on a GPU), and where options are not the usual ones, it is the stock layer.
+    Products with the input weights, and the gradients of all weights, are taken of all frames at once, so the loops
+    hold only what one frame needs from the one before it. In inference, without a mask (for which PyTorch has fast code
+    of its own, and the others on a GPU), and with unusual options it is the stock layer.
 
-    Only first derivatives are right. Padding in front of a clip that begins at a given state has that state as its
-    output on every backend; Keras's has zeros on TensorFlow and PyTorch.
+    Only first derivatives are right. Padding in front of a clip outputs the initial state on every backend; Keras's is
+    zero on TensorFlow and PyTorch.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
@@ -76,9 +75,8 @@ def _hidden_states(inputs, real, kernel, recurrent_kernel, bias, hidden, cell):
 
         def gradients(*arguments, upstream=None):
             upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
-            of_driven, *of_state = _through_time(
-                upstream, real, _gates(driven), cells, cells_before, ops.transpose(recurrent_kernel)
-            )
+            transposed = ops.transpose(recurrent_kernel)
+            of_driven, *of_state = _through_time(upstream, real, _gates(driven), cells, cells_before, transposed)
             rows = ops.reshape(of_driven, (-1, 4 * units))
             return (
                 ops.matmul(of_driven, ops.transpose(kernel)),

@@ -35,9 +35,7 @@ class InFloat32(Configured):
 
 
 class Weightless(Configured):
-    """A layer that counts as built from the start. Inside another layer nothing builds one before its first call, and
-    Keras on JAX runs a model with an unbuilt layer operation by operation before it compiles it.
-    """
+    """A layer that counts as built from the start: Keras on JAX first runs a model with an unbuilt layer eagerly."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -139,10 +137,9 @@ def _moments(vectors, real, count):
 
 
 def _normalize(vectors, gamma, beta, real, count, mean, inverse_deviation):
-    """(gamma * (vectors - mean) * inverse_deviation + beta) * real.
+    """(gamma * (vectors - mean) * inverse_deviation + beta) * real, with its gradient, through the moments too.
 
-    The gradient, through the moments too, is written out: what differentiating step by step keeps and goes through
-    is several times the size of `vectors`.
+    Differentiating step by step would keep several times the size of `vectors`.
     """
 
     def normalize(vectors, gamma, beta):
@@ -163,7 +160,7 @@ def _normalize(vectors, gamma, beta, real, count, mean, inverse_deviation):
 
 
 def layers_of(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields a network's layers and those of networks inside it, as cloning meets them: none inside a wrapper."""
+    """Yield a network's layers and those of networks inside it, as cloning meets them: none inside a wrapper."""
     for layer in network.layers:
         yield layer
         if isinstance(layer, keras.Model):

@@ -17,7 +17,7 @@ def scan(
     *,
     reverse: bool = False,
 ) -> tuple[Tensors, Tensors]:
-    """Calls step(state, one frame of each of `frames`) -> (next state, what is kept of this frame), frame by frame.
+    """Call step(state, one frame of each of `frames`) -> (next state, what is kept of this frame), frame by frame.
 
     Args:
         state: what the first call gets, tensors of any shape.

@@ -17,7 +17,7 @@ def frame_length(rate_hz: int, multiple: int = 1) -> int:
 
 
 def waveform_input(n_inputs: int, frame_samples: int):
-    """Builds the inputs {"features": (batch, samples, 1), "n_frames": (batch,)} of a network on waveforms.
+    """Build the inputs {"features": (batch, samples, 1), "n_frames": (batch,)} of a network on waveforms.
 
     "features" is the waveform at zero mean and unit variance, "n_frames" its real samples; what comes behind the last
     whole frame is padding. Returns the inputs by name, the waveform (batch, samples, 1) cut to whole frames, with zero

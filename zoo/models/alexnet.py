@@ -14,18 +14,16 @@ _SAME = {"padding": "same", "activation": "relu"}
 
 
 def convolutions(groups: int = 2) -> keras.Model:
-    """Builds all that lies before fc6 as one stream, as Caffe and MATLAB publish it.
+    """Build all that lies before fc6 as one stream, as Caffe and MATLAB publish it.
 
     The model maps images (batch, 227, 227, 3), channels in the order of the weights (Caffe's: blue, green, red, each
     less its mean), to (batch, 6, 6, 256). Rows of the paper's two graphics cards are groups of channels.
 
-    What we read into its pooling: the largest of 3 x 3 positions at every second one, without padding, behind conv1,
-    conv2 and conv5, which leaves 27, 13 and 6 of 55, 27 and 13. Normalisation comes before the pooling (the paper's
-    order, and bvlc_alexnet's; CaffeNet has it the other way round).
+    Pooling, as we read it: 3 x 3 positions at every second one, without padding, behind conv1, conv2 and conv5, after
+    normalisation (the paper's order and bvlc_alexnet's; CaffeNet's is the other).
 
     Args:
-        groups: 2 lets conv2, conv4 and conv5 see one half of the channels each, as published; 1 lets them see all. With
-            fc6 to fc8 that makes 60,965,224 parameters, or 62,378,344.
+        groups: 2 as published, each on half of the channels of conv2, conv4 and conv5; 1 for none.
     """
     images = keras.Input((SIDE, SIDE, 3), name="images")
     maps = layers.Conv2D(96, 11, strides=4, activation="relu", name="conv1")(images)
@@ -44,9 +42,8 @@ def convolutions(groups: int = 2) -> keras.Model:
 class LocalResponseNormalization(Configured):
     """Divides each value by a power of the squares at the same place in `size` (odd) channels around it.
 
-    x / (bias + alpha / size * sum of squares) ** beta: section 3.3 of the paper, with the `alpha` and `bias` of
-    Caffe's and MATLAB's published weights. The paper's own are 5e-4 in these terms, and 2. Channels beyond the
-    ends are 0.
+    x / (bias + alpha / size * sum of squares) ** beta: section 3.3 of the paper, with `alpha` and `bias` of Caffe's
+    published weights; the paper's own are 5e-4 in these terms, and 2. Channels beyond the ends are 0.
 
     Call: (batch, ..., channels) -> same shape.
     """

@@ -60,7 +60,7 @@ def attention_blstm_fcn(
     seed: int = 0,
     name: str = "attention_blstm_fcn",
 ) -> keras.Model:
-    """Builds the network, or with a stream left out one of the ablations of Table 5.
+    """Build the network, or with a stream left out one of the ablations of Table 5.
 
     The model maps {"features": (batch, frames, n_bands), "n_frames": (batch,)} to class probabilities (batch,
     n_classes). Frames beyond `n_frames` are padding and change nothing, whatever they hold. Layers by name:
@@ -74,12 +74,11 @@ def attention_blstm_fcn(
         attention_scale: lambda of eq 9; the paper's best is 0.3.
         kernel_size, pool_size: square, "same"; the paper is silent.
         hidden_units: width of the attention's hidden layer and of the head; the paper is silent.
-        block_dropout: after each convolution block, in 0..1; the paper is silent on its rate. In front of another
-            block's batch normalisation it makes inference see other variances than training did (Li et al. 2019,
-            CVPR), so the "tuned" recipe sets it to zero.
+        block_dropout: after each convolution block, in 0..1; the paper is silent on its rate. Variances behind it
+            differ between training and inference (Li et al. 2019, CVPR), so the "tuned" recipe sets it to zero.
         dropout: in the head, in 0..1; the paper is silent.
-        norm_momentum: of batch normalisation's running statistics; the paper is silent. Keras's 0.99 needs hundreds
-            of steps before validation means anything, more than small corpora have.
+        norm_momentum: of batch normalisation's running statistics; the paper is silent. Keras's 0.99 needs more steps
+            than small corpora have.
         seed: of dropout. Without one Keras on PyTorch draws from a state that no checkpoint holds.
     """
     if not fcn and recurrent is None:
@@ -103,8 +102,7 @@ def attention_blstm_fcn(
             grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
             grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, grid_mask)
             grid = layers.MaxPooling2D(pool_size, padding="same", name=f"pool{index}")(grid)
-            # Behind the pooling it gives the same values as in front of it, where there are more; and where a pool
-            # holds the last frame and padding, which the norm left zero, it is that frame's.
+            # Behind the pooling: the same values as in front of it, where there are more; padding is zero there.
             grid = layers.ReLU(name=f"relu{index}")(grid)
             grid = layers.Dropout(block_dropout, seed=seed + index, name=f"dropout{index}")(grid)
             count = -(-count // pool_size)  # "same" pooling rounds up, so the shortest clip keeps a frame

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from zoo import recipes
+
 # The paper's: filters 20, 10, kernel 3, pool 3 (8 in the text), dropout 0.25, ReLU, RMSprop 0.005, 80 coefficients,
 # their means over time, amplitudes in -1..1. It searched at random and does not say what it tried: the rest is ours.
 SPACE = {
@@ -29,17 +31,7 @@ SPACE = {
     "option.activation": ["relu", "elu", "tanh"],
     "option.output_activation": ["softmax", "sigmoid"],
     "option.norm": [False, True],
-    "learning_rate": {"low": 1e-4, "high": 2e-2, "sampling": "log"},
-    "optimizer": ["rmsprop", "adam", "sgd"],
-    "batch_size": [16, 32, 64, 128],
-    "coefficients": [20, 40, 80],
-    "statistics": ["mean", "six"],
-    "mel_bands": [80, 128],
-    "window_ms": [92.88, 46.44],
-    "hop_ms": [23.22, 11.61],
-    "amplitude": ["peak", "recorded"],
-    "standardize": ["none", "channel", "coefficient"],
-    "class_weights": ["none", "balanced"],
+    **recipes.KHAN_SPACE,
 }
 
 
@@ -59,20 +51,18 @@ def cnn1d_mfcc(
     seed: int = 0,
     name: str = "cnn1d_mfcc",
 ) -> keras.Model:
-    """Builds the network.
+    """Build the network.
 
     The model maps {"features": (batch, n_coefficients, n_channels), "n_frames": (batch,)} to (batch, n_classes).
     Convolutions run along the coefficients. Every clip fills its row, so "n_frames" is not used. Layers are named as
     in Table 4: "c1", "s1", "d1", "c2", "s2", and "s3", the average.
 
     Args:
-        n_channels: 3 are the MFCCs, their deltas and delta-deltas, each averaged over time: with 20 filters of 3 taps
-            they make the 200 parameters of Table 4's C1.
+        n_channels: 3 are the MFCCs, their deltas and delta-deltas, each averaged over time.
         filters: of each convolution, as many as there are; dropout follows all but the last.
-        kernel_size, pool_size: taps, unpadded, and positions the largest is taken of.
-        output_activation: "softmax", or the "sigmoid" the paper prints. Sigmoids do not sum to one. Keras's sparse
-            categorical cross-entropy divides them by their sum, so training raises the share of the right class
-            among them, and the largest decides; the outputs are no probabilities.
+        kernel_size, pool_size: taps, unpadded, and positions of a maximum.
+        output_activation: "softmax", or the "sigmoid" the paper prints. Sigmoids are no probabilities: Keras's sparse
+            categorical cross-entropy divides them by their sum, so training raises the share of the right class.
         norm, norm_momentum: batch normalisation behind each convolution; not the paper's.
         seed: of dropout.
 
@@ -85,9 +75,8 @@ def cnn1d_mfcc(
     sequence = features
     for index, width in enumerate(filters, start=1):
         _check_length(f"c{index}", "kernel_size", kernel_size, sequence)
-        sequence = layers.Conv1D(width, kernel_size, activation=None if norm else activation, name=f"c{index}")(
-            sequence
-        )
+        linear = None if norm else activation
+        sequence = layers.Conv1D(width, kernel_size, activation=linear, name=f"c{index}")(sequence)
         if norm:
             sequence = layers.BatchNormalization(momentum=norm_momentum, name=f"n{index}")(sequence)
             sequence = layers.Activation(activation, name=f"a{index}")(sequence)

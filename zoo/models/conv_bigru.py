@@ -50,7 +50,7 @@ def conv_bigru(
     seed: int = 0,
     name: str = "conv_bigru",
 ) -> keras.Model:
-    """Builds the network.
+    """Build the network.
 
     The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Padding changes
     nothing, but for `fft="segment"`. Layers "time_frames" and "fft_frames" end the two streams (160 values each),
@@ -59,12 +59,10 @@ def conv_bigru(
     Args:
         filters, kernel_sizes, dropouts: of the three convolutions of the time stream, at 16, 8 and 4 kHz. Only the
             first is rectified, as the paper has it.
-        fft: "segment" takes the spectrum of the whole segment, and frame i gets its i-th stretch of bins: clips
-            are to be as long as their batch, and as long in testing as in training. "frame" takes the spectrum of
-            each 40 ms. The paper says the first, and not how it makes 160 values per frame.
-        fft_pool: bins the spectrum stream takes the largest of; the paper is silent, 10 makes 160 values per frame.
-        channel_pool: neighbouring channels both streams take the largest of. Of ten filters the pool of 8 leaves two
-            out: they reach nothing, here as in the paper.
+        fft: "segment" (the paper's) takes the spectrum of the whole segment, and frame i gets its i-th stretch of bins:
+            clips are as long as their batch, and as long in testing as in training. "frame": of each 40 ms.
+        fft_pool: bins of a maximum in the spectrum stream; the paper is silent, 10 makes 160 values per frame.
+        channel_pool: neighbouring channels of a maximum. Of ten filters the pool of 8 leaves out two, as in the paper.
         norm_momentum: the paper's 0.1 counts the new batch, as PyTorch does; Keras counts the old average.
         recurrent_units: the paper is silent. The GRU is Keras's default (reset after the matrix product, two biases).
         rate_hz: of the waveform. Taps are not scaled with it.
@@ -87,7 +85,7 @@ def conv_bigru(
         mask = FrameMask(name=f"mask{index}")(time, n_frames * positions)
         activation = "relu" if index == 1 else None
         time = LongConv1D(width, taps, padding="same", activation=activation, name=f"conv{index}")(time)
-        # Zero behind the clip's end, and still zero behind poolings of whole frames: silence for the next convolution.
+        # Zero behind the clip's end, also after pooling whole frames: silence for the next convolution.
         time = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(time, mask)
         time = layers.Dropout(rate, seed=seed + index, name=f"dropout{index}")(time)
         if index < 3:

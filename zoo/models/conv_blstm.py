@@ -47,7 +47,7 @@ def conv_blstm(
     seed: int = 0,
     name: str = "conv_blstm",
 ) -> keras.Model:
-    """Builds the network.
+    """Build the network.
 
     The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Layer "frames" ends
     the convolutional part (batch, frames, 640): all behind it needs "n_frames" only.
@@ -56,7 +56,7 @@ def conv_blstm(
         filters: of both convolutions.
         kernel_size: taps of the first convolution, 5 ms at 16 kHz.
         second_conv: "depthwise", one filter for each channel, or "dense". The paper does not say which; its "about
-            1.5M parameters" are near the 1,345,490 of the first and far from the 7,585,490 of the second.
+            1.5M parameters" are nearer to the first.
         second_kernel_size: taps of the second convolution, 500 ms at the 8 kHz behind the first pooling.
         channel_pool: neighbouring channels the second pooling takes the largest of.
         dropout: after each pooling, in 0..1. The paper has it on all but the recurrent layers, and not just where.

@@ -45,7 +45,7 @@ def conv_lstm(
     seed: int = 0,
     name: str = "conv_lstm",
 ) -> keras.Model:
-    """Builds the network.
+    """Build the network.
 
     The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Layer "frames" ends
     the convolutional part (batch, frames, filters): all behind it needs "n_frames" only.
@@ -66,10 +66,8 @@ def conv_lstm(
         raise ValueError("filters, kernel_sizes and pool_sizes need one number for each convolution")
     frame_samples = frame_length(rate_hz)
     if prod(pool_sizes) != frame_samples:
-        raise ValueError(
-            f"pool_sizes {tuple(pool_sizes)} make frames of {prod(pool_sizes)} samples, expected {frame_samples}: "
-            f"40 ms at rate_hz {rate_hz}"
-        )
+        found = f"pool_sizes {tuple(pool_sizes)} make frames of {prod(pool_sizes)} samples"
+        raise ValueError(f"{found}, expected {frame_samples}: 40 ms at rate_hz {rate_hz}")
     inputs, sequence, n_frames = waveform_input(n_inputs, frame_samples)
     position_samples = 1
     for index, (width, taps, pool) in enumerate(zip(filters, kernel_sizes, pool_sizes, strict=True), start=1):

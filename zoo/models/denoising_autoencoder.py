@@ -3,6 +3,8 @@
 MixedEmotions deliverable D4.2, section 3.
 """
 
+from functools import partial
+
 import keras
 from keras import layers
 
@@ -34,7 +36,7 @@ def denoising_autoencoder(
     seed: int = 0,
     name: str = "denoising_autoencoder",
 ) -> keras.Model:
-    """Builds the network, with its defaults as D4.2 has it.
+    """Build the network, with its defaults as D4.2 has it.
 
     The model maps {"features": (batch, frames, n_inputs), "n_frames": (batch,)} to (batch, frames, n_outputs): both
     are standardised coefficients, the paper's 0 to 12. Frames beyond `n_frames` are padding and change nothing,
@@ -51,9 +53,8 @@ def denoising_autoencoder(
 
     def initial(*kinds: str) -> dict[str, keras.initializers.Initializer]:
         # One for each: an initializer that is used twice gives the same numbers.
-        return {
-            f"{kind}_initializer": keras.initializers.RandomUniform(-initial_range, initial_range) for kind in kinds
-        }
+        uniform = partial(keras.initializers.RandomUniform, -initial_range, initial_range)
+        return {f"{kind}_initializer": uniform() for kind in kinds}
 
     inputs, sequence, mask = masked_input(n_inputs)
     sequence = layers.GaussianNoise(input_noise, seed=seed, name="input_noise")(sequence)

@@ -8,6 +8,7 @@ the file.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -24,11 +25,11 @@ RANDOM = "random"  # in place of a file of weights
 
 @dataclass(frozen=True)
 class Network:
-    """One network, up to its features: what the last of its `dense` layers gives behind its ReLU.
+    """One network, up to its features: the output of the last of its `dense` layers (names and sizes).
 
     `convolutions` builds what lies before those, from images (batch, side, side, 3) of blue, green and red less their
-    means. `dense` has the layers' numbers of outputs. `head` is the layer that follows in the published network, of
-    `parameters` in all. `torch_dense` are torchvision's names of the fully connected layers, the head's last.
+    means. `head` is the layer that follows in the published network, of `parameters` in all. `torch_dense` are
+    torchvision's names of the fully connected layers, the head's last.
     """
 
     convolutions: Callable[[], keras.Model]
@@ -44,24 +45,15 @@ class Network:
 
 
 def _vgg(application: Callable[..., keras.Model], parameters: int) -> Network:
-    return Network(
-        lambda: application(weights=None, include_top=False, input_shape=(224, 224, 3)),
-        224,
-        {"fc1": 4096, "fc2": 4096},
-        "predictions",
-        ("classifier.0", "classifier.3", "classifier.6"),
-        parameters,
-    )
+    convolutions = partial(application, weights=None, include_top=False, input_shape=(224, 224, 3))
+    torch = ("classifier.0", "classifier.3", "classifier.6")
+    return Network(convolutions, 224, {"fc1": 4096, "fc2": 4096}, "predictions", torch, parameters)
 
 
+_ALEXNET_TORCH = ("classifier.1", "classifier.4", "classifier.6")
 NETWORKS = {
     "alexnet": Network(
-        alexnet.convolutions,
-        alexnet.SIDE,
-        {"fc6": 4096, "fc7": 4096},
-        "fc8",
-        ("classifier.1", "classifier.4", "classifier.6"),
-        60_965_224,
+        alexnet.convolutions, alexnet.SIDE, {"fc6": 4096, "fc7": 4096}, "fc8", _ALEXNET_TORCH, 60_965_224
     ),
     "vgg16": _vgg(keras.applications.VGG16, 138_357_544),
     "vgg19": _vgg(keras.applications.VGG19, 143_667_240),
@@ -69,14 +61,14 @@ NETWORKS = {
 
 
 def get(network: str) -> Network:
-    """Returns a row of `NETWORKS`. Raises UserError for an unknown name."""
+    """Return a row of `NETWORKS`. Raises UserError for an unknown name."""
     if network not in NETWORKS:
         raise unknown("image network", network, NETWORKS)
     return NETWORKS[network]
 
 
 def body(network: str, weights: str | Path, seed: int = 0) -> keras.Model:
-    """Builds a network up to its features, frozen, in float32.
+    """Build a network up to its features, frozen, in float32.
 
     The model maps images (batch, side, side, 3), red, green and blue in 0..255, to (batch, 4096), none below 0. Images
     are standardised inside, as in the training of the weights.
@@ -113,7 +105,7 @@ def body(network: str, weights: str | Path, seed: int = 0) -> keras.Model:
 
 
 def layout(network: str, convolutions: keras.Model | None = None) -> Layout:
-    """Returns what a weight file of the network holds. Raises UserError for an unknown name.
+    """Return what a weight file of the network holds. Raises UserError for an unknown name.
 
     `convolutions` is what the network's entry builds, where it is built already.
     """

@@ -10,7 +10,7 @@ from keras import layers
 def linear_classifier(
     n_classes: int, n_inputs: int, /, *, components: int | None = None, seed: int = 0, name: str = "linear_classifier"
 ) -> keras.Model:
-    """Builds the model: one vector per clip to a score per class, and their softmax.
+    """Build the model: one vector per clip to a score per class, and their softmax.
 
     It maps {"features": (batch, 1, n_inputs), "n_frames": (batch,)} to (batch, n_classes). Layer "scores" gives the
     margins; the softmax ranks classes as they do, unless they are over 100 apart, and is no calibrated probability
@@ -30,7 +30,7 @@ def linear_classifier(
 def linear_regressor(
     n_targets: int, n_inputs: int, /, *, components: int | None = None, seed: int = 0, name: str = "linear_regressor"
 ) -> keras.Model:
-    """Builds the model: a rating per dimension for every frame, from that frame's features.
+    """Build the model: a rating per dimension for every frame, from that frame's features.
 
     It maps {"features": (batch, frames, n_inputs), "n_frames": (batch,)} to (batch, frames, n_targets). `components`
     and `seed` are those of `linear_classifier`.

@@ -37,7 +37,7 @@ def lstm_drnn(
     seed: int = 0,
     name: str = "lstm_drnn",
 ) -> keras.Model:
-    """Builds the network, with its defaults as D4.2 has it for speech.
+    """Build the network, with its defaults as D4.2 has it for speech.
 
     The model maps {"features": (batch, frames, n_inputs), "n_frames": (batch,)} to ratings (batch, frames, n_targets).
     Frames beyond `n_frames` are padding and change nothing, whatever they hold.

@@ -7,6 +7,7 @@ where its 16 units give (80, 16), and its 560 and 136 parameters are those of 16
 import keras
 from keras import layers
 
+from zoo import recipes
 from zoo.layers.lstm import LSTM
 
 CELLS = {"simple": layers.SimpleRNN, "lstm": LSTM, "gru": layers.GRU}
@@ -19,17 +20,7 @@ SPACE = {
     "option.recurrent_layers": [1, 2, 3],
     "option.dropout": {"low": 0.0, "high": 0.5, "step": 0.05},
     "option.output_activation": ["softmax", "sigmoid"],
-    "learning_rate": {"low": 1e-4, "high": 2e-2, "sampling": "log"},
-    "optimizer": ["rmsprop", "adam", "sgd"],
-    "batch_size": [16, 32, 64, 128],
-    "coefficients": [20, 40, 80],
-    "statistics": ["mean", "six"],
-    "mel_bands": [80, 128],
-    "window_ms": [92.88, 46.44],
-    "hop_ms": [23.22, 11.61],
-    "amplitude": ["peak", "recorded"],
-    "standardize": ["none", "channel", "coefficient"],
-    "class_weights": ["none", "balanced"],
+    **recipes.KHAN_SPACE,
 }
 
 
@@ -46,15 +37,14 @@ def rnn_mfcc(
     seed: int = 0,
     name: str = "rnn_mfcc",
 ) -> keras.Model:
-    """Builds the network.
+    """Build the network.
 
     The model maps {"features": (batch, n_coefficients, n_channels), "n_frames": (batch,)} to (batch, n_classes). The
     recurrence runs along the coefficients. Every clip fills its row, so "n_frames" is not used. Layers "r1", "r2" ...
     are recurrent, "average" is the mean of the last one's outputs.
 
     Args:
-        n_channels: 18 are the MFCCs, their deltas and delta-deltas under six statistics: with 16 units they make the
-            560 parameters of Table 3's R1.
+        n_channels: 18 are the MFCCs, their deltas and delta-deltas under six statistics.
         cell: "simple", the paper's, "lstm" or "gru".
         dropout: behind each recurrent layer, in 0..1; the paper has none.
         output_activation: "softmax", or the "sigmoid" the paper prints, see zoo/models/cnn1d_mfcc.py.

@@ -31,18 +31,14 @@ def check(settings: RunConfig, folds: Sequence[Fold]) -> None:
             folder_of(name, settings, folds[0].name)
             continue
         if theirs.protocol != settings.protocol:
-            raise UserError(
-                f"{flag} {run} was trained under {theirs.protocol}, this is {settings.protocol}: clips it was trained "
-                f"on would be tested. Add --protocol {theirs.protocol}, or give another run"
-            )
+            found = f"{flag} {run} was trained under {theirs.protocol}, this is {settings.protocol}"
+            raise UserError(f"{found}: clips it was trained on would be tested. Add --protocol {theirs.protocol}")
         for fold in folds:
             tested = {row["clip"] for row in read_rows(folder_of(name, settings, fold.name))}
             unseen = sorted({clip.name for clip in fold.test} - tested)
             if unseen:
-                raise UserError(
-                    f"{flag} {run}: its fold {fold.name} has not tested {len(unseen)} of the {len(fold.test)} clips to "
-                    f"be tested, first {unseen[0]}, and may have been trained on them. Give a run on the same clips"
-                )
+                found = f"has not tested {len(unseen)} of the {len(fold.test)} clips to be tested, first {unseen[0]}"
+                raise UserError(f"{flag} {run}: its fold {fold.name} {found}. Give a run on the same clips")
 
 
 def folder_of(name: str, settings: RunConfig, fold: str) -> Path:
@@ -53,16 +49,12 @@ def folder_of(name: str, settings: RunConfig, fold: str) -> Path:
     run, flag = Path(getattr(settings, name)), FLAGS[name]
     folders = {fold_name(folder): folder for folder in sorted(run.glob("fold-*"))}
     same = _same_corpus(saved.load(run / "config.json"), settings)
+    found = f"{flag} {run} has folds {', '.join(folders) or 'none'}"
     if same and fold not in folders:
-        raise UserError(
-            f"{flag} {run} has folds {', '.join(folders) or 'none'}, expected {fold}, whose test clips the others may "
-            "have seen. Give --fold as the run had it"
-        )
+        expected = f"expected {fold}, whose test clips the others may have seen"
+        raise UserError(f"{found}, {expected}. Give --fold as the run had it")
     if not same and len(folders) != 1:
-        raise UserError(
-            f"{flag} {run} has folds {', '.join(folders) or 'none'}, expected one, as it is of another corpus. Give a "
-            "run of one fold"
-        )
+        raise UserError(f"{found}, expected one, as it is of another corpus. Give a run of one fold")
     return folders[fold] if same else next(iter(folders.values()))
 
 

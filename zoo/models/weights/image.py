@@ -4,7 +4,7 @@ Formats that pickle objects are refused, as loading one may run code. Kernels ar
 channels); those of the first layer take blue, green, red, as keras.applications trained them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EINVAL
@@ -33,9 +33,9 @@ Arrays = Mapping[str, np.ndarray]
 class Layout:
     """What a weight file of `network` holds, up to the layer that gives the features.
 
-    `kernels` has each kernel's shape by layer, in order. `grid` (rows, columns, channels) is what the first fully
-    connected layer flattens. `head` is the layer behind the features: files may hold it, nothing reads it. `matconvnet`
-    and `torch` have the layers' names in those libraries, the head's too.
+    `kernels` has each kernel's shape by layer, in order; `grid` (rows, columns, channels) is what the first fully
+    connected layer flattens. `head` is the layer behind the features, which files may hold and nothing reads.
+    `matconvnet` and `torch` have the layers' names in those libraries, the head's too.
     """
 
     network: str
@@ -46,7 +46,7 @@ class Layout:
     torch: Mapping[str, str]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of every tensor by its name, such as "conv1/kernel" and "conv1/bias"."""
+        """Return the shape of every tensor by its name, such as "conv1/kernel" and "conv1/bias"."""
         shapes: dict[str, tuple[int, ...]] = {}
         for layer, shape in self.kernels.items():
             shapes |= {f"{layer}/kernel": tuple(shape), f"{layer}/bias": tuple(shape[-1:])}
@@ -54,7 +54,7 @@ class Layout:
 
 
 def read(path: Path, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields the tensors of a weight file by name, "conv1/kernel", one at a time; also `INPUT` where it has them.
+    """Yield the tensors of a weight file by name, "conv1/kernel", one at a time; also `INPUT` where it has them.
 
     Reads .npz as `convert` writes it, .safetensors with the same names, and .h5 as keras.applications publishes weights
     or Keras saves weights and models. Raises UserError for a file that is absent, damaged or of another format, and for
@@ -66,7 +66,7 @@ def read(path: Path, layout: Layout) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def convert(path: Path, layout: Layout, out: Path) -> None:
-    """Writes published weights as `out`, an .npz for `read`. Raises UserError as `read` does.
+    """Write published weights as `out`, an .npz for `read`. Raises UserError as `read` does.
 
     Reads MatConvNet's .mat, torchvision's names in .safetensors or .npz, and what `read` reads.
     """
@@ -88,21 +88,19 @@ def convert(path: Path, layout: Layout, out: Path) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Raises UserError for a file that `read` does not read, as its name says."""
+    """Raise UserError for a file that `read` does not read, as its name says."""
     _check_pickle(path)
     if path.suffix not in READABLE:
-        raise UserError(
-            f"{path}: expected weights in {', '.join(READABLE)}, found {path.suffix or 'no suffix'}; "
-            "scripts/convert_weights.py makes .npz"
-        )
+        expected = f"expected weights in {', '.join(READABLE)}, found {path.suffix or 'no suffix'}"
+        raise UserError(f"{path}: {expected}; scripts/convert_weights.py makes .npz")
 
 
 def checksum(path: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal. Raises UserError where it is absent or no regular file."""
+    """Return a file's SHA-256 in hexadecimal. Raises UserError where it is absent or no regular file."""
     try:
         _check_regular(path)
+        digest = sha256()
         with path.open("rb") as file:
-            digest = sha256()
             while block := file.read(2**20):
                 digest.update(block)
     except OSError as error:
@@ -111,14 +109,14 @@ def checksum(path: Path) -> str:
 
 
 def _check_regular(path: Path) -> None:
-    """Raises OSError for a folder, and for a pipe or device, which may never end."""
+    """Raise OSError for a folder, and for a pipe or device, which may never end."""
     if path.exists() and not path.is_file():
         raise OSError(EINVAL, "a folder, pipe or device and no file")
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator:
-    """Opens a file; yields its content as its format has it."""
+    """Open a file; yields its content as its format has it."""
     try:
         _check_regular(path)
         if path.suffix == ".npz":
@@ -156,20 +154,22 @@ def _from_torch(found: Arrays, layout: Layout) -> dict[str, np.ndarray]:
 
 def _from_matconvnet(layers: Mapping[str, list[np.ndarray]], mean: np.ndarray | None, layout: Layout) -> dict:
     """Fully connected layers are convolutions there, over the grid and over one pixel; sizes of one may be missing."""
-
-    def long(shape):
-        return [size for size in shape if size > 1]
-
     ours = {theirs: layer for layer, theirs in layout.matconvnet.items()}
     tensors: dict[str, np.ndarray] = {}
     for theirs, (kernel, *others) in layers.items():
         layer = ours.get(theirs, theirs)
         expected = layout.kernels.get(layer, kernel.shape)
-        if long(kernel.shape) in (long(expected), long((*layout.grid, expected[-1]))):
-            kernel = kernel.reshape(expected) if kernel.size == np.prod(expected) else kernel
+        convolved = (*layout.grid, expected[-1])
+        same = _without_ones(kernel.shape) in map(_without_ones, (expected, convolved))
+        if same and kernel.size == np.prod(expected):
+            kernel = kernel.reshape(expected)
         tensors[f"{layer}/kernel"] = kernel
         tensors |= {f"{layer}/{part}": item.ravel() for part, item in zip(readers.PARTS[1:], others, strict=False)}
     return _blue_first(tensors, layout) | ({} if mean is None else {INPUT[0]: mean[::-1]})
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    return [size for size in shape if size > 1]
 
 
 def _blue_first(tensors: dict[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:
@@ -194,10 +194,8 @@ def _checked(path: Path, tensors: Arrays, layout: Layout) -> Iterator[tuple[str,
             continue
         tensor = tensors[name]
         if tensor.shape != shape:
-            raise UserError(
-                f"{path}: expected weights of {layout.network} with {name} of shape {shape}, found {tensor.shape}: "
-                "they are of another network, or arranged otherwise; choose its network's name"
-            )
+            found = f"{path}: expected weights of {layout.network} with {name} of shape {shape}, found {tensor.shape}"
+            raise UserError(f"{found}; choose its network's name")
         values = np.asarray(tensor)
         if values.dtype.kind != "f" or not np.isfinite(values).all():
             raise UserError(f"{path}: {name} holds something else than finite floats; fetch the file again")

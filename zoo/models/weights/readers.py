@@ -15,7 +15,7 @@ PARTS = ("kernel", "bias", "2", "3", "4", "5")  # of a layer; more than two are 
 
 
 def keras(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Returns the weights of a Keras HDF5 file: by its layer_names (older, and whole models), or layers/*/vars (newer).
+    """Return the weights of a Keras HDF5 file: by its layer_names (older, and whole models), or layers/*/vars (newer).
 
     Raises ValueError where it holds neither, or leads to another file.
     """
@@ -43,7 +43,7 @@ def _text(name: str | bytes) -> str:
 
 
 def safetensors(path: Path) -> Mapping[str, np.ndarray]:
-    """Returns the tensors of a .safetensors file. Raises UserError where the package is not installed."""
+    """Return the tensors of a .safetensors file. Raises UserError where the package is not installed."""
     if find_spec("safetensors") is None:
         raise UserError(f"{path}: reading it takes a package that is not installed: pip install safetensors")
     from safetensors.numpy import load_file
@@ -52,7 +52,7 @@ def safetensors(path: Path) -> Mapping[str, np.ndarray]:
 
 
 def matconvnet(path: Path) -> tuple[dict[str, list[np.ndarray]], np.ndarray | None]:
-    """Returns the weights of a MatConvNet .mat by layer, and the mean red, green and blue, if any.
+    """Return the weights of a MatConvNet .mat by layer, and the mean red, green and blue, if any.
 
     Kernels are (height, width, input channels, output channels), fully connected layers' too; trailing sizes of one may
     be missing. Raises ValueError where the file holds something else, such as a network object of MATLAB's toolbox.
@@ -76,7 +76,7 @@ def matconvnet(path: Path) -> tuple[dict[str, list[np.ndarray]], np.ndarray | No
 
 
 def _of_version_7_3(file: h5py.File) -> dict[str, Any]:
-    """Returns what `matconvnet` needs, as SciPy reads it of older files. Axes are reversed in this one."""
+    """Return what `matconvnet` needs, as SciPy reads it of older files. Axes are reversed in this one."""
     root = file.get("net", file)
     if "layers" not in root:
         return {}

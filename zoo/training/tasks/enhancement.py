@@ -46,7 +46,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
 def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Pair]:
-    """Returns every clip at every ratio; noisy clips become features here, once, in noise of their side."""
+    """Return every clip at every ratio; noisy clips become features here, once, in noise of their side."""
     own, side = from_config.extractor(config), "train" if training else "validation"
     found = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
     return [
@@ -93,7 +93,7 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
 
 
 def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
-    """Saves the model again, complete: its output in natural units, and what is clean left as it is.
+    """Save the model again, complete: its output in natural units, and what is clean left as it is.
 
     The detector of clean speech is fitted on the training clips, its threshold on the validation clips.
     """
