@@ -1,10 +1,11 @@
-"""What tests of the registry's networks share."""
+"""Run the registry's networks in tests, and work their convolutions in NumPy."""
 
 from contextlib import contextmanager
 
 import keras
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
 
@@ -49,3 +50,16 @@ def for_any_length(model: keras.Model):
     inputs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
     answer = tf.function(lambda batch: model(batch, training=False), input_signature=[inputs])
     return lambda batch: answer(batch).numpy()
+
+
+def convolved(sequence: np.ndarray, kernel: np.ndarray, equation: str = "ncx,xcf->nf") -> np.ndarray:
+    """Returns the "same" convolution of (samples, channels) with (taps, channels, filters)."""
+    before = (len(kernel) - 1) // 2
+    padded = np.pad(sequence, [(before, len(kernel) - 1 - before), (0, 0)])
+    return np.einsum(equation, sliding_window_view(padded, len(kernel), axis=0), kernel)
+
+
+def frames_of(model: keras.Model, waveform: np.ndarray) -> np.ndarray:
+    """Returns the output of layer "frames" for one waveform (samples, 1)."""
+    local = keras.Model(model.inputs, model.get_layer("frames").output)
+    return keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]

@@ -56,9 +56,3 @@ def test_groups_are_those_of_pytorch(groups, rng):
         torch.tensor(inputs.transpose(0, 3, 1, 2)), kernel.permute(3, 2, 0, 1), bias, padding=1, groups=groups
     )
     np.testing.assert_allclose(run(layer, inputs), expected.numpy().transpose(0, 2, 3, 1), rtol=1e-4, atol=1e-5)
-
-
-def test_layers_come_back_from_their_settings():
-    for layer in (LocalResponseNormalization(3, bias=2.0), GroupedConv2D(4, 3, groups=2)):
-        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-        assert again.get_config() == layer.get_config()

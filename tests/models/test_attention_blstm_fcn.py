@@ -51,14 +51,6 @@ def test_recurrent_attention_is_equations_5_and_6(rng):
     np.testing.assert_allclose(context, alpha @ sequence, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("scale", "spread"), [(0.0, 0.0), (1.0, 1e-4)])
-def test_scale_zero_is_the_average(scale, spread, rng):
-    model = attention_blstm_fcn(3, 16, recurrent=None, attention_scale=scale)
-    weights, _ = layer_outputs(model, ["fcn_attention", "joint"], 30 * rng.normal(size=(64, 16)).astype("float32"))
-    assert (np.ptp(weights) > spread) == (scale > 0)
-    assert weights.sum() == pytest.approx(1, rel=1e-5)
-
-
 def test_padding_gets_no_attention(rng):
     model = attention_blstm_fcn(3, 8, recurrent_units=6)
     features = rng.normal(size=(40, 8)).astype("float32")

@@ -61,14 +61,6 @@ def test_sigmoids_do_not_sum_to_one(build, rng):
     assert not np.allclose(output.sum(axis=1), 1, atol=1e-3)
 
 
-def test_the_loss_of_sigmoids_is_that_of_their_shares():
-    """What the docstrings say Keras makes of them."""
-    outputs = np.array([[0.9, 0.8, 0.1], [0.2, 0.1, 0.3]], "float32")
-    losses = keras.losses.sparse_categorical_crossentropy(np.array([0, 2]), outputs)
-    expected = -np.log([0.9 / 1.8, 0.3 / 0.6])
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(losses), expected, rtol=1e-5)
-
-
 def test_depth_and_widths_follow_their_arguments():
     model = cnn1d_mfcc(4, n_coefficients=40, filters=(8, 16, 32), kernel_size=2, pool_size=2, norm=True)
     shapes = {name: tuple(model.get_layer(name).output.shape[1:]) for name in ("s1", "s2", "s3", "s4")}

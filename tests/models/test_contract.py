@@ -104,17 +104,6 @@ def test_padding_and_other_clips_do_not_change_the_output(name):
 
 
 @pytest.mark.parametrize("name", LOCAL)
-def test_samples_behind_the_last_whole_frame_do_not_change_the_output(name):
-    batch = inputs(name, 3)
-    longer = np.pad(batch["features"], [(0, 0), (0, 639), (0, 0)], constant_values=9.0)
-    for padding, n_frames in ((0, 3), (640, 4)):
-        features = np.pad(longer, [(0, 0), (0, padding), (0, 0)])
-        found = outputs(build(name), {"features": features, "n_frames": np.array([3 * 640 + 639], "int32")})
-        assert found.shape == (1, n_frames, 2)
-        np.testing.assert_allclose(found[:, :3], outputs(build(name), batch), atol=1e-5)
-
-
-@pytest.mark.parametrize("name", LOCAL)
 def test_frames_of_segments_and_whole_recordings_are_the_same(name):
     """With the paper's taps, a second away from a segment's edges."""
     model = new(name, **PAPER_TAPS.get(builder_of(name), {}))

@@ -2,11 +2,9 @@
 
 import warnings
 
-import keras
 import numpy as np
 import pytest
-from networks import once
-from numpy.lib.stride_tricks import sliding_window_view
+from networks import convolved, frames_of, once
 
 from zoo.models.conv_lstm import conv_lstm
 
@@ -32,14 +30,9 @@ def test_frames_are_convolved_rectified_and_pooled(rng):
     expected = waveform.astype("float64")
     for index, pool in ((1, 10), (2, 8), (3, 8)):
         kernel, bias = model.get_layer(f"conv{index}").get_weights()
-        before = (len(kernel) - 1) // 2
-        padded = np.pad(expected, [(before, len(kernel) - 1 - before), (0, 0)])
-        windows = sliding_window_view(padded, len(kernel), axis=0)  # (positions, channels, taps)
-        rectified = np.maximum(np.einsum("ncx,xcf->nf", windows, kernel) + bias, 0)
+        rectified = np.maximum(convolved(expected, kernel) + bias, 0)
         expected = rectified.reshape(-1, pool, rectified.shape[1]).max(axis=1)
-    local = keras.Model(model.inputs, model.get_layer("frames").output)
-    frames = keras.ops.convert_to_numpy(local([waveform[None], np.array([len(waveform)], "int32")]))[0]
-    np.testing.assert_allclose(frames, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(frames_of(model, waveform), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_only_a_design_that_breaks_the_rule_is_warned_of():

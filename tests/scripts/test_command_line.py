@@ -151,24 +151,11 @@ def test_options_are_merged_over_those_of_the_recipe(monkeypatch):
     assert row.recipes["paper"]["option"] == {"dropout": 0.1, "kernel_size": 5}, "the table is not to be changed"
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("7", 7),
-        ("0.5", 0.5),
-        ("-1e-3", -1e-3),
-        ("True", True),
-        ("false", False),
-        ("null", None),
-        ("None", None),
-        ("lstm", "lstm"),
-        ("a=b", "a=b"),
-        ("", ""),
-        ("[1, 2]", [1, 2]),
-        ("64,0.5", [64, 0.5]),
-        ("a,b", "a,b"),
-    ],
-)
+OPTIONS = {"7": 7, "0.5": 0.5, "-1e-3": -1e-3, "True": True, "false": False, "null": None, "None": None}
+OPTIONS |= {"lstm": "lstm", "a=b": "a=b", "a,b": "a,b", "": "", "[1, 2]": [1, 2], "64,0.5": [64, 0.5]}
+
+
+@pytest.mark.parametrize(("text", "value"), OPTIONS.items())
 def test_option_values(text, value):
     parsed = from_flags(parse("--option", f"name={text}")).option["name"]
     assert parsed == value and type(parsed) is type(value)
@@ -183,21 +170,15 @@ def test_options_written_as_words_of_a_command_line_are_read_again(value):
     ("words", "message"),
     [
         (["--on-bad-clip", "ignore"], "unknown --on-bad-clip 'ignore'. Known: fail, skip"),
-        (["--mel-scale", "bark"], "unknown --mel-scale 'bark'. Known: htk, slaney"),
         (["--epochs", "0"], "--epochs is 0, expected a finite number, at least 1"),
-        (["--learning-rate", "-1"], "--learning-rate is -1.0, expected a finite number, at least 0.0"),
         (["--learning-rate", "nan"], "--learning-rate is nan, expected a finite number"),
         (["--max-clip-seconds", "inf"], "--max-clip-seconds is inf, expected a finite number, at least 0.0"),
-        (["--floor", "0"], "--floor is 0.0, expected a finite number, at least 1e-30"),
         (["--seed", str(2**32)], f"--seed is {2**32}, expected 0 to {2**32 - 1}"),
         (["--window-ms", "60000"], "--window-ms is 60000.0, expected 1.0 to 1000.0"),
         (["--option", "dropout"], "--option dropout: expected NAME=VALUE, e.g. --option dropout=0.5"),
         (["--option", "=0.5"], "--option =0.5: expected NAME=VALUE"),
         (["--synthetic", "--data-root", "DIR"], "--synthetic and --data-root DIR exclude each other; give one"),
-        (
-            ["--model", "conv_lstm", "--corpus", "recola", "--augment-snr", "6", "5.5"],
-            "--augment-snr is 6 5.5, expected two numbers, the lower one first",
-        ),
+        (["--augment-snr", "6", "5.5"], "--augment-snr is 6 5.5, expected two numbers, the lower one first"),
         (["--clips", "100"], "--clips is the size of a synthetic twin; expected --synthetic with it"),
     ],
 )
@@ -299,11 +280,6 @@ def test_every_configuration_on_record_is_read(folder):
         load(path)
 
 
-def broken(n_outputs, n_inputs, *, size=1, name=None):
-    """A builder that cannot build what is registered."""
-    raise TypeError("a bug")
-
-
 def picky(n_outputs, n_inputs, *, size=1, name=None):
     """A builder for which some sizes are bad values."""
     if n_inputs < 8 or size > 2:
@@ -312,12 +288,11 @@ def picky(n_outputs, n_inputs, *, size=1, name=None):
 
 
 def test_only_bad_values_are_a_users_mistake_when_a_network_is_built(monkeypatch):
-    for builder in (broken, picky):
-        row = dataclasses.replace(MODELS["fcn"], builder=f"{__name__}:{builder.__name__}", options={})
-        monkeypatch.setitem(MODELS, builder.__name__, row)
-    for options in ({}, {"size": 2}):
-        with pytest.raises(TypeError, match="a bug"):
-            registry.build("broken", 4, 40, **options)
+    for name, options in (("picky", {}), ("broken", {"size": 3})):  # the second cannot be built as registered
+        row = dataclasses.replace(MODELS["fcn"], builder=f"{__name__}:picky", options=options)
+        monkeypatch.setitem(MODELS, name, row)
+    with pytest.raises(ValueError, match="3 and 40 do not fit"):
+        registry.build("broken", 4, 40)
     assert registry.build("picky", 4, 40, size=2) == "picky"
     for n_inputs, options in ((40, {"size": 3}), (4, {})):
         with pytest.raises(UserError, match=r"picky cannot be built with .*: \d and \d+ do not fit") as error:
@@ -356,11 +331,6 @@ def ended(main, capsys):
     with pytest.raises(SystemExit) as end:
         cli.run(main)
     return end.value.code, capsys.readouterr().err
-
-
-@pytest.fixture(autouse=True)
-def own_environment(monkeypatch):
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def test_exit_codes(capsys):

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from zoo import registry
 from zoo.config.flags import from_flags
 from zoo.config.saved import load as load_config
 from zoo.data.audio.read import read
-from zoo.errors import UserError
 from zoo.export.export import export
 from zoo.features import enhancer, from_config, noisy_copies
 from zoo.inference.export_predictor import of_export
@@ -25,7 +23,6 @@ from zoo.serving.saved_model import load
 from zoo.studies.enhanced_ratings import measure
 from zoo.training.evaluate import evaluate_run
 from zoo.training.tasks import continuous
-from zoo.training.train import train
 from zoo.utils.atomic_files import write_json
 
 RATIOS = (0.0, 12.0)
@@ -135,12 +132,8 @@ def test_the_script_trains_a_model_for_each_ratio(script, settings, noise, tmp_p
     )
     assert code == 0 and "in noise:" in printed and f"results: {out}" in printed
     assert [row["enhancement"] for row in conditions(out)] == 2 * ["none", "matched", "none", "matched"]
-    assert {path.parent.name for path in out.glob("*-3dB/config.json")} == {
-        "enhancer-3dB",
-        "enhanced-3dB",
-        "noisy-3dB",
-        "noisy-enhanced-3dB",
-    }
+    beside = [f"{kind}-3dB" for kind in ("enhanced", "enhancer", "noisy", "noisy-enhanced")]
+    assert sorted(path.parent.name for path in out.glob("*-3dB/config.json")) == beside
     assert json.loads((out / "conditions.json").read_text())["noise"]["split"] == "time"
     assert load_config(out / "noisy-3dB" / "config.json").noise == f"time:{noise}"
 
@@ -161,12 +154,3 @@ def test_what_cannot_work_is_refused_before_anything_is_written(script, noise, t
     code, _, said = script("enhanced_ratings.py", "--synthetic", *words, "--out", "run")
     assert code == 2 and message in said
     assert not (tmp_path / "run").exists()
-
-
-def test_an_enhancer_that_trained_on_the_test_clips_is_refused(tmp_path, settings, run):
-    other = shutil.copytree(run / "enhancer-mixed", tmp_path / "other")
-    (fold,) = other.glob("fold-*")
-    lines = (fold / "predictions.csv").read_text().splitlines(keepends=True)
-    (fold / "predictions.csv").write_text("".join(line for line in lines if "dev_3" not in line))
-    with pytest.raises(UserError, match="has not tested 1 of the 6 clips to be tested, first dev_3"):
-        train(settings(tmp_path / "run", enhancer=str(other)))
