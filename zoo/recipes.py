@@ -18,19 +18,19 @@ _ZHAO_PAPER = {
     "class_weights": "inverse",
 }
 # What learnt best on validation speakers of RAVDESS (docs/reproduction.md has the runs).
-_ZHAO_TUNED = dict(
-    _ZHAO_PAPER,
-    window_ms=40.0,
-    hop_ms=20.0,
-    floor=1e-6,
-    option={"block_dropout": 0.0},
-    epochs=50,
-    patience=50,
-    batch_size=16,
-    schedule="cosine",
-    class_weights="balanced",
-    augment="specaugment",
-)
+_ZHAO_TUNED = {
+    **_ZHAO_PAPER,
+    "window_ms": 40.0,
+    "hop_ms": 20.0,
+    "floor": 1e-6,
+    "option": {"block_dropout": 0.0},
+    "epochs": 50,
+    "patience": 50,
+    "batch_size": 16,
+    "schedule": "cosine",
+    "class_weights": "balanced",
+    "augment": "specaugment",
+}
 ZHAO = {"paper": _ZHAO_PAPER, "tuned": _ZHAO_TUNED, "quick": {**_ZHAO_TUNED, "epochs": 6}}
 
 # The paper validates nothing: as many epochs as it says. It states no window; librosa's, 2,048 and 512 samples.
@@ -72,49 +72,36 @@ _TZIRAKIS_PAPER = dict(
 )
 # What learnt best on a stand-in for RECOLA (docs/reproduction.md has the runs): with the paper's dropout of 0.5 and its
 # learning rate the network fits even its training speakers poorly.
-_TZIRAKIS_TUNED = dict(
-    _RATINGS,
-    epochs=16,
-    schedule="cosine",
-    learning_rate=1e-3,
-    batch_size=10,
-    segment_seconds=10.0,
-    option={"recurrent_units": 128, "dropout": 0.2},
-)
+_TZIRAKIS_TUNED = {
+    **_RATINGS,
+    "epochs": 16,
+    "schedule": "cosine",
+    "learning_rate": 1e-3,
+    "batch_size": 10,
+    "segment_seconds": 10.0,
+    "option": {"recurrent_units": 128, "dropout": 0.2},
+}
 # The same network rates a moment after 2 s more of it: right where ratings have no delay, as those of the stand-in. On
 # RECOLA raters answer some seconds late, which is as much.
 _TZIRAKIS_LOOK_AHEAD = {**_TZIRAKIS_TUNED, "label_delay_seconds": -2.0}
+_TZIRAKIS_SMALL = {"recurrent_units": 32, "filters": [16, 32, 64], "dropout": 0.1}
 TZIRAKIS = {
     "paper": _TZIRAKIS_PAPER,
     "tuned": _TZIRAKIS_TUNED,
     "look_ahead": _TZIRAKIS_LOOK_AHEAD,
-    "quick": {
-        **_TZIRAKIS_PAPER,
-        **_RATINGS_QUICK,
-        "segment_seconds": 8.0,
-        "option": {"recurrent_units": 32, "filters": [16, 32, 64], "dropout": 0.1},
-    },
+    "quick": dict(_TZIRAKIS_PAPER | _RATINGS_QUICK, segment_seconds=8.0, option=_TZIRAKIS_SMALL),
 }
 _BAKHSHI_PAPER = dict(_RATINGS, optimizer="rmsprop", learning_rate=1e-4, decay=1e-5, batch_size=50, segment_seconds=8.0)
+_BAKHSHI_SMALL = {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}
 BAKHSHI = {
     "paper": _BAKHSHI_PAPER,
-    "quick": {
-        **_BAKHSHI_PAPER,
-        **_RATINGS_QUICK,
-        "segment_seconds": 4.0,
-        "batch_size": 8,
-        "option": {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]},
-    },
+    "quick": dict(_BAKHSHI_PAPER | _RATINGS_QUICK, segment_seconds=4.0, batch_size=8, option=_BAKHSHI_SMALL),
 }
 _TRIGEORGIS_PAPER = {**_RATINGS, "learning_rate": 2e-3, "batch_size": 50, "segment_seconds": 6.0}
+_TRIGEORGIS_SMALL = {"recurrent_units": 32, "dropout": 0.1}
 TRIGEORGIS = {
     "paper": _TRIGEORGIS_PAPER,
-    "quick": {
-        **_TRIGEORGIS_PAPER,
-        **_RATINGS_QUICK,
-        "batch_size": 8,
-        "option": {"recurrent_units": 32, "dropout": 0.1},
-    },
+    "quick": dict(_TRIGEORGIS_PAPER | _RATINGS_QUICK, batch_size=8, option=_TRIGEORGIS_SMALL),
 }
 # Learning rates 1e-2 ... 1e-7 were tried there; which one was best is not said, nor how long sequences were.
 _MIXED_PAPER = dict(_RATINGS, optimizer="sgd", momentum=0.9, learning_rate=1e-2, batch_size=5, segment_seconds=20.0)
@@ -134,13 +121,13 @@ COMPARE_PCA_SVM = {name: {**preset, "feature_set": "compare"} for name, preset i
 _COMPARE_PAPER = {"feature_set": "compare", "functionals": "opensmile", "solver": "liblinear", "class_weights": "none"}
 # What adds most on RAVDESS: features against each speaker's own, other speeds in training, and a last fit on validation
 # clips too. Steps of C are fine, and end where larger ones take minutes each.
-_COMPARE_TUNED = dict(
-    _COMPARE_PAPER,
-    complexities=(1e-5, 3e-5, 1e-4, 3e-4),
-    standardize_speakers=True,
-    augment_waveforms="speed",
-    refit=True,
-)
+_COMPARE_TUNED = {
+    **_COMPARE_PAPER,
+    "complexities": (1e-5, 3e-5, 1e-4, 3e-4),
+    "standardize_speakers": True,
+    "augment_waveforms": "speed",
+    "refit": True,
+}
 COMPARE: Presets = {"paper": _COMPARE_PAPER, "tuned": _COMPARE_TUNED, "quick": _COMPARE_PAPER}
 # D4.2, section 3: mean and variance over 8 s, labels moved back by 4 s. Its C were 5e-5 (arousal) and 5e-3 (valence);
 # here they are chosen.
@@ -163,15 +150,15 @@ _ENHANCEMENT_PAPER = {
 }
 # What helped most on validation speakers of RAVDESS, in minutes: at the paper's learning rate the validation error fell
 # by 2e-6 an epoch there. Few recordings of noise are soon memorised, so epochs are few and the input is noisier.
-_ENHANCEMENT_TUNED = dict(
-    _ENHANCEMENT_PAPER,
-    optimizer="adam",
-    momentum=0.0,
-    learning_rate=3e-3,
-    schedule="cosine",
-    batch_size=64,
-    epochs=4,
-    option={"input_noise": 1.0},
-)
+_ENHANCEMENT_TUNED = {
+    **_ENHANCEMENT_PAPER,
+    "optimizer": "adam",
+    "momentum": 0.0,
+    "learning_rate": 3e-3,
+    "schedule": "cosine",
+    "batch_size": 64,
+    "epochs": 4,
+    "option": {"input_noise": 1.0},
+}
 # A synthetic twin is small: more epochs for as many steps.
 ENHANCEMENT = {"paper": _ENHANCEMENT_PAPER, "tuned": _ENHANCEMENT_TUNED, "quick": {**_ENHANCEMENT_TUNED, "epochs": 8}}

@@ -72,55 +72,33 @@ class Entry:
         return self.frontend not in OUTSIDE_THE_GRAPH
 
 
-def _zhao(title: str, parameters: int, **options) -> Entry:
-    return Entry(
-        "zoo.models.attention_blstm_fcn:attention_blstm_fcn",
-        title,
-        ZHAO_2019,
-        parameters,
-        settings=_SETTINGS["log_mel"] | {"training", "emotion"},
-        options=options,
-        recipes=recipes.ZHAO,
-    )
-
-
-def _rated(
-    builder: str, paper: str, presets: Presets, title: str, parameters: int, inputs: int = 1, **options
+def _network(
+    builder: str, paper: str, frontend: str, presets: Presets, title: str, parameters: int, shape=(4, 40), **options
 ) -> Entry:
-    """Return the row of a network for arousal and valence: on waveforms, or on so many functionals."""
-    frontend = "waveform" if inputs == 1 else "functionals"
+    """Return the row of a network trained by gradient; `frontend` says whether for emotions or for ratings."""
+    rated = frontend in ("waveform", "functionals")
     return Entry(
         f"zoo.models.{builder}:{builder}",
         title,
         paper,
         parameters,
-        shape=(2, inputs),
-        task="continuous",
+        shape,
+        task="continuous" if rated else "emotion",
         frontend=frontend,
-        settings=_SETTINGS[frontend] | {"training", "ratings", "segments"},
+        settings=_SETTINGS[frontend] | {"training"} | ({"ratings", "segments"} if rated else {"emotion"}),
         options=options,
         recipes=presets,
     )
 
 
-_bakhshi = partial(_rated, "conv_bigru", BAKHSHI_2020, recipes.BAKHSHI)
-_trigeorgis = partial(_rated, "conv_blstm", TRIGEORGIS_2016, recipes.TRIGEORGIS)
-_drnn = partial(_rated, "lstm_drnn", MIXED_EMOTIONS)
+_zhao = partial(_network, "attention_blstm_fcn", ZHAO_2019, "log_mel", recipes.ZHAO)
+_bakhshi = partial(_network, "conv_bigru", BAKHSHI_2020, "waveform", recipes.BAKHSHI, shape=(2, 1))
+_trigeorgis = partial(_network, "conv_blstm", TRIGEORGIS_2016, "waveform", recipes.TRIGEORGIS, shape=(2, 1))
+_tzirakis = partial(_network, "conv_lstm", TZIRAKIS_2018, "waveform", recipes.TZIRAKIS, shape=(2, 1))
+_drnn = partial(_network, "lstm_drnn", MIXED_EMOTIONS, "functionals")
 _MUSIC = {"recurrent_layers": 2, "recurrent_units": 256, "input_noise": 0.6}
-_BIDIRECTIONAL = {"bidirectional": True, "recurrent_units": 64}
-
-
-def _khan(name: str, title: str, parameters: int, channels: int, presets: Presets) -> Entry:
-    return Entry(
-        f"zoo.models.{name}:{name}",
-        title,
-        KHAN_2020,
-        parameters,
-        shape=(8, channels),
-        frontend="mfcc",
-        settings=_SETTINGS["mfcc"] | {"training", "emotion"},
-        recipes=presets,
-    )
+_cnn = partial(_network, "cnn1d_mfcc", KHAN_2020, "mfcc", recipes.KHAN_CNN)
+_rnn = partial(_network, "rnn_mfcc", KHAN_2020, "mfcc", recipes.KHAN_RNN)
 
 
 def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str, presets: Presets, **options) -> Entry:
@@ -153,11 +131,9 @@ MODELS: dict[str, Entry] = {
     "attention_blstm_fcn": _zhao("both streams, two BLSTM layers", 857_348),
     "attention_blstm_fcn_1layer": _zhao("both streams, one BLSTM layer", 463_108, recurrent_layers=1),
     "attention_blstm_fcn_3layer": _zhao("both streams, three BLSTM layers", 1_251_588, recurrent_layers=3),
-    "cnn1d_mfcc": _khan("cnn1d_mfcc", "two convolutions along the mean MFCCs", 898, 3, recipes.KHAN_CNN),
-    "rnn_mfcc": _khan("rnn_mfcc", "one recurrent layer along six statistics of the MFCCs", 696, 18, recipes.KHAN_RNN),
-    "conv_lstm": _rated(
-        "conv_lstm", TZIRAKIS_2018, recipes.TZIRAKIS, "three convolutions on the waveform, two LSTM layers", 1_297_858
-    ),
+    "cnn1d_mfcc": _cnn("two convolutions along the mean MFCCs", 898, (8, 3)),
+    "rnn_mfcc": _rnn("one recurrent layer along six statistics of the MFCCs", 696, (8, 18)),
+    "conv_lstm": _tzirakis("three convolutions on the waveform, two LSTM layers", 1_297_858),
     "conv_bigru": _bakhshi("long convolutions on the waveform, one on its spectrum, two BiGRU layers", 1_258_792),
     "conv_bigru_frame": _bakhshi("the same on the spectrum of each frame", 1_258_792, fft="frame"),
     "conv_blstm": _trigeorgis(
@@ -166,12 +142,17 @@ MODELS: dict[str, Entry] = {
     "conv_blstm_dense": _trigeorgis(
         "the same, its second convolution across all channels", 7_585_490, second_conv="dense"
     ),
-    "lstm_drnn": _drnn(recipes.LSTM_DRNN, "three LSTM layers on eGeMAPS functionals of speech", 381_698, 102),
+    "lstm_drnn": _drnn(recipes.LSTM_DRNN, "three LSTM layers on eGeMAPS functionals of speech", 381_698, (2, 102)),
     "lstm_drnn_music": _drnn(
-        recipes.LSTM_DRNN_MUSIC, "two LSTM layers on ComParE functionals of music", 7_314_946, 6_373, **_MUSIC
+        recipes.LSTM_DRNN_MUSIC, "two LSTM layers on ComParE functionals of music", 7_314_946, (2, 6_373), **_MUSIC
     ),
     "blstm_drnn": _drnn(
-        recipes.BLSTM_DRNN, "three bidirectional LSTM layers on eGeMAPS functionals", 283_394, 102, **_BIDIRECTIONAL
+        recipes.BLSTM_DRNN,
+        "three bidirectional LSTM layers on eGeMAPS functionals",
+        283_394,
+        (2, 102),
+        bidirectional=True,
+        recurrent_units=64,
     ),
     "egemaps_svm": _linear(
         "linear SVM on functionals of eGeMAPS descriptors", ZHAO_2019, 504, 125, "acoustic", recipes.SVM

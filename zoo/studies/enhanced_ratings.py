@@ -130,12 +130,9 @@ def _print(rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
     columns = ("SNR", "fitted on", "enhancement", *(f"{name} CCC [95 %]" for name in dimensions))
     table = Table(*columns, title=f"in noise: {rows[0]['run']}")
     for row in rows:
-        ratio = f"{row['snr_db']:g} dB" if row["snr_db"] != "" else "clean"
-        table.add_row(ratio, row["fitted_on"], row["enhancement"], *(_in_words(row, name) for name in dimensions))
+        cells = [f"{row['snr_db']:g} dB" if row["snr_db"] != "" else "clean", row["fitted_on"], row["enhancement"]]
+        for value, low, high in ((row[f"{name}_{key}"] for key in ("value", "low", "high")) for name in dimensions):
+            cells.append(f"{value:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
+        table.add_row(*cells)
     Console().print(table)
     print(f"in noise: {folder / 'conditions.csv'}")
-
-
-def _in_words(row: Mapping[str, Any], name: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{row[f'{name}_value']:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")

@@ -36,10 +36,8 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True)
 class FoldData:
-    """One fold, ready to train.
-
-    `outputs` are the classes or rated dimensions; `train` and `validation` are examples as the task makes them, and
-    `refit` what a linear model is fitted on in the end where that is more than `train`.
+    """One fold, ready to train: `outputs` are the classes or rated dimensions, `train` and `validation` the task's
+    examples, `refit` what a linear model is fitted on in the end where that is more than `train`.
     """
 
     name: str
@@ -52,9 +50,7 @@ class FoldData:
 
 
 class Fitting(NamedTuple):
-    """How a network is trained: the network from features to outputs, uncompiled, its loss, and a function from an
-    epoch's number (from 1) to its batches.
-    """
+    """The uncompiled network from features to outputs, its loss, and the batches of an epoch (from 1)."""
 
     network: keras.Model
     loss: Any

@@ -56,15 +56,10 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         _whole_frames("--segment-seconds", config.segment_seconds, config)
     _whole_frames("--label-delay-seconds", config.label_delay_seconds, config)
     network = _build(config, len(protocol.targets))
-    if config.label_delay_seconds < 0 and on_segments(config):
-        _check_ahead(network, config)
-
-
-def _check_ahead(network: keras.Model, config: RunConfig) -> None:
     given = f"--label-delay-seconds is {config.label_delay_seconds:g}"
-    if looks_at_whole_segments(network):
+    if config.label_delay_seconds < 0 and looks_at_whole_segments(network):
         raise UserError(f"{given}, but {config.model} looks at segments as wholes and not beyond them. Give 0 or more")
-    if -config.label_delay_seconds >= config.segment_seconds:
+    if on_segments(config) and -config.label_delay_seconds >= config.segment_seconds:
         found = f"{given}: training sees all of a segment of {config.segment_seconds:g} s before it rates"
         raise UserError(f"{found}. Give one nearer to 0, or a longer --segment-seconds")
 
