@@ -6,7 +6,7 @@ import pytest
 from gradients import numpy, value_and_gradients
 
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization
-from zoo.layers.waveform import ChannelMaxPooling, MagnitudeSpectrum, WholeFrames, frame_length, waveform_input
+from zoo.layers.waveform import ChannelMaxPooling, MagnitudeSpectrum, WholeFrames, waveform_input
 
 pytestmark = pytest.mark.backend
 
@@ -56,11 +56,6 @@ def test_norm_has_the_outputs_and_gradients_of_keras_over_the_real_frames(rng):
     assert not found[0][~mask].any()
     for one, other in zip(found[1:], expected[1:], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(("rate_hz", "samples"), [(16_000, 640), (8_000, 320), (44_100, 1764), (25, 1)])
-def test_a_frame_is_40_ms(rate_hz, samples):
-    assert frame_length(rate_hz) == samples
 
 
 @pytest.mark.parametrize(("samples", "whole"), [(12, 12), (13, 12), (15, 12), (4, 4), (3, 0)])

@@ -120,15 +120,6 @@ def test_frames_of_segments_and_whole_recordings_are_the_same(name):
     np.testing.assert_allclose(segment[margin:-margin], inside, atol=1e-5 * scale, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", LOCAL)
-def test_layers_behind_the_frames_need_nothing_else(name):
-    model, batch = new(name), inputs(name)
-    frames, n_frames = model.get_layer("frames").output, model.get_layer("n_frames").output
-    in_two = outputs(keras.Model(model.inputs, frames), batch), batch["n_frames"]
-    found = outputs(keras.Model([frames, n_frames], model.output), list(in_two))
-    np.testing.assert_allclose(found, outputs(model, batch), atol=1e-6)
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_step_moves_every_weight_and_lowers_the_loss(name):
     # In a graph, but for siblings: to trace one takes longer than its steps.

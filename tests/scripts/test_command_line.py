@@ -59,17 +59,13 @@ def test_every_field_has_a_flag_of_its_type(name):
         assert value == type(item.default)(word) != item.default and type(value) is type(item.default)
 
 
-def test_flags_of_several_numbers_are_tuples(capsys):
+def test_several_numbers_are_a_tuple():
     found = from_flags(parse("--model", "mfcc_svr", "--complexities", "0.5"))
     assert found.complexities == (0.5,)
     assert from_flags(found.saved()) == from_flags(json.loads(json.dumps(found.saved()))) == found
     assert refused("--model", "mfcc_svr", "--complexities", "1", "1").startswith("--complexities is 1 1, expected diff")
     noisy = ("--perturb", "noise", "--noise", "DIR", "--augment-snr")
     assert from_flags(parse("--model", "conv_lstm", "--corpus", "recola", *noisy, "5", "5")).augment_snr == (5.0, 5.0)
-    for words in (("5",), ("1", "2", "3")):
-        with pytest.raises(SystemExit):
-            parse("--augment-snr", *words)
-        assert capsys.readouterr().err
 
 
 def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
@@ -120,12 +116,11 @@ def test_noise_in_thirds_of_time_is_part_of_its_flag():
     assert "--noise time:NOISE" in " ".join(command_line.of(timed))
 
 
-@pytest.mark.parametrize("words", [["--epochs", "ten"], ["--floor", "low"], ["--epoch-count", "3"], ["--synthetic=1"]])
-def test_argparse_names_the_flag_it_refuses(words, capsys):
+@pytest.mark.parametrize("words", ["--epochs ten", "--epoch-count 3", "--synthetic=1", "--augment-snr 5 6 7"])
+def test_what_argparse_refuses_ends_with_2_and_names_the_flag(words, capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(*words)
-    assert ended.value.code == 2
-    assert words[0].partition("=")[0] in capsys.readouterr().err
+        parse(*words.split())
+    assert ended.value.code == 2 and words.replace("=", " ").split()[0] in capsys.readouterr().err
 
 
 def test_defaults_then_recipe_then_flags():
@@ -272,9 +267,8 @@ def test_configurations_of_when_the_study_of_noise_had_fields_are_read(tmp_path,
         load(tmp_path / "config.json")
 
 
-@pytest.mark.parametrize("folder", ["docs/runs", "tests/saved_formats/runs"])
-def test_every_configuration_on_record_is_read(folder):
-    paths = [path for path in (ROOT / folder).rglob("config.json") if "heard" in json.loads(path.read_text())]
+def test_every_configuration_on_record_is_read():
+    paths = [path for path in (ROOT / "docs" / "runs").rglob("config.json") if "heard" in json.loads(path.read_text())]
     assert len(paths) > 10
     for path in paths:
         load(path)

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -113,20 +114,16 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
 
     Raises UserError for another form.
     """
-    options = {}
+    options: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise UserError(f"--option {text}: expected NAME=VALUE, e.g. --option dropout=0.5")
-        options[name] = _parse_option(value)
-    return options
-
-
-def _parse_option(text: str) -> Any:
-    for value in ({"True": "true", "False": "false", "None": "null"}.get(text, text), f"[{text}]"):
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError:
-            if "," not in text:
+        options[name] = value  # a word, such as recurrent=lstm, unless it is JSON
+        for candidate in ({"True": "true", "False": "false", "None": "null"}.get(value, value), f"[{value}]"):
+            with suppress(json.JSONDecodeError):
+                options[name] = json.loads(candidate)
                 break
-    return text  # a word, such as recurrent=lstm
+            if "," not in value:
+                break
+    return options

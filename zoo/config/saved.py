@@ -42,10 +42,7 @@ def load(path: Path) -> RunConfig:
 
 
 def _translate(saved: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of an older config.json by today's fields.
-
-    The study of MixedEmotions D4.2, section 3, once had fields of its own.
-    """
+    """Return the values of a config.json from when the study of noise had fields of its own, by today's fields."""
     values = {name: value for name, value in saved.items() if name not in _OLD}
     if saved.get("snr_level") == "all" and saved.get("noise"):
         raise ValueError("snr_level all, which training no longer has")

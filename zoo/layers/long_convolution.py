@@ -1,8 +1,7 @@
 """Convolutions over time for kernels of hundreds to thousands of taps, by overlap-save FFT on every Keras backend.
 
-A direct convolution costs samples x taps x channels in x channels out. Here the sequence is cut into overlapping blocks
-(Oppenheim and Schafer, Discrete-Time Signal Processing, section 8.7): what is left is one FFT per block and channel,
-and one small matrix product per frequency.
+The sequence is cut into overlapping blocks (Oppenheim and Schafer, Discrete-Time Signal Processing, section 8.7): one
+FFT per block and channel, and one small matrix product per frequency.
 """
 
 import keras

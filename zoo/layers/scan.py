@@ -7,15 +7,11 @@ import keras
 from keras import ops
 
 Tensors = Sequence[Any]
+Step = Callable[..., tuple[Tensors, Tensors]]
 
 
 def scan(
-    step: Callable[..., tuple[Tensors, Tensors]],
-    state: Tensors,
-    frames: Tensors,
-    kept_widths: Sequence[int],
-    *,
-    reverse: bool = False,
+    step: Step, state: Tensors, frames: Tensors, kept_widths: Sequence[int], *, reverse: bool = False
 ) -> tuple[Tensors, Tensors]:
     """Call step(state, one frame of each of `frames`) -> (next state, what is kept of this frame), frame by frame.
 

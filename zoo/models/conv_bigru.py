@@ -53,8 +53,8 @@ def conv_bigru(
     """Build the network.
 
     The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Padding changes
-    nothing, but for `fft="segment"`. Layers "time_frames" and "fft_frames" end the two streams (160 values each),
-    "frames" joins them: all behind it needs "n_frames" only.
+    nothing, but for `fft="segment"`. Layers "time_frames" and "fft_frames" end the two streams (160 values each);
+    "frames" joins them.
 
     Args:
         filters, kernel_sizes, dropouts: of the three convolutions of the time stream, at 16, 8 and 4 kHz. Only the
@@ -79,8 +79,7 @@ def conv_bigru(
     frame_samples = frame_length(rate_hz, lcm(POOL**2, 2 * fft_pool))
     inputs, waveform, n_frames = waveform_input(n_inputs, frame_samples)
 
-    time = waveform
-    positions = frame_samples  # of a frame
+    time, positions = waveform, frame_samples  # positions of a frame
     for index, (width, taps, rate) in enumerate(zip(filters, kernel_sizes, dropouts, strict=True), start=1):
         mask = FrameMask(name=f"mask{index}")(time, n_frames * positions)
         activation = "relu" if index == 1 else None

@@ -50,7 +50,7 @@ def conv_blstm(
     """Build the network.
 
     The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Layer "frames" ends
-    the convolutional part (batch, frames, 640): all behind it needs "n_frames" only.
+    the convolutional part: (batch, frames, 640).
 
     Args:
         filters: of both convolutions.

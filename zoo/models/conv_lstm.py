@@ -48,7 +48,7 @@ def conv_lstm(
     """Build the network.
 
     The model maps a waveform (see `waveform_input`) to ratings (batch, frames of 40 ms, n_targets). Layer "frames" ends
-    the convolutional part (batch, frames, filters): all behind it needs "n_frames" only.
+    the convolutional part: (batch, frames, filters).
 
     Args:
         filters, kernel_sizes, pool_sizes: of the convolutions; the pools multiply to the samples of 40 ms. A warning

@@ -46,8 +46,7 @@ def lstm_drnn(
         recurrent_layers, recurrent_units: 3 of 128 for speech, 2 of 192 or 256 for music, 3 bidirectional of 64 for
             the baseline of section 5.
         bidirectional: LSTMs in both directions, `recurrent_units` each.
-        input_noise: standard deviation of the Gaussian noise that training adds to the standardised features: 0.1 for
-            speech, 0.6 for music. For the baseline of section 5 the paper is silent.
+        input_noise: deviation of the Gaussian noise added in training: 0.1 for speech, 0.6 for music, else silent.
         seed: of the noise.
     """
     if recurrent_layers < 1:

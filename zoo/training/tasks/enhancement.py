@@ -58,7 +58,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     """The network gives clean coefficients standardised by the training set; the loss is their mean squared error."""
     network = with_normalization(*moments(pair.noisy for pair in fold.train), _build(config), least_variance=0.0)
     mean, variance = clean_moments(fold)
-    deviation, frames = np.sqrt(variance), _segment_frames(config)
+    deviation, frames = np.sqrt(variance), round(1000 * SEGMENT_SECONDS / config.hop_ms)
 
     def standardised(clean: np.ndarray) -> np.ndarray:
         return (clean - mean) / deviation
@@ -76,7 +76,7 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
     speech in much noise, left as it is.
     """
     mean, variance = clean_moments(fold)
-    deviation, frames = np.sqrt(variance), _segment_frames(config)
+    deviation, frames = np.sqrt(variance), round(1000 * SEGMENT_SECONDS / config.hop_ms)
     cuts = [(pair, *cut) for pair in fold.validation for cut in even_cuts(pair.n_frames, frames)]
     noisy = [pair.noisy.read(start, length) for pair, start, length in cuts]
     truth = [(pair.clean.read(start, length) - mean) / deviation for pair, start, length in cuts]
@@ -154,10 +154,6 @@ def _clean_and_noisy(pairs: Sequence[Pair]) -> tuple[Iterator[np.ndarray], Itera
 def _build(config: RunConfig) -> keras.Model:
     n = enhancer.frames(config).coefficients
     return registry.build(config.model, n, n, **{"seed": config.seed, **config.option})
-
-
-def _segment_frames(config: RunConfig) -> int:
-    return round(1000 * SEGMENT_SECONDS / config.hop_ms)
 
 
 def _outputs_of(model: keras.Model):
