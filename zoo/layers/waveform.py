@@ -19,8 +19,8 @@ def frame_length(rate_hz: int, multiple: int = 1) -> int:
 def waveform_input(n_inputs: int, frame_samples: int):
     """Build the inputs {"features": (batch, samples, 1), "n_frames": (batch,)} of a network on waveforms.
 
-    "features" is the standardised waveform, "n_frames" its real samples. Returns the inputs by name, the waveform (batch,
-    samples, 1) cut to whole frames, with zero padding, and how many whole frames each clip has (batch,).
+    "features" is the standardised waveform, "n_frames" its real samples. Returns the inputs by name, the waveform
+    (batch, samples, 1) cut to whole frames, with zero padding, and the whole frames of each clip (batch,).
     """
     if n_inputs != 1:
         raise ValueError(f"the network takes the waveform, one channel, not {n_inputs}")
