@@ -1,4 +1,4 @@
-"""What a layer answers and its gradients, by the backend's own differentiation."""
+"""Compute the outputs and gradients of a layer by the differentiation of the backend."""
 
 import keras
 import numpy as np

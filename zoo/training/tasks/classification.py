@@ -83,7 +83,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
 
 def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> keras.Model:
     entry = registry.get(config.model)
-    if entry.fitted == "linear":  # checked when the inputs are there
+    if entry.fitted == "linear":  # its inputs are known once features are extracted
         return registry.build(config.model, n_classes, entry.shape[1], **options)
     if entry.frontend == "log_mel":
         return registry.build(config.model, n_classes, config.bands, **options)
