@@ -4,24 +4,19 @@ import json
 import multiprocessing
 import os
 import random
-import resource
-import subprocess
-import sys
-import time
+import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
+from contextlib import closing, suppress
 
 import pytest
 
 from tuning import oracles
 from tuning import trials as records
-from tuning.journal import NAMES
+from tuning.journal import Journal
 from tuning.search import Search, read
 from tuning.space import TUNERS
 from zoo.errors import UserError
 
-ROOT = Path(__file__).parents[2]
 FORK = multiprocessing.get_context("fork")
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"}, "batch_size": [8, 16, 32]}
 LINE = {"learning_rate": SPACE["learning_rate"]}
@@ -48,68 +43,60 @@ def outcome(values):
 
 
 def infeasible(flags):
-    """Refuse one trial in four, by the values alone."""
+    """Refuse one trial in four, by its values."""
     return "too fast" if int(flags["learning_rate"] * 1e7) % 4 == 0 else None
 
 
-def work(search, log=None, wait=0.0):
+def work(search, log=None):
     """Run trials until none is left; `log` gets a line once a trial's outcome is on disk."""
     while (assignment := search.next("worker")) != "done":
-        time.sleep(wait)
         assert search.finish(assignment["trial"], outcome(assignment["values"]), "worker")
         if log:
-            os.write(log, f"{assignment['trial']}\n".encode())
+            with log.open("a") as file:
+                file.write(f"{assignment['trial']}\n")
 
 
 def kept(folder):
     return [(t.id, t.values, t.epochs, t.parent, t.status, t.score) for t in read(folder)[2]]
 
 
-def until_killed(folder, side_log, begun, after_opening):
-    log = os.open(side_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    if not after_opening:
-        begun.set()
-    search = Search.open(folder, feasible=infeasible)
-    begun.set()
-    work(search, log, wait=0.001)
-    os._exit(0)
+def killed_after(acts, folder, log):
+    """Run trials until this process kills itself, at one of the acts that write the journal."""
+    left = iter(range(acts))
+
+    def or_kill(act):
+        def acting(*args):
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return act(*args)
+
+        return acting
+
+    write = os.write
+    os.write = or_kill(lambda file, line: write(file, line[:40]))  # a line takes several
+    os.fsync, os.replace = or_kill(os.fsync), or_kill(os.replace)
+    work(Search.open(folder, feasible=infeasible), log)
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_killed_search_ends_as_an_undisturbed_one(tmp_path, tuner):
-    quiet = Search.create(tmp_path / "quiet", description(tuner, TRIALS[tuner]), infeasible)
-    begin = time.monotonic()
-    work(quiet, wait=0.001)
-    most_seconds = (time.monotonic() - begin) / 8
-
-    folder, log, chance = tmp_path / "killed", tmp_path / "log", random.Random(3)
-    asked, kills, finished = TRIALS[tuner], 0, set()
-    Search.create(folder, description(tuner, asked), infeasible).close()
-    while kills < 10 or len(finished) < 3:
-        begun = FORK.Event()
-        child = FORK.Process(target=until_killed, args=(folder, log, begun, kills % 3))
+    folder, log = tmp_path / "killed", tmp_path / "log"
+    log.touch()
+    for each in (folder, tmp_path / "quiet"):
+        Search.create(each, description(tuner, TRIALS[tuner]), infeasible).close()
+    for kill in range(7):
+        child = FORK.Process(target=killed_after, args=(TRIALS[tuner] * 3 // 4 * kill, folder, log))
         child.start()
-        begun.wait()
-        child.join(chance.uniform(0, most_seconds))
-        kills += child.is_alive()
-        child.kill()
         child.join()
-        finished = {trial.id for trial in read(folder)[2] if trial.status == "completed"}
-        assert set(log.read_text().split() if log.exists() else ()) <= finished
-        if len(finished) == asked:  # too quick for ten kills: a longer search
-            asked += 3
-            with closing(Search.open(folder, feasible=infeasible)) as search:
-                search.raise_to(asked)
-    for search in (quiet, Search.open(folder, feasible=infeasible)):
-        search.raise_to(asked)
-        work(search)
-        search.close()
+        assert child.exitcode == -signal.SIGKILL
+        assert set(log.read_text().split()) <= {t.id for t in read(folder)[2] if t.status == "completed"}
+    assert log.read_text()
+    for each in (folder, tmp_path / "quiet"):
+        with closing(Search.open(each, feasible=infeasible)) as search:
+            work(search)
     assert kept(folder) == kept(tmp_path / "quiet")
-    trials = read(folder)[2]
-    assert sum(trial.status == "completed" for trial in trials) == asked
-    assert {trial.status for trial in trials} <= {"completed", "infeasible"}
-    if tuner in ("random", "grid"):
-        assert len({json.dumps(trial.values) for trial in trials}) == len(trials)
+    statuses = [trial.status for trial in read(folder)[2]]
+    assert statuses.count("completed") == TRIALS[tuner] and set(statuses) <= {"completed", "infeasible"}
 
 
 def test_running_trials_are_handed_out_again_first(tmp_path):
@@ -123,12 +110,10 @@ def test_running_trials_are_handed_out_again_first(tmp_path):
     assert search.trials[1].worker == "c"
     search.release(second["trial"])
     assert search.next("d") == second
-    third = search.next("e")
-    assert third["trial"] == "0003"
+    assert search.next("e")["trial"] == "0003"
     assert search.finish(second["trial"], outcome(second["values"]), "c")  # it was not dead after all
     assert not search.finish(second["trial"], {"status": "failed"}, "d")
     assert search.trials[1].status == "completed"
-    search.close()
 
 
 def test_assignment_is_json_and_complete(tmp_path):
@@ -173,11 +158,9 @@ def test_no_more_trials_run_than_asked_for(tmp_path):
     first, second = search.next("a"), search.next("b")
     assert search.next("c") == "wait"
     search.finish(first["trial"], {"status": "infeasible", "reason": "x"}, "a")
-    third = search.next("c")
-    assert third["trial"] == "0003"
-    for assignment in (second, third):
+    for assignment in (second, search.next("c")):
         search.finish(assignment["trial"], outcome(assignment["values"]), "a")
-    assert search.next("a") == "done"
+    assert search.next("a") == "done" and len(search.trials) == 3
 
 
 @pytest.mark.parametrize("tuner", ["random", "grid", "hyperband"])
@@ -190,11 +173,10 @@ def test_a_small_space_is_exhausted(tmp_path, tuner):
     for assignment in running:
         search.finish(assignment["trial"], outcome({"learning_rate": 0.0, **assignment["values"]}), "a")
     assert search.next("a") == "done"
-    assert {trial.values["batch_size"] for trial in search.trials} == {8, 16, 32}
     search.close()
     with closing(Search.open(tmp_path)) as search:
         assert search.next("a") == "done"
-        assert len(search.trials) == 3
+        assert sorted(trial.values["batch_size"] for trial in search.trials) == [8, 16, 32]
 
 
 def test_number_of_trials_can_be_raised_but_not_below_the_finished_ones(tmp_path):
@@ -205,10 +187,8 @@ def test_number_of_trials_can_be_raised_but_not_below_the_finished_ones(tmp_path
     search.raise_to(5)
     search.close()
     with closing(Search.open(tmp_path)) as search:
-        assert search.asked == 5
         work(search)
-    quiet = Search.create(tmp_path / "quiet", description(trials=5))
-    work(quiet)
+    work(Search.create(tmp_path / "quiet", description(trials=5)))
     assert kept(tmp_path / "quiet") == kept(tmp_path)
     assert len(kept(tmp_path)) == 5
 
@@ -218,7 +198,6 @@ def test_number_of_trials_can_be_raised_but_not_below_the_finished_ones(tmp_path
     [
         ({"model": "attention_fcn"}, "model was 'fcn', now 'attention_fcn'"),
         ({"corpus": "iemocap"}, "corpus was 'ravdess', now 'iemocap'"),
-        ({"protocol": "ravdess-actors"}, "protocol was '', now 'ravdess-actors'"),
         ({"seed": 1, "tuner": "grid"}, "tuner was 'random', now 'grid'"),
         ({"space": {**SPACE, "batch_size": [8]}}, "space of batch_size was [8, 16, 32], now [8]"),
         ({"space": {**SPACE, "patience": [8]}}, "space of patience was None, now [8]"),
@@ -246,7 +225,7 @@ def test_tuner_with_other_proposals_is_refused(tmp_path, monkeypatch):
     search.close()
     make = oracles.make
     monkeypatch.setattr(oracles, "make", lambda tuner, space, seed, epochs: make(tuner, space, seed + 1, epochs))
-    with pytest.raises(UserError, match="expected the tuner to propose trial 0001 again"):
+    with pytest.raises(UserError, match=r"expected the tuner to propose .*'0001'.* again"):
         Search.open(tmp_path)
     monkeypatch.undo()
     Search.open(tmp_path).close()  # the refused one has let go
@@ -255,17 +234,12 @@ def test_tuner_with_other_proposals_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tuner": "gird"}, "Did you mean 'grid'"),
         ({"trials": 0}, "--trials is 0"),
-        ({"trials": 2.5}, "--trials is 2.5"),
-        ({"seed": -1}, "--seed is -1"),
-        ({"prune": "mean"}, "unknown pruning 'mean'"),
-        ({"tuner": "bayesian", "prune": "median"}, "--prune median goes with the tuners random and grid"),
+        ({"tuner": "bayesian", "prune": "median"}, "--prune goes with the tuners random and grid"),
         ({"max_epochs": 9}, "--max-epochs 9 goes with the tuner hyperband"),
-        ({"tuner": "hyperband", "max_epochs": None}, "--max-epochs is None"),
+        ({"tuner": "hyperband", "max_epochs": 0}, "--max-epochs is 0"),
         ({"tuner": "hyperband", "space": {"epochs": [1, 2]}}, "epochs is in the space"),
         ({"space": {"learning_rat": [1]}}, "Did you mean 'learning_rate'"),
-        ({"sead": 1}, "Did you mean 'seed'"),
     ],
 )
 def test_invalid_description_is_refused(tmp_path, changes, message):
@@ -276,22 +250,12 @@ def test_invalid_description_is_refused(tmp_path, changes, message):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian"])
-def test_search_ends_when_every_combination_is_infeasible(tmp_path, tuner):
-    search = Search.create(tmp_path, description(tuner), lambda flags: "pool_size 9 leaves nothing")
+def test_search_ends_when_every_combination_is_infeasible(tmp_path):
+    search = Search.create(tmp_path, description(), lambda flags: "pool_size 9 leaves nothing")
     for _ in range(2):
-        with pytest.raises(UserError, match=r"every combination .* infeasible: pool_size 9 leaves nothing \(100 times"):
+        with pytest.raises(UserError, match=r"last 100 .* infeasible: pool_size 9 leaves nothing \(100 times"):
             search.next("a")
     assert len(search.trials) == 100
-
-
-def test_unknown_trial_and_status_are_refused(tmp_path):
-    search = Search.create(tmp_path, description())
-    search.next("a")
-    with pytest.raises(UserError, match=r"unknown trial of .* '0002'"):
-        search.finish("0002", outcome({"learning_rate": 1.0}), "a")
-    with pytest.raises(UserError, match="unknown status of a trial 'done'"):
-        search.finish("0001", {"status": "done"}, "a")
 
 
 def test_prune_below_is_the_median_of_means_of_first_folds(tmp_path):
@@ -306,29 +270,24 @@ def test_prune_below_is_the_median_of_means_of_first_folds(tmp_path):
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_full_disk_loses_nothing(tmp_path, tuner):
+def test_full_disk_loses_nothing(tmp_path, tuner, monkeypatch):
+    work(Search.create(tmp_path / "quiet", description(tuner, TRIALS[tuner])))
+    append, chance = Journal.append, random.Random(0)
+
+    def full_at_times(journal, event):
+        if chance.random() < 0.3:
+            raise UserError("cannot be written")
+        append(journal, event)
+
+    def persist(act, *args):
+        while True:
+            with suppress(UserError):
+                return act(*args)
+
+    monkeypatch.setattr(Journal, "append", full_at_times)
     search = Search.create(tmp_path / "full", description(tuner, TRIALS[tuner]))
-    chance, failures = random.Random(0), 0
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    assignment = None
-    while assignment != "done":
-        if chance.random() < 0.5:
-            size = (tmp_path / "full" / NAMES[0]).stat().st_size
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size + chance.randrange(60), hard))
-        try:
-            assignment = assignment or search.next("a")
-            if assignment != "done":
-                assert search.finish(assignment["trial"], outcome(assignment["values"]), "a")
-                assignment = None
-        except UserError as error:
-            failures += 1
-            assert "cannot be written" in str(error)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    search.close()
-    assert failures > 2
-    quiet = Search.create(tmp_path / "quiet", description(tuner, TRIALS[tuner]))
-    work(quiet)
+    while (assignment := persist(search.next, "a")) != "done":
+        assert persist(search.finish, assignment["trial"], outcome(assignment["values"]), "a")
     assert kept(tmp_path / "full") == kept(tmp_path / "quiet")
 
 
@@ -346,10 +305,3 @@ def test_threads_share_a_search(tmp_path):
     assert {trial.status for trial in search.trials} == {"completed"}
     search.close()
     Search.open(tmp_path).close()
-
-
-def test_unopened_search_needs_neither_keras_nor_keras_tuner():
-    """They take seconds to import."""
-    code = "import sys, tuning.space, tuning.journal, tuning.search; print({'keras', 'keras_tuner'} & set(sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert run.stdout.strip() == "set()", run.stderr
