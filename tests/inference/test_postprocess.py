@@ -35,6 +35,11 @@ def definition_median(trace, frames):
     return np.median(np.asarray(trace)[np.clip(np.arange(len(trace))[:, None] + offsets, 0, last)], axis=1)
 
 
+def fit(truth, prediction, masks=None):
+    masks = masks or [np.ones(len(labels), bool) for labels in truth]
+    return postprocess.fit(truth, prediction, NAMES, STEP, masks)
+
+
 def kept(chain):
     return {step.name: dict(step.values) for step in chain if step.kept}
 
@@ -98,7 +103,7 @@ def test_median_is_its_definition(rng, frames, length):
 
 
 def test_centring_finds_the_means(truths):
-    fitted = postprocess.fit(truths, [truth + np.array([0.5, -0.2]) for truth in truths], NAMES, STEP)
+    fitted = fit(truths, [truth + np.array([0.5, -0.2]) for truth in truths])
     means = np.concatenate(truths).mean(axis=0)
     for column, (name, offset) in enumerate(zip(NAMES, (0.5, -0.2), strict=True)):
         assert kept(fitted.chains[name]) == {
@@ -110,7 +115,7 @@ def test_centring_finds_the_means(truths):
 def test_scaling_finds_the_ratio(truths, only):
     only("scaling")
     mean = np.concatenate(truths).mean(axis=0)
-    fitted = postprocess.fit(truths, [mean + (truth - mean) / [4, 0.5] for truth in truths], NAMES, STEP)
+    fitted = fit(truths, [mean + (truth - mean) / [4, 0.5] for truth in truths])
     assert kept(fitted.chains["arousal"]) == {"scaling": pytest.approx({"ratio": 4, "about": mean[0]})}
     assert kept(fitted.chains["valence"]) == {"scaling": pytest.approx({"ratio": 0.5, "about": mean[1]})}
 
@@ -121,7 +126,7 @@ def test_shift_finds_by_how_much_predictions_lead(rng, only, frames):
     only("shift")
     whole = [smooth(rng, 900) for _ in range(3)]
     truths = [np.concatenate([np.repeat(trace[:1], frames, axis=0), trace[:-frames]]) for trace in whole]
-    fitted = postprocess.fit(truths, whole, NAMES, STEP)
+    fitted = fit(truths, whole)
     assert [kept(chain) for chain in fitted.chains.values()] == [{"shift": {"frames": frames}}] * 2
     np.testing.assert_array_equal(postprocess.apply(fitted, whole[0]), truths[0])
 
@@ -129,12 +134,12 @@ def test_shift_finds_by_how_much_predictions_lead(rng, only, frames):
 def test_predictions_are_never_moved_back(rng):
     whole = [smooth(rng, 900) for _ in range(3)]
     late = [np.concatenate([np.repeat(trace[:1], 50, axis=0), trace[:-50]]) for trace in whole]
-    assert "shift" not in kept(postprocess.fit(whole, late, NAMES, STEP).chains["arousal"])
+    assert "shift" not in kept(fit(whole, late).chains["arousal"])
 
 
 def test_median_removes_impulses(rng, truths):
     noisy = [truth + 3 * rng.choice([-1, 0, 1], truth.shape, p=[0.05, 0.9, 0.05]) for truth in truths]
-    fitted = postprocess.fit(truths, noisy, NAMES, STEP)
+    fitted = fit(truths, noisy)
     for column, chain in enumerate(fitted.chains.values()):
         median = chain[0]
         assert median.kept and median.ccc_before < 0.3 and median.ccc_after > 0.9
@@ -155,7 +160,7 @@ def test_windows_are_odd_and_within_the_seconds():
 
 
 def test_steps_that_do_not_raise_the_ccc_are_not_kept(truths):
-    fitted = postprocess.fit(truths, truths, NAMES, STEP)
+    fitted = fit(truths, truths)
     for chain in fitted.chains.values():
         assert kept(chain) == {}
         assert [step.ccc_before for step in chain] == [pytest.approx(1)] * 4
@@ -166,12 +171,12 @@ def test_scaling_up_opposed_predictions_is_not_kept(truths, only):
     """Widening a prediction that falls where the truth rises makes its CCC more negative."""
     only("scaling")
     opposed = [truth * -0.1 for truth in truths]
-    (scaling,) = postprocess.fit(truths, opposed, NAMES, STEP).chains["arousal"]
+    (scaling,) = fit(truths, opposed).chains["arousal"]
     assert not scaling.kept and scaling.values["ratio"] == pytest.approx(10) and scaling.ccc_after < -0.5
 
 
 def test_constant_predictions_have_no_ratio(truths):
-    fitted = postprocess.fit(truths, [np.full_like(truth, 0.25) for truth in truths], NAMES, STEP)
+    fitted = fit(truths, [np.full_like(truth, 0.25) for truth in truths])
     scaling = fitted.chains["arousal"][2]
     assert scaling == Step("scaling", {}, False, scaling.ccc_before, scaling.ccc_before)
     assert kept(fitted.chains["arousal"]) == {}
@@ -179,7 +184,7 @@ def test_constant_predictions_have_no_ratio(truths):
 
 def test_recorded_ccc_is_that_of_the_pooled_recordings(rng, truths):
     predictions = [np.roll(0.4 * truth, -20, axis=0) + 0.3 + 0.1 * rng.standard_normal(truth.shape) for truth in truths]
-    fitted = postprocess.fit(truths, predictions, NAMES, STEP)
+    fitted = fit(truths, predictions)
     labels, raw = np.concatenate(truths), np.concatenate(predictions)
     done = np.concatenate([postprocess.apply(fitted, prediction) for prediction in predictions])
     for column, chain in enumerate(fitted.chains.values()):
@@ -194,7 +199,7 @@ def test_frames_without_labels_count_for_nothing(truths):
     predictions = [truth / 3 + 0.2 for truth in truths]
     masks = [np.arange(len(truth)) < len(truth) - 100 for truth in truths]
     gaps = [np.where(mask[:, None], truth, np.nan) for truth, mask in zip(truths, masks, strict=True)]
-    fitted = postprocess.fit(gaps, predictions, NAMES, STEP, masks)
+    fitted = fit(gaps, predictions, masks)
     shown = np.concatenate([truth[mask] for truth, mask in zip(truths, masks, strict=True)])
     arousal = kept(fitted.chains["arousal"])
     assert arousal["centring"]["truth_mean"] == pytest.approx(shown[:, 0].mean())
@@ -205,7 +210,7 @@ def test_only_validation_data_sets_the_constants(rng, truths):
     """A fitted chain treats every recording alike, off by any amount, and leaves its inputs as they are."""
     assert list(inspect.signature(postprocess.apply).parameters) == ["postprocess", "prediction"]
     mean = np.concatenate(truths).mean(axis=0)
-    fitted = postprocess.fit(truths, [truth / 2 + 1 for truth in truths], NAMES, STEP)
+    fitted = fit(truths, [truth / 2 + 1 for truth in truths])
     before, prediction = dataclasses.asdict(fitted), smooth(rng)
     copy = prediction.copy()
     for truth in truths:
@@ -222,7 +227,7 @@ def test_only_validation_data_sets_the_constants(rng, truths):
 
 def test_json_gives_the_same(rng, truths, tmp_path):
     predictions = [np.roll(0.4 * truth, -20, axis=0) + 0.1 * rng.standard_normal(truth.shape) for truth in truths]
-    fitted = postprocess.fit(truths, predictions, NAMES, STEP)
+    fitted = fit(truths, predictions)
     postprocess.save(fitted, tmp_path / "postprocess.json")
     read = postprocess.load(tmp_path / "postprocess.json")
     assert read == fitted
@@ -272,36 +277,36 @@ def test_unreadable_file_is_refused(tmp_path, content):
 
 
 def test_nan_is_refused(truths):
-    fitted = postprocess.fit(truths, truths, NAMES, STEP)
+    fitted = fit(truths, truths)
     broken = truths[0].copy()
     broken[3, 1] = np.nan
     with pytest.raises(UserError, match="predictions: expected numbers"):
         postprocess.apply(fitted, broken)
     with pytest.raises(UserError, match="predictions: expected numbers"):
-        postprocess.fit(truths, [broken, *truths[1:]], NAMES, STEP)
+        fit(truths, [broken, *truths[1:]])
     with pytest.raises(UserError, match="labels of valence: expected numbers"):
-        postprocess.fit([broken, *truths[1:]], truths, NAMES, STEP)
+        fit([broken, *truths[1:]], truths)
 
 
 def test_constant_labels_are_refused(truths):
     constant = [truth * [0, 1] + 0.5 for truth in truths]
     with pytest.raises(UserError, match=r"labels of arousal: all are 0\.5"):
-        postprocess.fit(constant, truths, NAMES, STEP)
+        fit(constant, truths)
 
 
 def test_shapes_must_fit(truths):
-    fitted = postprocess.fit(truths, truths, NAMES, STEP)
+    fitted = fit(truths, truths)
     for wrong in (truths[0][:, :1], truths[0][:, 0], truths[0][None]):
         with pytest.raises(ValueError, match="arousal, valence"):
             postprocess.apply(fitted, wrong)
     masks = [np.ones(len(truth)) for truth in truths]
     for arguments, found in (
-        ((truths, [truth[:-1] for truth in truths], NAMES, STEP), "recording 0"),
+        ((truths, [truth[:-1] for truth in truths]), "recording 0"),
         ((truths, truths, NAMES, STEP, masks), "recording 0"),
         ((truths, truths, NAMES, STEP, [mask < 0 for mask in masks]), "found none"),
         ((truths, truths, NAMES, 0.0), "step_seconds"),
         ((truths, truths, ("arousal", "arousal"), STEP), "must differ"),
-        ((truths, truths[:-1], NAMES, STEP), "argument 2 is shorter"),
+        ((truths, truths[:-1]), "argument 2 is shorter"),
     ):
         with pytest.raises(ValueError, match=found):
-            postprocess.fit(*arguments)
+            fit(*arguments)

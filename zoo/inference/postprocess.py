@@ -7,7 +7,7 @@ recordings, given the steps before it. `apply` takes predictions and no labels, 
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from inspect import signature
 from operator import itemgetter
@@ -58,37 +58,31 @@ def fit(
     prediction: Sequence[np.ndarray],
     dimensions: Sequence[str],
     step_seconds: float,
-    mask: Sequence[np.ndarray] | None = None,
+    masks: Sequence[np.ndarray],
 ) -> PostProcess:
     """Choose the steps on the recordings of the validation set.
 
     Args:
-        truth: labels of each recording, (frames, dimensions).
+        truth: labels of each recording, (frames, dimensions); may be NaN where there are none.
         prediction: what the network said, same shapes; filtered and shifted as a whole, labelled or not.
         dimensions: names of the columns.
         step_seconds: time from one frame to the next.
-        mask: True for the frames that have labels, (frames,) per recording; all of them by default. Only these
-            are scored; labels elsewhere may be NaN.
+        masks: True for the frames that have labels, (frames,) per recording; only these are scored.
 
-    Raises:
-        UserError: a prediction or a label is not finite, or a dimension's labels are constant.
-        ValueError: shapes do not fit each other, no frame has a label, or `step_seconds` is not positive.
+    Raises UserError when a prediction or a label is not finite, or a dimension's labels are constant.
     """
-    masks = [np.ones(len(labels), bool) for labels in truth] if mask is None else list(mask)
-    _check(truth, prediction, masks, dimensions, step_seconds)
+    for recording in prediction:
+        _check_finite(recording)
     chains = {}
     for column, name in enumerate(dimensions):
-        labels = _pooled([recording[:, column].astype(np.float64) for recording in truth], masks)
+        labels, traces = _pooled(_traces(truth, column), masks), _traces(prediction, column)
         if not np.all(np.isfinite(labels)):
-            raise UserError(
-                f"validation labels of {name}: expected numbers, found NaN or infinity; correct or mask them"
-            )
+            raise UserError(f"validation labels of {name}: expected numbers, found NaN or infinity; correct them")
         if np.ptp(labels) == 0:
             raise UserError(
                 f"validation labels of {name}: all are {labels[0]:g}, so that no CCC can choose post-processing; "
                 "choose other validation recordings or leave post-processing out"
             )
-        traces = [recording[:, column].astype(np.float64) for recording in prediction]
         chains[name] = _fit_chain(labels, traces, masks, step_seconds)
     return PostProcess(step_seconds, chains)
 
@@ -96,22 +90,15 @@ def fit(
 def apply(postprocess: PostProcess, prediction: np.ndarray) -> np.ndarray:
     """Return a recording's predictions, (frames, dimensions), after the steps that were kept; a new array.
 
-    Raises:
-        UserError: a prediction is not finite.
-        ValueError: the columns are not the dimensions fitted.
+    Raises UserError when a prediction is not finite.
     """
-    if prediction.ndim != 2 or prediction.shape[1] != len(postprocess.chains):
-        names = ", ".join(postprocess.chains)
-        raise ValueError(f"expected predictions (frames, dimensions) of {names}, found shape {prediction.shape}")
     _check_finite(prediction)
-    result = prediction.astype(np.result_type(prediction, np.float32))
-    for column, chain in enumerate(postprocess.chains.values()):
-        trace = prediction[:, column].astype(np.float64)
+    result = prediction.T.astype(np.float64)
+    for column, chain in zip(range(len(result)), postprocess.chains.values(), strict=True):
         for step in chain:
             if step.kept:
-                trace = _STEPS[step.name][0](trace, **step.values)
-        result[:, column] = trace
-    return result
+                result[column] = _STEPS[step.name](result[column], **step.values)
+    return result.T.astype(np.result_type(prediction, np.float32), order="C")
 
 
 def save(postprocess: PostProcess, path: Path) -> None:
@@ -124,9 +111,7 @@ def load(path: Path) -> PostProcess:
     try:
         return from_content(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: expected the post-processing of a run, found {error!r}; fit it again on validation data"
-        ) from error
+        raise UserError(f"{path}: expected the post-processing of a run, found {error!r}; train it again") from error
 
 
 def from_content(content: Mapping[str, Any]) -> PostProcess:
@@ -134,7 +119,9 @@ def from_content(content: Mapping[str, Any]) -> PostProcess:
     chains = {name: tuple(_step(raw) for raw in steps) for name, steps in content["chains"].items()}
     if not chains or any([step.name for step in chain] != list(_STEPS) for chain in chains.values()):
         raise ValueError(f"every dimension needs the steps {', '.join(_STEPS)}")
-    return PostProcess(_positive(content["step_seconds"]), chains)
+    if not 0 < content["step_seconds"] < math.inf:
+        raise ValueError(f"step_seconds {content['step_seconds']!r}")
+    return PostProcess(content["step_seconds"], chains)
 
 
 def _median(trace: np.ndarray, frames: int) -> np.ndarray:
@@ -155,35 +142,25 @@ def _shift(trace: np.ndarray, frames: int) -> np.ndarray:
     return trace[np.maximum(np.arange(len(trace)) - frames, 0)]
 
 
-# What is tried: arguments of a step's function, given the pooled labels and predictions and the step in seconds.
-Values = dict[str, float]
-
-
-def _windows(labels: np.ndarray, pooled: np.ndarray, step_seconds: float) -> list[Values]:
-    longest_odd = {2 * int((seconds / step_seconds - 1) / 2 + 1e-6) + 1 for seconds in MEDIAN_SECONDS}
-    return [{"frames": frames} for frames in sorted(longest_odd) if frames >= 3]
-
-
-def _means(labels: np.ndarray, pooled: np.ndarray, step_seconds: float) -> list[Values]:
-    return [{"prediction_mean": float(pooled.mean()), "truth_mean": float(labels.mean())}]
-
-
-def _ratios(labels: np.ndarray, pooled: np.ndarray, step_seconds: float) -> list[Values]:
-    if np.ptp(pooled) == 0:
-        return []
-    return [{"ratio": float(labels.std() / pooled.std()), "about": float(pooled.mean())}]
-
-
-def _shifts(labels: np.ndarray, pooled: np.ndarray, step_seconds: float) -> list[Values]:
-    return [{"frames": frames} for frames in range(1, int(MAX_SHIFT_SECONDS / step_seconds + 1e-6) + 1)]
-
-
-_STEPS: dict[str, tuple[Callable[..., np.ndarray], Callable[..., list[Values]]]] = {
-    "median": (_median, _windows),
-    "centring": (_centre, _means),
-    "scaling": (_scale, _ratios),
-    "shift": (_shift, _shifts),
+_STEPS: dict[str, Callable[..., np.ndarray]] = {
+    "median": _median,
+    "centring": _centre,
+    "scaling": _scale,
+    "shift": _shift,
 }
+
+
+def _candidates(name: str, labels: np.ndarray, pooled: np.ndarray, step_seconds: float) -> list[dict[str, float]]:
+    """Return the arguments of a step's function to try, given the pooled labels and predictions."""
+    if name == "median":
+        longest_odd = {2 * int((seconds / step_seconds - 1) / 2 + 1e-6) + 1 for seconds in MEDIAN_SECONDS}
+        return [{"frames": frames} for frames in sorted(longest_odd) if frames >= 3]
+    if name == "centring":
+        return [{"prediction_mean": float(pooled.mean()), "truth_mean": float(labels.mean())}]
+    if name == "scaling":
+        varies = np.ptp(pooled) > 0
+        return [{"ratio": float(labels.std() / pooled.std()), "about": float(pooled.mean())}] if varies else []
+    return [{"frames": frames} for frames in range(1, int(MAX_SHIFT_SECONDS / step_seconds + 1e-6) + 1)]
 
 
 def _fit_chain(
@@ -191,10 +168,10 @@ def _fit_chain(
 ) -> tuple[Step, ...]:
     before = float(ccc(labels, _pooled(traces, masks)))
     steps = []
-    for name, (function, candidates) in _STEPS.items():
+    for name, function in _STEPS.items():
         tried = [
             (float(ccc(labels, _pooled([function(trace, **values) for trace in traces], masks))), values)
-            for values in candidates(labels, _pooled(traces, masks), step_seconds)
+            for values in _candidates(name, labels, _pooled(traces, masks), step_seconds)
         ]
         after, values = max(tried, key=itemgetter(0), default=(before, {}))  # of equals the first, the mildest
         kept = after > before + MIN_GAIN
@@ -204,55 +181,26 @@ def _fit_chain(
     return tuple(steps)
 
 
-def _pooled(traces: Iterable[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
+def _pooled(traces: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([trace[mask] for trace, mask in zip(traces, masks, strict=True)])
 
 
-def _check(
-    truth: Sequence[np.ndarray],
-    prediction: Sequence[np.ndarray],
-    masks: Sequence[np.ndarray],
-    dimensions: Sequence[str],
-    step_seconds: float,
-) -> None:
-    _positive(step_seconds)
-    if len(set(dimensions)) != len(dimensions):
-        raise ValueError(f"dimensions must differ, found {list(dimensions)}")
-    for index, (labels, predicted, mask) in enumerate(zip(truth, prediction, masks, strict=True)):
-        expected = (len(mask), len(dimensions))
-        if labels.shape != expected or predicted.shape != expected or mask.dtype != bool:
-            raise ValueError(
-                f"recording {index}: expected labels and predictions {expected} and a bool mask, found "
-                f"{labels.shape}, {predicted.shape}, {mask.dtype}"
-            )
-        _check_finite(predicted)
-    if not any(np.any(mask) for mask in masks):
-        raise ValueError("expected frames with labels, found none")
+def _traces(recordings: Sequence[np.ndarray], column: int) -> list[np.ndarray]:
+    return [recording[:, column].astype(np.float64) for recording in recordings]
 
 
 def _check_finite(prediction: np.ndarray) -> None:
     if not np.all(np.isfinite(prediction)):
-        raise UserError(
-            "predictions: expected numbers, found NaN or infinity; the network has diverged, train it again with a "
-            "smaller learning rate"
-        )
+        raise UserError("predictions: expected numbers, found NaN or infinity; train again at a smaller learning rate")
 
 
 def _step(raw: Mapping[str, Any]) -> Step:
     """Return a step read from JSON. Raises ValueError unless it holds the arguments of its function."""
     step = Step(**raw)
-    arguments = list(signature(_STEPS[step.name][0]).parameters)[1:]
-    if not isinstance(step.kept, bool) or ((step.kept or step.values) and sorted(step.values) != sorted(arguments)):
-        raise ValueError(f"step {step.name} with {dict(step.values)}, kept {step.kept!r}")
+    arguments = list(signature(_STEPS[step.name]).parameters)[1:]
+    fits = isinstance(step.kept, bool) and (set(step.values) == set(arguments) or not (step.kept or step.values))
     for name, value in step.values.items():
-        if not math.isfinite(value) or (name == "frames" and (type(value) is not int or value < 1)):
-            raise ValueError(f"step {step.name} with {name} {value!r}")
-    if not (-1 - 1e-9 <= step.ccc_before <= 1 + 1e-9 and -1 - 1e-9 <= step.ccc_after <= 1 + 1e-9):
-        raise ValueError(f"step {step.name} with CCC {step.ccc_before!r}, {step.ccc_after!r}")
+        fits = fits and math.isfinite(value) and (name != "frames" or (type(value) is int and value >= 1))
+    if not fits or not all(abs(ccc_of) <= 1 + 1e-9 for ccc_of in (step.ccc_before, step.ccc_after)):
+        raise ValueError(f"step {dict(raw)}")
     return step
-
-
-def _positive(step_seconds: float) -> float:
-    if not (math.isfinite(step_seconds) and step_seconds > 0):
-        raise ValueError(f"step_seconds must be a positive number, found {step_seconds!r}")
-    return step_seconds

@@ -94,15 +94,13 @@ class Sheet:
     def __init__(self, path: Path, kind: str, resume: bool = False, rows_per_file: bool = False):
         self.path, self.failed_path, self.n_failed = path, path.with_name(f"{path.name}.failed.csv"), 0
         self._kind, self._names, self._corpus = kind, set[str](), ""
-        columns = None
         with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = _open(path, "a")
-            _hold(self._file, path)
-            if path.stat().st_size:
-                if not resume:
-                    raise UserError(f"{path}: is there already; add --resume to go on with it, or choose another --out")
-                columns = self._recover(rows_per_file)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.stat().st_size and not resume:
+                raise UserError(f"{path}: is there already; add --resume to go on with it, or choose another --out")
+            columns = self._recover(rows_per_file)
             self._failed = _open(self.failed_path, "w")
         self._lines = as_json if kind == "json" else as_csv(columns)
         self._failed.write("file,kind,error\n")
@@ -126,10 +124,8 @@ class Sheet:
         """Append a batch of whole lines."""
         for row in answers.rows[:1]:
             if self._corpus and row["trained_on"] != self._corpus:
-                raise UserError(
-                    f"{self.path}: holds answers of a model trained on {self._corpus}, this one was on "
-                    f"{row['trained_on']}; choose another --out"
-                )
+                found = f"trained on {self._corpus}, this one was on {row['trained_on']}"
+                raise UserError(f"{self.path}: holds answers of a model {found}; choose another --out")
         self.n_failed += len(answers.failed)
         with _named(self.path):
             self._file.write("".join(map(self._lines, answers.rows)))
@@ -147,13 +143,17 @@ class Sheet:
         columns: list[str] | None = None
         kept, last, begun = 0, None, 0  # bytes of whole lines; the last file named, and where its rows begin
         for number, line in enumerate(_whole_lines(self.path, self._kind), 1):
+            text = line.decode("utf-8", "surrogateescape")
             try:
-                row = self._parsed(line, columns)
+                if self._kind == "json":
+                    row = json.loads(text)
+                else:
+                    cells = next(csv.reader(io.StringIO(text, newline="")))
+                    row = dict(zip(columns or cells, cells, strict=True))
                 name = row["file"]
             except (ValueError, KeyError, TypeError, StopIteration) as error:
                 raise UserError(
-                    f"{self.path}, line {number}: expected an answer of predict.py, found {line[:60]!r}; repair the "
-                    "line or choose another --out"
+                    f"{self.path}, line {number}: expected an answer of predict.py, found {line[:60]!r}; repair it"
                 ) from error
             if columns is None and self._kind == "csv":
                 columns = list(row)
@@ -163,53 +163,33 @@ class Sheet:
                 self._names.add(name)
                 self._corpus = self._corpus or row["trained_on"]
             kept += len(line)
-        _check_torn(self.path, kept)
         if rows_per_file and last is not None:
             self._names.discard(last)
             kept = begun
         os.truncate(self.path, kept)
         return columns if kept else None
 
-    def _parsed(self, line: bytes, columns: Sequence[str] | None) -> dict[str, Any]:
-        text = line.decode("utf-8", "surrogateescape")
-        if self._kind == "json":
-            return json.loads(text)
-        cells = next(csv.reader(io.StringIO(text, newline="")))
-        return dict(zip(columns or cells, cells, strict=True))
-
 
 def _open(path: Path, mode: Literal["a", "w"]) -> TextIO:
     return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def _hold(file: TextIO, path: Path) -> None:
-    """Lock a file against other processes until this one ends."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(f"{path}: another process writes to it; wait for it or choose another --out") from error
-
-
 def _whole_lines(path: Path, kind: str) -> Iterator[bytes]:
-    """Yield the lines that have an end; names in a CSV may hold line feeds, within quotes."""
-    held = b""
+    """Yield the lines that have an end; names in a CSV may hold line feeds, within quotes.
+
+    Raises UserError for what follows them, unless it is one line cut short.
+    """
+    held, size = b"", 0
     with path.open("rb") as file:
         for line in file:
             held += line
             if held.endswith(b"\n") and (kind == "json" or held.count(b'"') % 2 == 0):
                 yield held
-                held = b""
+                held, size = b"", size + len(held)
             elif len(held) > 16 * _TORN_BYTES:
-                return
-
-
-def _check_torn(path: Path, size: int) -> None:
-    """Raise UserError for what follows the whole lines, unless it is one line cut short."""
-    with path.open("rb") as file:
-        file.seek(size)
-        torn = file.read(_TORN_BYTES + 1)
-    begun = size > 0 or any(torn.startswith(head[: len(torn)]) for head in (b"file", b'{"file"'))
-    if len(torn) > _TORN_BYTES or not begun:
+                break
+    begun = size or any(held.startswith(head[: len(held)]) for head in (b"file", b'{"file"'))
+    if len(held) > _TORN_BYTES or not begun:
         raise UserError(
             f"{path}: expected lines of answers, found {path.stat().st_size - size} bytes behind byte {size} that are "
             "none; repair it or choose another --out"
@@ -218,9 +198,11 @@ def _check_torn(path: Path, size: int) -> None:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Report OSErrors such as a full disk as a UserError that names the file."""
+    """Report OSErrors such as a lock or a full disk as a UserError that names the file."""
     try:
         yield
+    except BlockingIOError as error:
+        raise UserError(f"{path}: another process writes to it; wait for it or choose another --out") from error
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}); free space there or choose another place"

@@ -13,7 +13,6 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import Answers, Failure
 from zoo.inference.predictor import Predictor
 from zoo.utils.backends import announce_device
+
+Idle = queue.Queue[subprocess.Popen[str]]  # workers without a batch
 
 
 def in_this_process(predictor: Predictor, batches: Iterable[Sequence[Path]]) -> Iterator[Answers]:
@@ -38,9 +39,20 @@ def by_workers(options: Mapping[str, Any], batches: Iterable[Sequence[Path]], n_
     `options` are what each gives to `open_predictor`, in JSON's types. Raises UserError as that does, and for a process
     that has ended by itself.
     """
-    # Processes end first: threads that wait for them would not.
-    with ThreadPoolExecutor(n_workers) as pool, _workers(options, n_workers) as idle:
-        pending: deque[Future[Answers]] = deque()
+    environment = {"TF_NUM_INTRAOP_THREADS": str(max(1, len(os.sched_getaffinity(0)) // n_workers)), **os.environ}
+    # The search path by argument: a folder called zoo where the command runs is none of ours.
+    code = (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
+        "from zoo.inference.workers import serve; serve(sys.argv[2], int(sys.argv[3]))"
+    )
+    words = [sys.executable, "-c", code, json.dumps(sys.path), json.dumps(dict(options))]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    processes = [subprocess.Popen([*words, str(number)], **pipes) for number in range(n_workers)]
+    idle: Idle = queue.Queue()
+    for process in processes:
+        idle.put(process)
+    pending: deque[Future[Answers]] = deque()
+    with ThreadPoolExecutor(n_workers) as pool:
         try:
             for paths in batches:
                 pending.append(pool.submit(_predict_one, idle, paths))
@@ -51,32 +63,12 @@ def by_workers(options: Mapping[str, Any], batches: Iterable[Sequence[Path]], n_
         finally:
             for future in pending:
                 future.cancel()
+            for process in processes:  # before the pool: threads that wait for them would not end
+                process.kill()
+                process.wait()
 
 
-@contextmanager
-def _workers(options: Mapping[str, Any], n_workers: int) -> Iterator["queue.Queue[subprocess.Popen[str]]"]:
-    cores = len(os.sched_getaffinity(0))
-    environment = {"TF_NUM_INTRAOP_THREADS": str(max(1, cores // n_workers)), **os.environ}
-    # The search path by argument: a folder called zoo where the command runs is none of ours.
-    code = (
-        "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
-        "from zoo.inference.workers import serve; serve(sys.argv[2], int(sys.argv[3]))"
-    )
-    words = [sys.executable, "-c", code, json.dumps(sys.path), json.dumps(dict(options))]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
-    processes = [subprocess.Popen([*words, str(number)], **pipes) for number in range(n_workers)]
-    idle: queue.Queue[subprocess.Popen[str]] = queue.Queue()
-    for process in processes:
-        idle.put(process)
-    try:
-        yield idle
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-def _predict_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Path]) -> Answers:
+def _predict_one(idle: Idle, paths: Sequence[Path]) -> Answers:
     process = idle.get()
     try:
         assert process.stdin is not None and process.stdout is not None
@@ -88,10 +80,8 @@ def _predict_one(idle: "queue.Queue[subprocess.Popen[str]]", paths: Sequence[Pat
     finally:
         idle.put(process)
     if not line.endswith("\n"):
-        raise UserError(
-            f"a worker ended while it predicted {paths[0]} and {len(paths) - 1} more: out of memory? Take fewer "
-            "--workers, and --resume"
-        )
+        batch = f"{paths[0]} and {len(paths) - 1} more"
+        raise UserError(f"a worker ended while it predicted {batch}: out of memory? Take fewer --workers, and --resume")
     answer = json.loads(line)
     if "error" in answer:
         raise UserError(answer["error"])
