@@ -120,14 +120,6 @@ def test_segments_of_one_recording_are_its_own(exported):
         np.testing.assert_allclose(row[: len(one) // 640], alone, atol=1e-5)
 
 
-def test_the_graph_has_every_step_of_the_post_processing(rng):
-    chain = postprocess.PostProcess(0.04, {"arousal": tiny_runs.steps(3), "valence": tiny_runs.steps(0)[1:]})
-    batch, counts = rng.normal(size=(4, 30, 2)).astype(np.float32), [30, 17, 3, 1]
-    found = signatures._postprocessed(tf.constant(batch), tf.constant(counts), chain).numpy()
-    for row, raw, count in zip(found, batch, counts, strict=True):
-        np.testing.assert_allclose(row[:count], postprocess.apply(chain, raw[:count]), atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("name", "values", "found"),
     [("wavelet", {}, "the step 'wavelet'"), ("median", {"frames": 4}, "median of 4 frames")],

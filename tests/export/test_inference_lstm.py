@@ -120,10 +120,3 @@ def test_layers_of_another_kind_are_left_alone(layer, is_exchanged):
     sequences = keras.Input((None, 5))
     model = keras.Model(sequences, layer(sequences))
     assert (exchanged(model) is not model) == is_exchanged
-
-
-def test_the_layer_is_rebuilt_from_its_configuration(rng):
-    _, ours = pair(rng, 2)
-    again = OneLoopLSTM.from_config(ours.get_config())
-    assert (again.units, again.directions, again.name) == (4, 2, ours.name)
-    assert again.compute_output_spec(keras.KerasTensor((None, 7, 5))).shape == (None, 7, 8)

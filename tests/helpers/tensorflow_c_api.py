@@ -15,28 +15,8 @@ from pathlib import Path
 import numpy as np
 
 # tensorflow/c/tf_datatype.h, and sizeof(TF_TString)
-_FLOAT, _INT32, _STRING, _STRING_BYTES = 1, 3, 7, 24
-_DTYPES = {_FLOAT: np.dtype(np.float32), _INT32: np.dtype(np.int32)}
-_KINDS = {"p": ctypes.c_void_p, "i": ctypes.c_int, "s": ctypes.c_char_p, "n": ctypes.c_size_t, "l": ctypes.c_int64}
-# What each function returns and takes: without it, ctypes would cut pointers to 32 bits.
-_FUNCTIONS = {
-    "TF_NewStatus": "p:",
-    "TF_NewGraph": "p:",
-    "TF_NewSessionOptions": "p:",
-    "TF_LoadSessionFromSavedModel": "p:ppspippp",
-    "TF_GraphOperationByName": "p:ps",
-    "TF_AllocateTensor": "p:ipin",
-    "TF_TensorData": "p:p",
-    "TF_TensorByteSize": "n:p",
-    "TF_TensorType": "i:p",
-    "TF_NumDims": "i:p",
-    "TF_Dim": "l:pi",
-    "TF_GetCode": "i:p",
-    "TF_Message": "s:p",
-    "TF_StringInit": "i:p",
-    "TF_StringCopy": "i:psn",
-    "TF_SessionRun": "i:ppppippipipp",
-}
+_STRING, _STRING_BYTES = 7, 24
+_DTYPES = {1: np.dtype(np.float32), 3: np.dtype(np.int32)}
 
 
 class _Output(ctypes.Structure):
@@ -49,13 +29,12 @@ class Session:
     """A SavedModel, loaded. Raises RuntimeError with the library's words where something goes wrong."""
 
     def __init__(self, folder):
-        self._tf = library()
-        self._status, self._graph = self._tf.TF_NewStatus(), self._tf.TF_NewGraph()
-        tags = (ctypes.c_char_p * 1)(b"serve")
-        options, place = self._tf.TF_NewSessionOptions(), str(folder).encode()
-        self._session = self._tf.TF_LoadSessionFromSavedModel(
-            options, None, place, ctypes.cast(tags, ctypes.c_void_p), 1, self._graph, None, self._status
-        )
+        (package,) = map(Path, find_spec("tensorflow").submodule_search_locations)
+        self._tf = ctypes.CDLL(str(next(package.glob("libtensorflow_cc.*"))))
+        self._status, self._graph = self._pointer("TF_NewStatus"), self._pointer("TF_NewGraph")
+        options, tags = self._pointer("TF_NewSessionOptions"), (ctypes.c_char_p * 1)(b"serve")
+        given = (options, None, str(folder).encode(), tags, 1, self._graph, None, self._status)
+        self._session = self._pointer("TF_LoadSessionFromSavedModel", *given)
         self._check()
 
     def run(self, feeds, fetches):
@@ -64,56 +43,46 @@ class Session:
         outputs = (_Output * len(fetches))(*map(self._output, fetches))
         values = (ctypes.c_void_p * len(feeds))(*map(self._tensor, feeds.values()))
         results = (ctypes.c_void_p * len(fetches))()
-        self._tf.TF_SessionRun(
-            self._session, None, ctypes.addressof(inputs), ctypes.addressof(values), len(feeds),
-            ctypes.addressof(outputs), ctypes.addressof(results), len(fetches), None, 0, None, self._status,
-        )  # fmt: skip
+        given = (inputs, values, len(feeds), outputs, results, len(fetches), None, 0, None)
+        self._tf.TF_SessionRun(self._session, None, *given, self._status)
         self._check()
-        return [self._array(result) for result in results]
+        return [self._array(ctypes.c_void_p(result)) for result in results]
+
+    def _pointer(self, name, *arguments):
+        """Call a function that returns a pointer, which ctypes would cut to 32 bits."""
+        function = getattr(self._tf, name)
+        function.restype = ctypes.c_void_p
+        return ctypes.c_void_p(function(*arguments))
 
     def _output(self, name):
         operation, _, index = name.partition(":")
-        return _Output(self._tf.TF_GraphOperationByName(self._graph, operation.encode()), int(index))
+        return _Output(self._pointer("TF_GraphOperationByName", self._graph, operation.encode()), int(index))
 
     def _tensor(self, value):
-        if not isinstance(value, np.ndarray):
-            tensor = self._allocate(_STRING, (len(value),), len(value) * _STRING_BYTES)
-            for number, text in enumerate(value):
-                place = self._tf.TF_TensorData(tensor) + number * _STRING_BYTES
-                self._tf.TF_StringInit(place)
-                self._tf.TF_StringCopy(place, text, len(text))
+        if isinstance(value, np.ndarray):
+            code = next(code for code, dtype in _DTYPES.items() if dtype == value.dtype)
+            tensor = self._allocate(code, value.shape, value.nbytes)
+            ctypes.memmove(self._pointer("TF_TensorData", tensor), value.tobytes(), value.nbytes)
             return tensor
-        value = np.asarray(value, order="C")
-        code = next(code for code, dtype in _DTYPES.items() if dtype == value.dtype)
-        tensor = self._allocate(code, value.shape, value.nbytes)
-        ctypes.memmove(self._tf.TF_TensorData(tensor), value.ctypes.data, value.nbytes)
+        tensor = self._allocate(_STRING, (len(value),), len(value) * _STRING_BYTES)
+        for number, text in enumerate(value):
+            place = ctypes.c_void_p(self._pointer("TF_TensorData", tensor).value + number * _STRING_BYTES)
+            self._tf.TF_StringInit(place)
+            self._tf.TF_StringCopy(place, text, ctypes.c_size_t(len(text)))
         return tensor
 
     def _allocate(self, code, shape, n_bytes):
         sizes = (ctypes.c_int64 * len(shape))(*shape)
-        return self._tf.TF_AllocateTensor(code, ctypes.addressof(sizes), len(shape), n_bytes)
+        return self._pointer("TF_AllocateTensor", code, sizes, len(shape), ctypes.c_size_t(n_bytes))
 
     def _array(self, tensor):
         shape = [self._tf.TF_Dim(tensor, axis) for axis in range(self._tf.TF_NumDims(tensor))]
-        content = ctypes.string_at(self._tf.TF_TensorData(tensor), self._tf.TF_TensorByteSize(tensor))
+        content = ctypes.string_at(self._pointer("TF_TensorData", tensor), self._tf.TF_TensorByteSize(tensor))
         return np.frombuffer(content, _DTYPES[self._tf.TF_TensorType(tensor)]).reshape(shape)
 
     def _check(self):
         if self._tf.TF_GetCode(self._status):
-            raise RuntimeError(self._tf.TF_Message(self._status).decode(errors="replace"))
-
-
-def library():
-    """Load TensorFlow's library. Raises RuntimeError where the tensorflow package holds none with the C API."""
-    for place in map(Path, find_spec("tensorflow").submodule_search_locations):
-        for name in ("libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib", "python/_pywrap_tensorflow_internal.so"):
-            if (place / name).is_file():
-                found = ctypes.CDLL(str(place / name))
-                for function, (result, _, *arguments) in _FUNCTIONS.items():
-                    getattr(found, function).restype = _KINDS[result]
-                    getattr(found, function).argtypes = [_KINDS[letter] for letter in arguments]
-                return found
-    raise RuntimeError("the tensorflow package holds no library with the C API")
+            raise RuntimeError(ctypes.string_at(self._pointer("TF_Message", self._status)).decode(errors="replace"))
 
 
 def answers(folder, requests):

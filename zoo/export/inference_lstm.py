@@ -92,9 +92,6 @@ class OneLoopLSTM(ExplicitMask):
     def compute_output_spec(self, sequences, mask=None):
         return keras.KerasTensor((*sequences.shape[:2], self.directions * self.units), self.compute_dtype)
 
-    def get_config(self):
-        return {**super().get_config(), "units": self.units, "directions": self.directions}
-
 
 def exchanged(network: keras.Model) -> keras.Model:
     """Return a copy of a network with its LSTM layers exchanged; the network itself where none can be.
