@@ -26,9 +26,22 @@ from zoo.utils.progress import Progress
 SHOWN = 5
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Return 0 for a clean corpus, 1 where there are findings; a user's mistake raises UserError."""
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{corpora.in_plain_text()}\n\n"
+        "Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
+    )
+    what = parser.add_argument_group("what to check")
+    what.add_argument("--corpus", required=True, metavar="NAME", help="the corpus; see below")
+    usual = f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})"
+    what.add_argument("--data-root", type=Path, metavar="DIR", help=usual)
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print everything found as one JSON object")
+    args = parser.parse_args()
+
     corpus = corpora.get(args.corpus)
     root = corpora.resolve_root(args.corpus, args.data_root)
     loaded = corpora.load(args.corpus, root)
@@ -49,22 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         print(json.dumps(found, indent=2))
     return 1 if report.advice else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"{corpora.in_plain_text()}\n\n"
-        "Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
-    )
-    what = parser.add_argument_group("what to check")
-    what.add_argument("--corpus", required=True, metavar="NAME", help="the corpus; see below")
-    usual = f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})"
-    what.add_argument("--data-root", type=Path, metavar="DIR", help=usual)
-    output = parser.add_argument_group("output")
-    output.add_argument("--json", action="store_true", help="print everything found as one JSON object")
-    return parser
 
 
 def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
@@ -89,8 +86,7 @@ def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
 
 def _print(report: Report, title: str) -> None:
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(title)}[/]")
-    console.print(f"{report.clips} clips of {len(report.speakers)} speakers")
+    console.print(f"[bold]{escape(title)}[/]\n{report.clips} clips of {len(report.speakers)} speakers")
     if seconds := report.seconds:
         length = "a clip lasts {min:.2f} to {max:.2f} s, median {median:.2f} s".format(**seconds)
         console.print(f"{seconds['total'] / 3600:.2f} h; {length}")

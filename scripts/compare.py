@@ -25,9 +25,8 @@ def main() -> int:
     what.add_argument("--postprocess", action="store_true", help="compare ratings after their post-processing")
     output = parser.add_argument_group("output").add_mutually_exclusive_group()
     output.add_argument("--format", choices=list(FORMATS), help="print in this format (default: tables for a terminal)")
-    output.add_argument(
-        "--out", type=Path, metavar="FILE", help=f"write to a file named *{', *'.join(SUFFIXES)} instead"
-    )
+    named = f"write to a file named *{', *'.join(SUFFIXES)} instead"
+    output.add_argument("--out", type=Path, metavar="FILE", help=named)
     args = parser.parse_args()
     form = format_of(args.out) if args.out else args.format  # before minutes of work
     comparison = compare_runs(args.runs, args.all_pairs, args.by_run, args.postprocess)

@@ -1,10 +1,9 @@
 """Losses of continuous ratings, and class weights for Keras's losses of classes.
 
-The losses compare (batch, frames, targets) with (batch, frames, targets). Weights per sequence (batch,), per frame
-(batch, frames) or (batch, frames, 1), or per rating (batch, frames, targets) act inside the means and moments: a weight
-of zero equals an absent frame, whatever its values, NaN too. Keras would apply them after the loss was taken, when
-padding has already moved the moments. Weights are not negative; only their proportions matter. All is computed in
-float32, whatever the policy. Keras's implicit masks are not read.
+The losses compare (batch, frames, targets) with the same. Weights per sequence (batch,), per frame (batch, frames) or
+(batch, frames, 1), or per rating act inside the means and moments, where Keras would apply them after padding has moved
+these: a weight of zero equals an absent frame, whatever its values, NaN too. Weights are not negative; only their
+proportions matter. All is computed in float32, whatever the policy. Keras's implicit masks are not read.
 """
 
 from collections.abc import Sequence

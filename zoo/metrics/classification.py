@@ -22,8 +22,7 @@ def class_indices(labels: Labels, classes: Sequence[str]) -> np.ndarray:
     >>> class_indices(["sad", "angry"], ("angry", "sad")).tolist()
     [1, 0]
 
-    Raises:
-        ValueError: labels are empty, not one-dimensional, missing (NaN) or not in `classes`.
+    Raises ValueError for labels that are empty, not one-dimensional, missing (NaN) or not in `classes`.
     """
     index_of = {name: index for index, name in enumerate(classes)}
     array = np.asarray(labels)
@@ -43,8 +42,7 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, n_classes: int) ->
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
     [[1, 1], [0, 1]]
 
-    Raises:
-        ValueError: empty input, different lengths, indices that are not integers (NaN) or out of range.
+    Raises ValueError for empty input, different lengths, indices that are not integers (NaN) or out of range.
     """
     return speaker_confusions(truth, prediction, np.zeros(np.size(truth)), n_classes)[1].sum(axis=0)
 
@@ -58,8 +56,7 @@ def speaker_confusions(
     >>> names, confusions.tolist()
     (['a', 'b'], [[[0, 0], [0, 1]], [[1, 0], [1, 0]]])
 
-    Raises:
-        ValueError: as `confusion_matrix`; a missing speaker.
+    Raises ValueError as `confusion_matrix`, and for a missing speaker.
     """
     rows = _checked_indices("truth", truth, n_classes)
     columns = _checked_indices("prediction", prediction, n_classes)
@@ -170,8 +167,7 @@ def evaluate(
     speakers (None with one speaker). `absent_classes` are those without a true utterance; `confusion` has a row per
     true class, in the order of `classes`.
 
-    Raises:
-        ValueError: empty input, different lengths, labels not in `classes`, NaN, a missing speaker.
+    Raises ValueError for empty input, different lengths, labels not in `classes`, NaN, a missing speaker.
     """
     truth, prediction = class_indices(truth, classes), class_indices(prediction, classes)
     names, by_speaker = speaker_confusions(truth, prediction, speakers, len(classes))

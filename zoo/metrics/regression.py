@@ -63,8 +63,7 @@ def moments(truth: ArrayLike, prediction: ArrayLike) -> Moments:
     >>> [round(float(figure[0]), 3) for figure in (both.ccc, both.pearson, both.rmse, both.mae)]
     [0.667, 0.866, 0.577, 0.333]
 
-    Raises:
-        ValueError: no frames, different shapes, or values that are not finite (leave frames without ratings out).
+    Raises ValueError for no frames, different shapes, or values that are not finite.
     """
     # Column by column in memory NumPy sums pairwise, and keeps more digits.
     truth, prediction = (np.asfortranarray(values.reshape(len(values), -1)) for values in _checked(truth, prediction))
@@ -80,10 +79,8 @@ def merged(parts: Sequence[Moments], counts: ArrayLike | None = None) -> Moments
     >>> round(float(merged(parts).ccc[0]), 3), merged(parts, [1, 2]).n.tolist()
     (0.667, [4.0])
 
-    Args:
-        parts: at least one, of the same dimensions (dims,).
-        counts: how often each part is in the concatenation (default: once), shape (len(parts),), or (..., len(parts))
-            for as many concatenations at once, whose moments then are (..., dims).
+    `counts` (..., parts) state how often each part is in the concatenation (default: once), for any number of
+    concatenations at once, whose moments then are (..., dims).
     """
     n_parts, means_truth, means_prediction, *inner = (
         np.stack([getattr(part, field.name) for part in parts]) for field in fields(Moments)
@@ -123,9 +120,9 @@ def concordances(parts: Parts, counts: np.ndarray) -> np.ndarray:
 
 
 def ccc(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
-    """Concordance correlation coefficient (Lin 1989) in -1..1 of ratings (n, dims) -> (dims,), or (n,) -> ().
+    """Concordance correlation coefficient (`Moments.ccc`) of ratings (n, dims) -> (dims,), or (n,) -> ().
 
-    2 cov(x, y) / (var x + var y + (mean x - mean y)^2). Raises ValueError as `moments`.
+    Raises ValueError as `moments`.
 
     >>> round(float(ccc([0.0, 1.0, 2.0], [0.0, 1.0, 1.0])), 3)  # 2/3 / (6/9 + 2/9 + 1/9)
     0.667
@@ -152,18 +149,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return every figure of a test as a dictionary for strict JSON: what is undefined (NaN) is None.
 
-    Of each dimension, over all frames of all recordings: `ccc` with its 95 % interval over speakers (None with one
-    speaker), `pearson`, `rmse` and `mae`; averaged over the recordings where they are defined: `mean_ccc` and
-    `kendall`, with the numbers of recordings where they are not in `undefined`. The `ccc` beside `dimensions` is the
-    mean of theirs.
+    `truth` and `prediction` are each recording's ratings (frames, dims) of the frames that were rated. Of each
+    dimension, over all frames of all recordings: `ccc` with its 95 % interval over speakers (None with one speaker),
+    `pearson`, `rmse` and `mae`; averaged over the recordings where they are defined: `mean_ccc` and `kendall`, with the
+    numbers of those where they are not in `undefined`. The `ccc` beside `dimensions` is the mean of theirs.
 
-    Args:
-        truth: each recording's ratings (frames, dims), only of the frames that were rated.
-        prediction: each recording's predictions of these frames, of the same shapes.
-        speakers: the speaker of each recording.
-
-    Raises:
-        ValueError: as `moments`; no recordings, a missing speaker, sequences of different lengths.
+    Raises ValueError as `moments`, for no recordings, a missing speaker and sequences of different lengths.
     """
     lengths = len(truth), len(prediction), len(speakers)
     if len(set(lengths)) > 1 or not len(truth):

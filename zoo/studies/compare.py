@@ -96,8 +96,7 @@ def compare_runs(
 ) -> Comparison:
     """Compare every system with the first one, or with `all_pairs` with every other.
 
-    `by_run` takes every run as a system of its own, whatever its seed. `postprocessed` compares ratings after their
-    post-processing.
+    `by_run` takes every run as a system of its own. `postprocessed` compares ratings after their post-processing.
 
     Raises UserError for less than two runs or systems, a folder given twice, runs that `read_run` refuses or that were
     not tested on the same utterances.
@@ -112,10 +111,8 @@ def compare_runs(
         _check_comparable(runs[0], run)
     systems = _systems(runs, by_run)
     if len(systems) < 2:
-        raise UserError(
-            f"the {len(runs)} runs differ in their seed only and are one system; expected two. Give a run of another "
-            "configuration, or --by-run to take every run by itself"
-        )
+        found = f"the {len(runs)} runs differ in their seed only and are one system; expected two"
+        raise UserError(f"{found}. Give one of another configuration, or --by-run to take every run by itself")
     first, pool = runs[0], regression.concordances if runs[0].continuous else classification.accuracies
     names = ("CCC", *(f"CCC {name}" for name in first.outputs)) if first.continuous else ("WA", "UA")
     pairs = list(combinations(systems, 2)) if all_pairs else [(systems[0], other) for other in systems[1:]]
@@ -192,22 +189,19 @@ def _systems(runs: Sequence[FinishedRun], by_run: bool) -> list[System]:
         group.sort(key=lambda run: run.seed)
         for one, other in pairwise(group):
             if one.seed == other.seed:
-                raise UserError(
-                    f"{one.folder} and {other.folder} have one configuration and seed {one.seed}. Leave one of them "
-                    "out, or take every run by itself with --by-run"
-                )
+                both = f"{one.folder} and {other.folder} have one configuration and seed {one.seed}"
+                raise UserError(f"{both}. Leave one of them out, or take every run by itself with --by-run")
         found.append(System(name, tuple(group), () if by_run else tuple(run.seed for run in group)))
     return found
 
 
 def _names(groups: Sequence[Sequence[FinishedRun]]) -> list[str]:
-    """A system's name is its run's; of several, theirs less the seed's number. Names that would be alike are paths."""
+    """Name a system as its run; of several, as they are less the seed's number. Names that would be alike are paths."""
 
     def name(paths: Sequence[str]) -> str:
-        if len(paths) == 1:
-            return paths[0]
         shared = {re.sub(r"[-_. ]*(seed)?[-_. ]*\d+$", "", path) for path in paths}
-        return shared.pop() if len(shared) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+        several = shared.pop() if len(shared) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+        return several if len(paths) > 1 else paths[0]
 
     short = [name([run.folder.resolve().name for run in group]) for group in groups]
     whole = [name([str(run.folder) for run in group]) for group in groups]

@@ -127,10 +127,9 @@ def _categorical(folder: Path, settings: Mapping[str, Any], record: Mapping[str,
                 raise _damaged(path, found, line)
         by_clip[key] = row
     ordered = [by_clip[key] for key in sorted(by_clip)]
+    labels = ([row[name] for row in ordered] for name in ("truth", "prediction"))
+    truth, prediction = (classification.class_indices(names, classes) for names in labels)
     speakers = [row["speaker"] for row in ordered]
-    truth, prediction = (
-        classification.class_indices([row[name] for row in ordered], classes) for name in ("truth", "prediction")
-    )
     parts = list(classification.speaker_confusions(truth, prediction, speakers, len(classes))[1])
     wa, ua = figures([parts], classification.accuracies)[0]
     recorded = {"n_clips": record["n_clips"], "WA": record["wa"]["value"], "UA": record["ua"]["value"]}

@@ -64,13 +64,14 @@ def test_a_folder_is_found_by_the_variable_or_as_given_and_loaded(tmp_path, monk
     assert len(corpora.load(name, root).clips) == 1
 
 
-@pytest.mark.parametrize("corpus", corpora.CORPORA.values(), ids=NAMES)
-def test_without_a_folder_the_error_states_how_to_obtain_the_corpus(tmp_path, monkeypatch, corpus):
+@pytest.mark.parametrize("name", NAMES)
+def test_without_a_folder_the_error_states_how_to_obtain_the_corpus(tmp_path, monkeypatch, name):
+    corpus = corpora.CORPORA[name]
     parts = (corpus.licence, corpus.address, corpus.loader.LAYOUT, "--synthetic", "--data-root", "SPEECH_CORPORA")
     for variable in ("", str(tmp_path)):
         monkeypatch.setenv(corpora.DATA_ROOT_VARIABLE, variable)
         with pytest.raises(UserError) as error:
-            corpora.resolve_root(corpus.name, None)
+            corpora.resolve_root(name, None)
         assert all(part in str(error.value) for part in parts)
 
 

@@ -53,13 +53,11 @@ def joined(columns: Mapping[str, tuple[np.ndarray, float]], step_seconds: float,
 
     Raises UserError, which names `place`, where the dimensions differ in steps or in the first time.
     """
-    found = {dimension: (len(values), start) for dimension, (values, start) in columns.items()}
-    if len(set(found.values())) > 1:
-        each = " and ".join(f"{steps} of {dimension} from {start:g} s" for dimension, (steps, start) in found.items())
-        raise UserError(f"{place}: expected the same steps in each dimension, found {each}. Restore the shorter one.")
-    values = np.stack([values for values, _ in columns.values()], axis=1).astype(np.float32)
-    (start_seconds,) = {start for _, start in columns.values()}
-    return Trace(tuple(columns), values, step_seconds, start_seconds)
+    if len({(len(values), start) for values, start in columns.values()}) > 1:
+        found = " and ".join(f"{len(values)} of {name} from {start:g} s" for name, (values, start) in columns.items())
+        raise UserError(f"{place}: expected the same steps in each dimension, found {found}. Restore the shorter one.")
+    tracks, starts = zip(*columns.values(), strict=True)
+    return Trace(tuple(columns), np.stack(tracks, axis=1).astype(np.float32), step_seconds, starts[0])
 
 
 def check_span(trace: Trace, labels: Path, audio: Path) -> None:

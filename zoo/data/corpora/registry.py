@@ -25,7 +25,6 @@ class Loader(Protocol):
 class Corpus:
     """A row of `CORPORA`."""
 
-    name: str
     title: str
     licence: str
     address: str
@@ -43,9 +42,8 @@ class Corpus:
         return next((home for home in homes if any(any(home.glob(name)) for name in self.loader.INSIDE)), None)
 
 
-_ROWS = (
-    Corpus(
-        name="iemocap",
+CORPORA = {
+    "iemocap": Corpus(
         title="IEMOCAP",
         licence="free for research, signed release form",
         address="https://sail.usc.edu/iemocap/",
@@ -53,8 +51,7 @@ _ROWS = (
         folders=("IEMOCAP_full_release", "IEMOCAP", "iemocap"),
         n_clips=10_039,
     ),
-    Corpus(
-        name="aibo",
+    "aibo": Corpus(
         title="FAU Aibo (Interspeech 2009 emotion challenge)",
         licence="free for research, signed licence",
         address="https://www5.cs.fau.de/en/our-team/steidl-stefan/fau-aibo-emotion-corpus/",
@@ -63,8 +60,7 @@ _ROWS = (
         folders=("IS2009EmotionChallenge", "FAU_Aibo", "aibo"),
         n_clips=18_216,
     ),
-    Corpus(
-        name="ravdess",
+    "ravdess": Corpus(
         title="RAVDESS",
         licence="CC BY-NC-SA 4.0",
         address="https://zenodo.org/records/1188976",
@@ -73,8 +69,7 @@ _ROWS = (
         rate_hz=48_000,
         n_clips=1_440 + 1_012,  # speech and song, two archives
     ),
-    Corpus(
-        name="emodb",
+    "emodb": Corpus(
         title="EmoDB",
         licence="free for research",
         address="http://emodb.bilderbar.info/",
@@ -82,8 +77,7 @@ _ROWS = (
         folders=("EmoDB", "emodb", "EMODB"),
         n_clips=535,
     ),
-    Corpus(
-        name="cremad",
+    "cremad": Corpus(
         title="CREMA-D",
         licence="Open Database License (ODbL) 1.0",
         address="https://github.com/CheyneyComputerScience/CREMA-D",
@@ -91,8 +85,7 @@ _ROWS = (
         folders=("CREMA-D", "cremad", "CREMAD"),
         n_clips=7_442,
     ),
-    Corpus(
-        name="recola",
+    "recola": Corpus(
         title="RECOLA",
         licence="free for research, signed licence",
         address="https://diuf.unifr.ch/main/diva/recola/",
@@ -102,8 +95,7 @@ _ROWS = (
         max_seconds=3_600.0,
         rating_seconds=0.04,
     ),
-    Corpus(
-        name="mediaeval_music",
+    "mediaeval_music": Corpus(
         title="Emotion in Music (MediaEval 2013)",
         licence="free for research, songs under Creative Commons",
         address="https://cvml.unige.ch/databases/emoMusic/",
@@ -113,8 +105,7 @@ _ROWS = (
         n_clips=744,
         rating_seconds=0.5,
     ),
-)
-CORPORA: dict[str, Corpus] = {row.name: row for row in _ROWS}
+}
 
 
 def get(name: str) -> Corpus:
@@ -126,7 +117,7 @@ def get(name: str) -> Corpus:
 
 def in_plain_text() -> str:
     """Return the known corpora as the command line lists them."""
-    return "\n".join(["corpora (--corpus):", *(f"  {row.name:16}{row.title}" for row in _ROWS)])
+    return "\n".join(["corpora (--corpus):", *(f"  {name:16}{row.title}" for name, row in CORPORA.items())])
 
 
 def load(name: str, root: Path) -> Loaded:
@@ -183,9 +174,9 @@ def _below_variable(corpus: Corpus, how_to_obtain: str) -> Path:
 
 def _what_it_is_instead(root: Path, corpus: Corpus) -> str:
     """Say what a folder that is not the corpus's seems to be, and what to give instead; "" if that is unknown."""
-    for other in CORPORA.values():
+    for name, other in CORPORA.items():
         if other.locate(root):
-            return f"this looks like {other.title}, not {corpus.title}. Give its own folder or --corpus {other.name}."
+            return f"this looks like {other.title}, not {corpus.title}. Give its own folder or --corpus {name}."
     if children := [str(child) for child in sorted(root.iterdir()) if child.is_dir() and corpus.locate(child)]:
         return f"this is above the corpus's folder. Did you mean {' or '.join(children)}?"
     for parent in list(root.resolve().parents)[:4]:  # IEMOCAP's wav folders are four levels below its own

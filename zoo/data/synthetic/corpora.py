@@ -1,8 +1,7 @@
 """Synthetic twins: small corpora of synthetic speech in exactly the layout of the real ones.
 
-They let anybody run every recipe without a licence. Speakers, names and label files follow the real corpora; the speech
-is made by `zoo.data.synthetic.voice`. A result on a twin is no result on the corpus, so each carries SYNTHETIC.json.
-Corpora that are rated continuously are in `zoo.data.synthetic.rated_corpora`.
+They let anybody run every recipe without a licence. A result on a twin is no result on the corpus, so each carries
+SYNTHETIC.json. Corpora that are rated continuously are in `zoo.data.synthetic.rated_corpora`.
 """
 
 import json
@@ -80,13 +79,13 @@ def synthesize(
 ) -> Path:
     """Write the synthetic twin of `corpus` and return its root, which is `out`.
 
-    `n_clips` counts all clips, 0 is the corpus's usual number: RAVDESS's first 192 are speech, and from 288 on a third
-    of all are song. Clips are `seconds` (shortest, longest; None: as usual) long and have the corpus's rate; speakers
-    and classes are balanced. `layout` names a release of a corpus that has several ("website" of recola), "" the first.
-    The same arguments give the same bytes. `out` appears at once, complete, or not at all.
+    `n_clips` counts all clips, 0 is the usual number: RAVDESS's first 192 are speech, and from 288 on a third are song.
+    Clips are `seconds` (shortest, longest; None: as usual) long; speakers and classes are balanced. `layout` names one
+    of several releases ("website" of recola), "" the first. The same arguments give the same bytes. `out` appears at
+    once, complete, or not at all.
 
     Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips or a layout that
-    the twin cannot have, a seed below 0, and when the disk refuses; ValueError on seconds that it cannot have.
+    the twin cannot have, a seed below 0, and when the disk refuses.
     """
     out, twin = Path(out), _twin(corpus)
     usual, least, most = twin.clips

@@ -1,8 +1,7 @@
 """Synthetic twins of the corpora that are rated continuously: RECOLA and Emotion in Music.
 
-Written by `zoo.data.synthetic.corpora`. Each recording is a monologue of `zoo.data.synthetic.voice` by a speaker of its
-own, with smoothly varying arousal and valence, which are the labels, without delay. RECOLA's website release has single
-raters: there each has a bias, a scale, a noise and a lag of their own.
+Each recording is a monologue by a speaker of its own, with smoothly varying arousal and valence, which are the labels,
+without delay. RECOLA's website release has single raters, each with a bias, a scale, a noise and a lag of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
