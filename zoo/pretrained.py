@@ -38,6 +38,9 @@ class Ratings(TypedDict):
     trained_on: str
 
 
+Answer = Emotion | Ratings
+
+
 class Pretrained:
     """An export, loaded by `zoo.load`. `description` is its assets/description.json."""
 
@@ -57,14 +60,12 @@ class Pretrained:
         return self.exported.outputs
 
     @overload
-    def predict(self, clips: Clip, rate_hz: int | None = None) -> Emotion | Ratings: ...  # type: ignore[overload-overlap]
+    def predict(self, clips: Clip, rate_hz: int | None = None) -> Answer: ...  # type: ignore[overload-overlap]
 
     @overload
-    def predict(self, clips: Sequence[Clip], rate_hz: int | None = None) -> list[Emotion | Ratings]: ...
+    def predict(self, clips: Sequence[Clip], rate_hz: int | None = None) -> list[Answer]: ...
 
-    def predict(
-        self, clips: Clip | Sequence[Clip], rate_hz: int | None = None
-    ) -> Emotion | Ratings | list[Emotion | Ratings]:
+    def predict(self, clips: Clip | Sequence[Clip], rate_hz: int | None = None) -> Answer | list[Answer]:
         """Predict one clip, or several, in order.
 
         A clip is an audio file of a format that zoo.data.audio.read.READABLE names, or its samples (samples,) or
@@ -78,25 +79,23 @@ class Pretrained:
         ready = [self._mono(clip, rate_hz) if isinstance(clip, np.ndarray) else Path(clip) for clip in clips]
         if not self.exported.continuous:
             return list(self._predictor.predict(ready))  # type: ignore[arg-type]
-        return [self._rate(clip, f"#{number}") for number, clip in enumerate(ready)]
+        names = [f"#{number}" if isinstance(clip, np.ndarray) else str(clip) for number, clip in enumerate(ready)]
+        return list(map(self._rate, ready, names))
 
     def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
         """Return a zoo.inference.stream.Stream of this model, with its options."""
         return Stream(self.exported, hop_seconds, **options)
 
     def _rate(self, clip: Path | np.ndarray, name: str) -> Ratings:
-        name = name if isinstance(clip, np.ndarray) else str(clip)
         rows = list(self._predictor.predict([clip], names=[name]))
+        time, trained_on = [row["time"] for row in rows], self.description["trained_on"]
         ratings = {output: [row[output] for row in rows] for output in self.outputs}
-        time = [row["time"] for row in rows]
-        return Ratings(file=name, time=time, ratings=ratings, trained_on=self.description["trained_on"])
+        return Ratings(file=name, time=time, ratings=ratings, trained_on=trained_on)
 
     def _mono(self, clip: np.ndarray, rate_hz: int | None) -> np.ndarray:
         if clip.ndim not in (1, 2) or clip.dtype.kind != "f":
-            raise UserError(
-                f"expected samples (samples,) or (samples, channels) of floats in -1..1, found {clip.dtype} "
-                f"{clip.shape}; divide integers by their largest"
-            )
+            found = f"found {clip.dtype} {clip.shape}; divide integers by their largest"
+            raise UserError(f"expected samples (samples,) or (samples, channels) of floats in -1..1, {found}")
         rate_hz = self.rate_hz if rate_hz is None else rate_hz
         if not 1000 <= rate_hz <= 384_000:
             raise UserError(f"rate_hz is {rate_hz}, expected 1000 to 384000")
@@ -122,17 +121,15 @@ def find(place: str | Path) -> Path:
         saved_model.load(place)  # raises the error that says what is wrong with it
     if not names():
         raise UserError(
-            f"{place}: no such model, for none is in {folder()}; give the folder of one, or name theirs in "
-            f"{MODELS_VARIABLE}"
+            f"{place}: no such model, for none is in {folder()}; give one's folder, or theirs in {MODELS_VARIABLE}"
         )
     raise unknown("model", str(place), names())
 
 
 def names() -> list[str]:
     """Return the names of the models that `load` knows."""
-    if not folder().is_dir():
-        return []
-    return sorted(path.name for path in folder().iterdir() if version_folder(path))
+    paths = folder().iterdir() if folder().is_dir() else ()
+    return sorted(path.name for path in paths if version_folder(path))
 
 
 def folder() -> Path:

@@ -18,6 +18,8 @@ from zoo.inference.long_recordings import WHOLE_SECONDS, rate_in_windows
 from zoo.inference.tracer import Tracer, tracer
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
 
+Transform = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Rater:
@@ -28,18 +30,16 @@ class Rater:
     """
 
     config: RunConfig
-    rate: Callable[[np.ndarray], np.ndarray]
-    features: Callable[[np.ndarray], np.ndarray]
+    rate: Transform
+    features: Transform
     whole_segments: bool
 
-    def windows(self, rate: Callable[[np.ndarray], np.ndarray], path: Path, max_seconds: float) -> np.ndarray:
+    def windows(self, rate: Transform, path: Path, max_seconds: float) -> np.ndarray:
         """Rate a file by `rate` in overlapping windows, in constant memory. Raises as `rate_in_windows` does."""
         segment = segment_frames(self.config) if self.whole_segments else 0
         return rate_in_windows(path, rate, steps_per_frame(self.config), segment, RATE_HZ, max_seconds)
 
-    def file(
-        self, path: Path, max_seconds: float, alter: Callable[[np.ndarray], np.ndarray] | None = None
-    ) -> np.ndarray:
+    def file(self, path: Path, max_seconds: float, alter: Transform | None = None) -> np.ndarray:
         """Rate a file, or what `alter` makes of its waveform.
 
         Raises BadClip for a file that cannot be used or is longer than `max_seconds`.

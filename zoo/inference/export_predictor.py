@@ -1,8 +1,7 @@
 """Predict by an exported model. Keras is not needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,9 +20,15 @@ def of_export(exported: Exported) -> Predictor:
     min_seconds, max_seconds = limits_seconds(description)
     rate_hz, on_waveforms = exported.rate_hz, own["kind"] == "StandardWaveform"
 
+    def functionals(waveform: np.ndarray) -> np.ndarray:
+        if "functionals" in own:  # one row for the utterance
+            return opensmile.clip_functionals(waveform, rate_hz, own["feature_set"], own["functionals"])[None]
+        seconds = own["functional_seconds"], own["frame_seconds"]
+        return opensmile.functionals(waveform, rate_hz, own["feature_set"], *seconds)
+
     def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         if own["kind"] == "functionals":
-            return [exported.on_features([_functionals(own, waveform, rate_hz)])[0] for waveform in waveforms]
+            return [exported.on_features([functionals(waveform)])[0] for waveform in waveforms]
         return in_batches(
             lambda rows, lengths: exported.run("serving_default", waveform=rows, n_samples=lengths),
             waveforms,
@@ -41,21 +46,7 @@ def of_export(exported: Exported) -> Predictor:
             longest_seconds=max_seconds,
         )
 
-    return Predictor(
-        tuple(exported.outputs),
-        description["trained_on"],
-        rate_hz,
-        min_seconds,
-        max_seconds,
-        predict_waveforms,
-        description["frame_seconds"] if exported.continuous else 0.0,
-        max_seconds,
-        rate_long if exported.continuous and on_waveforms else None,
-    )
-
-
-def _functionals(own: Mapping[str, Any], waveform: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the openSMILE functionals (rows, functionals) that an export names as its front-end."""
-    if "functionals" in own:  # one row for the utterance
-        return opensmile.clip_functionals(waveform, rate_hz, own["feature_set"], own["functionals"])[None]
-    return opensmile.functionals(waveform, rate_hz, own["feature_set"], own["functional_seconds"], own["frame_seconds"])
+    facts = tuple(exported.outputs), description["trained_on"], rate_hz, min_seconds, max_seconds, predict_waveforms
+    if not exported.continuous:
+        return Predictor(*facts)
+    return Predictor(*facts, description["frame_seconds"], max_seconds, rate_long if on_waveforms else None)

@@ -32,6 +32,6 @@ def open_predictor(
     """Load the models of a run's folder, or of an export's; the options after `exported` are for runs."""
     if exported:
         return export_predictor.of_export(saved_model.load(place))
-    from zoo.inference import run_predictor  # imports Keras, which exports do without
+    from zoo.inference.run_predictor import of_run  # imports Keras, which exports do without
 
-    return run_predictor.of_run(Path(place), fold, max_seconds, postprocessed)
+    return of_run(Path(place), fold, max_seconds, postprocessed)

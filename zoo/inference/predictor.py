@@ -1,12 +1,12 @@
 """Predict emotion in files and waveforms, by the models of a run or by an exported model.
 
-Both become a `Predictor`, so that they share the reader, the batches, the windows over long recordings and the rows.
-They differ in how a waveform becomes outputs: run_predictor.py and export_predictor.py.
+Both become a `Predictor`; how a waveform becomes outputs is in run_predictor.py and export_predictor.py.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ READ_AHEAD = 64  # utterances read together, so that neighbours in length share 
 Clip = str | Path | np.ndarray
 OnBad = Callable[[BadClip], None]
 Row = dict[str, Any]
+
+
+def raise_bad(error: BadClip) -> None:
+    raise error
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,7 @@ class Predictor:
     whole_seconds: float = float("inf")
     rate_long: Callable[[Path], np.ndarray] | None = None
 
-    def predict(
-        self, clips: Sequence[Clip], on_bad: OnBad | None = None, names: Sequence[str] | None = None
-    ) -> Iterator[Row]:
+    def predict(self, clips: Sequence[Clip], on_bad: OnBad = raise_bad, names: Sequence[str] = ()) -> Iterator[Row]:
         """Yield rows for audio files, and for waveforms as this class takes them.
 
         {"file", "emotion", "probabilities": {class: probability}, "trained_on"} per file; or {"file", "time" in
@@ -58,22 +60,17 @@ class Predictor:
             for name, output in self._predict(some, of_some, on_bad):
                 yield from self._rows(name, output)
 
-    def _predict(
-        self, clips: Sequence[Clip], names: Sequence[str], on_bad: OnBad | None
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        long = self.rate_long
-        if long and not isinstance(clips[0], np.ndarray) and seconds_of(Path(clips[0])) > self.whole_seconds:
-            try:  # ratings come one file at a time
-                yield names[0], long(Path(clips[0]))
+    def _predict(self, clips: Sequence[Clip], names: Sequence[str], on_bad: OnBad) -> Iterable[tuple[str, np.ndarray]]:
+        first = clips[0]  # ratings come one file at a time
+        if self.rate_long and not isinstance(first, np.ndarray) and seconds_of(Path(first)) > self.whole_seconds:
+            try:
+                return [(names[0], self.rate_long(Path(first)))]
             except BadClip as error:
-                if on_bad is None:
-                    raise
                 on_bad(error)
-            return
+                return []
         waveforms = read_all(clips, self.rate_hz, self.min_seconds, self.max_seconds, on_bad, names)
-        good = [(name, waveform) for name, waveform in zip(names, waveforms, strict=True) if waveform is not None]
-        outputs = self.predict_waveforms([waveform for _, waveform in good])
-        yield from zip((name for name, _ in good), outputs, strict=True)
+        outputs = self.predict_waveforms([waveform for waveform in waveforms if waveform is not None])
+        return zip(compress(names, [waveform is not None for waveform in waveforms]), outputs, strict=True)
 
     def _rows(self, file: str, output: np.ndarray) -> Iterator[Row]:
         if not self.frame_seconds:
@@ -109,8 +106,8 @@ def read_all(
     rate_hz: int,
     min_seconds: float,
     max_seconds: float,
-    on_bad: OnBad | None = None,
-    names: Sequence[str] | None = None,
+    on_bad: OnBad = raise_bad,
+    names: Sequence[str] = (),
 ) -> list[np.ndarray | None]:
     """Return files, and waveforms (samples,) at `rate_hz`, as float32 waveforms; two are read at the same time.
 
@@ -123,14 +120,14 @@ def read_all(
                 return check_waveform(clip, name, rate_hz, min_seconds, max_seconds)
             return read(clip, rate_hz, min_seconds, max_seconds)
         except BadClip as error:
-            if on_bad is None:
-                raise
             return error
 
     found: list[np.ndarray | None] = []
     with ThreadPoolExecutor(max_workers=2) as pool:
         for result in pool.map(waveform, clips, names or map(str, clips)):
             if isinstance(result, BadClip):
-                on_bad(result)  # type: ignore[misc]
-            found.append(None if isinstance(result, BadClip) else result)
+                on_bad(result)
+                found.append(None)
+            else:
+                found.append(result)
     return found

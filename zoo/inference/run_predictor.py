@@ -23,7 +23,6 @@ def of_run(
 ) -> Predictor:
     """Load the models of a run; their outputs are averaged over its folds, or those of the one numbered `fold`.
 
-    All but one of the folds were trained on any clip of the run's own corpus: on these, averages are no test results.
     `postprocessed` puts ratings through the chain that was fitted for each fold. Networks on waveforms rate recordings
     longer than `WHOLE_SECONDS` in constant memory; those on functionals hold the whole recording.
 
@@ -44,8 +43,8 @@ def _classifiers(run: OpenedRun, max_seconds: float) -> Predictor:
     def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         return list(np.mean([fold.probabilities(waveforms) for fold in folds], axis=0)) if waveforms else []
 
-    first = folds[0]
-    return Predictor(run.outputs, run.corpus, first.rate_hz, first.min_seconds, max_seconds, predict_waveforms)
+    limits = folds[0].rate_hz, folds[0].min_seconds, max_seconds
+    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms)
 
 
 def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:
@@ -54,16 +53,10 @@ def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:
     def rate(features: np.ndarray) -> np.ndarray:
         return np.mean([fold.rate(features)[:, which] for fold in folds], axis=0)
 
+    def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [rate(folds[0].features(waveform)) for waveform in waveforms]
+
     long = partial(folds[0].windows, rate, max_seconds=max_seconds) if on_waveforms(run.settings) else None
     frame = frame_seconds(run.settings)
-    return Predictor(
-        run.outputs,
-        run.corpus,
-        from_config.rate_hz(run.settings),
-        frame,
-        max_seconds,
-        lambda waveforms: [rate(folds[0].features(waveform)) for waveform in waveforms],
-        frame,
-        WHOLE_SECONDS,
-        long,
-    )
+    limits = from_config.rate_hz(run.settings), frame, max_seconds
+    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, frame, WHOLE_SECONDS, long)

@@ -29,9 +29,7 @@ def looks_back_only(network: keras.Model, carries: Callable[[keras.layers.Layer]
 
 def frames_around(networks: Sequence[keras.Model], frame_samples: int) -> tuple[int, int]:
     """Return how many frames a piece must hold before and behind those to be rated."""
-    reaches = [reach(local(network)) for network in networks]
-    assert None not in reaches  # of networks that look back only
-    before, after = zip(*filter(None, reaches), strict=True)
+    before, after = zip(*filter(None, (reach(local(network)) for network in networks)), strict=True)
     return -(-max(before) // frame_samples), -(-max(after) // frame_samples)
 
 
@@ -55,18 +53,20 @@ def reach(convolutions: keras.Model) -> tuple[int, int] | None:
     return before, after
 
 
-def beginning(network: keras.Model) -> Callable[[], Step]:
-    """Return the `begin` of a Live, whose step keeps the recurrent state."""
-    convolutions, recurrent = local(network), _with_states(network)
+def beginning(networks: Sequence[keras.Model]) -> Callable[[], Step]:
+    """Return the `begin` of a Live; its steps keep the recurrent state of every network."""
+    parts = [(local(network), _with_states(network)) for network in networks]
 
     def begin() -> Step:
-        states = [np.zeros((1, *item.shape[1:]), np.float32) for item in recurrent.inputs[1:]]
+        states = [[np.zeros((1, *item.shape[1:]), np.float32) for item in part.inputs[1:]] for _, part in parts]
 
         def step(piece: np.ndarray, first: int, count: int) -> np.ndarray:
-            counts = np.array([len(piece)], np.int32)
-            frames = np.asarray(convolutions.predict_on_batch({"features": piece[None], "n_frames": counts}))
-            ratings, *states[:] = recurrent.predict_on_batch([frames[:, first : first + count], *states])
-            return np.asarray(ratings)[0]
+            inputs, found = {"features": piece[None], "n_frames": np.array([len(piece)], np.int32)}, []
+            for (convolutions, recurrent), state in zip(parts, states, strict=True):
+                frames = np.asarray(convolutions.predict_on_batch(inputs))
+                ratings, *state[:] = recurrent.predict_on_batch([frames[:, first : first + count], *state])
+                found.append(np.asarray(ratings)[0])
+            return np.stack(found, axis=1)
 
         return step
 

@@ -2,17 +2,17 @@
 
 There are three ways, by what a network is made of:
 
-    state     Ratings by unidirectional recurrent layers, whose state is carried from piece to piece, as is an export's
+    state     Ratings by unidirectional recurrent layers with their state carried from piece to piece, as is an export's
               post-processing. Equal to the ratings of the whole recording, but for its level (below).
-    windows   Ratings by other networks: each block of rows is rated within a window that reaches back and a little
-              ahead. With untrained weights conv_blstm's ratings differ from the whole recording's by up to 1e-4 with
-              2 s ahead, 3e-3 with 1 s; conv_bigru's (fft=frame) by 1e-6 and 2e-4. Networks that depend on where
-              segments begin get whole segments: equal, but for frames that the last, overlapping segment rates again.
+    windows   Ratings by other networks: each block of rows within a window that reaches back and a little ahead. With
+              untrained weights conv_blstm differs from the whole recording by up to 1e-4 with 2 s ahead, 3e-3 with 1 s;
+              conv_bigru (fft=frame) by 1e-6 and 2e-4. Networks that depend on where segments begin get whole
+              segments: equal, but for frames that the last, overlapping segment rates again.
     emotion   One classification per window, equal to that of the utterance cut there.
 
-Networks on waveforms take them at mean 0 and deviation 1 over the whole recording, which a stream does not know. Here
-both are those of the audio received so far (conv_lstm untrained, noise that swells: ratings within a range of 0.08
-differ by up to 0.007 in the first 5 s, 0.004 after 20 s); a fixed `level` removes that difference.
+Networks on waveforms take them at mean 0 and deviation 1 over the whole recording. In a stream both are those of the
+audio received so far (conv_lstm untrained, swelling noise: ratings within a range of 0.08 differ by up to 0.007 in the
+first 5 s, 0.004 after 20 s); a fixed `level` removes that difference.
 """
 
 from typing import Any
@@ -56,11 +56,15 @@ class Stream:
         rate_hz: int | None = None,
     ):
         model = getattr(model, "exported", model)
-        self.live = of_export(model) if isinstance(model, Exported) else model
-        self.unit = self.live.frame_samples or 1
+        self.live: Live = of_export(model) if isinstance(model, Exported) else model
+        wanted_hz = self.live.rate_hz
+        rate_hz = wanted_hz if rate_hz is None else rate_hz
+        _check(self.live, level, rate_hz)
+        self.unit, self.level = self.live.frame_samples or 1, level
         self.hop, self.window, self.ahead = _sizes(self.live, hop_seconds, window_seconds, look_ahead_seconds)
-        self.level = _checked_level(level, self.live)
-        self._resampler = _resampler(rate_hz, self.live.rate_hz)
+        self._resampler = None
+        if rate_hz != wanted_hz:
+            self._resampler = soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")
         self._step = self.live.begin() if self.live.begin else None
         self._smoothing = RunningPostProcess(self.live.chains)
         self._held, self._first = np.empty(0, np.float32), 0  # samples, and the number of the first of them
@@ -104,18 +108,13 @@ class Stream:
             raise UserError("the stream is finished; begin another for more audio")
         samples = np.asarray(samples)
         if samples.ndim != 1 or samples.dtype.kind != "f":
-            raise UserError(
-                f"stream: expected samples (n,) of floats in -1..1, found {samples.dtype} {samples.shape}; mix "
-                "channels down, divide integers by their largest"
-            )
+            found = f"found {samples.dtype} {samples.shape}; mix channels down, divide integers by their largest"
+            raise UserError(f"stream: expected samples (n,) of floats in -1..1, {found}")
         if not np.isfinite(samples).all():
             at = self._pushed + int(np.flatnonzero(~np.isfinite(samples))[0])
             raise UserError(f"stream: expected finite samples, found NaN or infinity at sample {at}; check its source")
-        if len(samples) and np.abs(samples).max() > LOUDEST:
-            raise UserError(
-                f"stream: expected samples about -1..1, found one of {np.abs(samples).max():.3g}; check the source and "
-                "its --format"
-            )
+        if (loudest := np.abs(samples).max(initial=0)) > LOUDEST:
+            raise UserError(f"stream: expected samples about -1..1, found one of {loudest:.3g}; check its --format")
         return samples.astype(np.float32)
 
     def _take(self, samples: np.ndarray, ended: bool) -> list[dict[str, Any]]:
@@ -127,8 +126,8 @@ class Stream:
         return self._first + len(self._held)
 
     def _forget_before(self, sample: int) -> None:
-        sample = max(sample, self._first)
-        self._held, self._first = self._held[sample - self._first :], sample
+        forgotten = max(sample - self._first, 0)
+        self._held, self._first = self._held[forgotten:], self._first + forgotten
 
     def _emotions(self, ended: bool) -> list[dict[str, Any]]:
         rows = []
@@ -176,7 +175,7 @@ class Stream:
     def _level_at(self, end: int) -> tuple[float, float]:
         """Return mean and factor of the samples before `end`, as StandardWaveform does of a whole recording."""
         if self.level:
-            mean, variance = self.level[0], self.level[1] ** 2
+            mean, variance = float(self.level[0]), float(self.level[1]) ** 2
         else:
             new = self._held[self._counted - self._first : end - self._first].astype(float)
             self._counted, self._total, self._squares = end, self._total + new.sum(), self._squares + new @ new
@@ -200,64 +199,53 @@ class Stream:
         return rows
 
 
-def _sizes(live: Live, hop_seconds, window_seconds, look_ahead_seconds) -> tuple[int, int, int]:
+def _sizes(
+    live: Live, hop_seconds: float | None, window_seconds: float | None, look_ahead_seconds: float | None
+) -> tuple[int, int, int]:
     """Return hop, window and look-ahead in frames, or in samples for classes."""
-    unit = live.frame_samples or 1
-    if live.way != "windows" and look_ahead_seconds is not None:
+    unit, way = live.frame_samples or 1, live.way
+    unit_seconds = unit / live.rate_hz
+    if way != "windows" and look_ahead_seconds is not None:
         raise UserError("look-ahead is for ratings by windows; leave it out")
-    if live.way == "state" and window_seconds is not None:
+    if way == "state" and window_seconds is not None:
         raise UserError("this network carries its state and needs no window; leave it out")
 
-    def units(name: str, seconds: float, least: int) -> int:
-        count = round(seconds * live.rate_hz / unit) if np.isfinite(seconds) else -1
-        if count < least or abs(count * unit / live.rate_hz - seconds) > 1e-3:
-            raise UserError(
-                f"{name} is {seconds} s, expected a multiple of {unit / live.rate_hz:g} s, at least "
-                f"{least * unit / live.rate_hz:g} s"
-            )
+    def units(name: str, given: float | None, default: float, least: int = 1) -> int:
+        seconds = default if given is None else given
+        count = round(seconds / unit_seconds) if np.isfinite(seconds) else -1
+        if count < least or abs(count * unit_seconds - seconds) > 1e-3:
+            expected = f"a multiple of {unit_seconds:g} s, at least {least * unit_seconds:g} s"
+            raise UserError(f"{name} is {seconds} s, expected {expected}")
         return count
 
+    inner, inner_ahead = live.inner_frames, live.inner_ahead_frames
     if live.segment_frames:
-        if (
-            not (hop_seconds is window_seconds is look_ahead_seconds is None)
-            or live.inner_frames
-            or live.inner_ahead_frames
-        ):
+        if not (hop_seconds is window_seconds is look_ahead_seconds is None) or inner or inner_ahead:
             raise UserError(
-                f"this network looks at segments of {live.segment_frames * unit / live.rate_hz:g} s as wholes: it "
-                "takes no other hop, window or look-ahead, and no delay or post-processing within an export"
+                f"this network looks at segments of {live.segment_frames * unit_seconds:g} s as wholes: it takes no "
+                "other hop, window or look-ahead, and no delay or post-processing within an export"
             )
         return live.segment_frames, live.segment_frames, 0
-    hop = units("hop", HOP_SECONDS[live.way] if hop_seconds is None else hop_seconds, 1)
-    if live.way == "state":
+    hop = units("hop", hop_seconds, HOP_SECONDS[way])
+    if way == "state":
         return hop, 0, live.after_frames
-    window = units("window", WINDOW_SECONDS[live.way] if window_seconds is None else window_seconds, 1)
-    default_ahead = LOOK_AHEAD_SECONDS + live.inner_ahead_frames * unit / live.rate_hz if live.way == "windows" else 0.0
-    ahead = units(
-        "look-ahead", default_ahead if look_ahead_seconds is None else look_ahead_seconds, live.inner_ahead_frames
-    )
-    if hop + ahead + live.inner_frames > window or not live.shortest <= window * unit <= live.longest:
+    window = units("window", window_seconds, WINDOW_SECONDS[way])
+    default_ahead = LOOK_AHEAD_SECONDS + inner_ahead * unit_seconds if way == "windows" else 0.0
+    ahead = units("look-ahead", look_ahead_seconds, default_ahead, inner_ahead)
+    least = hop + ahead + inner
+    if least > window or not live.shortest <= window * unit <= live.longest:
         raise UserError(
-            f"window is {window * unit / live.rate_hz:g} s, expected hop, look-ahead and the model's delay "
-            f"({(hop + ahead + live.inner_frames) * unit / live.rate_hz:g} s) to fit in, and "
-            f"{live.shortest / live.rate_hz:g} to {live.longest / live.rate_hz:g} s as the model has it"
+            f"window is {window * unit_seconds:g} s, expected hop, look-ahead and the model's delay "
+            f"({least * unit_seconds:g} s) to fit in, and {live.shortest / live.rate_hz:g} to "
+            f"{live.longest / live.rate_hz:g} s as the model has it"
         )
     return hop, window, ahead
 
 
-def _checked_level(level: tuple[float, float] | None, live: Live) -> tuple[float, float] | None:
-    if level is None:
-        return None
-    if not live.standard:
+def _check(live: Live, level: tuple[float, float] | None, rate_hz: int) -> None:
+    if level is not None and not live.standard:
         raise UserError("level is for networks on waveforms; leave it out")
-    if len(level) != 2 or not np.isfinite(level).all() or level[1] <= 0:
+    if level is not None and (len(level) != 2 or not np.isfinite(level).all() or level[1] <= 0):
         raise UserError(f"level is {level}, expected a mean and a deviation above 0, as of samples in -1..1")
-    return float(level[0]), float(level[1])
-
-
-def _resampler(rate_hz: int | None, wanted_hz: int) -> soxr.ResampleStream | None:
-    if rate_hz is None or rate_hz == wanted_hz:
-        return None
-    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+    if rate_hz != live.rate_hz and not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
         raise UserError(f"rate is {rate_hz} Hz, expected {RATES_HZ[0]} to {RATES_HZ[1]}")
-    return soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")

@@ -93,11 +93,4 @@ def of_export(exported: Exported) -> Live:
 
         return step
 
-    return replace(
-        live,
-        begin=begin,
-        delay_frames=delay,
-        chains=chains,
-        before_frames=around["before_frames"],
-        after_frames=around["after_frames"],
-    )
+    return replace(live, begin=begin, delay_frames=delay, chains=chains, **around)  # type: ignore[arg-type]

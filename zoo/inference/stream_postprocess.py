@@ -1,6 +1,7 @@
 """Post-process ratings that arrive piece by piece, as postprocess.py does a whole recording."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ class RunningPostProcess:
     def __init__(self, chains: Sequence[PostProcess] = ()):
         self.chains = chains
         self.before, self.after = reach(chains)  # at the start, a shift fills with the first frame, a median keeps it
-        self._held: np.ndarray | None = None  # ratings (frames, folds, dimensions) that are still needed
+        self._held: Any = None  # ratings (frames, folds, dimensions) that are still needed
         self._done = 0  # how many of those have been returned
 
     def push(self, ratings: np.ndarray) -> np.ndarray:
@@ -29,18 +30,16 @@ class RunningPostProcess:
         return np.empty((0, 0)) if self._held is None else self._until(len(self._held))
 
     def _until(self, end: int) -> np.ndarray:
-        assert self._held is not None
-        end = max(self._done, end)
-        smooth = self._applied(self._held)[self._done : end]
+        held: np.ndarray = self._held
+        end, first = max(self._done, end), self._done
+        if self.chains and len(held):
+            folds = zip(self.chains, np.moveaxis(held, 1, 0), strict=True)
+            smooth = np.mean([apply(chain, ratings) for chain, ratings in folds], axis=0)
+        else:
+            smooth = held.mean(axis=1)
         forgotten = max(0, end - self.before)
-        self._held, self._done = self._held[forgotten:], end - forgotten
-        return smooth
-
-    def _applied(self, held: np.ndarray) -> np.ndarray:
-        if not self.chains or not len(held):
-            return held.mean(axis=1)
-        folds = zip(self.chains, np.moveaxis(held, 1, 0), strict=True)
-        return np.mean([apply(chain, ratings) for chain, ratings in folds], axis=0)
+        self._held, self._done = held[forgotten:], end - forgotten
+        return smooth[first:end]
 
 
 def reach(chains: Sequence[PostProcess]) -> tuple[int, int]:

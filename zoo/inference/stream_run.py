@@ -13,7 +13,7 @@ from zoo.features import from_config
 from zoo.inference.categorical import load_classifier
 from zoo.inference.continuous import tracer_of
 from zoo.inference.stateful import beginning, frames_around, looks_back_only
-from zoo.inference.stream_model import Live, Step
+from zoo.inference.stream_model import Live
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
 from zoo.runs.open_run import check_predicts, open_run
 
@@ -58,7 +58,7 @@ def of_run(run: Path, fold: str | None = None) -> Live:
     if not waveforms or not all(map(looks_back_only, networks)):
         return live
     before, after = frames_around(networks, frame)
-    return replace(live, begin=_with_state(networks), before_frames=before, after_frames=after)
+    return replace(live, begin=beginning(networks), before_frames=before, after_frames=after)
 
 
 def _rated(networks: Sequence[keras.Model], settings: RunConfig) -> Callable[[np.ndarray], np.ndarray]:
@@ -69,13 +69,3 @@ def _rated(networks: Sequence[keras.Model], settings: RunConfig) -> Callable[[np
         return np.mean([trace(steps) for trace in tracers], axis=0)
 
     return answer
-
-
-def _with_state(networks: Sequence[keras.Model]) -> Callable[[], Step]:
-    beginnings = [beginning(network) for network in networks]
-
-    def begin() -> Step:
-        steps = [beginning() for beginning in beginnings]
-        return lambda piece, first, count: np.stack([step(piece, first, count) for step in steps], axis=1)
-
-    return begin

@@ -48,8 +48,8 @@ def _in_segments(network, steps_per_frame, segment_frames) -> Tracer:
         size = min(segment_frames, n_frames)
         ratings = np.empty((n_frames, network.output_shape[-1]), np.float32)
         for start in segment_starts(n_frames, segment_frames):
-            part = _run(network, features[start * steps_per_frame : (start + size) * steps_per_frame])
-            ratings[start : start + size] = part
+            steps = slice(start * steps_per_frame, (start + size) * steps_per_frame)
+            ratings[start : start + size] = _run(network, features[steps])
         return ratings
 
     return trace
@@ -57,7 +57,10 @@ def _in_segments(network, steps_per_frame, segment_frames) -> Tracer:
 
 def _convolutions_in_pieces(network, steps_per_frame) -> Tracer:
     copy = keras.models.clone_model(network)  # a network that was split can no longer be saved
-    local, recurrent = _split(copy)
+    frames_output = copy.get_layer("frames").output
+    local = keras.Model(copy.inputs, frames_output)
+    counts_input = next(item for item in copy.inputs if item.name == "n_frames")
+    recurrent = keras.Model([frames_output, counts_input], copy.output)
     size, inner = PIECE_FRAMES + 2 * MARGIN_FRAMES, PIECE_FRAMES
 
     def trace(features):
@@ -75,11 +78,3 @@ def _convolutions_in_pieces(network, steps_per_frame) -> Tracer:
         return np.asarray(recurrent.predict_on_batch([frames[None], counts]))[0]
 
     return trace
-
-
-def _split(network):
-    frames = network.get_layer("frames").output
-    local = keras.Model(network.inputs, frames)
-    counts = network.inputs[[item.name for item in network.inputs].index("n_frames")]
-    recurrent = keras.Model([frames, counts], network.output)
-    return local, recurrent
