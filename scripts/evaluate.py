@@ -20,11 +20,8 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="folder that train.py made")
     data = parser.add_argument_group("data")
     data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")
-    parser.add_argument_group("output").add_argument(
-        "--postprocess",
-        action="store_true",
-        help="also show the figures after the post-processing fitted on validation",
-    )
+    shows = "also show the figures after the post-processing fitted on validation"
+    parser.add_argument_group("output").add_argument("--postprocess", action="store_true", help=shows)
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
     args = parser.parse_args()
     settings = saved.load(args.run / "config.json")
@@ -37,9 +34,8 @@ def main() -> int:
 
     summary, changed = evaluate_run(args.run, args.data_root)
     shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
-    tasks.of(settings.model).report.print_metrics(
-        shown, f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
-    )
+    title = f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
+    tasks.of(settings.model).report.print_metrics(shown, title)
     print("\n".join(changed) if changed else "the recorded figures come out again")
     return 1 if changed else 0
 

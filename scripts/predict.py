@@ -44,12 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from-stdin", action="store_true", help="standard input names them, one a line")
     model = parser.add_argument_group("model")
     model.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
-    model.add_argument(
-        "--max-clip-seconds", type=float, help="runs: longer files are refused (default: 60; a day for ratings)"
-    )
-    model.add_argument(
-        "--postprocess", action="store_true", help="runs' ratings: with the post-processing fitted on validation"
-    )
+    seconds = "runs: longer files are refused (default: 60; a day for ratings)"
+    model.add_argument("--max-clip-seconds", type=float, help=seconds)
+    fitted = "runs' ratings: with the post-processing fitted on validation"
+    model.add_argument("--postprocess", action="store_true", help=fitted)
     output = parser.add_argument_group("output")
     kind = output.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="one JSON object per line")
@@ -65,29 +63,30 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
     stream.add_argument("--hop", type=float, help="seconds of new audio between lines")
     stream.add_argument("--window", type=float, help="seconds of audio per prediction, where state cannot be carried")
-    stream.add_argument(
-        "--look-ahead", type=float, help="seconds of later audio per rating, where state cannot be carried"
-    )
+    later = "seconds of later audio per rating, where state cannot be carried"
+    stream.add_argument("--look-ahead", type=float, help=later)
     stream.add_argument("--level", help="MEAN,DEVIATION of the samples (default: of the audio received so far)")
     return parser
 
 
+def _given(args: argparse.Namespace, *names: str) -> str:
+    """Return those of these flags that the command line has, for a message."""
+    given = [name for name in names if getattr(args, name) is not None and getattr(args, name) is not False]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in given)
+
+
 def _check(args: argparse.Namespace) -> None:
-    places = bool(args.audio) + bool(args.list) + args.from_stdin
-    only_streams = ("rate", "format", "hop", "window", "look_ahead", "level")
-    given = [f"--{name.replace('_', '-')}" for name in only_streams if getattr(args, name) is not None]
+    places = args.audio or args.list or args.from_stdin
     if args.stream:
-        refused = [name for name in ("out", "resume", "postprocess", "max_clip_seconds") if getattr(args, name)]
+        refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
         if places or refused or args.workers != 1:
-            what = ", ".join(f"--{name.replace('_', '-')}" for name in refused) or "files and --workers"
-            raise UserError(
-                f"--stream takes its audio from standard input and answers on standard output; leave {what} out"
-            )
+            what = refused or "files and --workers"
+            raise UserError(f"--stream takes its audio from standard input and prints its answers; leave {what} out")
         if (args.format or "s16le") not in FORMATS:
             raise unknown("--format", args.format, FORMATS)
         return
-    if given:
-        raise UserError(f"{', '.join(given)}: for streams; leave out, or add --stream")
+    if given := _given(args, "rate", "format", "hop", "window", "look_ahead", "level"):
+        raise UserError(f"{given}: for streams; leave out, or add --stream")
     if not places:
         raise UserError("expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them")
     if args.resume and not args.out:
@@ -101,33 +100,28 @@ def _find(args: argparse.Namespace) -> bool:
     from zoo import pretrained
     from zoo.serving.versions import version_folder
 
-    if not (args.model / "config.json").is_file() and (
-        version_folder(args.model) or args.model.name == str(args.model) in pretrained.names()
-    ):
-        args.model = pretrained.find(args.model)
-        options = ("fold", "max_clip_seconds", "postprocess", "backend")
-        given = [f"--{name.replace('_', '-')}" for name in options if getattr(args, name)]
-        if given:
-            raise UserError(
-                f"{', '.join(given)}: for runs, and {args.model} is an export, which has its own; leave it out"
-            )
-        return True
-    settings = saved.load(args.model / "config.json")
-    use_backend(args.backend or settings.backend)
-    return False
+    is_run, name = (args.model / "config.json").is_file(), args.model.name
+    if is_run or not (version_folder(args.model) or name == str(args.model) in pretrained.names()):
+        use_backend(args.backend or saved.load(args.model / "config.json").backend)
+        return False
+    args.model = pretrained.find(args.model)
+    if given := _given(args, "fold", "max_clip_seconds", "postprocess", "backend"):
+        raise UserError(f"{given}: for runs, and {args.model} is an export, which has its own; leave it out")
+    return True
 
 
 def _files(args: argparse.Namespace, exported: bool) -> int:
     from zoo.inference.open_predictor import is_continuous
     from zoo.inference.predictor import files_per_batch
+    from zoo.utils.progress import Progress
 
     continuous = is_continuous(args.model, exported)
     if args.postprocess and not continuous:
         raise UserError(f"--postprocess is for ratings; {args.model} predicts classes of emotion. Leave it out")
     size, paths = files_per_batch(continuous), _paths(args)
+    failed: list[predictions_file.Failure] = []
     if not args.out:
         show = _row_writer(args)
-        failed = []
         for answers in _answers(args, exported, paths, size):
             _show(answers.rows, show)
             failed += answers.failed
@@ -135,22 +129,16 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
     kind = predictions_file.kind_of(args.out, args.json, args.csv)
     with predictions_file.Sheet(args.out, kind, args.resume, continuous) as sheet:
         todo = [path for path in paths if not sheet.answered(path)]
-        return _report(_write(sheet, _answers(args, exported, todo, size), size, len(todo), len(paths)))
-
-
-def _write(sheet, batches, size: int, n_todo: int, n_all: int) -> list[predictions_file.Failure]:
-    from zoo.utils.progress import Progress
-
-    failed: list[predictions_file.Failure] = []
-    skipped = n_all - n_todo
-    with Progress() as progress, progress.task("files", n_all) as show:
-        for number, answers in enumerate(batches, 1):
-            sheet.add(answers)
-            failed += answers.failed
-            show(skipped + min(number * size, n_todo))
-        before = f", {skipped} before" if skipped else ""
-        progress.line(f"{sheet.path}: {n_todo - len(failed)} files answered{before}, {len(failed)} failed")
-    return failed
+        skipped = len(paths) - len(todo)
+        batches = _answers(args, exported, todo, size)
+        with Progress() as progress, progress.task("files", len(paths)) as advance:
+            for number, answers in enumerate(batches, 1):
+                sheet.add(answers)
+                failed += answers.failed
+                advance(skipped + min(number * size, len(todo)))
+            before = f", {skipped} before" if skipped else ""
+            progress.line(f"{args.out}: {len(todo) - len(failed)} files answered{before}, {len(failed)} failed")
+        return _report(failed)
 
 
 def _answers(
@@ -191,6 +179,8 @@ def _report(failed: list[predictions_file.Failure]) -> int:
 
 
 def _stream(args: argparse.Namespace, exported: bool) -> int:
+    import numpy as np
+
     from zoo.inference.stream import Stream
     from zoo.serving import saved_model
 
@@ -201,22 +191,18 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
 
         model = of_run(args.model, args.fold)
     announce_device("tensorflow" if exported else "")
-    stream = Stream(
-        model,
-        args.hop,
-        window_seconds=args.window,
-        look_ahead_seconds=args.look_ahead,
-        level=_level(args.level),
-        rate_hz=args.rate,
-    )
+    sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
+    stream = Stream(model, args.hop, **sizes, level=_level(args.level), rate_hz=args.rate)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
-    show = _row_writer(args)
+    show, (dtype, largest) = _row_writer(args), FORMATS[args.format or "s16le"]
     n_rows, rest, first = 0, b"", True
     while block := sys.stdin.buffer.read1(_BLOCK_BYTES):  # type: ignore[attr-defined]  what has come, no more
-        if first and (rest + block)[:4] in (b"RIFF", b"fLaC", b"OggS"):
+        block = rest + block
+        if first and block[:4] in (b"RIFF", b"fLaC", b"OggS"):
             raise UserError("--stream: expected raw samples, found an audio file; leave --stream out, or decode it")
-        samples, rest = _samples(rest + block, args.format or "s16le")
-        first = False
+        first, whole = False, len(block) - len(block) % np.dtype(dtype).itemsize
+        rest = block[whole:]
+        samples = np.frombuffer(block[:whole], dtype).astype(np.float32) / np.float32(largest)
         n_rows += _show(stream.push(samples), show)
     n_rows += _show(stream.finish(), show)
     if rest:
@@ -224,15 +210,6 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     if not n_rows:
         print("error: the stream ended before there was enough audio for a prediction", file=sys.stderr)
     return 1 if rest or not n_rows else 0
-
-
-def _samples(data: bytes, form: str):
-    """Return whole samples as floats in -1..1, and the bytes of an incomplete one."""
-    import numpy as np
-
-    dtype, largest = FORMATS[form]
-    whole = len(data) // int(dtype[-1]) * int(dtype[-1])
-    return np.frombuffer(data[:whole], dtype).astype(np.float32) / np.float32(largest), data[whole:]
 
 
 def _row_writer(args: argparse.Namespace) -> predictions_file.Lines:
@@ -257,16 +234,15 @@ def _level(words: str | None) -> tuple[float, float] | None:
 
 def _in_words(row: predictions_file.Row) -> str:
     mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
-    parts = [row["file"]] if "file" in row else []
-    if "probabilities" not in row:
-        names = [name for name in row if name not in ("file", "time", "trained_on")]
-        ratings = "  ".join(f"{name} {row[name]:+.3f}" for name in names)
-        return "\t".join([*parts, f"{row['time']:.2f} s", ratings]) + f"{mark}\n"
-    if "start" in row:
-        parts = [f"{row['start']:.2f} to {row['end']:.2f} s"]
-    shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
-    named = "  ".join(f"{name} {share:.3f}" for name, share in shares)
-    return "\t".join([*parts, row["emotion"], named]) + f"{mark}\n"
+    file = [row["file"]] if "file" in row else []
+    if "probabilities" in row:
+        place = [f"{row['start']:.2f} to {row['end']:.2f} s"] if "start" in row else file
+        shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
+        parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]
+    else:
+        ratings = (f"{name} {row[name]:+.3f}" for name in row if name not in ("file", "time", "trained_on"))
+        parts = [*file, f"{row['time']:.2f} s", "  ".join(ratings)]
+    return "\t".join(parts) + f"{mark}\n"
 
 
 if __name__ == "__main__":
