@@ -46,14 +46,6 @@ def test_pieces_give_the_ratings_of_the_whole(network, small_pieces, n_frames, t
     np.testing.assert_allclose(ratings, directly(network, features)[:n_frames], atol=1e-6)
 
 
-def test_pieces_without_margin_do_not(network, small_pieces, monkeypatch):
-    """Shows that the test above can fail."""
-    monkeypatch.setattr(tracing, "MARGIN_FRAMES", 0)
-    features = waveform(241)
-    ratings = tracer(network, STEPS, segment_frames=50)(features)
-    assert np.abs(ratings - directly(network, features)).max() > 1e-6
-
-
 @pytest.fixture(scope="module")
 def bidirectional():
     return registry.build("conv_bigru", 2, 1, filters=[4, 4, 8], kernel_sizes=[4, 8, 8], recurrent_units=4)

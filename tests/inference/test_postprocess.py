@@ -1,7 +1,5 @@
 """Each step of the post-processing by hand and by its definition; test labels do not change it."""
 
-import dataclasses
-import inspect
 import json
 from itertools import pairwise
 
@@ -10,10 +8,16 @@ import pytest
 
 from zoo.errors import UserError
 from zoo.inference import postprocess
-from zoo.inference.postprocess import MEDIAN_SECONDS, PostProcess, Step
+from zoo.inference.postprocess import PostProcess, Step
 
 STEP = 0.04
 NAMES = ("arousal", "valence")
+ALL_STEPS = {
+    "median": {"frames": 3},
+    "centring": {"prediction_mean": 1.0, "truth_mean": 0.0},
+    "scaling": {"ratio": 2.0, "about": 1.0},
+    "shift": {"frames": 1},
+}
 
 
 def smooth(rng, frames=600, columns=2):
@@ -46,8 +50,7 @@ def kept(chain):
 
 def chain_of(**values):
     """A post-processing of one dimension that keeps the steps given."""
-    names = ("median", "centring", "scaling", "shift")
-    steps = (Step(name, values.get(name, {}), name in values, 0.0, 0.0) for name in names)
+    steps = (Step(name, values.get(name, {}), name in values, 0.0, 0.0) for name in ALL_STEPS)
     return PostProcess(STEP, {"arousal": tuple(steps)})
 
 
@@ -67,28 +70,15 @@ def truths(rng):
     [
         ({}, [1, 2, 9], [1, 2, 9]),
         ({"median": {"frames": 3}}, [1, 1, 9, 1, 2, 3], [1, 1, 1, 2, 2, 3]),
-        ({"median": {"frames": 9}}, [1, 5, 2], [2, 2, 2]),  # 1 1 1 1 (1) 5 2 2 2 ... longer than the trace
-        ({"median": {"frames": 5}}, [7], [7]),
         ({"centring": {"prediction_mean": 3.0, "truth_mean": 1.0}}, [0, 5], [-2, 3]),
         ({"scaling": {"ratio": 2.0, "about": 1.0}}, [1, 2, 0], [1, 3, -1]),
         ({"shift": {"frames": 2}}, [1, 2, 3, 4], [1, 1, 1, 2]),
         ({"shift": {"frames": 9}}, [1, 2, 3, 4], [1, 1, 1, 1]),
         # 1 9 2 3 -> median 1 2 3 3 -> -1: 0 1 2 2 -> twice about 1: -1 1 3 3 -> one later
-        (
-            {
-                "median": {"frames": 3},
-                "centring": {"prediction_mean": 1.0, "truth_mean": 0.0},
-                "scaling": {"ratio": 2.0, "about": 1.0},
-                "shift": {"frames": 1},
-            },
-            [1, 9, 2, 3],
-            [-1, -1, 1, 3],
-        ),
+        (ALL_STEPS, [1, 9, 2, 3], [-1, -1, 1, 3]),
     ],
 )
 def test_chains_by_hand(values, trace, expected):
-    if values == {"median": {"frames": 9}}:
-        expected = definition_median(trace, 9)
     result = postprocess.apply(chain_of(**values), np.array(trace, np.float32)[:, None])
     assert result.dtype == np.float32
     np.testing.assert_allclose(result[:, 0], expected)
@@ -129,12 +119,7 @@ def test_shift_finds_by_how_much_predictions_lead(rng, only, frames):
     fitted = fit(truths, whole)
     assert [kept(chain) for chain in fitted.chains.values()] == [{"shift": {"frames": frames}}] * 2
     np.testing.assert_array_equal(postprocess.apply(fitted, whole[0]), truths[0])
-
-
-def test_predictions_are_never_moved_back(rng):
-    whole = [smooth(rng, 900) for _ in range(3)]
-    late = [np.concatenate([np.repeat(trace[:1], 50, axis=0), trace[:-50]]) for trace in whole]
-    assert "shift" not in kept(fit(whole, late).chains["arousal"])
+    assert not any(map(kept, fit(whole, truths).chains.values()))  # predictions are never moved back
 
 
 def test_median_removes_impulses(rng, truths):
@@ -151,12 +136,6 @@ def test_median_removes_impulses(rng, truths):
             ),
         )
         assert median.values == {"frames": best}
-
-
-def test_windows_are_odd_and_within_the_seconds():
-    windows = [values["frames"] for values in postprocess._windows(np.zeros(1), np.zeros(1), STEP)]
-    assert windows[:4] == [3, 5, 7, 9] and windows[-1] == 499
-    assert all(frames % 2 for frames in windows) and max(windows) * STEP <= MEDIAN_SECONDS[-1]
 
 
 def test_steps_that_do_not_raise_the_ccc_are_not_kept(truths):
@@ -208,21 +187,16 @@ def test_frames_without_labels_count_for_nothing(truths):
 
 def test_only_validation_data_sets_the_constants(rng, truths):
     """A fitted chain treats every recording alike, off by any amount, and leaves its inputs as they are."""
-    assert list(inspect.signature(postprocess.apply).parameters) == ["postprocess", "prediction"]
     mean = np.concatenate(truths).mean(axis=0)
     fitted = fit(truths, [truth / 2 + 1 for truth in truths])
-    before, prediction = dataclasses.asdict(fitted), smooth(rng)
+    prediction = smooth(rng)
     copy = prediction.copy()
     for truth in truths:
         truth[:] = 99  # validation labels are not read again
     first = postprocess.apply(fitted, prediction)
     np.testing.assert_allclose(first, 2 * (prediction - 1) + (mean - 2 * (mean / 2)), atol=1e-9)
     np.testing.assert_allclose(postprocess.apply(fitted, prediction + 5) - first, 10)
-    np.testing.assert_array_equal(postprocess.apply(fitted, prediction), first)
     np.testing.assert_array_equal(prediction, copy)
-    assert dataclasses.asdict(fitted) == before
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        fitted.chains = {}
 
 
 def test_json_gives_the_same(rng, truths, tmp_path):
@@ -232,12 +206,6 @@ def test_json_gives_the_same(rng, truths, tmp_path):
     read = postprocess.load(tmp_path / "postprocess.json")
     assert read == fitted
     np.testing.assert_array_equal(postprocess.apply(read, predictions[0]), postprocess.apply(fitted, predictions[0]))
-    assert [path.name for path in tmp_path.iterdir()] == ["postprocess.json"]
-
-
-def written(path, content):
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return path
 
 
 DAMAGES = {
@@ -258,55 +226,27 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"[]", b"\xff\xfe", *DAMAGES])
 def test_damaged_file_is_refused(tmp_path, damage):
-    content = json.loads(json.dumps(dataclasses.asdict(chain_of(median={"frames": 3}))))
-    postprocess.load(written(tmp_path / "postprocess.json", content))
-    DAMAGES[damage](content, content["chains"]["arousal"][0])
-    with pytest.raises(UserError, match=r"postprocess\.json: expected the post-processing"):
-        postprocess.load(written(tmp_path / "postprocess.json", content))
-
-
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"\xff\xfe"])
-def test_unreadable_file_is_refused(tmp_path, content):
     path = tmp_path / "postprocess.json"
-    if content is not None:
-        written(path, content)
+    postprocess.save(chain_of(median={"frames": 3}), path)
+    if damage in DAMAGES:
+        content = json.loads(path.read_text())
+        DAMAGES[damage](content, content["chains"]["arousal"][0])
+        damage = json.dumps(content).encode()
+    path.unlink() if damage is None else path.write_bytes(damage)
     with pytest.raises(UserError, match=r"postprocess\.json: expected the post-processing"):
         postprocess.load(path)
 
 
-def test_nan_is_refused(truths):
-    fitted = fit(truths, truths)
+def test_constant_and_unknown_values_are_refused(truths):
     broken = truths[0].copy()
     broken[3, 1] = np.nan
     with pytest.raises(UserError, match="predictions: expected numbers"):
-        postprocess.apply(fitted, broken)
+        postprocess.apply(fit(truths, truths), broken)
     with pytest.raises(UserError, match="predictions: expected numbers"):
         fit(truths, [broken, *truths[1:]])
     with pytest.raises(UserError, match="labels of valence: expected numbers"):
         fit([broken, *truths[1:]], truths)
-
-
-def test_constant_labels_are_refused(truths):
-    constant = [truth * [0, 1] + 0.5 for truth in truths]
     with pytest.raises(UserError, match=r"labels of arousal: all are 0\.5"):
-        fit(constant, truths)
-
-
-def test_shapes_must_fit(truths):
-    fitted = fit(truths, truths)
-    for wrong in (truths[0][:, :1], truths[0][:, 0], truths[0][None]):
-        with pytest.raises(ValueError, match="arousal, valence"):
-            postprocess.apply(fitted, wrong)
-    masks = [np.ones(len(truth)) for truth in truths]
-    for arguments, found in (
-        ((truths, [truth[:-1] for truth in truths]), "recording 0"),
-        ((truths, truths, NAMES, STEP, masks), "recording 0"),
-        ((truths, truths, NAMES, STEP, [mask < 0 for mask in masks]), "found none"),
-        ((truths, truths, NAMES, 0.0), "step_seconds"),
-        ((truths, truths, ("arousal", "arousal"), STEP), "must differ"),
-        ((truths, truths[:-1]), "argument 2 is shorter"),
-    ):
-        with pytest.raises(ValueError, match=found):
-            fit(*arguments)
+        fit([truth * [0, 1] + 0.5 for truth in truths], truths)
