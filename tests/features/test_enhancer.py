@@ -277,7 +277,7 @@ def test_runs_of_networks_made_before_enhancers_load_as_without_one():
 
 
 def test_more_coefficients_than_bands_are_refused():
-    with pytest.raises(UserError, match="front-end: coefficients is 40, expected at most mel_bands, which is 26"):
+    with pytest.raises(UserError, match="front-end: coefficients is 40, expected 1 to mel_bands, which is 26"):
         from_config.frontend(from_flags({"model": "denoising_autoencoder", "coefficients": 40}))
 
 
