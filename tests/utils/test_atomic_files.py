@@ -96,12 +96,12 @@ def test_a_file_aside_that_cannot_be_opened_is_reported(saved):
         raise IsADirectoryError(21, "Is a directory", os.fsencode(aside))
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_disk_that_refuses_at_the_end(saved, monkeypatch, step):
+@pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace")])
+def test_disk_that_refuses_at_the_end(saved, monkeypatch, owner, name):
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace")}[step], refuse)
+    monkeypatch.setattr(owner, name, refuse)
     with pytest.raises(UserError, match="No space left on device"):
         write_json(saved, NEW)
     assert unharmed(saved)

@@ -9,18 +9,15 @@ import pytest
 from zoo.utils import backends
 
 KIND = "NVIDIA H200"
-TENSORFLOW = Object(
+TWO_GPUS = Object(
     list_physical_devices=lambda kind: ["gpu:0", "gpu:1"] if kind == "GPU" else [],
     experimental=Object(get_device_details=lambda device: {"device_name": KIND}),
 )
-MODULES = {
-    "tensorflow": Object(__version__="2.21.0", config=TENSORFLOW),
-    "jax": Object(__version__="0.10.1", local_devices=lambda: [Object(platform="gpu", device_kind=KIND)]),
-    "torch": Object(
-        __version__="2.13.0+cu130", cuda=Object(device_count=lambda: 1, get_device_name=lambda number: KIND)
-    ),
-}
-BARE = Object(__version__="0.10.1", local_devices=lambda: [Object(platform="cpu", device_kind="cpu")])
+ONE_GPU = Object(device_count=lambda: 1, get_device_name=lambda number: KIND)
+
+
+def jax(platform):
+    return Object(__version__="0.10.1", local_devices=lambda: [Object(platform=platform, device_kind=KIND)])
 
 
 @pytest.fixture
@@ -40,9 +37,10 @@ def announced(monkeypatch, capsys):
 
 
 def test_the_gpu_of_each_backend_is_named(announced):
-    assert announced("tensorflow", MODULES["tensorflow"]) == f"TensorFlow 2.21 on GPU {KIND} and 1 more"
-    assert announced("jax", MODULES["jax"]) == f"JAX 0.10 on GPU {KIND}"
-    assert announced("torch", MODULES["torch"]) == f"PyTorch 2.13 on GPU {KIND}"
+    tensorflow = Object(__version__="2.21.0", config=TWO_GPUS)
+    assert announced("tensorflow", tensorflow) == f"TensorFlow 2.21 on GPU {KIND} and 1 more"
+    assert announced("jax", jax("gpu")) == f"JAX 0.10 on GPU {KIND}"
+    assert announced("torch", Object(__version__="2.13.0+cu130", cuda=ONE_GPU)) == f"PyTorch 2.13 on GPU {KIND}"
 
 
 @pytest.mark.parametrize(
@@ -54,5 +52,5 @@ def test_a_visible_gpu_that_is_not_used_is_stated(announced, monkeypatch, chosen
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    line = announced("jax", BARE)
+    line = announced("jax", jax("cpu"))
     assert line.startswith("JAX 0.10 on CPU") and ("a GPU is visible but unused" in line) is unused

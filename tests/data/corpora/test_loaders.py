@@ -22,33 +22,23 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def touch(root: Path, *names: str) -> Path:
-    return write(root, dict.fromkeys(names, ""))
+def touch(root: Path, *names: str) -> None:
+    write(root, dict.fromkeys(names, ""))
 
 
 def iemocap_wav(utterance: str) -> str:
     return f"Session{utterance[4]}/sentences/wav/{utterance.rpartition('_')[0]}/{utterance}.wav"
 
 
-def label_file(utterance: str) -> str:
-    return f"Session{utterance[4]}/dialog/EmoEvaluation/{utterance.rpartition('_')[0]}.txt"
-
-
 def label_line(utterance: str, code: str = "neu") -> str:
     return f"[6.2901 - 8.2357]\t{utterance}\t{code}\t{RATINGS}\n"
-
-
-# IEMOCAP
 
 
 def test_iemocap_full_size(tmp_path, shared_data):
     with (shared_data / "iemocap_utterances.tsv").open(encoding="utf-8") as stream:
         codes = {row["utterance"]: row["label"] for row in csv.DictReader(stream, delimiter="\t")}
     touch(tmp_path, *map(iemocap_wav, codes))
-    dialogues: dict[str, str] = {}
-    for name, code in codes.items():
-        dialogues[label_file(name)] = dialogues.get(label_file(name), "") + label_line(name, code)
-    write(tmp_path, dialogues)
+    write(tmp_path, {LABELS: "".join(label_line(name, code) for name, code in codes.items())})
     loaded = load("iemocap", tmp_path)
     assert {clip.name: clip.label for clip in loaded.clips} == codes
     sizes = {"1": 1085, "2": 1023, "3": 1151, "4": 1031, "5": 1241}
@@ -71,8 +61,7 @@ def test_iemocap_full_size(tmp_path, shared_data):
     ],
 )
 def test_iemocap_names(tmp_path, name, speaker, kind):
-    touch(tmp_path, iemocap_wav(name))
-    write(tmp_path, {label_file(name): label_line(name, "exc")})
+    write(tmp_path, {iemocap_wav(name): "", LABELS: label_line(name, "exc")})
     (clip,) = load("iemocap", tmp_path).clips
     assert (clip.speaker, clip.label) == (speaker, "exc")
     ratings = {"valence": "2.5000", "activation": "3.0000", "dominance": "3.5000"}
@@ -89,7 +78,7 @@ def test_iemocap_label_file_as_released(tmp_path):
     wav = "Session1/sentences/wav/Ses01F_impro01/"
     names = ("Ses01F_impro01_F000.wav", "Ses01F_impro01_F000.flac", "._Ses01F_impro01_F000.wav", ".DS_Store")
     names += ("notes.txt", "Ses01F_impro01_F009.wav", "other.wav")
-    touch(write(tmp_path, {LABELS: text}), *(wav + name for name in names), LABELS.replace("Ses", "._Ses"))
+    write(tmp_path, {LABELS: text, LABELS.replace("Ses", "._Ses"): ""} | {wav + name: "" for name in names})
     loaded = load("iemocap", tmp_path)
     assert [clip.name for clip in loaded.clips] == ["Ses01F_impro01_F000"]
     assert loaded.missing == ["Ses01F_impro01_F001"]
@@ -116,7 +105,6 @@ def test_iemocap_label_file_as_released(tmp_path):
 )
 def test_iemocap_broken_line(tmp_path, line):
     write(tmp_path, {LABELS: label_line("Ses01F_impro01_F000") + "\n" + line + "\n"})
-    touch(tmp_path, iemocap_wav("Ses01F_impro01_F000"))
     with pytest.raises(UserError) as error:
         load("iemocap", tmp_path)
     message = str(error.value)
@@ -130,9 +118,6 @@ def test_iemocap_without_labels_or_audio(tmp_path):
     write(tmp_path / "labels", {LABELS: label_line("Ses01F_impro01_F000")})
     with pytest.raises(UserError, match=r"no file at all\)\. The label files name 1 clips"):
         load("iemocap", tmp_path / "labels")
-
-
-# FAU Aibo
 
 
 def write_aibo(root: Path, labels: str) -> Path:
@@ -179,9 +164,6 @@ def test_aibo_without_five_class_file(tmp_path):
         load("aibo", write(tmp_path, {CHUNK_LABELS.format("2cl"): "Ohm_01_000_00 NEG 1"}))
 
 
-# RAVDESS
-
-
 def ravdess_names(channel: str) -> list[str]:
     """The names of the full corpus from its rules: neutral has no strong intensity, song no disgust or surprise."""
     emotions, actors = (range(1, 9), range(1, 25)) if channel == "01" else (range(1, 7), {*range(1, 25)} - {18})
@@ -224,9 +206,6 @@ def test_ravdess_fields_and_ignored(tmp_path):
     }
 
 
-# EmoDB
-
-
 def test_emodb_fields_and_ignored(tmp_path):
     # Ärger or Wut is W, Langeweile L, Ekel E, Angst A, Freude F, neutral N and Trauer T.
     words = {"W": "anger", "L": "boredom", "E": "disgust", "A": "fear"}
@@ -238,9 +217,6 @@ def test_emodb_fields_and_ignored(tmp_path):
     assert (first.name, first.speaker, first.label) == ("03a01Fa", "03", "happiness")
     assert {(clip.speaker, clip.name[5]): clip.label for clip in others} == {("16", w): words[w] for w in words}
     assert load("emodb", tmp_path).ignored == {"unknown emotion code": 1, "name not of this corpus": 1}
-
-
-# CREMA-D
 
 
 def test_cremad_intended_and_old_name(tmp_path):

@@ -68,10 +68,10 @@ def test_avec(tmp_path, suffix):
     loaded = load("recola", root)
     assert [clip.name for clip in loaded.clips] == ["dev_1", "train_1", "train_10"]
     for clip in loaded.clips:
-        assert (clip.speaker, clip.label) == (clip.name, "")
-        assert clip.tags == {"part": clip.name.split("_")[0]}
-        assert (clip.trace.dimensions, clip.trace.step_seconds) == (("arousal", "valence"), 0.04)
-        assert clip.trace.start_seconds == 0 and clip.trace.values.dtype == np.float32
+        trace = clip.trace
+        assert (clip.speaker, clip.label, clip.tags) == (clip.name, "", {"part": clip.name.split("_")[0]})
+        assert (trace.dimensions, trace.step_seconds, trace.start_seconds) == (("arousal", "valence"), 0.04, 0)
+        assert trace.values.dtype == np.float32
         expected = gold(clip.name)
         np.testing.assert_allclose(clip.trace.values, np.stack([expected, -expected], axis=1), atol=1e-7)
     assert (loaded.ignored, loaded.missing, loaded.duplicates) == ({}, [], [])

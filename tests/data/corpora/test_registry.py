@@ -9,14 +9,7 @@ from zoo.data.corpora import registry as corpora
 from zoo.errors import UserError
 
 NAMES = tuple(corpora.CORPORA)
-ARFF = """@relation GOLDSTANDARD
-@attribute Instance_name string
-@attribute frameTime numeric
-@attribute GoldStandard numeric
-@data
-dev_1,0.00,0.1
-dev_1,0.04,0.2
-"""
+ARFF = "@attribute frameTime numeric\n@attribute GoldStandard numeric\n@data\n0.00,0.1\n0.04,0.2\n"
 RATINGS = "song_id,sample_15000ms,sample_15500ms\n2,0.1,0.2\n"
 TREES = {
     "iemocap": {
