@@ -200,10 +200,9 @@ def _latex(comparison: Comparison) -> str:
 
 def _csv(comparison: Comparison) -> str:
     """One row per figure of a system and per difference, unrounded; accuracies in 0..1, what is undefined empty."""
-    figure = ["figure", "value", "low", "high"]
     shared = ["corpus", "protocol", "n_tested", "n_speakers"]
-    columns = ["row", "system", "against", *figure, "deviation"]
-    columns += [column for test in TESTS for column in (f"p_{test}", f"p_{test}_holm")]
+    columns = ["row", "system", "against", "figure", "value", "low", "high", "deviation"]
+    columns += [f"p_{test}{suffix}" for test in TESTS for suffix in ("", "_holm")]
     about: dict[str, dict[str, Any]] = {}
     for system in comparison.systems:
         lines = dict.fromkeys(line for run in system.runs for line in warnings(run.record))
@@ -215,12 +214,12 @@ def _csv(comparison: Comparison) -> str:
         for figure, score in scores.items()
     ]
     for item in comparison.differences:
-        row: dict[str, Any] = {"row": "difference", "system": item.other, "against": item.reference}
-        row |= {name: getattr(item, name) for name in figure} | about[item.other]
+        row = {"row": "difference", "system": item.other, "against": item.reference, **vars(item), **about[item.other]}
         row |= {f"p_{test}": p for test, p in item.p.items()}
         rows.append(row | {f"p_{test}_holm": p for test, p in item.corrected.items()})
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*columns, *shared, "seeds", "remarks"], restval="")
+    columns += [*shared, "seeds", "remarks"]
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: "" if value != value else value for name, value in row.items()})

@@ -65,10 +65,9 @@ def label_delay(
         return LabelDelay(protocol.name, [], {}, None, f"{expected}, found {len(found)} of {len(training)}")
     (step_seconds,) = {clip.trace.step_seconds for clip in training if clip.trace}  # of a corpus there is one
     energies, ratings = zip(*found.values(), strict=True)
-    lags = {
-        name: _lag(energies, [rating[:, column] for rating in ratings], step_seconds)
-        for column, name in enumerate(protocol.targets)
-    }
+    lags = {}
+    for column, name in enumerate(protocol.targets):
+        lags[name] = _lag(energies, [rating[:, column] for rating in ratings], step_seconds)
     best = max((lag for lag in lags.values() if lag.correlates), key=lambda lag: lag.correlation, default=None)
     return LabelDelay(protocol.name, list(found), lags, best.seconds if best else None)
 
@@ -90,11 +89,9 @@ def _contours(clip: Clip, max_seconds: float) -> tuple[np.ndarray, np.ndarray] |
     except BadClip:  # which the check reports
         return None
     early = max(0, int(np.ceil(-start / step - 1e-6)))  # ratings before the sound begins
-    begin = round((start + early * step) * _RATE_HZ)
-    energy = energy_contour(waveform[begin:], round(step * _RATE_HZ))
-    ratings = clip.trace.values[early:]
-    steps = min(len(energy), len(ratings))
-    return energy[:steps], ratings[:steps].astype(np.float64)
+    energy = energy_contour(waveform[round((start + early * step) * _RATE_HZ) :], round(step * _RATE_HZ))
+    ratings = clip.trace.values[early : early + len(energy)]
+    return energy[: len(ratings)], ratings.astype(np.float64)
 
 
 def _lag(energies: Sequence[np.ndarray], ratings: Sequence[np.ndarray], step_seconds: float) -> Lag:

@@ -3,11 +3,12 @@
 Glottal pulses and breath noise drive a cascade of formant resonators (Klatt 1980, "Software for a cascade/parallel
 formant synthesizer"); consonants are gaps and fricative noise. What an emotion does to a voice follows the direction
 of the cues in Juslin and Laukka (2003), "Communication of emotions in vocal expression and music performance",
-Table 7, and Banse and Scherer (1996); the sizes are ours. It serves to try recipes without licensed data and says
-nothing about real speech. `utterance` acts one emotion; `monologue` follows arousal and valence as they change.
+Table 7, and Banse and Scherer (1996); the sizes are ours. `utterance` acts one emotion; `monologue` follows arousal and
+valence as they change.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.random import Generator
@@ -30,7 +31,7 @@ BANDWIDTHS_HZ = np.array([60.0, 90.0, 130.0, 200.0, 250.0])
 
 @dataclass(frozen=True)
 class Speaker:
-    """A speaker: what does not depend on the emotion."""
+    """What does not depend on the emotion."""
 
     f0_hz: float
     formant_scale: float  # 1 for a man's vocal tract; larger for shorter tracts
@@ -82,13 +83,8 @@ KINDS = {"M": (115.0, 1.0), "F": (205.0, 1.15), "child": (260.0, 1.28)}  # mean 
 def draw_speaker(kind: str, rng: Generator) -> Speaker:
     """Draw a speaker; `kind` is a key of `KINDS`."""
     f0_hz, formant_scale = KINDS[kind]
-    return Speaker(
-        f0_hz=f0_hz * 2 ** (rng.normal(0, 1.5) / 12),
-        formant_scale=formant_scale * _factor(0.02, rng),
-        brightness=_factor(0.1, rng),
-        rate=_factor(0.07, rng),
-        level_db=rng.normal(0, 1),
-    )
+    f0_hz, formant_scale = f0_hz * 2 ** (rng.normal(0, 1.5) / 12), formant_scale * _factor(0.02, rng)
+    return Speaker(f0_hz, formant_scale, _factor(0.1, rng), _factor(0.07, rng), rng.normal(0, 1))
 
 
 def utterance(emotion: str, speaker: Speaker, seconds: float, rng: Generator, rate_hz: int = 16000) -> np.ndarray:
@@ -99,14 +95,12 @@ def utterance(emotion: str, speaker: Speaker, seconds: float, rng: Generator, ra
     manner = _vary(EMOTIONS[emotion], rng)
     n_samples = round(seconds * rate_hz)
     pitch, formants_hz, voicing, friction = _score(manner, speaker, seconds, rng)
-    f0_hz, voicing, friction = (
-        _in_samples(track, n_samples, rate_hz) for track in (speaker.f0_hz * 2 ** (pitch / 12), voicing, friction)
-    )
-    flow = _glottal_flow(f0_hz, manner.jitter, rate_hz, rng)
+    in_samples = partial(_in_samples, n_samples=n_samples, rate_hz=rate_hz)
+    flow = _glottal_flow(in_samples(speaker.f0_hz * 2 ** (pitch / 12)), manner.jitter, rate_hz, rng)
     pulses = _radiated(flow, manner.brightness_hz * speaker.brightness, rate_hz)
     source = pulses + _breath(flow, manner.breath, rng)
-    hiss = friction * _hiss(n_samples, speaker, rate_hz, rng)
-    speech = _formants(source * voicing, formants_hz, rate_hz)
+    hiss = in_samples(friction) * _hiss(n_samples, speaker, rate_hz, rng)
+    speech = _formants(source * in_samples(voicing), formants_hz, rate_hz)
     return _recorded(speech, hiss, manner.loudness_db + speaker.level_db, rng)
 
 
@@ -120,10 +114,7 @@ def monologue(
     the upper partials; valence spreads the lips, clears the voice of breath and hiss and lifts the ends of phrases.
     """
     n_samples = (len(arousal) - 1) * rate_hz // FRAMES_PER_SECOND
-
-    def in_samples(track: np.ndarray) -> np.ndarray:
-        return _in_samples(track, n_samples, rate_hz)
-
+    in_samples = partial(_in_samples, n_samples=n_samples, rate_hz=rate_hz)
     pitch, formants_hz, voicing, friction = _long_score(arousal, valence, speaker, rng)
     flow = _glottal_flow(in_samples(speaker.f0_hz * 2 ** (pitch / 12)), 0.008, rate_hz, rng)
     dark, bright = (_radiated(flow, hz * speaker.brightness, rate_hz) for hz in (600, 5000))
@@ -155,8 +146,7 @@ def _score(manner: Emotion, speaker: Speaker, seconds: float, rng: Generator) ->
     """Draw the syllables: tracks over frames of pitch in semitones, formants in Hz (frames, 5), voicing, friction."""
     n_syllables = max(1, round(manner.syllables_per_second * speaker.rate * seconds))
     ends = np.cumsum(rng.lognormal(0, 0.25, n_syllables))
-    n_frames = int(np.ceil(seconds * FRAMES_PER_SECOND)) + 1
-    time = np.linspace(0, 1, n_frames)
+    time = np.linspace(0, 1, int(np.ceil(seconds * FRAMES_PER_SECOND)) + 1)
     voicing, friction, accents, formants_hz = _articulate(time * ends[-1], ends, rng)
     pitch = manner.pitch_semitones + manner.slope_semitones * (time - 0.5)
     pitch += _smooth(manner.range_semitones * accents, 7)
@@ -198,7 +188,6 @@ def _articulate(position: np.ndarray, ends: np.ndarray, rng: Generator) -> Track
     n_syllables = len(ends)
     syllable = np.minimum(np.searchsorted(ends, position), n_syllables - 1)
     within = 1 - (ends[syllable] - position) / np.diff(ends, prepend=0)[syllable]  # 0 at its start, 1 at its end
-
     consonant = rng.uniform(0.1, 0.4, n_syllables)[syllable]
     fricative = rng.random(n_syllables)[syllable] < 0.4
     spoken = rng.random(n_syllables)[syllable] > 0.08  # the rest are pauses
