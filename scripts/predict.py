@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--window", type=float, help="seconds of audio per prediction, where state cannot be carried")
     later = "seconds of later audio per rating, where state cannot be carried"
     stream.add_argument("--look-ahead", type=float, help=later)
-    stream.add_argument("--level", help="MEAN,DEVIATION of the samples (default: of the audio received so far)")
+    level = "MEAN,DEVIATION of the samples (default: of the audio received so far)"
+    stream.add_argument("--level", type=_level, help=level)
     return parser
 
 
@@ -112,33 +113,34 @@ def _find(args: argparse.Namespace) -> bool:
 
 def _files(args: argparse.Namespace, exported: bool) -> int:
     from zoo.inference.open_predictor import is_continuous
-    from zoo.inference.predictor import files_per_batch
+    from zoo.inference.predictor import READ_AHEAD
     from zoo.utils.progress import Progress
 
     continuous = is_continuous(args.model, exported)
     if args.postprocess and not continuous:
         raise UserError(f"--postprocess is for ratings; {args.model} predicts classes of emotion. Leave it out")
-    size, paths = files_per_batch(continuous), _paths(args)
+    size, paths = 1 if continuous else READ_AHEAD, _paths(args)
     failed: list[predictions_file.Failure] = []
-    if not args.out:
+    if args.out:
+        kind = predictions_file.kind_of(args.out, args.json, args.csv)
+        with predictions_file.Sheet(args.out, kind, args.resume, continuous) as sheet:
+            todo = [path for path in paths if not sheet.answered(path)]
+            skipped, batches = len(paths) - len(todo), _answers(args, exported, todo, size)
+            with Progress() as progress, progress.task("files", len(paths)) as advance:
+                for number, answers in enumerate(batches, 1):
+                    sheet.add(answers)
+                    failed += answers.failed
+                    advance(skipped + min(number * size, len(todo)))
+                before = f", {skipped} before" if skipped else ""
+                progress.line(f"{args.out}: {len(todo) - len(failed)} files answered{before}, {len(failed)} failed")
+    else:
         show = _row_writer(args)
         for answers in _answers(args, exported, paths, size):
             _show(answers.rows, show)
             failed += answers.failed
-        return _report(failed)
-    kind = predictions_file.kind_of(args.out, args.json, args.csv)
-    with predictions_file.Sheet(args.out, kind, args.resume, continuous) as sheet:
-        todo = [path for path in paths if not sheet.answered(path)]
-        skipped = len(paths) - len(todo)
-        batches = _answers(args, exported, todo, size)
-        with Progress() as progress, progress.task("files", len(paths)) as advance:
-            for number, answers in enumerate(batches, 1):
-                sheet.add(answers)
-                failed += answers.failed
-                advance(skipped + min(number * size, len(todo)))
-            before = f", {skipped} before" if skipped else ""
-            progress.line(f"{args.out}: {len(todo) - len(failed)} files answered{before}, {len(failed)} failed")
-        return _report(failed)
+    for failure in failed:
+        print(f"error: {failure.error}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _answers(
@@ -172,12 +174,6 @@ def _paths(args: argparse.Namespace) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _report(failed: list[predictions_file.Failure]) -> int:
-    for failure in failed:
-        print(f"error: {failure.error}", file=sys.stderr)
-    return 1 if failed else 0
-
-
 def _stream(args: argparse.Namespace, exported: bool) -> int:
     import numpy as np
 
@@ -192,7 +188,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
         model = of_run(args.model, args.fold)
     announce_device("tensorflow" if exported else "")
     sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
-    stream = Stream(model, args.hop, **sizes, level=_level(args.level), rate_hz=args.rate)
+    stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
     show, (dtype, largest) = _row_writer(args), FORMATS[args.format or "s16le"]
     n_rows, rest, first = 0, b"", True
@@ -222,9 +218,7 @@ def _show(rows: list[dict], show: predictions_file.Lines) -> int:
     return len(rows)
 
 
-def _level(words: str | None) -> tuple[float, float] | None:
-    if words is None:
-        return None
+def _level(words: str) -> tuple[float, float]:
     try:
         mean, deviation = map(float, words.split(","))
     except ValueError as error:

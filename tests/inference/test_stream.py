@@ -34,16 +34,6 @@ def causal_live(causal):
     return stream_run.of_run(causal)
 
 
-@pytest.fixture(scope="module")
-def segments(tmp_path_factory):
-    return tiny_runs.make(tmp_path_factory.mktemp("segments"), "conv_bigru", "recola")
-
-
-@pytest.fixture(scope="module")
-def emotions(tmp_path_factory):
-    return tiny_runs.make(tmp_path_factory.mktemp("emotions"), "fcn", "emodb")
-
-
 @pytest.mark.parametrize(("cut", "seconds"), [("odd", 3.017), ("small", 1.017), ("at once", 0.04)])
 def test_with_state_and_a_fixed_level_ratings_are_those_of_the_whole(causal, causal_live, tmp_path, cut, seconds):
     samples = speech(seconds)
@@ -104,27 +94,25 @@ def test_the_reach_of_convolutions_holds_every_frame_that_a_sample_changes():
 
 
 def test_bidirectional_networks_carry_no_state():
-    small = {"filters": [4, 4, 8], "kernel_sizes": [4, 8, 8], "recurrent_units": 4, "fft": "frame"}
-    assert not stateful.looks_back_only(registry.build("conv_bigru", 2, 1, **small))
     assert not stateful.looks_back_only(registry.build("conv_blstm", 2, 1, recurrent_units=4, second_kernel_size=8))
 
 
-def test_bidirectional_networks_rate_whole_segments(segments, tmp_path):
+def test_bidirectional_networks_rate_whole_segments(tmp_path):
     """Segments of 0.8 s; the last, overlapping one rates frames again that have their row."""
-    samples = speech(2.9)
+    segments, samples = tiny_runs.make(tmp_path / "run", "conv_bigru", "recola"), speech(2.9)
     expected = values(list(predict_run(segments, [written(samples, tmp_path)])))
     model = stream_run.of_run(segments)
     rows = values(pushed(model, samples, CUTS["odd"], level=level_of(samples)))
     assert rows.shape == expected.shape == (72, 2)
     shown = [*range(52), *range(60, 72)]  # the last segment is of 52 to 72
     np.testing.assert_allclose(rows[shown], expected[shown], atol=1e-5)
-    assert Stream(model).latency_seconds == pytest.approx(0.8)
+    assert Stream(model).live.way == "windows" and Stream(model).latency_seconds == pytest.approx(0.8)
     with pytest.raises(UserError, match="as wholes"):
         Stream(model, 0.4)
 
 
-def test_a_window_is_classified_as_an_utterance(emotions, tmp_path):
-    samples, paths = speech(3.3), []
+def test_a_window_is_classified_as_an_utterance(tmp_path):
+    emotions, samples, paths = tiny_runs.make(tmp_path / "run", "fcn", "emodb"), speech(3.3), []
     for number, (start, end) in enumerate([(0, 2), (0.5, 2.5), (1, 3), (1.3, 3.3)]):
         paths.append(tmp_path / f"{number}.wav")
         soundfile.write(paths[-1], samples[round(start * 16_000) : round(end * 16_000)], 16_000)

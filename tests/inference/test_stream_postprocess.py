@@ -18,43 +18,36 @@ def chain(**frames):
     return PostProcess(0.04, {"arousal": steps, "valence": steps})
 
 
-CHAINS = {
-    "median looks ahead": chain(median=7),
-    "shift looks back": chain(shift=4),
-    "both": chain(median=9, shift=2),
-    "shift beyond half the median": chain(median=5, shift=6),
-    "neither": chain(),
+CHAINS = {  # how many frames before and behind a frame its rating depends on, and the chain
+    "median looks ahead": ((3, 3), chain(median=7)),
+    "shift looks back": ((4, 0), chain(shift=4)),
+    "both": ((6, 2), chain(median=9, shift=2)),
+    "shift beyond half the median": ((8, 0), chain(median=5, shift=6)),
+    "neither": ((0, 0), chain()),
 }
 
 
 @pytest.mark.parametrize("name", CHAINS)
 @pytest.mark.parametrize("sizes", [[1], [3, 1, 8], [40]])
 def test_the_cut_does_not_change_the_ratings(name, sizes, rng):
-    raw = rng.normal(size=(40, 1, 2))
-    running, rows, start = RunningPostProcess([CHAINS[name]]), [], 0
+    raw, (depends_on, steps) = rng.normal(size=(40, 1, 2)), CHAINS[name]
+    assert reach([steps]) == depends_on
+    running, rows, start = RunningPostProcess([steps]), [], 0
     while start < len(raw):
         size = sizes[len(rows) % len(sizes)]
         rows.append(running.push(raw[start : start + size]))
         start += size
         assert sum(map(len, rows)) == max(0, min(start, 40) - running.after)
     rows.append(running.finish())
-    np.testing.assert_array_equal(np.concatenate(rows), apply(CHAINS[name], raw[:, 0]))
+    np.testing.assert_array_equal(np.concatenate(rows), apply(steps, raw[:, 0]))
 
 
 def test_folds_have_their_own_chains(rng):
-    raw, chains = rng.normal(size=(20, 2, 2)), [CHAINS["both"], CHAINS["shift looks back"]]
+    raw, chains = rng.normal(size=(20, 2, 2)), [CHAINS["both"][1], CHAINS["shift looks back"][1]]
     running = RunningPostProcess(chains)
     found = np.concatenate([running.push(raw[:13]), running.push(raw[13:]), running.finish()])
     expected = (apply(chains[0], raw[:, 0]) + apply(chains[1], raw[:, 1])) / 2
     np.testing.assert_allclose(found, expected, atol=1e-12)
-
-
-def test_reach_by_hand():
-    assert reach([CHAINS["median looks ahead"]]) == (3, 3)
-    assert reach([CHAINS["shift looks back"]]) == (4, 0)
-    assert reach([CHAINS["both"]]) == (6, 2)
-    assert reach([CHAINS["shift beyond half the median"]]) == (8, 0)
-    assert reach([CHAINS["neither"]]) == reach([]) == (0, 0)
 
 
 def test_without_chains_the_folds_are_averaged(rng):

@@ -63,8 +63,7 @@ def as_csv(columns: Sequence[str] | None = None) -> Lines:
         if list(flat) != expected:
             raise UserError(f"--out: expected the columns {', '.join(expected)}, found answers with {', '.join(flat)}")
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([*lines, [cell(value) for value in flat.values()]])
+        csv.writer(text, lineterminator="\n").writerows([*lines, [cell(value) for value in flat.values()]])
         return text.getvalue()
 
     return line

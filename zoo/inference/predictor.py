@@ -32,8 +32,7 @@ class Predictor:
     """Predicts waveforms (samples,), float32 at `rate_hz`, between `min_seconds` and `max_seconds` long.
 
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
-    `frame_seconds` apart (0: probabilities). Files longer than `whole_seconds` are rated by `rate_long` instead, in
-    windows.
+    `frame_seconds` apart (0: probabilities). `rate_long` instead rates files longer than `whole_seconds`, in windows.
     """
 
     outputs: tuple[str, ...]
@@ -50,12 +49,11 @@ class Predictor:
         """Yield rows for audio files, and for waveforms as this class takes them.
 
         {"file", "emotion", "probabilities": {class: probability}, "trained_on"} per file; or {"file", "time" in
-        seconds, a rating per dimension, "trained_on"} per frame. "file" is taken from `names`, by default the path, or
-        the position of a waveform, such as "#0". One that cannot be used raises BadClip, or goes to `on_bad` and is
-        left out.
+        seconds, a rating per dimension, "trained_on"} per frame. "file" is of `names`, by default the path, or the
+        position of a waveform, such as "#0". One that cannot be used goes to `on_bad` (which raises) and is left out.
         """
         names = names or [f"#{n}" if isinstance(clip, np.ndarray) else str(clip) for n, clip in enumerate(clips)]
-        size = files_per_batch(self.frame_seconds > 0)
+        size = 1 if self.frame_seconds else READ_AHEAD  # ratings: one recording with its thousands of rows
         for some, of_some in zip(in_turn(clips, size), in_turn(names, size), strict=True):
             for name, output in self._predict(some, of_some, on_bad):
                 yield from self._rows(name, output)
@@ -89,11 +87,6 @@ def named(outputs: Sequence[str], values: np.ndarray) -> dict[str, float]:
 def emotion(outputs: Sequence[str], probabilities: np.ndarray) -> Row:
     """Return {"emotion": the likeliest class, "probabilities": {class: probability}}."""
     return {"emotion": outputs[int(probabilities.argmax())], "probabilities": named(outputs, probabilities)}
-
-
-def files_per_batch(continuous: bool) -> int:
-    """Return how many files to predict together: one recording with its thousands of rows, or many utterances."""
-    return 1 if continuous else READ_AHEAD
 
 
 def in_turn(items: Sequence, size: int = READ_AHEAD) -> Iterator[Sequence]:

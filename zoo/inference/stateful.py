@@ -18,11 +18,8 @@ def carries_state(layer: keras.layers.Layer) -> bool:
 
 
 def looks_back_only(network: keras.Model, carries: Callable[[keras.layers.Layer], bool] = carries_state) -> bool:
-    """Say whether a network is convolutions up to its layer "frames", followed by layers on single frames and layers
-    whose state can be carried, as `carries` decides.
-    """
-    names = [layer.name for layer in network.layers]
-    if "frames" not in names or reach(local(network)) is None:
+    """Say whether only layers on single frames and those that `carries` accepts follow the convolutions to "frames"."""
+    if all(layer.name != "frames" for layer in network.layers) or reach(local(network)) is None:
         return False
     return all(isinstance(layer, _POINTWISE) or carries(layer) for layer in behind(network))
 

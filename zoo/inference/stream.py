@@ -175,13 +175,11 @@ class Stream:
     def _level_at(self, end: int) -> tuple[float, float]:
         """Return mean and factor of the samples before `end`, as StandardWaveform does of a whole recording."""
         if self.level:
-            mean, variance = float(self.level[0]), float(self.level[1]) ** 2
-        else:
-            new = self._held[self._counted - self._first : end - self._first].astype(float)
-            self._counted, self._total, self._squares = end, self._total + new.sum(), self._squares + new @ new
-            mean = self._total / end
-            variance = max(self._squares / end - mean**2, 0.0)
-        return mean, 1 / np.sqrt(variance + 1e-14)
+            return float(self.level[0]), 1 / np.sqrt(float(self.level[1]) ** 2 + 1e-14)
+        new = self._held[self._counted - self._first : end - self._first].astype(float)
+        self._counted, self._total, self._squares = end, self._total + new.sum(), self._squares + new @ new
+        mean = self._total / end
+        return mean, 1 / np.sqrt(max(self._squares / end - mean**2, 0.0) + 1e-14)
 
     def _rows(self, received_frames: int, ended: bool) -> list[dict[str, Any]]:
         rows = []

@@ -20,15 +20,14 @@ Step = Callable[[np.ndarray, int, int], np.ndarray]
 class Live:
     """A model as a stream calls it.
 
-    `answer` maps one window to ratings (frames, dimensions) or probabilities (classes,): a window of the waveform
-    (samples,), or where `standard` its standardised samples (samples, 1). A rated frame is `frame_samples` long (0:
-    classes); ratings come `delay_frames` later than the speech they rate, or earlier where it is below 0. Where
-    `answer` itself delays or smooths, a row depends on `inner_frames` before it and `inner_ahead_frames` behind.
+    `answer` maps one window of the waveform (samples,), or where `standard` its standardised samples (samples, 1), to
+    ratings (frames, dimensions) or probabilities (classes,). A rated frame is `frame_samples` long (0: classes);
+    ratings come `delay_frames` later than the speech, or earlier where it is below 0. Where `answer` itself delays or
+    smooths, a row depends on `inner_frames` before it and `inner_ahead_frames` behind.
 
-    `begin`, where there is one, starts a recording with state and returns a function (features (samples, 1), first,
-    count) -> ratings (count, folds, dimensions) of the frames from the `first` of those given; it needs
-    `before_frames` more than those at their start and `after_frames` at their end, where the recording has them.
-    `chains` holds the folds' post-processing of them, or nothing.
+    `begin` starts a recording with state and returns a function (features (samples, 1), first, count) -> ratings
+    (count, folds, dimensions) of the frames from the `first` of those given, which needs `before_frames` before and
+    `after_frames` behind them, where the recording has them. `chains` holds their post-processing by fold, or nothing.
     """
 
     outputs: tuple[str, ...]
@@ -68,9 +67,7 @@ def of_export(exported: Exported) -> Live:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{exported.folder}: its description is damaged ({error!r}); export the run again") from error
     live = Live(
-        tuple(exported.outputs),
-        description["trained_on"],
-        exported.rate_hz,
+        *(tuple(exported.outputs), description["trained_on"], exported.rate_hz),
         lambda window: (exported.on_features if on_waveforms else predict_waveforms)([window])[0],
         shortest,
         longest,

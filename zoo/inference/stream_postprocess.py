@@ -9,10 +9,7 @@ from zoo.inference.postprocess import PostProcess, apply
 
 
 class RunningPostProcess:
-    """Applies each fold's chain to its ratings and averages the folds, frame by frame.
-
-    `chains` holds the folds' post-processing; without any, the ratings are only averaged.
-    """
+    """Applies each fold's chain, where there are any, to its ratings and averages the folds, frame by frame."""
 
     def __init__(self, chains: Sequence[PostProcess] = ()):
         self.chains = chains

@@ -29,24 +29,19 @@ def of_run(run: Path, fold: str | None = None) -> Live:
     opened = open_run(run, fold)
     settings, task, rate_hz = opened.settings, opened.entry.task, from_config.rate_hz(opened.settings)
     check_predicts(settings, run)
-    longest = round(LONGEST_SECONDS[task] * rate_hz)
+    facts, longest = (opened.outputs, opened.corpus, rate_hz), round(LONGEST_SECONDS[task] * rate_hz)
     if task == "emotion":
         folds = [load_classifier(folder, settings) for folder in opened.fold_folders]
-        return Live(
-            opened.outputs,
-            opened.corpus,
-            rate_hz,
-            lambda window: np.mean([fold.probabilities([window])[0] for fold in folds], axis=0),
-            round(SHORTEST_SECONDS * rate_hz),
-            longest,
-        )
+
+        def classify(window: np.ndarray) -> np.ndarray:
+            return np.mean([fold.probabilities([window])[0] for fold in folds], axis=0)
+
+        return Live(*facts, classify, round(SHORTEST_SECONDS * rate_hz), longest)
     models = [load_model(folder / "model.keras", opened.entry.takes_waveforms) for folder in opened.fold_folders]
     networks = [network_of(model) for model in models]
     waveforms, frame = on_waveforms(settings), round(frame_seconds(settings) * RATE_HZ)
     live = Live(
-        opened.outputs,
-        opened.corpus,
-        rate_hz,
+        *facts,
         _rated(networks, settings),
         frame,
         longest,
