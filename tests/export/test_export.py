@@ -2,30 +2,25 @@
 
 import io
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
-import keras
 import numpy as np
 import pytest
 import soundfile
-import tiny_runs
-
-if keras.backend.backend() != "tensorflow":
-    pytest.skip("exports are made by TensorFlow", allow_module_level=True)
-
 import tensorflow as tf
+import tiny_runs
 from predictions import predict, predict_run
 from streams import values
 
 from zoo.config import saved
+from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export import fit_temperature, signatures, trained_run
 from zoo.export.calibration import with_temperature
@@ -37,14 +32,13 @@ from zoo.runs.dataset import open_source
 from zoo.runs.model_file import load_model
 from zoo.serving import saved_model
 from zoo.serving.versions import new_version, numbers
+from zoo.training.tasks import classification
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
 
 
-@cache
-def served(version):
-    return tf.saved_model.load(str(version)).signatures
+served = cache(saved_model.load)
 
 
 def clip(n_samples, seed=0):
@@ -57,41 +51,35 @@ def wav(samples, rate_hz=RATE_HZ, subtype="PCM_16"):
     return file.getvalue()
 
 
-def padded(clips, extra=0, fill=0.0):
-    waveform = np.full((len(clips), max(map(len, clips)) + extra), fill, np.float32)
-    for row, one in zip(waveform, clips, strict=True):
-        row[: len(one)] = one
-    return {"waveform": tf.constant(waveform), "n_samples": tf.constant([len(one) for one in clips], tf.int32)}
-
-
 def test_probabilities_are_the_mean_of_the_folds_softened(emotion):
     run, version = emotion
-    clips = [clip(n, n) for n in (400, 16_001)]
+    waveform, n_samples = padded([clip(n, n) for n in (400, 16_001)], multiple=1_000)
+    clips = [row[:n] for row, n in zip(waveform.copy(), n_samples, strict=True)]
+    waveform[0, 400:] = waveform[1, 16_001:] = np.nan
     models = [load_model(path / "model.keras") for path in sorted(run.glob("fold-*"))]
     expected = np.mean([with_temperature(predict(model, clips), 1.7) for model in models], axis=0)
     assert np.ptp(expected, axis=0).max() > 0.01  # the clips differ, or nothing would be shown
-    answers = served(version)["serving_default"](**padded(clips, extra=777, fill=np.nan))
-    assert list(answers) == ["probabilities"]
-    np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5)
+    answers = served(version).run("serving_default", waveform=waveform, n_samples=n_samples)
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
 def test_ratings_are_what_the_run_predicts(ratings, tmp_path):
     """By the run's own path, from files, with post-processing and the raters' delay."""
     run, version = ratings
     clips = [clip(n, n) for n in (640, 33_333)]
-    answers = served(version)["wav_bytes"](wav_bytes=tf.constant([wav(one) for one in clips]))
-    assert set(answers) == {"arousal_valence", "n_frames"}
-    assert answers["n_frames"].numpy().tolist() == [1, 52]
-    for number, one in enumerate(clips):
-        path = tmp_path / f"{number}.wav"
+    files = [wav(one) for one in clips]
+    answers = served(version).on_wav_bytes(files)
+    assert list(map(len, answers)) == [1, 52]
+    answered = served(version).module.signatures["wav_bytes"](wav_bytes=tf.constant(files))
+    assert not answered["arousal_valence"][0, 1:].numpy().any()  # behind the first one's end
+    for one, found in zip(clips, answers, strict=True):
+        path = tmp_path / f"{len(one)}.wav"
         path.write_bytes(wav(one))
         rows = list(predict_run(run, [path], postprocessed=True))
-        by_export = list(of_export(saved_model.load(version)).predict([path]))
+        by_export = list(of_export(served(version)).predict([path]))
         assert [(row["file"], row["time"]) for row in by_export] == [(row["file"], row["time"]) for row in rows]
-        found = answers["arousal_valence"].numpy()[number]
-        np.testing.assert_allclose(found[: len(rows)], values(rows), atol=1e-5)
+        np.testing.assert_allclose(found, values(rows), atol=1e-5)
         np.testing.assert_allclose(values(by_export), values(rows), atol=2e-6)
-        assert not found[len(rows) :].any()
 
 
 def test_functionals_take_features_alone(functionals):
@@ -104,20 +92,17 @@ def test_functionals_take_features_alone(functionals):
     batch = {"features": np.random.default_rng(0).normal(size=(2, 9, 88)).astype(np.float32)}
     batch["n_frames"] = np.array([9, 4], np.int32)
     expected = load_model(run / "fold-0-x" / "model.keras", waveforms=False).predict_on_batch(batch)
-    found = served(version)["serving_default"](**{name: tf.constant(value) for name, value in batch.items()})
-    for row, right, count in zip(found["arousal_valence"], expected, (9, 4), strict=True):
-        np.testing.assert_allclose(row[:count], right[:count], atol=1e-5)
+    found = served(version).run("serving_default", **batch)
+    np.testing.assert_allclose(np.concatenate(found), np.concatenate([expected[0], expected[1, :4]]), atol=1e-5)
     assert "waveform" not in json.dumps(described["signatures"])
 
 
 def test_segments_of_one_recording_are_its_own(exported):
     """The check before publishing compares with zoo.inference.tracer; here, that segments do not mix clips."""
-    rate = served(exported("conv_bigru")[1])["serving_default"]
+    export = served(exported("conv_bigru")[1])
     clips = [clip(640 * 45, 1), clip(640 * 20 + 5, 2), clip(700, 3)]
-    together = rate(**padded(clips, extra=640 * 7))["arousal_valence"].numpy()
-    for row, one in zip(together, clips, strict=True):
-        alone = rate(**padded([one]))["arousal_valence"].numpy()[0]
-        np.testing.assert_allclose(row[: len(one) // 640], alone, atol=1e-5)
+    for row, one in zip(export.on_waveforms(clips), clips, strict=True):
+        np.testing.assert_allclose(row, export.on_waveforms([one])[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -164,22 +149,21 @@ VALID = {
     ],
 )
 def test_requests_that_cannot_be_answered_are_refused(emotion, signature, change, message):
-    function = served(emotion[1])[signature]
-    types = {name: spec.dtype for name, spec in function.structured_input_signature[1].items()}
-    request = {name: tf.constant(value, types[name]) for name, value in {**VALID[signature], **change}.items()}
+    types = {"waveform": tf.float32, "features": tf.float32, "wav_bytes": tf.string}
+    given = {**VALID[signature], **change}
+    request = {name: tf.constant(value, types.get(name, tf.int32)) for name, value in given.items()}
     with pytest.raises(tf.errors.OpError, match=message):
-        function(**request)
+        served(emotion[1]).run(signature, **request)
 
 
 def test_channels_are_mixed_by_their_mean(emotion):
     two = np.stack([clip(8_000, 1), clip(8_000, 2)], axis=1)
     stereo, _ = soundfile.read(io.BytesIO(wav(two)), dtype="float32")
-    expected = served(emotion[1])["serving_default"](**padded([stereo.mean(axis=1)]))
-    found = served(emotion[1])["wav_bytes"](wav_bytes=tf.constant([wav(two)]))
-    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
+    expected = served(emotion[1]).on_waveforms([stereo.mean(axis=1)])
+    np.testing.assert_allclose(served(emotion[1]).on_wav_bytes([wav(two)]), expected, atol=1e-5)
 
 
-def test_the_description_says_what_it_is(emotion, ratings):
+def test_the_description_says_what_it_is_and_what_the_run_warns_of(emotion, ratings):
     described = saved_model.read_description(emotion[1])
     assert described["classes"] == (emotion[1] / "assets" / "classes.txt").read_text().split()
     assert (described["rate_hz"], described["shortest"], described["longest"]) == (16_000, 400, 960_000)
@@ -193,11 +177,8 @@ def test_the_description_says_what_it_is(emotion, ratings):
     described = saved_model.read_description(ratings[1])
     assert described["dimensions"] == ["arousal", "valence"] and described["delay_frames"] == 3
     assert [chain["chains"]["arousal"][0]["values"]["frames"] for chain in described["postprocess"]] == [5, 7]
-
-
-def test_the_description_says_what_the_run_warns_of(emotion):
+    assert described["warnings"] == []  # of a record without any
     trained = trained_run.load(emotion[0])
-    assert _description(trained, Plan(("a", "b"), 1, 2), None)["warnings"] == []  # of a record without any
     opened = replace(trained.opened, record={**trained.opened.record, "warnings": ["random"]})
     assert _description(replace(trained, opened=opened), Plan(("a", "b"), 1, 2), None)["warnings"] == ["random"]
 
@@ -205,9 +186,7 @@ def test_the_description_says_what_the_run_warns_of(emotion):
 def test_an_export_that_answers_otherwise_is_not_published(emotion, tmp_path, monkeypatch):
     """Guards the check: probabilities that are softer than they should be must be noticed."""
     right = signatures._probabilities
-    monkeypatch.setattr(
-        signatures, "_probabilities", lambda networks, plan: right(networks, replace(plan, temperature=1.01))
-    )
+    monkeypatch.setattr(signatures, "_probabilities", lambda nets, plan: right(nets, replace(plan, temperature=1.01)))
     with pytest.raises(UserError, match="answers otherwise than the run: signature serving_default"):
         export(emotion[0], tmp_path / "out", fold="0")
     assert list((tmp_path / "out").iterdir()) == []
@@ -215,25 +194,17 @@ def test_an_export_that_answers_otherwise_is_not_published(emotion, tmp_path, mo
 
 def test_the_next_number_is_taken(tmp_path):
     out = tmp_path / "out"
-    for expected in (1, 2):
-        with new_version(out) as (aside, final):
-            (aside / "saved_model.pb").write_text("x")
+    for version, expected in ((None, 1), (None, 2), (7, 7)):
+        with new_version(out, version) as (aside, final):
+            assert not aside.name.isdecimal() and not final.exists()
         assert final == out / str(expected)
-    with new_version(out, 7) as (aside, _):
-        assert not aside.name.isdecimal()
-    assert numbers(out) == [1, 2, 7]
     for version in (7, 3, 0, -1, 2**63):
         with pytest.raises(UserError, match="expected one above 7"), new_version(out, version):
             raise AssertionError
-    assert numbers(out) == [1, 2, 7]
-
-
-def test_a_second_writer_is_refused_and_an_error_leaves_nothing(tmp_path):
-    with pytest.raises(UserError, match="another process"), new_version(tmp_path) as (aside, _):
-        (aside / "saved_model.pb").write_text("x")
-        with new_version(tmp_path):
-            raise AssertionError
-    assert list(tmp_path.iterdir()) == []
+    # A second writer is refused, and an error leaves nothing.
+    with pytest.raises(UserError, match="another process"), new_version(out), new_version(out):
+        raise AssertionError
+    assert sorted(path.name for path in out.iterdir()) == ["1", "2", "7"]
 
 
 WRITER = """
@@ -256,9 +227,8 @@ def test_a_kill_at_any_moment_leaves_no_part_of_a_version(tmp_path, rng):
         process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(rng.uniform(0, 0.05))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        process.kill()
+        process.communicate()
         asides += len(list(tmp_path.glob(".*")))
         for number in numbers(tmp_path):
             version = tmp_path / str(number)
@@ -297,22 +267,15 @@ def test_runs_that_cannot_be_exported_are_refused(emotion, ratings, tmp_path):
     assert not out.exists()
 
 
-def test_calibration_is_of_each_folds_own_clips(tmp_path, monkeypatch):
+def test_calibration_is_of_each_folds_own_clips(tmp_path):
     """Temperature from validation clips of the synthetic twin; test figures from the recorded predictions."""
     run = tiny_runs.make(tmp_path / "run", "fcn", "emodb", clips=70, fold="0", max_clip_seconds=30.0)
     (fold,) = open_source(saved.load(run / "config.json")).folds
     (run / "fold-0-x").rename(run / f"fold-{fold.name}")
     changed(run, folds=[{"fold": fold.name}])
-    predicted = []
-    test_rows = fit_temperature.classification.test_rows
-
-    def noted(folder, clips, *others):
-        predicted.extend(clips)
-        return test_rows(folder, clips, *others)
-
-    monkeypatch.setattr(fit_temperature.classification, "test_rows", noted)
-    found = fit_temperature.calibrate(run)
-    assert predicted == list(fold.validation)
-    assert found["validation"]["clips"] == len(predicted) and found["test"]["clips"] == 7
+    with patch.object(classification, "test_rows", wraps=classification.test_rows) as predicted:
+        found = fit_temperature.calibrate(run)
+    assert predicted.call_count == 1 and predicted.call_args.args[1] == fold.validation
+    assert found["validation"]["clips"] == len(fold.validation) and found["test"]["clips"] == 7
     assert found["validation"]["log_loss_after"] <= found["validation"]["log_loss_before"] + 1e-9
     assert found["test"]["ece_before"] == pytest.approx(0.7 - 1 / 7)  # sure by 0.7 of the first class, right once

@@ -1,12 +1,7 @@
 """Other formats give the export's output in their own runtimes, or are refused with the reason."""
 
-import keras
 import numpy as np
 import pytest
-
-if keras.backend.backend() != "tensorflow":
-    pytest.skip("exports are made by TensorFlow", allow_module_level=True)
-
 import tensorflow as tf
 
 from zoo.data.batches.by_length import padded

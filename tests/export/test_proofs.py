@@ -7,13 +7,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
-
-if keras.backend.backend() != "tensorflow":
-    pytest.skip("exports are made by TensorFlow", allow_module_level=True)
-
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
