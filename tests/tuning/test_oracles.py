@@ -105,7 +105,7 @@ def test_hyperband_replaces_an_infeasible_trial():
     assert "0005" not in {proposal["parent"] for proposal in proposals}
 
 
-def test_bayesian_finds_the_maximum_and_avoids_infeasible_values(quick_model):
+def test_bayesian_finds_the_maximum_and_avoids_infeasible_values():
     def outcome(index, x):
         return ("infeasible", None) if x > 0.8 else ("completed", -((x - 0.6) ** 2))
 
