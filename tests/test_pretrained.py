@@ -16,7 +16,6 @@ from predictions import predict_run
 
 import zoo
 from zoo import pretrained
-from zoo.data.audio.read import BadClip
 from zoo.errors import UserError
 from zoo.export.export import export
 from zoo.inference.stream import Stream
@@ -38,7 +37,7 @@ def emotions(tmp_path_factory):
 def ratings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ratings")
     run = tiny_runs.make(folder / "run", "conv_lstm", "recola", label_delay_seconds=0.12)
-    return run, export(run, folder / "export", max_seconds=6.0)
+    return run, zoo.load(export(run, folder / "export", max_seconds=6.0))
 
 
 @pytest.fixture
@@ -82,21 +81,21 @@ def test_samples_at_any_rate_and_number_of_channels(named, clips):
         (np.zeros((2, 2, 2)), None, "found float64"),
         (samples, 0, "rate_hz is 0"),
         (np.full(16_000, np.nan), None, "NaN"),
+        ("absent.wav", None, "absent"),
     ):
         with pytest.raises(UserError, match=found):
             model.predict(clip, rate_hz=rate_hz)
-    with pytest.raises(BadClip, match="absent"):
-        model.predict("absent.wav")
 
 
 def test_names_are_listed(named, tmp_path, monkeypatch):
     assert pretrained.names() == ["fcn-tiny"]
-    with pytest.raises(UserError, match=r"unknown model 'fcn-tin'\. Did you mean 'fcn-tiny'\? Known: fcn-tiny"):
-        zoo.load("fcn-tin")
-    with pytest.raises(UserError, match="found a run; export it with"):
-        zoo.load(named)
-    with pytest.raises(UserError, match="no such folder"):
-        zoo.load(tmp_path / "absent")
+    for place, found in (
+        ("fcn-tin", r"unknown model 'fcn-tin'\. Did you mean 'fcn-tiny'\? Known: fcn-tiny"),
+        (named, "found a run; export it with"),
+        (tmp_path / "absent", "no such folder"),
+    ):
+        with pytest.raises(UserError, match=found):
+            zoo.load(place)
     monkeypatch.setenv(pretrained.MODELS_VARIABLE, str(tmp_path / "none"))
     with pytest.raises(UserError, match="no such model, for none is in"):
         zoo.load("fcn-tiny")
@@ -109,7 +108,7 @@ def test_ratings_of_a_recording_within_and_beyond_the_limit_of_an_export(ratings
     """The second in windows of six seconds, of which 1.5 at each end only give context."""
     path = streams.written(streams.speech(seconds), tmp_path)
     rows = list(predict_run(ratings[0], [path]))
-    found = zoo.load(ratings[1]).predict(path)
+    found = ratings[1].predict(path)
     assert found["time"] == [row["time"] for row in rows] and found["file"] == str(path)
     for name in ("arousal", "valence"):
         np.testing.assert_allclose(found["ratings"][name], [row[name] for row in rows], atol=atol)
@@ -117,16 +116,15 @@ def test_ratings_of_a_recording_within_and_beyond_the_limit_of_an_export(ratings
 
 def test_ratings_of_a_stream_by_windows_are_near_those_of_the_whole(ratings, tmp_path):
     """As for networks that look ahead. The delay is in the export's graph."""
-    run, exported = ratings[0], zoo.load(ratings[1]).exported
+    run, exported = ratings[0], ratings[1].exported
     stateless = {name: value for name, value in exported.description.items() if name != "stream"}
     exported = replace(exported, description=stateless)
     samples = streams.speech(9)
     expected = streams.values(list(predict_run(run, [streams.written(samples, tmp_path)])))
     options = {"hop_seconds": 0.4, "window_seconds": 6.0, "look_ahead_seconds": 0.04}
-    level = streams.level_of(samples)
     opened = Stream(exported, **options)
     assert (opened.live.way, opened.latency_seconds) == ("windows", pytest.approx(0.44))
-    rows = streams.pushed(exported, samples, streams.CUTS["odd"], level=level, **options)
+    rows = streams.pushed(exported, samples, streams.CUTS["odd"], level=streams.level_of(samples), **options)
     np.testing.assert_allclose(streams.values(rows), expected, atol=1e-4)
     with pytest.raises(UserError, match="model's delay"):
         Stream(exported, 0.4, window_seconds=0.48, look_ahead_seconds=0.04)

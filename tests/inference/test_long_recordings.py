@@ -23,11 +23,6 @@ def network():
     return registry.build("conv_lstm", 2, 1, filters=[4, 6, 8], recurrent_units=6)
 
 
-@pytest.fixture
-def small_pieces(monkeypatch):
-    monkeypatch.setattr(tracing, "PIECE_FRAMES", 60)
-
-
 def waveform(n_frames, seed=0, tail=0):
     return np.random.default_rng(seed).normal(size=(n_frames * STEPS + tail, 1)).astype("float32")
 
@@ -39,7 +34,8 @@ def directly(network, features):
 
 @pytest.mark.backend
 @pytest.mark.parametrize(("n_frames", "tail"), [(9, 0), (110, 0), (111, 5), (170, 639), (241, 0)])
-def test_pieces_give_the_ratings_of_the_whole(network, small_pieces, n_frames, tail):
+def test_pieces_give_the_ratings_of_the_whole(network, monkeypatch, n_frames, tail):
+    monkeypatch.setattr(tracing, "PIECE_FRAMES", 60)
     features = waveform(n_frames, tail=tail)
     ratings = tracer(network, STEPS, segment_frames=50)(features)
     assert ratings.shape == (n_frames, 2)
@@ -52,14 +48,12 @@ def bidirectional():
 
 
 def test_a_bidirectional_network_gets_segments(bidirectional):
-    network = bidirectional
-    assert looks_at_whole_segments(network)
-    features = waveform(25)
-    ratings = tracer(network, STEPS, segment_frames=10)(features)
-    np.testing.assert_allclose(ratings[:10], directly(network, features[: 10 * STEPS]), atol=1e-6)
-    np.testing.assert_allclose(ratings[15:], directly(network, features[15 * STEPS :]), atol=1e-6)
-    short = tracer(network, STEPS, segment_frames=10)(features[: 4 * STEPS])
-    np.testing.assert_allclose(short, directly(network, features[: 4 * STEPS]), atol=1e-6)
+    assert looks_at_whole_segments(bidirectional)
+    features, trace = waveform(25), tracer(bidirectional, STEPS, segment_frames=10)
+    short, first, last = features[: 4 * STEPS], features[: 10 * STEPS], features[15 * STEPS :]
+    ratings = trace(features)
+    for found, part in ((ratings[:10], first), (ratings[15:], last), (trace(short), short)):
+        np.testing.assert_allclose(found, directly(bidirectional, part), atol=1e-6)
 
 
 @pytest.mark.parametrize("n_samples", [16_000 * 12, 16_000 * 8 + 160, 16_000 * 9 + 7 * STEPS + 1])
@@ -81,9 +75,7 @@ def test_ratings_in_windows_differ_little_from_the_whole(network, tmp_path):
     model = with_frontend(StandardWaveform(), network)
     counts = {"n_samples": np.array([len(samples)], np.int32)}
     whole = model.predict_on_batch({"waveform": read(path)[None], **counts})[0]
-    assert network_of(model) is network
-    trace = tracer(network, STEPS, 50)
-    ratings = rate_in_windows(path, trace, STEPS, 0, 16_000, 60.0, longest_seconds=32.0)
-    assert ratings.shape == whole.shape
+    ratings = rate_in_windows(path, tracer(network, STEPS, 50), STEPS, 0, 16_000, 60.0, longest_seconds=32.0)
+    assert ratings.shape == whole.shape and network_of(model) is network
     np.testing.assert_allclose(ratings, whole, atol=1e-3)
     assert np.ptp(whole) > 0.01
