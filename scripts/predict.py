@@ -20,7 +20,7 @@ from pathlib import Path
 from zoo.config import saved
 from zoo.data.audio import find
 from zoo.errors import UserError, unknown
-from zoo.inference import predictions_file
+from zoo.inference.predictions_file import Answers, Failure, Lines, Row, Sheet, as_csv, as_json, kind_of
 from zoo.utils.backends import announce_device, use_backend
 from zoo.utils.cli import run
 
@@ -120,10 +120,10 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
     if args.postprocess and not continuous:
         raise UserError(f"--postprocess is for ratings; {args.model} predicts classes of emotion. Leave it out")
     size, paths = 1 if continuous else READ_AHEAD, _paths(args)
-    failed: list[predictions_file.Failure] = []
+    failed: list[Failure] = []
     if args.out:
-        kind = predictions_file.kind_of(args.out, args.json, args.csv)
-        with predictions_file.Sheet(args.out, kind, args.resume, continuous) as sheet:
+        kind = kind_of(args.out, args.json, args.csv)
+        with Sheet(args.out, kind, args.resume, continuous) as sheet:
             todo = [path for path in paths if not sheet.answered(path)]
             skipped, batches = len(paths) - len(todo), _answers(args, exported, todo, size)
             with Progress() as progress, progress.task("files", len(paths)) as advance:
@@ -143,9 +143,7 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
     return 1 if failed else 0
 
 
-def _answers(
-    args: argparse.Namespace, exported: bool, paths: list[Path], size: int
-) -> Iterator[predictions_file.Answers]:
+def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: int) -> Iterator[Answers]:
     from zoo.inference import workers
     from zoo.inference.open_predictor import open_predictor
     from zoo.inference.predictor import in_turn
@@ -208,11 +206,11 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     return 1 if rest or not n_rows else 0
 
 
-def _row_writer(args: argparse.Namespace) -> predictions_file.Lines:
-    return predictions_file.as_json if args.json else predictions_file.as_csv() if args.csv else _in_words
+def _row_writer(args: argparse.Namespace) -> Lines:
+    return as_json if args.json else as_csv() if args.csv else _in_words
 
 
-def _show(rows: list[dict], show: predictions_file.Lines) -> int:
+def _show(rows: list[dict], show: Lines) -> int:
     sys.stdout.write("".join(map(show, rows)))
     sys.stdout.flush()
     return len(rows)
@@ -226,7 +224,7 @@ def _level(words: str) -> tuple[float, float]:
     return mean, deviation
 
 
-def _in_words(row: predictions_file.Row) -> str:
+def _in_words(row: Row) -> str:
     mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
     file = [row["file"]] if "file" in row else []
     if "probabilities" in row:

@@ -42,22 +42,16 @@ Answer = Emotion | Ratings
 
 
 class Pretrained:
-    """An export, loaded by `zoo.load`. `description` is its assets/description.json."""
+    """An export, loaded by `zoo.load`.
+
+    `description` is its assets/description.json, `outputs` names the classes or the rated dimensions; it takes
+    waveforms at `rate_hz`, to which files and others are resampled.
+    """
 
     def __init__(self, exported: Exported):
-        self.exported = exported
-        self.description = exported.description
+        self.exported, self.description = exported, exported.description
+        self.rate_hz, self.outputs = exported.rate_hz, exported.outputs
         self._predictor = of_export(exported)
-
-    @property
-    def rate_hz(self) -> int:
-        """Sampling rate of the waveforms it takes; files and others are resampled to it."""
-        return self.exported.rate_hz
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the classes, or of the rated dimensions."""
-        return self.exported.outputs
 
     @overload
     def predict(self, clips: Clip, rate_hz: int | None = None) -> Answer: ...  # type: ignore[overload-overlap]
@@ -68,9 +62,8 @@ class Pretrained:
     def predict(self, clips: Clip | Sequence[Clip], rate_hz: int | None = None) -> Answer | list[Answer]:
         """Predict one clip, or several, in order.
 
-        A clip is an audio file of a format that zoo.data.audio.read.READABLE names, or its samples (samples,) or
-        (samples, channels), floats nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples
-        is "#" and their position in `clips`.
+        A clip is an audio file (zoo.data.audio.read.READABLE), or samples (samples,) or (samples, channels), floats
+        nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples is "#" and their position.
 
         Raises zoo.data.audio.read.BadClip, a zoo.errors.UserError, for one that cannot be used.
         """

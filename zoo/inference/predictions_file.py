@@ -126,12 +126,11 @@ class Sheet:
                 found = f"trained on {self._corpus}, this one was on {row['trained_on']}"
                 raise UserError(f"{self.path}: holds answers of a model {found}; choose another --out")
         self.n_failed += len(answers.failed)
+        failed = [[cell(value) for value in failure] for failure in answers.failed]
         with _named(self.path):
             self._file.write("".join(map(self._lines, answers.rows)))
+            csv.writer(self._failed, lineterminator="\n").writerows(failed)
             self._file.flush()
-            csv.writer(self._failed, lineterminator="\n").writerows(
-                [cell(value) for value in failure] for failure in answers.failed
-            )
             self._failed.flush()
 
     def _recover(self, rows_per_file: bool) -> list[str] | None:

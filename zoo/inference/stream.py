@@ -197,10 +197,9 @@ class Stream:
         return rows
 
 
-def _sizes(
-    live: Live, hop_seconds: float | None, window_seconds: float | None, look_ahead_seconds: float | None
-) -> tuple[int, int, int]:
-    """Return hop, window and look-ahead in frames, or in samples for classes."""
+def _sizes(live: Live, *seconds: float | None) -> tuple[int, int, int]:
+    """Return hop, window and look-ahead, given in seconds, in frames, or in samples for classes."""
+    hop_seconds, window_seconds, look_ahead_seconds = seconds
     unit, way = live.frame_samples or 1, live.way
     unit_seconds = unit / live.rate_hz
     if way != "windows" and look_ahead_seconds is not None:
@@ -218,7 +217,7 @@ def _sizes(
 
     inner, inner_ahead = live.inner_frames, live.inner_ahead_frames
     if live.segment_frames:
-        if not (hop_seconds is window_seconds is look_ahead_seconds is None) or inner or inner_ahead:
+        if seconds != (None, None, None) or inner or inner_ahead:
             raise UserError(
                 f"this network looks at segments of {live.segment_frames * unit_seconds:g} s as wholes: it takes no "
                 "other hop, window or look-ahead, and no delay or post-processing within an export"

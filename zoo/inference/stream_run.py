@@ -1,14 +1,11 @@
 """Adapt a run's models for streaming; unidirectional recurrent networks carry their state."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from zoo.config.frame_timing import RATE_HZ, delay_frames, frame_seconds, on_waveforms, segment_frames
-from zoo.config.run_config import RunConfig
 from zoo.features import from_config
 from zoo.inference.categorical import load_classifier
 from zoo.inference.continuous import tracer_of
@@ -40,9 +37,15 @@ def of_run(run: Path, fold: str | None = None) -> Live:
     models = [load_model(folder / "model.keras", opened.entry.takes_waveforms) for folder in opened.fold_folders]
     networks = [network_of(model) for model in models]
     waveforms, frame = on_waveforms(settings), round(frame_seconds(settings) * RATE_HZ)
+    tracers, features = [tracer_of(network, settings) for network in networks], from_config.extractor(settings).features
+
+    def rate(window: np.ndarray) -> np.ndarray:
+        steps = window if waveforms else features(window)
+        return np.mean([trace(steps) for trace in tracers], axis=0)
+
     live = Live(
         *facts,
-        _rated(networks, settings),
+        rate,
         frame,
         longest,
         frame_samples=frame,
@@ -54,13 +57,3 @@ def of_run(run: Path, fold: str | None = None) -> Live:
         return live
     before, after = frames_around(networks, frame)
     return replace(live, begin=beginning(networks), before_frames=before, after_frames=after)
-
-
-def _rated(networks: Sequence[keras.Model], settings: RunConfig) -> Callable[[np.ndarray], np.ndarray]:
-    tracers, features = [tracer_of(network, settings) for network in networks], from_config.extractor(settings).features
-
-    def answer(window: np.ndarray) -> np.ndarray:
-        steps = window if on_waveforms(settings) else features(window)
-        return np.mean([trace(steps) for trace in tracers], axis=0)
-
-    return answer

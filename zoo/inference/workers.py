@@ -89,16 +89,14 @@ def _predict_one(idle: Idle, paths: Sequence[Path]) -> Answers:
 
 
 def serve(words: str, number: int) -> None:
-    """Run a worker until its input ends. `words` are the options of `open_predictor` as JSON; the first names the
-    device that all of them use.
-    """
+    """Run a worker until its input ends. `words` are the options of `open_predictor` as JSON."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else prints must not come between
     try:
         options = json.loads(words)
         predictor = open_predictor(**options)
-        if number == 0:
+        if number == 0:  # all of them use one kind of device
             announce_device("tensorflow" if options["exported"] else "")
         for line in sys.stdin:
             rows, failed = next(in_this_process(predictor, [[Path(name) for name in json.loads(line)]]))
