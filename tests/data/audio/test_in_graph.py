@@ -100,10 +100,8 @@ def flac_with_length(samples):
 WAV, FLAC, MP3 = (encoded(speech_band_noise(), container) for container in ("WAV", "FLAC", "MP3"))
 BAD_FILES = {
     "zero bytes": b"",
-    "one byte": b"x",
     "text": b"this is a text\n" * 100,
     "zeros": bytes(4000),
-    "WAV header alone": WAV[:44],
     "WAV without samples": encoded(speech_band_noise()[:0]),
     "WAV without chunks": b"RIFF\x04\0\0\0WAVE",
     "cut WAV": WAV[:-2],

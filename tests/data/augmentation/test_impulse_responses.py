@@ -1,6 +1,5 @@
 """Rooms: convolution by hand and from the definition, and reverberation times measured back from responses."""
 
-import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -108,12 +107,6 @@ def test_responses_are_of_the_seed_and_spread_over_the_range():
     lengths = [len(impulse_responses.exponential(rng, 1000, (0.2, 0.8))) for _ in range(300)]
     assert 200 <= min(lengths) < 220 and 780 < max(lengths) <= 800
     assert np.mean(lengths) == pytest.approx(500, abs=30)
-
-
-def test_simulation_without_its_package_names_the_extra(monkeypatch, rng):
-    monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[rooms\]'"):
-        impulse_responses.simulate(rng, RATE_HZ)
 
 
 @needs_pyroomacoustics

@@ -59,8 +59,7 @@ def test_long_clips_are_cut_into_whole_segments_and_short_ones_taken_whole(pairs
 
 
 def test_an_epoch_can_be_repeated(pairs):
-    for (one, _, _), (other, _, _) in zip(epoch_of(pairs), epoch_of(pairs), strict=True):
-        np.testing.assert_array_equal(one["features"], other["features"])
+    np.testing.assert_equal(epoch_of(pairs), epoch_of(pairs))
 
 
 @pytest.mark.parametrize(("n_frames", "lengths"), [(400, [400]), (401, [200, 201]), (1, [1]), (900, [300, 300, 300])])

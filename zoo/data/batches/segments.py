@@ -91,6 +91,7 @@ def check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
     for name, values in zip(targets, ratings.T, strict=True):
         if np.ptp(values) == 0:
             raise UserError(
-                f"validation ratings of {name}: {values[0]:g} in all {len(values)} rated frames of {where}, so CCC "
-                "can tell no epoch from another. Restore the label files, or choose another --fold or --protocol"
+                f"validation ratings of {name}: expected some that change, found {values[0]:g} in all {len(values)} "
+                f"rated frames of {where}. CCC can tell no epoch from another by them. Restore the label files, or "
+                "choose another --fold or --protocol"
             )
