@@ -109,7 +109,10 @@ def extract(
         features = _load(path)
         if features is None:
             facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
-            make = lambda: _store(path, features_of(waveform, clip.name), facts.seconds, facts.audio_sha256)  # noqa: E731
+
+            def make() -> Features:
+                return _store(path, features_of(waveform, clip.name), facts.seconds, facts.audio_sha256)
+
             if threads == 1:
                 return make
             features = make()
