@@ -6,6 +6,7 @@ without delay. RECOLA's website release has single raters, each with a bias, a s
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,36 +83,25 @@ def write_lines(path: Path, lines: list[str]) -> None:
 RECOLA_SIDES = ("train", "dev")  # of recordings in turn
 
 
-def _tracks(recording: Recording) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each dimension with its ratings, one every `recola.STEP_SECONDS`."""
-    yield from zip(recola.DIMENSIONS, _every(recording.values, recola.STEP_SECONDS).T, strict=True)
-
-
-def _write_avec_2016(root: Path, recordings: Iterator[Recording]) -> None:
-    """Write recordings_audio/train_1.wav ... and ratings_gold_standard/{arousal,valence}/train_1.arff ..."""
+def _write_recola(root: Path, recordings: Iterator[Recording], website: bool) -> None:
+    """Write audio, and for each dimension the gold standard as for AVEC 2016 or the ratings of the website's raters."""
     head = ["@relation GOLDSTANDARD", "", "@attribute Instance_name string"]
     head += ["@attribute frameTime numeric", "@attribute GoldStandard numeric", "", "@data", ""]
+    audio, labels, suffix = "recordings_audio", "ratings_gold_standard", ".arff"
+    if website:
+        head = ["time;" + " ;".join(recola.RATERS)]  # the release has these blanks
+        audio, labels, suffix = "RECOLA-Audio-recordings", "RECOLA-Annotation/emotional_behaviour", ".csv"
     for recording in recordings:
         number, side = divmod(recording.index, 2)
-        name = f"{RECOLA_SIDES[side]}_{number + 1}"
-        _write_audio(root / "recordings_audio" / f"{name}.wav", recording)
-        for dimension, track in _tracks(recording):
-            rows = [f"{name},{row * recola.STEP_SECONDS:.2f},{value:.6f}" for row, value in enumerate(track)]
-            write_lines(root / "ratings_gold_standard" / dimension / f"{name}.arff", head + rows)
-
-
-def _write_website(root: Path, recordings: Iterator[Recording]) -> None:
-    """Write RECOLA-Audio-recordings/P16.wav ... and the ratings of six raters."""
-    header = "time;" + " ;".join(recola.RATERS)  # the release has these blanks
-    for recording in recordings:
-        number, side = divmod(recording.index, 2)
-        name = f"P{recola.PARTS[RECOLA_SIDES[side]][number]}"
-        _write_audio(root / "RECOLA-Audio-recordings" / f"{name}.wav", recording)
-        for dimension, track in _tracks(recording):
-            lines = [header]
-            for row, values in enumerate(_raters(track, recording.rng)):
-                lines.append(";".join([f"{row * recola.STEP_SECONDS:.2f}", *(f"{value:.6f}" for value in values)]))
-            write_lines(root / "RECOLA-Annotation" / "emotional_behaviour" / dimension / f"{name}.csv", lines)
+        part = RECOLA_SIDES[side]
+        name = f"P{recola.PARTS[part][number]}" if website else f"{part}_{number + 1}"
+        _write_audio(root / audio / f"{name}.wav", recording)
+        tracks = _every(recording.values, recola.STEP_SECONDS).T
+        for dimension, track in zip(recola.DIMENSIONS, tracks, strict=True):
+            table = _raters(track, recording.rng) if website else track[:, None]
+            rows = ([f"{row * recola.STEP_SECONDS:.2f}", *map("{:.6f}".format, line)] for row, line in enumerate(table))
+            lines = [";".join(row) if website else ",".join([name, *row]) for row in rows]
+            write_lines(root / labels / dimension / f"{name}{suffix}", head + lines)
 
 
 def _raters(track: np.ndarray, rng: Generator) -> np.ndarray:
@@ -157,7 +147,10 @@ TWINS = {
         clips=(12, 2, 18),
         usual_seconds=(40.0, 40.0),
         bounds=(1.0, 600.0),
-        layouts={"avec-2016": _write_avec_2016, "website": _write_website},
+        layouts={
+            "avec-2016": partial(_write_recola, website=False),
+            "website": partial(_write_recola, website=True),
+        },
     ),
     "mediaeval_music": RatedTwin(
         clips=(20, 5, 744),
