@@ -16,8 +16,11 @@ def trial(folder, assignment, heartbeat):
     values = assignment["values"]
     folder.mkdir(parents=True, exist_ok=True)
     start = {"pid": os.getpid(), "keras": "keras" in sys.modules, "cores": sorted(os.sched_getaffinity(0))}
-    with (folder / "runs.jsonl").open("a") as file:  # one line for each start of the trial
+    with (folder / "runs.jsonl").open("a+") as file:  # one line for each start of the trial
         file.write(json.dumps({**start, "threads": os.environ.get("OMP_NUM_THREADS")}) + "\n")
+        file.seek(0)
+        if len(file.readlines()) <= values.get("deaths", 0):
+            os.kill(os.getpid(), signal.SIGKILL)
     end = time.monotonic() + values.get("seconds", 0.0)
     while time.monotonic() < end:
         time.sleep(0.01)
@@ -25,22 +28,15 @@ def trial(folder, assignment, heartbeat):
     return ACTS[values.get("act", "complete")]()
 
 
-def fail_with(error):
-    raise error
+def fail_with(error, cause=None):
+    raise error from cause
 
 
-def fill():
-    try:
-        raise OSError(errno.ENOSPC, "No space left on device")
-    except OSError as error:
-        raise UserError("model.keras: cannot be written (No space left on device)") from error
-
-
+FULL = OSError(errno.ENOSPC, "No space left on device")
 ACTS = {
     "complete": lambda: DONE,
-    "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "mistake": lambda: fail_with(ValueError("two\nlines")),
-    "fill": fill,
+    "fill": lambda: fail_with(UserError("model.keras: cannot be written (No space left on device)"), FULL),
     "blank": lambda: {**DONE, "score": float("nan")},
     "impossible": lambda: {**DONE, "status": "infeasible", "score": None, "folds": (), "reason": "pool\nbelow 1"},
 }

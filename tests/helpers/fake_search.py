@@ -4,7 +4,6 @@ As a program it is a chief that may be killed: `python fake_search.py FOLDER TRI
 """
 
 import json
-import os
 import sys
 import threading
 from pathlib import Path
@@ -12,10 +11,9 @@ from types import SimpleNamespace
 
 
 def finished(folder):
-    """Return the complete outcomes in the folder of a search, in order."""
+    """Return the outcomes in the folder of a search, in order."""
     file = Path(folder) / "finished.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 class FakeSearch:
@@ -37,10 +35,7 @@ class FakeSearch:
         with self.lock:
             self.trials[int(trial) - 1].status = outcome["status"]
             with self.file.open("a") as file:
-                torn = file.tell() and not self.file.read_text().endswith("\n")
-                file.write("\n" * bool(torn) + json.dumps({"trial": trial, "worker": worker, **outcome}) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+                file.write(json.dumps({"trial": trial, "worker": worker, **outcome}) + "\n")
 
     def release(self, trial):
         with self.lock:

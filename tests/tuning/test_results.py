@@ -39,16 +39,10 @@ def completed(number, score, **values):
 
 
 def several(n=12):
-    rng = np.random.default_rng(0)
-    return [
-        completed(
-            i + 1,
-            0.3 + 0.02 * i,
-            learning_rate=float(10 ** rng.uniform(-4, -2)),
-            **{"option.recurrent_units": SPACE["option.recurrent_units"][i % 3], "batch_size": 16 if i % 2 else 32},
-        )
-        for i in range(n)
-    ]
+    rates = 10 ** np.random.default_rng(0).uniform(-4, -2, n)
+    units = SPACE["option.recurrent_units"] * n
+    values = [{"learning_rate": float(rates[i]), "option.recurrent_units": units[i]} for i in range(n)]
+    return [completed(i + 1, 0.3 + 0.02 * i, batch_size=32 - 16 * (i % 2), **values[i]) for i in range(n)]
 
 
 def unscored(number, status, reason):
@@ -87,14 +81,6 @@ def written(folder, trials):
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Figures that would be saved."""
-    made = []
-    monkeypatch.setattr(figures, "save_png", lambda figure, path: made.append(figure))
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -159,22 +145,17 @@ WORDS = ("True", "None", "null", "1", "a b", "x=y", '"quoted"', "[1", "-x", "", 
 @pytest.mark.parametrize(
     ("base", "values"),
     [
-        ({}, {}),
+        ({"synthetic": True, "class_weights": "sad=2,happy=0.5"}, {"learning_rate": 1.2345678901234567e-05}),
         (
-            {"synthetic": True, "allow_leakage": False, "fold": "0", "out": "runs/a b"},
-            {"learning_rate": 1.2345678901234567e-05, "batch_size": 16, "class_weights": "sad=2,happy=0.5"},
-        ),
-        (
-            {"data_root": "it's a folder/$HOME", "option": {"block_dropout": 0.1, "units": 3}},
+            {"data_root": "it's a folder/$HOME", "allow_leakage": False, "option": {"block_dropout": 0.1, "units": 3}},
             {"option.block_dropout": 0.0, "option.widths": [8, [16, None]], "option.gate": None, "option.bias": True},
         ),
         ({"class_weights": "-odd"}, {f"option.word_{n}": word for n, word in enumerate(WORDS)}),
     ],
 )
 def test_best_flags_give_the_same_configuration(base, values):
-    trial = Trial("0001", values)
-    direct = flags.from_flags({"model": "attention_blstm_fcn", **spaces.flags({**base, "out": ""}, values)})
-    command = show.best_flags({**HEADER, "base": base}, trial)
+    direct = flags.from_flags({"model": "attention_blstm_fcn", **spaces.flags(base, values)})
+    command = show.best_flags({**HEADER, "base": {**base, "out": "runs/a b"}}, Trial("0001", values))
     assert parsed(command) == direct
     assert "--out" not in shlex.split(command)
 
@@ -223,11 +204,15 @@ def test_learning_curve_by_hand(tmp_path):
     assert (found.whole, found.objective, found.trial) == (3, "validation_ua", "0001")
 
 
-def test_parallel_axes_and_lines(drawn):
-    trials = [
-        completed(1, 0.5, learning_rate=1e-4, **{"option.recurrent_units": None}),
-        completed(2, 0.7, learning_rate=1e-3, **{"option.recurrent_units": [64, 32]}),
-    ]
+def test_parallel_axes_and_lines(monkeypatch):
+    drawn, trials = (
+        [],
+        [
+            completed(1, 0.5, learning_rate=1e-4, **{"option.recurrent_units": None}),
+            completed(2, 0.7, learning_rate=1e-3, **{"option.recurrent_units": [64, 32]}),
+        ],
+    )
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: drawn.append(figure))
     figures.plot_parallel(SPACE, trials, trials[1], "unused.png", "a title")
     host, rate, units, score = drawn[0].axes
     assert [label.get_text() for label in host.get_xticklabels()] == ["learning_rate", "recurrent_units", "score"]
