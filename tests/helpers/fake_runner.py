@@ -38,5 +38,5 @@ ACTS = {
     "mistake": lambda: fail_with(ValueError("two\nlines")),
     "fill": lambda: fail_with(UserError("model.keras: cannot be written (No space left on device)"), FULL),
     "blank": lambda: {**DONE, "score": float("nan")},
-    "impossible": lambda: {**DONE, "status": "infeasible", "score": None, "folds": (), "reason": "pool\nbelow 1"},
+    "impossible": lambda: {"status": "infeasible", "reason": "pool\nbelow 1"},
 }

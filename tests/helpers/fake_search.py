@@ -1,7 +1,4 @@
-"""A search without a tuner, for tests of the chief: it hands out given values and writes what is finished.
-
-As a program it is a chief that may be killed: `python fake_search.py FOLDER TRIALS PORT`.
-"""
+"""A search without a tuner, for tests of the chief; as a program it is one: fake_search.py FOLDER TRIALS PORT."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The journal keeps its events when a file is damaged, a second process opens it, or the disk is full."""
+"""The journal keeps its events when a file is damaged, opened twice, or the disk is full."""
 
 import json
 import multiprocessing
@@ -57,21 +57,14 @@ def test_one_damaged_or_missing_file_loses_nothing(folder, damaged):
 def test_two_damaged_files_continue_from_the_longer_valid_part(folder):
     lines = (folder / NAMES[0]).read_bytes().splitlines(keepends=True)
     (folder / NAMES[0]).write_bytes(b"".join(lines[:3]) + lines[3][:-9])
-    (folder / NAMES[1]).write_bytes(lines[0] + lines[2])  # a line is missing between: what follows does not fit
+    (folder / NAMES[1]).write_bytes(lines[0] + lines[2])  # the second is missing
     assert read(folder) == EVENTS[:3]
     with closing(Journal(folder)) as journal:
         journal.append(EVENTS[3])
     assert (folder / NAMES[0]).read_bytes() == (folder / NAMES[1]).read_bytes() == b"".join(lines)
 
 
-def test_two_files_without_a_valid_first_line_are_refused(folder):
-    for name in NAMES:
-        (folder / name).write_bytes(b"{" + (folder / name).read_bytes())
-    with pytest.raises(UserError, match="neither with a valid first line"):
-        Journal(folder)
-
-
-def test_folder_without_a_search_and_second_search_are_refused(folder, tmp_path):
+def test_no_search_a_second_and_a_damaged_one_are_refused(folder, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(UserError, match="no search is here"):
@@ -80,6 +73,10 @@ def test_folder_without_a_search_and_second_search_are_refused(folder, tmp_path)
     with pytest.raises(UserError, match="expected no search, found one"):
         Journal(folder, EVENTS[:1])
     Journal(folder).close()  # the refused one has let go
+    for name in NAMES:
+        (folder / name).write_bytes(b"{" + (folder / name).read_bytes())
+    with pytest.raises(UserError, match="neither with a valid first line"):
+        Journal(folder)
 
 
 def test_journal_is_locked_until_its_process_dies(folder):

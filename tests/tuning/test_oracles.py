@@ -1,4 +1,4 @@
-"""The four tuners repeat their proposals for the same events, keep to the space, and Hyperband's rungs are right."""
+"""The four tuners repeat their proposals for the same events, and Hyperband's rungs are right."""
 
 import os
 import random
@@ -23,7 +23,7 @@ def make(tuner, space=LINE, seed=0):
 
 
 def drive(oracle, events, seed, workers=3):
-    """Return the proposals of so many events with several workers; trials end in random order, some without a score."""
+    """Return the proposals of so many events; trials end in random order, some without a score."""
     chance, running, proposals = random.Random(seed), [], []
     for _ in range(events):
         got = oracles.propose(oracle) if len(running) < workers else "wait"
@@ -87,7 +87,7 @@ def test_random_ends_when_all_is_tried_and_further_calls_leave_no_trace():
 
 
 def test_hyperband_rungs():
-    """Epochs 9, factor 3: rungs of ceil(3 / 3 * 3 ** (2 - rung)) trials, each continuing the best of the one below."""
+    """Epochs 9, factor 3: rungs of 9, 3, 1 trials, each continuing the best of the one below."""
     proposals = run(make("hyperband"), 14, lambda index, x: ("completed", x))
     first, by_id = proposals[:13], {proposal["trial"]: proposal for proposal in proposals}
     assert [proposal["epochs"] for proposal in first] == [1] * 9 + [3] * 3 + [9]

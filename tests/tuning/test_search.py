@@ -1,4 +1,4 @@
-"""A search that is killed, resumed, raised or out of disk space ends with the trials of an undisturbed one."""
+"""A search that is killed, resumed, raised or out of disk space ends as an undisturbed one."""
 
 import json
 import multiprocessing
@@ -121,16 +121,10 @@ def test_assignment_is_json_and_complete(tmp_path):
     search = Search.create(tmp_path, description("hyperband", inner_folds=2))
     assignment = search.next("a")
     assert json.loads(json.dumps(assignment)) == assignment
-    values = assignment["values"]
-    assert assignment == {
-        "trial": "0001",
-        "values": values,
-        "epochs": 1,
-        "parent": None,
-        "flags": {"model": "fcn", "corpus": "ravdess", "option": {"dropout": 0.1}, **values},
-        "inner_folds": 2,
-        "prune_below": None,
-    }
+    values = assignment.pop("values")
+    flags = {"model": "fcn", "corpus": "ravdess", "option": {"dropout": 0.1}, **values}
+    rest = {"trial": "0001", "epochs": 1, "parent": None, "inner_folds": 2, "prune_below": None}
+    assert assignment == {"flags": flags, **rest}
     assert list(values) == list(SPACE)
 
 
@@ -196,23 +190,20 @@ def test_search_of_other_settings_is_refused(tmp_path, expect, message):
     with pytest.raises(UserError) as caught:
         Search.open(tmp_path, expect)
     assert message in str(caught.value)
-    same = {"model": "fcn", "corpus": "ravdess", "protocol": "", "space": dict(SPACE), "tuner": "random", "seed": 0}
+    same = {"model": "fcn", "corpus": "ravdess", "protocol": "", "space": SPACE, "tuner": "random"}
     Search.open(tmp_path, same).close()
 
 
-def test_search_of_another_version_is_refused(tmp_path, monkeypatch):
-    Search.create(tmp_path, description()).close()
-    monkeypatch.setattr("tuning.search.__version__", "9.9")
-    with pytest.raises(UserError, match=r"version was '[\d.]+', now '9\.9'"):
-        Search.open(tmp_path)
-
-
-def test_tuner_with_other_proposals_is_refused(tmp_path, monkeypatch):
+def test_other_version_and_tuner_with_other_proposals_are_refused(tmp_path, monkeypatch):
     search = Search.create(tmp_path, description())
     work(search)
     search.close()
+    monkeypatch.setattr("tuning.search.__version__", "9.9")
+    with pytest.raises(UserError, match=r"version was '[\d.]+', now '9\.9'"):
+        Search.open(tmp_path)
+    monkeypatch.undo()
     make = oracles.make
-    monkeypatch.setattr(oracles, "make", lambda tuner, space, seed, epochs: make(tuner, space, seed + 1, epochs))
+    monkeypatch.setattr(oracles, "make", lambda tuner, space, seed, *more: make(tuner, space, 1, *more))
     with pytest.raises(UserError, match=r"expected the tuner to propose .*'0001'.* again"):
         Search.open(tmp_path)
     monkeypatch.undo()
