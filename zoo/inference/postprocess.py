@@ -34,8 +34,8 @@ MIN_GAIN = 1e-6  # of CCC; below it, a step is rounding
 class Step:
     """A step as validation data chose it.
 
-    `values` are the arguments of the step's function that were best, empty where there was none to try.
-    `ccc_after` is the pooled validation CCC with them, kept or not; -1..1.
+    `values` are the best arguments of its function, empty where there was none to try; `ccc_after` is the pooled
+    validation CCC with them, kept or not.
     """
 
     name: str

@@ -174,7 +174,7 @@ class Stream:
 
     def _level_at(self, end: int) -> tuple[float, float]:
         """Return mean and factor of the samples before `end`, as StandardWaveform does of a whole recording."""
-        if self.level:
+        if self.level is not None:
             return float(self.level[0]), 1 / np.sqrt(float(self.level[1]) ** 2 + 1e-14)
         new = self._held[self._counted - self._first : end - self._first].astype(float)
         self._counted, self._total, self._squares = end, self._total + new.sum(), self._squares + new @ new
