@@ -63,6 +63,7 @@ def _trained(name: str, place: Path) -> Path:
     """Train one fold of a model on a few synthetic utterances or recordings; return its run's folder."""
     from zoo import registry
     from zoo.config.flags import from_flags
+    from zoo.config.run_config import heeds
     from zoo.training.train import train
 
     entry = registry.get(name)
@@ -70,6 +71,8 @@ def _trained(name: str, place: Path) -> Path:
     if entry.task == "emotion":
         # A principal component needs a training clip.
         flags |= {"corpus": "emodb", "clips": 210 if entry.options.get("components") else 70}
+    elif heeds(name, "segment_seconds"):
+        flags["segment_seconds"] = 0.8  # networks that look at whole segments of 6 s took over 16 GB of memory
     if entry.fitted == "gradient":
         flags["epochs"] = 1
     if entry.frontend == "joint":

@@ -131,8 +131,8 @@ def test_a_graph_that_answers_anything_or_names_no_limit_is_noticed(subject, mon
 def test_warm_up_requests_are_read_as_a_server_does(mine):
     """The records by TensorFlow's own reader, the requests by tensorflow-serving-api's protocol buffers."""
     prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    records = [record.numpy() for record in tf.data.TFRecordDataset(str(mine / warmup.REQUESTS))]
-    logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+    records = tf.data.TFRecordDataset(str(mine / warmup.REQUESTS)).as_numpy_iterator()
+    logs = list(map(prediction_log_pb2.PredictionLog.FromString, records))
     assert [log.WhichOneof("log_type") for log in logs] == ["predict_log"] * 2
     request = logs[1].predict_log.request
     assert (request.model_spec.name, request.model_spec.signature_name) == ("fcn", "serving_default")
@@ -146,10 +146,7 @@ def test_warm_up_requests_that_fail_are_noticed(mine):
     assert warmup.replay(mine, signatures) == 2
     short = {"waveform": np.zeros((1, 100), np.float32), "n_samples": np.array([100], np.int32)}
     for spoil, found in (
-        (
-            lambda: warmup.write_warmup(mine, [short], model="fcn"),
-            "request 1 of signature 'serving_default', which fails",
-        ),
+        (lambda: warmup.write_warmup(mine, [short], "fcn"), "request 1 of signature 'serving_default', which fails"),
         (lambda: path.write_bytes(path.read_bytes()[:-5]), "expected requests that are answered"),
         (path.unlink, "no warm-up requests"),
     ):

@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from zoo.data.audio.read import LOUDEST
-from zoo.errors import UserError
 from zoo.export import stream_signature
 from zoo.export.calibration import LEAST_PROBABILITY
 from zoo.export.inference_lstm import exchanged
@@ -257,16 +256,13 @@ def _postprocessed(ratings, n_frames, chain: PostProcess):
     for column, steps in enumerate(chain.chains.values()):
         trace = tf.cast(ratings[..., column], tf.float64)
         for step in (step for step in steps if step.kept):
-            if step.name not in _STEPS:
-                raise UserError(f"--postprocess: no graph can have the step {step.name!r}; leave --postprocess out")
             trace = _STEPS[step.name](trace, n_frames, **step.values)
         columns.append(tf.cast(trace, tf.float32))
     return tf.stack(columns, axis=-1)
 
 
 def _median(trace, n_frames, frames: int):
-    if frames % 2 == 0:
-        raise UserError(f"--postprocess: a median of {frames} frames has no middle; leave --postprocess out")
+    """Filter over an odd number of frames, as those that are fitted are."""
     window = tf.range(tf.shape(trace)[1])[:, None] + tf.range(-(frames // 2), frames // 2 + 1)[None, :]
     last = tf.maximum(n_frames, 1)[:, None, None] - 1
     within = tf.minimum(tf.maximum(window[None], 0), last)  # edges are repeated
