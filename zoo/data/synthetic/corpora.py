@@ -95,7 +95,7 @@ def synthesize(
     if seed < 0:
         raise UserError(f"expected a seed of 0 or more, got {seed}")
     if not least <= n_clips <= most:
-        raise UserError(f"a synthetic {corpus} takes {least} to {most} --clips, but {n_clips} were asked for")
+        raise UserError(f"a synthetic {corpus} takes {least} to {most} clips, but {n_clips} were asked for (--clips)")
     if not twin.bounds[0] <= seconds[0] <= seconds[1] <= twin.bounds[1]:
         raise ValueError(f"expected (shortest, longest) seconds within {twin.bounds}, found {seconds}")
     if layout not in twin.layouts:
