@@ -70,8 +70,7 @@ def said_of(refused):
     """Spoils one file of a corpus and returns what check_corpus.py says of it."""
 
     def check(root: Path, file: str, spoil) -> str:
-        path = root / file
-        spoil(path)
+        spoil(root / file)
         return refused("check_corpus.py", "--corpus", "recola", "--data-root", root)
 
     return check
@@ -95,24 +94,10 @@ def test_labels_shorter_or_longer_than_the_audio(said_of, avec):
 
 
 def test_labels_that_begin_late(said_of, avec):
-    (avec / GOLD.replace("arousal", "valence")).unlink()
-    spoil = edited(lambda text: ARFF + "".join(rows(text)[50:]))
-    spoil(avec / GOLD)
-    write(avec / GOLD.replace("arousal", "valence"), (avec / GOLD).read_text())
-    message = said_of(avec, GOLD, lambda path: None)
+    late = edited(lambda text: ARFF + "".join(rows(text)[50:]))
+    late(avec / GOLD.replace("arousal", "valence"))
+    message = said_of(avec, GOLD, late)
     assert has(message, avec / GOLD, "expected labels that begin within 1 s", "found the first at 2 s", "Restore")
-
-
-def test_missing_dimension(said_of, avec):
-    message = said_of(avec, GOLD, Path.unlink)
-    assert has(message, f"{avec / GOLD}: expected arousal and valence labels of dev_2.wav", "found no file of arousal")
-    assert has(message, "Restore it from the corpus's archive")
-
-
-def test_a_dimension_with_fewer_steps(said_of, avec):
-    message = said_of(avec, GOLD, edited(lambda text: ARFF + "".join(rows(text)[:90])))
-    assert has(message, avec / GOLD, avec / GOLD.replace("arousal", "valence"), "expected the same steps in each")
-    assert has(message, "90 of arousal from 0 s and 101 of valence from 0 s", "Restore")
 
 
 @pytest.mark.parametrize(
@@ -133,20 +118,26 @@ def test_broken_row(said_of, avec, edit, line, parts):
     assert has(message, f"{avec / GOLD}, line {line}: expected", *parts, "found", "Correct the line or restore")
 
 
-def test_arff_without_rows_or_data_or_attributes(said_of, avec):
-    text = (avec / GOLD).read_text()
-    message = said_of(avec, GOLD, lambda path: path.write_text(ARFF))
-    assert has(message, f"{avec / GOLD}: expected a row every 0.04 s, found none", "Restore the file")
-    message = said_of(avec, GOLD, lambda path: path.write_text(ARFF.replace("@data\n", "")))
-    assert has(message, f"{avec / GOLD}: expected a line '@data' above the rows, found none", "Restore the file")
-    message = said_of(avec, GOLD, lambda path: path.write_text(text.replace("GoldStandard", "Rating")))
-    assert has(message, f"{avec / GOLD}: expected the attributes frameTime and GoldStandard", "frameTime, Rating")
+CONSTANT = "".join(f"dev_2,{i * 0.04:.2f},0.25\n" for i in range(STEPS))
 
 
-def test_constant_trace(said_of, avec):
-    constant = [f"dev_2,{i * 0.04:.2f},0.25\n" for i in range(STEPS)]
-    message = said_of(avec, GOLD, lambda path: path.write_text(ARFF + "".join(constant)))
-    assert has(message, f"{avec / GOLD}: expected labels that change, found 0.25 in all 101 steps", "leave out the rec")
+@pytest.mark.parametrize(
+    ("edit", "parts"),
+    [
+        (lambda text: ARFF, ["a row every 0.04 s, found none", "Restore the file"]),
+        (lambda text: ARFF.replace("@data\n", ""), ["a line '@data' above the rows, found none", "Restore the file"]),
+        (lambda text: text.replace("GoldStandard", "Rating"), ["attributes frameTime and Gold", "frameTime, Rating"]),
+        (lambda text: ARFF + CONSTANT, ["labels that change, found 0.25 in all 101 steps", "leave out the rec"]),
+        (
+            lambda text: ARFF + "".join(rows(text)[:90]),
+            ["same steps in each", "90 of arousal from 0 s and 101 of valence from 0 s", "valence/dev_2", "Restore"],
+        ),
+        (None, ["arousal and valence labels of dev_2.wav", "found no file of arousal", "Restore it"]),
+    ],
+)
+def test_file_without_usable_labels(said_of, avec, edit, parts):
+    message = said_of(avec, GOLD, edited(edit) if edit else Path.unlink)
+    assert has(message, avec / GOLD, "expected", *parts)
 
 
 def test_validation_ratings_that_never_change_are_refused_before_training(refused, avec, tmp_path):
@@ -157,8 +148,8 @@ def test_validation_ratings_that_never_change_are_refused_before_training(refuse
     words = ["--model", "conv_lstm", "--corpus", "recola", "--data-root", avec, "--allow-incomplete", "--fold", "0"]
     words += ["--label-delay-seconds", "0.2", "--segment-seconds", "2", "--out", tmp_path / "run"]
     message = refused("train.py", *words)
-    assert has(message, "validation ratings of valence: expected some that change", "found 0.25 in all", "dev_2, dev_3")
-    assert has(message, "CCC can tell no epoch from another", "Restore the label files", "--fold or --protocol")
+    assert has(message, "validation ratings of valence: 0.25 in all 192 rated frames of dev_2, dev_3")
+    assert has(message, "Restore the label files", "--fold or --protocol")
     assert [path for path in (tmp_path / "run").iterdir() if path.is_dir()] == []
 
 
@@ -183,46 +174,50 @@ def test_one_constant_recording_among_others_is_used():
     assert len(examples(STILL, training=True)) == 1, "nothing is chosen by training's ratings"
 
 
-def test_constant_recordings_are_named_but_not_all_of_many():
-    with pytest.raises(UserError, match=r"ratings of valence: .*found 0\.1 in all 20 rated frames of a\."):
-        examples(STILL)
-    with pytest.raises(UserError, match=r"200 rated frames of a, b, c, d, e and 5 more\."):
-        examples(*[STILL] * 10)
-    with pytest.raises(UserError, match=r"ratings of arousal: .*found 0 in all 1 rated frames"):
-        examples(MOVING[:1])
+@pytest.mark.parametrize(
+    ("traces", "message"),
+    [
+        ([STILL], r"ratings of valence: .*0\.1 in all 20 rated frames of a\b"),
+        ([STILL] * 10, "200 rated frames of a, b, c, d, e and 5 more"),
+        ([MOVING[:1]], "ratings of arousal: .*0 in all 1 rated frames"),
+    ],
+)
+def test_constant_recordings_are_named_but_not_all_of_many(traces, message):
+    with pytest.raises(UserError, match=message):
+        examples(*traces)
 
 
-def test_commas_instead_of_semicolons(said_of, website):
-    message = said_of(website, RATINGS, edited(lambda text: text.replace(";", ",")))
-    assert has(message, f"{website / RATINGS}, line 1: expected", "separated by semicolons", "found 'time,FM1 ,FM2")
+def line_5(change):
+    def edit(text):
+        lines = text.splitlines()
+        lines[4] = change(lines[4])
+        return "\n".join(lines)
+
+    return edit
 
 
-def test_raters_missing(said_of, website):
-    text = (website / RATINGS).read_text()
-    message = said_of(website, RATINGS, edited(lambda text: text.replace("FF2 ", "other")))
-    wanted = "expected the columns time;FM1;FM2;FM3;FF1;FF2;FF3"
-    assert has(message, f"{website / RATINGS}, line 1: {wanted}", "missing: FF2")
-    without = "\n".join(line.rpartition(";")[0] for line in text.splitlines())
-    message = said_of(website, RATINGS, lambda path: path.write_text(without))
-    assert has(message, "line 1: expected the columns", "missing: FF3", "found 'time;FM1 ;FM2 ;FM3 ;FF1 ;FF2'")
-    lines = text.splitlines()
-    lines[4] = lines[4].rpartition(";")[0]
-    message = said_of(website, RATINGS, lambda path: path.write_text("\n".join(lines)))
-    assert has(message, f"{website / RATINGS}, line 5: expected 7 fields separated by semicolons", lines[4])
-    lines[4] += ";"
-    message = said_of(website, RATINGS, lambda path: path.write_text("\n".join(lines)))
-    assert has(message, f"{website / RATINGS}, line 5: expected a time and numbers", lines[4])
+UNRELATED = "\n".join([f"time;{';'.join(RATERS)}", *(f"{i * 0.04:.2f};0;0;0;0;0;0" for i in range(STEPS))])
+COLUMNS = ", line 1: expected the columns time;FM1;FM2;FM3;FF1;FF2;FF3"
 
 
-def test_raters_of_whom_none_agrees(said_of, website):
-    still = "\n".join(f"{i * 0.04:.2f};0;0;0;0;0;0" for i in range(STEPS))
-    message = said_of(website, RATINGS, lambda path: path.write_text(f"time;{';'.join(RATERS)}\n{still}"))
-    assert has(message, website / RATINGS, "expected raters who agree, found none", "Restore the file")
-
-
-def test_empty_ratings(said_of, website):
-    message = said_of(website, RATINGS, lambda path: path.write_text(""))
-    assert has(message, f"{website / RATINGS}: expected a row every 0.04 s, found none")
+@pytest.mark.parametrize(
+    ("edit", "parts"),
+    [
+        (lambda text: text.replace(";", ","), [", line 1: expected", "by semicolons", "found 'time,FM1 ,FM2"]),
+        (lambda text: text.replace("FF2 ", "other"), [COLUMNS, "missing: FF2"]),
+        (
+            lambda text: "\n".join(line.rpartition(";")[0] for line in text.splitlines()),
+            [COLUMNS, "missing: FF3", "found 'time;FM1 ;FM2 ;FM3 ;FF1 ;FF2'"],
+        ),
+        (line_5(lambda line: line.rpartition(";")[0]), [", line 5: expected 7 fields separated by sem", "'0.12;"]),
+        (line_5(lambda line: line.rpartition(";")[0] + ";"), [", line 5: expected a time and numbers", "'0.12;"]),
+        (lambda text: UNRELATED, [": expected raters who agree, found none", "Restore the file"]),
+        (lambda text: "", [": expected a row every 0.04 s, found none"]),
+    ],
+)
+def test_broken_ratings(said_of, website, edit, parts):
+    first, *others = parts
+    assert has(said_of(website, RATINGS, edited(edit)), f"{website / RATINGS}{first}", *others)
 
 
 def test_stereo_and_another_rate_are_fine(script, avec):

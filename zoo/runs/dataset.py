@@ -79,8 +79,7 @@ def open_source(config: RunConfig) -> Source:
 def of_run(run: OpenedRun, data_root: str = "", fold: str | None = None) -> Source:
     """Open the corpus of a finished run, without the utterances it left out; of all its folds or the one numbered so.
 
-    Raises UserError for anything missing, and where the run is of real speech and `data_root` of synthetic, or the
-    other way round.
+    Raises UserError for anything missing, and where only one of run and data is of synthetic speech.
     """
     settings = replace(run.settings, data_root=data_root or run.settings.data_root, fold=fold or run.settings.fold)
     source = open_source(settings)
@@ -101,13 +100,11 @@ def inner(source: Source, n_folds: int) -> Source:
     speakers = [clip.speaker for clip in clips]
     if not 2 <= n_folds <= len(set(speakers)):
         raise UserError(
-            f"--inner-folds is {n_folds}, expected 2 to {len(set(speakers))}, the speakers of fold {outer.name} beside "
-            "its test speakers: each of them validates in one inner fold"
+            f"--inner-folds is {n_folds}, expected 2 to {len(set(speakers))}, the speakers of fold {outer.name} "
+            "without its test speakers"
         )
-    if source.protocol.classes:
-        divisions = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
-    else:
-        divisions = GroupKFold(n_folds)
+    stratified = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    divisions = stratified if source.protocol.classes else GroupKFold(n_folds)
     labels, folds = [clip.label for clip in clips], []
     for number, sides in enumerate(divisions.split(clips, labels, speakers)):
         train, validation = (tuple(clips[index] for index in side) for side in sides)
@@ -140,13 +137,17 @@ def drop_clips(source: Source, bad: Iterable[Mapping[str, str]]) -> Source:
 def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) -> list[str]:
     """Run the leakage audit over all folds; return its findings, which every result carries.
 
-    Where the protocol itself selects on the test clips, that is a finding and nothing to refuse; training is audited
-    against them all the same.
+    Where the protocol itself selects on the test clips, that is a finding and nothing to refuse.
     """
+    folds, findings = source.folds, []
     if source.protocol.selects_on_test:
-        apart = [replace(fold, validation=()) for fold in source.folds]
-        return [*map(_selected_on_test, source.folds), *(f for fold in apart for f in audit(fold, audio_sha256, allow))]
-    return [finding for fold in source.folds for finding in audit(fold, audio_sha256, allow)]
+        findings = [
+            f"Fold {fold.name}: validation and test are the same {len(fold.test)} recordings, so that epoch and "
+            "post-processing are chosen where the figure is reported, as the papers on this protocol do."
+            for fold in folds
+        ]
+        folds = tuple(replace(fold, validation=()) for fold in folds)
+    return [*findings, *(finding for fold in folds for finding in audit(fold, audio_sha256, allow))]
 
 
 def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
@@ -158,20 +159,12 @@ def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([source.synthetic, source.protocol.version, content]).encode()).hexdigest()
 
 
-def _selected_on_test(fold: Fold) -> str:
-    return (
-        f"Fold {fold.name}: validation and test are the same {len(fold.test)} recordings, so that epoch and "
-        "post-processing are chosen where the figure is reported, as the papers on this protocol do."
-    )
-
-
 def _said_of(clip: Clip, audio_sha256: str) -> list:
-    if clip.trace is None:
-        return [clip.name, clip.label, clip.speaker, audio_sha256]
-    trace = clip.trace
-    values = hashlib.sha256(np.ascontiguousarray(trace.values, "<f4").tobytes()).hexdigest()
-    about = [trace.dimensions, trace.step_seconds, trace.start_seconds, trace.values.shape, values]
-    return [clip.name, clip.label, clip.speaker, audio_sha256, *about]
+    said: list[Any] = [clip.name, clip.label, clip.speaker, audio_sha256]
+    if (trace := clip.trace) is not None:
+        values = hashlib.sha256(np.ascontiguousarray(trace.values, "<f4").tobytes()).hexdigest()
+        said += [trace.dimensions, trace.step_seconds, trace.start_seconds, trace.values.shape, values]
+    return said
 
 
 def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:
@@ -180,8 +173,8 @@ def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:
     if wanted == "few":
         return folds[:: -(-len(folds) // _FEW)]
     by_number = {fold.name.split("-")[0]: fold for fold in folds}  # "4-Actor_17-Actor_20" is fold 4
-    numbers = wanted.split(",")
+    numbers = dict.fromkeys(wanted.split(","))
     for number in numbers:
         if number not in by_number:
             raise unknown("--fold", number, ["all", "few", *by_number])
-    return tuple(by_number[number] for number in dict.fromkeys(numbers))
+    return tuple(by_number[number] for number in numbers)

@@ -1,9 +1,7 @@
 """Fit the linear model of one fold with scikit-learn: a support vector machine or regression for every C.
 
-Features are standardised and, where the model has components, projected by the training set; the C with the best
-validation score is kept. What precedes the linear model (features/from_config.py: feature_model) runs once over every
-utterance. The fitted weights are set in a Keras model, so that a baseline is saved, evaluated and exported like any
-network.
+Features are standardised and, where the model has components, projected by the training set. The fitted weights are
+set in a Keras model, so that a baseline is saved, evaluated and exported like any network.
 """
 
 import time
@@ -43,12 +41,9 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
     """Fit a linear model for each of `config.complexities` and keep the best by the validation score.
 
     Ratings may have another C for each dimension: the last row of the history is of their best together. Every altered
-    copy of a training clip counts as a clip. What `fold.refit` holds, if anything, is what the chosen C is fitted on in
-    the end, behind the standardisation and components of the training clips. Writes model.keras and history.csv;
-    returns the history, a row per C.
-
-    Raises UserError where principal components are more than there are vectors or features, or all clips are of one
-    class.
+    copy of a training clip counts as a clip. The chosen C is fitted again on `fold.refit`, if that holds any, behind
+    the standardisation and components of the training clips. Writes model.keras and history.csv; returns the history,
+    a row per C. Raises UserError for more components than vectors or features, or clips of one class.
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
@@ -82,7 +77,9 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
         history.append(_row(len(history) + 1, best, chosen, head, validate, time.perf_counter()))
     _set(head, chosen)
     write_csv(fold.folder / "history.csv", history)
-    _save(fold, body, head)
+    network = head if body is None else _behind(body, head)
+    with written_aside(fold.folder / "model.keras") as aside:
+        (with_frontend(fold.frontend, network) if fold.frontend else network).save(aside)
     return history
 
 
@@ -167,15 +164,11 @@ def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: in
     """Return weights (features,) and bias of every output, for one C."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
-        if targets.ndim == 2:
-            return [_regression(vectors, values, c) for values in targets.T]
-        return _classification(vectors, targets, weights, c, config, n_classes)
-
-
-def _regression(vectors, values, c) -> tuple[np.ndarray, float]:
-    svr = LinearSVR(C=c, epsilon=0.0, loss="squared_epsilon_insensitive", dual=False, max_iter=_MOST_ITERATIONS)
-    svr.fit(vectors, values)
-    return svr.coef_, float(np.squeeze(svr.intercept_))
+        if targets.ndim == 1:
+            return _classification(vectors, targets, weights, c, config, n_classes)
+        options = {"epsilon": 0.0, "loss": "squared_epsilon_insensitive", "dual": False, "max_iter": _MOST_ITERATIONS}
+        fitted = [LinearSVR(C=c, **options).fit(vectors, values) for values in targets.T]
+    return [(machine.coef_, float(np.squeeze(machine.intercept_))) for machine in fitted]
 
 
 def _classification(vectors, labels, weights, c, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
@@ -205,12 +198,6 @@ def _set(head: keras.Model, fitted: Sequence[tuple[np.ndarray, float]]) -> None:
     last = head.layers[-1].layers  # of the linear model behind the normalisation
     scores = next(layer for layer in reversed(last) if isinstance(layer, keras.layers.Dense))
     scores.set_weights([np.stack([weights for weights, _ in fitted], axis=1), np.array([bias for _, bias in fitted])])
-
-
-def _save(fold: FoldData, body: keras.Model | None, head: keras.Model) -> None:
-    network = head if body is None else _behind(body, head)
-    with written_aside(fold.folder / "model.keras") as aside:
-        (with_frontend(fold.frontend, network) if fold.frontend else network).save(aside)
 
 
 def _behind(body: keras.Model, head: keras.Model) -> keras.Model:
