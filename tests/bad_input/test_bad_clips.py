@@ -26,19 +26,13 @@ def extracted(tmp_path):
     return lambda clips, **options: extract(clips, frontend, {}, tmp_path / "cache", **options)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_unusable_file_is_named_with_the_remedy(clips, extracted, kind):
-    spoil, expected, found, remedy = KINDS[kind]
-    spoil(clips[1].path)
-    with pytest.raises(BadClip) as error:
-        extracted(clips)
-    message = str(error.value)
-    assert message.startswith(f"{clips[1].path}: expected {expected}, found ") and has(message, found, remedy)
-
-
-def test_skipped_files_are_listed(clips, extracted):
-    for (spoil, *_), clip in zip(KINDS.values(), clips[1:], strict=False):
+def test_unusable_files_are_named_with_the_remedy_or_skipped_and_listed(clips, extracted):
+    for (spoil, expected, found, remedy), clip in zip(KINDS.values(), clips[1:], strict=False):
         spoil(clip.path)
+        with pytest.raises(BadClip) as error:
+            extracted([clips[0], clip])
+        message = str(error.value)
+        assert message.startswith(f"{clip.path}: expected {expected}, found ") and has(message, found, remedy)
     features, bad = extracted(clips, on_bad_clip="skip")
     assert [item["clip"] for item in bad] == [clip.name for clip in clips[1:-1]]
     assert all(has(item["reason"], *parts) for item, (_, *parts) in zip(bad, KINDS.values(), strict=True))
