@@ -92,6 +92,6 @@ def check_changes(validation: Sequence[Rated], targets: Sequence[str]) -> None:
         if np.ptp(values) == 0:
             raise UserError(
                 f"validation ratings of {name}: expected some that change, found {values[0]:g} in all {len(values)} "
-                f"rated frames of {where}. CCC can tell no epoch from another by them. Restore the label files, or "
+                f"rated frames of {where}. CCC is the same for every epoch. Restore the label files, or "
                 "choose another --fold or --protocol"
             )
