@@ -1,4 +1,4 @@
-"""Repeat one batch, fed as training feeds its own."""
+"""Repeat one batch, in the form that training gives to `Model.fit`."""
 
 import numpy as np
 

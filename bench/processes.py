@@ -10,7 +10,7 @@ from typing import Any
 
 
 def in_own_process(function: Callable, *args: Any) -> Any:
-    """Return function(*args), called in a new process."""
+    """Call function(*args) in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *args).result()
 

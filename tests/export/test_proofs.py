@@ -1,6 +1,5 @@
 """An export of each front-end passes its proofs, and what is spoilt fails them."""
 
-import pickle
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from zoo.errors import UserError
 from zoo.export import warmup
-from zoo.export.proofs import check, without_keras
+from zoo.export.proofs import arrays_as_json, check, without_keras
 from zoo.export.proofs.check import FAILED, SKIPPED, Subject
 from zoo.serving import graph_audit, saved_model
 
@@ -84,6 +83,16 @@ def test_the_scan_finds_a_graph_that_writes_files(tmp_path):
         check._scan(SimpleNamespace(exported=SimpleNamespace(folder=tmp_path)))
 
 
+def test_json_keeps_arrays_and_bytes():
+    """Bytes with zeros at their end, shapes without elements, and types."""
+    files, empty = [b"RIFF\x00\xff\x00", b""], np.zeros((0, 3), np.int32)
+    back = arrays_as_json.loads(arrays_as_json.dumps({"files": files, "empty": empty, "path": Path("a")}))
+    assert back["files"] == files and back["path"] == "a"
+    assert back["empty"].shape == (0, 3) and back["empty"].dtype == np.int32
+    with pytest.raises(ValueError, match="allow_pickle"):
+        arrays_as_json.dumps([np.array([None])])
+
+
 def test_an_export_that_fails_in_the_other_process_is_an_outcome(mine, subject):
     (mine / "saved_model.pb").write_bytes(b"\xff\xff")
     assert "Error" in without_keras._outcome(mine, subject.requests)
@@ -108,8 +117,10 @@ def test_the_c_library_answers_without_python(mine, subject, emotion, ratings, f
     short = {**subject.requests[0][1], "n_samples": np.array([399], np.int32)}
     (mine / "saved_model.pb").write_bytes(b"\xff\xff")
     bad = [(mine, jobs[0][1]), (emotion[1], [by_tensor_name(emotion[1], "serving_default", short)])]
-    done = subprocess.run([sys.executable, C_API], input=pickle.dumps(bad + jobs), capture_output=True, check=True)
-    damaged, refused, *found = pickle.loads(done.stdout)
+    done = subprocess.run(
+        [sys.executable, C_API], input=arrays_as_json.dumps(bad + jobs), capture_output=True, check=True
+    )
+    damaged, refused, *found = arrays_as_json.loads(done.stdout)
     assert isinstance(damaged, str) and "n_samples: expected at least 400" in refused
     for one, answers in zip(subjects, found, strict=True):
         for right, answer in zip(one.answers, answers, strict=True):

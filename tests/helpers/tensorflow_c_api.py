@@ -1,18 +1,19 @@
 """Run SavedModels through TensorFlow's C API by ctypes: the C++ loader and session of a model server, without Python.
 
-    python tests/helpers/tensorflow_c_api.py < jobs > answers           # both pickled
+    python tests/helpers/tensorflow_c_api.py < jobs > answers           # both as JSON
 
 A job is (folder, [(feeds, fetches), ...]), its answer a list of lists of arrays, or the error's text. The libraries are
 those in the installed tensorflow package, which is not imported; they are declared in tensorflow/c/c_api.h.
 """
 
 import ctypes
-import pickle
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+
+from zoo.export.proofs import arrays_as_json
 
 # tensorflow/c/tf_datatype.h, and sizeof(TF_TString)
 _STRING, _STRING_BYTES = 7, 24
@@ -94,6 +95,6 @@ def answers(folder, requests):
 
 
 if __name__ == "__main__":
-    found = [answers(*job) for job in pickle.load(sys.stdin.buffer)]
+    found = [answers(*job) for job in arrays_as_json.loads(sys.stdin.buffer.read())]
     assert "tensorflow" not in sys.modules
-    sys.stdout.buffer.write(pickle.dumps(found))
+    sys.stdout.buffer.write(arrays_as_json.dumps(found))

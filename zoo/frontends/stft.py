@@ -93,7 +93,7 @@ def _power(spectrum):
 
 
 def _mel_of_parts(mel, n_fft, radix):
-    """(bands, n_fft // 2 + 1) -> (radix, bins, bands), for the parts of the spectrum that `_butterflies` returns."""
+    """Split mel weights (bands, n_fft // 2 + 1) into (radix, bins, bands), as `_butterflies` splits the spectrum."""
     step = n_fft // radix
     bins = np.add.outer(step * np.arange(radix), np.arange(step // 2 + 1))
     bins = np.minimum(bins, n_fft - bins)  # a bin beyond the half is its mirror image's conjugate

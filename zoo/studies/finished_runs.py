@@ -74,7 +74,7 @@ def _damaged(path: Path, finding: str, line: int | None = None) -> UserError:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """As they were saved: runs of baselines and of other versions count, whatever their fields."""
+    """Read a run's config.json without checking its fields, so that runs of other versions count too."""
     try:
         settings = json.loads(path.read_text())
         if not isinstance(settings, dict) or not isinstance(settings.get("seed"), int):

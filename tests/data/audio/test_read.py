@@ -90,7 +90,7 @@ def test_mp3_without_a_xing_header_is_read_though_its_length_is_an_estimate(tmp_
 
 
 def bad(path, **limits):
-    """Returns the kind, after checking that the message names the file and says what to do."""
+    """Read a bad file; return the error's kind, after checking that its message names the file and the remedy."""
     with pytest.raises(BadClip) as caught:
         read(path, **limits)
     message = str(caught.value)

@@ -28,7 +28,7 @@ class SkippedError(UserError):
 
 @dataclass(frozen=True)
 class Proof:
-    """What was shown of an export: `status` is "passed", "failed" or "skipped", `detail` says by what, or why not."""
+    """The result of one check of an export: `status` is "passed", "failed" or "skipped", `detail` gives the reason."""
 
     name: str
     status: str
@@ -177,7 +177,7 @@ def _bad_requests(description: Mapping[str, Any], clip: np.ndarray) -> Iterator[
 
 
 def _within(detail: str, expected: Answers, found: Answers, tolerance: float = TOLERANCE) -> str:
-    """State the largest difference; infinite where an answer is absent, of another shape, or no number."""
+    """Return `detail` with the largest difference; it is infinite for outputs absent, of another shape, or NaN."""
     largest = 0.0
     for right, other in zip(expected, found, strict=True):
         for name, values in right.items():

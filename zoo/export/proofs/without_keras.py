@@ -1,11 +1,10 @@
 """Run exports in a process where Keras cannot be imported.
 
-The process is this module: requests on its standard input, outcomes on its standard output, both pickled. One process
-serves any number of exports, as its start takes longer than its work.
+The process is this module: requests on its standard input, outcomes on its standard output, both as JSON. One
+process serves any number of exports, as its start takes longer than its work.
 """
 
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.export.proofs import arrays_as_json
 from zoo.export.requests import Inputs, answer
 
 SECONDS = 600  # a process that takes longer hangs
@@ -26,7 +26,7 @@ def outcomes(jobs: Sequence[tuple[Path, Sequence[tuple[str, Inputs]]]]) -> list[
     settings = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(
         [sys.executable, "-m", "zoo.export.proofs.without_keras"],
-        input=pickle.dumps(jobs),
+        input=arrays_as_json.dumps(jobs),
         env={**os.environ, **settings, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         timeout=SECONDS,
@@ -34,7 +34,7 @@ def outcomes(jobs: Sequence[tuple[Path, Sequence[tuple[str, Inputs]]]]) -> list[
     if done.returncode:
         error = done.stderr.decode(errors="replace").strip()[-600:]
         return [f"exit code {done.returncode}: {error}"] * len(jobs)
-    return pickle.loads(done.stdout)
+    return arrays_as_json.loads(done.stdout)
 
 
 def _outcome(folder: Path, requests: Sequence[tuple[str, Inputs]]) -> Outcome:
@@ -54,7 +54,8 @@ def _main() -> None:
     for name in ("keras", "tf_keras"):  # their import fails, TensorFlow's own too
         sys.modules[name] = None  # type: ignore[assignment]
     with results:
-        pickle.dump([_outcome(*job) for job in pickle.load(sys.stdin.buffer)], results)
+        jobs = arrays_as_json.loads(sys.stdin.buffer.read())
+        results.write(arrays_as_json.dumps([_outcome(*job) for job in jobs]))
 
 
 if __name__ == "__main__":
