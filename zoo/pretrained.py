@@ -62,10 +62,10 @@ class Pretrained:
     def predict(self, clips: Clip | Sequence[Clip], rate_hz: int | None = None) -> Answer | list[Answer]:
         """Predict one clip, or several, in order.
 
-        A clip is an audio file (zoo.data.audio.read.READABLE), or samples (samples,) or (samples, channels), floats
+        A clip is an audio file (zoo.data.audio.formats.READABLE), or samples (samples,) or (samples, channels), floats
         nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples is "#" and their position.
 
-        Raises zoo.data.audio.read.BadClip, a zoo.errors.UserError, for one that cannot be used.
+        Raises zoo.data.audio.recording.BadClip, a zoo.errors.UserError, for one that cannot be used.
         """
         if isinstance(clips, (str, Path, np.ndarray)):
             return self.predict([clips], rate_hz)[0]

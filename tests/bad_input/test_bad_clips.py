@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from spoil import KINDS, SMALL, has, truncate
 
-from zoo.data.audio.read import BadClip
+from zoo.data.audio.recording import BadClip
 from zoo.data.batches.feature_store import extract
 from zoo.data.corpora import registry as corpora
 

@@ -22,7 +22,7 @@ import tensorflow as tf
 from predictions import predict_run
 from tensorflow.core.protobuf import saved_model_pb2
 
-from zoo.data.audio.read import BadClip
+from zoo.data.audio.recording import BadClip
 from zoo.errors import UserError
 from zoo.export.export import export
 from zoo.inference.export_predictor import of_export

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from zoo.data.audio.read import LOUDEST
+from zoo.data.audio.recording import LOUDEST
 from zoo.export import stream_signature
 from zoo.export.calibration import LEAST_PROBABILITY
 from zoo.export.inference_lstm import exchanged

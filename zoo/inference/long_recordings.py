@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.audio.blocks import moments, seconds_of, windows
-from zoo.data.audio.read import BadClip
+from zoo.data.audio.recording import BadClip
 
 WHOLE_SECONDS = 300.0  # longer recordings are rated in windows, by runs and exports alike
 WINDOW_SECONDS, MARGIN = 120.0, 0.25  # of a window, and the share of it at each end that only gives context

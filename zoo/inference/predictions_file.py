@@ -28,7 +28,7 @@ Lines = Callable[[Row], str]
 
 
 class Failure(NamedTuple):
-    """A file that could not be used: its name, a key of zoo.data.audio.read.BAD_KINDS, the whole message."""
+    """A file that could not be used: its name, a key of zoo.data.audio.recording.BAD_KINDS, the whole message."""
 
     file: str
     kind: str

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from zoo.data.audio.blocks import seconds_of
-from zoo.data.audio.read import BadClip, check_waveform, read
+from zoo.data.audio.read import check_waveform, read
+from zoo.data.audio.recording import BadClip
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
 READ_AHEAD = 64  # utterances read together, so that neighbours in length share a batch and memory stays flat

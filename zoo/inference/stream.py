@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from zoo.data.audio.read import LOUDEST
+from zoo.data.audio.recording import LOUDEST
 from zoo.errors import UserError
 from zoo.inference.predictor import emotion, named
 from zoo.inference.stream_model import Live, of_export

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from zoo.data.audio import blocks
-from zoo.data.audio.read import BadClip, read
+from zoo.data.audio.read import read
+from zoo.data.audio.recording import BadClip
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.audio.read import BAD_KINDS, BadClip, check_waveform, read, read_bytes
+from zoo.data.audio.read import check_waveform, read, read_bytes
+from zoo.data.audio.recording import BAD_KINDS, BadClip
 from zoo.errors import UserError
 
 RATE_HZ = 16_000

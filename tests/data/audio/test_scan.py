@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.audio.read import BadClip, read
+from zoo.data.audio.read import read
+from zoo.data.audio.recording import BadClip
 from zoo.data.audio.scan import arrays_sha256, audio_sha256, file_sha256, probe
 from zoo.data.protocols.leakage import audit
 from zoo.data.schema import Clip, Fold

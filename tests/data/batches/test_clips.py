@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.audio.read import BadClip
+from zoo.data.audio.recording import BadClip
 from zoo.data.augmentation.feature_augmentation import specaugment
 from zoo.data.batches.clips import Example, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features, extract

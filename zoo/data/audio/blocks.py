@@ -7,7 +7,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from zoo.data.audio.read import BadClip, check_values, open_audio
+from zoo.data.audio.read import open_audio
+from zoo.data.audio.recording import BadClip, check_values
 
 _BLOCK_SECONDS = 30
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from zoo.data.audio.read import READABLE_SUFFIXES
+from zoo.data.audio.formats import READABLE_SUFFIXES
 from zoo.errors import UserError
 
 

@@ -9,42 +9,12 @@ import soundfile
 import soxr
 
 from zoo.data.audio.containers import samples_end
+from zoo.data.audio.formats import FORMATS
+from zoo.data.audio.recording import BadClip, check_level, check_rate, check_stored
 from zoo.errors import UserError
 
-AUDIO_SUFFIXES = (".wav", ".flac")
-READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".sph", ".nist")
-READABLE = "WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 or NIST Sphere"
-
-LOUDEST = 1e6  # of a sample, nominally in -1..1: far beyond it energies overflow
-_FETCH = "Fetch the file again from the corpus's archive."
-# kind: (what was expected, what to do)
-BAD_KINDS = {
-    "missing": ("a readable file", "Check the path and its permissions."),
-    "empty": ("a recording", _FETCH),
-    "pointer": ("a recording", "Install git-lfs and run `git lfs pull` in the clone."),
-    "not-audio": (READABLE, f"Convert it to WAV or FLAC if it is another format. {_FETCH}"),
-    "truncated": ("the whole recording", _FETCH),
-    "non-finite": ("finite samples", "Write the file again from its source, or leave it out."),
-    "too-loud": ("samples about -1..1", "Write the file again from its source, or leave it out."),
-    "silent": ("speech", "Leave the clip out."),
-    "too-short": ("a longer clip", "Leave the clip out."),
-    "too-long": ("one utterance", "Cut the recording into utterances, or leave it out."),
-}
-
-# libsndfile reads more, but hides where those are cut.
-FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
 _LFS_HEAD = b"version https://git-lfs"
 _UNKNOWN_FRAMES = 2**63 - 1  # in libsndfile, of a FLAC without a declared length
-
-
-class BadClip(UserError):  # noqa: N818
-    """One file that cannot be used. `kind` is a key of `BAD_KINDS`."""
-
-    def __init__(self, path: str | Path, kind: str, found: str):
-        expected, remedy = BAD_KINDS[kind]
-        super().__init__(f"{path}: expected {expected}, found {found}. {remedy}")
-        self.path = Path(path)
-        self.kind = kind
 
 
 def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0) -> np.ndarray:
@@ -52,27 +22,30 @@ def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, ma
 
     Nothing past `max_seconds` is decoded. A cut OGG or MP3 reads as a shorter one.
 
-    Raises BadClip for a file that is missing, empty, a git-lfs pointer, no audio, cut short, silent (all zeros),
+    Raises BadClip for a file that is missing, empty, a git-lfs pointer, no audio, cut short, of an unusual rate, silent,
     holding NaN, infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
     """
-    return to_mono(*decode(path, min_seconds, max_seconds), rate_hz)
+    samples, file_rate_hz = decode(path, min_seconds, max_seconds)
+    return speech(samples, file_rate_hz, rate_hz, path)
 
 
 def read_bytes(
     data: bytes, name: str, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
 ) -> np.ndarray:
     """Return what `read` returns, for a file in memory; errors call it `name`."""
-    return to_mono(*_decode(io.BytesIO(data), name, min_seconds, max_seconds), rate_hz)
+    samples, file_rate_hz = _decode(io.BytesIO(data), name, min_seconds, max_seconds)
+    return speech(samples, file_rate_hz, rate_hz, name)
 
 
 def check_waveform(samples: np.ndarray, name: str, rate_hz: int, min_seconds: float, max_seconds: float) -> np.ndarray:
-    """Check a waveform by the rules for files (silence is allowed) and return it as float32 (samples,).
+    """Check a waveform by the rules for files and return it as float32 (samples,).
 
     Raises UserError unless `samples` are floats of one dimension, and BadClip as `read` does.
     """
     if samples.ndim != 1 or samples.dtype.kind != "f":
         raise UserError(f"{name}: expected a waveform (samples,) of floats, found {samples.dtype} {samples.shape}")
-    _check_samples(samples, rate_hz, name, min_seconds, max_seconds)
+    check_stored(samples, rate_hz, name, min_seconds, max_seconds)
+    check_level(samples, name)
     return samples.astype(np.float32)
 
 
@@ -91,9 +64,17 @@ def to_mono(samples: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
     return mono if file_rate_hz == rate_hz else soxr.resample(mono, file_rate_hz, rate_hz, quality="HQ")
 
 
+def speech(samples: np.ndarray, file_rate_hz: int, rate_hz: int, name: str | Path) -> np.ndarray:
+    """Return what `to_mono` returns. Raises BadClip where it is silent or its channels cancel each other."""
+    mono = to_mono(samples, file_rate_hz, rate_hz)
+    check_level(mono, name, samples)
+    return mono
+
+
 def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds: float) -> tuple[np.ndarray, int]:
     with open_audio(stream, name) as audio:
         rate_hz = audio.samplerate
+        check_rate(rate_hz, audio.channels, name)
         # An MP3 without a Xing header has no declared length, only libsndfile's estimate, up to 1.5 times too long.
         declared = 0 if audio.format == "MP3" else audio.frames
         if declared == _UNKNOWN_FRAMES:
@@ -106,9 +87,7 @@ def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds:
             raise BadClip(name, "truncated", "a recording that breaks off or is damaged") from error
     if len(samples) < declared:
         raise BadClip(name, "truncated", f"{len(samples)} of {declared} samples")
-    _check_samples(samples, rate_hz, name, min_seconds, max_seconds)
-    if not samples.mean(axis=1).any():  # of the mixture: two channels may cancel
-        raise BadClip(name, "silent", f"{len(samples) / rate_hz:.4g} s of zeros")
+    check_stored(samples, rate_hz, name, min_seconds, max_seconds)
     return samples, rate_hz
 
 
@@ -131,24 +110,3 @@ def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
     if audio.format not in FORMATS:
         raise BadClip(name, "not-audio", audio.format_info)
     return audio
-
-
-def check_values(samples: np.ndarray, name: str | Path, where: str = "") -> None:
-    """Raise BadClip for NaN, infinity and samples beyond `LOUDEST`; `where` says which samples these are."""
-    bad = np.count_nonzero(~np.isfinite(samples))
-    if bad:
-        raise BadClip(name, "non-finite", f"{bad} of {samples.size} samples that are NaN or infinite{where}")
-    peak = np.abs(samples).max(initial=0.0)
-    if peak > LOUDEST:
-        raise BadClip(name, "too-loud", f"a sample of {peak:.3g}{where}")
-
-
-def _check_samples(samples: np.ndarray, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:
-    seconds = len(samples) / rate_hz
-    if not len(samples):
-        raise BadClip(name, "empty", "a header without samples")
-    if seconds > max_seconds:
-        raise BadClip(name, "too-long", f"more than the most of {max_seconds:g} s")
-    if seconds < min_seconds:
-        raise BadClip(name, "too-short", f"{seconds:.4g} s (the least is {min_seconds:g} s)")
-    check_values(samples, name)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.audio.read import BadClip, decode, to_mono
+from zoo.data.audio.read import decode, speech
+from zoo.data.audio.recording import BadClip
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def probe(
 ) -> tuple[Probe, np.ndarray]:
     """Return a file's facts and its waveform, float32 (samples,) at `rate_hz`. Raises BadClip as `read` does."""
     samples, file_rate_hz = decode(path, min_seconds, max_seconds)
-    waveform = to_mono(samples, file_rate_hz, rate_hz)
+    waveform = speech(samples, file_rate_hz, rate_hz, path)
     level, seconds = np.abs(samples), len(samples) / file_rate_hz
     clipped_share = float(np.mean(level >= 0.999))
     return Probe(seconds, file_rate_hz, audio_sha256(waveform), float(level.max()), clipped_share), waveform

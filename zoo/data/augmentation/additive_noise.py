@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from zoo.data.audio.find import audio_by_name
-from zoo.data.audio.read import BadClip, read
+from zoo.data.audio.read import read
+from zoo.data.audio.recording import BadClip
 from zoo.data.audio.scan import arrays_sha256
 from zoo.errors import UserError, unknown
 

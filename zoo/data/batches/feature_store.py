@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from zoo.data.audio.read import BadClip
+from zoo.data.audio.recording import BadClip
 from zoo.data.audio.scan import file_sha256, probe
 from zoo.data.schema import Clip
 from zoo.errors import UserError

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from zoo.data.audio.read import BadClip, decode
+from zoo.data.audio.read import decode
+from zoo.data.audio.recording import BadClip
 from zoo.data.schema import Trace
 from zoo.errors import UserError
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from zoo.data.audio.read import BAD_KINDS, BadClip
+from zoo.data.audio.recording import BAD_KINDS, BadClip
 from zoo.data.audio.scan import Probe, probe
 from zoo.data.corpora.alignment import MAX_GAP_SECONDS, gap_seconds
 from zoo.data.corpora.files import Loaded

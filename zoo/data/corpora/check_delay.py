@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from zoo.data.audio.read import BadClip, read
+from zoo.data.audio.read import read
+from zoo.data.audio.recording import BadClip
 from zoo.data.corpora.gold_standard import MAX_DELAY_SECONDS, energy_contour, lag_correlations
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip

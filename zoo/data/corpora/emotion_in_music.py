@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.audio.read import AUDIO_SUFFIXES
+from zoo.data.audio.formats import AUDIO_SUFFIXES
 from zoo.data.corpora.alignment import check_span, joined
 from zoo.data.corpora.files import NOT_LABELLED, Line, Loaded, collect, label_lines, label_table
 from zoo.data.schema import Clip, Trace

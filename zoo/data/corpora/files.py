@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from zoo.data.audio.read import AUDIO_SUFFIXES
+from zoo.data.audio.formats import AUDIO_SUFFIXES
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
