@@ -1,4 +1,7 @@
-"""Name the audio formats that can be read, and those that cannot."""
+"""Name the audio formats that can be read, and those that cannot; tell by a file's first bytes which it is."""
+
+import re
+from collections.abc import Callable
 
 AUDIO_SUFFIXES = (".wav", ".flac")  # of corpora
 READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".sph", ".nist")
@@ -6,3 +9,132 @@ READABLE = "WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 or NIST Sphere"
 
 # Of libsndfile, which reads more, but hides where those are cut.
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
+
+HEAD_BYTES = 16_384  # of a file or stream: in these, formats of frames show two of them
+_LATE_BYTES, _LATE_FRAMES = 4_096, 4  # a stream that begins within a frame: where its first whole one may begin
+
+# How a content begins. In RIFF and FORM, its kind is at byte 8.
+_BEGINNINGS = {
+    "WAV": rb"(RIFF|RIFX|RF64|BW64)(?!.{4}(AVI |QLCM|RMID|WEBP))",
+    "AIFF": rb"FORM(?!.{4}(8SVX|16SV))",
+    "AU": rb"\.snd|dns\.",
+    "CAF": rb"caff",
+    "Wave64": rb"riff\x2e\x91\xcf\x11",
+    "NIST Sphere": rb"NIST_1A",
+    "FLAC": rb"fLaC",
+    "OGG": rb"OggS",
+    "MPEG-4 (m4a, mp4, mov, 3gp)": rb".{4}(ftyp|styp|moov|moof|mdat|wide|pnot|sidx)",
+    "WebM or Matroska": rb"\x1a\x45\xdf\xa3",
+    "AMR": rb"#!AMR",
+    "Windows Media (wma, asf)": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    "AAC": rb"ADIF",
+    "SILK": rb"\x02?#!SILK",
+    "EVS": rb"#!EVS",
+    "iLBC": rb"#!iLBC",
+    "MIDI": rb"MThd|RIFF.{4}RMID",
+    "MIDI sample dump": rb"\xf0\x7e.\x01",
+    "AVI": rb"RIFF.{4}AVI ",
+    "QCELP": rb"RIFF.{4}QLCM",
+    "WebP": rb"RIFF.{4}WEBP",
+    "Flash Video": rb"FLV\x01",
+    "MPEG video": rb"\x00\x00\x01[\xba\xb3]|G.{187}G.{187}G",
+    "RealAudio": rb"\.RMF|\.ra\xfd",
+    "WavPack": rb"wvpk",
+    "Monkey's Audio": rb"MAC[ F]",
+    "Musepack": rb"MPCK|MP\+",
+    "True Audio": rb"TTA[12]",
+    "OptimFROG": rb"OFR ",
+    "Shorten": rb"ajkg",
+    "DSD": rb"DSD |FRM8",
+    "DTS": rb"\x7f\xfe\x80\x01|\xfe\x7f\x01\x80",
+    "Digital Speech Standard": rb"[\x02\x03\x06]ds[s2]",
+    "Amiga IFF": rb"FORM.{4}(8SVX|16SV)",
+    "AVR": rb"2BIT",
+    "PVF": rb"PVF1",
+    "PAF": rb" paf|fap ",
+    "IRCAM": rb"\x64\xa3[\x01-\x04]\x00|\x00[\x01-\x04]\xa3\x64",
+    "VOC": rb"Creative Voice File",
+    "XI": rb"Extended Instrument: ",
+    "WVE": rb"ALawSoundFile",
+    "MATLAB": rb"MATLAB 5|.{20}samplerate\x00",
+    "Akai MPC 2000": rb"\x01\x04[ -~]{16}",
+    "HTK": rb"\x00.{3}\x00\x00[\x00-\x09].\x00[\x01\x02]\x00\x00",
+    "gzip": rb"\x1f\x8b\x08",
+    "ZIP": rb"PK\x03\x04",
+}
+_KNOWN = {name: re.compile(beginning, re.DOTALL) for name, beginning in _BEGINNINGS.items()}
+_MP3_KBPS = {  # by MPEG-1 or not, and layer (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3)
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+
+
+def container_of(head: bytes) -> str | None:
+    """Name the container or compressed format of a content that begins with `head`; None where none is known.
+
+    `head` should be the first `HEAD_BYTES` bytes, or all if they are fewer: MP3, AAC and AC-3 have no header, and are
+    known by frames that follow each other, also where a stream begins within one. Samples without a header are None.
+    """
+    name = next((name for name, known in _KNOWN.items() if known.match(head)), None)
+    if name is None and head.startswith(b"ID3"):
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
+        return container_of(head[10 + size :]) or "MP3"
+    if name is not None:
+        return name
+    late = (at for at in range(1, min(len(head), _LATE_BYTES)) if head[at] in (0xFF, 0x0B, 0x56))
+    for kind, length_of in _FRAMES.items():
+        if _frames(head, 0, length_of, 2):
+            return kind
+    return next((kind for at in late for kind, of in _FRAMES.items() if _frames(head, at, of, _LATE_FRAMES)), None)
+
+
+def _frames(head: bytes, at: int, length_of: Callable[[bytes], int], count: int) -> bool:
+    """Return whether `count` frames begin one behind the other."""
+    for _ in range(count):
+        length = length_of(head[at : at + 6]) if at + 6 <= len(head) else 0
+        if not length:
+            return False
+        at += length
+    return True
+
+
+# Each returns the length in bytes of the frame that begins with these six, 0 where they begin none.
+
+
+def _mp3_frame(begin: bytes) -> int:
+    version, layer = begin[1] >> 3 & 3, 4 - (begin[1] >> 1 & 3)  # 3 is MPEG-1, 2 MPEG-2, 0 MPEG-2.5
+    kbps, rate = begin[2] >> 4, begin[2] >> 2 & 3
+    if begin[0] != 0xFF or begin[1] < 0xE0 or version == 1 or layer not in (2, 3) or kbps in (0, 15) or rate == 3:
+        return 0
+    rate_hz = (44_100, 48_000, 32_000)[rate] // {3: 1, 2: 2, 0: 4}[version]
+    per_second = 72_000 if layer == 3 and version != 3 else 144_000
+    return per_second * _MP3_KBPS[version == 3, layer][kbps - 1] // rate_hz + (begin[2] >> 1 & 1)
+
+
+def _adts_frame(begin: bytes) -> int:
+    if begin[0] != 0xFF or begin[1] & 0xF6 != 0xF0 or begin[2] >> 2 & 15 > 12:
+        return 0
+    length = (begin[3] & 3) << 11 | begin[4] << 3 | begin[5] >> 5
+    return length if length > 7 else 0
+
+
+def _latm_frame(begin: bytes) -> int:
+    return ((begin[1] & 0x1F) << 8 | begin[2]) + 3 if begin[0] == 0x56 and begin[1] & 0xE0 == 0xE0 else 0
+
+
+def _ac3_frame(begin: bytes) -> int:
+    if begin[:2] != b"\x0b\x77":
+        return 0
+    if begin[5] >> 3 > 10:  # E-AC-3
+        return 2 * (((begin[2] & 7) << 8 | begin[3]) + 1)
+    rate, size = begin[4] >> 6, begin[4] & 63
+    if rate == 3 or size > 37:
+        return 0
+    kbps = _AC3_KBPS[size // 2]
+    return (4 * kbps, 2 * (320 * kbps // 147 + size % 2), 6 * kbps)[rate]
+
+
+_FRAMES = {"MP3": _mp3_frame, "AAC": _adts_frame, "AAC (LATM)": _latm_frame, "AC-3": _ac3_frame}
