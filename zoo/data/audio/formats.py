@@ -58,7 +58,7 @@ _BEGINNINGS = {
     "WVE": rb"ALawSoundFile",
     "MATLAB": rb"MATLAB 5|.{20}samplerate\x00",
     "Akai MPC 2000": rb"\x01\x04[ -~]{16}",
-    "HTK": rb"\x00.{3}\x00\x00[\x00-\x09].\x00[\x01\x02]\x00\x00",
+    "HTK": rb"\x00.{3}\x00\x00(\x00[\x32-\xff]|[\x01-\x09].)\x00\x02\x00\x00",  # 100 ns per sample, 2 bytes, waveform
     "gzip": rb"\x1f\x8b\x08",
     "ZIP": rb"PK\x03\x04",
 }
