@@ -35,16 +35,16 @@ def with_nan(path):
 # what is wrong: (how it comes about, what the message says was expected, found, and is to be done)
 KINDS = {
     "absent": (Path.unlink, "a readable file", "No such file", "Check the path"),
-    "zero bytes": (lambda path: path.write_bytes(b""), "a recording", "zero bytes", "Fetch the file again"),
-    "truncated": (truncate, "the whole recording", "5000 bytes where its header declares 12844", "Fetch the file"),
-    "header only": (lambda path: soundfile.write(path, tone(0), RATE_HZ), "a recording", "without samples", "Fetch"),
+    "zero bytes": (lambda path: path.write_bytes(b""), "a recording", "zero bytes", "Copy the file anew"),
+    "truncated": (truncate, "the whole recording", "5000 bytes where its header declares 12844", "Copy the file"),
+    "header only": (lambda path: soundfile.write(path, tone(0), RATE_HZ), "a recording", "without samples", "Copy"),
     "text": (
         lambda path: path.write_text("not a sound\n"),
         "WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 or NIST Sphere",
         "b'not a sound\\n'",
         "Convert",
     ),
-    "zeros": (lambda path: soundfile.write(path, 0 * tone(0.4), RATE_HZ), "speech", "0.4 s of zeros", "Leave the"),
+    "zeros": (lambda path: soundfile.write(path, 0 * tone(0.4), RATE_HZ), "speech", "silence (all samples alike)", "Leave the"),
     "NaN": (with_nan, "finite samples", "3 of 6400 samples that are NaN", "Write the file again"),
     "0.02 s": (lambda path: soundfile.write(path, tone(0.02), RATE_HZ), "a longer clip", "0.02 s (the least", "Leave"),
     "10 minutes": (lambda path: soundfile.write(path, tone(600, 8000), 8000), "one utterance", "600 s (the", "Cut"),

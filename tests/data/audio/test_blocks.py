@@ -28,7 +28,7 @@ def test_moments_are_those_of_all_samples(recording):
     samples = soundfile.read(recording)[0].mean(axis=1)
     assert mean == pytest.approx(samples.mean(), abs=1e-9)
     assert variance == pytest.approx(samples.var(), rel=1e-6)
-    with pytest.raises(BadClip, match="more than the most of 60 s"):
+    with pytest.raises(BadClip, match="65 s \\(the most is 60 s\\)"):
         blocks.moments(recording, 44_100, max_seconds=60)
 
 
@@ -53,7 +53,7 @@ def test_windows_cover_the_file_once_with_their_neighbours_samples(recording, in
     [
         (np.where(np.arange(640_000) == 560_000, np.nan, 0.1), 0, "1 of 160000 .* infinite behind sample 480000"),
         (np.ones(16_000), 100, "bytes where its header declares"),
-        (np.zeros(16_000), 0, "1 s of zeros"),
+        (np.zeros(16_000), 0, "silence"),
         (np.zeros(0), 0, "a header without samples"),
     ],
 )

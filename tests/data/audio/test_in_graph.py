@@ -117,6 +117,9 @@ BAD_FILES = {
 @both_ways
 @pytest.mark.parametrize("kind", BAD_FILES)
 def test_bad_files_are_refused(kind, in_graph):
+    if kind == "FLAC without a length" and not in_graph:
+        assert len(decode(BAD_FILES[kind], in_graph=False)) == RATE_HZ  # as a pipe leaves it; tensorflow-io cannot
+        return
     with pytest.raises(tf.errors.OpError):
         decode(BAD_FILES[kind], name="clip 7", in_graph=in_graph)
 

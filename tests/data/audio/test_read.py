@@ -95,7 +95,9 @@ def bad(path, **limits):
     with pytest.raises(BadClip) as caught:
         read(path, **limits)
     message = str(caught.value)
-    assert message.startswith(f"{path}: expected ") and message.endswith(BAD_KINDS[caught.value.kind][1])
+    _, remedy, command = message.partition(BAD_KINDS[caught.value.kind][1])
+    assert message.startswith(f"{path}: expected ") and remedy
+    assert not command or (command.startswith(" Run `ffmpeg ") and str(path) in command)
     assert caught.value.path == path
     return caught.value.kind
 
@@ -163,12 +165,15 @@ def test_non_finite_samples(tmp_path, value):
     ("suffix", "samples", "kind"),
     [
         ("wav", np.zeros(RATE_HZ), "silent"),
-        ("wav", np.full((RATE_HZ, 2), (0.5, -0.5)), "silent"),  # two channels that cancel
+        ("wav", np.full((RATE_HZ, 2), (0.5, -0.5)), "silent"),  # constant, as if the microphone were off
+        ("wav", tone()[:, None] * [1, -1], "cancelling"),
+        ("wav", tone()[:, None] * [1, -0.99], "cancelling"),
+        ("wav", 9e-4 * tone(), "silent"),
         ("wav", tone()[:0], "empty"),
         ("wav", tone(0.02), "too-short"),
         ("wav", tone(2.001), "too-long"),
         ("mp3", tone(3.0), "too-long"),
-        ("voc", tone(), "not-audio"),  # a container whose cuts cannot be seen
+        ("voc", tone(), "foreign"),  # a container whose cuts cannot be seen
     ],
 )
 def test_silence_lengths_beyond_the_limits_and_other_containers_are_refused(tmp_path, suffix, samples, kind):
@@ -180,19 +185,35 @@ def test_lengths_at_the_limits_are_read(tmp_path, seconds):
     assert len(read(write(tmp_path / "a.wav", tone(seconds)), max_seconds=2.0)) == seconds * RATE_HZ
 
 
-@pytest.mark.parametrize(
-    ("declared", "kind"), [(10 * 3600 * RATE_HZ, "too-long"), (0, "truncated"), (RATE_HZ + 1, "truncated")]
-)
-def test_flac_that_declares_another_length(tmp_path, declared, kind, monkeypatch):
-    """The length has 36 bits in STREAMINFO (RFC 9639, section 8.2)."""
-    path = write(tmp_path / "a.flac")
-    data = bytearray(path.read_bytes())
+def flac(declared, samples=None):
+    """A FLAC that declares another length, which has 36 bits in STREAMINFO (RFC 9639, section 8.2)."""
+    stream = io.BytesIO()
+    soundfile.write(stream, tone() if samples is None else samples, RATE_HZ, format="FLAC")
+    data = bytearray(stream.getvalue())
     data[21] = data[21] & 0xF0 | declared >> 32
     data[22:26] = struct.pack(">I", declared & 0xFFFFFFFF)
-    path.write_bytes(data)
-    if kind == "too-long":
-        monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("decoded"))
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"),
+    [(10 * 3600 * RATE_HZ, "truncated"), (RATE_HZ + 1, "truncated"), (RATE_HZ - 1, "unfinished"), (1, "unfinished")],
+)
+def test_flac_that_declares_another_length_is_refused_before_it_is_decoded(tmp_path, declared, kind, monkeypatch):
+    path = tmp_path / "a.flac"
+    path.write_bytes(flac(declared))
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("decoded"))
     assert bad(path) == kind
+
+
+def test_flac_from_a_pipe_declares_no_samples_and_is_read(rng):
+    samples = rng.uniform(-0.5, 0.5, RATE_HZ)
+    content, tag = flac(0, samples), b"TAG" + bytes(125)
+    for whole in (content, content + bytes(100), content + tag):
+        np.testing.assert_allclose(read_bytes(whole, "a"), samples, atol=2**-15)
+    for cut in range(1, 4_000, 399):
+        with pytest.raises(BadClip, match="a FLAC without a whole frame at its end"):
+            read_bytes(content[:-cut], "a")
 
 
 def test_read_bytes_names_what_it_was_given():
@@ -200,11 +221,10 @@ def test_read_bytes_names_what_it_was_given():
         read_bytes(b"", "upload 7")
 
 
-@pytest.mark.parametrize("samples", [tone(), np.zeros(RATE_HZ, np.float32)])
-def test_a_waveform_is_checked_and_returned_as_float32(samples):
-    checked = check_waveform(samples.astype(np.float64), "#0", RATE_HZ, 1.0, 1.0)
+def test_a_waveform_is_checked_and_returned_as_float32():
+    checked = check_waveform(tone().astype(np.float64), "#0", RATE_HZ, 1.0, 1.0)
     assert checked.dtype == np.float32
-    np.testing.assert_array_equal(checked, samples)
+    np.testing.assert_array_equal(checked, tone())
 
 
 @pytest.mark.parametrize(
@@ -215,6 +235,9 @@ def test_a_waveform_is_checked_and_returned_as_float32(samples):
         (tone(2.001), "one utterance"),
         (np.append(tone(), np.nan), "finite samples"),
         (-1e7 * tone(), "samples about -1..1"),
+        (np.zeros(RATE_HZ), "speech"),
+        (np.full(RATE_HZ, -0.3), "speech"),
+        (8e-4 * tone(), "speech"),
         (tone()[None], "a waveform .* of floats"),
         (np.ones(RATE_HZ, int), "a waveform .* of floats"),
     ],

@@ -3,13 +3,17 @@
 import re
 from collections.abc import Callable
 
+from zoo.data.audio.frame_lengths import FRAMES
+
 AUDIO_SUFFIXES = (".wav", ".flac")  # of corpora
 READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".sph", ".nist")
-READABLE = "WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 or NIST Sphere"
+READABLE_NAMES = ("WAV", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "Wave64", "NIST Sphere")
+READABLE = f"{', '.join(READABLE_NAMES[:-1])} or {READABLE_NAMES[-1]}"
 
 # Of libsndfile, which reads more, but hides where those are cut.
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
 
+_NO_SOUND = ("MIDI", "WebP", "gzip", "ZIP")  # of those below
 HEAD_BYTES = 16_384  # of a file or stream: in these, formats of frames show two of them
 _LATE_BYTES, _LATE_FRAMES = 4_096, 4  # a stream that begins within a frame: where its first whole one may begin
 
@@ -63,13 +67,6 @@ _BEGINNINGS = {
     "ZIP": rb"PK\x03\x04",
 }
 _KNOWN = {name: re.compile(beginning, re.DOTALL) for name, beginning in _BEGINNINGS.items()}
-_MP3_KBPS = {  # by MPEG-1 or not, and layer (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3)
-    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-_AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 
 
 def container_of(head: bytes) -> str | None:
@@ -85,10 +82,15 @@ def container_of(head: bytes) -> str | None:
     if name is not None:
         return name
     late = (at for at in range(1, min(len(head), _LATE_BYTES)) if head[at] in (0xFF, 0x0B, 0x56))
-    for kind, length_of in _FRAMES.items():
+    for kind, length_of in FRAMES.items():
         if _frames(head, 0, length_of, 2):
             return kind
-    return next((kind for at in late for kind, of in _FRAMES.items() if _frames(head, at, of, _LATE_FRAMES)), None)
+    return next((kind for at in late for kind, of in FRAMES.items() if _frames(head, at, of, _LATE_FRAMES)), None)
+
+
+def is_foreign(container: str | None) -> bool:
+    """Return whether a container holds sound but is none that can be read, so that it can be converted."""
+    return container is not None and container not in (*READABLE_NAMES, *_NO_SOUND)
 
 
 def _frames(head: bytes, at: int, length_of: Callable[[bytes], int], count: int) -> bool:
@@ -99,42 +101,3 @@ def _frames(head: bytes, at: int, length_of: Callable[[bytes], int], count: int)
             return False
         at += length
     return True
-
-
-# Each returns the length in bytes of the frame that begins with these six, 0 where they begin none.
-
-
-def _mp3_frame(begin: bytes) -> int:
-    version, layer = begin[1] >> 3 & 3, 4 - (begin[1] >> 1 & 3)  # 3 is MPEG-1, 2 MPEG-2, 0 MPEG-2.5
-    kbps, rate = begin[2] >> 4, begin[2] >> 2 & 3
-    if begin[0] != 0xFF or begin[1] < 0xE0 or version == 1 or layer not in (2, 3) or kbps in (0, 15) or rate == 3:
-        return 0
-    rate_hz = (44_100, 48_000, 32_000)[rate] // {3: 1, 2: 2, 0: 4}[version]
-    per_second = 72_000 if layer == 3 and version != 3 else 144_000
-    return per_second * _MP3_KBPS[version == 3, layer][kbps - 1] // rate_hz + (begin[2] >> 1 & 1)
-
-
-def _adts_frame(begin: bytes) -> int:
-    if begin[0] != 0xFF or begin[1] & 0xF6 != 0xF0 or begin[2] >> 2 & 15 > 12:
-        return 0
-    length = (begin[3] & 3) << 11 | begin[4] << 3 | begin[5] >> 5
-    return length if length > 7 else 0
-
-
-def _latm_frame(begin: bytes) -> int:
-    return ((begin[1] & 0x1F) << 8 | begin[2]) + 3 if begin[0] == 0x56 and begin[1] & 0xE0 == 0xE0 else 0
-
-
-def _ac3_frame(begin: bytes) -> int:
-    if begin[:2] != b"\x0b\x77":
-        return 0
-    if begin[5] >> 3 > 10:  # E-AC-3
-        return 2 * (((begin[2] & 7) << 8 | begin[3]) + 1)
-    rate, size = begin[4] >> 6, begin[4] & 63
-    if rate == 3 or size > 37:
-        return 0
-    kbps = _AC3_KBPS[size // 2]
-    return (4 * kbps, 2 * (320 * kbps // 147 + size % 2), 6 * kbps)[rate]
-
-
-_FRAMES = {"MP3": _mp3_frame, "AAC": _adts_frame, "AAC (LATM)": _latm_frame, "AC-3": _ac3_frame}

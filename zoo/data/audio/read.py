@@ -1,6 +1,11 @@
 """Read a recording, and refuse by name what soundfile accepts: cut files, NaN, files that declare ten hours."""
 
 import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -8,33 +13,80 @@ import numpy as np
 import soundfile
 import soxr
 
-from zoo.data.audio.containers import samples_end
-from zoo.data.audio.formats import FORMATS
-from zoo.data.audio.recording import BadClip, check_level, check_rate, check_stored
+from zoo.data.audio.compressed import check_ogg, whole_flac, whole_mp3
+from zoo.data.audio.containers import check_extent
+from zoo.data.audio.formats import FORMATS, HEAD_BYTES, container_of, is_foreign
+from zoo.data.audio.recording import (
+    BadClip,
+    Level,
+    check_length,
+    check_level,
+    check_rate,
+    check_stored,
+    check_values,
+    mix,
+)
 from zoo.errors import UserError
 
 _LFS_HEAD = b"version https://git-lfs"
-_UNKNOWN_FRAMES = 2**63 - 1  # in libsndfile, of a FLAC without a declared length
+_BLOCK_SECONDS = 30
+_TO_WAV = "ffmpeg -i {name} {new}"
+_NO_FILES = {
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISDIR: "a folder",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
 
 
-def read(path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0) -> np.ndarray:
+@dataclass(frozen=True)
+class Stored:
+    """A file's duration, rate, peak and `clipped_share` (0..1, of samples at |x| >= 0.999), all as stored."""
+
+    seconds: float
+    rate_hz: int
+    peak: float
+    clipped_share: float
+
+
+def read(
+    path: str | Path,
+    rate_hz: int = 16_000,
+    min_seconds: float = 0.025,
+    max_seconds: float = 60.0,
+    of_speech: bool = True,
+) -> np.ndarray:
     """Return a file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1; float ones may be beyond.
 
-    Nothing past `max_seconds` is decoded. A cut OGG or MP3 reads as a shorter one.
+    Nothing longer than `max_seconds` is decoded. Recordings of other sounds than speech, such as noise, may be silent
+    (`of_speech=False`). An MP3 without a header, cut between two frames, reads as a shorter
+    one.
 
-    Raises BadClip for a file that is missing, empty, a git-lfs pointer, no audio, cut short, of an unusual rate, silent,
-    holding NaN, infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
+    Raises BadClip for a file that is missing, no regular file, empty, a git-lfs pointer, no audio, cut, damaged or
+    longer than its header declares, of an unusual rate, silent, of channels that cancel each other, holding NaN,
+    infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
     """
-    samples, file_rate_hz = decode(path, min_seconds, max_seconds)
-    return speech(samples, file_rate_hz, rate_hz, path)
+    return measured(path, rate_hz, min_seconds, max_seconds, of_speech)[1]
 
 
 def read_bytes(
     data: bytes, name: str, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
 ) -> np.ndarray:
     """Return what `read` returns, for a file in memory; errors call it `name`."""
-    samples, file_rate_hz = _decode(io.BytesIO(data), name, min_seconds, max_seconds)
-    return speech(samples, file_rate_hz, rate_hz, name)
+    return _measured(io.BytesIO(data), name, rate_hz, min_seconds, max_seconds)[1]
+
+
+def measured(
+    path: str | Path,
+    rate_hz: int = 16_000,
+    min_seconds: float = 0.025,
+    max_seconds: float = 60.0,
+    of_speech: bool = True,
+) -> tuple[Stored, np.ndarray]:
+    """Return what a file's samples are as stored, and what `read` returns, by a single decoding. Raises as `read`."""
+    with open_file(path) as stream:
+        return _measured(stream, path, rate_hz, min_seconds, max_seconds, of_speech)
 
 
 def check_waveform(samples: np.ndarray, name: str, rate_hz: int, min_seconds: float, max_seconds: float) -> np.ndarray:
@@ -44,69 +96,134 @@ def check_waveform(samples: np.ndarray, name: str, rate_hz: int, min_seconds: fl
     """
     if samples.ndim != 1 or samples.dtype.kind != "f":
         raise UserError(f"{name}: expected a waveform (samples,) of floats, found {samples.dtype} {samples.shape}")
+    with np.errstate(over="ignore"):  # infinity is refused, as in a file of doubles
+        samples = samples.astype(np.float32)
     check_stored(samples, rate_hz, name, min_seconds, max_seconds)
     check_level(samples, name)
-    return samples.astype(np.float32)
+    return samples
 
 
 def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60.0) -> tuple[np.ndarray, int]:
-    """Return a file's samples as stored, float32 (samples, channels), and its rate in Hz. Raises as `read` does."""
-    try:
-        with Path(path).open("rb") as stream:
-            return _decode(stream, path, min_seconds, max_seconds)
-    except OSError as error:
-        raise BadClip(path, "missing", error.strerror or type(error).__name__) from error
+    """Return a file's samples as stored, float32 (samples, channels), and its rate in Hz.
+
+    Raises BadClip as `read` does, but not for silence or channels that cancel each other.
+    """
+    with open_file(path) as stream, open_audio(stream, path) as audio:
+        check_length(audio.frames, audio.samplerate, path, min_seconds, max_seconds)
+        return np.concatenate(list(stored(audio, path))), audio.samplerate
+
+
+def resample(mono: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
+    """Return samples (n,) at another rate: float32 (samples,)."""
+    return mono if file_rate_hz == rate_hz else soxr.resample(mono, file_rate_hz, rate_hz, quality="HQ")
 
 
 def to_mono(samples: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
     """Return (samples, channels) mixed down by their mean and resampled: float32 (samples,) at `rate_hz`."""
-    mono = samples.mean(axis=1, dtype=np.float32)
-    return mono if file_rate_hz == rate_hz else soxr.resample(mono, file_rate_hz, rate_hz, quality="HQ")
+    return resample(mix(samples), file_rate_hz, rate_hz)
 
 
-def speech(samples: np.ndarray, file_rate_hz: int, rate_hz: int, name: str | Path) -> np.ndarray:
-    """Return what `to_mono` returns. Raises BadClip where it is silent or its channels cancel each other."""
-    mono = to_mono(samples, file_rate_hz, rate_hz)
-    check_level(mono, name, samples)
-    return mono
+@contextmanager
+def open_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a regular file. Raises BadClip "missing" for what is none, and where it cannot be opened or read.
 
-
-def _decode(stream: BinaryIO, name: str | Path, min_seconds: float, max_seconds: float) -> tuple[np.ndarray, int]:
-    with open_audio(stream, name) as audio:
-        rate_hz = audio.samplerate
-        check_rate(rate_hz, audio.channels, name)
-        # An MP3 without a Xing header has no declared length, only libsndfile's estimate, up to 1.5 times too long.
-        declared = 0 if audio.format == "MP3" else audio.frames
-        if declared == _UNKNOWN_FRAMES:
-            raise BadClip(name, "truncated", "a header without a length, as left by a program that wrote to a pipe")
-        if declared > max_seconds * rate_hz:
-            raise BadClip(name, "too-long", f"{declared / rate_hz:.4g} s (the most is {max_seconds:g} s)")
-        try:
-            samples = audio.read(int(max_seconds * rate_hz) + 1, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise BadClip(name, "truncated", "a recording that breaks off or is damaged") from error
-    if len(samples) < declared:
-        raise BadClip(name, "truncated", f"{len(samples)} of {declared} samples")
-    check_stored(samples, rate_hz, name, min_seconds, max_seconds)
-    return samples, rate_hz
+    A pipe or device in its place is refused without waiting for it.
+    """
+    if "\0" in str(path):
+        raise BadClip(path, "missing", "a NUL in its name")
+    try:
+        with open(path, "rb", opener=_at_once) as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                found = next((name for is_such, name in _NO_FILES.items() if is_such(mode)), "no regular file")
+                raise BadClip(path, "missing", found)
+            yield stream
+    except OSError as error:
+        raise BadClip(path, "missing", error.strerror or type(error).__name__) from error
 
 
 def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
-    """Open a recording. Raises BadClip for one that is empty, a git-lfs pointer, cut, or of no format in `FORMATS`."""
+    """Open a recording as one that declares exactly the samples it holds.
+
+    Raises BadClip for one that is empty, a git-lfs pointer, of no format in `FORMATS`, or of an unusual rate or number
+    of channels, and where header and content disagree.
+    """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     if size == 0:
         raise BadClip(name, "empty", "zero bytes")
-    begin = stream.read(len(_LFS_HEAD))
-    if begin == _LFS_HEAD:
+    head = stream.read(HEAD_BYTES)
+    if head.startswith(_LFS_HEAD):
         raise BadClip(name, "pointer", f"a git-lfs pointer of {size} bytes")
-    end = samples_end(stream)
-    if end is not None and end > size:
-        raise BadClip(name, "truncated", f"{size} bytes where its header declares {end}")
+    container = container_of(head)
+    if container is not None and is_foreign(container):
+        raise BadClip(name, "foreign", container, _TO_WAV)
     try:
-        audio = soundfile.SoundFile(stream)
+        audio = soundfile.SoundFile(_whole(stream, size, container, name))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
-        raise BadClip(name, "not-audio", f"a file that begins {begin[:16]!r} ({str(error).rstrip('.')})") from error
+        reason = str(error).split(": ", 1)[-1].rstrip(".")  # not the name of an object in memory
+        found = f"{container}, which is damaged or unusual" if container else f"a file that begins {head[:16]!r}"
+        raise BadClip(name, "not-audio", f"{found} ({reason})") from error
     if audio.format not in FORMATS:
         raise BadClip(name, "not-audio", audio.format_info)
+    check_rate(audio.samplerate, audio.channels, name)
     return audio
+
+
+def stored(audio: soundfile.SoundFile, name: str | Path) -> Iterator[np.ndarray]:
+    """Yield all samples as stored, float32 (n, channels), up to 30 s at a time.
+
+    Raises BadClip for a recording that breaks off, and for NaN, infinity and too loud samples.
+    """
+    done, size = 0, _BLOCK_SECONDS * audio.samplerate
+    while done < audio.frames:
+        try:
+            block = audio.read(size, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise BadClip(
+                name, "truncated", f"a recording that breaks off or is damaged after {done} samples"
+            ) from error
+        if not len(block):
+            raise BadClip(name, "truncated", f"{done} of {audio.frames} samples")
+        check_values(block, name, f" behind sample {done}" if done else "")
+        done += len(block)
+        yield block
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _whole(stream: BinaryIO, size: int, container: str | None, name: str | Path) -> BinaryIO:
+    """Return a stream whose header declares what it holds. Raises BadClip where that cannot be."""
+    samples = check_extent(stream, size, name)
+    if container == "FLAC":
+        stream = whole_flac(stream, size, name)
+    elif container == "OGG":
+        check_ogg(stream, size, name)
+    elif container == "MP3":
+        stream = whole_mp3(stream, 0, size, name)
+    elif samples is not None and samples.is_mp3:
+        stream = whole_mp3(stream, samples.begin, size if samples.end is None else samples.end, name)
+    stream.seek(0)
+    return stream
+
+
+def _measured(
+    stream: BinaryIO, name: str | Path, rate_hz: int, min_seconds: float, max_seconds: float, of_speech: bool = True
+) -> tuple[Stored, np.ndarray]:
+    level, parts, peak, clipped = Level(), [], 0.0, 0
+    with open_audio(stream, name) as audio:
+        check_length(audio.frames, audio.samplerate, name, min_seconds, max_seconds)
+        for block in stored(audio, name):
+            parts.append(mix(block))
+            level.add_stored(block, parts[-1])
+            size = np.abs(block)
+            peak, clipped = max(peak, float(size.max())), clipped + np.count_nonzero(size >= 0.999)
+    mono = np.concatenate(parts)
+    waveform = resample(mono, audio.samplerate, rate_hz)
+    level.add_resampled(waveform)
+    if of_speech:
+        level.check(name)
+    share = clipped / (len(mono) * audio.channels)
+    return Stored(len(mono) / audio.samplerate, audio.samplerate, peak, share), waveform

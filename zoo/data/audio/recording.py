@@ -5,6 +5,7 @@ the range of the mixture (largest minus smallest sample, so that a constant offs
 Below that the recording is silent: a valid file, but without a signal at the level of speech.
 """
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ LOUDEST = 100.0  # of a sample: beyond it, floats at the scale of integers
 QUIETEST = 5e-4  # of half a range, -66 dB of full scale; the quietest of 4,976 real clips of speech has 4e-3
 CANCELLED = 0.01  # of the loudest channel's range: channels whose mixture has less cancel each other
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
-MAX_RATE_TIMES_CHANNELS = 8 * MAX_RATE_HZ
+MAX_RATE_TIMES_CHANNELS = 8 * 96_000  # 30 s of them, which are decoded at a time, take 92 MB
 
 _FETCH = "Copy the file anew from its source."
 # kind: (what was expected, what to do)
@@ -25,7 +26,10 @@ BAD_KINDS = {
     "empty": ("a recording", _FETCH),
     "pointer": ("a recording", "Install git-lfs and run `git lfs pull` in the clone."),
     "not-audio": (READABLE, f"Convert it to WAV or FLAC if it is another format. {_FETCH}"),
+    "foreign": (READABLE, "Convert it to WAV."),
     "truncated": ("the whole recording", _FETCH),
+    "unfinished": ("a header that declares all its samples", "Repair the header, or write the recording anew."),
+    "joined": ("one recording", "Split the file into its recordings."),
     "non-finite": ("finite samples", "Write the file again from its source, or leave it out."),
     "too-loud": ("samples about -1..1", "Divide integers by their full scale: 32768 for 16 bits."),
     "rate": ("a usual sampling rate and number of channels", "Convert it to 16 kHz mono."),
@@ -40,10 +44,17 @@ WITHOUT_SPEECH = ("silent", "cancelling")
 
 
 class BadClip(UserError):  # noqa: N818
-    """One recording that cannot be used. `kind` is a key of `BAD_KINDS`, `found` says what is wrong with it."""
+    """One recording that cannot be used. `kind` is a key of `BAD_KINDS`, `found` says what is wrong with it.
 
-    def __init__(self, path: str | Path, kind: str, found: str):
+    `command` repairs it: in it, {name} is the file and {new} the file to write.
+    """
+
+    def __init__(self, path: str | Path, kind: str, found: str, command: str = ""):
         expected, remedy = BAD_KINDS[kind]
+        if command:
+            new = Path(path).with_suffix(".repaired.wav" if kind != "foreign" else ".wav")
+            words = {"name": shlex.quote(str(path)), "new": shlex.quote(str(new))}
+            remedy = f"{remedy} Run `{command.format(**words)}`"
         super().__init__(f"{path}: expected {expected}, found {found}. {remedy}")
         self.path = Path(path)
         self.kind, self.found = kind, found
@@ -52,18 +63,24 @@ class BadClip(UserError):  # noqa: N818
 def check_rate(rate_hz: int, channels: int, name: str | Path) -> None:
     """Raise BadClip for a rate or a number of channels that no recording of speech has."""
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ or rate_hz * channels > MAX_RATE_TIMES_CHANNELS:
-        raise BadClip(name, "rate", f"{channels} channels at {rate_hz} Hz (the least is {MIN_RATE_HZ} Hz)")
+        usual = f"{MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, and up to {MAX_RATE_TIMES_CHANNELS} Hz times channels, are"
+        raise BadClip(name, "rate", f"{channels} channel{'s' * (channels > 1)} at {rate_hz} Hz ({usual} read)")
+
+
+def check_length(n_samples: int, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:
+    """Raise BadClip for a number of samples (per channel) that is 0 or lasts too short or too long."""
+    seconds = n_samples / rate_hz
+    if not n_samples:
+        raise BadClip(name, "empty", "a header without samples")
+    if seconds > max_seconds:
+        raise BadClip(name, "too-long", f"{seconds:.4g} s (the most is {max_seconds:g} s)")
+    if seconds < min_seconds:
+        raise BadClip(name, "too-short", f"{seconds:.4g} s (the least is {min_seconds:g} s)")
 
 
 def check_stored(samples: np.ndarray, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:
     """Raise BadClip for samples (n,) or (n, channels) that are none, too few, too many, not finite or too loud."""
-    seconds = len(samples) / rate_hz
-    if not len(samples):
-        raise BadClip(name, "empty", "a header without samples")
-    if seconds > max_seconds:
-        raise BadClip(name, "too-long", f"more than the most of {max_seconds:g} s")
-    if seconds < min_seconds:
-        raise BadClip(name, "too-short", f"{seconds:.4g} s (the least is {min_seconds:g} s)")
+    check_length(len(samples), rate_hz, name, min_seconds, max_seconds)
     check_values(samples, name)
 
 
@@ -77,20 +94,62 @@ def check_values(samples: np.ndarray, name: str | Path, where: str = "") -> None
         raise BadClip(name, "too-loud", f"a sample of {peak:.3g}{where}")
 
 
+class Ranges:
+    """Smallest and largest sample of each column of arrays (n, columns) that come in pieces."""
+
+    def __init__(self) -> None:
+        self._low: np.ndarray | None = None
+        self._high: np.ndarray | None = None
+
+    def add(self, samples: np.ndarray) -> None:
+        """Take in samples (n, columns), finite."""
+        if len(samples):
+            low, high = samples.min(axis=0), samples.max(axis=0)
+            self._low = low if self._low is None else np.minimum(self._low, low)
+            self._high = high if self._high is None else np.maximum(self._high, high)
+
+    @property
+    def halves(self) -> np.ndarray:
+        """Half of each column's range, (columns,); (0,) before the first sample."""
+        return np.zeros(0) if self._low is None or self._high is None else (self._high - self._low) / 2
+
+
+class Level:
+    """The level of a recording that comes in pieces: of its channels, of their mixture as stored, and as resampled."""
+
+    def __init__(self) -> None:
+        self._channels, self._mixture, self._resampled = Ranges(), Ranges(), Ranges()
+
+    def add_stored(self, channels: np.ndarray, mono: np.ndarray) -> None:
+        """Take in samples as stored, (n, channels), and their mixture (n,)."""
+        self._channels.add(channels)
+        self._mixture.add(mono[:, None])
+
+    def add_resampled(self, mono: np.ndarray) -> None:
+        """Take in the mixture at the model's rate, (n,)."""
+        self._resampled.add(mono[:, None])
+
+    def check(self, name: str | Path) -> None:
+        """Raise BadClip for channels that cancel each other in their mixture, and for a silent mixture."""
+        channels, loudest = len(self._channels.halves), self._channels.halves.max(initial=0.0)
+        if loudest >= QUIETEST and self._mixture.halves.max(initial=0.0) < CANCELLED * loudest:
+            found = f"{channels} channels that cancel each other when they are mixed"
+            raise BadClip(name, "cancelling", found)
+        level = self._resampled.halves.max(initial=0.0)
+        if level < QUIETEST:
+            decibels = f"nothing above {20 * np.log10(QUIETEST):.0f} dB of full scale" if level else "all samples alike"
+            raise BadClip(name, "silent", f"silence ({decibels})")
+
+
 def check_level(mono: np.ndarray, name: str | Path, channels: np.ndarray | None = None) -> None:
     """Raise BadClip for a silent mixture (n,), and where `channels` (n, channels) as stored cancel each other in it."""
-    level = half_range(mono)
-    if channels is not None and channels.shape[1] > 1:
-        loudest = max(half_range(channel) for channel in channels.T)
-        if loudest >= QUIETEST and half_range(channels.mean(axis=1, dtype=np.float32)) < CANCELLED * loudest:
-            raise BadClip(
-                name, "cancelling", f"{channels.shape[1]} channels that cancel each other when they are mixed"
-            )
-    if level < QUIETEST:
-        decibels = f"nothing above {20 * np.log10(QUIETEST):.0f} dB of full scale" if level else "zeros"
-        raise BadClip(name, "silent", f"silence ({decibels})")
+    level = Level()
+    if channels is not None:
+        level.add_stored(channels, mix(channels))
+    level.add_resampled(mono)
+    level.check(name)
 
 
-def half_range(samples: np.ndarray) -> float:
-    """Return half the difference between the largest and the smallest sample (n,); 0 where there are none."""
-    return float(samples.max() - samples.min()) / 2 if samples.size else 0.0
+def mix(channels: np.ndarray) -> np.ndarray:
+    """Return the mean of channels (n, channels): float32 (n,)."""
+    return channels.mean(axis=1, dtype=np.float32)

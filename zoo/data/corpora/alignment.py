@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from zoo.data.audio.read import decode
-from zoo.data.audio.recording import BadClip
+from zoo.data.audio.blocks import seconds_of
 from zoo.data.schema import Trace
 from zoo.errors import UserError
 
 MAX_GAP_SECONDS = 1.0
-_LONGEST_SECONDS = 3_600.0
 _ROUNDING = 1e-6  # of a step: 3 * 0.04 / 0.04 is less than 3 in floating point
 
 
@@ -66,16 +63,9 @@ def check_span(trace: Trace, labels: Path, audio: Path) -> None:
 
     An audio file that cannot be opened passes here; reading it raises the reason.
     """
-    try:
-        info = soundfile.info(str(audio))
-        seconds = info.duration
-        # Some MP3 declare no length, and libsndfile estimates it: where that does not fit, the file is decoded.
-        if info.format == "MP3" and abs(gap_seconds(trace, seconds)) > MAX_GAP_SECONDS:
-            samples, rate_hz = decode(audio, max_seconds=_LONGEST_SECONDS)
-            seconds = len(samples) / rate_hz
-    except (OSError, soundfile.LibsndfileError, BadClip):
-        return
-    _check_gap(str(labels), trace, seconds, f"the end of {audio}")
+    seconds = seconds_of(audio)
+    if seconds:
+        _check_gap(str(labels), trace, seconds, f"the end of {audio}")
 
 
 def gap_seconds(trace: Trace, seconds: float) -> float:
