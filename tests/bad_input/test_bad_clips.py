@@ -1,7 +1,6 @@
 """Recordings that cannot be used, on their way into training."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest

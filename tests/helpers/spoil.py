@@ -44,7 +44,12 @@ KINDS = {
         "b'not a sound\\n'",
         "Convert",
     ),
-    "zeros": (lambda path: soundfile.write(path, 0 * tone(0.4), RATE_HZ), "speech", "silence (all samples alike)", "Leave the"),
+    "zeros": (
+        lambda path: soundfile.write(path, 0 * tone(0.4), RATE_HZ),
+        "speech",
+        "silence (all samples alike)",
+        "Leave the",
+    ),
     "NaN": (with_nan, "finite samples", "3 of 6400 samples that are NaN", "Write the file again"),
     "0.02 s": (lambda path: soundfile.write(path, tone(0.02), RATE_HZ), "a longer clip", "0.02 s (the least", "Leave"),
     "10 minutes": (lambda path: soundfile.write(path, tone(600, 8000), 8000), "one utterance", "600 s (the", "Cut"),

@@ -1,6 +1,9 @@
 """The reader against soundfile, librosa and files broken on purpose."""
 
 import io
+import os
+import shlex
+import socket
 import struct
 
 import librosa
@@ -8,8 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.audio.read import check_waveform, read, read_bytes
+from zoo.data.audio.blocks import blocks, seconds_of
+from zoo.data.audio.read import check_waveform, decode, read, read_bytes
 from zoo.data.audio.recording import BAD_KINDS, BadClip
+from zoo.data.audio.scan import file_sha256, probe
 from zoo.errors import UserError
 
 RATE_HZ = 16_000
@@ -97,7 +102,7 @@ def bad(path, **limits):
     message = str(caught.value)
     _, remedy, command = message.partition(BAD_KINDS[caught.value.kind][1])
     assert message.startswith(f"{path}: expected ") and remedy
-    assert not command or (command.startswith(" Run `ffmpeg ") and str(path) in command)
+    assert not command or (command.startswith(" Run `ffmpeg ") and str(path) in shlex.split(command))
     assert caught.value.path == path
     return caught.value.kind
 
@@ -245,3 +250,94 @@ def test_a_waveform_is_checked_and_returned_as_float32():
 def test_a_waveform_is_refused_by_the_rules_for_files(samples, expected):
     with pytest.raises(UserError, match=f"^#3: expected {expected}, found"):
         check_waveform(samples, "#3", RATE_HZ, 0.025, 2.0)
+
+
+PHONE_FORMATS = {
+    "note.m4a": (b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0", "MPEG-4"),
+    "note.wav": (b"\0\0\0\x1cftypisom\0\0\2\0isomiso2mp41", "MPEG-4"),  # whatever its name says
+    "note.webm": (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01", "WebM"),
+    "note.amr": (b"#!AMR\n\x3c\x08", "AMR"),
+    "note.wma": (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), "Windows Media"),
+    "it's a note.3gp": (b"\0\0\0\x18ftyp3gp4\0\0\0\0", "MPEG-4"),
+}
+
+
+@pytest.mark.parametrize("name", PHONE_FORMATS)
+def test_formats_of_phones_are_named_with_the_command_that_converts_them(tmp_path, name):
+    head, container = PHONE_FORMATS[name]
+    path = tmp_path / name
+    path.write_bytes(head + bytes(range(256)) * 20)
+    assert bad(path) == "foreign"
+    with pytest.raises(BadClip) as caught:
+        read(path)
+    words = shlex.split(str(caught.value).split("Run `")[1].rstrip("`"))
+    assert words[:3] == ["ffmpeg", "-i", str(path)] and words[3].endswith(".wav") and words[3] != str(path)
+    assert f"found {container}" in str(caught.value) and "corpus" not in str(caught.value)
+
+
+def test_no_message_shows_an_object_in_memory(tmp_path, rng):
+    for number, content in enumerate([rng.bytes(2_000), b"fLaC" + rng.bytes(2_000), b"OggS\0\2" + rng.bytes(2_000)]):
+        for head in (b"", b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF"):
+            path = tmp_path / f"{number}.wav"
+            path.write_bytes(head + content)
+            for way in (lambda path=path: read(path), lambda path=path: read_bytes(path.read_bytes(), "a")):
+                with pytest.raises(BadClip) as caught:
+                    way()
+                assert "<" not in str(caught.value).split("expected")[1].split("begins")[0]
+
+
+@pytest.mark.parametrize("found", ["a pipe", "a socket", "a device", "a folder"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, found):
+    path = tmp_path / "a.wav"
+    with socket.socket(socket.AF_UNIX) as server:
+        if found == "a pipe":
+            os.mkfifo(path)
+        elif found == "a socket":
+            server.bind(str(path))
+        elif found == "a folder":
+            path.mkdir()
+        else:
+            path.symlink_to("/dev/zero")
+        for way in (read, probe, file_sha256, lambda path: list(blocks(path)), decode):
+            with pytest.raises(BadClip) as caught:
+                way(path)
+            assert caught.value.kind == "missing"
+            assert found in str(caught.value) or found in ("a socket", "a folder")  # named by the system
+        assert seconds_of(path) == 0.0
+
+
+def test_a_name_with_a_nul_is_refused():
+    with pytest.raises(BadClip, match="NUL"):
+        read("a\0.wav")
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels"), [(1, 1), (3_999, 1), (400_000, 1), (48_000, 17), (4_000, 193), (2**31 - 1, 1)]
+)
+def test_unusual_rates_and_numbers_of_channels_are_refused_before_samples_are_made(rate_hz, channels, monkeypatch):
+    stream = io.BytesIO()
+    soundfile.write(stream, np.tile(tone(0.1)[:, None], (1, channels)), rate_hz, format="WAV")
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(BadClip, match=f"{channels} channel.* at {rate_hz} Hz"):
+        read_bytes(stream.getvalue(), "a")
+
+
+def test_channels_are_mixed_as_they_are_decoded(monkeypatch):
+    """Ten minutes of eight channels of digital silence: 15 kB of FLAC, 254 MB of samples at 16 kHz."""
+    stream, sizes, decoded = io.BytesIO(), [], soundfile.SoundFile.read
+    with soundfile.SoundFile(stream, "w", 8_000, 8, format="FLAC") as file:
+        for _ in range(600):
+            file.write(np.zeros((8_000, 8), np.int16))
+
+    def reading(*arguments, **options):
+        block = decoded(*arguments, **options)
+        sizes.append(block.size)
+        return block
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", reading)
+    with pytest.raises(BadClip, match="600 s"):
+        read_bytes(stream.getvalue(), "a")
+    assert not sizes
+    with pytest.raises(BadClip, match="silence"):
+        read_bytes(stream.getvalue(), "a", max_seconds=600)
+    assert sum(sizes) == 600 * 8_000 * 8 and max(sizes) <= 1 << 23

@@ -49,7 +49,7 @@ class Spliced(io.RawIOBase):
         return len(data)
 
 
-def whole_flac(stream: BinaryIO, size: int, name: str | Path) -> BinaryIO:
+def whole_flac(stream: BinaryIO, size: int, name: str | Path) -> Spliced:
     """Return a FLAC stream that declares as many samples as its frames hold; a pipe leaves their number at 0.
 
     Raises BadClip "joined" where another FLAC follows, "unfinished" for frames beyond the declared samples,
@@ -73,7 +73,7 @@ def whole_flac(stream: BinaryIO, size: int, name: str | Path) -> BinaryIO:
     if held < declared:
         raise BadClip(name, "truncated", f"{held} of {declared} samples")
     filled = int.from_bytes(head[18:26], "big") & ~(2**36 - 1) | held
-    return Spliced(head[:18] + filled.to_bytes(8, "big"), stream, begin + 26, size)  # type: ignore[return-value]
+    return Spliced(head[:18] + filled.to_bytes(8, "big"), stream, begin + 26, size)
 
 
 def _flac_samples(stream: BinaryIO, begin: int, size: int, head: bytes) -> int | None:
@@ -188,7 +188,7 @@ class _Mp3(NamedTuple):
     end: int
 
 
-def whole_mp3(stream: BinaryIO, begin: int, end: int, name: str | Path) -> BinaryIO:
+def whole_mp3(stream: BinaryIO, begin: int, end: int, name: str | Path) -> Spliced:
     """Return an MP3 between two bytes of a stream as a stream that declares its frames.
 
     Without a header, libsndfile estimates a length by the first frame, and reads no further. Raises BadClip
@@ -197,11 +197,11 @@ def whole_mp3(stream: BinaryIO, begin: int, end: int, name: str | Path) -> Binar
     found = _mp3_frames(stream, begin, end, name)
     if found.declared is None:
         prefix = _xing(_read(stream, found.begin, 200), found.frames)
-        return Spliced(prefix, stream, found.begin, found.end)  # type: ignore[return-value]
+        return Spliced(prefix, stream, found.begin, found.end)
     if not 0 <= found.declared - found.frames <= 1:  # some count the header's own frame
         kind = "truncated" if found.frames < found.declared else "joined"
         raise BadClip(name, kind, f"{found.frames} frames where its header declares {found.declared}", _ANEW)
-    return Spliced(b"", stream, found.header, found.end)  # type: ignore[return-value]
+    return Spliced(b"", stream, found.header, found.end)
 
 
 def _mp3_frames(stream: BinaryIO, begin: int, end: int, name: str | Path) -> _Mp3:

@@ -20,7 +20,7 @@ _PADDING = 4_096  # zeros behind the samples, up to a block of a disk
 _W64_HEAD = bytes.fromhex("726966662e91cf11a5d628db04c10000")  # the GUID of "riff"
 _NEXT = rb"RIFF.{4}WAVE|RIFX.{4}WAVE|RF64.{4}WAVE|FORM.{4}AIF[FC]|\.snd\x00\x00|caff\x00\x01|NIST_1A\n|riff\x2e\x91"
 _NEXT_HEAD = re.compile(_NEXT, re.DOTALL)
-_CHUNK_WITHOUT_SAMPLES = re.compile(rb"(?!data|SSND|RIF[FX]|RF64|FORM|TAG)[A-Za-z_(][ -~]{3}")
+_CHUNK_WITHOUT_SAMPLES = re.compile(rb"(?!data|SSND|RIF[FX]|RF64|FORM|TAG|riff)[A-Za-z_(][ -~]{3}")
 # Texts at a file's end, which may be cut themselves; libsndfile steps over them.
 _TEXTS = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"JUNK", b"junk", b"FLLR", b"PAD ", b"info")
 _TO_WAV = "ffmpeg -i {name} {new}"
@@ -50,13 +50,17 @@ class _Chunks(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Where a file's samples begin and end, in bytes; an end of None is the file's. `chunks` may follow them."""
+    """Where a file's samples begin and end, in bytes; an end of None is the file's. `chunks` may follow them.
+
+    `length` is the byte and the bytes of the header by which libsndfile reads a file whose length was left open.
+    """
 
     begin: int
     end: int | None
     chunks: _Chunks | None
     repair: str
     is_mp3: bool = False
+    length: tuple[int, bytes] = (0, b"")
 
 
 def check_extent(stream: BinaryIO, size: int, name: str | Path) -> Samples | None:
@@ -127,11 +131,13 @@ def _check(stream: BinaryIO, size: int, samples: Samples, name: str | Path) -> N
     if end > size:
         raise BadClip(name, "truncated", f"{size} bytes where its header declares {end}")
     align = samples.chunks.align if samples.chunks else 1
-    starts = sorted({end, min(size, end + -end % align)}, reverse=True)  # some writers leave the padding out
+    padding = _bytes_at(stream, end)[: -end % align]
+    starts = {end, end + len(padding)} if align == 2 or not any(padding) else {end}  # some writers leave it out
     if any(_is_ordinary(stream, size, start, samples.chunks) for start in starts):
         return
-    if _NEXT_HEAD.match(_bytes_at(stream, starts[0])) or _NEXT_HEAD.match(_bytes_at(stream, starts[-1])):
-        raise BadClip(name, "joined", f"another one at byte {starts[0]}")
+    for start in starts:
+        if _NEXT_HEAD.match(_bytes_at(stream, start)):
+            raise BadClip(name, "joined", f"another one at byte {start}")
     found = f"{size - end} bytes behind the samples that its header declares ({end - samples.begin} bytes)"
     raise BadClip(name, "unfinished", found, samples.repair.replace("{begin}", str(samples.begin)))
 
@@ -185,7 +191,7 @@ def _au(stream: BinaryIO, size: int) -> Samples:
 def _nist(stream: BinaryIO, size: int) -> Samples | None:
     """Fields are lines such as "sample_count -i 16000"."""
     head = stream.read(1024)
-    fields = dict(re.findall(rb"^(\w+) -\w+ (\S+)", head, re.MULTILINE))
+    fields = dict(re.findall(rb"^(\w+) +-\w+ +(\S+)", head, re.MULTILINE))
     try:
         counts = [int(fields[name]) for name in (b"sample_count", b"sample_n_bytes", b"channel_count")]
         begin = int(head.split(b"\n")[1])
@@ -198,8 +204,9 @@ def _chunked(stream: BinaryIO, size: int, data: bytes, begin: int, chunks: _Chun
     """Find the chunk of samples; CAF marks a length that a pipe left open by -1, AIFF as WAV does."""
     for kind, first, length in chunks.walk(stream, size, begin):
         if kind.startswith(data):
-            end = None if length == -1 else _end(first, max(0, length), size)
-            return Samples(first, end, chunks, repair)
+            if length == -1:
+                return Samples(first, None, chunks, repair, length=(first - 8, struct.pack(">q", size - first)))
+            return Samples(first, _end(first, max(0, length), size), chunks, repair)
     return None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from zoo.data.audio.compressed import check_ogg, whole_flac, whole_mp3
+from zoo.data.audio.compressed import Spliced, check_ogg, whole_flac, whole_mp3
 from zoo.data.audio.containers import check_extent
 from zoo.data.audio.formats import FORMATS, HEAD_BYTES, container_of, is_foreign
 from zoo.data.audio.recording import (
@@ -30,6 +30,7 @@ from zoo.errors import UserError
 
 _LFS_HEAD = b"version https://git-lfs"
 _BLOCK_SECONDS = 30
+_AT_ONCE = 1 << 23  # values, 32 MiB: between two blocks of an MP3, libsndfile loses some of the sound
 _TO_WAV = "ffmpeg -i {name} {new}"
 _NO_FILES = {
     stat.S_ISFIFO: "a pipe",
@@ -110,7 +111,7 @@ def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60
     """
     with open_file(path) as stream, open_audio(stream, path) as audio:
         check_length(audio.frames, audio.samplerate, path, min_seconds, max_seconds)
-        return np.concatenate(list(stored(audio, path))), audio.samplerate
+        return np.concatenate(list(stored(audio, path, _AT_ONCE))), audio.samplerate
 
 
 def resample(mono: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
@@ -170,12 +171,12 @@ def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
     return audio
 
 
-def stored(audio: soundfile.SoundFile, name: str | Path) -> Iterator[np.ndarray]:
-    """Yield all samples as stored, float32 (n, channels), up to 30 s at a time.
+def stored(audio: soundfile.SoundFile, name: str | Path, at_once: int = 0) -> Iterator[np.ndarray]:
+    """Yield all samples as stored, float32 (n, channels), up to 30 s at a time, or up to `at_once` values if more.
 
     Raises BadClip for a recording that breaks off, and for NaN, infinity and too loud samples.
     """
-    done, size = 0, _BLOCK_SECONDS * audio.samplerate
+    done, size = 0, max(_BLOCK_SECONDS * audio.samplerate, at_once // audio.channels)
     while done < audio.frames:
         try:
             block = audio.read(size, dtype="float32", always_2d=True)
@@ -194,18 +195,25 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _whole(stream: BinaryIO, size: int, container: str | None, name: str | Path) -> BinaryIO:
+def _whole(stream: BinaryIO, size: int, container: str | None, name: str | Path) -> BinaryIO | Spliced:
     """Return a stream whose header declares what it holds. Raises BadClip where that cannot be."""
     samples = check_extent(stream, size, name)
     if container == "FLAC":
-        stream = whole_flac(stream, size, name)
-    elif container == "OGG":
+        return whole_flac(stream, size, name)
+    if container == "MP3":
+        return whole_mp3(stream, 0, size, name)
+    if container == "OGG":
         check_ogg(stream, size, name)
-    elif container == "MP3":
-        stream = whole_mp3(stream, 0, size, name)
-    elif samples is not None and samples.is_mp3:
-        stream = whole_mp3(stream, samples.begin, size if samples.end is None else samples.end, name)
     stream.seek(0)
+    if samples is None:
+        return stream
+    if samples.is_mp3:
+        return whole_mp3(stream, samples.begin, size if samples.end is None else samples.end, name)
+    at, length = samples.length
+    if length:
+        return Spliced(stream.read(at) + length, stream, at + len(length), size)
+    if samples.end and container in ("Wave64", "AU", "NIST Sphere"):  # libsndfile takes what follows for samples
+        return Spliced(b"", stream, 0, samples.end)
     return stream
 
 
@@ -215,7 +223,7 @@ def _measured(
     level, parts, peak, clipped = Level(), [], 0.0, 0
     with open_audio(stream, name) as audio:
         check_length(audio.frames, audio.samplerate, name, min_seconds, max_seconds)
-        for block in stored(audio, name):
+        for block in stored(audio, name, _AT_ONCE):
             parts.append(mix(block))
             level.add_stored(block, parts[-1])
             size = np.abs(block)

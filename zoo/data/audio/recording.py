@@ -52,8 +52,9 @@ class BadClip(UserError):  # noqa: N818
     def __init__(self, path: str | Path, kind: str, found: str, command: str = ""):
         expected, remedy = BAD_KINDS[kind]
         if command:
-            new = Path(path).with_suffix(".repaired.wav" if kind != "foreign" else ".wav")
-            words = {"name": shlex.quote(str(path)), "new": shlex.quote(str(new))}
+            suffix = Path(path).suffix
+            new = f"{str(path).removesuffix(suffix)}{'.new' if suffix == '.wav' else ''}.wav"
+            words = {"name": shlex.quote(str(path)), "new": shlex.quote(new)}
             remedy = f"{remedy} Run `{command.format(**words)}`"
         super().__init__(f"{path}: expected {expected}, found {found}. {remedy}")
         self.path = Path(path)
