@@ -200,7 +200,8 @@ def whole_mp3(stream: BinaryIO, begin: int, end: int, name: str | Path) -> Splic
         return Spliced(prefix, stream, found.begin, found.end)
     if not 0 <= found.declared - found.frames <= 1:  # some count the header's own frame
         kind = "truncated" if found.frames < found.declared else "joined"
-        raise BadClip(name, kind, f"{found.frames} frames where its header declares {found.declared}", _ANEW)
+        command = _ANEW if kind == "joined" else ""
+        raise BadClip(name, kind, f"{found.frames} frames where its header declares {found.declared}", command)
     return Spliced(b"", stream, found.header, found.end)
 
 
