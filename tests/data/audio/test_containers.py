@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+import recordings as r
 import soundfile
 
 from zoo.data.audio.blocks import blocks, seconds_of
@@ -15,40 +16,11 @@ from zoo.data.audio.scan import probe
 RATE_HZ = 16_000
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ).astype(np.float32)
 PCM = np.rint(NOISE * 32_768).astype("<i2").tobytes()
-CONTAINERS = ("WAV", "WAVEX", "RF64", "RIFX", "AIFF", "AIFC", "AU", "CAF", "W64", "NIST")
-
-
-def encoded(container, samples=NOISE, rate_hz=RATE_HZ, **options):
-    stream = io.BytesIO()
-    if container in ("RIFX", "AIFC"):  # big-endian WAV; AIFF of little-endian samples
-        container, options["endian"] = ("WAV", "BIG") if container == "RIFX" else ("AIFF", "LITTLE")
-    soundfile.write(stream, samples, rate_hz, format=container, **{"subtype": "PCM_16", **options})
-    return stream.getvalue()
-
-
-def declared_at(container):
-    """Where the length of the samples is declared, how, and how much it is beyond their bytes."""
-    content = encoded(container)
-    if container == "NIST":
-        return content.index(b"sample_count"), None, 0
-    chunk = {"AIFF": b"SSND", "AIFC": b"SSND", "W64": b"data\xf3\xac", "AU": b".snd"}.get(container, b"data")
-    form = {"RIFX": ">I", "AIFF": ">I", "AIFC": ">I", "AU": ">I", "CAF": ">q", "W64": "<q", "RF64": "<Q"}
-    at = content.index(chunk)
-    if container == "RF64":
-        return content.index(b"ds64") + 16, "<Q", 0
-    more = {"AIFF": 8, "AIFC": 8, "CAF": 4, "W64": 24}.get(container, 0)
-    return at + {"AU": 8, "CAF": 4, "W64": 16}.get(container, 4), form.get(container, "<I"), more
+CONTAINERS = r.CONTAINERS
 
 
 def declaring(container, n_bytes):
-    """A file of 32,000 bytes of samples that declares another number of them."""
-    content = encoded(container)
-    at, form, more = declared_at(container)
-    if form is None:
-        return content.replace(b"sample_count -i 16000", b"sample_count -i %5d" % (n_bytes // 2), 1)
-    size = struct.calcsize(form)
-    assert struct.unpack(form, content[at : at + size]) == (32_000 + more,)
-    return content[:at] + struct.pack(form, n_bytes + more) + content[at + size :]
+    return r.declaring(container, encoded(container), n_bytes)
 
 
 def verdict(content, tmp_path):
@@ -76,6 +48,10 @@ def verdict(content, tmp_path):
     return found[0]
 
 
+def encoded(container, samples=NOISE, rate_hz=RATE_HZ, subtype="PCM_16"):
+    return r.encoded(container, samples, rate_hz, subtype)
+
+
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("n_bytes", [0, 2, 1000, 16_000, 31_998])
 def test_fewer_samples_declared_than_there_are(container, n_bytes, tmp_path):
@@ -89,10 +65,9 @@ def test_more_samples_declared_than_there_are(container, n_bytes, tmp_path):
 
 
 @pytest.mark.parametrize("second", ["WAV", "AIFF", "FLAC"])
-@pytest.mark.parametrize("container", [*CONTAINERS, "FLAC", "OGG", "MP3"])
+@pytest.mark.parametrize("container", CONTAINERS + r.COMPRESSED[:3])
 def test_two_recordings_in_one_file(container, second, tmp_path):
-    options = {"FLAC": {}, "OGG": {"subtype": "VORBIS"}, "MP3": {"subtype": None}}.get(container, {})
-    first = encoded(container, **options)
+    first = encoded(container)
     for joined in (first + first, first + encoded(second), first + bytes(8) + first):
         assert verdict(joined, tmp_path) in ("joined", "unfinished", "truncated")
     assert verdict(first + first, tmp_path) == "joined"
@@ -194,44 +169,27 @@ def remedy(path):
     return f"Repair the header, or write the recording anew. Run `ffmpeg -ignore_length 1 -i {files}`"
 
 
-def mp3(samples=NOISE, rate_hz=RATE_HZ):
-    return encoded("MP3", samples, rate_hz, subtype=None)
-
-
-def without_header(content):
-    """Without the first frame, which says how many there are: as programs write MP3 that cannot go back."""
-    return content[content.index(content[:2], 4) :]
-
-
-def mp3_in_wav(content, rate_hz=RATE_HZ, declared=None):
-    """Format tag 0x55 with MPEGLAYER3WAVEFORMAT (mmreg.h)."""
-    form = struct.pack("<HHIIHHHHIHHH", 0x55, 1, rate_hz, 8_000, 1, 0, 12, 1, 2, 576, 1, 1_393)
-    data = struct.pack("<I", len(content) if declared is None else declared) + content
-    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"fact" + struct.pack("<II", 4, 1_000) + b"data" + data
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
 def test_mp3_without_a_header_is_read_whole_where_libsndfile_stops_at_an_estimate(tmp_path):
-    content = without_header(mp3())
+    content = r.without_mp3_header(encoded("MP3"))
     assert soundfile.info(io.BytesIO(content)).frames < 10_000
     samples = verdict(content, tmp_path)
     delay = 576  # of the encoder, which only a header declares
-    np.testing.assert_allclose(samples[delay:][:15_000], read_bytes(mp3(), "a")[:15_000], atol=1e-6)
-    np.testing.assert_array_equal(verdict(mp3_in_wav(content), tmp_path), samples)
+    np.testing.assert_allclose(samples[delay:][:15_000], read_bytes(encoded("MP3"), "a")[:15_000], atol=1e-6)
+    np.testing.assert_array_equal(verdict(r.mp3_in_wav(content), tmp_path), samples)
 
 
 def test_mp3_in_wav_is_read_whole_and_refused_where_it_is_cut(tmp_path):
-    content = mp3()
-    np.testing.assert_array_equal(verdict(mp3_in_wav(content), tmp_path), verdict(content, tmp_path))
-    assert verdict(mp3_in_wav(content)[:-50], tmp_path) == "truncated"
-    assert verdict(mp3_in_wav(content[:-50]), tmp_path) == "truncated"
-    assert verdict(mp3_in_wav(content, declared=1_000), tmp_path) == "unfinished"
+    content = encoded("MP3")
+    np.testing.assert_array_equal(verdict(r.mp3_in_wav(content), tmp_path), verdict(content, tmp_path))
+    assert verdict(r.mp3_in_wav(content)[:-50], tmp_path) == "truncated"
+    assert verdict(r.mp3_in_wav(content[:-50]), tmp_path) == "truncated"
+    assert verdict(r.mp3_in_wav(content, declared=1_000), tmp_path) == "unfinished"
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 48_000])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_mp3_of_every_kind_is_whole_with_tags_and_refused_where_it_is_cut(channels, rate_hz):
-    content = mp3(np.tile(NOISE[:, None], (1, channels)), rate_hz)
+    content = encoded("MP3", np.tile(NOISE[:, None], (1, channels)), rate_hz)
     samples = read_bytes(content, "a", rate_hz)
     assert len(samples) == RATE_HZ
     for whole in (ID3V2 + content, content + ID3V1, content + bytes(300), ID3V2 + ID3V2 + content + APE + ID3V1):
@@ -240,7 +198,7 @@ def test_mp3_of_every_kind_is_whole_with_tags_and_refused_where_it_is_cut(channe
         with pytest.raises(BadClip, match=r"that is cut or damaged at byte|14 frames where its header declares 30"):
             read_bytes(broken, "a", rate_hz)
     with pytest.raises(BadClip, match="frames where its header declares"):
-        read_bytes(content + without_header(content), "a", rate_hz)
+        read_bytes(content + r.without_mp3_header(content), "a", rate_hz)
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])

@@ -19,7 +19,7 @@ _ANEW = "ffmpeg -i {name} {new}"
 
 
 class Spliced(io.RawIOBase):
-    """Read `prefix`, then a stream from the byte `begin` up to `end`, as one file."""
+    """Read `prefix`, then a stream from the byte `begin` up to `end`, as one file for libsndfile."""
 
     def __init__(self, prefix: bytes, stream: BinaryIO, begin: int, end: int):
         self._prefix, self._stream, self._begin = prefix, stream, begin
@@ -32,7 +32,8 @@ class Spliced(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        # A damaged header sends libsndfile before the first byte, and it cannot take an exception.
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
         return self._at
 
     def tell(self) -> int:

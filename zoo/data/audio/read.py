@@ -195,7 +195,7 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _whole(stream: BinaryIO, size: int, container: str | None, name: str | Path) -> BinaryIO | Spliced:
+def _whole(stream: BinaryIO, size: int, container: str | None, name: str | Path) -> Spliced:
     """Return a stream whose header declares what it holds. Raises BadClip where that cannot be."""
     samples = check_extent(stream, size, name)
     if container == "FLAC":
@@ -204,17 +204,16 @@ def _whole(stream: BinaryIO, size: int, container: str | None, name: str | Path)
         return whole_mp3(stream, 0, size, name)
     if container == "OGG":
         check_ogg(stream, size, name)
-    stream.seek(0)
     if samples is None:
-        return stream
+        return Spliced(b"", stream, 0, size)
     if samples.is_mp3:
         return whole_mp3(stream, samples.begin, size if samples.end is None else samples.end, name)
     at, length = samples.length
     if length:
         return Spliced(stream.read(at) + length, stream, at + len(length), size)
-    if samples.end and container in ("Wave64", "AU", "NIST Sphere"):  # libsndfile takes what follows for samples
-        return Spliced(b"", stream, 0, samples.end)
-    return stream
+    if samples.end is not None and container in ("Wave64", "AU", "NIST Sphere"):
+        size = samples.end  # libsndfile takes what follows for samples
+    return Spliced(b"", stream, 0, size)
 
 
 def _measured(

@@ -136,7 +136,8 @@ class Level:
         if loudest >= QUIETEST and self._mixture.halves.max(initial=0.0) < CANCELLED * loudest:
             found = f"{channels} channels that cancel each other when they are mixed"
             raise BadClip(name, "cancelling", found)
-        level = self._resampled.halves.max(initial=0.0)
+        # Resampled, an offset rings at both ends; as stored, there may be sound that the model's rate does not keep.
+        level = min((of.halves[0] for of in (self._mixture, self._resampled) if len(of.halves)), default=0.0)
         if level < QUIETEST:
             decibels = f"nothing above {20 * np.log10(QUIETEST):.0f} dB of full scale" if level else "all samples alike"
             raise BadClip(name, "silent", f"silence ({decibels})")
