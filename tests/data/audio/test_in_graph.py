@@ -5,16 +5,20 @@ import struct
 
 import numpy as np
 import pytest
+import recordings as r
 import soundfile
 import soxr
+from hypothesis import given, settings
 
 tf = pytest.importorskip("tensorflow")
 
 from zoo.data.audio import in_graph as graph_audio  # noqa: E402
 from zoo.data.audio.in_graph import decode, has_tfio  # noqa: E402
+from zoo.data.audio.read import read_bytes  # noqa: E402
 from zoo.errors import UserError  # noqa: E402
 
 RATE_HZ = 16_000
+quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 needs_tfio = pytest.mark.skipif(not has_tfio(), reason="tensorflow-io is not here (make test-tfio has it)")
 both_ways = pytest.mark.parametrize("in_graph", [False, pytest.param(True, marks=needs_tfio)])
 
@@ -122,6 +126,42 @@ def test_bad_files_are_refused(kind, in_graph):
         return
     with pytest.raises(tf.errors.OpError):
         decode(BAD_FILES[kind], name="clip 7", in_graph=in_graph)
+
+
+@quick
+@given(r.recordings())
+def test_the_graph_mixes_channels_and_refuses_by_the_rules_for_files(recording):
+    try:
+        waveform = graph_audio.mixed(recording.samples, tf.constant(recording.rate_hz, tf.int64), tf.constant("a"))
+    except tf.errors.InvalidArgumentError as error:
+        found = str(error.message)
+        content = encoded(recording.samples, subtype="FLOAT", rate_hz=recording.rate_hz)
+        kind = r.verdict(lambda: read_bytes(content, "a", recording.rate_hz, min_seconds=0.0))
+        assert kind and f"{kind}: expected" in found
+    else:
+        content = encoded(recording.samples, subtype="FLOAT", rate_hz=recording.rate_hz)
+        samples = read_bytes(content, "a", recording.rate_hz, min_seconds=0.0)
+        np.testing.assert_allclose(waveform, samples, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("behind", "ordinary"),
+    [
+        (b"", True),
+        (bytes(100), True),
+        (b"LIST" + struct.pack("<I", 3) + b"abc\0" + b"note" + struct.pack("<I", 2) + b"ab", True),
+        (b"TAG" + bytes(125), True),
+        (bytes(5_000), False),
+        (b"\1\2\3", False),
+        (b"LIST" + struct.pack("<I", 300) + b"abc\0", False),
+        (b"data" + struct.pack("<I", 2) + b"ab", False),
+        (WAV, False),
+    ],
+    ids=range(9),
+)
+def test_bytes_behind_the_samples_in_the_graph(behind, ordinary):
+    found = graph_audio.only_chunks(tf.constant(WAV + behind), tf.constant(len(WAV), tf.int64))
+    assert bool(found) == ordinary
 
 
 @needs_tfio

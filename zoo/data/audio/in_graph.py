@@ -11,6 +11,14 @@ from typing import Any
 import tensorflow as tf
 
 from zoo.data.audio.read import read_bytes
+from zoo.data.audio.recording import (
+    CANCELLED,
+    LOUDEST,
+    MAX_RATE_HZ,
+    MAX_RATE_TIMES_CHANNELS,
+    MIN_RATE_HZ,
+    QUIETEST,
+)
 from zoo.errors import UserError
 
 # Format tag (1 PCM, 3 float) * 100 + bits. Each operation takes one type alone.
@@ -19,6 +27,7 @@ _WAV_WIDTHS = {108: tf.uint8, 116: tf.int16, 124: tf.int32, _PCM_32: tf.float32,
 _FLAC_WIDTHS = {8: tf.uint8, 16: tf.int16, 24: tf.int32}
 # The start of a frame that never comes: without it, tensorflow-io waits for ever for declared samples that are missing.
 _FLAC_END = b"\xff\xf8\xc9"
+_PADDING = 4_096  # zeros behind the samples, up to a block of a disk
 _SPEEX_TAPS = 64  # of its resampler at the quality that tensorflow-io asks for
 
 
@@ -34,8 +43,9 @@ def decode(
 
     `content` is the file: a string scalar. `in_graph` True demands tensorflow-io, False takes soundfile (through
     tf.numpy_function, which cannot be exported), None takes tensorflow-io where it loads. In the graph: WAV of 8, 16,
-    24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3; silence passes. Raises UserError when tensorflow-io is
-    demanded and does not load; tf.errors.OpError, as the graph runs, for another format and cut, empty or NaN files.
+    24 or 32 bits or float, FLAC of 8, 16 or 24 bits, MP3, of which the last two are cut to what they declare. Raises
+    UserError when tensorflow-io is demanded and does not load; tf.errors.OpError, as the graph runs, for another format
+    and for what zoo.data.audio.recording refuses: its message names the rule.
     """
     if in_graph and not has_tfio():
         raise UserError(
@@ -79,14 +89,42 @@ def _decode_in_graph(content: tf.Tensor, rate_hz: int, name: tf.Tensor) -> tf.Te
     kind = tf.where(tf.equal(head, b"RIFF"), 0, tf.where(tf.equal(head, b"fLaC"), 1, 2))
     readers = [functools.partial(reader, content, name) for reader in (_wav, _flac, _mp3)]
     samples, file_rate_hz = tf.switch_case(kind, readers)
-    mono = tf.reduce_mean(samples, axis=1)
+    mono = mixed(samples, file_rate_hz, name)
+    same = tf.equal(file_rate_hz, rate_hz)
+    waveform = tf.cond(same, lambda: mono, lambda: _resample(mono, file_rate_hz, rate_hz))
+    with tf.control_dependencies([_check(_half_range(waveform) >= QUIETEST, name, "silent: expected speech")]):
+        return tf.identity(waveform)
+
+
+def mixed(samples: tf.Tensor, rate_hz: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
+    """Return the mean of channels, float32 (n,), of samples (n, channels) of a rate in Hz.
+
+    Raises tf.errors.InvalidArgumentError, as the graph runs, by the rules of zoo.data.audio.recording.
+    """
+    channels = tf.shape(samples, tf.int64)[1]
+    usual = (rate_hz >= MIN_RATE_HZ) & (rate_hz <= MAX_RATE_HZ) & (rate_hz * channels <= MAX_RATE_TIMES_CHANNELS)
+    finite = tf.reduce_all(tf.math.is_finite(samples))
+    in_range = tf.reduce_all(tf.abs(samples) <= LOUDEST)
     checks = [
-        _check(tf.size(mono) > 0, name, "expected a recording, found a header without samples"),
-        _check(tf.reduce_all(tf.math.is_finite(mono)), name, "expected finite samples, found NaN or infinity"),
+        _check(tf.size(samples) > 0, name, "empty: expected a recording, found a header without samples"),
+        _check(usual, name, "rate: expected a usual sampling rate and number of channels"),
+        _check(finite, name, "non-finite: expected finite samples, found NaN or infinity"),
+        _check(in_range | ~finite, name, "too-loud: expected samples about -1..1, found them at the scale of integers"),
     ]
     with tf.control_dependencies(checks):
-        mono = tf.identity(mono)
-    return tf.cond(tf.equal(file_rate_hz, rate_hz), lambda: mono, lambda: _resample(mono, file_rate_hz, rate_hz))
+        mono = tf.reduce_mean(samples, axis=1)
+    level, loudest = _half_range(mono), tf.reduce_max(_half_range(samples))
+    cancel = (loudest >= QUIETEST) & (level < CANCELLED * loudest)
+    checks = [
+        _check(~cancel, name, "cancelling: expected channels that can be mixed, found them to cancel each other"),
+        _check(cancel | (level >= QUIETEST), name, "silent: expected speech"),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(mono)
+
+
+def _half_range(samples: tf.Tensor) -> tf.Tensor:
+    return (tf.reduce_max(samples, axis=0) - tf.reduce_min(samples, axis=0)) / 2
 
 
 # Each reader returns samples, float32 (samples, channels), and the file's rate in Hz.
@@ -107,13 +145,41 @@ def _wav(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     tag = tf.cond(tf.equal(tag, 0xFFFE), lambda: field(form + 32, 2), lambda: tag)  # WAVE_FORMAT_EXTENSIBLE
     data_size = field(at + 4, 4)
     size = tf.cast(tf.strings.length(content), tf.int64)
-    whole = _check(at + 8 + data_size <= size, name, "expected a whole recording, found it cut")
+    whole = [
+        _check(at + 8 + data_size <= size, name, "truncated: expected a whole recording, found it cut"),
+        _check(
+            only_chunks(content, at + 8 + data_size), name, "unfinished: expected a header that declares all samples"
+        ),
+    ]
     # tensorflow-io stumbles over other chunks, and finds no sample behind one of odd length: they go to the end.
     parts = ((0, 12), (form, 8 + field(form + 4, 4)), (at, 8 + data_size), (first, at - first))
-    with tf.control_dependencies([whole]):
+    with tf.control_dependencies(whole):
         plain = tf.strings.join([tf.strings.substr(content, *part) for part in parts])
     samples = _by_width(100 * tag + field(form + 22, 2), _WAV_WIDTHS, _tfio_audio().decode_wav, plain, name)
     return samples, field(form + 12, 4)
+
+
+def only_chunks(content: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+    """Return whether from the byte `at` on there are chunks without samples, zeros or nothing: a scalar of bool."""
+    size = tf.cast(tf.strings.length(content), tf.int64)
+    pattern = r"[A-Za-z_(][ -~][ -~][ -~]"
+
+    def is_chunk(at):
+        kind = tf.strings.substr(content, tf.minimum(at, size), 4)
+        known = tf.strings.regex_full_match(kind, pattern) & ~tf.strings.regex_full_match(
+            kind, "data|RIF[FX]|RF64|TAG."
+        )
+        fits = tf.cond(at + 8 <= size, lambda: at + 8 + _number(content, at + 4, 4, little=True) <= size, lambda: False)
+        return known & fits
+
+    def next_chunk(at):
+        length = _number(content, at + 4, 4, little=True)
+        return (at + 8 + length + length % 2,)
+
+    (at,) = tf.while_loop(is_chunk, next_chunk, (at + at % 2,))
+    rest = tf.io.decode_raw(tf.strings.substr(content, tf.minimum(at, size), tf.maximum(size - at, 0)), tf.uint8)
+    tag = tf.equal(tf.strings.substr(content, tf.minimum(at, size), 3), b"TAG") & tf.equal(size - at, 128)
+    return tag | (tf.size(rest) <= _PADDING) & tf.reduce_all(tf.equal(rest, 0))
 
 
 def _flac(content: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
