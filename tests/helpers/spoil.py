@@ -1,5 +1,6 @@
 """Ways to damage an audio file with the message expected for each, and what tests of bad input share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,22 @@ def with_nan(path):
     soundfile.write(path, samples, RATE_HZ, subtype="FLOAT")
 
 
+def cancelling(path):
+    soundfile.write(path, np.stack([tone(0.4), -tone(0.4)], axis=1), RATE_HZ)
+
+
+def unfinished(path):
+    """As a recorder that was killed leaves it: no samples are declared, all are there."""
+    soundfile.write(path, tone(0.4), RATE_HZ)
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + bytes(4) + content[44:])
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 # what is wrong: (how it comes about, what the message says was expected, found, and is to be done)
 KINDS = {
     "absent": (Path.unlink, "a readable file", "No such file", "Check the path"),
@@ -50,6 +67,11 @@ KINDS = {
         "silence (all samples alike)",
         "Leave the",
     ),
+    "faint": (lambda path: soundfile.write(path, 4e-3 * tone(0.4), RATE_HZ), "speech", "nothing above -66 dB", "Leave"),
+    "cancelling": (cancelling, "channels that can be mixed", "2 channels that cancel each other", "Take one of its"),
+    "unfinished": (unfinished, "a header that declares all", "12800 bytes behind", "ffmpeg -ignore_length 1"),
+    "phone": (lambda path: path.write_bytes(b"\0\0\0\x18ftypM4A "), "WAV, FLAC", "MPEG-4", "Convert it to WAV"),
+    "pipe": (pipe, "a readable file", "a pipe", "Check the path"),
     "NaN": (with_nan, "finite samples", "3 of 6400 samples that are NaN", "Write the file again"),
     "0.02 s": (lambda path: soundfile.write(path, tone(0.02), RATE_HZ), "a longer clip", "0.02 s (the least", "Leave"),
     "10 minutes": (lambda path: soundfile.write(path, tone(600, 8000), 8000), "one utterance", "600 s (the", "Cut"),

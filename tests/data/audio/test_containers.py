@@ -164,6 +164,14 @@ def test_the_message_of_an_unfinished_wav_repairs_it(tmp_path):
     assert str(caught.value) == f"{path}: expected a header that declares all its samples, found {found}"
 
 
+def test_the_message_of_joined_recordings_gives_the_second():
+    content = encoded("WAV")
+    with pytest.raises(BadClip, match="found another one at byte 32044") as caught:
+        read_bytes(content + content, "a.wav")
+    assert str(caught.value).endswith("Run `ffmpeg -skip_initial_bytes 32044 -i a.wav a.new.wav`")
+    np.testing.assert_array_equal(read_bytes((content + content)[32_044:], "a"), read_bytes(content, "a"))
+
+
 def remedy(path):
     files = f"'{path}' -c copy '{path.with_suffix('.new.wav')}'"
     return f"Repair the header, or write the recording anew. Run `ffmpeg -ignore_length 1 -i {files}`"

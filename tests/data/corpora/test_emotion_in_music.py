@@ -146,9 +146,14 @@ def test_a_cut_mp3_is_found_by_its_header(tmp_path):
 def test_a_cut_mp3_without_a_header_is_found_by_its_labels(tmp_path):
     """Half of such an MP3, up to a frame's end, reads without complaint; only the labels show that it is cut."""
     path = tree(tmp_path) / "clips_45seconds/10.mp3"
+    loaded = emotion_in_music.load(tmp_path)
     content = path.read_bytes()
     frames = [at for at in range(len(content)) if content.startswith(content[:2], at)]
     path.write_bytes(content[frames[1] : frames[len(frames) // 2]])
     assert 22 < len(read.read(path)) / 16_000 < 23
     with pytest.raises(UserError, match=r"10\.mp3 at 22\.\d\d s, found labels that end 22\.[3-8]\d s too late"):
         emotion_in_music.load(tmp_path)
+    report = check(loaded, rate_hz=44_100)  # cut since it was listed
+    (found,) = report.misaligned
+    assert re.fullmatch(r"10: labels that end 22\.[3-8]\d s after the audio", found)
+    assert report.advice == ["1 recording(s) are over a second longer or shorter than their labels. Fetch them again."]

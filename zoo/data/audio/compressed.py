@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from zoo.data.audio.containers import find_again, id3_bytes, tags_end
+from zoo.data.audio.containers import SECOND, find_again, id3_bytes, tags_end
 from zoo.data.audio.frame_lengths import mp3_frame
 from zoo.data.audio.recording import BadClip
 
@@ -64,7 +64,7 @@ def whole_flac(stream: BinaryIO, size: int, name: str | Path) -> Spliced:
         raise BadClip(name, "truncated", f"{size} bytes, less than its header")
     again = find_again(stream, begin + 8, _FLAC_AGAIN)
     if again is not None:
-        raise BadClip(name, "joined", f"another one at byte {again}")
+        raise BadClip(name, "joined", f"another one at byte {again}", SECOND.replace("{at}", str(again)))
     declared = int.from_bytes(head[21:26], "big") & 2**36 - 1
     held = _flac_samples(stream, begin, size, head)
     if held is None:

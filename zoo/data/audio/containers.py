@@ -23,6 +23,7 @@ _NEXT_HEAD = re.compile(_NEXT, re.DOTALL)
 _CHUNK_WITHOUT_SAMPLES = re.compile(rb"(?!data|SSND|RIF[FX]|RF64|FORM|TAG|riff)[A-Za-z_(][ -~]{3}")
 # Texts at a file's end, which may be cut themselves; libsndfile steps over them.
 _TEXTS = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"JUNK", b"junk", b"FLLR", b"PAD ", b"info")
+SECOND = "ffmpeg -skip_initial_bytes {at} -i {name} {new}"  # the second of joined recordings
 _TO_WAV = "ffmpeg -i {name} {new}"
 _ANY_LENGTH = "ffmpeg -ignore_length 1 -i {name} -c copy {new}"
 _AS_RAW = "ffmpeg -f CODING -ar RATE -ac CHANNELS -skip_initial_bytes {begin} -i {name} {new}"
@@ -125,7 +126,7 @@ def _check(stream: BinaryIO, size: int, samples: Samples, name: str | Path) -> N
     if samples.end is None:
         again = find_again(stream, samples.begin, _NEXT_HEAD)
         if again is not None:
-            raise BadClip(name, "joined", f"another one at byte {again}")
+            raise BadClip(name, "joined", f"another one at byte {again}", SECOND.replace("{at}", str(again)))
         return
     end = samples.end
     if end > size:
@@ -137,7 +138,7 @@ def _check(stream: BinaryIO, size: int, samples: Samples, name: str | Path) -> N
         return
     for start in starts:
         if _NEXT_HEAD.match(_bytes_at(stream, start)):
-            raise BadClip(name, "joined", f"another one at byte {start}")
+            raise BadClip(name, "joined", f"another one at byte {start}", SECOND.replace("{at}", str(start)))
     found = f"{size - end} bytes behind the samples that its header declares ({end - samples.begin} bytes)"
     raise BadClip(name, "unfinished", found, samples.repair.replace("{begin}", str(samples.begin)))
 

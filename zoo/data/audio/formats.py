@@ -13,7 +13,7 @@ READABLE = f"{', '.join(READABLE_NAMES[:-1])} or {READABLE_NAMES[-1]}"
 # Of libsndfile, which reads more, but hides where those are cut.
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
 
-_NO_SOUND = ("MIDI", "WebP", "gzip", "ZIP")  # of those below
+NO_SOUND = ("MIDI", "WebP", "gzip", "ZIP")  # of those below
 HEAD_BYTES = 16_384  # of a file or stream: in these, formats of frames show two of them
 _LATE_BYTES, _LATE_FRAMES = 4_096, 4  # a stream that begins within a frame: where its first whole one may begin
 
@@ -88,9 +88,9 @@ def container_of(head: bytes) -> str | None:
     return next((kind for at in late for kind, of in FRAMES.items() if _frames(head, at, of, _LATE_FRAMES)), None)
 
 
-def is_foreign(container: str | None) -> bool:
-    """Return whether a container holds sound but is none that can be read, so that it can be converted."""
-    return container is not None and container not in (*READABLE_NAMES, *_NO_SOUND)
+def is_foreign(container: str) -> bool:
+    """Return whether a container is none that can be read, but holds sound, so that it can be converted."""
+    return container not in (*READABLE_NAMES, *NO_SOUND)
 
 
 def _frames(head: bytes, at: int, length_of: Callable[[bytes], int], count: int) -> bool:

@@ -15,7 +15,7 @@ import soxr
 
 from zoo.data.audio.compressed import Spliced, check_ogg, whole_flac, whole_mp3
 from zoo.data.audio.containers import check_extent
-from zoo.data.audio.formats import FORMATS, HEAD_BYTES, container_of, is_foreign
+from zoo.data.audio.formats import FORMATS, HEAD_BYTES, NO_SOUND, container_of, is_foreign
 from zoo.data.audio.recording import (
     BadClip,
     Level,
@@ -159,6 +159,8 @@ def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
     container = container_of(head)
     if container is not None and is_foreign(container):
         raise BadClip(name, "foreign", container, _TO_WAV)
+    if container in NO_SOUND:
+        raise BadClip(name, "not-audio", container)
     try:
         audio = soundfile.SoundFile(_whole(stream, size, container, name))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile on a file called *.raw
