@@ -209,6 +209,29 @@ def test_mp3_of_every_kind_is_whole_with_tags_and_refused_where_it_is_cut(channe
         read_bytes(content + r.without_mp3_header(content), "a", rate_hz)
 
 
+@pytest.mark.parametrize("kept", [4, 300, 500, 700, 1_000])
+def test_the_begin_of_an_mp3_is_refused(kept, tmp_path):
+    for content in (encoded("MP3"), r.without_mp3_header(encoded("MP3"))):
+        assert verdict(content[:kept], tmp_path) in ("truncated", "not-audio")
+
+
+def test_flac_behind_an_id3_tag_is_read_and_compared_with_its_header(tmp_path):
+    content = ID3V2 + encoded("FLAC")
+    np.testing.assert_allclose(verdict(content, tmp_path), NOISE, atol=2**-15)
+    assert verdict(content[:-50], tmp_path) == "truncated"
+    assert verdict(content + encoded("FLAC"), tmp_path) == "joined"
+
+
+def test_samples_of_aiff_begin_behind_an_offset(tmp_path):
+    """SSND gives an offset, for blocks of a disk (AIFF 1.3, section 4)."""
+    content = encoded("AIFF")
+    at = content.index(b"SSND")
+    size = struct.pack(">II", 32_000 + 8 + 16, 16)
+    moved = content[: at + 4] + size + bytes(4) + bytes(16) + content[at + 16 :]
+    np.testing.assert_allclose(verdict(moved, tmp_path), NOISE, atol=2**-15)
+    assert verdict(moved[:-1_000], tmp_path) == "truncated"
+
+
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_ogg_that_is_cut_damaged_or_goes_on(subtype, tmp_path):
     content = encoded("OGG", np.tile(NOISE, 9), 48_000, subtype=subtype)

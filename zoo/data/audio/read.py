@@ -169,6 +169,8 @@ def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
         raise BadClip(name, "not-audio", f"{found} ({reason})") from error
     if audio.format not in FORMATS:
         raise BadClip(name, "not-audio", audio.format_info)
+    if audio.format == "MP3" and container is None:
+        raise BadClip(name, "truncated", "an MP3 without two whole frames")
     check_rate(audio.samplerate, audio.channels, name)
     return audio
 
