@@ -209,6 +209,17 @@ def test_mp3_of_every_kind_is_whole_with_tags_and_refused_where_it_is_cut(channe
         read_bytes(content + r.without_mp3_header(content), "a", rate_hz)
 
 
+def test_an_mp3_header_that_leaves_out_half_a_second_is_not_followed(tmp_path):
+    """LAME's header has 12 bits for the samples at each end that are not of the recording."""
+    content = encoded("MP3")
+    at = content.index(b"Xing") + 120 + 21
+    delay, padding = content[at] << 4 | content[at + 1] >> 4, (content[at + 1] & 15) << 8 | content[at + 2]
+    assert 0 < delay + padding < 3_000
+    lie = content[:at] + b"\xff\xff\xff" + content[at + 3 :]
+    assert soundfile.info(io.BytesIO(lie)).frames < 10_000
+    np.testing.assert_array_equal(verdict(lie, tmp_path), verdict(r.without_mp3_header(content), tmp_path))
+
+
 @pytest.mark.parametrize("kept", [4, 300, 500, 700, 1_000])
 def test_the_begin_of_an_mp3_is_refused(kept, tmp_path):
     for content in (encoded("MP3"), r.without_mp3_header(encoded("MP3"))):

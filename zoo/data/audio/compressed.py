@@ -15,6 +15,7 @@ _FLAC_AGAIN = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _FLAC_SIZES = {1: 192, **{code: 576 << code - 2 for code in range(2, 6)}, **{n: 256 << n - 8 for n in range(8, 16)}}
 _MOST_FLAC_BYTES = 1 << 20  # of a frame whose largest size is not declared
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_MOST_LEFT_OUT = 4 * 1_152  # samples of an MP3; encoders leave out up to three frames
 _ANEW = "ffmpeg -i {name} {new}"
 
 
@@ -196,7 +197,7 @@ def whole_mp3(stream: BinaryIO, begin: int, end: int, name: str | Path) -> Splic
     "truncated" where bytes are no frame or fewer are there than declared, "joined" where more are.
     """
     found = _mp3_frames(stream, begin, end, name)
-    if found.declared is None:
+    if found.declared is None or _left_out(_read(stream, found.header, 200)) > _MOST_LEFT_OUT:
         prefix = _xing(_read(stream, found.begin, 200), found.frames)
         return Spliced(prefix, stream, found.begin, found.end)
     if not 0 <= found.declared - found.frames <= 1:  # some count the header's own frame
@@ -246,6 +247,16 @@ def _xing_frames(head: bytes) -> tuple[int | None, int]:
     if head[36:40] == b"VBRI":
         return int.from_bytes(head[50:54], "big"), mp3_frame(head[:6])
     return None, 0
+
+
+def _left_out(head: bytes) -> int:
+    """Return how many samples at both ends a header of LAME says are the encoder's own; 0 without one."""
+    at = _xing_at(head)
+    if head[at : at + 4] not in (b"Xing", b"Info"):
+        return 0
+    flags = head[at + 7]
+    at += 8 + sum(size for bit, size in enumerate((4, 4, 100, 4)) if flags >> bit & 1) + 21
+    return int.from_bytes(head[at : at + 2], "big") // 16 + int.from_bytes(head[at + 1 : at + 3], "big") % 4096
 
 
 def _xing(head: bytes, frames: int) -> bytes:
