@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from zoo.data.audio.formats import READABLE
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RATE_HZ = 16_000
 SMALL = ["--model", "fcn", "--corpus", "emodb", "--fold", "0", "--epochs", "1", "--bands", "8"]
@@ -69,8 +71,13 @@ KINDS = {
     ),
     "faint": (lambda path: soundfile.write(path, 4e-3 * tone(0.4), RATE_HZ), "speech", "nothing above -66 dB", "Leave"),
     "cancelling": (cancelling, "channels that can be mixed", "2 channels that cancel each other", "Take one of its"),
-    "unfinished": (unfinished, "a header that declares all", "12800 bytes behind", "ffmpeg -ignore_length 1"),
-    "phone": (lambda path: path.write_bytes(b"\0\0\0\x18ftypM4A "), "WAV, FLAC", "MPEG-4", "Convert it to WAV"),
+    "unfinished": (
+        unfinished,
+        "a header that declares all its samples",
+        "12800 bytes behind",
+        "ffmpeg -ignore_length 1",
+    ),
+    "phone": (lambda path: path.write_bytes(b"\0\0\0\x18ftypM4A "), READABLE, "MPEG-4", "Convert it to WAV"),
     "pipe": (pipe, "a readable file", "a pipe", "Check the path"),
     "NaN": (with_nan, "finite samples", "3 of 6400 samples that are NaN", "Write the file again"),
     "0.02 s": (lambda path: soundfile.write(path, tone(0.02), RATE_HZ), "a longer clip", "0.02 s (the least", "Leave"),

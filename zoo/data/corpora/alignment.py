@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from zoo.data.audio.blocks import seconds_of
+from zoo.data.audio.read import open_file
+from zoo.data.audio.recording import BadClip
 from zoo.data.schema import Trace
 from zoo.errors import UserError
 
@@ -61,11 +64,20 @@ def joined(columns: Mapping[str, tuple[np.ndarray, float]], step_seconds: float,
 def check_span(trace: Trace, labels: Path, audio: Path) -> None:
     """Raise UserError for ratings, of the file or folder `labels`, that end over a second from the end of their audio.
 
-    An audio file that cannot be opened passes here; reading it raises the reason.
+    A cut file counts as long as it is. One that cannot be opened passes here; reading it raises the reason.
     """
-    seconds = seconds_of(audio)
+    seconds = seconds_of(audio) or _seconds_left(audio)
     if seconds:
         _check_gap(str(labels), trace, seconds, f"the end of {audio}")
+
+
+def _seconds_left(audio: Path) -> float:
+    """Return the duration of a file whose header and content disagree; 0 where it cannot be opened."""
+    try:
+        with open_file(audio) as stream:
+            return soundfile.info(stream).duration
+    except (BadClip, soundfile.LibsndfileError, TypeError):
+        return 0.0
 
 
 def gap_seconds(trace: Trace, seconds: float) -> float:
