@@ -26,6 +26,7 @@ from zoo.utils.cli import run
 
 FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
 _BLOCK_BYTES = 65_536
+_NO_RATINGS = ("file", "time", "trained_on", "reason")  # of a row of ratings
 
 
 def main() -> int:
@@ -226,14 +227,19 @@ def _level(words: str) -> tuple[float, float]:
 
 def _in_words(row: Row) -> str:
     mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
-    file = [row["file"]] if "file" in row else []
-    if "probabilities" in row:
-        place = [f"{row['start']:.2f} to {row['end']:.2f} s"] if "start" in row else file
+    place = [row["file"]] if "file" in row else []
+    if "start" in row:
+        place = [f"{row['start']:.2f} to {row['end']:.2f} s"]
+    elif row.get("time") is not None:
+        place.append(f"{row['time']:.2f} s")
+    if row["reason"]:
+        parts = [*place, "no emotion" if "probabilities" in row else "no ratings", row["reason"]]
+    elif "probabilities" in row:
         shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
         parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]
     else:
-        ratings = (f"{name} {row[name]:+.3f}" for name in row if name not in ("file", "time", "trained_on"))
-        parts = [*file, f"{row['time']:.2f} s", "  ".join(ratings)]
+        ratings = (f"{name} {value:+.3f}" for name, value in row.items() if name not in _NO_RATINGS)
+        parts = [*place, "  ".join(ratings)]
     return "\t".join(parts) + f"{mark}\n"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from zoo.data.batches.by_length import in_batches
 from zoo.frontends import opensmile
 from zoo.inference.long_recordings import rate_in_windows
-from zoo.inference.predictor import BATCH_SECONDS, Predictor
+from zoo.inference.predictor import BATCH_SECONDS, Output, Predictor, checked
 from zoo.serving.saved_model import Exported, limits_seconds
 
 _DAY_SECONDS = 86_400.0
@@ -26,11 +26,16 @@ def of_export(exported: Exported) -> Predictor:
         seconds = own["functional_seconds"], own["frame_seconds"]
         return opensmile.functionals(waveform, rate_hz, own["feature_set"], *seconds)
 
-    def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def of_features(features: np.ndarray) -> Output:
+        if not np.isfinite(features).all():
+            return "features that are NaN or infinite"
+        return exported.run_each("features", features=features[None], n_frames=np.array([len(features)], np.int32))[0]
+
+    def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[Output]:
         if own["kind"] == "functionals":
-            return [exported.on_features([functionals(waveform)])[0] for waveform in waveforms]
+            return [of_features(functionals(waveform)) for waveform in waveforms]
         return in_batches(
-            lambda rows, lengths: exported.run("serving_default", waveform=rows, n_samples=lengths),
+            lambda rows, lengths: exported.run_each("serving_default", waveform=rows, n_samples=lengths),
             waveforms,
             BATCH_SECONDS * rate_hz,
         )
@@ -38,7 +43,7 @@ def of_export(exported: Exported) -> Predictor:
     def rate_long(path: Path) -> np.ndarray:
         return rate_in_windows(
             path,
-            lambda features: exported.on_features([features])[0],
+            lambda features: checked(of_features(features), (None, len(exported.outputs)), path),
             description["steps_per_frame"],
             description["segment_frames"],
             rate_hz,

@@ -81,6 +81,23 @@ class Exported:
             return list(answers["probabilities"])
         return [row[:count] for row, count in zip(answers["arousal_valence"], answers["n_frames"], strict=True)]
 
+    def run_each(self, signature: str, **request: np.ndarray) -> list[np.ndarray | str]:
+        """Return what `run` does; rows that the graph refuses, or has no output for, get the reason in words."""
+        import tensorflow as tf
+
+        size = len(next(iter(request.values())))
+        try:
+            outputs = self.run(signature, **request)
+            if len(outputs) == size:
+                return list(outputs)
+            refusal = f"{len(outputs)} outputs for {size} recordings"
+        except tf.errors.InvalidArgumentError as error:
+            refusal = f"no output: {str(error.message).partition(chr(10))[0][:300]}"
+        if size == 1:
+            return [refusal]
+        alone = ({name: values[n : n + 1] for name, values in request.items()} for n in range(size))
+        return [output for one in alone for output in self.run_each(signature, **one)]
+
     def _call(self, signature: str, **request) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
