@@ -78,7 +78,12 @@ def test_samples_at_any_rate_and_number_of_channels(named, clips):
     assert model.predict(samples, rate_hz=22_050)["probabilities"] == pytest.approx(resampled, abs=1e-4)
     for clip, rate_hz, found in (
         (np.zeros(9, "int16"), None, "found int16"),
-        (np.zeros((2, 2, 2)), None, "found float64"),
+        (np.zeros((2, 2, 2)), None, r"found the shape \(2, 2, 2\)"),
+        (None, None, "found NoneType"),
+        ({clips[0]}, None, "found set"),
+        (b"no audio", None, "#0: expected"),
+        (samples, True, "rate_hz is True"),
+        (samples, 3_999, "rate_hz is 3999"),
         (samples, 0, "rate_hz is 0"),
         (np.full(16_000, np.nan), None, "NaN"),
         ("absent.wav", None, "absent"),

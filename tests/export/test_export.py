@@ -101,6 +101,7 @@ def test_segments_of_one_recording_are_its_own(exported):
         np.testing.assert_allclose(row, export.on_waveforms([one])[0], atol=1e-5)
 
 
+QUIET = np.full(8_000, 0.5, np.float32)  # a constant offset is no signal, and padding none of its own
 VALID = {
     "serving_default": {"waveform": clip(8_000)[None], "n_samples": [8_000]},
     "features": {"features": np.zeros((1, 30, 12)), "n_frames": [30]},
@@ -118,9 +119,16 @@ VALID = {
         ("serving_default", {"n_samples": [8_000, 8_000]}, "expected one for each clip"),
         ("serving_default", {"waveform": np.full((1, 8_000), np.nan)}, "waveform: expected finite samples"),
         ("serving_default", {"waveform": np.full((1, 8_000), -np.inf)}, "expected finite samples"),
-        ("serving_default", {"waveform": np.full((1, 8_000), 1e30)}, "a sample beyond 1e\\+06"),
+        (
+            "serving_default",
+            {"waveform": np.full((1, 8_000), 1e30)},
+            r"a sample beyond 100 \(too-loud\). Divide integers",
+        ),
+        ("serving_default", {"waveform": np.zeros((1, 8_000))}, r"nothing above -66 dB of full scale \(silent\)"),
+        ("serving_default", {"waveform": np.pad(QUIET, (0, 9))[None], "n_samples": [8_000]}, r"\(silent\)"),
         ("serving_default", {"waveform": np.zeros((0, 8_000)), "n_samples": []}, "at least one clip"),
         ("serving_default", {"waveform": np.zeros((1, 960_001)), "n_samples": [960_001]}, "at most 960000"),
+        ("serving_default", {"waveform": [clip(8_000), 0 * clip(8_000)], "n_samples": [8_000] * 2}, r"silent.*\[1\]"),
         ("features", {"n_frames": [0]}, "n_frames: expected at least 1"),
         ("features", {"n_frames": [31]}, "at most the length of features"),
         ("features", {"features": np.full((1, 30, 12), np.nan)}, "expected finite"),
@@ -131,6 +139,8 @@ VALID = {
         ("wav_bytes", {"wav_bytes": [b"no audio"]}, "another format"),
         ("wav_bytes", {"wav_bytes": [b""]}, "another format"),
         ("wav_bytes", {"wav_bytes": []}, "at least one clip"),
+        ("wav_bytes", {"wav_bytes": [wav(clip(8_000)), wav(QUIET)]}, r"\(silent\).*\[1\]"),
+        ("wav_bytes", {"wav_bytes": [wav(np.outer(clip(8_000), [1, -1]))]}, r"\(cancelling\).*\[0\]"),
         ("wav_bytes", {"wav_bytes": [wav(clip(8_000), subtype="FLOAT")]}, "(?i)format"),
     ],
 )

@@ -156,7 +156,7 @@ def test_windows_of_a_stream_are_judged_as_clips_are():
     assert [row["reason"] for row in rows] == [None, QUIET, "undefined: an output that is NaN or infinite"]
     assert rows[1]["probabilities"] == {"a": None, "b": None}
     assert [list(row)[-1] for row in rows] == ["reason"] * 3
-    with pytest.raises(UserError, match="expected samples about -1..1"):
+    with pytest.raises(UserError, match=r"expected samples about -1\.\.1"):
         Stream(model).push(101 * tone)
 
 
@@ -188,5 +188,5 @@ def test_undefined_ratings_of_a_stream_are_none():
     "rate_hz", [0, -1, 3_999, 384_001, 16_000.5, float("nan"), float("inf"), True, "16000", [16_000]]
 )
 def test_rates_that_no_recording_has_are_refused(rate_hz):
-    with pytest.raises(UserError, match="rate is .*expected a whole number"):
+    with pytest.raises(UserError, match=r"rate is .*expected a whole number"):
         Stream(live(lambda window: np.array([0.25, 0.75])), rate_hz=rate_hz)

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from zoo.data.audio.blocks import seconds_of
-from zoo.data.audio.read import check_waveform, read
-from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ, WITHOUT_SPEECH, BadClip
-from zoo.errors import UserError
+from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
+from zoo.inference.clips import Clip, is_file, names_of, waveform_of
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
 READ_AHEAD = 64  # utterances read together, so that neighbours in length share a batch and memory stays flat
 
-Clip = str | Path | np.ndarray
 OnBad = Callable[[BadClip], None]
 Row = dict[str, Any]
 Output = np.ndarray | str  # or in words, why there is none
@@ -31,7 +29,7 @@ def raise_bad(error: BadClip) -> None:
 
 @dataclass(frozen=True)
 class Predictor:
-    """Predicts waveforms (samples,), float32 at `rate_hz`, between `min_seconds` and `max_seconds` long.
+    """Predicts recordings between `min_seconds` and `max_seconds` long, as waveforms (samples,), float32 at `rate_hz`.
 
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
     `frame_seconds` apart (0: probabilities); or in words, why it has none. `rate_long` instead rates files longer than
@@ -48,21 +46,28 @@ class Predictor:
     whole_seconds: float = float("inf")
     rate_long: Callable[[Path], np.ndarray] | None = None
 
-    def predict(self, clips: Sequence[Clip], on_bad: OnBad = raise_bad, names: Sequence[str] = ()) -> Iterator[Row]:
-        """Yield rows for audio files, and for waveforms as this class takes them.
+    def predict(
+        self,
+        clips: Sequence[Clip],
+        on_bad: OnBad = raise_bad,
+        names: Sequence[str] = (),
+        clips_hz: int | None = None,
+    ) -> Iterator[Row]:
+        """Yield rows for clips: audio files, their bytes, or samples at `clips_hz`, by default at `rate_hz`.
 
         {"file", "emotion", "probabilities": {class: probability}, "trained_on", "reason"} per file; or {"file", "time"
         in seconds, a rating per dimension, "trained_on", "reason"} per frame. "file" is of `names`, by default the
-        path, or the position of a waveform, such as "#0". "reason" is None; a recording without speech (its kind is in
-        `WITHOUT_SPEECH`) has one row, "reason" says why, and emotion and probabilities, or time and ratings, are None.
+        path, or the position of another clip, such as "#0". "reason" is None; a recording without speech (its kind is
+        in `WITHOUT_SPEECH`) has one row, "reason" says why, and emotion and probabilities, or time and ratings, are
+        None.
 
         A recording that cannot be used, or for which the model has no finite output, goes to `on_bad` (which raises)
         and is left out.
         """
-        names = names or [f"#{n}" if isinstance(clip, np.ndarray) else str(clip) for n, clip in enumerate(clips)]
+        names = names or names_of(clips)
         size = 1 if self.frame_seconds else READ_AHEAD  # ratings: one recording with its thousands of rows
         for some, of_some in zip(in_turn(clips, size), in_turn(names, size), strict=True):
-            for name, result in zip(of_some, self._predict(some, of_some), strict=True):
+            for name, result in zip(of_some, self._predict(some, of_some, clips_hz), strict=True):
                 if not isinstance(result, BadClip):
                     yield from self._rows(name, result)
                 elif result.kind in WITHOUT_SPEECH:
@@ -70,17 +75,17 @@ class Predictor:
                 else:
                     on_bad(result)
 
-    def _predict(self, clips: Sequence[Clip], names: Sequence[str]) -> list[np.ndarray | BadClip]:
+    def _predict(self, clips: Sequence[Clip], names: Sequence[str], clips_hz: int | None) -> list[np.ndarray | BadClip]:
         first = clips[0]  # ratings come one file at a time
-        if self.rate_long and not isinstance(first, np.ndarray) and seconds_of(Path(first)) > self.whole_seconds:
+        if self.rate_long and is_file(first) and seconds_of(Path(first)) > self.whole_seconds:
             try:
                 return [checked(self.rate_long(Path(first)), (None, len(self.outputs)), names[0])]
             except BadClip as error:
                 return [error]
-        results = list(read_each(clips, self.rate_hz, self.min_seconds, self.max_seconds, names))
+        results = list(read_each(clips, self.rate_hz, self.min_seconds, self.max_seconds, names, clips_hz))
         where = [n for n, result in enumerate(results) if not isinstance(result, BadClip)]
-        waveforms = [results[n] for n in where]
-        outputs = self.predict_waveforms(waveforms) if where else []  # type: ignore[arg-type]
+        waveforms = [result for result in results if not isinstance(result, BadClip)]
+        outputs = self.predict_waveforms(waveforms) if where else []
         for n, waveform, output in zip(where, waveforms, outputs, strict=True):
             try:
                 results[n] = checked(output, self._shape(waveform), names[n])
@@ -124,15 +129,6 @@ def reason(error: BadClip) -> str:
     return f"{error.kind}: {error.found}"
 
 
-def whole_hz(rate_hz: Any, name: str) -> int:
-    """Return a sampling rate. Raises UserError unless it is a whole number of Hz that recordings may have."""
-    if isinstance(rate_hz, bool) or not isinstance(rate_hz, (int, float, np.integer, np.floating)):
-        raise UserError(f"{name} is {rate_hz!r}, expected a whole number of Hz, such as 16000")
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ or rate_hz != int(rate_hz):
-        raise UserError(f"{name} is {rate_hz} Hz, expected a whole number, {MIN_RATE_HZ} to {MAX_RATE_HZ}")
-    return int(rate_hz)
-
-
 def named(outputs: Sequence[str], values: np.ndarray) -> dict[str, float]:
     """Return probabilities or ratings (outputs,) by name, to six decimals."""
     return {name: round(float(value), 6) for name, value in zip(outputs, values, strict=True)}
@@ -164,20 +160,23 @@ def read_all(clips: Sequence[Clip], rate_hz: int, min_seconds: float, max_second
 
 
 def read_each(
-    clips: Sequence[Clip], rate_hz: int, min_seconds: float, max_seconds: float, names: Sequence[str] = ()
+    clips: Sequence[Clip],
+    rate_hz: int,
+    min_seconds: float,
+    max_seconds: float,
+    names: Sequence[str] = (),
+    clips_hz: int | None = None,
 ) -> Iterator[np.ndarray | BadClip]:
-    """Yield files, and waveforms (samples,) at `rate_hz`, as float32 waveforms, or why one cannot be used.
+    """Yield clips as float32 waveforms at `rate_hz`, or why one cannot be used. Two are read at the same time.
 
-    `names` are what errors call them. Two are read at the same time.
+    `names` are what errors call them; `clips_hz` is the rate of samples, by default `rate_hz`.
     """
 
     def waveform(clip: Clip, name: str) -> np.ndarray | BadClip:
         try:
-            if isinstance(clip, np.ndarray):
-                return check_waveform(clip, name, rate_hz, min_seconds, max_seconds)
-            return read(clip, rate_hz, min_seconds, max_seconds)
+            return waveform_of(clip, name, clips_hz or rate_hz, rate_hz, min_seconds, max_seconds)
         except BadClip as error:
             return error
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        yield from pool.map(waveform, clips, names or list(map(str, clips)))
+        yield from pool.map(waveform, clips, names or names_of(clips))

@@ -14,8 +14,8 @@ Networks on waveforms take them at mean 0 and deviation 1 over the whole recordi
 audio received so far (conv_lstm untrained, swelling noise: ratings within a range of 0.08 differ by up to 0.007 in the
 first 5 s, 0.004 after 20 s); a fixed `level` removes that difference.
 
-A window without speech (zoo.data.audio.recording.check_level) is classified as None. A recording's ratings go on through
-its pauses; here they are None until something has been received above the level of silence.
+A window without speech (zoo.data.audio.recording.check_level) is classified as None. A recording's ratings go on
+through its pauses; here they are None until something has been received above the level of silence.
 """
 
 from typing import Any
@@ -25,7 +25,8 @@ import soxr
 
 from zoo.data.audio.recording import LOUDEST, QUIETEST, BadClip, check_level
 from zoo.errors import UserError
-from zoo.inference.predictor import checked, emotion, named, no_emotion, reason, whole_hz
+from zoo.inference.clips import as_floats, whole_hz
+from zoo.inference.predictor import checked, emotion, named, no_emotion, reason
 from zoo.inference.stream_model import Live, of_export
 from zoo.inference.stream_postprocess import RunningPostProcess
 from zoo.serving.saved_model import Exported
@@ -115,15 +116,19 @@ class Stream:
     def _checked(self, samples: np.ndarray) -> np.ndarray:
         if self._finished:
             raise UserError("the stream is finished; begin another for more audio")
-        samples = np.asarray(samples)
-        if samples.ndim != 1 or samples.dtype.kind != "f":
-            found = f"found {samples.dtype} {samples.shape}; mix channels down, divide integers by their largest"
-            raise UserError(f"stream: expected samples (n,) of floats in -1..1, {found}")
+        samples = as_floats(samples, "stream")
+        if samples.ndim != 1:
+            raise UserError(
+                f"stream: expected samples (n,), found {samples.dtype} {samples.shape}; mix channels down by their mean"
+            )
         if not np.isfinite(samples).all():
             at = self._pushed + int(np.flatnonzero(~np.isfinite(samples))[0])
             raise UserError(f"stream: expected finite samples, found NaN or infinity at sample {at}; check its source")
         if (loudest := np.abs(samples).max(initial=0)) > LOUDEST:
-            raise UserError(f"stream: expected samples about -1..1, found one of {loudest:.3g}; check its --format")
+            raise UserError(
+                f"stream: expected samples about -1..1, found one of {loudest:.3g}; divide integers by their full "
+                "scale, 32768 for 16 bits, and check --format"
+            )
         return samples.astype(np.float32)
 
     def _take(self, samples: np.ndarray, ended: bool) -> list[dict[str, Any]]:

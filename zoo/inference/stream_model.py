@@ -22,7 +22,8 @@ class Live:
     """A model as a stream calls it.
 
     `answer` maps one window of the waveform (samples,), or where `standard` its standardised samples (samples, 1), to
-    ratings (frames, dimensions) or probabilities (classes,), or in words, why there are none. A rated frame is `frame_samples` long (0: classes);
+    ratings (frames, dimensions) or probabilities (classes,), or says in words why there are none. A rated frame is
+    `frame_samples` long (0: classes);
     ratings come `delay_frames` later than the speech, or earlier where it is below 0. Where `answer` itself delays or
     smooths, a row depends on `inner_frames` before it and `inner_ahead_frames` behind.
 
