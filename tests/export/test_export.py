@@ -30,6 +30,7 @@ from zoo.inference.export_predictor import of_export
 from zoo.runs.dataset import open_source
 from zoo.runs.model_file import load_model
 from zoo.serving import saved_model
+from zoo.serving.description import read_description
 from zoo.serving.versions import new_version, numbers
 from zoo.training.tasks import classification
 
@@ -81,7 +82,7 @@ def test_ratings_are_what_the_run_predicts(ratings, tmp_path):
 
 def test_functionals_take_features_alone(functionals):
     run, version = functionals
-    described = saved_model.read_description(version)
+    described = read_description(version)
     assert set(described["signatures"]) == {"features", "serving_default"}
     of_functionals = {"feature_set": "egemaps", "functional_seconds": 3.0, "frame_seconds": 0.04}
     assert described["frontend"] == {"kind": "functionals", **of_functionals}
@@ -160,7 +161,7 @@ def test_channels_are_mixed_by_their_mean(emotion):
 
 
 def test_the_description_says_what_it_is_and_what_the_run_warns_of(emotion, ratings):
-    described = saved_model.read_description(emotion[1])
+    described = read_description(emotion[1])
     assert described["classes"] == (emotion[1] / "assets" / "classes.txt").read_text().split()
     assert (described["rate_hz"], described["shortest"], described["longest"]) == (16_000, 400, 960_000)
     assert described["frontend"]["kind"] == "LogMel" and described["frontend"]["bands"] == 12
@@ -169,7 +170,7 @@ def test_the_description_says_what_it_is_and_what_the_run_warns_of(emotion, rati
     inputs = described["signatures"]["serving_default"]["inputs"]
     assert inputs["waveform"] == {"dtype": "float32", "shape": [None, None]}
     assert set(described["run_files"]) == {"config.json", "fold-0-x/model.keras", "fold-1-x/model.keras"}
-    described = saved_model.read_description(ratings[1])
+    described = read_description(ratings[1])
     assert described["dimensions"] == ["arousal", "valence"] and described["delay_frames"] == 3
     assert [chain["chains"]["arousal"][0]["values"]["frames"] for chain in described["postprocess"]] == [5, 7]
     assert described["warnings"] == []  # of a record without any

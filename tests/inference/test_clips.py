@@ -1,4 +1,4 @@
-"""Samples of any library and shape, and the bytes of files, are the recordings they hold; others are refused in words."""
+"""Samples of any library and shape, and the bytes of files, are recordings; anything else is refused in words."""
 
 import io
 
@@ -67,7 +67,7 @@ def test_tensors_of_other_libraries():
     torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax.numpy")
     for tensor in (torch.tensor(NOISE.T), torch.tensor(NOISE, requires_grad=True), jax.asarray(NOISE)):
         assert is_clip(tensor) and share(tensor) == expected(NOISE.mean(axis=1))
-    with pytest.raises(UserError, match="#0: expected samples .*BFloat16"):
+    with pytest.raises(UserError, match=r"#0: expected samples .*BFloat16"):
         share(torch.tensor(MONO, dtype=torch.bfloat16))
     tensorflow = pytest.importorskip("tensorflow")
     assert share(tensorflow.constant(MONO)) == expected(MONO)
@@ -82,7 +82,7 @@ def test_the_bytes_of_a_file(tmp_path):
     for content in (file.getvalue(), bytearray(file.getvalue()), memoryview(file.getvalue())):
         assert is_clip(content) and share(content) == of_file
     for content in (b"", b"no audio", file.getvalue()[:3_000]):
-        with pytest.raises(BadClip, match="^#0: expected"):
+        with pytest.raises(BadClip, match=r"^#0: expected"):
             share(content)
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 
 import h5py
@@ -26,8 +27,10 @@ from zoo.data.audio.recording import BadClip
 from zoo.errors import UserError
 from zoo.export.export import export
 from zoo.inference.export_predictor import of_export
+from zoo.inference.stream_model import of_export as stream_of_export
 from zoo.runs.model_file import load_model
 from zoo.serving import graph_audit, saved_model
+from zoo.serving.description import DESCRIPTION, check_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +42,15 @@ def emotion(tmp_path_factory):
     run = tiny_runs.make(folder / "run", "fcn", "iemocap")
     with checked_with():  # test_export is of the check before publishing
         return run, export(run, folder / "out")
+
+
+@pytest.fixture(scope="module")
+def ratings(tmp_path_factory):
+    """A run and its export with post-processing and the signature "stream"."""
+    folder = tmp_path_factory.mktemp("ratings")
+    run = tiny_runs.make(folder / "run", "conv_lstm", "recola")
+    with checked_with():
+        return run, export(run, folder / "out", with_postprocess=True)
 
 
 @pytest.fixture
@@ -107,6 +119,12 @@ def test_without_keras_files_get_what_the_run_says(emotion, tmp_path, rng):
         ("assets/description.json", b"[]", "expected a model as scripts/export.py writes it"),
         ("assets/description.json", b'{"format": 2}', "expected format 1, found 2"),
         ("assets/description.json", b'{"format": 1}', "without model, task"),
+        ("assets/description.json", b'{"format": true}', "expected format 1, found True"),
+        ("assets/description.json", b"[" * 100_000, "recursion"),
+        ("assets/description.json", b'{"format": 1' + b"0" * 9_999 + b"}", "Exceeds the limit"),
+        ("assets/description.json", b"\xff\xfe", "codec can't decode"),
+        ("assets/classes.txt", None, "No such file"),
+        ("assets/classes.txt", b"sad\nneutral\nangry\nhappy\n", "where description.json has"),
     ],
 )
 def test_damaged_exports_are_refused(mine, name, content, message):
@@ -117,11 +135,79 @@ def test_damaged_exports_are_refused(mine, name, content, message):
         saved_model.load(mine)
 
 
-def test_a_description_cannot_name_files_elsewhere(mine, tmp_path):
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "variables/../../secret", "a\0b", ".", ""])
+def test_a_description_cannot_name_files_elsewhere(mine, tmp_path, name):
     (tmp_path / "secret").write_text("x")
-    path = mine / saved_model.DESCRIPTION
-    path.write_text(path.read_text().replace('"files": {', '"files": {"../secret": "0",'))
+    described = json.loads((mine / DESCRIPTION).read_text())
+    described["files"][name] = sha256(b"x").hexdigest()
+    (mine / DESCRIPTION).write_text(json.dumps(described))
     with pytest.raises(UserError, match="no such file in the export"):
+        saved_model.load(mine)
+
+
+JSON_VALUES = (None, True, 0, -1, 1.5, 10**400, float("nan"), "", "x", [], {}, [1], ["x", "x"], {"x": 1}, [[]] * 3)
+
+
+def loaded(folder, described):
+    """What a program makes of a description before it runs the graph."""
+    (folder / DESCRIPTION).write_text(json.dumps(described))
+    read = saved_model.read_description(folder)
+    check_files(folder, read["files"])
+    exported = saved_model.Exported(folder, read, None)
+    return of_export(exported).outputs, stream_of_export(exported)
+
+
+@pytest.mark.parametrize("task", ["emotion", "ratings"])
+def test_any_value_of_a_description_is_used_or_refused_in_words(request, tmp_path, task):
+    """Each key in turn gets a value of each type of JSON, or is absent; inside of mappings, too."""
+    folder = shutil.copytree(request.getfixturevalue(task)[1], tmp_path / "mine")
+    right = json.loads((folder / DESCRIPTION).read_text())
+    loaded(folder, right)
+    kept = set()
+    for key in right:
+        inner = [name for name in right[key] if key != "metrics"] if isinstance(right[key], dict) else []
+        for change in (*JSON_VALUES, "absent", *((name, value) for name in inner for value in JSON_VALUES[::3])):
+            wrong = dict(right)
+            if change == "absent":
+                del wrong[key]
+            else:
+                wrong[key] = {**right[key], change[0]: change[1]} if isinstance(change, tuple) else change
+            try:
+                loaded(folder, wrong)
+                kept.add((key, str(change)[:20]))
+            except UserError as error:
+                assert str(folder) in str(error)
+    needed = {"format", "model", "task", "rate_hz", "shortest", "lengths_in", "signatures", "files", "trained_on"}
+    for key in needed:
+        assert (key, "absent") not in kept and (key, "[]") not in kept and (key, "None") not in kept
+    assert ("trained_on", "x") in kept and ("files", "{}") not in kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"classes": ["happy", "neutral", "sad", "angry"]}, "where description.json has"),
+        ({"classes": ["neutral"] * 4}, "in place of different names"),
+        ({"classes": ["neutral", "happy", "sad"]}, r"3 names for outputs of the shape \[None, 4\]"),
+        ({"rate_hz": 8_000}, "a front-end at another rate"),
+        ({"longest": 100}, "longest below shortest"),
+        ({"lengths_in": "rows"}, "lengths in rows"),
+        ({"task": "continuous"}, "without dimensions"),
+        ({"stream": {"before_frames": 0, "after_frames": 0}}, "a stream without its signature"),
+    ],
+)
+def test_values_that_contradict_each_other_are_noticed(mine, changes, found):
+    described = json.loads((mine / DESCRIPTION).read_text())
+    (mine / DESCRIPTION).write_text(json.dumps({**described, **changes}))
+    with pytest.raises(UserError, match=found):
+        saved_model.load(mine)
+
+
+def test_signatures_are_those_of_the_graph(mine):
+    described = json.loads((mine / DESCRIPTION).read_text())
+    described["signatures"]["features"]["inputs"]["features"]["shape"][-1] = 41
+    (mine / DESCRIPTION).write_text(json.dumps(described))
+    with pytest.raises(UserError, match=r"the signature features with .*described as"):
         saved_model.load(mine)
 
 
