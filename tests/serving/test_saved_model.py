@@ -1,6 +1,7 @@
 """Exports load and predict without Keras, and what was made to harm is not loaded at all."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from zoo.inference.stream_model import of_export as stream_of_export
 from zoo.runs.model_file import load_model
 from zoo.serving import graph_audit, saved_model
 from zoo.serving.description import DESCRIPTION, check_files
+from zoo.serving.graph_sizes import huge_tensor
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,15 +44,6 @@ def emotion(tmp_path_factory):
     run = tiny_runs.make(folder / "run", "fcn", "iemocap")
     with checked_with():  # test_export is of the check before publishing
         return run, export(run, folder / "out")
-
-
-@pytest.fixture(scope="module")
-def ratings(tmp_path_factory):
-    """A run and its export with post-processing and the signature "stream"."""
-    folder = tmp_path_factory.mktemp("ratings")
-    run = tiny_runs.make(folder / "run", "conv_lstm", "recola")
-    with checked_with():
-        return run, export(run, folder / "out", with_postprocess=True)
 
 
 @pytest.fixture
@@ -157,11 +150,16 @@ def loaded(folder, described):
     return of_export(exported).outputs, stream_of_export(exported)
 
 
-@pytest.mark.parametrize("task", ["emotion", "ratings"])
-def test_any_value_of_a_description_is_used_or_refused_in_words(request, tmp_path, task):
+@pytest.mark.parametrize("name", ["attention_blstm_fcn-ravdess", "conv_lstm-standin"])
+def test_any_value_of_a_description_is_used_or_refused_in_words(tmp_path, name):
     """Each key in turn gets a value of each type of JSON, or is absent; inside of mappings, too."""
-    folder = shutil.copytree(request.getfixturevalue(task)[1], tmp_path / "mine")
+    folder = tmp_path / "mine"
+    shutil.copytree(ROOT / "saved_models" / name / "1" / "assets", folder / "assets")
+    (folder / "variables").mkdir()
     right = json.loads((folder / DESCRIPTION).read_text())
+    for file in right["files"]:
+        (folder / file).write_text("x")
+    right["files"] = dict.fromkeys(right["files"], sha256(b"x").hexdigest())
     loaded(folder, right)
     kept = set()
     for key in right:
@@ -255,7 +253,14 @@ def exposed(meta):
     meta.object_graph_def.concrete_functions[min(graph_audit.called(restore))].SetInParent()
 
 
-def huge_tensor(meta):
+def huge_fill(meta):
+    graph = tf.Graph()
+    with graph.as_default():
+        HUGE["Fill"](None)
+    meta.graph_def.node.extend(graph.as_graph_def().node)
+
+
+def huge_constant(meta):
     constant = meta.graph_def.node.add(name="huge", op="Const")
     for _ in range(2):
         constant.attr["value"].tensor.tensor_shape.dim.add(size=1 << 20)
@@ -283,7 +288,8 @@ HARM = ("WriteFile", "ReadFile", "EagerPyFunc", "PyFunc", "PrintV2", "SaveV2", "
         (own_text, "a text of its own"),
         (called_elsewhere, "a call of the saver's function"),
         (exposed, "which reads or writes files, to be called by anyone"),
-        (huge_tensor, r"a tensor of 1099511627776 elements \(huge\)"),
+        (huge_fill, r"a tensor of 1e\+10 elements \(Fill\)"),
+        (huge_constant, r"a tensor of 1099511627776 elements \(huge\)"),
     ],
 )
 def test_graphs_that_were_changed_are_refused(mine, change, found):
@@ -293,6 +299,55 @@ def test_graphs_that_were_changed_are_refused(mine, change, found):
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(UserError, match=found):
         saved_model.load(mine)
+
+
+def scalar(value):
+    return tf.constant(value, tf.int64)
+
+
+BIG = 100_000
+HUGE = {  # 10^10 elements each, of a batch of 1
+    "Fill": lambda x: tf.raw_ops.Fill(dims=tf.constant([BIG, BIG]), value=0.0),
+    "Fill beside the batch": lambda x: tf.raw_ops.Fill(dims=tf.stack([tf.shape(x)[0], BIG, BIG]), value=0.0),
+    "a product": lambda x: tf.raw_ops.Fill(dims=tf.reshape(scalar(BIG) * scalar(BIG), [1]), value=0.0),
+    "a sum of casts": lambda x: tf.zeros([tf.cast(tf.constant(1e10), tf.int64) + scalar(BIG)]),
+    "a called function": lambda x: tf.function(lambda n: tf.zeros([n, n]))(scalar(BIG)),
+    "a condition": lambda x: tf.cond(x[0] > 0, lambda: tf.zeros([scalar(BIG), BIG]), lambda: tf.zeros([1, 1])),
+    "BroadcastTo": lambda x: tf.broadcast_to(0.0, [BIG, BIG]),
+    "Tile": lambda x: tf.tile(tf.zeros([1, 1]), [BIG, BIG]),
+    "Pad": lambda x: tf.pad(x, [[0, 2**30]]),
+    "Range": lambda x: tf.range(0.0, 1e10, 1.0),
+    "LinSpace": lambda x: tf.raw_ops.LinSpace(start=0.0, stop=1.0, num=10**9),
+    "OneHot": lambda x: tf.one_hot(tf.cast(x, tf.int32), 10**9),
+    "ScatterNd": lambda x: tf.scatter_nd([[0, 0]], [1.0], [BIG, BIG]),
+    "TensorListReserve": lambda x: tf.raw_ops.TensorListReserve(
+        element_shape=[BIG], num_elements=BIG, element_dtype=tf.float32
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_tensors_that_constants_make_huge_are_found(name):
+    function = tf.function(HUGE[name], input_signature=[tf.TensorSpec([None])], autograph=False)
+    found = huge_tensor(function.get_concrete_function().graph.as_graph_def())
+    assert found and re.search(r"a tensor of 1.*e\+(09|10) elements", found), found
+
+
+def test_tensors_of_a_usual_size_are_none_and_endless_calls_end():
+    function = tf.function(
+        lambda x: tf.pad(tf.tile(x, [9]), [[1, 2**20]]) + tf.zeros([tf.shape(x)[0] * 9 + 1 + 2**20]),
+        input_signature=[tf.TensorSpec([None])],
+        autograph=False,
+    )
+    assert huge_tensor(function.get_concrete_function().graph.as_graph_def()) is None
+    graph = tf.function(HUGE["a called function"], input_signature=[tf.TensorSpec([None])], autograph=False)
+    content = graph.get_concrete_function().graph.as_graph_def()
+    (inner,) = content.library.function
+    call = next(node for node in content.node if "PartitionedCall" in node.op)
+    del inner.node_def[:]
+    own = inner.node_def.add(name="own", op=call.op, input=[inner.signature.input_arg[0].name])
+    own.attr["f"].CopyFrom(call.attr["f"])
+    assert "calls within each other" in huge_tensor(content)
 
 
 @pytest.fixture
