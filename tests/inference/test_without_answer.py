@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.audio.recording import BadClip
+from zoo.data.audio.recording import BadClip, check_level
 from zoo.errors import UserError
 from zoo.inference.predictions_file import Answers, Sheet, as_csv, as_json
 from zoo.inference.predictor import Predictor
@@ -17,7 +17,10 @@ from zoo.inference.stream_model import Live
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32)
 SILENT = {"zeros": 0 * NOISE, "near": 1e-4 * NOISE, "offset": 0 * NOISE + 0.5}
-QUIET, ZEROS = "silent: silence (zeros)", "silent: nothing above -66 dB of full scale so far"
+ZEROS = "silent: nothing above -66 dB of full scale so far"
+with pytest.raises(BadClip) as silence:
+    check_level(0 * NOISE, "x")
+QUIET = f"silent: {silence.value.found}"
 
 
 def classes(answer=lambda waveform: np.array([0.25, 0.75])):
@@ -68,7 +71,7 @@ def test_a_recording_without_speech_has_one_row_of_ratings(files):
     assert [(row["time"], row["arousal"], row["reason"]) for row in rows[2:]] == [(0.0, 0.0, None), (0.04, 0.0, None)]
 
     def silent(path):
-        raise BadClip(path, "silent", "silence (zeros)")
+        raise BadClip(path, "silent", silence.value.found)
 
     assert list(ratings(whole_seconds=0.1, rate_long=silent).predict(files[1:2])) == rows[:1]
 

@@ -5,8 +5,8 @@ a part of those that hold more than they declare. Here is what zoo.data.audio.co
 chunk; files that it refuses end in an error that names the rule.
 """
 
-from functools import reduce
-from operator import or_
+from functools import partial, reduce
+from operator import and_, or_
 
 import tensorflow as tf
 
@@ -19,8 +19,9 @@ _SPARE = b"\0" * 64  # behind the data: fields are read where the file may end
 _PCM = b"\1\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"  # the GUID of the format in WAVE_FORMAT_EXTENSIBLE
 _EXTENSIBLE = 0xFFFE
 # What follows the samples: other samples and other files are no chunks of this one; of texts, the last may be cut.
-_SAMPLES = (b"data", b"SSND", b"RIFF", b"RIFX", b"RF64", b"FORM")
+_NO_CHUNKS = (b"data", b"SSND", b"RIFF", b"RIFX", b"RF64", b"FORM", b"TAG", b"riff")
 _TEXTS = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"JUNK", b"junk", b"FLLR", b"PAD ", b"info")
+_OTHER_HEADS = (b".snd\0\0", b"caff\0\1", b"NIST_1A\n", b"riff\x2e\x91")  # beside those of WAV and AIFF
 
 
 def decode(data: tf.Tensor, rate_hz: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -118,8 +119,7 @@ def _ordinary(data, size, at):
     def is_chunk(at):
         name = _bytes(data, at, 4)
         known = tf.reduce_all((name >= 32) & (name <= 126)) & _is_letter(name[0])
-        no_chunk = reduce(or_, (_is(data, at, kind) for kind in (*_SAMPLES, b"TAG")))
-        no_chunk |= _is(data, at, b"ID3") & ~_is_letter(name[3])
+        no_chunk = reduce(or_, (_is(data, at, kind) for kind in _NO_CHUNKS))
         return (at + 8 <= size) & known & ~no_chunk & (at + 8 + _number(data, at + 4, 4) <= size)
 
     start = tf.minimum(at, size)
@@ -132,7 +132,7 @@ def _ends_in_tags(data, size, at):
     """Return whether from `at` on there are tags of other formats (ID3, APE, Lyrics3), zeros or nothing."""
 
     def is_tag(at):
-        return (at < size) & (_is(data, at, b"ID3") | _is(data, at, b"APETAGEX"))
+        return ((at + 10 <= size) & _is(data, at, b"ID3")) | ((at < size) & _is(data, at, b"APETAGEX"))
 
     def next_tag(at):
         sizes = tf.cast(_bytes(data, at + 6, 4), tf.int64) % 128
@@ -149,14 +149,15 @@ def _ends_in_tags(data, size, at):
 
 
 def _holds_another(data, begin, size):
-    """Return whether another WAV file begins in the samples."""
+    """Return whether the head of another recording is in the samples."""
     values = _bytes(data, begin, size - begin)
     places = tf.maximum(tf.size(values) - 11, 0)
 
     def at(offset: int, name: bytes):
-        return reduce(tf.logical_and, (tf.equal(values[offset + n :][:places], byte) for n, byte in enumerate(name)))
+        return reduce(and_, (tf.equal(values[offset + n :][:places], byte) for n, byte in enumerate(name)))
 
-    return tf.reduce_any((at(0, b"RIF") | at(0, b"RF64")) & at(8, b"WAVE"))
+    wav = (at(0, b"RIFF") | at(0, b"RIFX") | at(0, b"RF64")) & at(8, b"WAVE")
+    return tf.reduce_any(reduce(or_, map(partial(at, 0), _OTHER_HEADS), wav | (at(0, b"FORM") & at(8, b"AIF"))))
 
 
 def _behind(data, size, at):

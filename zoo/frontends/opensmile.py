@@ -22,6 +22,7 @@ from zoo.frontends.opensmile_process import own_processes
 FEATURE_SETS = {"egemaps": 88, "compare": 6373}  # functionals per window
 CLIP_FUNCTIONALS = ("five", "opensmile")
 LEAST_SECONDS = 0.06  # of a clip: the longest analysis frame
+LEAST_WINDOW_SECONDS = 0.09  # of a clip in windows, by the two constants below
 DESCRIPTORS_PER_SECOND = 100
 _DESCRIPTOR_FRAME = 6  # hops in the longest analysis frame, that of F0: 60 ms
 _LEAST_DESCRIPTORS = 4  # openSMILE lengthens shorter windows to this many descriptor frames

@@ -9,8 +9,8 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike
 
-from zoo.data.audio.read import read, read_bytes, speech
-from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ, BadClip, check_rate, check_stored
+from zoo.data.audio.read import read, read_bytes, to_mono
+from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ, BadClip, check_level, check_rate, check_stored
 from zoo.errors import UserError
 
 MOST_CHANNELS = 8  # of samples, which do not say which of their dimensions is time
@@ -55,7 +55,10 @@ def waveform_of(
     samples = _in_columns(as_floats(clip, name), name)
     check_rate(clip_rate_hz, samples.shape[1], name)
     check_stored(samples, clip_rate_hz, name, min_seconds, max_seconds)
-    return speech(samples.astype(np.float32), clip_rate_hz, rate_hz, name)
+    samples = samples.astype(np.float32)
+    mono = to_mono(samples, clip_rate_hz, rate_hz)
+    check_level(mono, name, samples)
+    return mono
 
 
 def as_floats(samples: Any, name: str) -> np.ndarray:

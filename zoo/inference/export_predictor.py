@@ -18,6 +18,8 @@ def of_export(exported: Exported) -> Predictor:
     """Return the predictor of an export. Networks on waveforms rate recordings of any length, in windows."""
     description, own = exported.description, exported.description["frontend"]
     min_seconds, max_seconds = limits_seconds(description)
+    if own["kind"] == "functionals" and "functionals" not in own:
+        min_seconds = max(min_seconds, opensmile.LEAST_WINDOW_SECONDS)
     rate_hz, on_waveforms = exported.rate_hz, own["kind"] == "StandardWaveform"
 
     def functionals(waveform: np.ndarray) -> np.ndarray:
