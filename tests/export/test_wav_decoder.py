@@ -10,6 +10,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zoo.data.audio.read import read_bytes
+from zoo.data.audio.recording import BAD_KINDS, BadClip
 from zoo.export import wav_decoder
 
 RATE_HZ = 16_000
@@ -82,6 +84,7 @@ def test_ordinary_files_are_read_whole(name):
         (wav(form(), data(), head=b"RIFX"), "another format"),
         (wav(form(), data(), head=b"RF64"), "another format"),
         (wav(form()), "another format, or one that is damaged"),
+        (wav(chunk(b"\0\0\0\0"), form(), data()), "another format, or one that is damaged"),
         (wav(data()), "another format, or one that is damaged"),
         (wav(data(), form()), "another format, or one that is damaged"),
         (wav(chunk(b"fmt ", form()[8:12]), data()), "16-bit PCM"),
@@ -118,7 +121,7 @@ def test_other_files_are_refused_by_name(content, found):
 def test_any_chunks_around_the_samples_and_any_channels(names, draw):
     """soundfile reads them the same; a length that is a lie ends in an error."""
     channels = draw.draw(st.integers(1, 9))
-    lie = draw.draw(st.sampled_from([0, 0, 0, -6, 6, 10**6]))
+    lie = draw.draw(st.sampled_from([0, 0, 0, -6, 10**6]))
     samples = PCM[: 80 * channels].reshape(80, channels)
     chunks = [chunk(name, bytes(draw.draw(st.integers(0, 9)))) for name in names]
     place = draw.draw(st.integers(0, len(chunks)))
@@ -152,3 +155,33 @@ def test_channels_that_cancel_are_told(tmp_path, weights, cancels):
     samples = np.rint(PCM[:, None] * np.array(weights)).astype(np.int16)
     soundfile.write(tmp_path / "x.wav", samples, RATE_HZ)
     assert decoder((tmp_path / "x.wav").read_bytes())[1] == cancels
+
+
+@pytest.mark.skipif("unfinished" not in BAD_KINDS, reason="files do not tell more samples than declared yet")
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(ORDINARY)), st.integers(0, 3), st.integers(0, 59), st.binary(min_size=1, max_size=20))
+def test_damage_has_the_same_verdict_in_a_file(name, way, place, noise):
+    """A byte of the header, a cut, bytes behind, another length: the same samples, or both refuse."""
+    content = bytearray(ORDINARY[name])
+    if way == 0:
+        content[place] = noise[0]
+    elif way == 1:
+        content = content[: len(content) * place // 60]
+    elif way == 2:
+        content += noise
+    else:
+        at = content.find(b"data") + 4
+        content[at : at + 4] = (noise + bytes(3))[:4]
+    try:
+        by_file = read_bytes(bytes(content), "x", RATE_HZ, 1e-4)
+    except BadClip:
+        by_file = None
+    try:
+        by_graph = decoder(bytes(content))[0]
+    except tf.errors.InvalidArgumentError as error:
+        if "files at 16000 Hz" not in error.message and "16-bit PCM" not in error.message:  # others a file may have
+            assert by_file is None, error.message
+    else:
+        assert by_file is not None or len(by_graph) < 3
+        if by_file is not None:
+            np.testing.assert_allclose(by_graph, by_file, atol=1e-6)

@@ -103,7 +103,7 @@ def _chunks_of(data, size) -> tuple[tf.Tensor, tf.Tensor]:
     """Return where the chunks `fmt ` (-1: nowhere) and `data` begin, the latter the file's end where it is absent."""
 
     def goes_on(form, at):
-        return (at + 8 <= size) & ~_is(data, at, b"data")
+        return (at + 8 <= size) & ~_is(data, at, b"data") & _is_text(_bytes(data, at, 4))
 
     def next_chunk(form, at):
         return tf.where(_is(data, at, b"fmt "), at, form), _behind(data, size, at)
@@ -118,7 +118,7 @@ def _ordinary(data, size, at):
 
     def is_chunk(at):
         name = _bytes(data, at, 4)
-        known = tf.reduce_all((name >= 32) & (name <= 126)) & _is_letter(name[0])
+        known = _is_text(name) & _is_letter(name[0])
         no_chunk = reduce(or_, (_is(data, at, kind) for kind in _NO_CHUNKS))
         return (at + 8 <= size) & known & ~no_chunk & (at + 8 + _number(data, at + 4, 4) <= size)
 
@@ -164,6 +164,11 @@ def _behind(data, size, at):
     """Return where the chunk behind that at `at` begins, at most the file's end."""
     length = _number(data, at + 4, 4)
     return tf.minimum(size, at + 8 + length + length % 2)
+
+
+def _is_text(name):
+    """Return whether bytes are printable ASCII, as a chunk's name is."""
+    return tf.reduce_all((name >= 32) & (name <= 126))
 
 
 def _is_letter(byte):
