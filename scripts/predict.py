@@ -8,8 +8,10 @@
 
 Reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. Probabilities are
 averaged over the folds of a run; all but one of them were trained on any clip of the run's own corpus, so on these they
-are no test. A network for continuous ratings gives a row per frame, with its time in seconds. Files that cannot be used
-are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
+are no test. A network for continuous ratings gives a row per frame, with its time in seconds. A recording without
+speech (silent, or of channels that cancel each other) has one row, its emotion is null and its reason says why. Files
+that cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is
+then 1.
 """
 
 import argparse
@@ -26,7 +28,6 @@ from zoo.utils.cli import run
 
 FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
 _BLOCK_BYTES = 65_536
-_NO_RATINGS = ("file", "time", "trained_on", "reason")  # of a row of ratings
 
 
 def main() -> int:
@@ -238,7 +239,8 @@ def _in_words(row: Row) -> str:
         shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
         parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]
     else:
-        ratings = (f"{name} {value:+.3f}" for name, value in row.items() if name not in _NO_RATINGS)
+        others = ("file", "time", "trained_on", "reason")
+        ratings = (f"{name} {value:+.3f}" for name, value in row.items() if name not in others)
         parts = [*place, "  ".join(ratings)]
     return "\t".join(parts) + f"{mark}\n"
 

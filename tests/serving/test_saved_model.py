@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import keras
@@ -65,6 +67,59 @@ def test_waveforms_are_numbered_and_bad_ones_reported(emotion):
         list(model.predict([good[:100]]))
     with pytest.raises(UserError, match="expected samples"):
         list(model.predict([np.zeros((9, 8_000))]))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "found"),
+    [
+        (lambda right: np.where(np.arange(len(right))[:, None] == 1, np.nan, right), "NaN or infinite"),
+        (lambda right: right[:-1], "outputs for 1 recordings"),
+        (lambda right: np.concatenate([right, right]), "outputs for 1 recordings"),
+        (lambda right: right[:, :-1], r"the shape \(3,\) instead of \(4,\)"),
+        (lambda right: right[:, None], r"the shape \(1, 4\)"),
+    ],
+)
+def test_outputs_that_are_no_probabilities_become_no_class(emotion, outputs, found):
+    """NaN for one clip of a batch leaves the others theirs."""
+    exported = saved_model.load(emotion[1])
+    own = exported.module.signatures["serving_default"]
+
+    def spoilt(**request):
+        return {"probabilities": tf.constant(outputs(own(**request)["probabilities"].numpy()))}
+
+    broken = replace(exported, module=SimpleNamespace(signatures={"serving_default": spoilt}))
+    bad: list[BadClip] = []
+    clips = [np.random.default_rng(n).normal(0, 0.1, 8_000) for n in range(3)]
+    rows = list(of_export(broken).predict(clips, bad.append))
+    assert len(rows) + len(bad) == 3 and len(rows) == (2 if "NaN" in found else 0)
+    assert {error.kind for error in bad} == {"undefined"} and all(re.search(found, str(error)) for error in bad)
+
+
+def test_a_clip_that_the_graph_refuses_does_not_lose_its_batch(emotion):
+    """By a rule of the graph that files do not have: here, of a peak of 0.9."""
+    exported = saved_model.load(emotion[1])
+    own = exported.module.signatures["serving_default"]
+
+    def strict(waveform, n_samples):
+        tf.debugging.Assert(tf.reduce_all(waveform < 0.9), ["waveform: too near to 1"])
+        return own(waveform=waveform, n_samples=n_samples)
+
+    broken = replace(exported, module=SimpleNamespace(signatures={"serving_default": strict}))
+    bad: list[BadClip] = []
+    good = np.sin(np.arange(8_000)) / 2
+    rows = list(of_export(broken).predict([good, 2 * good, good[:4_000]], bad.append))
+    assert [row["file"] for row in rows] == ["#0", "#2"]
+    assert "waveform: too near to 1" in str(bad[0]) and str(bad[0].path) == "#1"
+
+
+@pytest.mark.parametrize("counts", [[], [25, 25]])
+def test_ratings_of_another_number_than_recordings_become_none(counts):
+    outputs = {"arousal_valence": tf.zeros((2, 25, 2)), "n_frames": tf.constant(counts, tf.int32)}
+    module = SimpleNamespace(signatures={"serving_default": lambda **request: outputs})
+    description = json.loads((ROOT / "saved_models/conv_lstm-standin/1" / DESCRIPTION).read_text())
+    request = {"waveform": np.ones((1, 16_000), np.float32), "n_samples": np.array([16_000], np.int32)}
+    found = saved_model.Exported(ROOT, description, module).run_each("serving_default", **request)
+    assert found == [f"{len(counts)} outputs for 1 recordings"]
 
 
 def test_the_newest_version_is_taken(emotion, tmp_path):

@@ -71,11 +71,12 @@ class Exported:
         return answers["ratings"][0], answers["state"]
 
     def run(self, signature: str, **request) -> list[np.ndarray]:
-        """Call a signature with a batch of inputs; returns each row's output, without padding."""
+        """Call a signature with a batch of inputs; returns the rows of its outputs, without padding."""
         answers = self._call(signature, **request)
         if not self.continuous:
             return list(answers["probabilities"])
-        return [row[:count] for row, count in zip(answers["arousal_valence"], answers["n_frames"], strict=True)]
+        # Of outputs of two lengths the shorter: a number that is not the request's is for who calls to judge.
+        return [row[:count] for row, count in zip(answers["arousal_valence"], answers["n_frames"], strict=False)]
 
     def run_each(self, signature: str, **request: np.ndarray) -> list[np.ndarray | str]:
         """Return what `run` does; rows that the graph refuses, or has no output for, get the reason in words."""
