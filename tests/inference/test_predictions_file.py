@@ -173,6 +173,18 @@ def test_folders_lists_and_resuming(script, run, clips, tmp_path):
     np.testing.assert_allclose(found, shares, atol=1e-5)
 
 
+def test_a_recording_without_speech_is_answered(script, run, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8_000), 16_000)
+    code, out, err = script("predict.py", run, tmp_path / "silent.wav")
+    assert code == 0 and "error" not in err
+    assert out.startswith(f"{tmp_path / 'silent.wav'}\tno emotion\tsilent: silence")
+    code, _, _ = script("predict.py", run, tmp_path / "silent.wav", "--out", tmp_path / "out.jsonl")
+    (row,) = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert code == 0 and row["emotion"] is None and row["reason"].startswith("silent: ")
+    _, _, err = script("predict.py", run, tmp_path / "silent.wav", "--out", tmp_path / "out.jsonl", "--resume")
+    assert "0 files answered, 1 before, 0 failed" in err
+
+
 def test_an_absent_file_ends_a_command_but_no_list(script, run, clips, tmp_path, monkeypatch):
     (tmp_path / "names").write_text(f"{clips / '001.wav'}\n{tmp_path / 'none.wav'}\n")
     code, out, err = script("predict.py", run, "--list", tmp_path / "names", "--json")

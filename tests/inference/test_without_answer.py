@@ -193,3 +193,20 @@ def test_undefined_ratings_of_a_stream_are_none():
 def test_rates_that_no_recording_has_are_refused(rate_hz):
     with pytest.raises(UserError, match=r"rate is .*expected a whole number"):
         Stream(live(lambda window: np.array([0.25, 0.75])), rate_hz=rate_hz)
+
+
+@pytest.mark.parametrize("option", ["hop_seconds", "window_seconds", "look_ahead_seconds", "level"])
+@pytest.mark.parametrize("value", ["1", True, [1], (), float("nan"), {}, 0.0123, (0, "1"), (0.0, True), (0, 1, 2)])
+def test_options_of_streams_that_are_no_numbers_are_refused(option, value):
+    model = live(lambda window: np.zeros((len(window) // 640, 2)), frame_samples=640, standard=True)
+    with pytest.raises(UserError, match="expected a"):
+        Stream(model, **{option: value})
+
+
+def test_a_stream_takes_lists_and_other_kinds_of_floats():
+    model = live(lambda window: np.array([0.25, 0.75]))
+    for samples in (NOISE.tolist(), NOISE.astype(np.float64)):
+        assert pushed(model, samples, hop_seconds=0.5, window_seconds=0.5)[0]["emotion"] == "b"
+    for samples in ([[0.1], [0.2, 0.3]], None, "x", {}, (NOISE * 100).astype(int)):
+        with pytest.raises(UserError, match="stream: expected"):
+            Stream(model).push(samples)

@@ -253,7 +253,7 @@ def _sizes(live: Live, *seconds: float | None) -> tuple[int, int, int]:
 
     def units(name: str, given: float | None, default: float, least: int = 1) -> int:
         seconds = default if given is None else given
-        count = round(seconds / unit_seconds) if np.isfinite(seconds) else -1
+        count = round(seconds / unit_seconds) if _is_number(seconds) and np.isfinite(seconds) else -1
         if count < least or abs(count * unit_seconds - seconds) > 1e-3:
             expected = f"a multiple of {unit_seconds:g} s, at least {least * unit_seconds:g} s"
             raise UserError(f"{name} is {seconds} s, expected {expected}")
@@ -286,5 +286,11 @@ def _sizes(live: Live, *seconds: float | None) -> tuple[int, int, int]:
 def _check(live: Live, level: tuple[float, float] | None) -> None:
     if level is not None and not live.standard:
         raise UserError("level is for networks on waveforms; leave it out")
-    if level is not None and (len(level) != 2 or not np.isfinite(level).all() or level[1] <= 0):
+    pair = level if isinstance(level, (tuple, list)) else ()
+    numbers = [value for value in pair if _is_number(value) and np.isfinite(value)]
+    if level is not None and (len(pair) != 2 or len(numbers) != 2 or numbers[1] <= 0):
         raise UserError(f"level is {level}, expected a mean and a deviation above 0, as of samples in -1..1")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
