@@ -50,9 +50,9 @@ def as_json(row: Row) -> str:
 def as_csv(columns: Sequence[str] | None = None) -> Lines:
     """Return a function from a row to its line, the first with a header; `columns` are those of a file that has one.
 
-    Probabilities become columns p_CLASS, "reason" is the last, None an empty cell. Text that a spreadsheet would take
-    for a formula gets an apostrophe.
+    Probabilities become columns p_CLASS. Text that a spreadsheet would take for a formula gets an apostrophe.
     The function raises UserError for a row of other columns.
+    "reason" is the last column; None is an empty cell.
     """
     expected = list(columns) if columns else []
 
