@@ -8,10 +8,8 @@
 
 Reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. Probabilities are
 averaged over the folds of a run; all but one of them were trained on any clip of the run's own corpus, so on these they
-are no test. A network for continuous ratings gives a row per frame, with its time in seconds. A recording without
-speech (silent, or of channels that cancel each other) has one row, its emotion is null and its reason says why. Files
-that cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is
-then 1.
+are no test. A network for continuous ratings gives a row per frame, with its time in seconds. Files that cannot be used
+are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
 """
 
 import argparse
