@@ -226,14 +226,20 @@ def _level(words: str) -> tuple[float, float]:
 
 def _in_words(row: Row) -> str:
     mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
-    file = [row["file"]] if "file" in row else []
-    if "probabilities" in row:
-        place = [f"{row['start']:.2f} to {row['end']:.2f} s"] if "start" in row else file
+    place = [row["file"]] if "file" in row else []
+    if "start" in row:
+        place = [f"{row['start']:.2f} to {row['end']:.2f} s"]
+    elif row.get("time") is not None:
+        place.append(f"{row['time']:.2f} s")
+    if row["reason"]:
+        parts = [*place, "no emotion" if "probabilities" in row else "no ratings", row["reason"]]
+    elif "probabilities" in row:
         shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
         parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]
     else:
-        ratings = (f"{name} {row[name]:+.3f}" for name in row if name not in ("file", "time", "trained_on"))
-        parts = [*file, f"{row['time']:.2f} s", "  ".join(ratings)]
+        others = ("file", "time", "trained_on", "reason")
+        ratings = (f"{name} {value:+.3f}" for name, value in row.items() if name not in others)
+        parts = [*place, "  ".join(ratings)]
     return "\t".join(parts) + f"{mark}\n"
 
 

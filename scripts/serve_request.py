@@ -45,7 +45,7 @@ def _rest(address: str, request, names):
     import numpy as np
 
     body = {"signature_name": "serving_default", "inputs": {name: value.tolist() for name, value in request.items()}}
-    message = Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    message = Request(address, json.dumps(body, allow_nan=False).encode(), {"Content-Type": "application/json"})
     with urlopen(message, timeout=60) as response:
         outputs = json.load(response)["outputs"]
     if len(names) == 1:  # a single output is sent without its name

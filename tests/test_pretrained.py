@@ -60,7 +60,7 @@ def test_one_or_several_utterances_are_predicted_as_by_the_run(named, clips):
     assert model.outputs == list(expected[0]["probabilities"]) and model.rate_hz == 16_000
     found = [model.predict(str(clips[0])), *model.predict(clips)]
     for row, right in zip(found, [expected[0], *expected], strict=True):
-        assert list(row) == ["file", "emotion", "probabilities", "trained_on"]
+        assert list(row) == ["file", "emotion", "probabilities", "trained_on", "reason"]
         assert row.pop("probabilities") == pytest.approx(right["probabilities"], abs=1e-5)
         assert row == {key: right[key] for key in row}
     assert model.predict([]) == []
@@ -78,7 +78,12 @@ def test_samples_at_any_rate_and_number_of_channels(named, clips):
     assert model.predict(samples, rate_hz=22_050)["probabilities"] == pytest.approx(resampled, abs=1e-4)
     for clip, rate_hz, found in (
         (np.zeros(9, "int16"), None, "found int16"),
-        (np.zeros((2, 2, 2)), None, "found float64"),
+        (np.zeros((2, 2, 2)), None, r"found the shape \(2, 2, 2\)"),
+        (None, None, "found NoneType"),
+        ({clips[0]}, None, "found set"),
+        (b"no audio", None, "#0: expected"),
+        (samples, True, "rate_hz is True"),
+        (samples, 3_999, "rate_hz is 3999"),
         (samples, 0, "rate_hz is 0"),
         (np.full(16_000, np.nan), None, "NaN"),
         ("absent.wav", None, "absent"),

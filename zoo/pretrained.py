@@ -5,13 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict, overload
 
-import numpy as np
-
 import zoo
-from zoo.data.audio.read import to_mono
 from zoo.errors import UserError, unknown
+from zoo.inference.clips import Clip, is_clip, names_of, whole_hz
 from zoo.inference.export_predictor import of_export
-from zoo.inference.predictor import Clip
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 from zoo.serving.saved_model import Exported
@@ -21,21 +18,29 @@ MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
 
 
 class Emotion(TypedDict):
-    """A classification: the likeliest class, and the probability of each in 0..1."""
+    """A classification: the likeliest class, and the probability of each in 0..1.
+
+    All of them are None for a recording without speech; `reason`, None otherwise, says why.
+    """
 
     file: str
-    emotion: str
-    probabilities: dict[str, float]
+    emotion: str | None
+    probabilities: dict[str, float | None]
     trained_on: str
+    reason: str | None
 
 
 class Ratings(TypedDict):
-    """Ratings of a recording: times in seconds, and as many ratings of each dimension."""
+    """Ratings of a recording: times in seconds, and as many ratings of each dimension.
+
+    There are none for a recording without speech; `reason`, None otherwise, says why.
+    """
 
     file: str
     time: list[float]
     ratings: dict[str, list[float]]
     trained_on: str
+    reason: str | None
 
 
 Answer = Emotion | Ratings
@@ -62,37 +67,39 @@ class Pretrained:
     def predict(self, clips: Clip | Sequence[Clip], rate_hz: int | None = None) -> Answer | list[Answer]:
         """Predict one clip, or several, in order.
 
-        A clip is an audio file (zoo.data.audio.formats.READABLE), or samples (samples,) or (samples, channels), floats
-        nominally in -1..1, at `rate_hz` (by default the model's own). The "file" of samples is "#" and their position.
+        A clip is one of
 
-        Raises zoo.data.audio.recording.BadClip, a zoo.errors.UserError, for one that cannot be used.
+            an audio file      its path (zoo.data.audio.formats.READABLE), or its content as bytes
+            samples            (n,), (n, channels) or (channels, n), floats nominally in -1..1 at `rate_hz` (by default
+                               the model's own), up to 8 channels, more than 8 samples: an array, a tensor (NumPy,
+                               TensorFlow, PyTorch, JAX), a list of numbers or of lists of numbers
+
+        Channels are mixed down by their mean. Any other list or tuple is one of clips: `[array, "a.wav"]`. Two lists
+        of numbers are two channels; for two clips make arrays of them. The "file" of what is no path is "#" and its
+        position. A clip without speech has the answer None, and "reason" says why.
+
+        Raises zoo.data.audio.recording.BadClip, a zoo.errors.UserError, for a clip that cannot be used, UserError for
+        what is none, such as integers, which are to be divided by their full scale.
         """
-        if isinstance(clips, (str, Path, np.ndarray)):
-            return self.predict([clips], rate_hz)[0]
-        ready = [self._mono(clip, rate_hz) if isinstance(clip, np.ndarray) else Path(clip) for clip in clips]
-        if not self.exported.continuous:
-            return list(self._predictor.predict(ready))  # type: ignore[arg-type]
-        names = [f"#{number}" if isinstance(clip, np.ndarray) else str(clip) for number, clip in enumerate(ready)]
-        return list(map(self._rate, ready, names))
+        rate_hz = self.rate_hz if rate_hz is None else whole_hz(rate_hz, "rate_hz")
+        if is_clip(clips) or not isinstance(clips, (list, tuple)):
+            return self._predict([clips], rate_hz)[0]
+        return self._predict(clips, rate_hz)
 
     def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
         """Return a zoo.inference.stream.Stream of this model, with its options."""
         return Stream(self.exported, hop_seconds, **options)
 
-    def _rate(self, clip: Path | np.ndarray, name: str) -> Ratings:
-        rows = list(self._predictor.predict([clip], names=[name]))
-        time, trained_on = [row["time"] for row in rows], self.description["trained_on"]
-        ratings = {output: [row[output] for row in rows] for output in self.outputs}
-        return Ratings(file=name, time=time, ratings=ratings, trained_on=trained_on)
+    def _predict(self, clips: Sequence[Any], rate_hz: int) -> list[Any]:
+        if not self.exported.continuous:
+            return list(self._predictor.predict(clips, clips_hz=rate_hz))
+        return [self._rate(*pair, rate_hz) for pair in zip(clips, names_of(clips), strict=True)]
 
-    def _mono(self, clip: np.ndarray, rate_hz: int | None) -> np.ndarray:
-        if clip.ndim not in (1, 2) or clip.dtype.kind != "f":
-            found = f"found {clip.dtype} {clip.shape}; divide integers by their largest"
-            raise UserError(f"expected samples (samples,) or (samples, channels) of floats in -1..1, {found}")
-        rate_hz = self.rate_hz if rate_hz is None else rate_hz
-        if not 1000 <= rate_hz <= 384_000:
-            raise UserError(f"rate_hz is {rate_hz}, expected 1000 to 384000")
-        return to_mono(clip.astype(np.float32).reshape(len(clip), -1), rate_hz, self.rate_hz)
+    def _rate(self, clip: Clip, name: str, rate_hz: int) -> Ratings:
+        rows = list(self._predictor.predict([clip], names=[name], clips_hz=rate_hz))
+        rated, trained_on = [row for row in rows if row["reason"] is None], self.description["trained_on"]
+        time, ratings = [row["time"] for row in rated], {name: [row[name] for row in rated] for name in self.outputs}
+        return Ratings(file=name, time=time, ratings=ratings, trained_on=trained_on, reason=rows[0]["reason"])
 
 
 def load(place: str | Path) -> Pretrained:

@@ -30,6 +30,7 @@ from zoo.inference.export_predictor import of_export
 from zoo.runs.dataset import open_source
 from zoo.runs.model_file import load_model
 from zoo.serving import saved_model
+from zoo.serving.description import read_description
 from zoo.serving.versions import new_version, numbers
 from zoo.training.tasks import classification
 
@@ -81,7 +82,7 @@ def test_ratings_are_what_the_run_predicts(ratings, tmp_path):
 
 def test_functionals_take_features_alone(functionals):
     run, version = functionals
-    described = saved_model.read_description(version)
+    described = read_description(version)
     assert set(described["signatures"]) == {"features", "serving_default"}
     of_functionals = {"feature_set": "egemaps", "functional_seconds": 3.0, "frame_seconds": 0.04}
     assert described["frontend"] == {"kind": "functionals", **of_functionals}
@@ -101,6 +102,7 @@ def test_segments_of_one_recording_are_its_own(exported):
         np.testing.assert_allclose(row, export.on_waveforms([one])[0], atol=1e-5)
 
 
+QUIET = np.full(8_000, 0.5, np.float32)  # a constant offset is no signal, and padding none of its own
 VALID = {
     "serving_default": {"waveform": clip(8_000)[None], "n_samples": [8_000]},
     "features": {"features": np.zeros((1, 30, 12)), "n_frames": [30]},
@@ -118,9 +120,16 @@ VALID = {
         ("serving_default", {"n_samples": [8_000, 8_000]}, "expected one for each clip"),
         ("serving_default", {"waveform": np.full((1, 8_000), np.nan)}, "waveform: expected finite samples"),
         ("serving_default", {"waveform": np.full((1, 8_000), -np.inf)}, "expected finite samples"),
-        ("serving_default", {"waveform": np.full((1, 8_000), 1e30)}, "a sample beyond 1e\\+06"),
+        (
+            "serving_default",
+            {"waveform": np.full((1, 8_000), 1e30)},
+            r"a sample beyond 100 \(too-loud\). Divide integers",
+        ),
+        ("serving_default", {"waveform": np.zeros((1, 8_000))}, r"nothing above -66 dB of full scale \(silent\)"),
+        ("serving_default", {"waveform": np.pad(QUIET, (0, 9))[None], "n_samples": [8_000]}, r"\(silent\)"),
         ("serving_default", {"waveform": np.zeros((0, 8_000)), "n_samples": []}, "at least one clip"),
         ("serving_default", {"waveform": np.zeros((1, 960_001)), "n_samples": [960_001]}, "at most 960000"),
+        ("serving_default", {"waveform": [clip(8_000), 0 * clip(8_000)], "n_samples": [8_000] * 2}, r"silent.*\[1\]"),
         ("features", {"n_frames": [0]}, "n_frames: expected at least 1"),
         ("features", {"n_frames": [31]}, "at most the length of features"),
         ("features", {"features": np.full((1, 30, 12), np.nan)}, "expected finite"),
@@ -131,6 +140,8 @@ VALID = {
         ("wav_bytes", {"wav_bytes": [b"no audio"]}, "another format"),
         ("wav_bytes", {"wav_bytes": [b""]}, "another format"),
         ("wav_bytes", {"wav_bytes": []}, "at least one clip"),
+        ("wav_bytes", {"wav_bytes": [wav(clip(8_000)), wav(QUIET)]}, r"\(silent\).*\[1\]"),
+        ("wav_bytes", {"wav_bytes": [wav(np.outer(clip(8_000), [1, -1]))]}, r"\(cancelling\).*\[0\]"),
         ("wav_bytes", {"wav_bytes": [wav(clip(8_000), subtype="FLOAT")]}, "(?i)format"),
     ],
 )
@@ -150,7 +161,7 @@ def test_channels_are_mixed_by_their_mean(emotion):
 
 
 def test_the_description_says_what_it_is_and_what_the_run_warns_of(emotion, ratings):
-    described = saved_model.read_description(emotion[1])
+    described = read_description(emotion[1])
     assert described["classes"] == (emotion[1] / "assets" / "classes.txt").read_text().split()
     assert (described["rate_hz"], described["shortest"], described["longest"]) == (16_000, 400, 960_000)
     assert described["frontend"]["kind"] == "LogMel" and described["frontend"]["bands"] == 12
@@ -159,7 +170,7 @@ def test_the_description_says_what_it_is_and_what_the_run_warns_of(emotion, rati
     inputs = described["signatures"]["serving_default"]["inputs"]
     assert inputs["waveform"] == {"dtype": "float32", "shape": [None, None]}
     assert set(described["run_files"]) == {"config.json", "fold-0-x/model.keras", "fold-1-x/model.keras"}
-    described = saved_model.read_description(ratings[1])
+    described = read_description(ratings[1])
     assert described["dimensions"] == ["arousal", "valence"] and described["delay_frames"] == 3
     assert [chain["chains"]["arousal"][0]["values"]["frames"] for chain in described["postprocess"]] == [5, 7]
     assert described["warnings"] == []  # of a record without any

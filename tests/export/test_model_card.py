@@ -16,7 +16,7 @@ from zoo.metrics import classification
 from zoo.runs import command_line
 from zoo.runs.dataset import resolve
 from zoo.runs.folder import read_record
-from zoo.serving import saved_model
+from zoo.serving.description import DESCRIPTION
 from zoo.utils.atomic_files import write_csv, write_json
 
 EXPORT = Path(__file__).parents[2] / "saved_models" / "attention_blstm_fcn-ravdess" / "1"
@@ -47,7 +47,7 @@ def test_flags_make_the_configuration_again(given):
 def exported(tmp_path, **changes):
     """The card of an export of a run with three speakers' predictions; the export's description is a real one's."""
     run, version = tiny_runs.make(tmp_path / "run", "fcn", "ravdess"), tmp_path / "fcn-ravdess" / "3"
-    description = json.loads((EXPORT / saved_model.DESCRIPTION).read_text())
+    description = json.loads((EXPORT / DESCRIPTION).read_text())
     rows = [
         {"speaker": speaker, "truth": truth, "prediction": "fearful" if truth == "angry" and speaker != "08" else truth}
         for speaker in ("03", "08", "09")
@@ -58,7 +58,7 @@ def exported(tmp_path, **changes):
     record = {**read_record(run), **scores, "leakage": [], "notes": ["Actor_99: expected 60 clips, found 0"]}
     write_json(run / "metrics.json", record)
     write_csv(run / "predictions.csv", rows)
-    write_json(version / saved_model.DESCRIPTION, {**description, **changes})
+    write_json(version / DESCRIPTION, {**description, **changes})
     return model_card.write(version, run, notes=["Recorded in a car."]).read_text()
 
 

@@ -1,35 +1,30 @@
 """openSMILE's functionals in windows: against NumPy on its descriptors, its own whole-recording mode, and by hand."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
+from own_opensmile import whole
 
 from zoo.data.audio.read import read
 from zoo.errors import UserError
 from zoo.frontends import opensmile as acoustics
+from zoo.frontends import opensmile_process
 
+ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
-OPENSMILE = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 LOUDNESS, F0 = "loudness_sma3", "F0semitoneFrom27.5Hz_sma3nz"
 
 needs_opensmile = pytest.mark.skipif(
     find_spec("opensmile") is None, reason="opensmile is not installed (pip install -e '.[opensmile]')"
 )
-
-
-def _whole(waveform, feature_set):
-    import opensmile
-
-    return opensmile.Smile(opensmile.FeatureSet[OPENSMILE[feature_set]]).process_signal(waveform, RATE_HZ)
-
-
-def whole(waveform: np.ndarray, feature_set: str):
-    """openSMILE's own functionals of a whole recording, a data frame (1, features)."""
-    return acoustics.own_processes().submit(_whole, waveform, feature_set).result()
 
 
 @cache
@@ -158,11 +153,11 @@ def test_samples_of_one_do_not_become_minus_one():
 def test_nothing_is_left_where_it_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    # New ones, started there.
-    monkeypatch.setattr(acoustics, "_own_processes", cache(acoustics._own_processes.__wrapped__))
+    processes = opensmile_process.Processes(1)  # new ones, started there
+    monkeypatch.setattr(acoustics, "own_processes", lambda: processes)
     first, second = (acoustics.functionals(tone(1.0), RATE_HZ, "egemaps", 0.5, 0.1) for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    acoustics.own_processes().shutdown()
+    processes.close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,6 +199,38 @@ def test_a_missing_package_is_named_with_its_licence(monkeypatch):
         acoustics.settings("egemaps", 3.0, 0.04)
     with pytest.raises(UserError, match="non-commercial use only"):
         acoustics.descriptors(tone(1.0), RATE_HZ, "egemaps")
+
+
+MAIN = """
+with open("imported.txt", "a") as imported:
+    imported.write(__name__ + " ")
+import numpy as np
+from zoo.frontends import opensmile
+print(opensmile.clip_functionals(np.sin(np.arange(8000, dtype=np.float32)), 16_000, "egemaps", "five").shape)
+"""
+
+
+@needs_opensmile
+def test_a_users_script_is_not_run_again_in_the_processes(tmp_path):
+    """One that imports TensorFlow would bring it into them; multiprocessing's import the main script."""
+    (tmp_path / "main.py").write_text(MAIN)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "(125,)\n", done.stderr
+    assert (tmp_path / "imported.txt").read_text() == "__main__ "
+
+
+@needs_opensmile
+def test_a_process_that_ended_is_named_and_replaced(monkeypatch):
+    processes = opensmile_process.Processes(1)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="has ended before its work was done"):
+        patch.setattr(opensmile_process.sys, "executable", "/bin/true")
+        processes.extract(tone(0.5), RATE_HZ, "eGeMAPSv02", "Functionals")
+    values, names = processes.extract(tone(0.5), RATE_HZ, "eGeMAPSv02", "Functionals")
+    assert values.shape == (1, 88) and len(names) == 88
+    with pytest.raises(RuntimeError, match="KeyError: 'unknown'"):
+        processes.extract(tone(0.5), RATE_HZ, "unknown", "Functionals")
+    processes.close()
 
 
 def _in_a_worker():

@@ -21,7 +21,7 @@ from zoo.inference.workers import by_workers
 from zoo.utils.backends import announce_device
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
-SHARES = {"probabilities": {"a": 0.75, "b": 0.25}, "trained_on": "x"}
+SHARES = {"probabilities": {"a": 0.75, "b": 0.25}, "trained_on": "x", "reason": None}
 
 
 def answer(name):
@@ -63,12 +63,14 @@ def test_the_last_recording_is_rated_again(tmp_path):
         with Sheet(path, "csv", resume=True, rows_per_file=True) as sheet:
             for name in names:
                 if not sheet.answered(name):
-                    rows = [{"file": name, "time": t, "arousal": -0.5, "trained_on": "x"} for t in range(3)]
+                    rows = [
+                        {"file": name, "time": t, "arousal": -0.5, "trained_on": "x", "reason": None} for t in range(3)
+                    ]
                     sheet.add(Answers(rows, []))
 
     rate(tmp_path / "whole", ["a", "b", "c"])
     whole = (tmp_path / "whole").read_bytes()
-    assert b"a,0,-0.5,x\n" in whole  # a number below zero is no formula
+    assert b"a,0,-0.5,x,\n" in whole  # a number below zero is no formula
     for size in range(len(whole) + 1):
         (tmp_path / "cut").write_bytes(whole[:size])
         rate(tmp_path / "cut", ["a", "b", "c"])
@@ -91,17 +93,17 @@ def test_csv_has_one_header_keeps_its_columns_and_marks_formulas():
         assert cell(text) == f"'{text}"
     assert [cell(value) for value in ("a=1", "", -0.5, None)] == ["a=1", "", -0.5, None]
     line = as_csv()
-    assert line(answer("a,b")) == 'file,emotion,trained_on,p_a,p_b\n"a,b",a,x,0.75,0.25\n'
-    assert line(answer("c")) == "c,a,x,0.75,0.25\n"
+    assert line(answer("a,b")) == 'file,emotion,trained_on,p_a,p_b,reason\n"a,b",a,x,0.75,0.25,\n'
+    assert line(answer("c")) == "c,a,x,0.75,0.25,\n"
     with pytest.raises(UserError, match="expected the columns file, emotion"):
-        line({"file": "d"})
+        line({"file": "d", "reason": None})
 
 
 @pytest.mark.parametrize(
     ("kind", "rows_per_file", "content", "found"),
     [
         ("json", False, b"hello\nworld\n", "line 1: expected an answer"),
-        ("json", False, b'{"file": "a", "trained_on": "x"}\n{"fi\n', "line 2: expected an answer"),
+        ("json", False, b'{"file": "a", "trained_on": "x", "reason": null}\n{"fi\n', "line 2: expected an answer"),
         ("json", False, b"x" * 70_000, "found 70000 bytes behind byte 0 that are none"),
         *((kind, rows, b"RIFF, no answer", "that are none") for kind in ("csv", "json") for rows in (True, False)),
     ],
@@ -167,8 +169,20 @@ def test_folders_lists_and_resuming(script, run, clips, tmp_path):
     assert code == 0 and " before, 0 failed" in err and not failed.exists()
     rows, expected = (list(csv.reader(text.decode().splitlines())) for text in (out.read_bytes(), whole))
     assert [row[:2] for row in rows] == [row[:2] for row in expected]
-    found, shares = (np.array([row[3:] for row in table[1:]], float) for table in (rows, expected))
+    found, shares = (np.array([row[3:-1] for row in table[1:]], float) for table in (rows, expected))
     np.testing.assert_allclose(found, shares, atol=1e-5)
+
+
+def test_a_recording_without_speech_is_answered(script, run, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8_000), 16_000)
+    code, out, err = script("predict.py", run, tmp_path / "silent.wav")
+    assert code == 0 and "error" not in err
+    assert out.startswith(f"{tmp_path / 'silent.wav'}\tno emotion\tsilent: silence")
+    code, _, _ = script("predict.py", run, tmp_path / "silent.wav", "--out", tmp_path / "out.jsonl")
+    (row,) = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert code == 0 and row["emotion"] is None and row["reason"].startswith("silent: ")
+    _, _, err = script("predict.py", run, tmp_path / "silent.wav", "--out", tmp_path / "out.jsonl", "--resume")
+    assert "0 files answered, 1 before, 0 failed" in err
 
 
 def test_an_absent_file_ends_a_command_but_no_list(script, run, clips, tmp_path, monkeypatch):

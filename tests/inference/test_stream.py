@@ -40,7 +40,7 @@ def test_with_state_and_a_fixed_level_ratings_are_those_of_the_whole(causal, cau
     expected = list(predict_run(causal, [written(samples, tmp_path)]))
     rows = pushed(causal_live, samples, CUTS[cut], level=level_of(samples))
     assert causal_live.way == "state"
-    assert [list(row) for row in rows] == [["time", "arousal", "valence", "trained_on"]] * len(rows)
+    assert [list(row) for row in rows] == [["time", "arousal", "valence", "trained_on", "reason"]] * len(rows)
     assert [row["time"] for row in rows] == [row["time"] for row in expected]
     np.testing.assert_allclose(values(rows), values(expected), atol=1e-5)
     assert seconds < 1 or np.ptp(values(rows), axis=0).min() > 0.01
@@ -148,8 +148,11 @@ def test_ratings_by_hand():
 def test_classes_by_hand():
     model = Live(("low", "high"), "x", 10, lambda window: np.array([1 - window.mean(), window.mean()]), 2, 100)
     opened = Stream(model, 0.2, window_seconds=0.4)
-    rows = opened.push(np.array([0, 0, 0, 0, 1, 1], "float32"))
-    assert [(row["start"], row["end"], row["probabilities"]["high"]) for row in rows] == [(0, 0.4, 0), (0.2, 0.6, 0.5)]
+    rows = opened.push(np.array([0, 0.5, 0, 0.5, 1, 1], "float32"))
+    assert [(row["start"], row["end"], row["probabilities"]["high"]) for row in rows] == [
+        (0, 0.4, 0.25),
+        (0.2, 0.6, 0.625),
+    ]
     assert opened.finish() == []  # all of it was answered
     for size, n_rows in ((0, 0), (1, 0), (3, 1), (5, 2)):
         assert len(pushed(model, np.zeros(size, "float32"), hop_seconds=0.2, window_seconds=0.4)) == n_rows

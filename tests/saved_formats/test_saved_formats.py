@@ -60,6 +60,7 @@ def predicted(script, name: str, folder: Path) -> dict:
     rows = [json.loads(line) for line in output.splitlines()]
     for row in rows:
         del row["file"]
+        assert row.pop("reason") is None
     return {"rows": len(rows), "answers": fixed_clip.spread(rows) if is_rated(name) else rows}
 
 

@@ -1,11 +1,15 @@
 """Exports load and predict without Keras, and what was made to harm is not loaded at all."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import keras
@@ -26,8 +30,11 @@ from zoo.data.audio.recording import BadClip
 from zoo.errors import UserError
 from zoo.export.export import export
 from zoo.inference.export_predictor import of_export
+from zoo.inference.stream_model import of_export as stream_of_export
 from zoo.runs.model_file import load_model
 from zoo.serving import graph_audit, saved_model
+from zoo.serving.description import DESCRIPTION, check_files
+from zoo.serving.graph_sizes import huge_tensor
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,8 +65,61 @@ def test_waveforms_are_numbered_and_bad_ones_reported(emotion):
     assert [one.kind for one in bad] == ["non-finite", "too-short", "empty", "too-long"]
     with pytest.raises(BadClip, match="#0: expected a longer clip"):
         list(model.predict([good[:100]]))
-    with pytest.raises(UserError, match="expected a waveform"):
-        list(model.predict([np.zeros((2, 8_000))]))
+    with pytest.raises(UserError, match="expected samples"):
+        list(model.predict([np.zeros((9, 8_000))]))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "found"),
+    [
+        (lambda right: np.where(np.arange(len(right))[:, None] == 1, np.nan, right), "NaN or infinite"),
+        (lambda right: right[:-1], "outputs for 1 recordings"),
+        (lambda right: np.concatenate([right, right]), "outputs for 1 recordings"),
+        (lambda right: right[:, :-1], r"the shape \(3,\) instead of \(4,\)"),
+        (lambda right: right[:, None], r"the shape \(1, 4\)"),
+    ],
+)
+def test_outputs_that_are_no_probabilities_become_no_class(emotion, outputs, found):
+    """NaN for one clip of a batch leaves the others theirs."""
+    exported = saved_model.load(emotion[1])
+    own = exported.module.signatures["serving_default"]
+
+    def spoilt(**request):
+        return {"probabilities": tf.constant(outputs(own(**request)["probabilities"].numpy()))}
+
+    broken = replace(exported, module=SimpleNamespace(signatures={"serving_default": spoilt}))
+    bad: list[BadClip] = []
+    clips = [np.random.default_rng(n).normal(0, 0.1, 8_000) for n in range(3)]
+    rows = list(of_export(broken).predict(clips, bad.append))
+    assert len(rows) + len(bad) == 3 and len(rows) == (2 if "NaN" in found else 0)
+    assert {error.kind for error in bad} == {"undefined"} and all(re.search(found, str(error)) for error in bad)
+
+
+def test_a_clip_that_the_graph_refuses_does_not_lose_its_batch(emotion):
+    """By a rule of the graph that files do not have: here, of a peak of 0.9."""
+    exported = saved_model.load(emotion[1])
+    own = exported.module.signatures["serving_default"]
+
+    def strict(waveform, n_samples):
+        tf.debugging.Assert(tf.reduce_all(waveform < 0.9), ["waveform: too near to 1"])
+        return own(waveform=waveform, n_samples=n_samples)
+
+    broken = replace(exported, module=SimpleNamespace(signatures={"serving_default": strict}))
+    bad: list[BadClip] = []
+    good = np.sin(np.arange(8_000)) / 2
+    rows = list(of_export(broken).predict([good, 2 * good, good[:4_000]], bad.append))
+    assert [row["file"] for row in rows] == ["#0", "#2"]
+    assert "waveform: too near to 1" in str(bad[0]) and str(bad[0].path) == "#1"
+
+
+@pytest.mark.parametrize("counts", [[], [25, 25]])
+def test_ratings_of_another_number_than_recordings_become_none(counts):
+    outputs = {"arousal_valence": tf.zeros((2, 25, 2)), "n_frames": tf.constant(counts, tf.int32)}
+    module = SimpleNamespace(signatures={"serving_default": lambda **request: outputs})
+    description = json.loads((ROOT / "saved_models/conv_lstm-standin/1" / DESCRIPTION).read_text())
+    request = {"waveform": np.ones((1, 16_000), np.float32), "n_samples": np.array([16_000], np.int32)}
+    found = saved_model.Exported(ROOT, description, module).run_each("serving_default", **request)
+    assert found == [f"{len(counts)} outputs for 1 recordings"]
 
 
 def test_the_newest_version_is_taken(emotion, tmp_path):
@@ -107,6 +167,12 @@ def test_without_keras_files_get_what_the_run_says(emotion, tmp_path, rng):
         ("assets/description.json", b"[]", "expected a model as scripts/export.py writes it"),
         ("assets/description.json", b'{"format": 2}', "expected format 1, found 2"),
         ("assets/description.json", b'{"format": 1}', "without model, task"),
+        ("assets/description.json", b'{"format": true}', "expected format 1, found True"),
+        ("assets/description.json", b"[" * 100_000, "recursion"),
+        ("assets/description.json", b'{"format": 1' + b"0" * 9_999 + b"}", "Exceeds the limit"),
+        ("assets/description.json", b"\xff\xfe", "codec can't decode"),
+        ("assets/classes.txt", None, "No such file"),
+        ("assets/classes.txt", b"sad\nneutral\nangry\nhappy\n", "where description.json has"),
     ],
 )
 def test_damaged_exports_are_refused(mine, name, content, message):
@@ -117,11 +183,84 @@ def test_damaged_exports_are_refused(mine, name, content, message):
         saved_model.load(mine)
 
 
-def test_a_description_cannot_name_files_elsewhere(mine, tmp_path):
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "variables/../../secret", "a\0b", ".", ""])
+def test_a_description_cannot_name_files_elsewhere(mine, tmp_path, name):
     (tmp_path / "secret").write_text("x")
-    path = mine / saved_model.DESCRIPTION
-    path.write_text(path.read_text().replace('"files": {', '"files": {"../secret": "0",'))
+    described = json.loads((mine / DESCRIPTION).read_text())
+    described["files"][name] = sha256(b"x").hexdigest()
+    (mine / DESCRIPTION).write_text(json.dumps(described))
     with pytest.raises(UserError, match="no such file in the export"):
+        saved_model.load(mine)
+
+
+JSON_VALUES = (None, True, 0, -1, 1.5, 10**400, float("nan"), "", "x", [], {}, [1], ["x", "x"], {"x": 1}, [[]] * 3)
+
+
+def loaded(folder, described):
+    """What a program makes of a description before it runs the graph."""
+    (folder / DESCRIPTION).write_text(json.dumps(described))
+    read = saved_model.read_description(folder)
+    check_files(folder, read["files"])
+    exported = saved_model.Exported(folder, read, None)
+    return of_export(exported).outputs, stream_of_export(exported)
+
+
+@pytest.mark.parametrize("name", ["attention_blstm_fcn-ravdess", "conv_lstm-standin"])
+def test_any_value_of_a_description_is_used_or_refused_in_words(tmp_path, name):
+    """Each key in turn gets a value of each type of JSON, or is absent; inside of mappings, too."""
+    folder = tmp_path / "mine"
+    shutil.copytree(ROOT / "saved_models" / name / "1" / "assets", folder / "assets")
+    (folder / "variables").mkdir()
+    right = json.loads((folder / DESCRIPTION).read_text())
+    for file in right["files"]:
+        (folder / file).write_text("x")
+    right["files"] = dict.fromkeys(right["files"], sha256(b"x").hexdigest())
+    loaded(folder, right)
+    kept = set()
+    for key in right:
+        inner = [name for name in right[key] if key != "metrics"] if isinstance(right[key], dict) else []
+        for change in (*JSON_VALUES, "absent", *((name, value) for name in inner for value in JSON_VALUES[::3])):
+            wrong = dict(right)
+            if change == "absent":
+                del wrong[key]
+            else:
+                wrong[key] = {**right[key], change[0]: change[1]} if isinstance(change, tuple) else change
+            try:
+                loaded(folder, wrong)
+                kept.add((key, str(change)[:20]))
+            except UserError as error:
+                assert str(folder) in str(error)
+    needed = {"format", "model", "task", "rate_hz", "shortest", "lengths_in", "signatures", "files", "trained_on"}
+    for key in needed:
+        assert (key, "absent") not in kept and (key, "[]") not in kept and (key, "None") not in kept
+    assert ("trained_on", "x") in kept and ("files", "{}") not in kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"classes": ["happy", "neutral", "sad", "angry"]}, "where description.json has"),
+        ({"classes": ["neutral"] * 4}, "in place of different names"),
+        ({"classes": ["neutral", "happy", "sad"]}, r"3 names for outputs of the shape \[None, 4\]"),
+        ({"rate_hz": 8_000}, "a front-end at another rate"),
+        ({"longest": 100}, "longest below shortest"),
+        ({"lengths_in": "rows"}, "lengths in rows"),
+        ({"task": "continuous"}, "without dimensions"),
+        ({"stream": {"before_frames": 0, "after_frames": 0}}, "a stream without its signature"),
+    ],
+)
+def test_values_that_contradict_each_other_are_noticed(mine, changes, found):
+    described = json.loads((mine / DESCRIPTION).read_text())
+    (mine / DESCRIPTION).write_text(json.dumps({**described, **changes}))
+    with pytest.raises(UserError, match=found):
+        saved_model.load(mine)
+
+
+def test_signatures_are_those_of_the_graph(mine):
+    described = json.loads((mine / DESCRIPTION).read_text())
+    described["signatures"]["features"]["inputs"]["features"]["shape"][-1] = 41
+    (mine / DESCRIPTION).write_text(json.dumps(described))
+    with pytest.raises(UserError, match=r"the signature features with .*described as"):
         saved_model.load(mine)
 
 
@@ -169,7 +308,14 @@ def exposed(meta):
     meta.object_graph_def.concrete_functions[min(graph_audit.called(restore))].SetInParent()
 
 
-def huge_tensor(meta):
+def huge_fill(meta):
+    graph = tf.Graph()
+    with graph.as_default():
+        HUGE["Fill"](None)
+    meta.graph_def.node.extend(graph.as_graph_def().node)
+
+
+def huge_constant(meta):
     constant = meta.graph_def.node.add(name="huge", op="Const")
     for _ in range(2):
         constant.attr["value"].tensor.tensor_shape.dim.add(size=1 << 20)
@@ -197,7 +343,8 @@ HARM = ("WriteFile", "ReadFile", "EagerPyFunc", "PyFunc", "PrintV2", "SaveV2", "
         (own_text, "a text of its own"),
         (called_elsewhere, "a call of the saver's function"),
         (exposed, "which reads or writes files, to be called by anyone"),
-        (huge_tensor, r"a tensor of 1099511627776 elements \(huge\)"),
+        (huge_fill, r"a tensor of 1e\+10 elements \(Fill\)"),
+        (huge_constant, r"a tensor of 1099511627776 elements \(huge\)"),
     ],
 )
 def test_graphs_that_were_changed_are_refused(mine, change, found):
@@ -207,6 +354,55 @@ def test_graphs_that_were_changed_are_refused(mine, change, found):
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(UserError, match=found):
         saved_model.load(mine)
+
+
+def scalar(value):
+    return tf.constant(value, tf.int64)
+
+
+BIG = 100_000
+HUGE = {  # 10^10 elements each, of a batch of 1
+    "Fill": lambda x: tf.raw_ops.Fill(dims=tf.constant([BIG, BIG]), value=0.0),
+    "Fill beside the batch": lambda x: tf.raw_ops.Fill(dims=tf.stack([tf.shape(x)[0], BIG, BIG]), value=0.0),
+    "a product": lambda x: tf.raw_ops.Fill(dims=tf.reshape(scalar(BIG) * scalar(BIG), [1]), value=0.0),
+    "a sum of casts": lambda x: tf.zeros([tf.cast(tf.constant(1e10), tf.int64) + scalar(BIG)]),
+    "a called function": lambda x: tf.function(lambda n: tf.zeros([n, n]))(scalar(BIG)),
+    "a condition": lambda x: tf.cond(x[0] > 0, lambda: tf.zeros([scalar(BIG), BIG]), lambda: tf.zeros([1, 1])),
+    "BroadcastTo": lambda x: tf.broadcast_to(0.0, [BIG, BIG]),
+    "Tile": lambda x: tf.tile(tf.zeros([1, 1]), [BIG, BIG]),
+    "Pad": lambda x: tf.pad(x, [[0, 2**30]]),
+    "Range": lambda x: tf.range(0.0, 1e10, 1.0),
+    "LinSpace": lambda x: tf.raw_ops.LinSpace(start=0.0, stop=1.0, num=10**9),
+    "OneHot": lambda x: tf.one_hot(tf.cast(x, tf.int32), 10**9),
+    "ScatterNd": lambda x: tf.scatter_nd([[0, 0]], [1.0], [BIG, BIG]),
+    "TensorListReserve": lambda x: tf.raw_ops.TensorListReserve(
+        element_shape=[BIG], num_elements=BIG, element_dtype=tf.float32
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_tensors_that_constants_make_huge_are_found(name):
+    function = tf.function(HUGE[name], input_signature=[tf.TensorSpec([None])], autograph=False)
+    found = huge_tensor(function.get_concrete_function().graph.as_graph_def())
+    assert found and re.search(r"a tensor of 1.*e\+(09|10) elements", found), found
+
+
+def test_tensors_of_a_usual_size_are_none_and_endless_calls_end():
+    function = tf.function(
+        lambda x: tf.pad(tf.tile(x, [9]), [[1, 2**20]]) + tf.zeros([tf.shape(x)[0] * 9 + 1 + 2**20]),
+        input_signature=[tf.TensorSpec([None])],
+        autograph=False,
+    )
+    assert huge_tensor(function.get_concrete_function().graph.as_graph_def()) is None
+    graph = tf.function(HUGE["a called function"], input_signature=[tf.TensorSpec([None])], autograph=False)
+    content = graph.get_concrete_function().graph.as_graph_def()
+    (inner,) = content.library.function
+    call = next(node for node in content.node if "PartitionedCall" in node.op)
+    del inner.node_def[:]
+    own = inner.node_def.add(name="own", op=call.op, input=[inner.signature.input_arg[0].name])
+    own.attr["f"].CopyFrom(call.attr["f"])
+    assert "calls within each other" in huge_tensor(content)
 
 
 @pytest.fixture

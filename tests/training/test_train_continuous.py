@@ -160,7 +160,7 @@ def test_predictions_are_the_folds_mean_a_row_per_frame(trained, recola):
 def test_predict_writes_csv(script, trained, recola):
     code, out, _ = script("predict.py", trained[0], recola / "recordings_audio" / "dev_1.wav", "--csv")
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert code == 0 and list(rows[0]) == ["file", "time", "arousal", "valence", "trained_on"]
+    assert code == 0 and list(rows[0]) == ["file", "time", "arousal", "valence", "trained_on", "reason"]
     assert len(rows) == len([row for row in read_rows(trained[0]) if row["clip"] == "dev_1"])
 
 

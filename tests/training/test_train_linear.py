@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
+from own_opensmile import whole
 from predictions import predict_run
 from quick_check import checked_with
 
@@ -127,14 +128,8 @@ def test_features_are_those_of_opensmile(tmp_path, cache):
     assert found.shape == (125,)
     by_hand = [f(descriptors.astype(np.float64), axis=0) for f in (np.max, np.min, np.ptp, np.mean, np.std)]
     np.testing.assert_allclose(found, np.concatenate(by_hand), rtol=1e-4, atol=1e-4)
-    own = acoustics.own_processes().submit(whole, waveform).result()
+    own = whole(waveform).to_numpy()[0]
     np.testing.assert_array_equal(acoustics.clip_functionals(waveform, 16_000, "egemaps", "opensmile"), own)
-
-
-def whole(waveform):
-    import opensmile
-
-    return opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02).process_signal(waveform, 16_000).to_numpy()[0]
 
 
 @needs_opensmile

@@ -27,7 +27,7 @@ from zoo.inference.stateful import frames_around
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import looks_at_whole_segments
 from zoo.serving import saved_model
-from zoo.serving.saved_model import DESCRIPTION, FORMAT
+from zoo.serving.description import DESCRIPTION, FORMAT
 from zoo.serving.versions import new_version
 from zoo.utils.atomic_files import write_json
 from zoo.version import __version__

@@ -24,7 +24,8 @@ from zoo.errors import UserError, unknown
 from zoo.export.requests import Inputs, default_requests
 from zoo.layers.masking import layers_of
 from zoo.serving import saved_model
-from zoo.serving.saved_model import DESCRIPTION, Exported
+from zoo.serving.description import DESCRIPTION
+from zoo.serving.saved_model import Exported
 from zoo.serving.versions import new_version
 
 TOLERANCE = 1e-4

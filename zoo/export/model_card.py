@@ -11,7 +11,7 @@ from zoo.data.corpora.registry import CORPORA
 from zoo.data.protocols.lookup import PROTOCOLS
 from zoo.runs import command_line
 from zoo.runs.folder import finished_folds, read_rows
-from zoo.serving.saved_model import DESCRIPTION
+from zoo.serving.description import DESCRIPTION
 from zoo.utils.atomic_files import written_aside
 
 _WORST = 3  # classes that are listed

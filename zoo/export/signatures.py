@@ -3,16 +3,18 @@
 An invalid request ends in an error that names the limit, as a server has no other way to report it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
-from zoo.data.audio.recording import LOUDEST
-from zoo.export import stream_signature
+from zoo.data.audio.recording import BAD_KINDS, LOUDEST, QUIETEST
+from zoo.export import stream_signature, wav_decoder
 from zoo.export.calibration import LEAST_PROBABILITY
 from zoo.export.inference_lstm import exchanged
+from zoo.export.wav_decoder import refuse_unless
 from zoo.inference.postprocess import PostProcess
 
 Answers = dict[str, tf.Tensor]
@@ -89,13 +91,16 @@ def _on_files(answer: Answer, frontend: keras.layers.Layer, plan: Plan):
     def of_files(wav_bytes):
         with tf.control_dependencies([_not_empty(wav_bytes, "wav_bytes")]):
             wav_bytes = tf.identity(wav_bytes)
-        clips = tf.map_fn(
-            lambda data: _decoded(data, plan.rate_hz),
+        clips, cancelling = tf.map_fn(
+            lambda data: wav_decoder.decode(data, plan.rate_hz),
             wav_bytes,
-            fn_output_signature=tf.RaggedTensorSpec((None,), tf.float32, ragged_rank=0),
+            fn_output_signature=(
+                tf.RaggedTensorSpec((None,), tf.float32, ragged_rank=0),
+                tf.TensorSpec((), tf.bool),
+            ),
         )
         n_samples = tf.cast(clips.row_lengths(), tf.int32)
-        return answer(*frontend(*_checked_waveforms(clips.to_tensor(), n_samples, plan)))
+        return answer(*frontend(*_checked_waveforms(clips.to_tensor(), n_samples, plan, cancelling)))
 
     return of_files
 
@@ -109,7 +114,7 @@ def _on_features(answer: Answer, inputs: Sequence[tf.TensorSpec], plan: Plan, li
         width = None if fixed_length else tf.shape(features)[1]
         checks = [
             *_check_counts(features, n_frames, "features", "n_frames", max(1, plan.steps_per_frame), most, width),
-            _refuse_unless(tf.math.is_finite(features), "features: expected finite numbers, found NaN or infinity"),
+            refuse_unless(tf.math.is_finite(features), "features: expected finite numbers, found NaN or infinity"),
         ]
         with tf.control_dependencies(checks):
             return answer(tf.identity(features), tf.identity(n_frames))
@@ -117,8 +122,11 @@ def _on_features(answer: Answer, inputs: Sequence[tf.TensorSpec], plan: Plan, li
     return of_features
 
 
-def _checked_waveforms(waveform, n_samples, plan: Plan):
-    """Return the request without needless padding, zero behind each clip; refuse what cannot be answered."""
+def _checked_waveforms(waveform, n_samples, plan: Plan, cancelling=None):
+    """Return the request without needless padding, zero behind each clip; refuse what cannot be answered.
+
+    The rules are those of zoo.data.audio.recording; `cancelling` says of which clips the channels cancel each other.
+    """
     hint = (
         f" ({plan.shortest / plan.rate_hz:g} s at {plan.rate_hz} Hz), found audio that is empty or too short; leave it "
         "out. n_samples"
@@ -129,13 +137,29 @@ def _checked_waveforms(waveform, n_samples, plan: Plan):
         waveform = waveform[:, : tf.reduce_max(n_samples)]
         in_clip = tf.range(tf.shape(waveform)[1])[None, :] < n_samples[:, None]
         waveform = tf.where(in_clip, waveform, 0.0)
-    loud = _refuse_unless(
-        tf.abs(waveform) <= LOUDEST,  # false for NaN, too
-        "waveform: expected finite samples, nominally in -1..1, found NaN, infinity or a sample beyond "
-        f"{LOUDEST:g}; write the audio again from its source",
-    )
-    with tf.control_dependencies([loud]):
+    # A clip breaks one rule at most: in which order assertions run is not defined.
+    finite = tf.reduce_all(tf.math.is_finite(waveform), axis=1)
+    loud = finite & tf.reduce_any(tf.abs(waveform) > LOUDEST, axis=1)
+    highest = tf.reduce_max(tf.where(in_clip, waveform, waveform.dtype.min), axis=1)
+    silent = (highest - tf.reduce_min(tf.where(in_clip, waveform, waveform.dtype.max), axis=1)) / 2 < QUIETEST
+    cancelling = tf.zeros_like(silent) if cancelling is None else cancelling
+    rules = [
+        _rule(finite, "non-finite", "NaN or infinity"),
+        _rule(~loud, "too-loud", f"a sample beyond {LOUDEST:g}"),
+        _rule(~cancelling, "cancelling", "channels that cancel each other when they are mixed"),
+        _rule(
+            ~silent | ~finite | cancelling, "silent", f"nothing above {20 * math.log10(QUIETEST):.0f} dB of full scale"
+        ),
+    ]
+    with tf.control_dependencies(rules):
         return tf.identity(waveform), tf.identity(n_samples)
+
+
+def _rule(kept, kind: str, found: str) -> tf.Operation:
+    """Refuse the clips that do not keep a rule of recordings, with its name and their numbers."""
+    expected, remedy = BAD_KINDS[kind]
+    words = f"waveform: expected {expected}, found {found} ({kind}). {remedy} Clips"
+    return refuse_unless(kept, words, tf.where(~kept)[:, 0])
 
 
 def _check_counts(rows, counts, of: str, name: str, least: int, most: int | None, width, hint: str = ", found") -> list:
@@ -150,51 +174,11 @@ def _check_counts(rows, counts, of: str, name: str, least: int, most: int | None
         cases.append((counts <= width, words, width, counts))
     if most is not None:
         cases.append((counts <= most, f"{name}: expected at most {most}; cut the recording. Found", counts))
-    return [_not_empty(rows, of), *(_refuse_unless(*case) for case in cases)]
+    return [_not_empty(rows, of), *(refuse_unless(*case) for case in cases)]
 
 
 def _not_empty(rows, name: str):
-    return _refuse_unless(tf.shape(rows)[0] >= 1, f"{name}: expected a batch of at least one clip, found none")
-
-
-def _refuse_unless(conditions, message: str, *found):
-    return tf.debugging.Assert(tf.reduce_all(conditions), [message, *found])
-
-
-def _chunks_fit(data):
-    """Return whether each chunk of a RIFF file is as long as its header declares."""
-    size = tf.cast(tf.strings.length(data), tf.int64)
-
-    def declared(place):
-        four = tf.io.decode_raw(tf.strings.substr(data, place + 4, 4), tf.uint8)
-        return tf.reduce_sum(tf.cast(four, tf.int64) * [1, 2**8, 2**16, 2**24])
-
-    def next_chunk(place, fits):
-        return place + 8 + declared(place) + declared(place) % 2, declared(place) <= size - place - 8
-
-    first = (tf.constant(12, tf.int64), tf.constant(True))
-    return tf.while_loop(lambda place, fits: fits & (place + 8 <= size), next_chunk, first)[1]
-
-
-def _decoded(data, rate_hz: int):
-    """Decode one WAV file of 16-bit PCM to samples (n,), the mean of its channels."""
-    # The decoder's own errors quote bytes of a damaged file, which are no text: clients that expect text fail on them.
-    head = tf.strings.join([data, tf.constant(b"\0" * 16)])
-    marks = ((0, b"RIFF"), (8, b"WAVE"), (12, b"fmt "))
-    whole = _refuse_unless(
-        [*(tf.equal(tf.strings.substr(head, place, 4), mark) for place, mark in marks), _chunks_fit(data)],
-        "wav_bytes: expected whole WAV files of 16-bit PCM, found another format, or one that is cut or damaged",
-    )
-    with tf.control_dependencies([whole]):
-        samples, found_hz = tf.audio.decode_wav(data)
-    right = _refuse_unless(
-        tf.equal(found_hz, rate_hz),
-        f"wav_bytes: expected files at {rate_hz} Hz, for the graph does not resample; convert them, or predict with "
-        "scripts/predict.py. Found Hz",
-        found_hz,
-    )
-    with tf.control_dependencies([right]):
-        return tf.reduce_mean(samples, axis=1)
+    return refuse_unless(tf.shape(rows)[0] >= 1, f"{name}: expected a batch of at least one clip, found none")
 
 
 def _probabilities(networks: Sequence[keras.Model], plan: Plan) -> Answer:

@@ -11,29 +11,21 @@ takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes
 from those of a window cut out as a recording, at the edges of which the F0 track, moving averages and deltas end.
 """
 
-import multiprocessing
-import os
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing.util import Finalize
-from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from zoo.errors import UserError, unknown
+from zoo.frontends.opensmile_process import own_processes
 
 FEATURE_SETS = {"egemaps": 88, "compare": 6373}  # functionals per window
 CLIP_FUNCTIONALS = ("five", "opensmile")
 LEAST_SECONDS = 0.06  # of a clip: the longest analysis frame
+LEAST_WINDOW_SECONDS = 0.09  # of a clip in windows, by the two constants below
 DESCRIPTORS_PER_SECOND = 100
 _DESCRIPTOR_FRAME = 6  # hops in the longest analysis frame, that of F0: 60 ms
 _LEAST_DESCRIPTORS = 4  # openSMILE lengthens shorter windows to this many descriptor frames
-_starting = Lock()
 _OPENSMILE_NAMES = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 
 
@@ -126,46 +118,8 @@ def _windows(n_samples: int, rate_hz: int, window_seconds: float, hop_seconds: f
     return -(-np.maximum(begins, 0) // step), (ends - _DESCRIPTOR_FRAME * step) // step
 
 
-def own_processes() -> ProcessPoolExecutor:
-    """Return the processes of openSMILE, the same for all threads."""
-    with _starting:
-        return _own_processes()
-
-
-@cache
-def _own_processes() -> ProcessPoolExecutor:
-    """Start the processes of openSMILE, one for each core; it is never loaded in this one.
-
-    There, the Fourier transforms of TensorFlow and openSMILE would call each other's functions of the same names
-    (bitrv2, cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size".
-    """
-    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
-    # Where this process is a worker itself, it would wait at its end for processes that wait for work.
-    Finalize(None, pool.shutdown, exitpriority=100)
-    return pool
-
-
-def _elsewhere(*arguments: Any) -> Any:
-    try:
-        return own_processes().submit(_extract, *arguments).result()
-    except BrokenProcessPool as error:
-        _own_processes.cache_clear()
-        raise UserError("openSMILE's process has ended before its work was done: out of memory? Start again") from error
-
-
-def _extract(waveform: np.ndarray, rate_hz: int, feature_set: str, level: str, intervals: str = "") -> Any:
-    """Run openSMILE, over `intervals` of descriptors if there are any; return values (rows, features) and names."""
-    import opensmile
-
-    with tempfile.TemporaryDirectory() as folder:
-        frame_mode = Path(folder) / "windows.conf.inc"
-        frame_mode.write_text(f"frameMode = list\nframeList = {intervals}\n", encoding="ascii")
-        options = {"frameModeFunctionalsConf": str(frame_mode)} if intervals else {}
-        kind = opensmile.FeatureSet[_OPENSMILE_NAMES[feature_set]], opensmile.FeatureLevel[level]
-        smile = opensmile.Smile(*kind, options=options)
-        # The package multiplies by 32768 and converts, so that a sample of 1 would become -1.
-        within_16_bits = np.clip(waveform, -1, 32767 / 32768).astype(np.float32)
-        return smile(within_16_bits, rate_hz)[0].T, smile.feature_names
+def _elsewhere(waveform: np.ndarray, rate_hz: int, feature_set: str, *what: str) -> tuple[np.ndarray, list[str]]:
+    return own_processes().extract(waveform, rate_hz, _OPENSMILE_NAMES[feature_set], *what)
 
 
 def _version(feature_set: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from zoo.data.batches.by_length import in_batches
 from zoo.frontends import opensmile
 from zoo.inference.long_recordings import rate_in_windows
-from zoo.inference.predictor import BATCH_SECONDS, Predictor
+from zoo.inference.predictor import BATCH_SECONDS, Output, Predictor, checked
 from zoo.serving.saved_model import Exported, limits_seconds
 
 _DAY_SECONDS = 86_400.0
@@ -18,6 +18,8 @@ def of_export(exported: Exported) -> Predictor:
     """Return the predictor of an export. Networks on waveforms rate recordings of any length, in windows."""
     description, own = exported.description, exported.description["frontend"]
     min_seconds, max_seconds = limits_seconds(description)
+    if own["kind"] == "functionals" and "functionals" not in own:
+        min_seconds = max(min_seconds, opensmile.LEAST_WINDOW_SECONDS)
     rate_hz, on_waveforms = exported.rate_hz, own["kind"] == "StandardWaveform"
 
     def functionals(waveform: np.ndarray) -> np.ndarray:
@@ -26,11 +28,16 @@ def of_export(exported: Exported) -> Predictor:
         seconds = own["functional_seconds"], own["frame_seconds"]
         return opensmile.functionals(waveform, rate_hz, own["feature_set"], *seconds)
 
-    def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def of_features(features: np.ndarray) -> Output:
+        if not np.isfinite(features).all():
+            return "features that are NaN or infinite"
+        return exported.run_each("features", features=features[None], n_frames=np.array([len(features)], np.int32))[0]
+
+    def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[Output]:
         if own["kind"] == "functionals":
-            return [exported.on_features([functionals(waveform)])[0] for waveform in waveforms]
+            return [of_features(functionals(waveform)) for waveform in waveforms]
         return in_batches(
-            lambda rows, lengths: exported.run("serving_default", waveform=rows, n_samples=lengths),
+            lambda rows, lengths: exported.run_each("serving_default", waveform=rows, n_samples=lengths),
             waveforms,
             BATCH_SECONDS * rate_hz,
         )
@@ -38,7 +45,7 @@ def of_export(exported: Exported) -> Predictor:
     def rate_long(path: Path) -> np.ndarray:
         return rate_in_windows(
             path,
-            lambda features: exported.on_features([features])[0],
+            lambda features: checked(of_features(features), (None, len(exported.outputs)), path),
             description["steps_per_frame"],
             description["segment_frames"],
             rate_hz,

@@ -8,6 +8,7 @@ from zoo.inference import export_predictor
 from zoo.inference.predictor import Predictor
 from zoo.runs.open_run import check_predicts
 from zoo.serving import saved_model
+from zoo.serving.description import read_description
 
 
 def is_continuous(place: Path, exported: bool) -> bool:
@@ -16,7 +17,7 @@ def is_continuous(place: Path, exported: bool) -> bool:
     Raises UserError for a run that cannot predict.
     """
     if exported:
-        return saved_model.read_description(place)["task"] == "continuous"
+        return read_description(place)["task"] == "continuous"
     settings = saved.load(place / "config.json")
     check_predicts(settings, place)
     return registry.get(settings.model).task == "continuous"

@@ -43,7 +43,8 @@ class Answers(NamedTuple):
 
 
 def as_json(row: Row) -> str:
-    return json.dumps(row) + "\n"
+    """Return a row as a line of JSON. Raises ValueError for NaN and infinity, which JSON does not have."""
+    return json.dumps(row, allow_nan=False) + "\n"
 
 
 def as_csv(columns: Sequence[str] | None = None) -> Lines:
@@ -51,12 +52,14 @@ def as_csv(columns: Sequence[str] | None = None) -> Lines:
 
     Probabilities become columns p_CLASS. Text that a spreadsheet would take for a formula gets an apostrophe.
     The function raises UserError for a row of other columns.
+    "reason" is the last column; None is an empty cell.
     """
     expected = list(columns) if columns else []
 
     def line(row: Row) -> str:
-        flat = {key: value for key, value in row.items() if key != "probabilities"}
+        flat = {key: value for key, value in row.items() if key not in ("probabilities", "reason")}
         flat |= {f"p_{name}": share for name, share in row.get("probabilities", {}).items()}
+        flat["reason"] = row["reason"]
         lines = [] if expected else [flat]
         if not expected:
             expected.extend(flat)
@@ -153,6 +156,11 @@ class Sheet:
                 raise UserError(
                     f"{self.path}, line {number}: expected an answer of predict.py, found {line[:60]!r}; repair it"
                 ) from error
+            if number == 1 and "reason" not in row:
+                raise UserError(
+                    f"{self.path}: expected answers with a reason, found those of an older version, which had none for "
+                    "recordings without speech; choose another --out, or finish it with that version"
+                )
             if columns is None and self._kind == "csv":
                 columns = list(row)
             else:

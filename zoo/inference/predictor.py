@@ -3,25 +3,24 @@
 Both become a `Predictor`; how a waveform becomes outputs is in run_predictor.py and export_predictor.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo.data.audio.blocks import seconds_of
-from zoo.data.audio.read import check_waveform, read
-from zoo.data.audio.recording import BadClip
+from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
+from zoo.inference.clips import Clip, is_file, names_of, waveform_of
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
 READ_AHEAD = 64  # utterances read together, so that neighbours in length share a batch and memory stays flat
 
-Clip = str | Path | np.ndarray
 OnBad = Callable[[BadClip], None]
 Row = dict[str, Any]
+Output = np.ndarray | str  # or in words, why there is none
 
 
 def raise_bad(error: BadClip) -> None:
@@ -30,10 +29,11 @@ def raise_bad(error: BadClip) -> None:
 
 @dataclass(frozen=True)
 class Predictor:
-    """Predicts waveforms (samples,), float32 at `rate_hz`, between `min_seconds` and `max_seconds` long.
+    """Predicts recordings between `min_seconds` and `max_seconds` long, as waveforms (samples,), float32 at `rate_hz`.
 
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
-    `frame_seconds` apart (0: probabilities). `rate_long` instead rates files longer than `whole_seconds`, in windows.
+    `frame_seconds` apart (0: probabilities); or in words, why it has none. `rate_long` instead rates files longer than
+    `whole_seconds`, in windows.
     """
 
     outputs: tuple[str, ...]
@@ -41,43 +41,92 @@ class Predictor:
     rate_hz: int
     min_seconds: float
     max_seconds: float
-    predict_waveforms: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+    predict_waveforms: Callable[[Sequence[np.ndarray]], Sequence[Output]]
     frame_seconds: float = 0.0
     whole_seconds: float = float("inf")
     rate_long: Callable[[Path], np.ndarray] | None = None
 
-    def predict(self, clips: Sequence[Clip], on_bad: OnBad = raise_bad, names: Sequence[str] = ()) -> Iterator[Row]:
-        """Yield rows for audio files, and for waveforms as this class takes them.
+    def predict(
+        self,
+        clips: Sequence[Clip],
+        on_bad: OnBad = raise_bad,
+        names: Sequence[str] = (),
+        clips_hz: int | None = None,
+    ) -> Iterator[Row]:
+        """Yield rows for clips: audio files, their bytes, or samples at `clips_hz`, by default at `rate_hz`.
 
-        {"file", "emotion", "probabilities": {class: probability}, "trained_on"} per file; or {"file", "time" in
-        seconds, a rating per dimension, "trained_on"} per frame. "file" is of `names`, by default the path, or the
-        position of a waveform, such as "#0". One that cannot be used goes to `on_bad` (which raises) and is left out.
+        {"file", "emotion", "probabilities": {class: probability}, "trained_on", "reason"} per file; or {"file", "time"
+        in seconds, a rating per dimension, "trained_on", "reason"} per frame. "file" is of `names`, by default the
+        path, or the position of another clip, such as "#0". "reason" is None; a recording without speech (its kind is
+        in `WITHOUT_SPEECH`) has one row, "reason" says why, and emotion and probabilities, or time and ratings, are
+        None.
+
+        A recording that cannot be used, or for which the model has no finite output, goes to `on_bad` (which raises)
+        and is left out.
         """
-        names = names or [f"#{n}" if isinstance(clip, np.ndarray) else str(clip) for n, clip in enumerate(clips)]
+        names = names or names_of(clips)
         size = 1 if self.frame_seconds else READ_AHEAD  # ratings: one recording with its thousands of rows
         for some, of_some in zip(in_turn(clips, size), in_turn(names, size), strict=True):
-            for name, output in self._predict(some, of_some, on_bad):
-                yield from self._rows(name, output)
+            for name, result in zip(of_some, self._predict(some, of_some, clips_hz), strict=True):
+                if not isinstance(result, BadClip):
+                    yield from self._rows(name, result)
+                elif result.kind in WITHOUT_SPEECH:
+                    yield self._without_speech(name, result)
+                else:
+                    on_bad(result)
 
-    def _predict(self, clips: Sequence[Clip], names: Sequence[str], on_bad: OnBad) -> Iterable[tuple[str, np.ndarray]]:
+    def _predict(self, clips: Sequence[Clip], names: Sequence[str], clips_hz: int | None) -> list[np.ndarray | BadClip]:
         first = clips[0]  # ratings come one file at a time
-        if self.rate_long and not isinstance(first, np.ndarray) and seconds_of(Path(first)) > self.whole_seconds:
+        if self.rate_long and is_file(first) and seconds_of(Path(first)) > self.whole_seconds:
             try:
-                return [(names[0], self.rate_long(Path(first)))]
+                return [checked(self.rate_long(Path(first)), (None, len(self.outputs)), names[0])]
             except BadClip as error:
-                on_bad(error)
-                return []
-        waveforms = read_all(clips, self.rate_hz, self.min_seconds, self.max_seconds, on_bad, names)
-        outputs = self.predict_waveforms([waveform for waveform in waveforms if waveform is not None])
-        return zip(compress(names, [waveform is not None for waveform in waveforms]), outputs, strict=True)
+                return [error]
+        results = list(read_each(clips, self.rate_hz, self.min_seconds, self.max_seconds, names, clips_hz))
+        where = [n for n, result in enumerate(results) if not isinstance(result, BadClip)]
+        waveforms = [result for result in results if not isinstance(result, BadClip)]
+        outputs = self.predict_waveforms(waveforms) if where else []
+        for n, waveform, output in zip(where, waveforms, outputs, strict=True):
+            try:
+                results[n] = checked(output, self._shape(waveform), names[n])
+            except BadClip as error:
+                results[n] = error
+        return results
+
+    def _shape(self, waveform: np.ndarray) -> tuple[int, ...]:
+        frame = round(self.frame_seconds * self.rate_hz)
+        return (len(waveform) // frame, len(self.outputs)) if frame else (len(self.outputs),)
 
     def _rows(self, file: str, output: np.ndarray) -> Iterator[Row]:
+        rest = {"trained_on": self.trained_on, "reason": None}
         if not self.frame_seconds:
-            yield {"file": file, **emotion(self.outputs, output), "trained_on": self.trained_on}
+            yield {"file": file, **emotion(self.outputs, output), **rest}
             return
         for frame, values in enumerate(output):
-            time = round(frame * self.frame_seconds, 3)
-            yield {"file": file, "time": time, **named(self.outputs, values), "trained_on": self.trained_on}
+            yield {"file": file, "time": round(frame * self.frame_seconds, 3), **named(self.outputs, values), **rest}
+
+    def _without_speech(self, file: str, error: BadClip) -> Row:
+        rest = {"trained_on": self.trained_on, "reason": reason(error)}
+        if not self.frame_seconds:
+            return {"file": file, **no_emotion(self.outputs), **rest}
+        return {"file": file, "time": None, **dict.fromkeys(self.outputs), **rest}
+
+
+def checked(output: Output, shape: Sequence[int | None], name: str | Path) -> np.ndarray:
+    """Return a model's output. Raises BadClip where it has none, another shape (None: any size), or NaN or infinity."""
+    if isinstance(output, str):
+        raise BadClip(name, "undefined", output)
+    if len(output.shape) != len(shape) or any(b not in (None, a) for a, b in zip(output.shape, shape, strict=True)):
+        expected = str(tuple(shape)).replace("None", "n")
+        raise BadClip(name, "undefined", f"an output of the shape {output.shape} instead of {expected}")
+    if not np.isfinite(output).all():
+        raise BadClip(name, "undefined", "an output that is NaN or infinite")
+    return output
+
+
+def reason(error: BadClip) -> str:
+    """Return why a recording has no answer, as rows say it: "silent: ..."."""
+    return f"{error.kind}: {error.found}"
 
 
 def named(outputs: Sequence[str], values: np.ndarray) -> dict[str, float]:
@@ -90,38 +139,44 @@ def emotion(outputs: Sequence[str], probabilities: np.ndarray) -> Row:
     return {"emotion": outputs[int(probabilities.argmax())], "probabilities": named(outputs, probabilities)}
 
 
+def no_emotion(outputs: Sequence[str]) -> Row:
+    """Return what `emotion` does, for a recording without an answer."""
+    return {"emotion": None, "probabilities": dict.fromkeys(outputs)}
+
+
 def in_turn(items: Sequence, size: int = READ_AHEAD) -> Iterator[Sequence]:
     """Yield `size` items at a time, in order."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def read_all(
+def read_all(clips: Sequence[Clip], rate_hz: int, min_seconds: float, max_seconds: float) -> list[np.ndarray]:
+    """Return what `read_each` yields. Raises BadClip for the first clip that cannot be used."""
+    waveforms = []
+    for result in read_each(clips, rate_hz, min_seconds, max_seconds):
+        if isinstance(result, BadClip):
+            raise result
+        waveforms.append(result)
+    return waveforms
+
+
+def read_each(
     clips: Sequence[Clip],
     rate_hz: int,
     min_seconds: float,
     max_seconds: float,
-    on_bad: OnBad = raise_bad,
     names: Sequence[str] = (),
-) -> list[np.ndarray | None]:
-    """Return files, and waveforms (samples,) at `rate_hz`, as float32 waveforms; two are read at the same time.
+    clips_hz: int | None = None,
+) -> Iterator[np.ndarray | BadClip]:
+    """Yield clips as float32 waveforms at `rate_hz`, or why one cannot be used. Two are read at the same time.
 
-    `names` are what errors call them. One that cannot be used raises BadClip, or goes to `on_bad` and is None here.
+    `names` are what errors call them; `clips_hz` is the rate of samples, by default `rate_hz`.
     """
 
     def waveform(clip: Clip, name: str) -> np.ndarray | BadClip:
         try:
-            if isinstance(clip, np.ndarray):
-                return check_waveform(clip, name, rate_hz, min_seconds, max_seconds)
-            return read(clip, rate_hz, min_seconds, max_seconds)
+            return waveform_of(clip, name, clips_hz or rate_hz, rate_hz, min_seconds, max_seconds)
         except BadClip as error:
             return error
 
-    found: list[np.ndarray | None] = []
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for result in pool.map(waveform, clips, names or map(str, clips)):
-            if isinstance(result, BadClip):
-                on_bad(result)
-                found.append(None)
-            else:
-                found.append(result)
-    return found
+        yield from pool.map(waveform, clips, names or names_of(clips))

@@ -58,5 +58,6 @@ def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:
 
     long = partial(folds[0].windows, rate, max_seconds=max_seconds) if on_waveforms(run.settings) else None
     frame = frame_seconds(run.settings)
-    limits = from_config.rate_hz(run.settings), frame, max_seconds
+    least = max(frame, from_config.extractor(run.settings).least_seconds)
+    limits = from_config.rate_hz(run.settings), least, max_seconds
     return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, frame, WHOLE_SECONDS, long)

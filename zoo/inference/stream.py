@@ -13,6 +13,9 @@ There are three ways, by what a network is made of:
 Networks on waveforms take them at mean 0 and deviation 1 over the whole recording. In a stream both are those of the
 audio received so far (conv_lstm untrained, swelling noise: ratings within a range of 0.08 differ by up to 0.007 in the
 first 5 s, 0.004 after 20 s); a fixed `level` removes that difference.
+
+A window without speech (zoo.data.audio.recording.check_level) is classified as None. A recording's ratings go on
+through its pauses; here they are None until something has been received above the level of silence.
 """
 
 from typing import Any
@@ -20,9 +23,10 @@ from typing import Any
 import numpy as np
 import soxr
 
-from zoo.data.audio.recording import LOUDEST
+from zoo.data.audio.recording import LOUDEST, QUIETEST, BadClip, check_level
 from zoo.errors import UserError
-from zoo.inference.predictor import emotion, named
+from zoo.inference.clips import as_floats, whole_hz
+from zoo.inference.predictor import checked, emotion, named, no_emotion, reason
 from zoo.inference.stream_model import Live, of_export
 from zoo.inference.stream_postprocess import RunningPostProcess
 from zoo.serving.saved_model import Exported
@@ -30,7 +34,7 @@ from zoo.serving.saved_model import Exported
 HOP_SECONDS = {"state": 0.4, "windows": 1.0, "emotion": 1.0}
 WINDOW_SECONDS = {"windows": 8.0, "emotion": 4.0}
 LOOK_AHEAD_SECONDS = 2.0  # of windows
-RATES_HZ = (1000, 384_000)
+_SILENT_SO_FAR = f"silent: nothing above {20 * np.log10(QUIETEST):.0f} dB of full scale so far"
 
 
 class Stream:
@@ -58,8 +62,8 @@ class Stream:
         model = getattr(model, "exported", model)
         self.live: Live = of_export(model) if isinstance(model, Exported) else model
         wanted_hz = self.live.rate_hz
-        rate_hz = wanted_hz if rate_hz is None else rate_hz
-        _check(self.live, level, rate_hz)
+        rate_hz = wanted_hz if rate_hz is None else whole_hz(rate_hz, "rate")
+        _check(self.live, level)
         self.unit, self.level = self.live.frame_samples or 1, level
         self.hop, self.window, self.ahead = _sizes(self.live, hop_seconds, window_seconds, look_ahead_seconds)
         self._resampler = None
@@ -70,6 +74,8 @@ class Stream:
         self._held, self._first = np.empty(0, np.float32), 0  # samples, and the number of the first of them
         self._next = 0  # unit to predict next
         self._counted, self._total, self._squares = 0, 0.0, 0.0  # samples in the running level, and their sums
+        self._lowest, self._highest = np.inf, -np.inf  # of them
+        self._silent_frames = 0  # rated before anything was above silence
         self._raw: list[np.ndarray] = []  # ratings that are not all shown
         self._raw_first, self._row = 0, 0  # the first one's frame, and the next row's
         self._pushed, self._finished = 0, False
@@ -86,9 +92,13 @@ class Stream:
     def push(self, samples: np.ndarray) -> list[dict[str, Any]]:
         """Take the next samples, floats (n,) nominally in -1..1; return the rows that are now certain.
 
-        Rows are {"time", a rating per dimension, "trained_on"} with the seconds since the stream's start, or {"start",
-        "end", "emotion", "probabilities", "trained_on"}. They do not depend on how the stream is cut into pushes.
-        Raises UserError for samples of another kind, NaN or infinity, of which nothing is taken; and after `finish`.
+        Rows are {"time", a rating per dimension, "trained_on", "reason"} with the seconds since the stream's start, or
+        {"start", "end", "emotion", "probabilities", "trained_on", "reason"}. They do not depend on how the stream is
+        cut into pushes. Without speech or a finite output, emotion and probabilities, or ratings, are None, and
+        "reason" says why; it is None otherwise.
+
+        Raises UserError for samples of another kind, NaN, infinity and samples beyond `LOUDEST`, of which nothing is
+        taken; and after `finish`.
         """
         samples = self._checked(samples)
         self._pushed += len(samples)
@@ -106,15 +116,19 @@ class Stream:
     def _checked(self, samples: np.ndarray) -> np.ndarray:
         if self._finished:
             raise UserError("the stream is finished; begin another for more audio")
-        samples = np.asarray(samples)
-        if samples.ndim != 1 or samples.dtype.kind != "f":
-            found = f"found {samples.dtype} {samples.shape}; mix channels down, divide integers by their largest"
-            raise UserError(f"stream: expected samples (n,) of floats in -1..1, {found}")
+        samples = as_floats(samples, "stream")
+        if samples.ndim != 1:
+            raise UserError(
+                f"stream: expected samples (n,), found {samples.dtype} {samples.shape}; mix channels down by their mean"
+            )
         if not np.isfinite(samples).all():
             at = self._pushed + int(np.flatnonzero(~np.isfinite(samples))[0])
             raise UserError(f"stream: expected finite samples, found NaN or infinity at sample {at}; check its source")
         if (loudest := np.abs(samples).max(initial=0)) > LOUDEST:
-            raise UserError(f"stream: expected samples about -1..1, found one of {loudest:.3g}; check its --format")
+            raise UserError(
+                f"stream: expected samples about -1..1, found one of {loudest:.3g}; divide integers by their full "
+                "scale, 32768 for 16 bits, and check --format"
+            )
         return samples.astype(np.float32)
 
     def _take(self, samples: np.ndarray, ended: bool) -> list[dict[str, Any]]:
@@ -141,10 +155,15 @@ class Stream:
         return rows
 
     def _emotion(self, start: int, end: int) -> dict[str, Any]:
-        live = self.live
-        probabilities = live.answer(self._held[start - self._first : end - self._first])
+        live, window = self.live, self._held[start - self._first : end - self._first]
         times = {"start": round(start / live.rate_hz, 3), "end": round(end / live.rate_hz, 3)}
-        return {**times, **emotion(live.outputs, probabilities), "trained_on": live.trained_on}
+        why, answer = None, no_emotion(live.outputs)
+        try:
+            check_level(window, "stream")
+            answer = emotion(live.outputs, checked(live.answer(window), (len(live.outputs),), "stream"))
+        except BadClip as error:
+            why = reason(error)
+        return {**times, **answer, "trained_on": live.trained_on, "reason": why}
 
     def _ratings(self, ended: bool) -> list[dict[str, Any]]:
         frames = self._received // self.unit
@@ -161,25 +180,40 @@ class Stream:
         live = self.live
         start = max(0, self._next - live.before_frames if self._step else end - self.window)
         piece = self._held[start * self.unit - self._first : end * self.unit - self._first]
+        self._hear(self._received if last else end * self.unit)
         if live.standard:
-            mean, scale = self._level_at(self._received if last else end * self.unit)
+            mean, scale = self._level()
             piece = ((piece - mean) * scale).astype(np.float32)[:, None]
         if self._step:
             ratings = self._smoothing.push(self._step(piece, self._next - start, count))
         else:
-            ratings = live.answer(piece)[self._next - start : self._next - start + count]
+            ratings = self._window(piece, end - start)[self._next - start : self._next - start + count]
         self._raw.extend(ratings)
         self._next += count
+        if (self._highest - self._lowest) / 2 < QUIETEST:
+            self._silent_frames = self._next
         self._forget_before((self._next - max(live.before_frames, self.window)) * self.unit)
 
-    def _level_at(self, end: int) -> tuple[float, float]:
-        """Return mean and factor of the samples before `end`, as StandardWaveform does of a whole recording."""
-        if self.level is not None:
-            return float(self.level[0]), 1 / np.sqrt(float(self.level[1]) ** 2 + 1e-14)
+    def _window(self, piece: np.ndarray, n_frames: int) -> np.ndarray:
+        """Return the ratings of a window, NaN where the model has none."""
+        shape = n_frames, len(self.live.outputs)
+        try:
+            return checked(self.live.answer(piece), shape, "stream")
+        except BadClip:
+            return np.full(shape, np.nan)
+
+    def _hear(self, end: int) -> None:
+        """Take the samples before `end` into the running level."""
         new = self._held[self._counted - self._first : end - self._first].astype(float)
         self._counted, self._total, self._squares = end, self._total + new.sum(), self._squares + new @ new
-        mean = self._total / end
-        return mean, 1 / np.sqrt(max(self._squares / end - mean**2, 0.0) + 1e-14)
+        self._lowest, self._highest = new.min(initial=self._lowest), new.max(initial=self._highest)
+
+    def _level(self) -> tuple[float, float]:
+        """Return mean and factor of the samples so far, as StandardWaveform does of a whole recording."""
+        if self.level is not None:
+            return float(self.level[0]), 1 / np.sqrt(float(self.level[1]) ** 2 + 1e-14)
+        mean = self._total / self._counted
+        return mean, 1 / np.sqrt(max(self._squares / self._counted - mean**2, 0.0) + 1e-14)
 
     def _rows(self, received_frames: int, ended: bool) -> list[dict[str, Any]]:
         rows = []
@@ -191,10 +225,20 @@ class Stream:
                 break
             del self._raw[: frame - self._raw_first]
             self._raw_first = frame
-            time = round(self._row * self.unit / self.live.rate_hz, 3)
-            rows.append({"time": time, **named(self.live.outputs, self._raw[0]), "trained_on": self.live.trained_on})
+            rows.append(self._rating(frame))
             self._row += 1
         return rows
+
+    def _rating(self, frame: int) -> dict[str, Any]:
+        """Return the next row, by the first of the held ratings, that of `frame`."""
+        live, why = self.live, None
+        if frame < self._silent_frames:
+            why = _SILENT_SO_FAR
+        elif not np.isfinite(self._raw[0]).all():
+            why = "undefined: an output that is NaN or infinite"
+        ratings = dict.fromkeys(live.outputs) if why else named(live.outputs, self._raw[0])
+        time = round(self._row * self.unit / live.rate_hz, 3)
+        return {"time": time, **ratings, "trained_on": live.trained_on, "reason": why}
 
 
 def _sizes(live: Live, *seconds: float | None) -> tuple[int, int, int]:
@@ -209,7 +253,7 @@ def _sizes(live: Live, *seconds: float | None) -> tuple[int, int, int]:
 
     def units(name: str, given: float | None, default: float, least: int = 1) -> int:
         seconds = default if given is None else given
-        count = round(seconds / unit_seconds) if np.isfinite(seconds) else -1
+        count = round(seconds / unit_seconds) if _is_number(seconds) and np.isfinite(seconds) else -1
         if count < least or abs(count * unit_seconds - seconds) > 1e-3:
             expected = f"a multiple of {unit_seconds:g} s, at least {least * unit_seconds:g} s"
             raise UserError(f"{name} is {seconds} s, expected {expected}")
@@ -239,10 +283,14 @@ def _sizes(live: Live, *seconds: float | None) -> tuple[int, int, int]:
     return hop, window, ahead
 
 
-def _check(live: Live, level: tuple[float, float] | None, rate_hz: int) -> None:
+def _check(live: Live, level: tuple[float, float] | None) -> None:
     if level is not None and not live.standard:
         raise UserError("level is for networks on waveforms; leave it out")
-    if level is not None and (len(level) != 2 or not np.isfinite(level).all() or level[1] <= 0):
+    pair = level if isinstance(level, (tuple, list)) else ()
+    numbers = [value for value in pair if _is_number(value) and np.isfinite(value)]
+    if level is not None and (len(pair) != 2 or len(numbers) != 2 or numbers[1] <= 0):
         raise UserError(f"level is {level}, expected a mean and a deviation above 0, as of samples in -1..1")
-    if rate_hz != live.rate_hz and not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-        raise UserError(f"rate is {rate_hz} Hz, expected {RATES_HZ[0]} to {RATES_HZ[1]}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

@@ -8,6 +8,7 @@ import numpy as np
 from zoo.errors import UserError
 from zoo.inference import export_predictor
 from zoo.inference.postprocess import PostProcess, from_content
+from zoo.inference.predictor import Output
 from zoo.inference.stream_postprocess import reach
 from zoo.serving.saved_model import Exported, limits_seconds
 
@@ -21,7 +22,8 @@ class Live:
     """A model as a stream calls it.
 
     `answer` maps one window of the waveform (samples,), or where `standard` its standardised samples (samples, 1), to
-    ratings (frames, dimensions) or probabilities (classes,). A rated frame is `frame_samples` long (0: classes);
+    ratings (frames, dimensions) or probabilities (classes,), or says in words why there are none. A rated frame is
+    `frame_samples` long (0: classes);
     ratings come `delay_frames` later than the speech, or earlier where it is below 0. Where `answer` itself delays or
     smooths, a row depends on `inner_frames` before it and `inner_ahead_frames` behind.
 
@@ -33,7 +35,7 @@ class Live:
     outputs: tuple[str, ...]
     trained_on: str
     rate_hz: int
-    answer: Callable[[np.ndarray], np.ndarray]
+    answer: Callable[[np.ndarray], Output]
     shortest: int
     longest: int
     frame_samples: int = 0

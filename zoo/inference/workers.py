@@ -100,7 +100,7 @@ def serve(words: str, number: int) -> None:
             announce_device("tensorflow" if options["exported"] else "")
         for line in sys.stdin:
             rows, failed = next(in_this_process(predictor, [[Path(name) for name in json.loads(line)]]))
-            print(json.dumps({"rows": rows, "failed": failed}), file=answers, flush=True)
+            print(json.dumps({"rows": rows, "failed": failed}, allow_nan=False), file=answers, flush=True)
     except UserError as error:
         print(json.dumps({"error": str(error)}), file=answers, flush=True)
         sys.stdin.read()  # the error is read with the next batch

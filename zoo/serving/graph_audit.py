@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
+from zoo.serving.graph_sizes import LARGEST_TENSOR, huge_tensor
 
 LARGEST_GRAPH_BYTES = 256 * 2**20
-LARGEST_TENSOR = 2**28  # elements; a few bytes in the file may declare more than any memory holds
 
 # Arithmetic, shapes, control flow and WAV decoding; nothing that touches files, network, Python or the host.
 OPERATIONS = frozenset(
@@ -74,6 +74,8 @@ def check(folder: Path) -> None:
     if exposed:
         raise _refusal(path, f"the function {min(exposed)}, which reads or writes files, to be called by anyone")
     _check_objects(path, meta.object_graph_def)
+    if found := huge_tensor(meta.graph_def):
+        raise _refusal(path, found)
 
 
 def operations(folder: Path) -> set[str]:

@@ -1,10 +1,8 @@
 """Load exported models and call their signatures, by TensorFlow alone: neither Keras nor the run is needed."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,10 @@ import numpy as np
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.serving import graph_audit
+from zoo.serving.description import check_files, damaged, outputs_of, read_description
 from zoo.serving.versions import version_folder
 
-FORMAT = 1  # of description.json; another number says that its keys mean something else
-DESCRIPTION = Path("assets") / "description.json"
 _CLIP_SECONDS = (0.06, 60.0)  # where a clip is one row of openSMILE's functionals
-_KEYS = ("format", "model", "task", "rate_hz", "frontend", "shortest", "longest", "trained_on", "signatures", "files")
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Exported:
     @property
     def outputs(self) -> list[str]:
         """Names of the classes, or of the rated dimensions."""
-        return self.description["dimensions" if self.continuous else "classes"]
+        return outputs_of(self.description)
 
     def on_waveforms(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Predict waveforms (samples,) in one request: probabilities (classes,) or ratings (frames, dims) of each."""
@@ -75,11 +71,29 @@ class Exported:
         return answers["ratings"][0], answers["state"]
 
     def run(self, signature: str, **request) -> list[np.ndarray]:
-        """Call a signature with a batch of inputs; returns each row's output, without padding."""
+        """Call a signature with a batch of inputs; returns the rows of its outputs, without padding."""
         answers = self._call(signature, **request)
         if not self.continuous:
             return list(answers["probabilities"])
-        return [row[:count] for row, count in zip(answers["arousal_valence"], answers["n_frames"], strict=True)]
+        # Of outputs of two lengths the shorter: a number that is not the request's is for who calls to judge.
+        return [row[:count] for row, count in zip(answers["arousal_valence"], answers["n_frames"], strict=False)]
+
+    def run_each(self, signature: str, **request: np.ndarray) -> list[np.ndarray | str]:
+        """Return what `run` does; rows that the graph refuses, or has no output for, get the reason in words."""
+        import tensorflow as tf
+
+        size = len(next(iter(request.values())))
+        try:
+            outputs = self.run(signature, **request)
+            if len(outputs) == size:
+                return list(outputs)
+            refusal = f"{len(outputs)} outputs for {size} recordings"
+        except tf.errors.InvalidArgumentError as error:
+            refusal = f"no output: {str(error.message).partition(chr(10))[0][:300]}"
+        if size == 1:
+            return [refusal]
+        alone = ({name: values[n : n + 1] for name, values in request.items()} for n in range(size))
+        return [output for one in alone for output in self.run_each(signature, **one)]
 
     def _call(self, signature: str, **request) -> dict[str, np.ndarray]:
         import tensorflow as tf
@@ -109,46 +123,28 @@ def load(place: Path | str) -> Exported:
         raise UserError(f"{place}: expected an exported model, found {found}; make one with scripts/export.py")
     graph_audit.check(folder)
     description = read_description(folder)
-    _check_files(folder, description["files"])
+    check_files(folder, description["files"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
     try:
         module = tf.saved_model.load(str(folder))
     except (tf.errors.OpError, ValueError, KeyError, AttributeError, TypeError, OSError) as error:
-        raise _damaged(folder, str(error).partition("\n")[0]) from error
-    absent = set(description["signatures"]) - set(module.signatures)
-    if absent:
-        raise _damaged(folder, f"no signature {', '.join(sorted(absent))}")
+        raise damaged(folder, str(error).partition("\n")[0]) from error
+    for name, described in description["signatures"].items():
+        if name not in module.signatures:
+            raise damaged(folder, f"no signature {name}")
+        if (own := _signature(module.signatures[name])) != described:
+            raise damaged(folder, f"the signature {name} with {own}, described as {described}"[:600])
     return Exported(folder, description, module)
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Read an export's description.json. Raises UserError when it is absent, damaged or of another format."""
-    path = folder / DESCRIPTION
-    try:
-        description = json.loads(path.read_text())
-        absent = [key for key in _KEYS if key not in description]
-        if description["format"] != FORMAT:
-            found = description["format"]
-            raise UserError(f"{path}: expected format {FORMAT}, found {found!r}; export the run again by this version")
-        if absent:
-            raise ValueError(f"without {', '.join(absent)}")
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
-    return description
+def _signature(function: Any) -> dict[str, Any]:
+    """Return a signature as descriptions have it."""
 
+    def described(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        shapes = {name: None if item.shape.rank is None else item.shape.as_list() for name, item in tensors.items()}
+        return {name: {"dtype": item.dtype.name, "shape": shapes[name]} for name, item in tensors.items()}
 
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
-    for name, expected in files.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-            raise _damaged(path, "no such file in the export")
-        if sha256(path.read_bytes()).hexdigest() != expected:
-            raise _damaged(path, "other contents than when it was exported")
-
-
-def _damaged(path: Path, found: str) -> UserError:
-    return UserError(
-        f"{path}: expected a model as scripts/export.py writes it, found {found}. Fetch it or export again"
-    )
+    _, inputs = function.structured_input_signature
+    return {"inputs": described(inputs), "outputs": described(function.structured_outputs)}

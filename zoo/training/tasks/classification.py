@@ -19,7 +19,7 @@ from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
 from zoo.inference.categorical import load_classifier
-from zoo.inference.predictor import in_turn, read_all
+from zoo.inference.predictor import checked, in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
 from zoo.reports import classification as classification_report
@@ -124,7 +124,8 @@ def test_rows(
         waveforms: list[Any] = read_all(paths, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
         if alter:
             waveforms = [alter(waveform, clip.name) for waveform, clip in zip(waveforms, some, strict=True)]
-        outputs += classifier.probabilities(waveforms, speakers)
+        found = classifier.probabilities(waveforms, speakers)
+        outputs += [checked(output, (len(protocol.classes),), path) for output, path in zip(found, paths, strict=True)]
     return [
         {
             "corpus": corpus,
