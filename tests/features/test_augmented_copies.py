@@ -73,7 +73,9 @@ def waveforms():
 
 def copied(config, clips, extractor=None):
     sounds = augmented_copies.open_sounds(config, RATE_HZ)
-    return augmented_copies.extract_copies(config, extractor or waveforms()[0], sounds, clips)
+    found, bad = augmented_copies.extract_copies(config, extractor or waveforms()[0], sounds, clips)
+    assert not bad
+    return found
 
 
 def loudest_hz(waveform):

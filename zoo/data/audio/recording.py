@@ -91,6 +91,13 @@ def check_level(mono: np.ndarray, name: str | Path, channels: np.ndarray | None 
         raise BadClip(name, "silent", f"silence ({decibels})")
 
 
+def check_finite(values: np.ndarray, name: str | Path, what: str = "features") -> None:
+    """Raise BadClip where `values`, `what` was computed from a recording, hold NaN or infinity."""
+    bad = np.count_nonzero(~np.isfinite(values))
+    if bad:
+        raise BadClip(name, "undefined", f"{bad} of {values.size} {what} that are NaN or infinite")
+
+
 def half_range(samples: np.ndarray) -> float:
     """Return half the difference between the largest and the smallest sample (n,); 0 where there are none."""
     return float(samples.max() - samples.min()) / 2 if samples.size else 0.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from zoo.metrics import regression
 from zoo.reports import continuous as continuous_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
+from zoo.training import same_audio
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row, not_finite
 
 report = continuous_report
@@ -91,7 +92,9 @@ def examples(
 ) -> list[Rated]:
     if config.is_fitted_in_noise:
         own, side = from_config.extractor(config), "train" if training else "validation"
-        noisy = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
+        noisy = noisy_copies.extract_noisy(config, own, clips, side)
+        for clip, one in product(clips, noisy.values()):
+            same_audio.check(clip, features, one[clip.name].audio_sha256)
         found = [_rated(config, clip, one[clip.name]) for one in noisy.values() for clip in clips]
     else:
         found = [_rated(config, clip, features[clip.name]) for clip in clips]

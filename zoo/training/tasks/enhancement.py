@@ -5,6 +5,7 @@ the configuration names. The interface is in base.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from zoo.reports import enhancement as enhancement_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
+from zoo.training import same_audio
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row, not_finite
 from zoo.utils.atomic_files import written_aside
 
@@ -48,7 +50,9 @@ def examples(
 ) -> list[Pair]:
     """Return every clip at every ratio; noisy clips become features here, once, in noise of their side."""
     own, side = from_config.extractor(config), "train" if training else "validation"
-    found = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
+    found = noisy_copies.extract_noisy(config, own, clips, side)
+    for clip, snr in product(clips, found):
+        same_audio.check(clip, features, found[snr][clip.name].audio_sha256)
     return [
         Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
     ]
