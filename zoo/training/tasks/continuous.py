@@ -13,6 +13,7 @@ from zoo import losses, registry
 from zoo.config import frame_timing as timing
 from zoo.config.frame_timing import RATE_HZ, frame_seconds, on_segments, on_waveforms
 from zoo.config.run_config import RunConfig
+from zoo.data.audio.recording import check_finite
 from zoo.data.augmentation.feature_augmentation import perturb_voice
 from zoo.data.batches.clips import moments
 from zoo.data.batches.feature_store import Features
@@ -165,6 +166,7 @@ def test_rows(
     for clip in clips:
         own = (lambda waveform, name=clip.name: alter(waveform, name)) if alter else None
         prediction, smooth = rater.file(clip.path, config.max_clip_seconds, own).swapaxes(0, 1)
+        check_finite(prediction, clip.path, "ratings")
         truth, rated = _labels(replace(config, label_delay_seconds=0.0), clip, len(prediction))
         for frame, values in enumerate(zip(truth, prediction, smooth, strict=True)):
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}

@@ -15,6 +15,7 @@ import numpy as np
 from zoo import losses, registry
 from zoo.config.run_config import RunConfig
 from zoo.data.audio.read import read
+from zoo.data.audio.recording import check_finite
 from zoo.data.batches.clips import moments
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.noisy_clean_pairs import Pair, even_cuts, pair_batches
@@ -131,6 +132,7 @@ def test_rows(
                 clean.append(frames)
                 noisy.append(frames if snr_db is None else own.features(mix[snr_db](waveform, clip.name)))
         for (clip, snr_db), truth, before, (after, is_clean) in zip(cases, clean, noisy, denoise(noisy), strict=True):
+            check_finite(after, clip.path, "enhanced features")
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}
             row |= {"snr_db": "" if snr_db is None else f"{snr_db:g}", "taken_for_clean": str(int(is_clean))}
             rows.append({**row, **figures.columns(truth, before, after)})
