@@ -276,9 +276,9 @@ def _check_unchanged(run: Run, fold: Fold) -> None:
     """Raise UserError unless what a fold was tested on is what the run's records say: training takes hours."""
     config, extractor = run.config, from_config.extractor(run.config)
     same_audio.check_files(fold.test, run.features, extractor, config.max_clip_seconds)
-    hashes = augmented_copies.open_sounds(config, extractor.rate_hz).sha256
-    hashes = {**hashes, **upstream_runs.hashes(config, run.source.folds)}
-    _check_same_data(run.folder, {**{name: run.facts.get(name) for name in _DATA}, **hashes})
+    before = {name: str(run.facts[name]) for name in _DATA if name in run.facts}
+    sounds = augmented_copies.open_sounds(config, extractor.rate_hz).sha256
+    _check_same_data(run.folder, {**before, **sounds, **upstream_runs.hashes(config, run.source.folds)})
 
 
 def _record(fold: Fold, history, score: str) -> dict[str, Any]:

@@ -207,6 +207,14 @@ def test_an_altered_copy_that_cannot_be_used_is_a_bad_clip(clips, tmp_path, kind
     assert (left_out["clip"], left_out["kind"]) == ("b", kind) and "altered copy" in left_out["reason"]
 
 
+def test_a_clip_of_less_than_a_frame_of_features_is_too_short(clips, tmp_path):
+    def per_second(waveform):
+        return waveform[: len(waveform) // 16_000, None]
+
+    with pytest.raises(BadClip, match=rf"{clips[0].path}: expected a longer clip, found 8000 samples, less than a fr"):
+        extract(clips, per_second, {}, tmp_path / "cache")
+
+
 def test_a_file_that_changes_while_it_is_read_is_not_cached_under_its_old_hash(clips, tmp_path, monkeypatch):
     def probe_late(path, *arguments):
         soundfile.write(path, np.resize([0.5, -0.5], 8000), 16_000)

@@ -199,7 +199,7 @@ def _compute(
     alter: Callable[[np.ndarray, str], np.ndarray] | None,
     least_samples: int,
 ) -> np.ndarray:
-    """Return features (frames, bands), float32. Raises BadClip unless finite; or for an altered clip too short."""
+    """Return features (frames, bands), float32. Raises BadClip where they are none or not finite."""
     if alter:
         waveform = alter(waveform, clip.name)
         if len(waveform) < least_samples:
@@ -207,6 +207,8 @@ def _compute(
             raise BadClip(clip.path, "too-short", found)
     with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is found next
         values = np.ascontiguousarray(frontend(waveform), np.float32)
+    if not len(values):
+        raise BadClip(clip.path, "too-short", f"{len(waveform)} samples, less than a frame of features")
     check_finite(values, clip.path, "features of an altered copy" if alter else "features")
     return values
 
