@@ -5,7 +5,6 @@ by JSON of what else is known of the clip and by the CRC-32 of all that and of t
 """
 
 import hashlib
-import io
 import json
 import re
 import sys
@@ -13,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -238,16 +237,16 @@ def _load(path: Path, clip: Clip | None = None) -> Features | None:
 
 def _store(path: Path, values: np.ndarray, facts: Probe) -> Features:
     """Write features (frames, bands), float32, with their checksum."""
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(values))
     about = json.dumps({"seconds": facts.seconds, "audio_sha256": facts.audio_sha256}).encode()
-    parts = (head.getvalue(), values.data, about)
-    with written_aside(path) as aside, aside.open("wb") as file:
-        file.writelines((*parts, _crc32(path, parts)))
+    with written_aside(path) as aside:
+        np.save(aside, values, allow_pickle=False)
+        with aside.open("rb+") as file:
+            checksum = _crc32(path, chain(iter(lambda: file.read(_BLOCK), b""), (about,)))
+            file.write(about + checksum)
     return Features(path, len(values), facts.seconds, facts.audio_sha256)
 
 
-def _crc32(path: Path, parts: Iterable[bytes | memoryview]) -> bytes:
+def _crc32(path: Path, parts: Iterable[bytes]) -> bytes:
     """Return the checksum of a file's place and content: another clip's file is whole, but not this one."""
     checksum = zlib.crc32(f"{path.parent.name}/{path.name}".encode())
     for part in parts:
