@@ -13,12 +13,13 @@ import soundfile
 from zoo.config.flags import from_flags
 from zoo.config.run_config import AUGMENTATIONS
 from zoo.data.audio.read import read
+from zoo.data.audio.recording import BadClip
 from zoo.data.augmentation.additive_noise import active, open_noises
-from zoo.data.augmentation.conditions import KINDS, augmenter
+from zoo.data.augmentation.conditions import augmenter
 from zoo.data.schema import Clip
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
-from zoo.features import augmented_copies
+from zoo.features import augmented_copies, noisy_copies
 from zoo.features.extractor import Extractor
 from zoo.runs.dataset import open_source, resolve
 from zoo.training.tasks import base as tasks
@@ -73,7 +74,9 @@ def waveforms():
 
 def copied(config, clips, extractor=None):
     sounds = augmented_copies.open_sounds(config, RATE_HZ)
-    return augmented_copies.extract_copies(config, extractor or waveforms()[0], sounds, clips)
+    found, bad = augmented_copies.extract_copies(config, extractor or waveforms()[0], sounds, clips)
+    assert not bad
+    return found
 
 
 def loudest_hz(waveform):
@@ -110,7 +113,6 @@ def test_what_cannot_work_or_has_no_effect_is_refused(flags, message):
 
 
 def test_copies_are_the_numbered_variants_of_the_augmenter(noise, clips, tmp_path):
-    assert set(AUGMENTATIONS) == set(KINDS)
     config = settings(tmp_path, "speed, noise", noise=str(noise), augment_snr=(3.0, 6.0))
     found = copied(config, clips)
     noises = open_noises(noise, RATE_HZ, "files", augmented_copies.SEED)
@@ -123,6 +125,14 @@ def test_copies_are_the_numbered_variants_of_the_augmenter(noise, clips, tmp_pat
             np.testing.assert_array_equal(copy.read()[:, 0], expected(waveform, clip.name, number))
             lengths.add(round(len(waveform) / copy.n_frames, 1))
     assert lengths == {0.9, 1.0, 1.1}
+
+
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_every_kind_that_a_configuration_may_name_alters_speech(noise, clips, tmp_path, kind):
+    options = {"noise": str(noise)} if kind == "noise" else {}
+    for clip in clips:
+        copy, _ = copied(settings(tmp_path, kind, **options), clips)[clip.name]
+        assert not np.array_equal(copy.read()[:, 0], read(clip.path, RATE_HZ))
 
 
 def test_noise_is_that_of_training(noise, clips, tmp_path):
@@ -183,6 +193,37 @@ def test_a_silent_clip_cannot_be_in_noise(noise, clips, tmp_path):
     config = settings(tmp_path, noise=str(noise))
     with pytest.raises(UserError, match=r"silen"):
         copied(config, [*clips, Clip(tmp_path / "silent.wav", "mute", "speaker", "label")])
+
+
+def test_clips_shorter_than_the_extractor_takes_are_refused_by_name_before_it_gets_them(noise, clips, tmp_path):
+    """openSMILE takes 0.06 s, other front-ends 0.025 s: copies went by the latter, to an error without a name."""
+    extractor, calls = waveforms()
+    extractor = replace(extractor, least_seconds=0.28)  # between the lengths of the clips, 0.25 to 0.3 s
+    config = settings(tmp_path, noise=str(noise))
+    sounds = augmented_copies.open_sounds(config, RATE_HZ)
+    with pytest.raises(BadClip, match=rf"{clips[0].path}: expected a longer clip"):
+        augmented_copies.extract_copies(config, extractor, sounds, clips)
+    with pytest.raises(BadClip, match=rf"{clips[0].path}: expected a longer clip"):
+        noisy_copies.extract_noisy(config, extractor, clips, "train")
+    assert not calls
+    skipping = replace(config, on_bad_clip="skip")
+    found, bad = augmented_copies.extract_copies(skipping, extractor, sounds, clips)
+    assert [item["clip"] for item in bad] == ["clip-0", "clip-1", "clip-2"] and len(found) == 3
+    assert min(calls) >= 0.28 * RATE_HZ
+
+
+def test_a_clip_of_which_a_copy_is_too_short_is_left_out(clips, tmp_path):
+    """Speech that is sped up is shorter: an error without a name, from openSMILE."""
+    extractor = replace(waveforms()[0], least_seconds=0.25)
+    config = settings(tmp_path, "speed", copies=4, on_bad_clip="skip")
+    sped_up = augmenter(("speed",), seed=augmented_copies.SEED, rate_hz=RATE_HZ)
+    lengths = {clip.name: [len(sped_up(read(clip.path), clip.name, n)) for n in (1, 2, 3, 4)] for clip in clips}
+    short = {name for name, found in lengths.items() if min(found) < 0.25 * RATE_HZ}
+    found, bad = augmented_copies.extract_copies(
+        config, extractor, augmented_copies.open_sounds(config, RATE_HZ), clips
+    )
+    assert 0 < len(short) < 6 and {item["clip"] for item in bad} == short == lengths.keys() - found.keys()
+    assert all(item["kind"] == "too-short" and "an altered copy of" in item["reason"] for item in bad)
 
 
 def test_without_augmentation_nothing_is_made(clips, tmp_path):

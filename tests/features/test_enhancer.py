@@ -283,7 +283,9 @@ def test_more_coefficients_than_bands_are_refused():
 
 @pytest.mark.parametrize("statistics", ["mean", "six"])
 def test_statistics_of_given_frames_are_those_of_the_waveforms_own(statistics, rng):
-    whole = CepstralStatistics(8_000, 10, 32.0, 16.0, 16, statistics=statistics)
+    whole = CepstralStatistics(
+        rate_hz=8_000, coefficients=10, window_ms=32.0, hop_ms=16.0, mel_bands=16, statistics=statistics
+    )
     waveform, counts = rng.normal(size=(2, 4_000)).astype("float32"), np.array([4_000, 900], "int32")
     apart = StreamStatistics.from_config(StreamStatistics(statistics=statistics).get_config())
     frames = mfcc_frames(32.0, 16.0, 8_000, 10, 16, peak_normalize=True)(waveform, counts)

@@ -1,14 +1,16 @@
 """One process per run folder; a lock removes only what killed processes left in its own folder."""
 
 import os
+import platform
 import subprocess
 import sys
+import time
 
 import pytest
 
 from zoo.errors import UserError
 from zoo.runs.lock import alone_in
-from zoo.utils.atomic_files import ASIDE
+from zoo.utils.atomic_files import ASIDE, aside_of
 
 
 @pytest.fixture
@@ -55,3 +57,36 @@ def test_files_below_another_lock_and_of_running_processes_stay(tmp_path, ended)
         assert all(path.exists() for path in files)
     with alone_in(inner):
         assert [path.exists() for path in files] == [False, False, True]
+
+
+HOSTS = ("vm", "node-1.cluster.example.org", "10.0.0.5", "büro pc", "")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("name", ["metrics.json", "model.5", "model.5.keras", "rows", "a@b.12.csv"])
+def test_what_another_process_of_this_computer_writes_stays_until_it_ends(tmp_path, monkeypatch, ended, host, name):
+    monkeypatch.setattr(platform, "node", lambda: host)
+    for process, stays in ((os.getppid(), True), (ended, False), (os.getpid(), False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda process=process: process)
+            left = aside_of(tmp_path / name)
+        left.write_text("half")
+        with alone_in(tmp_path):
+            assert left.exists() == stays
+        left.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_another_computer_writes_stays_for_a_day(tmp_path, monkeypatch, ended, host):
+    """Its processes have numbers of their own: one that is free here says nothing."""
+    monkeypatch.setattr(platform, "node", lambda: host)
+    monkeypatch.setattr(os, "getpid", lambda: ended)
+    left = aside_of(tmp_path / "model.keras")
+    left.write_text("half")
+    monkeypatch.undo()
+    monkeypatch.setattr(platform, "node", lambda: "this-computer")
+    with alone_in(tmp_path):
+        assert left.exists()
+    os.utime(left, (time.time() - 90_000,) * 2)
+    with alone_in(tmp_path):
+        assert not left.exists()

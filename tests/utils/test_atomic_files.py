@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from zoo.errors import UserError
-from zoo.utils.atomic_files import ASIDE, write_csv, write_json, written_aside
+from zoo.utils.atomic_files import ASIDE, aside_of, write_csv, write_json, written_aside
 
 OLD, NEW = {"epoch": 1}, {"epoch": 2, "text": "x" * 10_000}
 
@@ -130,3 +132,30 @@ def test_kill_in_the_middle_of_a_write_keeps_the_old_file(saved):
     assert left.name.startswith(f"{ASIDE}metrics.") and left.read_text() == "half"
     write_json(saved, NEW)
     assert json.loads(saved.read_text()) == NEW
+
+
+def test_threads_that_write_one_path_at_once_leave_one_whole_file(saved):
+    """Two clips of identical bytes have one file in the cache; the name of the process alone made them share it."""
+    both = threading.Barrier(2, timeout=20)
+
+    def write(number):
+        with written_aside(saved) as aside:
+            aside.write_text(f"{number} " * 1000)
+            both.wait()
+        return aside
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(write, (1, 2))
+    assert first != second
+    assert saved.read_text() in (f"{number} " * 1000 for number in (1, 2))
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_names_aside_differ_keep_the_suffix_and_fit_where_the_path_does(tmp_path):
+    paths = [tmp_path / name for name in ("a.json", "model.5", "model.5.keras", f"{'é' * 100}.csv", "no_suffix")]
+    for path in paths:
+        names = {aside_of(path) for _ in range(100)}
+        assert len(names) == 100 and {(name.parent, name.suffix) for name in names if path.suffix} <= {
+            (tmp_path, path.suffix)
+        }
+        next(iter(names)).write_text("fits")

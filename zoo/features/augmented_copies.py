@@ -68,29 +68,36 @@ def extract_copies(
     sounds: Sounds,
     clips: Sequence[Clip],
     progress: Callable[[int], None] = lambda done: None,
-) -> dict[str, tuple[Features, ...]]:
+) -> tuple[dict[str, tuple[Features, ...]], list[dict[str, str]]]:
     """Return the features of `config.copies` altered copies of each utterance, by its name, cached on disk.
 
-    Empty without augmentation. Raises UserError for a silent utterance that noise is to be added to.
+    Also "clip", "kind" and "reason" of those left out (`config.on_bad_clip`). Empty without augmentation. Raises
+    BadClip for a copy that is too short or whose features are not finite, UserError for a silent utterance that noise
+    is to be added to.
     """
     if not augmentations(config):
-        return {}
-    copies = []
+        return {}, []
+    copies: list[dict[str, Features]] = []
+    bad: dict[str, dict[str, str]] = {}
     for number in range(1, config.copies + 1):
         before = (number - 1) * len(clips)
-        features, _ = extract(
+        features, left_out = extract(
             clips,
             extractor.features,
             {**extractor.settings, **_settings(config, sounds, number)},
             cache_folder(config),
             rate_hz=extractor.rate_hz,
+            min_seconds=extractor.least_seconds,
             max_seconds=config.max_clip_seconds,
+            on_bad_clip=config.on_bad_clip,
             threads=extractor.threads,
-            hear=_altered(config, sounds, number, extractor.rate_hz),
+            alter=_altered(config, sounds, number, extractor.rate_hz),
             progress=partial(lambda before, done: progress(before + done), before),
         )
         copies.append(features)
-    return {clip.name: tuple(features[clip.name] for features in copies) for clip in clips}
+        bad |= {item["clip"]: item for item in left_out}
+    whole = [clip.name for clip in clips if clip.name not in bad]
+    return {name: tuple(features[name] for features in copies) for name in whole}, list(bad.values())
 
 
 def noise_perturbation(config: RunConfig, rate_hz: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:

@@ -3,7 +3,7 @@
 It becomes a part of their saved models and exports, between the MFCCs of every frame and what the networks take.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from zoo import registry
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import load as load_config
+from zoo.data.audio.recording import check_finite
 from zoo.data.batches.by_length import in_batches
 from zoo.data.batches.clips import Example, whole_batches
 from zoo.data.batches.feature_store import InMemory
@@ -101,14 +102,22 @@ def _flags_of(mfcc: Mfcc) -> dict[str, Any]:
 
 
 def behind(examples: Sequence[Example], config: RunConfig, fold: str) -> list[Example]:
-    """Replace the MFCCs of examples, and of their altered copies, by statistics of enhanced MFCCs."""
+    """Replace the MFCCs of examples, and of their altered copies, by statistics of enhanced MFCCs.
+
+    Raises BadClip where these are not finite.
+    """
     clips = [features for example in examples for features in (example.features, *example.versions)]
     order = sorted(range(len(clips)), key=lambda index: clips[index].n_frames)  # pads least
     statistics = _statistics(config, fold)
     values, _ = statistics.predict(whole_batches([Example(clips[index], 0) for index in order]), verbose=0)
-    images: Iterator[Any] = map(InMemory, values[np.argsort(order)])
+    images = iter(values[np.argsort(order)])
+
+    def image(example: Example) -> Any:
+        check_finite(values := next(images), example.name, "statistics of enhanced features")
+        return InMemory(values)
+
     return [
-        replace(example, features=next(images), versions=tuple(next(images) for _ in example.versions))
+        replace(example, features=image(example), versions=tuple(image(example) for _ in example.versions))
         for example in examples
     ]
 

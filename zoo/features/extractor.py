@@ -48,7 +48,7 @@ def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, 
     def features(clip: np.ndarray) -> np.ndarray:
         return opensmile.functionals(clip, rate_hz, feature_set, window_seconds, hop_seconds)
 
-    return Extractor(features, settings, rate_hz, threads=os.cpu_count() or 1)
+    return Extractor(features, settings, rate_hz, os.cpu_count() or 1, opensmile.LEAST_WINDOW_SECONDS)
 
 
 def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_000) -> Extractor:

@@ -1,6 +1,6 @@
 """Noise for training and testing: the recordings a configuration names, and utterances mixed with them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from zoo.data.augmentation.conditions import Condition, degrader
 from zoo.data.batches.feature_store import Features, extract
 from zoo.data.schema import Clip
 from zoo.errors import UserError
+from zoo.features.extractor import Extractor
 
 # Of thirds and stretches of noise. Not the run's own, so that runs of several seeds are tested on the same noisy clips.
 SEED = 0
@@ -39,23 +40,25 @@ def _opened(folder: Path, rate_hz: int, split: str, content: tuple) -> Noises:
 
 
 def extract_noisy(
-    config: RunConfig,
-    features_of: Callable[[np.ndarray], np.ndarray],
-    settings: Mapping[str, Any],
-    clips: Sequence[Clip],
-    side: str,
-    rate_hz: int,
+    config: RunConfig, extractor: Extractor, clips: Sequence[Clip], side: str
 ) -> dict[float, dict[str, Features]]:
     """Return the features of every utterance at every ratio of `config.snr`, by ratio and name, cached on disk.
 
-    `features_of` and `settings` are an extractor's; noise is of the `side` alone.
+    Noise is of the `side` alone. Raises BadClip for a clip whose features are not finite in noise.
     """
-    noises, found = open_for(config, rate_hz), {}
+    noises, found = open_for(config, extractor.rate_hz), {}
     for snr_db in config.snr:
         mix, noise_settings = mixer(noises, snr_db, side)
-        key, folder = {**settings, **noise_settings}, cache_folder(config)
         found[snr_db], _ = extract(
-            clips, features_of, key, folder, rate_hz=rate_hz, max_seconds=config.max_clip_seconds, hear=mix
+            clips,
+            extractor.features,
+            {**extractor.settings, **noise_settings},
+            cache_folder(config),
+            rate_hz=extractor.rate_hz,
+            min_seconds=extractor.least_seconds,
+            max_seconds=config.max_clip_seconds,
+            threads=extractor.threads,
+            alter=mix,
         )
     return found
 

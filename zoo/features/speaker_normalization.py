@@ -52,6 +52,10 @@ class Standardized:
     def n_frames(self) -> int:
         return self.features.n_frames
 
+    @property
+    def audio_sha256(self) -> str:
+        return self.features.audio_sha256
+
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
         return self.speakers.standardized(self.features.read(start, n_frames), self.speaker)
 

@@ -213,29 +213,21 @@ class CepstralStatistics(keras.layers.Layer):
     """A clip of any length as one image: its MFCCs and their derivatives, under statistics over time.
 
     Khan, Butt, Ali 2020 take 80 coefficients, with 3 channels (Table 4) or 18 (Table 3); the paper is silent on
-    windows, for which librosa's defaults are taken. Arguments are those of `Mfcc` and `StreamStatistics`.
+    windows, for which librosa's defaults are taken. Arguments are those of `StreamStatistics` and, by name, `Mfcc`.
 
     Call: waveforms (batch, samples), sample counts (batch,) -> (batch, coefficients, channels) and counts (batch,),
     which are all `coefficients`.
     """
 
-    def __init__(
-        self,
-        rate_hz=22_050,
-        coefficients=80,
-        window_ms=2048 / 22.05,
-        hop_ms=512 / 22.05,
-        mel_bands=128,
-        deltas=2,
-        statistics="mean",
-        peak_normalize=True,
-        n_fft=None,
-        **kwargs,
-    ):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.mfcc = Mfcc(rate_hz, coefficients, window_ms, hop_ms, mel_bands, n_fft, peak_normalize)
+    def __init__(self, deltas=2, statistics="mean", *, name=None, trainable=True, dtype="float32", **mfcc):
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.mfcc = Mfcc(**mfcc)
         self.over_time = StreamStatistics(deltas, statistics)
-        self.rate_hz, self.coefficients, self.channels = rate_hz, coefficients, self.over_time.channels
+        self.rate_hz, self.coefficients, self.channels = (
+            self.mfcc.rate_hz,
+            self.mfcc.coefficients,
+            self.over_time.channels,
+        )
 
     def build(self, waveform_shape, n_samples_shape=None):
         self.mfcc.build(waveform_shape, n_samples_shape)

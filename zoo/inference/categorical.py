@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from zoo.runs.model_file import load_model
 class Classifier:
     """`probabilities` maps waveforms (samples,) at `rate_hz`, `min_seconds` or longer, to class probabilities each.
 
-    Its second argument, the speakers, matters only to a run with --standardize-speakers.
+    Its second argument, the speakers, matters only to a run with --standardize-speakers. Probabilities of a waveform
+    whose features are not finite are NaN.
     """
 
     probabilities: Callable[..., list[np.ndarray]]
@@ -51,6 +53,9 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
             features = list(pool.map(extractor.features, waveforms))
         if known:
             features = [known.standardized(*pair) for pair in zip(features, speakers, strict=True)]
-        return in_batches(run, features)
+        finite = [bool(np.isfinite(values).all()) for values in features]
+        found = iter(in_batches(run, list(compress(features, finite))))
+        nothing = np.full(model.output_shape[-1], np.nan)
+        return [next(found) if is_finite else nothing for is_finite in finite]
 
     return Classifier(probabilities, rate_hz, extractor.least_seconds)

@@ -25,8 +25,8 @@ Transform = Callable[[np.ndarray], np.ndarray]
 class Rater:
     """`rate` maps features (steps, channels) to ratings (frames, 2, dimensions): as predicted, and post-processed.
 
-    Both are at the raters' time, moved from the speech's by the delay that training took off. `whole_segments` says
-    that the network depends on where a segment begins and ends.
+    Both are at the raters' time, moved from the speech's by the delay that training took off, and NaN where features
+    are not finite. `whole_segments` says that the network depends on where a segment begins and ends.
     """
 
     config: RunConfig
@@ -57,7 +57,10 @@ def load_rater(folder: Path, config: RunConfig) -> Rater:
 
     def rate(features: np.ndarray) -> np.ndarray:
         predicted = trace(features)
-        ratings = np.stack([predicted, postprocess.apply(chain, predicted)], axis=1)
+        if not np.isfinite(features).all():  # some networks would give numbers all the same
+            predicted = np.full_like(predicted, np.nan)
+        smooth = postprocess.apply(chain, predicted) if np.isfinite(predicted).all() else predicted
+        ratings = np.stack([predicted, smooth], axis=1)
         return ratings[np.clip(np.arange(len(ratings)) - delay_frames(config), 0, len(ratings) - 1)]
 
     return Rater(config, rate, from_config.extractor(config).features, looks_at_whole_segments(network))

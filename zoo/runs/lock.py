@@ -1,15 +1,13 @@
 """Lock a run folder against other processes."""
 
 import fcntl
-import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.errors import UserError
-from zoo.utils.atomic_files import ASIDE
+from zoo.utils.atomic_files import ASIDE, is_being_written
 
 _LOCK = ".lock"
 
@@ -38,20 +36,6 @@ def alone_in(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
         for leftover in list(folder.rglob(f"{ASIDE}*")):
             between = leftover.relative_to(folder).parents
             locked = any((folder / name / _LOCK).exists() for name in between if name != Path())
-            if not locked and not _is_being_written(leftover):
+            if not locked and not is_being_written(leftover):
                 leftover.unlink(missing_ok=True)
         yield
-
-
-def _is_being_written(aside: Path) -> bool:
-    """Says whether the process in an unfinished file's name is another one that is running."""
-    pid = re.search(r"\.(\d+)(\.[^.]*)?$", aside.name)
-    if pid is None or int(pid[1]) == os.getpid():
-        return False
-    try:
-        os.kill(int(pid[1]), 0)  # signal 0 only checks
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # a process of another user
-        pass
-    return True

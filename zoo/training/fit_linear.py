@@ -20,6 +20,7 @@ from sklearn.svm import LinearSVC, LinearSVR
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
+from zoo.data.audio.recording import check_finite
 from zoo.data.batches.by_length import in_batches
 from zoo.data.batches.feature_store import InMemory
 from zoo.errors import UserError
@@ -107,10 +108,15 @@ def _with_copies(examples: Sequence[Any]) -> list[Any]:
 
 
 def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
-    """Return the examples with vectors as features: one for a clip, or one for every label."""
+    """Return the examples with vectors as features: one for a clip, or one for every label.
+
+    Raises BadClip where `body` gives what is not finite.
+    """
     clips = [example.features.read() for example in examples]
     if body is not None:
         clips = in_batches(lambda features, n: _run(body, features, n), clips, multiple=50)
+        for example, values in zip(examples, clips, strict=True):
+            check_finite(values, example.name, f"features by {body.name}")
     lengths = [len(example.labels) if hasattr(example, "labels") else 1 for example in examples]
     vectors = (InMemory(values[:length]) for values, length in zip(clips, lengths, strict=True))
     return [replace(example, features=one) for example, one in zip(examples, vectors, strict=True)]

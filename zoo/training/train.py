@@ -25,7 +25,7 @@ from zoo.runs import upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.runs.lock import alone_in
-from zoo.training import checkpoint, evaluate, fit_linear
+from zoo.training import checkpoint, evaluate, fit_linear, same_audio
 from zoo.training.fit import best_epoch, fit
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
@@ -151,6 +151,8 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
             progress=advance,
         )
     source = drop_clips(source, bad)
+    versions, bad_copies = _versions(settings, source, extractor, sounds, progress)
+    source, bad = drop_clips(source, bad_copies), [*bad, *bad_copies]
     hashes = {name: item.audio_sha256 for name, item in features.items()}
     data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **upstream_runs.hashes(settings, source.folds)}
     if "weights_sha256" in extractor.settings:
@@ -158,7 +160,6 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     _check_same_data(folder, data)
     leakage = audit_folds(source, hashes, settings.allow_leakage)
     facts = {**_facts(settings, source), "leakage": leakage, **data, "bad_clips": bad}
-    versions = _versions(settings, source, extractor, sounds, progress)
     run = Run(folder, settings, source, features, versions, facts)
     return _against_speakers(run) if settings.standardize_speakers else run
 
@@ -181,10 +182,13 @@ def _against_speakers(run: Run) -> Run:
 
 def _versions(
     settings: RunConfig, source: Source, extractor: Extractor, sounds: augmented_copies.Sounds, progress: Progress
-) -> dict[str, tuple[Features, ...]]:
-    """Compute the features of altered copies. They are the same in all folds, since their noise is training's."""
+) -> tuple[dict[str, tuple[Features, ...]], list[dict[str, str]]]:
+    """Compute the features of altered copies, and list what is left out.
+
+    They are the same in all folds, since their noise is training's.
+    """
     if not validation.augmentations(settings):
-        return {}
+        return {}, []
     fitted = (clip for fold in source.folds for clip in (*fold.train, *(fold.validation if settings.refit else ())))
     clips = list({clip.name: clip for clip in fitted}.values())
     with progress.task("features of altered copies", settings.copies * len(clips)) as advance:
@@ -261,10 +265,20 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         (fit_linear.plot if linear else task.report.plot_curves)(history, folder / "curves.png", run.title(fold.name))
         task.after_training(folder / "model.keras", data, settings)
         rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
+        _check_unchanged(run, fold)
         record = {**_record(fold, history, task.FIGURES.score), **task.scores(rows, protocol)}
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
     return read_record(folder)
+
+
+def _check_unchanged(run: Run, fold: Fold) -> None:
+    """Raise UserError unless what a fold was tested on is what the run's records say: training takes hours."""
+    config, extractor = run.config, from_config.extractor(run.config)
+    same_audio.check_files(fold.test, run.features, extractor, config.max_clip_seconds)
+    before = {name: str(run.facts[name]) for name in _DATA if name in run.facts}
+    sounds = augmented_copies.open_sounds(config, extractor.rate_hz).sha256
+    _check_same_data(run.folder, {**before, **sounds, **upstream_runs.hashes(config, run.source.folds)})
 
 
 def _record(fold: Fold, history, score: str) -> dict[str, Any]:

@@ -4,6 +4,10 @@ import csv
 import errno
 import json
 import os
+import platform
+import re
+import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +16,9 @@ from typing import Any
 from zoo.errors import UserError
 
 ASIDE = ".writing-"  # how the names of unfinished files begin; a kill may leave one behind
+_ABANDONED_SECONDS = 86_400.0  # since an unfinished file of another computer was last written
+_NAMED_BY = re.compile(r"(?:@(?P<host>[\w-]+))?\.(?P<process>\d+)(?:\.[^.]*)?$")
+_LONGEST_STEM = 40  # characters of the name that are repeated: systems take 255 bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -19,10 +26,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, with its suffix; rename it to `path` at the end of the body.
 
-    Raises UserError naming `path` when the disk is full or the folder cannot be written; what was there stays. Other
-    errors of the body, as of an input that cannot be read, stay what they are.
+    Threads, processes and computers may write to one `path` at once: each fills a file of its own, and that of the
+    last to end stays. Raises UserError naming `path` when the disk is full or the folder cannot be written; what was
+    there stays. Other errors of the body, as of an input that cannot be read, stay what they are.
     """
-    aside = path.with_name(f"{ASIDE}{path.stem}.{os.getpid()}{path.suffix}")
+    aside = aside_of(path)
     in_body = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,6 +49,41 @@ def written_aside(path: Path) -> Iterator[Path]:
     finally:
         if path.parent.is_dir():
             aside.unlink(missing_ok=True)
+
+
+def aside_of(path: Path) -> Path:
+    """Return a new name for an unfinished file or folder beside `path`, with its suffix.
+
+    No other thread, process or computer gets the same one. It says who writes, as `is_being_written` reads it.
+    """
+    owner = f"{secrets.token_hex(4)}@{_host()}.{os.getpid()}"
+    return path.with_name(f"{ASIDE}{path.stem[:_LONGEST_STEM]}.{owner}{path.suffix}")
+
+
+def is_being_written(aside: Path) -> bool:
+    """Return whether another process is at work on an unfinished file or folder, by its name of `aside_of`.
+
+    On this computer, while the process runs. Processes of other computers cannot be seen here: what they left counts as
+    being written for a day after its last change.
+    """
+    named = _NAMED_BY.search(aside.name)
+    if named is None:
+        return False
+    process = int(named["process"])
+    try:
+        if named["host"] not in (None, _host()):
+            return time.time() - aside.stat().st_mtime < _ABANDONED_SECONDS
+        os.kill(process, 0)  # signal 0 only checks
+    except (FileNotFoundError, ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # a process of another user
+        return True
+    return process != os.getpid()  # a number can come again, as 1 in every container
+
+
+def _host() -> str:
+    """Return this computer's name, as a part of a file's name without dots."""
+    return re.sub(r"[^\w-]", "_", platform.node()) or "unnamed"
 
 
 def _is_of_writing(error: OSError, aside: Path) -> bool:

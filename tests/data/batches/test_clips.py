@@ -1,18 +1,14 @@
-"""Order, crops, padding and weights of batches; the feature cache; moments."""
+"""Order, crops, padding and weights of batches; moments."""
 
 import hashlib
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
-import soundfile
 
-from zoo.data.audio.recording import BadClip
 from zoo.data.augmentation.feature_augmentation import specaugment
 from zoo.data.batches.clips import Example, moments, training_batches, whole_batches
-from zoo.data.batches.feature_store import Features, extract
-from zoo.data.schema import Clip
+from zoo.data.batches.feature_store import Features
 
 
 @pytest.fixture
@@ -151,91 +147,3 @@ def test_specaugment_hides_stretches_and_nothing_else(rng):
     assert 0.1 < np.mean(shares) < 0.5
     specaugment(np.zeros((1, 2)), rng, np.zeros(2))  # the shortest clip
     assert (features != -9).all()  # the caller's array is left alone
-
-
-@pytest.fixture
-def clips(tmp_path, rng):
-    for name in "abc":
-        soundfile.write(tmp_path / f"{name}.wav", 0.1 * rng.normal(size=8000), 16_000)
-    return [Clip(tmp_path / f"{name}.wav", name, "speaker", "label") for name in "abc"]
-
-
-class Frontend:
-    """Counts its calls; features are 100-sample means."""
-
-    calls = 0
-
-    def __call__(self, waveform):
-        self.calls += len(waveform) == 8000  # not the signal of the fingerprint
-        return waveform.reshape(-1, 100).mean(axis=1, keepdims=True)
-
-
-def test_features_are_made_once_per_content_and_settings(clips, tmp_path):
-    frontend, cache = Frontend(), tmp_path / "cache"
-    first, bad = extract(clips, frontend, {"bands": 1}, cache)
-    assert (frontend.calls, bad, set(first)) == (3, [], {"a", "b", "c"})
-    waveform = soundfile.read(clips[0].path, dtype="float32")[0]
-    np.testing.assert_array_equal(first["a"].read()[:, 0], waveform.reshape(-1, 100).mean(axis=1))
-    np.testing.assert_array_equal(first["a"].read(10, 5), first["a"].read()[10:15])
-    assert extract(clips, frontend, {"bands": 1}, cache)[0] == first and frontend.calls == 3
-    extract(clips, frontend, {"bands": 2}, cache)
-    assert frontend.calls == 6
-    soundfile.write(clips[1].path, np.tile([0.5, -0.5], 4000), 16_000)  # same name, other content
-    assert extract(clips, frontend, {"bands": 1}, cache)[0]["b"].audio_sha256 != first["b"].audio_sha256
-    assert frontend.calls == 7
-
-
-def test_the_cache_key_follows_the_arithmetic(clips, tmp_path):
-    def folder(frontend, settings=(), **options):
-        found, _ = extract(clips[:1], frontend, dict(settings), tmp_path / "cache", **options)
-        return found["a"].path.parent
-
-    def means(scale, waveform):
-        return scale * waveform.reshape(-1, 100).mean(axis=1, keepdims=True)
-
-    once = folder(partial(means, 1.0))
-    assert folder(partial(means, 1.0)) == once
-    assert folder(partial(means, 1.0 + 1e-9)) == once  # as another number of threads may round
-    assert folder(partial(means, 1.01)) != once and folder(partial(means, -1.0)) != once
-    assert folder(lambda waveform: means(1.0, waveform[::-1])) != once
-    assert folder(partial(means, 1.0), {"bands": 2}) != once
-    altered = [folder(partial(means, 1.0), hear=lambda waveform, name, by=by: by * waveform) for by in (0.5, 0.5, 0.6)]
-    assert altered[0] == altered[1] != altered[2]
-
-
-@pytest.mark.parametrize(("suffix", "kept"), [(".npy", -9), (".npy", 0), (".json", -9), (".json", None)])
-def test_a_damaged_cache_file_is_made_again(clips, tmp_path, suffix, kept):
-    frontend = Frontend()
-    found, _ = extract(clips, frontend, {}, tmp_path / "cache")
-    expected, victim = found["b"].read(), found["b"].path.with_suffix(suffix)
-    content = victim.read_bytes()
-    victim.unlink()
-    if kept is not None:
-        victim.write_bytes(content[:kept])
-    again, _ = extract(clips, frontend, {}, tmp_path / "cache")
-    assert frontend.calls == 4
-    np.testing.assert_array_equal(again["b"].read(), expected)
-
-
-def test_a_write_that_breaks_off_leaves_nothing_under_the_final_name(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(np, "save", lambda path, array, **options: path.write_bytes(b"\x93NUMPY half") / 0)
-    with pytest.raises(ZeroDivisionError):
-        extract(clips, Frontend(), {}, tmp_path / "cache")
-    assert not list((tmp_path / "cache").rglob("*.np*"))
-
-
-def test_a_bad_clip_stops_or_is_listed(clips, tmp_path):
-    clips[1].path.write_bytes(b"")
-    with pytest.raises(BadClip, match=r"b\.wav"):
-        extract(clips, Frontend(), {}, tmp_path / "cache")
-    found, (bad,) = extract(clips, Frontend(), {}, tmp_path / "cache", on_bad_clip="skip")
-    assert set(found) == {"a", "c"}
-    assert bad["clip"] == "b" and "b.wav" in bad["reason"]
-
-
-def test_features_are_read_without_np_load(clips, tmp_path, monkeypatch):
-    """It parses headers with ast, which CPython 3.11 cannot do in two threads at once."""
-    extract(clips, Frontend(), {}, tmp_path / "cache")
-    monkeypatch.setattr("ast.parse", lambda *args, **options: pytest.fail("ast was used"))
-    found, _ = extract(clips, Frontend(), {}, tmp_path / "cache")
-    assert found["a"].read(3, 4).shape == (4, 1)

@@ -152,6 +152,13 @@ def check_level(mono: np.ndarray, name: str | Path, channels: np.ndarray | None 
     level.check(name)
 
 
+def check_finite(values: np.ndarray, name: str | Path, what: str = "features") -> None:
+    """Raise BadClip where `values`, `what` was computed from a recording, hold NaN or infinity."""
+    bad = np.count_nonzero(~np.isfinite(values))
+    if bad:
+        raise BadClip(name, "undefined", f"{bad} of {values.size} {what} that are NaN or infinite")
+
+
 def mix(channels: np.ndarray) -> np.ndarray:
     """Return the mean of channels (n, channels): float32 (n,)."""
     return channels.mean(axis=1, dtype=np.float32)

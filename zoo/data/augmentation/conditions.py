@@ -16,7 +16,6 @@ from zoo.data.augmentation.additive_noise import SNR_LEVELS, Noises, add, within
 from zoo.data.augmentation.impulse_responses import convolve
 from zoo.errors import UserError
 
-KINDS = ("speed", "room", "noise")  # of augmentation, in the order in which they are applied
 SPEEDS = (0.9, 1.1)  # after Ko et al. 2015: 0.9, 1 and 1.1
 
 Responses = Mapping[str, np.ndarray]

@@ -1,7 +1,7 @@
 """Batches of features: shuffled by seed, grouped by length, cropped, padded, weighted; and moments of features."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ _BUCKET_STEP = 8
 class Example:
     """Features of a clip, and of altered copies (`versions`), its class index (>= 0) and the weight of its loss."""
 
+    name: str = field(default="", kw_only=True)  # of the clip, for errors
     features: Features
     label: int
     weight: float = 1.0

@@ -1,28 +1,37 @@
 """Keep the features of each clip on disk, by the hash of the audio file's bytes.
 
-A folder's name is the hash of the front-end's settings and arithmetic.
+A folder's name is the hash of the front-end's settings and arithmetic. A file is an .npy, which NumPy reads, followed
+by JSON of what else is known of the clip and by the CRC-32 of all that and of the file's place, in hexadecimal.
 """
 
 import hashlib
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, BinaryIO
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from zoo.data.audio.recording import BadClip
-from zoo.data.audio.scan import file_sha256, probe
+from zoo.data.audio.recording import CANCELLED, LOUDEST, QUIETEST, BadClip, check_finite
+from zoo.data.audio.scan import Probe, file_sha256, probe
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.utils.atomic_files import write_json, written_aside
+from zoo.utils.atomic_files import written_aside
 
 _READ_AHEAD = 16
+_FORMAT = 2  # of files: 2 is the first with a checksum
+_CHECKSUM_SIZE = 8
+_BLOCK = 1 << 20
+_HEADER_SIZE = 128  # of an .npy of two dimensions
+_SHAPE = re.compile(rb"'shape': \((\d+), (\d+)\)")
 _FINGERPRINTS: MutableMapping[Callable, dict[tuple[int, float], str]] = WeakKeyDictionary()
 
 
@@ -36,13 +45,21 @@ class Features:
     audio_sha256: str
 
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
-        """Return `n_frames` frames (default: all) from `start`. Only these are read from disk."""
-        # np.load parses the header with ast, which CPython 3.11 cannot do in two threads at once (SystemError).
-        begin = _data_begin(self.path)
-        n_bands = (self.path.stat().st_size - begin) // (4 * self.n_frames)
+        """Return `n_frames` frames (default: all) from `start`. Only these are read from disk.
+
+        Raises UserError where they are no longer there.
+        """
         count = self.n_frames - start if n_frames is None else n_frames
-        values = np.fromfile(self.path, np.float32, count * n_bands, offset=begin + 4 * start * n_bands)
-        return values.reshape(count, n_bands)
+        try:
+            with self.path.open("rb") as file:
+                begin, _, n_bands = _header(file)
+            values = np.fromfile(self.path, np.float32, count * n_bands, offset=begin + 4 * start * n_bands)
+            return values.reshape(count, n_bands)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.path}: expected features that were there when the program began, found a file that is gone or "
+                f"cut short ({error}). Start again; with --resume, train.py goes on"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -70,66 +87,56 @@ def extract(
     max_seconds: float = 60.0,
     on_bad_clip: str = "fail",
     threads: int = 1,
-    hear: Callable[[np.ndarray, str], np.ndarray] | None = None,
+    alter: Callable[[np.ndarray, str], np.ndarray] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[dict[str, Features], list[dict[str, str]]]:
-    """Return every clip's features by its name, and "clip" and "reason" of those left out (`on_bad_clip="skip"`).
+    """Return every clip's features by its name, and of those left out (`on_bad_clip="skip"`) "clip", "kind", "reason".
 
-    `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on. `hear`
-    maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
-    `settings` then say how. Several `threads` call the front-end too. Raises BadClip naming the first clip that cannot
-    be used, unless skipping; UserError when the cache folder cannot be written.
+    `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on.
+    `alter` maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
+    `settings` then say how. Several `threads` call the front-end too, once for clips of identical bytes. A damaged file
+    of the cache is made again, which a line on standard error says.
+
+    Raises BadClip naming the first clip that cannot be used, or whose features are not finite, unless skipping;
+    UserError when the cache folder cannot be written, or a file changes while it is read.
     """
+    features_of = (lambda waveform: frontend(alter(waveform, ""))) if alter else frontend
+    arithmetic = fingerprint(features_of, rate_hz, max(1.0, min_seconds))
+    folder = _folder(cache, {**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "arithmetic": arithmetic})
+    making: dict[str, Lock] = {}
 
-    def features_of(waveform: np.ndarray, name: str = "") -> np.ndarray:
-        return frontend(hear(waveform, name) if hear else waveform)
+    def found_or_decoded(clip: Clip) -> Callable[[], Features]:
+        path = folder / _file_name(clip, alter is not None)
+        features = _load(path, clip)
+        if features is not None:
+            return lambda: features
+        facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
+        if _file_name(clip, alter is not None) != path.name:
+            raise UserError(f"{clip.path}: the file has changed while it was read. Start again when it is complete")
 
-    # The fingerprint does not cover decoding and resampling: the versions of what does them are in the key.
-    libraries = ("numpy", "soundfile", "soxr", settings.get("backend", ""))
-    key = {
-        **settings,
-        "rate_hz": rate_hz,
-        "max_seconds": max_seconds,
-        "arithmetic": fingerprint(features_of if hear else frontend, rate_hz, max(1.0, min_seconds)),
-        "libraries": {name: sys.modules[name].__version__ for name in libraries if name in sys.modules},
-    }
-    folder = cache / "features" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--cache-dir {cache}: cannot make {folder} ({error.strerror}); choose another") from error
+        def make() -> Features:
+            with making.setdefault(path.name, Lock()):  # another clip may have the same bytes
+                return _load(path) or _store(
+                    path, _compute(clip, waveform, frontend, alter, round(min_seconds * rate_hz)), facts
+                )
+
+        if threads == 1:
+            return make
+        made = make()
+        return lambda: made
+
     found: dict[str, Features] = {}
     bad: list[dict[str, str]] = []
-
-    def cached_or_decoded(clip: Clip) -> Callable[[], Features]:
-        content = file_sha256(clip.path)
-        if hear:
-            content = hashlib.sha256(f"{content} {clip.name}".encode()).hexdigest()
-        path = folder / f"{content}.npy"
-        features = _load(path)
-        if features is None:
-            facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
-
-            def make() -> Features:
-                return _store(path, features_of(waveform, clip.name), facts.seconds, facts.audio_sha256)
-
-            if threads == 1:
-                return make
-            features = make()
-        return lambda: features
-
     with ThreadPoolExecutor(max_workers=max(2, threads)) as pool:
-        jobs = ((clip, pool.submit(cached_or_decoded, clip)) for clip in clips)
+        jobs = ((clip, pool.submit(found_or_decoded, clip)) for clip in clips)
         for done, (clip, job) in enumerate(_ahead(jobs), start=1):
             try:
-                make = job.result()
+                found[clip.name] = job.result()()
             except BadClip as error:
                 if on_bad_clip == "fail":
                     pool.shutdown(cancel_futures=True)
                     raise
-                bad.append({"clip": clip.name, "reason": str(error)})
-                continue
-            found[clip.name] = make()
+                bad.append({"clip": clip.name, "kind": error.kind, "reason": str(error)})
             progress(done)
     return found, bad
 
@@ -164,27 +171,98 @@ def _ahead(jobs: Iterator[tuple[Clip, Future]]) -> Iterator[tuple[Clip, Future]]
         waiting.extend(islice(jobs, 1))
 
 
-def _load(path: Path) -> Features | None:
-    """Return cached features that are complete; None when they have to be made."""
+def _folder(cache: Path, settings: Mapping[str, Any]) -> Path:
+    """Make and return the folder of features that depend on `settings` and on what decodes and resamples audio."""
+    libraries = ("numpy", "soundfile", "soxr", settings.get("backend", ""))
+    versions = {name: sys.modules[name].__version__ for name in libraries if name in sys.modules}
+    key = {**settings, "libraries": versions, "format": _FORMAT, "recordings": [LOUDEST, QUIETEST, CANCELLED]}
+    folder = cache / "features" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     try:
-        facts = json.loads(path.with_suffix(".json").read_text())
-        n_frames, n_bands = facts["shape"]
-        if path.stat().st_size != _data_begin(path) + 4 * n_frames * n_bands:
-            return None  # cut short by the disk: written files are whole
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--cache-dir {cache}: cannot make {folder} ({error.strerror}); choose another") from error
+    return folder
+
+
+def _file_name(clip: Clip, altered: bool) -> str:
+    content = file_sha256(clip.path)
+    if altered:  # as its name says, by which random draws are seeded
+        content = hashlib.sha256(f"{content} {clip.name}".encode()).hexdigest()
+    return f"{content}.npy"
+
+
+def _compute(
+    clip: Clip,
+    waveform: np.ndarray,
+    frontend: Callable[[np.ndarray], np.ndarray],
+    alter: Callable[[np.ndarray, str], np.ndarray] | None,
+    least_samples: int,
+) -> np.ndarray:
+    """Return features (frames, bands), float32. Raises BadClip where they are none or not finite."""
+    if alter:
+        waveform = alter(waveform, clip.name)
+        if len(waveform) < least_samples:
+            found = f"an altered copy of {len(waveform)} samples (the least is {least_samples})"
+            raise BadClip(clip.path, "too-short", found)
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is found next
+        values = np.ascontiguousarray(frontend(waveform), np.float32)
+    if not len(values):
+        raise BadClip(clip.path, "too-short", f"{len(waveform)} samples, less than a frame of features")
+    check_finite(values, clip.path, "features of an altered copy" if alter else "features")
+    return values
+
+
+def _load(path: Path, clip: Clip | None = None) -> Features | None:
+    """Return features found in the cache; None when they have to be made. Of damaged ones of a `clip` a line tells."""
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size - _CHECKSUM_SIZE
+            checksum = _crc32(path, iter(lambda: file.read(max(0, min(_BLOCK, size - file.tell()))), b""))
+            if file.read() != checksum:
+                raise ValueError("another checksum")
+            begin, n_frames, n_bands = _header(file)
+            file.seek(begin + 4 * n_frames * n_bands)
+            facts = json.loads(file.read()[:-_CHECKSUM_SIZE])
         return Features(path, n_frames, facts["seconds"], facts["audio_sha256"])
-    except (FileNotFoundError, ValueError, KeyError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        if clip:
+            print(
+                f"{path}: damaged features of {clip.path.name!r} in the cache ({error}); they are made again",
+                file=sys.stderr,
+            )
         return None
 
 
-def _data_begin(path: Path) -> int:
-    """Return where an .npy's values begin: its version 1 header gives its own length in bytes 8 and 9."""
-    with path.open("rb") as file:
-        return 10 + int.from_bytes(file.read(10)[8:], "little")
-
-
-def _store(path: Path, features: np.ndarray, seconds: float, audio_sha256: str) -> Features:
+def _store(path: Path, values: np.ndarray, facts: Probe) -> Features:
+    """Write features (frames, bands), float32, with their checksum."""
+    about = json.dumps({"seconds": facts.seconds, "audio_sha256": facts.audio_sha256}).encode()
     with written_aside(path) as aside:
-        np.save(aside, np.ascontiguousarray(features, np.float32), allow_pickle=False)
-    facts = {"shape": features.shape, "seconds": seconds, "audio_sha256": audio_sha256}
-    write_json(path.with_suffix(".json"), facts)  # last: its presence says that both are whole
-    return Features(path, len(features), seconds, audio_sha256)
+        np.save(aside, values, allow_pickle=False)
+        with aside.open("rb+") as file:
+            checksum = _crc32(path, chain(iter(lambda: file.read(_BLOCK), b""), (about,)))
+            file.write(about + checksum)
+    return Features(path, len(values), facts.seconds, facts.audio_sha256)
+
+
+def _crc32(path: Path, parts: Iterable[bytes]) -> bytes:
+    """Return the checksum of a file's place and content: another clip's file is whole, but not this one."""
+    checksum = zlib.crc32(f"{path.parent.name}/{path.name}".encode())
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return f"{checksum:0{_CHECKSUM_SIZE}x}".encode()
+
+
+def _header(file: BinaryIO) -> tuple[int, int, int]:
+    """Return where an .npy's values begin, and their numbers of frames and bands. Raises ValueError for another file.
+
+    np.load parses the header with ast, which CPython 3.11 cannot do in two threads at once (SystemError).
+    """
+    file.seek(0)
+    head = file.read(_HEADER_SIZE)
+    shape = _SHAPE.search(head)
+    if shape is None:
+        raise ValueError("no .npy of two dimensions")
+    # A header of version 1 gives its own length in bytes 8 and 9.
+    return 10 + int.from_bytes(head[8:10], "little"), int(shape[1]), int(shape[2])

@@ -55,7 +55,8 @@ def examples(
     labels = [protocol.classes.index(clip.label) for clip in clips]
     weights = class_weights(config.class_weights if training else "none", labels, protocol.classes)
     found = [
-        Example(features[clip.name], label, weights[clip.label]) for clip, label in zip(clips, labels, strict=True)
+        Example(features[clip.name], label, weights[clip.label], name=clip.name)
+        for clip, label in zip(clips, labels, strict=True)
     ]
     return found if training else sorted(found, key=lambda example: example.features.n_frames)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from zoo import losses, registry
 from zoo.config import frame_timing as timing
 from zoo.config.frame_timing import RATE_HZ, frame_seconds, on_segments, on_waveforms
 from zoo.config.run_config import RunConfig
+from zoo.data.audio.recording import check_finite
 from zoo.data.augmentation.feature_augmentation import perturb_voice
 from zoo.data.batches.clips import moments
 from zoo.data.batches.feature_store import Features
@@ -30,6 +31,7 @@ from zoo.metrics import regression
 from zoo.reports import continuous as continuous_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
+from zoo.training import same_audio
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row, not_finite
 
 report = continuous_report
@@ -91,7 +93,9 @@ def examples(
 ) -> list[Rated]:
     if config.is_fitted_in_noise:
         own, side = from_config.extractor(config), "train" if training else "validation"
-        noisy = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
+        noisy = noisy_copies.extract_noisy(config, own, clips, side)
+        for clip, one in product(clips, noisy.values()):
+            same_audio.check(clip, features, one[clip.name].audio_sha256)
         found = [_rated(config, clip, one[clip.name]) for one in noisy.values() for clip in clips]
     else:
         found = [_rated(config, clip, features[clip.name]) for clip in clips]
@@ -162,6 +166,7 @@ def test_rows(
     for clip in clips:
         own = (lambda waveform, name=clip.name: alter(waveform, name)) if alter else None
         prediction, smooth = rater.file(clip.path, config.max_clip_seconds, own).swapaxes(0, 1)
+        check_finite(prediction, clip.path, "ratings")
         truth, rated = _labels(replace(config, label_delay_seconds=0.0), clip, len(prediction))
         for frame, values in enumerate(zip(truth, prediction, smooth, strict=True)):
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}

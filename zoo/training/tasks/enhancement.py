@@ -5,6 +5,7 @@ the configuration names. The interface is in base.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from zoo import losses, registry
 from zoo.config.run_config import RunConfig
 from zoo.data.audio.read import read
+from zoo.data.audio.recording import check_finite
 from zoo.data.batches.clips import moments
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.noisy_clean_pairs import Pair, even_cuts, pair_batches
@@ -28,6 +30,7 @@ from zoo.reports import enhancement as enhancement_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
+from zoo.training import same_audio
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row, not_finite
 from zoo.utils.atomic_files import written_aside
 
@@ -48,7 +51,9 @@ def examples(
 ) -> list[Pair]:
     """Return every clip at every ratio; noisy clips become features here, once, in noise of their side."""
     own, side = from_config.extractor(config), "train" if training else "validation"
-    found = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
+    found = noisy_copies.extract_noisy(config, own, clips, side)
+    for clip, snr in product(clips, found):
+        same_audio.check(clip, features, found[snr][clip.name].audio_sha256)
     return [
         Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
     ]
@@ -127,6 +132,7 @@ def test_rows(
                 clean.append(frames)
                 noisy.append(frames if snr_db is None else own.features(mix[snr_db](waveform, clip.name)))
         for (clip, snr_db), truth, before, (after, is_clean) in zip(cases, clean, noisy, denoise(noisy), strict=True):
+            check_finite(after, clip.path, "enhanced features")
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}
             row |= {"snr_db": "" if snr_db is None else f"{snr_db:g}", "taken_for_clean": str(int(is_clean))}
             rows.append({**row, **figures.columns(truth, before, after)})
