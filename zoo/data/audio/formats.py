@@ -6,7 +6,17 @@ from collections.abc import Callable
 from zoo.data.audio.frame_lengths import FRAMES
 
 AUDIO_SUFFIXES = (".wav", ".flac")  # of corpora
-READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".sph", ".nist")
+_READABLE = ".wav .wave .bwf .rf64 .flac .ogg .oga .opus .mp3 .mp2 .aif .aiff .aifc .au .snd .caf .w64 .sph .nist"
+_OTHERS = (
+    ".m4a .m4b .m4p .m4r .m4v .mp4 .mp4a .mov .qt .3gp .3gpp .3g2 .aac .adts .loas .latm .ac3 .eac3 .ec3 .dts "
+    ".amr .awb .evs .silk .slk .qcp .webm .weba .mkv .mka .wma .asf .wmv .avi .mpg .mpeg .mpga .mpa .mp1 .mts "
+    ".m2ts .vob .flv .f4a .f4v .ogv .ogx .ogm .spx .ra .rm .ram .rmvb .ape .wv .mpc .mpp .tta .tak .ofr .shn "
+    ".alac .la .dsf .dff .dss .ds2 .dvf .msv .oma .at3 .aa .aax .voc .gsm .vox .ircam .sf .avr .paf .pvf .svx "
+    ".8svx .iff .xi .wve .sd2 .sds .htk .pcm .raw .s16 .s16le .f32 .f32le .ul .ulaw .al .alaw .g722 .g726 .g729"
+)
+READABLE_SUFFIXES = tuple(_READABLE.split())
+# Of recordings that are not read: in a folder, files of these names are refused by name, not left out.
+OTHER_SUFFIXES = tuple(_OTHERS.split())
 READABLE_NAMES = ("WAV", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "Wave64", "NIST Sphere")
 READABLE = f"{', '.join(READABLE_NAMES[:-1])} or {READABLE_NAMES[-1]}"
 
