@@ -8,7 +8,15 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Names the file or option, what was expected, what was found, and what to do."""
+    """Names the file or option, what was expected, what was found, and what to do.
+
+    The message is one line: a line feed in it, as from the name of a file, is shown escaped. `lines` follow below it,
+    such as the layout of a corpus.
+    """
+
+    def __init__(self, message: str, lines: str = ""):
+        super().__init__(f"{message}\n{lines}" if lines else message)
+        self.message, self.lines = message, lines
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -16,9 +16,10 @@ import tiny_runs
 
 from zoo.errors import UserError
 from zoo.inference import predictions_file
-from zoo.inference.predictions_file import Answers, Failure, Sheet, as_csv, cell
+from zoo.inference.predictions_file import Answers, Failure, Sheet, as_csv
 from zoo.inference.workers import by_workers
 from zoo.utils.backends import announce_device
+from zoo.utils.text import cell
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
 SHARES = {"probabilities": {"a": 0.75, "b": 0.25}, "trained_on": "x", "reason": None}
@@ -88,10 +89,7 @@ def test_failed_files_are_listed_and_tried_again(tmp_path):
     assert not (tmp_path / "out.jsonl.failed.csv").exists()
 
 
-def test_csv_has_one_header_keeps_its_columns_and_marks_formulas():
-    for text in ("=1", "+1", "-1", "@a", "\ta", "\ra", "\na", "'a"):
-        assert cell(text) == f"'{text}"
-    assert [cell(value) for value in ("a=1", "", -0.5, None)] == ["a=1", "", -0.5, None]
+def test_csv_has_one_header_and_keeps_its_columns():
     line = as_csv()
     assert line(answer("a,b")) == 'file,emotion,trained_on,p_a,p_b,reason\n"a,b",a,x,0.75,0.25,\n'
     assert line(answer("c")) == "c,a,x,0.75,0.25,\n"

@@ -1,8 +1,9 @@
-"""Words of a command line that argparse would misread."""
+"""Words of a command line that argparse would misread, and how a user's mistake is told."""
 
 import pytest
 
-from zoo.utils.cli import joined_values
+from zoo.errors import UserError
+from zoo.utils.cli import joined_values, run
 
 
 @pytest.mark.parametrize(
@@ -16,3 +17,16 @@ from zoo.utils.cli import joined_values
 )
 def test_a_list_that_begins_with_a_negative_number_is_joined_with_its_option(words, joined):
     assert joined_values(words) == joined
+
+
+def test_a_message_does_not_act_on_the_terminal_and_keeps_the_lines_that_are_its_own(capsys):
+    """The first line names a file called "x", escape, "[2J", line feed, "error: y"; below it is a layout."""
+
+    def main():
+        raise UserError("x\x1b[2J\nerror: y: no such file. Expected:", "a/\n  b\x9b.wav")
+
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    shown = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert shown == "error: x\\x1b[2J\\nerror: y: no such file. Expected:\na/\n  b\\x9b.wav\n"

@@ -112,7 +112,7 @@ class Crew:
         if member.vain_starts == _STARTS:
             tail = member.log.read_bytes()[-1500:].decode(errors="replace").strip()
             what = f"worker {member.name} ended {_STARTS} times before it ran a trial"
-            raise UserError(f"{what} (exit code {code}); {member.log} ends with:\n{tail}")
+            raise UserError(f"{what} (exit code {code}); {member.log} ends with:", tail)
 
 
 def shares(cores: Sequence[int], count: int) -> list[list[int]]:

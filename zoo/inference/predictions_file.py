@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
 
 from zoo.errors import UserError
+from zoo.utils.text import cell
 
-# What spreadsheets take for a formula, and the apostrophe itself, so that no two names become one cell.
-_RISKY = tuple("=+-@\t\r\n'")
 _TORN_BYTES = 65_536  # no line is longer: more without an end is damage
 
 Row = Mapping[str, Any]
@@ -50,7 +49,7 @@ def as_json(row: Row) -> str:
 def as_csv(columns: Sequence[str] | None = None) -> Lines:
     """Return a function from a row to its line, the first with a header; `columns` are those of a file that has one.
 
-    Probabilities become columns p_CLASS. Text that a spreadsheet would take for a formula gets an apostrophe.
+    Probabilities become columns p_CLASS. Text is escaped as by `zoo.utils.text.cell`.
     The function raises UserError for a row of other columns.
     "reason" is the last column; None is an empty cell.
     """
@@ -70,11 +69,6 @@ def as_csv(columns: Sequence[str] | None = None) -> Lines:
         return text.getvalue()
 
     return line
-
-
-def cell(value: Any) -> Any:
-    """Return a value that is safe in a spreadsheet: text that begins like a formula gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_RISKY) else value
 
 
 def kind_of(out: Path, json_lines: bool, as_table: bool) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from zoo.errors import UserError
+from zoo.utils.text import printable
 
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141  # what a shell gives for SIGPIPE
@@ -30,7 +31,7 @@ def run(main: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         code = OUTPUT_CLOSED
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(map(printable, [f"error: {error.message}", *error.lines.splitlines()])), file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)

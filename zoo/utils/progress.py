@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from zoo.utils.text import printable
+
 
 class Progress(Bars):
     """Bars for what is under way, and lines for what is done. Use as a context manager."""
@@ -18,7 +20,7 @@ class Progress(Bars):
         super().__init__(*columns, console=console, disable=not console.is_terminal)
 
     def line(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from zoo.data.audio.frame_lengths import FRAMES
 
 AUDIO_SUFFIXES = (".wav", ".flac")  # of corpora
-READABLE_SUFFIXES = (*AUDIO_SUFFIXES, ".ogg", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".sph", ".nist")
+_READABLE = ".wav .wave .bwf .rf64 .flac .ogg .oga .opus .mp3 .mp2 .aif .aiff .aifc .au .snd .caf .w64 .sph .nist"
+_OTHERS = (
+    ".m4a .m4b .m4p .m4r .m4v .mp4 .mp4a .mov .qt .3gp .3gpp .3g2 .aac .adts .loas .latm .ac3 .eac3 .ec3 .dts "
+    ".amr .awb .evs .silk .slk .qcp .webm .weba .mkv .mka .wma .asf .wmv .avi .mpg .mpeg .mpga .mpa .mp1 .mts "
+    ".m2ts .vob .flv .f4a .f4v .ogv .ogx .ogm .spx .ra .rm .ram .rmvb .ape .wv .mpc .mpp .tta .tak .ofr .shn "
+    ".alac .la .dsf .dff .dss .ds2 .dvf .msv .oma .at3 .aa .aax .voc .gsm .vox .ircam .sf .avr .paf .pvf .svx "
+    ".8svx .iff .xi .wve .sd2 .sds .htk .pcm .raw .s16 .s16le .f32 .f32le .ul .ulaw .al .alaw .g722 .g726 .g729"
+)
+READABLE_SUFFIXES = tuple(_READABLE.split())
+# Of recordings that are not read: in a folder, files of these names are refused by name, not left out.
+OTHER_SUFFIXES = tuple(_OTHERS.split())
 READABLE_NAMES = ("WAV", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "Wave64", "NIST Sphere")
 READABLE = f"{', '.join(READABLE_NAMES[:-1])} or {READABLE_NAMES[-1]}"
 
@@ -14,8 +24,9 @@ READABLE = f"{', '.join(READABLE_NAMES[:-1])} or {READABLE_NAMES[-1]}"
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "NIST")
 
 NO_SOUND = ("MIDI", "WebP", "gzip", "ZIP")  # of those below
-HEAD_BYTES = 16_384  # of a file or stream: in these, formats of frames show two of them
-_LATE_BYTES, _LATE_FRAMES = 4_096, 4  # a stream that begins within a frame: where its first whole one may begin
+HEAD_BYTES = 16_384  # of a file or stream: in these, formats of frames show enough of them
+_LATE_BYTES = 4_096  # a stream that begins within a frame: where its first whole one may begin
+_FRAMES_AT_ONCE, _LATE_FRAMES = 3, 4  # that must follow each other
 
 # How a content begins. In RIFF and FORM, its kind is at byte 8.
 _BEGINNINGS = {
@@ -41,7 +52,7 @@ _BEGINNINGS = {
     "QCELP": rb"RIFF.{4}QLCM",
     "WebP": rb"RIFF.{4}WEBP",
     "Flash Video": rb"FLV\x01",
-    "MPEG video": rb"\x00\x00\x01[\xba\xb3]|G.{187}G.{187}G",
+    "MPEG video": rb"\x00\x00\x01[\xba\xb3]",
     "RealAudio": rb"\.RMF|\.ra\xfd",
     "WavPack": rb"wvpk",
     "Monkey's Audio": rb"MAC[ F]",
@@ -81,9 +92,9 @@ def container_of(head: bytes) -> str | None:
         return container_of(head[10 + size :]) or "MP3"
     if name is not None:
         return name
-    late = (at for at in range(1, min(len(head), _LATE_BYTES)) if head[at] in (0xFF, 0x0B, 0x56))
+    late = (at for at in range(1, min(len(head), _LATE_BYTES)) if head[at] in (0xFF, 0x0B, 0x56, 0x47))
     for kind, length_of in FRAMES.items():
-        if _frames(head, 0, length_of, 2):
+        if _frames(head, 0, length_of, _FRAMES_AT_ONCE):
             return kind
     return next((kind for at in late for kind, of in FRAMES.items() if _frames(head, at, of, _LATE_FRAMES)), None)
 
@@ -94,10 +105,17 @@ def is_foreign(container: str) -> bool:
 
 
 def _frames(head: bytes, at: int, length_of: Callable[[bytes], int], count: int) -> bool:
-    """Return whether `count` frames begin one behind the other."""
+    """Return whether `count` frames, at least two, begin one behind the other.
+
+    Nor is it a steady tone as PCM: there, what looks like a frame's first bytes comes again within each period, or the
+    first two frames are equal without being silence.
+    """
+    starts = [at]
     for _ in range(count):
         length = length_of(head[at : at + 6]) if at + 6 <= len(head) else 0
-        if not length:
+        if not length or head.find(head[at : at + 4], at + 1, at + length) >= 0:
             return False
         at += length
-    return True
+        starts.append(at)
+    first, second = head[starts[0] : starts[1]], head[starts[1] : starts[2]]
+    return first != second or len(set(first[8:])) < 3

@@ -1,4 +1,4 @@
-"""Length of a frame of MP3, AAC or AC-3 from its first six bytes; 0 where they begin none."""
+"""Length of a frame of MP3, AAC, AC-3 or an MPEG transport stream from its first six bytes; 0 where they begin none."""
 
 _MP3_KBPS = {  # by MPEG-1 or not, and layer (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3)
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -42,4 +42,14 @@ def ac3_frame(begin: bytes) -> int:
     return (4 * kbps, 2 * (320 * kbps // 147 + size % 2), 6 * kbps)[rate]
 
 
-FRAMES = {"MP3": mp3_frame, "AAC": adts_frame, "AAC (LATM)": latm_frame, "AC-3": ac3_frame}
+def transport_packet(begin: bytes) -> int:
+    return 188 if begin[0] == 0x47 and not begin[1] & 0x80 and begin[3] & 0x30 else 0
+
+
+FRAMES = {
+    "MP3": mp3_frame,
+    "AAC": adts_frame,
+    "AAC (LATM)": latm_frame,
+    "AC-3": ac3_frame,
+    "MPEG video": transport_packet,
+}

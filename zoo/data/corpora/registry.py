@@ -125,7 +125,7 @@ def load(name: str, root: Path) -> Loaded:
     corpus = get(name)
     home = corpus.locate(root)
     if home is None:
-        raise UserError(f"{root}: not laid out as expected. Expected:\n{corpus.loader.LAYOUT}")
+        raise UserError(f"{root}: not laid out as expected. Expected:", corpus.loader.LAYOUT)
     return corpus.loader.load(home)
 
 
@@ -143,7 +143,7 @@ def resolve_root(name: str, data_root: Path | None) -> Path:
     root = data_root or _below_variable(corpus, how_to_obtain)
     expected = f"{root}: expected the folder of {corpus.title}, found"
     if not root.exists():
-        raise UserError(f"{expected} nothing.\n{how_to_obtain}")
+        raise UserError(f"{expected} nothing.", how_to_obtain)
     if not root.is_dir():
         raise UserError(f"{expected} a file. Unpack it and give its folder.")
     try:
@@ -151,11 +151,11 @@ def resolve_root(name: str, data_root: Path | None) -> Path:
     except PermissionError as error:
         raise UserError(f"{root}: the folder may not be read. Change its permissions.") from error
     if all(name.startswith(".") for name in names):
-        raise UserError(f"{expected} an empty folder.\n{how_to_obtain}")
+        raise UserError(f"{expected} an empty folder.", how_to_obtain)
     home = corpus.locate(root)
     if home is None:
         found = _what_it_is_instead(root, corpus) or f"this is not {corpus.title}: found {', '.join(names[:5])}."
-        raise UserError(f"{root}: {found}\nExpected for {corpus.title}:\n{corpus.loader.LAYOUT}")
+        raise UserError(f"{root}: {found}", f"Expected for {corpus.title}:\n{corpus.loader.LAYOUT}")
     return home
 
 
@@ -164,12 +164,12 @@ def _below_variable(corpus: Corpus, how_to_obtain: str) -> Path:
     give = f"Give the folder of {corpus.title} with --data-root DIR"
     if not base:
         give += f", or set {DATA_ROOT_VARIABLE} to the folder that holds all corpora"
-        raise UserError(f"no folder given for {corpus.title}. {give}.\n{how_to_obtain}")
+        raise UserError(f"no folder given for {corpus.title}. {give}.", how_to_obtain)
     for folder in corpus.folders:
         if Path(base, folder).is_dir():
             return Path(base, folder)
     expected = f"expected a folder {' or '.join(corpus.folders)} in it, found none"
-    raise UserError(f"{DATA_ROOT_VARIABLE}={base}: {expected}. {give}, or put it there.\n{how_to_obtain}")
+    raise UserError(f"{DATA_ROOT_VARIABLE}={base}: {expected}. {give}, or put it there.", how_to_obtain)
 
 
 def _what_it_is_instead(root: Path, corpus: Corpus) -> str:

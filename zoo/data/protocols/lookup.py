@@ -52,7 +52,8 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
         lines = "\n  ".join([*problems[:_PROBLEMS_SHOWN], *more])
         raise UserError(
             f"{protocol.name} (version {protocol.version}) is defined on {sum(protocol.expected.values()):,} clips and "
-            f"the corpus differs:\n  {lines}\nComplete the corpus; --allow-incomplete continues without."
+            "the corpus differs:",
+            f"  {lines}\nComplete the corpus; --allow-incomplete continues without.",
         )
     formed = protocol.divide(chosen)
     lacking = {fold.name: [side for side in ("validation", "test") if not getattr(fold, side)] for fold in formed}

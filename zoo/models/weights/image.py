@@ -207,6 +207,7 @@ def _check_pickle(path: Path) -> None:
         raise UserError(
             f"{path}: a pickle, which may run code when it is loaded, and is not read here. Where PyTorch is installed "
             "and you trust the file, these two lines, after `import numpy, torch`, make an .npz for "
-            f"scripts/convert_weights.py:\nstate = torch.load({str(path)!r}, weights_only=True)\n"
-            f"numpy.savez({path.stem + '_torch.npz'!r}, **{{name: value.numpy() for name, value in state.items()}})"
+            "scripts/convert_weights.py:",
+            f"state = torch.load({str(path)!r}, weights_only=True)\n"
+            f"numpy.savez({path.stem + '_torch.npz'!r}, **{{name: value.numpy() for name, value in state.items()}})",
         )
