@@ -4,7 +4,6 @@ A line holds an event and, as `crc32`, the checksum of its canonical JSON, seede
 What does not fit ends the valid part of a file. The file with the longer valid part is right.
 """
 
-import fcntl
 import json
 import os
 import zlib
@@ -14,6 +13,7 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
+from zoo.utils.portable import lock
 
 NAMES = ("search.jsonl", "search-copy.jsonl")
 
@@ -97,7 +97,7 @@ class Journal:
 
     def close(self) -> None:
         """Let another process open the journal."""
-        self._lock.close()
+        self._lock.release()
         for file in self._open:
             os.close(file)
 
@@ -107,16 +107,14 @@ def _files(folder):
 
 
 def _locked(folder):
-    """Return a file that holds the folder until it is closed, by a kill at the latest."""
+    """Return a lock on the folder, released by a kill at the latest."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "search.lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock(folder / "search.lock")
     except BlockingIOError as error:
         raise UserError(f"{folder}: another process is at work on this search; wait, or end it") from error
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
-    return lock
 
 
 def _line(event, before):

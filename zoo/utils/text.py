@@ -1,0 +1,40 @@
+"""Make text of others, such as names of files, safe to show on a terminal and to put into a spreadsheet."""
+
+import unicodedata
+from typing import Any
+
+# Control (C0, C1), formatting such as bidirectional overrides, bytes that are no UTF-8, separators of lines.
+_ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # formatting, but parts of words in Persian and of emoji, without effect beyond them
+# What spreadsheets take for a formula, full-width too, and the apostrophe itself, so that no two texts become one cell.
+_RISKY = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'")
+
+
+def printable(text: str) -> str:
+    r"""Return text in which characters that act on a terminal are escaped as Python does: \x1b, \n, \u202e, \udcff.
+
+    Bytes of a file name that are no UTF-8 are such characters (surrogates). A backslash stays as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escaped(character) if _acts(character) else character for character in text)
+
+
+def cell(value: Any) -> Any:
+    r"""Return a value for a CSV that is safe in a spreadsheet, on one line and valid UTF-8; other types than str stay.
+
+    Text that begins like a formula, and text with characters that `printable` escapes, becomes an apostrophe and the
+    text with these escaped and backslashes doubled: '=1+1, 'two\nlines. So no two texts become one cell, and what
+    follows the apostrophe, read as a Python string, is the text.
+    """
+    if not isinstance(value, str) or not (value.startswith(_RISKY) or printable(value) != value):
+        return value
+    return "'" + printable(value.replace("\\", "\\\\"))
+
+
+def _acts(character: str) -> bool:
+    return not character.isprintable() and unicodedata.category(character) in _ACTING and character not in _JOINERS
+
+
+def _escaped(character: str) -> str:
+    return ascii(character)[1:-1]
