@@ -37,9 +37,12 @@ def cores() -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process of this number runs on this machine; 0 and numbers too large are of none."""
-    if pid < 1:
-        return False
+    """Return whether a process of this number runs on this machine; 0 and numbers too large are of none.
+
+    On Windows the answer is always yes: signal 0 is Ctrl-C there.
+    """
+    if pid < 1 or os.name == "nt":
+        return pid > 0
     try:
         os.kill(pid, 0)  # signal 0 only checks
     except (ProcessLookupError, OverflowError):
