@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tuning import trials
 from zoo.config import flags as config
 from zoo.config.run_config import RunConfig
 from zoo.data.protocols import lookup as protocols
@@ -60,7 +61,8 @@ def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], Non
         if not assignment["epochs"]:  # a later rung of Hyperband may continue this one
             for fold in trial.source.folds:
                 checkpoint.remove(fold_folder(folder, fold))
-    return {"status": "pruned" if reason else "completed", **outcome, "epochs": epochs}
+    status = "pruned" if reason else "completed"
+    return trials.outcome({"status": status, **outcome, "epochs": epochs}, trials.score_range(settings.model))
 
 
 def feasible(flags: Mapping[str, Any]) -> str | None:

@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not all(isinstance(name, str) and name.isprintable() for name in names):
                 raise ValueError("worker, process, trial: expected printable words")
             result = outcome(content["outcome"]) if self.path == "/finish" else {}
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             return HTTPStatus.BAD_REQUEST, {"error": str(error)}
         if desk.closed:
             return stopping
@@ -164,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
                 held = desk.beat(process, trial, content.get("running") is True)
             else:
                 held = desk.finish(worker, process, trial, result)
+        except ValueError as error:  # an outcome that is impossible for this search
+            return HTTPStatus.BAD_REQUEST, {"error": str(error)}
         except Exception as error:  # the search's own, e.g. a full disk: `serve` raises it
             desk.fail(error)
             return stopping

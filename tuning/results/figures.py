@@ -29,7 +29,7 @@ class Curve:
 
 def varying(space: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
     """Return the names of the hyper-parameters in which trials differ."""
-    return [name for name in space if len({json.dumps(trial.values[name]) for trial in trials}) > 1]
+    return [name for name in space if len({json.dumps(t.values[name]) for t in trials if t.values}) > 1]
 
 
 def in_words(value: Any, digits: int | None = None) -> str:

@@ -80,7 +80,7 @@ def rows(header: Mapping[str, Any], trials: Sequence[Trial]) -> list[dict[str, A
             "seconds": trial.seconds,
             "worker": trial.worker,
             "reason": trial.reason,
-            **{name: figures.in_words(trial.values[name]) for name in header["space"]},
+            **{name: figures.in_words(trial.values[name]) if trial.values else "" for name in header["space"]},
         }
         for trial in ranked(trials)
     ]
