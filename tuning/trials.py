@@ -23,7 +23,6 @@ DEFAULTS = {"seed": 0, "inner_folds": 3, "prune": "none", "max_epochs": None}
 # Lowest and highest score by task: unweighted accuracy, mean CCC, explained share of the variance (without a lowest
 # value; a network that is trained at all is far above this one).
 _SCORES = {"emotion": (0.0, 1.0), "continuous": (-1.0, 1.0), "enhancement": (-1e9, 1.0)}
-_WIDEST = _SCORES["enhancement"]
 _ROUNDING = 1e-6  # that a mean of scores may be beyond their range
 _MOST = 10**9  # epochs, seconds
 _OUTCOME = {"status": None, "score": None, "folds": (), "reason": "", "epochs": 0, "seconds": 0.0}
@@ -97,13 +96,14 @@ def score_range(model: str) -> tuple[float, float]:
     return _SCORES[registry.get(model).task]
 
 
-def outcome(found: Mapping[str, Any], scores: tuple[float, float] = _WIDEST) -> dict[str, Any]:
-    """Return an outcome with all its names, scores as floats within `scores`.
+def outcome(found: Mapping[str, Any], scores: tuple[float, float] | None = None) -> dict[str, Any]:
+    """Return an outcome with all its names; `scores` are the lowest and highest score, those of any task without.
 
     Raises ValueError, e.g. for a score that is no number or is beyond its metric's range.
     """
     found = {**_OUTCOME, **found}
-    low, high = scores[0] - _ROUNDING, scores[1] + _ROUNDING
+    low, high = scores or _SCORES["enhancement"]
+    low, high = low - _ROUNDING, high + _ROUNDING
     scored, folds, epochs = found["status"] in SCORED, found["folds"], found["epochs"]
     fits = {
         "status": found["status"] in (*ENDS, STOP),
@@ -113,7 +113,8 @@ def outcome(found: Mapping[str, Any], scores: tuple[float, float] = _WIDEST) -> 
         "epochs": isinstance(epochs, int) and is_number(epochs, 0, _MOST),
         "seconds": is_number(found["seconds"], 0, _MOST),
     }
-    expected = {name: f", expected {scores[0]:g} to {scores[1]:g}" for name in ("score", "folds")}
+    between = f", expected {scores[0]:g} to {scores[1]:g}" if scores else ""
+    expected = {"score": between, "folds": between}
     for name in _OUTCOME:
         if not fits[name]:
             raise ValueError(f"{name} of a trial's outcome cannot be {shown(found[name])}{expected.get(name, '')}")
