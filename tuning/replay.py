@@ -87,8 +87,6 @@ def _end(event: Event, trial: str, scores: tuple[float, float]) -> tuple[list[di
     names = [name for name in ("status", "score", "folds", "reason", "epochs", "seconds") if name in event]
     try:
         found = records.outcome({name: event[name] for name in names}, scores)
-        if found["status"] not in records.ENDS:
-            raise ValueError(f"status of a trial's outcome cannot be {found['status']!r}")
     except ValueError as error:
         return [{**_FAILED, "trial": trial, "reason": str(error)}], f"trial {trial} failed: {error}"
     worker = event.get("worker")
@@ -114,7 +112,9 @@ def _header(folder: Path, event: Event) -> dict[str, Any]:
     fits = {
         "event": found.get("event") == "search",
         "model": isinstance(model, str) and model in registry.MODELS,
-        "base": isinstance(base, Mapping) and isinstance(base.get("option", {}), Mapping),
+        "base": isinstance(base, Mapping)
+        and isinstance(base.get("option", {}), Mapping)
+        and isinstance(base.get("backend", ""), str),
         "space": isinstance(found.get("space"), Mapping) and bool(found["space"]),
         "tuner": found.get("tuner") in spaces.TUNERS,
         "seed": isinstance(found["seed"], int) and records.is_number(found["seed"], 0, 2**64),

@@ -97,7 +97,7 @@ def score_range(model: str) -> tuple[float, float]:
 
 
 def outcome(found: Mapping[str, Any], scores: tuple[float, float] | None = None) -> dict[str, Any]:
-    """Return an outcome with all its names; `scores` are the lowest and highest score, those of any task without.
+    """Return an outcome with all its names; `scores` are the lowest and highest score, without them a worker's report.
 
     Raises ValueError, e.g. for a score that is no number or is beyond its metric's range.
     """
@@ -106,7 +106,7 @@ def outcome(found: Mapping[str, Any], scores: tuple[float, float] | None = None)
     low, high = low - _ROUNDING, high + _ROUNDING
     scored, folds, epochs = found["status"] in SCORED, found["folds"], found["epochs"]
     fits = {
-        "status": found["status"] in (*ENDS, STOP),
+        "status": found["status"] in (ENDS if scores else (*ENDS, STOP)),
         "score": is_number(found["score"], low, high) or not scored,
         "folds": isinstance(folds, list | tuple) and all(is_number(fold, low, high) for fold in folds),
         "reason": isinstance(found["reason"], str),

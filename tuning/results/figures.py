@@ -1,6 +1,5 @@
 """Plot a search: importance, parallel coordinates, learning curves."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.reports.figures import save_png
+from zoo.utils.atomic_files import read_csv
 
 _CURVES = 10  # trials in the figure
 _COLOURS, _BEST = "viridis", "tab:red"
@@ -54,8 +54,7 @@ def curve(run: Path) -> Curve | None:
         objective = json.loads(path.read_text())["objective"]
         folds = []
         for path in histories:
-            with path.open(newline="") as file:
-                folds.append([float(row[objective]) for row in csv.DictReader(file)])
+            folds.append([float(row[objective]) for row in read_csv(path)])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); restore it, or remove {run} to do without") from error
     scores = np.full((len(folds), max(map(len, folds))), np.nan)

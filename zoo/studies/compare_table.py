@@ -1,7 +1,5 @@
 """Format a comparison: two tables and their notes on the terminal, in Markdown or LaTeX; or as CSV."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +15,7 @@ from rich.text import Text
 from zoo.errors import UserError
 from zoo.metrics.significance import MOST_EXACT, N_RESAMPLES, smallest_p
 from zoo.studies.compare import TESTS, Comparison, Difference, Score, System, absences, leakage, warnings
+from zoo.utils.atomic_files import csv_text
 
 ALPHA = 0.05
 SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
@@ -217,13 +216,9 @@ def _csv(comparison: Comparison) -> str:
         row = {"row": "difference", "system": item.other, "against": item.reference, **vars(item), **about[item.other]}
         row |= {f"p_{test}": p for test, p in item.p.items()}
         rows.append(row | {f"p_{test}_holm": p for test, p in item.corrected.items()})
-    text = io.StringIO(newline="")
     columns += [*shared, "seeds", "remarks"]
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if value != value else value for name, value in row.items()})
-    return text.getvalue()
+    found = ({name: row.get(name, "") for name in columns} for row in rows)
+    return csv_text([{name: "" if value != value else value for name, value in row.items()} for row in found])
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {"markdown": _markdown, "csv": _csv, "latex": _latex}
