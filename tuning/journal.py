@@ -32,7 +32,8 @@ def read(folder: Path) -> list[Event]:
         raise UserError(f"{folder}: the search cannot be read ({error.strerror or error})") from error
     if not found:
         raise UserError(
-            f"{folder}: no search is here ({NAMES[0]}); give a folder that tune.py made, or --model and --corpus to begin one"
+            f"{folder}: no search is here ({NAMES[0]}); give a folder that tune.py made, or --model and --corpus to "
+            "begin one"
         )
     events = max(map(_valid, found), key=len)
     if not events:
