@@ -24,8 +24,8 @@ _ADVICE = {
     "low_rate": f"{{}} clip(s) have a lower sampling rate than the {READ_RATE_HZ} Hz they are read at, which has cost "
     "them their upper band. Fetch the originals.",
     "misaligned": "{} recording(s) are over a second longer or shorter than their labels. Fetch them again.",
-    "wrong_length": f"{{}} clip(s) are over {MAX_INTERVAL_GAP_SECONDS:g} s longer or shorter than their labels' intervals"
-    ": they are not the audio that was labelled. Fetch them again.",
+    "wrong_length": f"{{}} clip(s) are over {MAX_INTERVAL_GAP_SECONDS:g} s longer or shorter than their labels' "
+    "intervals: they are not the audio that was labelled. Fetch them again.",
     "one_length": "Clips of {} length make up the corpus: they were cut or padded, or are placeholders. Fetch the "
     "originals.",
     "duplicates": "{} recording(s) are there under several names. Keep one of each: across a split they leak.",
@@ -36,8 +36,8 @@ _ADVICE = {
     "repeated": "{} file(s) were left out because another of the same name was taken. Remove the second copy.",
     "problems": "{} count(s) differ from the protocols'. Complete the corpus, or train with --allow-incomplete, which "
     "marks the result.",
-    "surplus": "{} count(s) show more than the protocols have: this is another release, or files were added. Use the "
-    "release that the protocols are defined on, or train with --allow-incomplete, which marks the result.",
+    "surplus": "{} count(s) show more than the protocols have: this is another release, or files were added. Use "
+    "the release that the protocols are defined on, or train with --allow-incomplete, which marks the result.",
 }
 
 
