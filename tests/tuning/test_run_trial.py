@@ -143,13 +143,13 @@ def test_resume_begins_a_search_whose_process_was_killed_before_the_journal(tmp_
     monkeypatch.setattr("tuning.results.show.show", lambda folder: None)
     out.mkdir()
     (out / "search.lock").touch()
-    code, printed, said = script("tune.py", *SEARCH, "--data-root", emodb, "--out", out, "--resume")
+    code, _, said = script("tune.py", *SEARCH, "--data-root", emodb, "--out", out, "--resume")
     assert (code, served) == (0, [1]), said
     with closing(Journal(out)) as journal:
         journal.append({"event": "finished", "trial": "0009", "worker": "\x1b[2J"})
-    code, printed, said = script("tune.py", "--out", out, "--resume", "--trials", 3)
+    code, _, said = script("tune.py", "--out", out, "--resume", "--trials", 3)
     assert (code, served) == (0, [1, 3]) and "line 3, left out: trial '0009' was not proposed" in said
-    code, printed, said = script("tune.py", "--out", tmp_path / "mistyped", "--resume")
+    code, _, said = script("tune.py", "--out", tmp_path / "mistyped", "--resume")
     assert code == 2 and "no search is here" in said and not (tmp_path / "mistyped").exists()
 
 
@@ -159,9 +159,8 @@ def test_a_trial_with_scores_beyond_the_metrics_range_is_no_outcome(tmp_path, em
     monkeypatch.setattr("zoo.training.fit.fit", lambda *args: [{"validation_ua": next(found)}])
     monkeypatch.setattr("zoo.training.train.fold_data", lambda *args: None)
     with pytest.raises(ValueError, match="of a trial's outcome cannot be"):
-        trials.run(
-            tmp_path / "0001", assignment(emodb, inner_folds=2, prune_below=[1e300] * 2 if len(scores) == 1 else None)
-        )
+        trials.run(tmp_path / "0001", assignment(emodb, prune_below=[1e300] * 2 if len(scores) == 1 else None))
+    assert not (tmp_path / "0001" / "metrics.json").exists()
 
 
 @pytest.mark.slow
