@@ -8,6 +8,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import UserError
+
 
 def in_own_process(function: Callable, *args: Any) -> Any:
     """Call function(*args) in a new process and return its result."""
@@ -20,7 +22,10 @@ def peak_mib(pid: int | str = "self") -> float:
 
     getrusage's may be the parent's, which a child of vfork takes over.
     """
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    try:
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError as error:
+        raise UserError(f"/proc/{pid}/status: memory is measured on Linux only ({error.strerror or error})") from error
     return int(next(line.split()[1] for line in status if line.startswith("VmHWM:"))) / 1024
 
 

@@ -10,6 +10,7 @@ Absolute numbers are this machine's; only ratios are compared with a target. All
 import argparse
 import os
 import platform
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -39,7 +40,7 @@ def main() -> None:
         if name not in NAMES:
             parser.error(f"unknown measurement {name!r}; known: {', '.join(NAMES)}")
 
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {inputs.kind_of_speech()} speech", flush=True)
+    print(f"{os.cpu_count()} cores, load {_load()[0]:.1f}, {inputs.kind_of_speech()} speech", flush=True)
     results: list[Result] = []
     for name in given.names or NAMES:
         options = {"backends": ["tensorflow", *given.backends]} if name == "step" else {}
@@ -54,12 +55,17 @@ def _measure(name: str, quick: bool, options: dict[str, Any]) -> list[Result]:
     return import_module(f"bench.{name}").measure(quick, **options)
 
 
+def _load() -> Sequence[float]:
+    """Return the numbers of waiting processes over 1, 5 and 15 minutes; Windows counts none."""
+    return os.getloadavg() if hasattr(os, "getloadavg") else (0.0, 0.0, 0.0)
+
+
 def _machine(quick: bool) -> dict[str, Any]:
     return {
         "quick": quick,
         "speech": inputs.kind_of_speech(),
         "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
+        "load_average": _load(),
         "processor": platform.machine(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in LIBRARIES if find_spec(name)},

@@ -6,7 +6,6 @@ For a corpus that is rated continuously, print also how late the ratings are, an
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.columns import Columns
@@ -16,14 +15,16 @@ from rich.table import Table
 
 from zoo.data.corpora import registry as corpora
 from zoo.data.corpora.check import Report, check
+from zoo.data.corpora.check_counts import Counts, count
 from zoo.data.corpora.check_delay import LabelDelay, label_delay, training_clips
-from zoo.data.protocols.lookup import PROTOCOLS, count_problems, get
-from zoo.data.schema import Clip
-from zoo.errors import UserError
+from zoo.data.corpora.registry import Corpus
+from zoo.data.protocols.lookup import get
 from zoo.utils.cli import run
 from zoo.utils.progress import Progress
+from zoo.utils.text import printable
 
 SHOWN = 5
+MOST_GROUPS = 6  # in the table of counts: IEMOCAP's sessions, not RAVDESS's actors
 
 
 def main() -> int:
@@ -45,12 +46,15 @@ def main() -> int:
     corpus = corpora.get(args.corpus)
     root = corpora.resolve_root(args.corpus, args.data_root)
     loaded = corpora.load(args.corpus, root)
-    problems, limit = _problems(args.corpus, loaded.clips), corpus.max_seconds
+    counts, limit = count(args.corpus, loaded.clips), corpus.max_seconds
+    differences = {"problems": counts.short, "surplus": counts.surplus}
     with Progress() as progress, progress.task("reading", len(loaded.clips)) as on_clip:
-        report = check(loaded, rate_hz=corpus.rate_hz, max_seconds=limit, problems=problems, on_clip=on_clip)
-    found = {"corpus": args.corpus, "root": str(root), **dataclasses.asdict(report), "advice": report.advice}
+        report = check(loaded, rate_hz=corpus.rate_hz, max_seconds=limit, on_clip=on_clip, **differences)
+    found = {"corpus": args.corpus, "root": str(root), "release_clips": corpus.n_clips}
+    found |= {"protocols": {name: dataclasses.asdict(one) for name, one in counts.protocols.items()}}
+    found |= {**dataclasses.asdict(report), "advice": report.advice}
     if not args.json:
-        _print(report, f"{corpus.title} in {root}")
+        _print(report, counts, corpus, f"{corpus.title} in {root}")
     protocol = get(None, args.corpus)
     if protocol.targets:
         n_recordings = len(training_clips(protocol, loaded.clips))
@@ -64,53 +68,63 @@ def main() -> int:
     return 1 if report.advice else 0
 
 
-def _problems(corpus: str, clips: Sequence[Clip]) -> list[str]:
-    """Return what differs from the counts of the corpus's protocols, each difference once.
-
-    A protocol without a single clip is passed over where another has some: RAVDESS's song is an archive of its own.
-    """
-    found: dict[str, list[str]] = {}  # by protocol
-    protocols = [row for row in PROTOCOLS.values() if row.corpus == corpus]
-    for protocol in protocols:
-        try:
-            if protocol.select(clips):
-                found[protocol.name] = count_problems(protocol, clips)
-        except UserError as error:  # the protocol's own label file is missing
-            found[protocol.name] = [str(error)]
-    if not found:
-        return [f"no clip belongs to {' or '.join(row.name for row in protocols)}"]
-    every = dict.fromkeys(problem for problems in found.values() for problem in problems)
-    users = {problem: [name for name, problems in found.items() if problem in problems] for problem in every}
-    return [f"{', '.join(names)}: {problem}" for problem, names in users.items()]
-
-
-def _print(report: Report, title: str) -> None:
+def _print(report: Report, counts: Counts, corpus: Corpus, title: str) -> None:
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(title)}[/]\n{report.clips} clips of {len(report.speakers)} speakers")
+    release = f"the release has {corpus.n_clips:,}"
+    if other := corpus.other_releases.get(report.clips):
+        release = f"as in {other}; {release}"
+    speakers = f"{report.clips} clips of {len(report.speakers)} speakers"
+    console.print(f"[bold]{_plain(title)}[/]\n{speakers}; {release}", soft_wrap=True)
     if seconds := report.seconds:
         length = "a clip lasts {min:.2f} to {max:.2f} s, median {median:.2f} s".format(**seconds)
         console.print(f"{seconds['total'] / 3600:.2f} h; {length}")
     rates = {f"{rate_hz} Hz": count for rate_hz, count in report.rates_hz.items()}
     tables = {"label": report.labels, "speaker": report.speakers, "sampling rate": rates, "left alone": report.ignored}
+    console.print(_table_of(counts))
     columns = []
-    for heading, counts in tables.items():
+    for heading, numbers in tables.items():
         table = Table(heading, "files")
         table.columns[1].justify = "right"
-        for name, count in counts.items():
-            table.add_row(escape(name), str(count))
-        columns += [table] if counts else []
+        for name, number in numbers.items():
+            table.add_row(_plain(name), str(number))
+        columns += [table] if numbers else []
     console.print(Columns(columns))
     for sentence in report.resampled:
         console.print(sentence, soft_wrap=True)
     for heading, entries in _findings(report).items():
         console.print(f"[bold]{escape(heading)}[/]: {len(entries)}")
         for entry in entries[:SHOWN]:
-            console.print(f"  {escape(entry)}", soft_wrap=True)
+            console.print(f"  {_plain(entry)}", soft_wrap=True)
         if len(entries) > SHOWN:
             console.print(f"  and {len(entries) - SHOWN} more; --json lists all")
     console.print("[bold]What to do[/]")
-    for sentence in report.advice or ["Nothing: the corpus is complete and sound."]:
-        console.print(f"  {escape(sentence)}", soft_wrap=True)
+    nothing = "the corpus is complete and sound."
+    if report.clips < corpus.n_clips:
+        nothing = f"the protocols' clips are complete and sound; {report.clips:,} of {corpus.n_clips:,} are here."
+    for sentence in report.advice or [f"Nothing: {nothing}"]:
+        console.print(f"  {_plain(sentence)}", soft_wrap=True)
+
+
+def _table_of(counts: Counts) -> Table:
+    """Return the table of clips by protocol, and by group where there are few."""
+    table = Table("protocol", "clips", "expected")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, found in counts.protocols.items():
+        table.add_row(name, f"{found.clips:,}", _or_dash(found.expected))
+        if 1 < len(found.groups) <= MOST_GROUPS:
+            for group, (number, expected) in found.groups.items():
+                table.add_row(f"  {_plain(group)}", f"{number:,}", _or_dash(expected))
+    return table
+
+
+def _or_dash(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+def _plain(text: str) -> str:
+    """Return text that neither rich nor a terminal takes for anything else."""
+    return escape(printable(text))
 
 
 def _print_delay(delay: LabelDelay) -> None:
@@ -122,7 +136,7 @@ def _print_delay(delay: LabelDelay) -> None:
     for name, lag in delay.lags.items():
         found = f"{lag.seconds:.4g} s behind the energy of the sound" if lag.correlates else "no lag correlates"
         own = f"correlation {lag.correlation:.2f}, with the ratings of other recordings at most {lag.by_chance:.2f}"
-        console.print(f"  {escape(name)}: {found} ({own})", soft_wrap=True)
+        console.print(f"  {_plain(name)}: {found} ({own})", soft_wrap=True)
     if delay.seconds is None:
         console.print("  No delay can be estimated. Train without --label-delay-seconds")
     else:
@@ -134,9 +148,12 @@ def _findings(report: Report) -> dict[str, list[str]]:
     findings = {
         **{f"unreadable ({kind})": messages for kind, messages in report.unreadable.items()},
         "counts": report.problems,
+        "surplus": report.surplus,
         "labelled but missing": report.missing,
         "second copies": report.repeated,
         "labels and audio": report.misaligned,
+        "labels' intervals and audio": report.wrong_length,
+        "one length": report.one_length,
         "same audio": [" = ".join(names) for names in report.duplicates],
         "near silence": report.near_silent,
         "low sampling rate": [f"{name}: {rate_hz} Hz" for name, rate_hz in report.low_rate.items()],

@@ -23,9 +23,10 @@ def main() -> None:
 
     from zoo.models.image_networks import layout
     from zoo.models.weights.image import checksum, convert
+    from zoo.utils.text import printable
 
     convert(args.weights, layout(args.network), args.out)
-    print(f"converted: {args.out} (SHA-256 {checksum(args.out)})")
+    print(f"converted: {printable(str(args.out))} (SHA-256 {checksum(args.out)})")
 
 
 if __name__ == "__main__":

@@ -44,11 +44,12 @@ def main() -> None:
     from zoo.runs.folder import read_record
     from zoo.studies import enhanced_ratings
     from zoo.training.tasks import base as tasks
+    from zoo.utils.text import printable
 
     announce_device()
     finished = enhanced_ratings.measure(settings, enhance, noise, ratios_db, resume)
     tasks.of(settings.model).report.print_metrics(read_record(finished.folder), finished.title())
-    print(f"results: {finished.folder}")
+    print(f"results: {printable(str(finished.folder))}")
 
 
 if __name__ == "__main__":

@@ -31,12 +31,13 @@ def main() -> int:
 
     from zoo.training.evaluate import evaluate_run
     from zoo.training.tasks import base as tasks
+    from zoo.utils.text import printable
 
     summary, changed = evaluate_run(args.run, args.data_root)
     shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
     title = f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
     tasks.of(settings.model).report.print_metrics(shown, title)
-    print("\n".join(changed) if changed else "the recorded figures come out again")
+    print("\n".join(map(printable, changed)) if changed else "the recorded figures come out again")
     return 1 if changed else 0
 
 

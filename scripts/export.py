@@ -42,6 +42,7 @@ def main() -> None:
     # On a GPU, Keras would write NVIDIA's operations into the graph, which run nowhere else.
     tf.config.set_visible_devices([], "GPU")
     from zoo.export import export, fit_temperature, formats, model_card
+    from zoo.utils.text import printable
 
     options = {"fold": args.fold, "version": args.version}
     options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
@@ -50,10 +51,10 @@ def main() -> None:
         options |= {"calibration": calibration, "temperature": calibration["temperature"]}
     if args.format == "saved_model":
         folder = export.export(args.run, args.out, **options)
-        print(f"model card: {model_card.write(folder, args.run, args.fold, args.note)}")
+        print(f"model card: {printable(str(model_card.write(folder, args.run, args.fold, args.note)))}")
     else:
         folder = formats.export(args.run, args.out, args.format, **options)
-    print(f"exported: {folder}")
+    print(f"exported: {printable(str(folder))}")
 
 
 if __name__ == "__main__":

@@ -41,11 +41,13 @@ def main() -> None:
     opensmile.settings("egemaps", args.window_seconds, args.window_seconds)  # raises where the package is absent
 
     from zoo.studies.cell_activations import inspect_run
+    from zoo.utils.text import printable
 
     folder = args.out or args.run / "cells"
     rows, title = inspect_run(args.run, args.recording, folder, args.fold, args.window_seconds)
     _show(rows, title)
-    print(f"all correlations: {folder / 'cells.csv'}\nthe best ones' traces: {folder / 'cells.png'}")
+    place = printable(str(folder))
+    print(f"all correlations: {place}/cells.csv\nthe best ones' traces: {place}/cells.png")
 
 
 def _show(rows: list[dict], title: str) -> None:

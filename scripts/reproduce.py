@@ -108,6 +108,7 @@ def _print_accuracies(published: Published, runs: list[RunConfig], out: Path) ->
     from zoo.runs.folder import read_record
     from zoo.training.evaluate import training_accuracy
     from zoo.utils.atomic_files import write_csv
+    from zoo.utils.text import printable
 
     records, rows = [read_record(Path(settings.out)) for settings in runs], []
     shown = table("network", "protocol", "seed", "published", "train", "test [95 %]", "UA", numbers=())
@@ -131,14 +132,15 @@ def _print_accuracies(published: Published, runs: list[RunConfig], out: Path) ->
     write_csv(out / "table.csv", rows)
     print_titled(f"{_synthetic(records[0])}{published.source}", [], shown)
     for line in dict.fromkeys(line for record in records for line in (*record["leakage"], *record["notes"])):
-        print(line)
-    print(f"table: {out / 'table.csv'}; each run's folder has its confusion matrix")
+        print(printable(line))
+    print(f"table: {printable(str(out / 'table.csv'))}; each run's folder has its confusion matrix")
 
 
 def _print(published: Published, found: dict[str, Path]) -> None:
     """Print published and measured CCC by dimension, network by network."""
     from zoo.reports.tables import decimal, print_titled, table, with_interval
     from zoo.runs.folder import read_record
+    from zoo.utils.text import printable
 
     records = {model: read_record(folder) for model, folder in found.items()}
     first = next(iter(records.values()))
@@ -153,7 +155,7 @@ def _print(published: Published, found: dict[str, Path]) -> None:
     title = f"{_synthetic(first)}{published.source}; ours under {first['protocol']}, before post-processing"
     print_titled(title, [], shown)
     for line in (*first["leakage"], *first["notes"], *(f"{model}: {folder}" for model, folder in found.items())):
-        print(line)
+        print(printable(line))
 
 
 def _synthetic(record: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ def main() -> int:
     from rich.table import Table
 
     from zoo.export.proofs.check import FAILED, NO_SERVER, check
+    from zoo.utils.text import printable
 
     console = Console()
     found = check(args.exports, args.run)
@@ -37,7 +38,7 @@ def main() -> int:
             table.add_column(column, overflow="fold")
         for proof in proofs:
             colour = _COLOURS[proof.status]
-            table.add_row(proof.name, f"[{colour}]{proof.status}[/{colour}]", escape(proof.detail))
+            table.add_row(proof.name, f"[{colour}]{proof.status}[/{colour}]", escape(printable(proof.detail)))
         console.print(table)
     console.print(NO_SERVER)
     return int(any(proof.status == FAILED for proofs in found for proof in proofs))

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoo.data.corpora import registry as corpora
 from zoo.data.synthetic.corpora import MARKER, synthesize
 from zoo.utils.cli import run
+from zoo.utils.text import printable
 
 MODELS = {"recola": "conv_lstm", "mediaeval_music": "lstm_drnn"}  # to try a corpus with, where not the usual one
 
@@ -29,10 +30,10 @@ def main() -> int:
     arguments = parser.parse_args()
     root = synthesize(arguments.corpus, arguments.out, arguments.clips, arguments.seed, layout=arguments.layout)
     n_clips = json.loads((root / MARKER).read_text())["clips"]
-    print(f"synthetic {arguments.corpus}: {n_clips} synthetic clips in {root}")
+    print(f"synthetic {arguments.corpus}: {n_clips} synthetic clips in {printable(str(root))}")
     print("Try it (the scores are those of a synthetic voice):")
     recipe = f"--model {MODELS.get(arguments.corpus, 'attention_blstm_fcn')} --corpus {arguments.corpus}"
-    print(f"  python scripts/train.py {recipe} --data-root {shlex.quote(str(root))}")
+    print(f"  python scripts/train.py {recipe} --data-root {printable(shlex.quote(str(root)))}")
     return 0
 
 

@@ -45,11 +45,12 @@ def main() -> None:
     from zoo.runs.folder import read_record
     from zoo.training.tasks import base as tasks  # after the backend is chosen
     from zoo.training.train import train
+    from zoo.utils.text import printable
 
     announce_device()
     finished = train(settings, resume)
     tasks.of(settings.model).report.print_metrics(read_record(finished.folder), finished.title())
-    print(f"results: {finished.folder}")
+    print(f"results: {printable(str(finished.folder))}")
 
 
 if __name__ == "__main__":

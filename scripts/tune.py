@@ -15,11 +15,13 @@ encrypted), copy the token from searches/NAME/chief.json, and there
 """
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tuning import space as spaces
+from tuning.journal import NAMES
 from tuning.run_trial import feasible
 from tuning.search import Search, read
 from zoo.config import flags
@@ -28,6 +30,7 @@ from zoo.runs import upstream_runs
 from zoo.runs.dataset import inner, open_source, resolve
 from zoo.utils.backends import use_backend
 from zoo.utils.cli import run
+from zoo.utils.text import printable
 
 SEARCH: dict[str, dict[str, Any]] = {
     "tuner": {"choices": spaces.TUNERS, "help": "how trials are proposed (default: random)"},
@@ -70,15 +73,22 @@ def main() -> None:
     if "option" in given:
         given["option"] = flags.parse_options(given["option"])
     if "show" not in words:
-        search = _open(given, own) if words else _create(given, own)
+        search = _open(given, own) if words and _begun(given) else _create(given, own)
+        for note in search.notes:
+            print(f"warning: {printable(note)}", file=sys.stderr)
         try:
-            serve(search, search.folder, on_event=print, **running)
+            serve(search, search.folder, on_event=lambda line: print(printable(line), flush=True), **running)
         finally:
             search.close()
         given["out"] = search.folder
     show(Path(given["out"]))
     if "show" not in words:
-        print(f"results: {given['out']}")
+        print(f"results: {printable(str(given['out']))}")
+
+
+def _begun(given: dict[str, Any]) -> bool:
+    """Return whether --out has a search, or nothing was given to begin one with: a kill may come before the journal."""
+    return any((Path(given["out"]) / name).exists() for name in NAMES) or not given.keys() & {"model", "corpus"}
 
 
 def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
@@ -122,7 +132,8 @@ def _open(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Continue a search. Flags given again must be those it was begun with."""
     folder = Path(given["out"])
     header, _, _ = read(folder)
-    use_backend(header["base"]["backend"])  # before keras-tuner imports Keras
+    if "backend" in header["base"]:
+        use_backend(header["base"]["backend"])  # before keras-tuner imports Keras
     names = ("tuner", "inner_folds", "prune", "max_epochs")
     expect = {**given, **{name: own[name] for name in names if name in own}}
     del expect["out"]

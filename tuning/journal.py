@@ -1,10 +1,10 @@
 """Keep a search's events as lines of JSON in two files; neither a kill nor one damaged file loses any.
 
 A line holds an event and, as `crc32`, the checksum of its canonical JSON, seeded with that of the line before.
-What does not fit ends the valid part of a file. The file with the longer valid part is right.
+What does not fit ends the valid part of a file. The file with the longer valid part is right. What an event says is
+not looked at here (tuning.replay).
 """
 
-import fcntl
 import json
 import os
 import zlib
@@ -14,6 +14,7 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
+from zoo.utils.portable import lock
 
 NAMES = ("search.jsonl", "search-copy.jsonl")
 
@@ -30,7 +31,10 @@ def read(folder: Path) -> list[Event]:
     except OSError as error:
         raise UserError(f"{folder}: the search cannot be read ({error.strerror or error})") from error
     if not found:
-        raise UserError(f"{folder}: no search is here ({NAMES[0]}); give a folder that tune.py made")
+        raise UserError(
+            f"{folder}: no search is here ({NAMES[0]}); give a folder that tune.py made, or --model and --corpus to "
+            "begin one"
+        )
     events = max(map(_valid, found), key=len)
     if not events:
         names = " and ".join(NAMES)
@@ -49,6 +53,7 @@ class Journal:
         if first is None:
             read(folder)  # before a lock file is left in a folder without a search
         self.folder, self._lock = folder, _locked(folder)
+        self.notes: list[str] = []  # what was damaged
         self._open: list[int] = []
         try:
             if first is None:
@@ -63,12 +68,19 @@ class Journal:
             raise
 
     def _repair(self) -> None:
+        """Make both files those events; where whole lines lie behind a damaged one, keep a copy of the file."""
         lines, self._checksum = [], 0
         for event in self.events:
             line, self._checksum = _line(event, self._checksum)
             lines.append(line)
         for path in _files(self.folder):
-            if not path.exists() or path.read_bytes() != b"".join(lines):
+            found = path.read_bytes() if path.exists() else b""
+            if found.count(b"\n") > len(lines) + 1:
+                copy = path.with_name(f"{path.stem}-damaged{path.suffix}")
+                with written_aside(copy) as aside:
+                    aside.write_bytes(found)
+                self.notes.append(f"{path}: line {len(lines) + 1} is damaged; it and those behind it are now in {copy}")
+            if found != b"".join(lines):
                 with written_aside(path) as aside:
                     aside.write_bytes(b"".join(lines))
             self._open.append(os.open(path, os.O_WRONLY | os.O_APPEND))
@@ -76,8 +88,10 @@ class Journal:
     def append(self, event: Mapping[str, Any]) -> None:
         """Add an event; it is on the disk when this returns.
 
-        Raises UserError when it cannot be written; then neither the files nor `events` have it.
+        Raises UserError when it cannot be written, ValueError for numbers that are not finite; then neither the files
+        nor `events` have it.
         """
+        json.dumps(event, allow_nan=False)
         line, checksum = _line(event, self._checksum)
         size = os.fstat(self._open[0]).st_size  # the same of both
         for path, file in zip(_files(self.folder), self._open, strict=True):
@@ -97,7 +111,7 @@ class Journal:
 
     def close(self) -> None:
         """Let another process open the journal."""
-        self._lock.close()
+        self._lock.release()
         for file in self._open:
             os.close(file)
 
@@ -107,22 +121,20 @@ def _files(folder):
 
 
 def _locked(folder):
-    """Return a file that holds the folder until it is closed, by a kill at the latest."""
+    """Return a lock on the folder, released by a kill at the latest."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "search.lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock(folder / "search.lock")
     except BlockingIOError as error:
         raise UserError(f"{folder}: another process is at work on this search; wait, or end it") from error
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
-    return lock
 
 
 def _line(event, before):
-    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"))
     checksum = zlib.crc32(canonical.encode(), before)
-    return json.dumps({**event, "crc32": checksum}, allow_nan=False).encode() + b"\n", checksum
+    return json.dumps({**event, "crc32": checksum}).encode() + b"\n", checksum
 
 
 def _valid(content: bytes) -> list[Event]:
@@ -133,7 +145,7 @@ def _valid(content: bytes) -> list[Event]:
             event = json.loads(text)
             found = event.pop("crc32")
             checksum = _line(event, checksum)[1]
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             break
         if found != checksum:
             break

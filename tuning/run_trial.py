@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tuning import trials
 from zoo.config import flags as config
 from zoo.config.run_config import RunConfig
 from zoo.data.protocols import lookup as protocols
@@ -25,7 +26,8 @@ def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], Non
     """Train a trial on its inner folds, continuing where an earlier process stopped.
 
     `heartbeat` is called after each epoch; what it raises ends the trial. Returns an outcome: the score is the
-    mean over folds of each one's best validation score. The outer fold's test utterances are not opened.
+    mean over folds of each one's best validation score. The outer fold's test utterances are not opened. Raises
+    ValueError for a score that its metric cannot have.
     """
     settings = _checked(assignment["flags"], folder)
     if assignment["epochs"]:
@@ -56,11 +58,13 @@ def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], Non
             if reason:
                 break
         outcome = {"score": fmean(scores), "folds": scores, "reason": reason}
+        status = "pruned" if reason else "completed"
+        ended = trials.outcome({"status": status, **outcome, "epochs": epochs}, trials.score_range(settings.model))
         write_json(folder / "metrics.json", {**trial.facts, "objective": objective, **outcome})
         if not assignment["epochs"]:  # a later rung of Hyperband may continue this one
             for fold in trial.source.folds:
                 checkpoint.remove(fold_folder(folder, fold))
-    return {"status": "pruned" if reason else "completed", **outcome, "epochs": epochs}
+    return ended
 
 
 def feasible(flags: Mapping[str, Any]) -> str | None:

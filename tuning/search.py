@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning import journal as journals
+from tuning import replay
 from tuning import space as spaces
 from tuning import trials as records
 from tuning.trials import ENDS, Trial
@@ -27,18 +28,23 @@ def read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial]]:
 
     Raises UserError where there is no search, or its journal is damaged in both files.
     """
-    events = journals.read(folder)
-    return events[0], records.asked(events), list(records.trials(events).values())
+    found = replay.read(folder)
+    return found.header, found.asked, found.trials
 
 
 class Search:
-    """A search's folder, held by one process; thread-safe. Made by `Search.create` or `Search.open`."""
+    """A search's folder, held by one process; thread-safe. Made by `Search.create` or `Search.open`.
+
+    `notes` say what of its journal was damaged or did not fit.
+    """
 
     def __init__(self, journal: journals.Journal, expect: Mapping[str, Any], feasible: Feasible | None):
         self.folder, self._journal, self._feasible = journal.folder, journal, feasible
         self._lock = threading.RLock()
         self._stalled = False  # the tuner has nothing until a trial ends, or nothing at all
         try:
+            self._events, left_out = replay.fitting(self.folder, journal.events)
+            self.notes = [*journal.notes, *left_out]
             records.compare(self.folder, self.header, expect)
             self._restore()
         except BaseException:
@@ -98,7 +104,8 @@ class Search:
     def finish(self, trial: str, outcome: Mapping[str, Any], worker: str) -> bool:
         """Write an outcome to disk; return False where the trial had one already.
 
-        Raises UserError when the journal cannot be written; then the trial still runs.
+        Raises ValueError for an impossible outcome, such as a score beyond its metric's range, UserError when the
+        journal cannot be written; then the trial still runs.
         """
         with self._lock:
             if self._state[trial].status in ENDS:
@@ -130,12 +137,12 @@ class Search:
     @property
     def asked(self) -> int:
         """Number of finished trials asked for."""
-        return records.asked(self._journal.events)
+        return records.asked(self._events)
 
     @property
     def header(self) -> Mapping[str, Any]:
         """The journal's first event: what `create` was given, and the version."""
-        return self._journal.events[0]
+        return self._events[0]
 
     def close(self) -> None:
         """Let another process open the folder."""
@@ -161,7 +168,8 @@ class Search:
     def _end(self, trial, outcome, worker):
         from tuning import oracles
 
-        event = {"event": "finished", "trial": trial, **records.outcome(outcome), "worker": worker}
+        found = records.outcome(outcome, records.score_range(self.header["model"]))
+        event = {"event": "finished", "trial": trial, **found, "worker": worker}
         self._append(event)
         oracles.end(self._oracle, trial, event["status"], event["score"])
         self._stalled = False
@@ -175,6 +183,7 @@ class Search:
             self._restore()
             self._state.update(running)
             raise
+        self._events.append(event)
         records.update(self._state, event)
 
     def _restore(self):
@@ -183,17 +192,21 @@ class Search:
 
         header = self.header
         self._oracle = oracles.make(header["tuner"], header["space"], header["seed"], header["max_epochs"])
-        for event in self._journal.events:
-            if event["event"] == "proposed":
-                found = oracles.propose(self._oracle, event["values"])
-                if found != event:
+        proposed = {event["trial"] for event in self._events if event["event"] == "proposed"}
+        told: set[str] = set()
+        for event in self._events:
+            following = f"{len(told) + 1:04d}"
+            if event["event"] == "proposed" and (event["trial"] == following or following not in proposed):
+                found = oracles.propose(self._oracle, event["values"] or None)
+                if found != event and (event["values"] or event["trial"] != following):
                     raise UserError(
                         f"{self.folder}: expected the tuner to propose {event} again, found {found}: another "
                         "version of keras-tuner made this search; use that one, or another folder"
                     )
-            elif event["event"] == "finished":
+                told.add(following)
+            elif event["event"] == "finished" and event["trial"] in told:
                 oracles.end(self._oracle, event["trial"], event["status"], event["score"])
-        self._state = records.trials(self._journal.events)
+        self._state = records.trials(self._events)
         self._stalled = False
 
     def _raise_if_hopeless(self):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Space = dict[str, Any]
 
+_TOO_LARGE = 1e300  # for the tuners' arithmetic
 TUNERS = ("random", "grid", "bayesian", "hyperband")
 OPTION = "option."
 # Groups of RunConfig's fields that are the same in all trials.
@@ -60,7 +61,7 @@ def merge(space: Mapping[str, Any], vary: Sequence[str] = (), file: Path | str |
     try:
         if file is not None:
             merged = {**json.loads(Path(file).read_text())}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"--space {file}: expected an object in JSON, cannot read it ({error})") from error
     for text in vary:
         name, equals, value = text.partition("=")
@@ -90,16 +91,27 @@ def check(model: str, space: Mapping[str, Any]) -> None:
     for name, value in space.items():
         if name not in known:
             raise unknown(f"hyper-parameter of {model}", name, known)
-        items = value
-        if isinstance(value, Mapping):
-            _check_range(name, value)
-            items = (value["low"], value["high"])
-        elif not (isinstance(value, list) and value):
-            raise UserError(f'{name} is {value!r}, expected a list of choices or a range {{"low": ..., "high": ...}}')
-        elif len(set(map(json.dumps, value))) < len(value):
-            raise UserError(f"{name} is {value}, expected each choice once")
+        check_values(name, value)
+        items = (value["low"], value["high"]) if isinstance(value, Mapping) else value
         for item in () if name.startswith(OPTION) else items:
             _check_field(model, name, item)
+
+
+def check_values(name: str, wanted: Any) -> None:
+    """Raise UserError for what is neither a list of different choices nor a range."""
+    if isinstance(wanted, Mapping):
+        _check_range(name, wanted)
+    elif not (isinstance(wanted, list) and wanted):
+        raise UserError(f'{name} is {wanted!r}, expected a list of choices or a range {{"low": ..., "high": ...}}')
+    elif len(set(map(json.dumps, wanted))) < len(wanted):
+        raise UserError(f"{name} is {wanted}, expected each choice once")
+
+
+def has(space: Mapping[str, Any], values: Any) -> bool:
+    """Return whether a trial's values are all of the space's hyper-parameters, each within its range or choices."""
+    if not (isinstance(values, Mapping) and values.keys() == space.keys()):
+        return False
+    return all(_within(wanted, values[name]) for name, wanted in space.items())
 
 
 def hyperparameters(space: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
@@ -142,7 +154,7 @@ def _check_range(name, value):
     numbers = [low, high] if step is None else [low, high, step]
     fits = (
         set(value) <= {"low", "high", "step", "sampling"}
-        and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+        and all(type(number) in (int, float) and abs(number) < _TOO_LARGE for number in numbers)
         and (0 if log else -math.inf) < low < high
         and (step is None or step > (1 if log else 0))
         and not (isinstance(low, int) and isinstance(high, int) and isinstance(step, float))
@@ -153,6 +165,17 @@ def _check_range(name, value):
             f"{name} is {dict(value)}, expected numbers low < high; optionally step, above 0 (log: 1) and "
             "whole between whole numbers, and sampling, linear or log"
         )
+
+
+def _within(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, list):
+        return json.dumps(value) in map(json.dumps, wanted)
+    low, high = wanted["low"], wanted["high"]
+    kinds = int if isinstance(low, int) and isinstance(high, int) else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return False
+    margin = 1e-9 * max(abs(low), abs(high))  # for a logarithm and back
+    return low - margin <= value <= high + margin
 
 
 def _check_field(model, name, value):
@@ -173,7 +196,7 @@ def _range(text, value):
     ends, colon, sampling = value.partition(":")
     try:
         low, high = (json.loads(end) for end in ends.split(".."))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"--vary {text}: expected two numbers, e.g. learning_rate=1e-4..1e-2:log") from error
     return {"low": low, "high": high, **({"sampling": sampling} if colon else {})}
 
@@ -181,5 +204,5 @@ def _range(text, value):
 def _choices(value):
     try:
         return json.loads(f"[{value}]")
-    except ValueError:  # words, True, False, None: each as --option reads it
+    except (ValueError, RecursionError):  # words, True, False, None: each as --option reads it
         return list(parse_options([f"{n}={item}" for n, item in enumerate(value.split(","))]).values())

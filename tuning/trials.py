@@ -1,6 +1,5 @@
 """Read the trials of a search from its journal's events; check what a search is to be."""
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning import space as spaces
+from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 
@@ -19,7 +19,12 @@ STOP = "stop"  # in place of a status: this machine can run no trial, end the se
 SCORED = ("completed", "pruned")
 _PRUNED_TUNERS = ("random", "grid")  # the others learn from scores of all folds
 _LEAST_COMPLETED = 5  # trials before any is pruned
-_DEFAULTS = {"seed": 0, "inner_folds": 3, "prune": "none", "max_epochs": None}
+DEFAULTS = {"seed": 0, "inner_folds": 3, "prune": "none", "max_epochs": None}
+# Lowest and highest score by task: unweighted accuracy, mean CCC, explained share of the variance (without a lowest
+# value; a network that is trained at all is far above this one).
+_SCORES = {"emotion": (0.0, 1.0), "continuous": (-1.0, 1.0), "enhancement": (-1e9, 1.0)}
+_ROUNDING = 1e-6  # that a mean of scores may be beyond their range
+_MOST = 10**9  # epochs, seconds
 _OUTCOME = {"status": None, "score": None, "folds": (), "reason": "", "epochs": 0, "seconds": 0.0}
 
 
@@ -46,8 +51,8 @@ class Trial:
 
 def described(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the first two events of a search. Raises UserError as `Search.create` does."""
-    given = {**_DEFAULTS, **description}
-    header = {"event": "search", **{name: given[name] for name in ("model", "base", "space", "tuner", *_DEFAULTS)}}
+    given = {**DEFAULTS, **description}
+    header = {"event": "search", **{name: given[name] for name in ("model", "base", "space", "tuner", *DEFAULTS)}}
     trials, tuner, epochs = description["trials"], header["tuner"], header["max_epochs"]
     if trials < 1:
         raise UserError(f"--trials is {trials}, expected at least 1")
@@ -64,8 +69,9 @@ def described(description: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def asked(events: Sequence[Event]) -> int:
-    """Return the number of finished trials asked for."""
-    return next(event["trials"] for event in reversed(events) if event["event"] == "trials")
+    """Return the number of finished trials asked for; that of all trials where no event has it."""
+    default = sum(event["event"] == "proposed" for event in events)
+    return next((event["trials"] for event in reversed(events) if event["event"] == "trials"), default)
 
 
 def trials(events: Iterable[Event]) -> dict[str, Trial]:
@@ -85,21 +91,33 @@ def update(trials: dict[str, Trial], event: Event) -> None:
         trials[event["trial"]] = replace(trials[event["trial"]], epochs_run=event["epochs"], **fields)
 
 
-def outcome(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an outcome with all its names. Raises ValueError, e.g. for a score that is no finite number."""
+def score_range(model: str) -> tuple[float, float]:
+    """Return the lowest and the highest score of a network's trials."""
+    return _SCORES[registry.get(model).task]
+
+
+def outcome(found: Mapping[str, Any], scores: tuple[float, float] | None = None) -> dict[str, Any]:
+    """Return an outcome with all its names; `scores` are the lowest and highest score, without them a worker's report.
+
+    Raises ValueError, e.g. for a score that is no number or is beyond its metric's range.
+    """
     found = {**_OUTCOME, **found}
+    low, high = scores or _SCORES["enhancement"]
+    low, high = low - _ROUNDING, high + _ROUNDING
     scored, folds, epochs = found["status"] in SCORED, found["folds"], found["epochs"]
     fits = {
-        "status": found["status"] in (*ENDS, STOP),
-        "score": _number(found["score"]) or not scored,
-        "folds": isinstance(folds, list | tuple) and all(map(_number, folds)),
+        "status": found["status"] in (ENDS if scores else (*ENDS, STOP)),
+        "score": is_number(found["score"], low, high) or not scored,
+        "folds": isinstance(folds, list | tuple) and all(is_number(fold, low, high) for fold in folds),
         "reason": isinstance(found["reason"], str),
-        "epochs": isinstance(epochs, int) and epochs >= 0,
-        "seconds": _number(found["seconds"]) and found["seconds"] >= 0,
+        "epochs": isinstance(epochs, int) and is_number(epochs, 0, _MOST),
+        "seconds": is_number(found["seconds"], 0, _MOST),
     }
+    between = f", expected {scores[0]:g} to {scores[1]:g}" if scores else ""
+    expected = {"score": between, "folds": between}
     for name in _OUTCOME:
         if not fits[name]:
-            raise ValueError(f"{name} of a trial's outcome cannot be {found[name]!r:.100}")
+            raise ValueError(f"{name} of a trial's outcome cannot be {shown(found[name])}{expected.get(name, '')}")
     score = float(found["score"]) if scored else None
     numbers = {"score": score, "folds": [float(fold) for fold in folds], "seconds": float(found["seconds"])}
     return {**{name: found[name] for name in _OUTCOME}, **numbers}
@@ -134,5 +152,15 @@ def compare(folder: Path, header: Event, expect: Mapping[str, Any]) -> None:
         raise UserError(f"{folder}: this search is for something else: {differences}. Use another folder")
 
 
-def _number(found: Any) -> bool:
-    return isinstance(found, int | float) and math.isfinite(found)
+def is_number(found: Any, low: float, high: float) -> bool:
+    """Return whether something is a number, and no truth value, within `low` and `high`."""
+    # Compared as it is: an integer of a thousand digits becomes no float.
+    return isinstance(found, int | float) and not isinstance(found, bool) and low <= found <= high
+
+
+def shown(found: Any) -> str:
+    """Return something unexpected for a message, at most 100 characters."""
+    try:
+        return f"{found!r:.100}"
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints, lists a thousand deep
+        return f"a {type(found).__name__} too large to print"

@@ -13,6 +13,7 @@ from rich.console import Console
 from zoo.errors import UserError
 from zoo.metrics import classification as metrics
 from zoo.reports import classification, continuous, enhancement, figures
+from zoo.reports.tables import print_titled, table
 
 CLASSES = ["neutral", "happy", "sad"]
 CONFUSION = {"confusion": [[3, 1, 0], [2, 6, 0], [0, 0, 0]], "classes": CLASSES}
@@ -185,3 +186,11 @@ def test_matplotlib_is_imported_only_to_draw_and_pyplot_never(tmp_path, draw):
     code += "print([name for name in ('matplotlib', 'matplotlib.pyplot', 'keras') if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found == ("['matplotlib']\n" if draw else "[]\n")
+
+
+def test_titles_and_lines_that_act_on_a_terminal_are_escaped():
+    console = Console(file=io.StringIO(), width=200)
+    acting = "a\x1b]0;owned\x07\u202e\nb"
+    print_titled(acting, [f"[bold]{acting}"], table("name", numbers=()), console)
+    assert console.file.getvalue().count(r"a\x1b]0;owned\x07\u202e\nb") == 2
+    assert not {"\x1b", "\x07", "\u202e"} & set(console.file.getvalue())

@@ -141,3 +141,18 @@ def test_the_command_line_compares_writes_and_ends_with_two_on_a_mistake(tmp_pat
     ):
         code, shown, said = script("compare.py", *words)
         assert code == 2 and shown == "" and "error: " in said and message in said
+
+
+ACTING = "a\x1b]0;owned\x07\u202e\nb"
+
+
+def test_no_form_of_a_table_has_what_acts_on_a_terminal_or_a_spreadsheet(tmp_path):
+    comparison = compared(tmp_path, names=("=1+1", ACTING), leakage=[f"{ACTING} on two sides."])
+    texts = {name: form(comparison) for name, form in FORMATS.items()}
+    texts["terminal"] = on_terminal(comparison)
+    for name, text in texts.items():
+        assert not {"\x1b", "\x07", "\u202e"} & set(text), name
+        assert "owned" in text
+    rows = list(csv.DictReader(io.StringIO(texts["csv"])))
+    assert {row["system"] for row in rows} == {"'=1+1", r"'a\x1b]0;owned\x07\u202e\nb"}
+    assert r"a\x1b]0;owned\x07\u202e\nb" in texts["terminal"]

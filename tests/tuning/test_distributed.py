@@ -16,6 +16,7 @@ import fake_runner
 import pytest
 from fake_search import FakeSearch, finished
 
+from tuning import trials
 from tuning.distributed import chief, local_workers, protocol
 from zoo.errors import UserError
 
@@ -27,7 +28,7 @@ FIRST, SECOND = {"worker": "a", "process": "p"}, {"worker": "b", "process": "q"}
 
 @pytest.fixture(autouse=True)
 def runner_on_path(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(HELPERS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HELPERS), str(HELPERS.parents[1])]))
 
 
 def until(true, seconds=15.0):
@@ -111,7 +112,6 @@ def test_two_workers_finish_each_trial_once_and_give_way_after_their_share(tmp_p
     cores = local_workers.shares(sorted(os.sched_getaffinity(0)), 2)
     assert {tuple(run["cores"]) for run in starts} == set(map(tuple, cores))
     assert all(run["threads"] == str(len(run["cores"])) for run in starts)
-    assert stat.S_IMODE((tmp_path / "chief.json").stat().st_mode) == 0o600
     assert {path.name for path in (tmp_path / "workers").iterdir()} == {"1.log", "2.log"}
     again = Serving(tmp_path, [{}] * 7)  # nothing is left to do
     assert again.ends() == ended and again.lines == []
@@ -153,8 +153,9 @@ def test_killed_or_interrupted_chief_leaves_no_orphan_and_resumes(tmp_path):
             until(lambda: not orphans(), 5)
             assert len(finished(tmp_path)) < trials
         with started(HELPERS / "fake_search.py", tmp_path, trials, port, stdout=subprocess.DEVNULL) as process:
-            assert (process.wait(60), far.wait(5)) == (0, 0)
-    assert protocol.load_access(tmp_path / "chief.json") == access
+            codes = process.wait(60), far.wait(5)
+            assert codes == (0, 0), far.stderr.read()
+    assert not list(tmp_path.glob("chief*"))
     ended = finished(tmp_path)
     assert sorted(one["trial"] for one in ended) == [f"{n:04}" for n in range(1, trials + 1)]
     assert {one["worker"] for one in ended} == {"local-1", "far"}
@@ -206,6 +207,8 @@ def test_late_outcome_is_refused(tmp_path):
     serving = Serving(tmp_path, [{}], workers=0, lease_seconds=0.3)
     first, second = {**FIRST, "trial": "0001", "outcome": GOOD}, {**SECOND, "trial": "0001", "outcome": GOOD}
     status, answer = serving.post("/next", **FIRST)
+    assert stat.S_IMODE((tmp_path / "chief.json").stat().st_mode) == 0o600
+    assert json.loads((tmp_path / "chief.json").read_text())["pid"] == os.getpid()
     assert (status, answer["do"], answer["assignment"]["trial"]) == (200, "run", "0001")
     assert serving.post("/next", **SECOND)[1] == {"do": "wait"}
     assert serving.post("/beat", **first)[0] == 200
@@ -214,6 +217,51 @@ def test_late_outcome_is_refused(tmp_path):
     assert [serving.post("/finish", **second)[0] for _ in range(2)] == [200, 409]
     assert serving.post("/next", **FIRST)[1] == serving.post("/next", **SECOND)[1] == {"do": "done"}
     assert [one["worker"] for one in serving.ends()] == ["b"]
+
+
+def test_chief_json_is_there_while_the_chief_runs_and_a_stale_one_is_noticed(tmp_path):
+    place, former = tmp_path / "chief.json", tmp_path / "chief-interrupted.json"
+    for content in ("{}", "[" * 5000, json.dumps({"address": 1, "token": "x"}), json.dumps({"token": "x\r\n"})):
+        place.write_text(content)
+        serving = Serving(tmp_path, [{}, {}], workers=0, lease_seconds=60.0)
+        until(lambda one=serving: len(one.lines) == 2)
+        assert "a former chief ended without removing" in serving.lines[1]
+        serving.post("/next", **FIRST)
+        serving.post("/finish", **FIRST, trial="0001", outcome={**GOOD, "status": "stop", "reason": "no memory"})
+        with pytest.raises(UserError, match="no memory"):
+            serving.ends()
+        assert not place.exists() and protocol.load_access(former).token
+    token = protocol.load_access(former).token
+    port = int(protocol.load_access(former).address.rpartition(":")[2])
+    serving = Serving(tmp_path, [{}], workers=0, lease_seconds=60.0, port=port)
+    until(lambda: serving.lines)
+    assert protocol.load_access(place).token == token  # workers elsewhere go on
+    serving.post("/next", **FIRST)
+    serving.post("/finish", **FIRST, trial="0001", outcome=GOOD)
+    serving.post("/next", **FIRST)
+    serving.ends()
+    assert not list(tmp_path.glob("chief*"))
+    protocol.save_access(place, protocol.Access("127.0.0.1:1", "old"))  # of one that was killed at the very end
+    Serving(tmp_path, [{}]).ends()
+    assert not list(tmp_path.glob("chief*"))
+
+
+def test_an_outcome_that_the_search_refuses_fails_the_trial_with_the_reason(tmp_path, monkeypatch):
+    finish = FakeSearch.finish
+
+    def in_range(search, trial, outcome, worker):
+        return finish(search, trial, trials.outcome(outcome, (-1.0, 0.4)), worker)
+
+    monkeypatch.setattr(FakeSearch, "finish", in_range)
+    refused = "score of a trial's outcome cannot be 0.5, expected -1 to 0.4"
+    serving = Serving(tmp_path / "asked", [{}], workers=0, lease_seconds=60.0)
+    serving.post("/next", **FIRST)
+    assert serving.post("/finish", **FIRST, trial="0001", outcome=GOOD) == (400, {"error": refused})
+    for score in (1e200, "0.5", True, None, 10**400, [[]]):
+        assert serving.post("/finish", **FIRST, trial="0001", outcome={**GOOD, "score": score})[0] == 400
+    assert serving.post("/finish", **FIRST, trial="0001", outcome={**GOOD, "score": 0.3, "folds": []})[0] == 200
+    (failed,) = Serving(tmp_path / "worker", [{}]).ends()
+    assert (failed["status"], failed["score"], failed["reason"]) == ("failed", None, f"refused: {refused}")
 
 
 @pytest.mark.parametrize("path", ["/elsewhere", "/next", "/finish"])

@@ -5,11 +5,13 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tuning import run_trial as trials
+from tuning.journal import Journal
 from zoo.config import flags as config
 from zoo.data.synthetic.corpora import synthesize
 from zoo.runs.dataset import inner, open_source, resolve
@@ -133,6 +135,32 @@ def test_flags_that_cannot_be_searched_with(tmp_path, script, words, message):
 
 SEARCH = ["--model", "cnn1d_mfcc", "--corpus", "emodb", "--allow-incomplete", "--epochs", "1", "--inner-folds", "2"]
 SEARCH += ["--option", "pool_size=2", "--tuner", "grid", "--trials", "1"]
+
+
+def test_resume_begins_a_search_whose_process_was_killed_before_the_journal(tmp_path, emodb, script, monkeypatch):
+    served, out = [], tmp_path / "search"
+    monkeypatch.setattr("tuning.distributed.chief.serve", lambda search, *_, **__: served.append(search.asked))
+    monkeypatch.setattr("tuning.results.show.show", lambda folder: None)
+    out.mkdir()
+    (out / "search.lock").touch()
+    code, _, said = script("tune.py", *SEARCH, "--data-root", emodb, "--out", out, "--resume")
+    assert (code, served) == (0, [1]), said
+    with closing(Journal(out)) as journal:
+        journal.append({"event": "finished", "trial": "0009", "worker": "\x1b[2J"})
+    code, _, said = script("tune.py", "--out", out, "--resume", "--trials", 3)
+    assert (code, served) == (0, [1, 3]) and "line 3, left out: trial '0009' was not proposed" in said
+    code, _, said = script("tune.py", "--out", tmp_path / "mistyped", "--resume")
+    assert code == 2 and "no search is here" in said and not (tmp_path / "mistyped").exists()
+
+
+@pytest.mark.parametrize("scores", [[1e200, 0.5], [-5.0], [float("nan")], [2.0, -1.0]])
+def test_a_trial_with_scores_beyond_the_metrics_range_is_no_outcome(tmp_path, emodb, monkeypatch, scores):
+    found = iter(scores)
+    monkeypatch.setattr("zoo.training.fit.fit", lambda *args: [{"validation_ua": next(found)}])
+    monkeypatch.setattr("zoo.training.train.fold_data", lambda *args: None)
+    with pytest.raises(ValueError, match="of a trial's outcome cannot be"):
+        trials.run(tmp_path / "0001", assignment(emodb, prune_below=[1e300] * 2 if len(scores) == 1 else None))
+    assert not (tmp_path / "0001" / "metrics.json").exists()
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def description(tuner="random", trials=6, **changes):
 
 
 def outcome(values):
-    score = -abs(values["learning_rate"] - 2e-3) + values.get("batch_size", 0) / 1000
+    score = 0.5 - abs(values["learning_rate"] - 2e-3) + values.get("batch_size", 0) / 1000
     return {"status": "completed", "score": score, "folds": [score] * 3, "epochs": 4, "seconds": 0.5}
 
 
@@ -239,13 +239,13 @@ def test_search_ends_when_every_combination_is_infeasible(tmp_path):
 
 def test_prune_below_is_the_median_of_means_of_first_folds(tmp_path):
     search = Search.create(tmp_path, description(trials=9, prune="median"))
-    folds = [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0], [3.0, 0.0, 0.0], [9.0, 9.0, 9.0], [0.0, 0.0, 6.0]]
+    folds = [[0.1, 0.2, 0.3], [0.2, 0.2, 0.2], [0.3, 0.0, 0.0], [0.9, 0.9, 0.9], [0.0, 0.0, 0.6]]
     for scores in folds:
         assignment = search.next("a")
         assert assignment["prune_below"] is None
         search.finish(assignment["trial"], {"status": "completed", "score": 1.0, "folds": scores}, "a")
-    # First folds 0 1 2 3 9; means of two 0 1.5 1.5 2 9; of three 1 2 2 2 9.
-    assert search.next("a")["prune_below"] == [2.0, 1.5, 2.0]
+    # First folds 0 .1 .2 .3 .9; means of two 0 .15 .15 .2 .9; of three .1 .2 .2 .2 .9.
+    assert search.next("a")["prune_below"] == pytest.approx([0.2, 0.15, 0.2])
 
 
 @pytest.mark.parametrize("tuner", TUNERS)

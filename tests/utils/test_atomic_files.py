@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import UserError
-from zoo.utils.atomic_files import ASIDE, aside_of, write_csv, write_json, written_aside
+from zoo.utils.atomic_files import ASIDE, aside_of, csv_text, read_csv, write_csv, write_json, written_aside
 
 OLD, NEW = {"epoch": 1}, {"epoch": 2, "text": "x" * 10_000}
 
@@ -159,3 +159,55 @@ def test_names_aside_differ_keep_the_suffix_and_fit_where_the_path_does(tmp_path
             (tmp_path, path.suffix)
         }
         next(iter(names)).write_text("fits")
+NAMES = [
+    "a.wav",
+    "=1+1.wav",
+    "+49.wav",
+    "-x",
+    "@here",
+    "'quoted'",
+    "\ttab",
+    "line\nfeed\r",
+    "\x1b]0;owned\x07",
+    "back\\slash",
+]
+NAMES += [
+    "'\\n",
+    "-5",
+    "-1e-3",
+    "",
+    " = later",
+    "\u202eright",
+    "\udcff",
+    "\uff1dwide",
+    'é,"',
+    "zwj\u200d",
+    "\U000e0001tag",
+    "-5+1",
+]
+
+
+def test_no_cell_of_a_csv_is_a_formula_or_acts_on_a_terminal_and_names_come_back(tmp_path):
+    rows = [{"clip": name, "level": -0.5, "=danger": str(n)} for n, name in enumerate(NAMES)]
+    write_csv(tmp_path / "rows.csv", rows)
+    assert (tmp_path / "rows.csv").read_bytes().decode() == csv_text(rows)
+    with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+        header, *cells = csv.reader(file)
+    assert header == ["clip", "level", "'=danger"] and {line[1] for line in cells} == {"-0.5"}
+    for name, (cell, *_) in zip(NAMES, cells, strict=True):
+        assert name in ("-5", "-1e-3") or not cell.startswith(tuple("=+-@\t\r\n")), cell
+        assert cell.replace("\u200d", "").isprintable()
+    assert len({cell for cell, *_ in cells}) == len(NAMES)
+    assert read_csv(tmp_path / "rows.csv") == [{**row, "level": "-0.5"} for row in rows]
+    write_csv(tmp_path / "again.csv", read_csv(tmp_path / "rows.csv"))
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
+
+
+def test_lines_written_by_hand_are_read_as_they_are(tmp_path):
+    (tmp_path / "rows.csv").write_text("clip,truth\n'it\\s,'\\q\nshort\n'\\x4,1,2\n")
+    short = {"clip": "short", "truth": None}
+    assert read_csv(tmp_path / "rows.csv") == [
+        {"clip": "it\\s", "truth": "\\q"},
+        short,
+        {"clip": "\\x4", "truth": "1", None: ["2"]},
+    ]

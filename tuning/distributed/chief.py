@@ -9,7 +9,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -44,15 +44,20 @@ def serve(
 ) -> None:
     """Run a search to its end, with `workers` processes here and any that join from elsewhere.
 
-    FOLDER/chief.json has address and token; restarted at the same address, the chief keeps the token, so that workers
-    elsewhere go on. A trial whose worker is silent for `lease_seconds` goes to another. Raises UserError when the
-    port is taken, local workers cannot start, or a disk is full; KeyboardInterrupt on Ctrl-C and SIGTERM.
+    FOLDER/chief.json has address and token until the chief ends. Restarted at the same address after an interruption
+    or a kill, the chief keeps the token, so that workers elsewhere go on. A trial whose worker is silent for
+    `lease_seconds` goes to another. Raises UserError when the port is taken, local workers cannot start, or a disk is
+    full; KeyboardInterrupt on Ctrl-C and SIGTERM.
     """
     if sum(trial.status in COUNTED for trial in search.trials) >= search.asked:
+        _forget(folder)
         return
     desk = Desk(search, lease_seconds, on_event)
+    killed = (folder / protocol.ACCESS).exists()
     with _listening(desk, folder, host, port) as access, _sigterm_interrupts():
-        on_event(f"chief at {access.address}; workers elsewhere need {folder / 'chief.json'}")
+        on_event(f"chief at {access.address}; workers elsewhere need {folder / protocol.ACCESS}")
+        if killed:
+            on_event(f"a former chief ended without removing {folder / protocol.ACCESS}; it is written anew")
         host, _, port_used = access.address.rpartition(":")
         # One cannot connect to "all addresses".
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
@@ -70,6 +75,13 @@ def serve(
         finally:
             desk.close()
             crew.stop()
+    _forget(folder)
+
+
+def _forget(folder: Path) -> None:
+    """Remove the token of a search that is done, or of one whose chief was killed at the end."""
+    for name in (protocol.ACCESS, protocol.FORMER):
+        (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -82,10 +94,11 @@ def _listening(desk: Desk, folder: Path, host: str, port: int) -> Iterator[Acces
     with server:
         bracketed = f"[{host}]" if ":" in host else host
         access = Access(f"{bracketed}:{server.server_address[1]}", server.token)
-        former = protocol.load_access(folder / "chief.json")
+        place, former_place = folder / protocol.ACCESS, folder / protocol.FORMER
+        former = protocol.load_access(place) or protocol.load_access(former_place)  # the first only after a kill
         if former and former.address == access.address:
             access = former
-        protocol.save_access(folder / "chief.json", access)
+        protocol.save_access(place, access)
         server.token = access.token
         thread = threading.Thread(target=server.serve_forever, args=(_TICK_SECONDS,), daemon=True)
         thread.start()
@@ -94,6 +107,8 @@ def _listening(desk: Desk, folder: Path, host: str, port: int) -> Iterator[Acces
         finally:
             server.shutdown()
             thread.join()
+            with suppress(FileNotFoundError):  # someone removed it
+                place.replace(former_place)
 
 
 @contextmanager
@@ -153,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not all(isinstance(name, str) and name.isprintable() for name in names):
                 raise ValueError("worker, process, trial: expected printable words")
             result = outcome(content["outcome"]) if self.path == "/finish" else {}
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             return HTTPStatus.BAD_REQUEST, {"error": str(error)}
         if desk.closed:
             return stopping
@@ -164,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
                 held = desk.beat(process, trial, content.get("running") is True)
             else:
                 held = desk.finish(worker, process, trial, result)
+        except ValueError as error:  # an outcome that is impossible for this search
+            return HTTPStatus.BAD_REQUEST, {"error": str(error)}
         except Exception as error:  # the search's own, e.g. a full disk: `serve` raises it
             desk.fail(error)
             return stopping

@@ -81,7 +81,7 @@ class Desk:
             return True
 
     def finish(self, worker: str, process: str, trial: str, outcome: Mapping[str, Any]) -> bool:
-        """Keep an outcome; return False when the process does not hold the trial."""
+        """Keep an outcome; return False when the process does not hold the trial. Raises ValueError as the search."""
         with self._lock:
             if not self.beat(process, trial, running=True):
                 return False
@@ -171,8 +171,8 @@ class Desk:
             self._keep(trial, failed, lease.worker)
 
     def _keep(self, trial: str, outcome: Mapping[str, Any], worker: str) -> None:
-        del self._leases[trial]
         self._search.finish(trial, outcome, worker)
+        del self._leases[trial]
         score = "" if outcome["score"] is None else f" {outcome['score']:.4f}"
         reason = f": {outcome['reason']}" if outcome["reason"] else ""
         self._on_event(f"trial {trial} {outcome['status']}{score} in {outcome['seconds']:.0f} s on {worker}{reason}")

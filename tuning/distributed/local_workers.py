@@ -15,6 +15,7 @@ from pathlib import Path
 from tuning.distributed.leases import Desk
 from tuning.distributed.protocol import AGAIN, TOKEN_VARIABLE, Access
 from zoo.errors import UserError
+from zoo.utils.portable import cores as own_cores
 
 _STARTS = 5  # in a row without a trial, until the search is given up
 _PAUSE_SECONDS = 0.2  # before the second start; that much longer before each further one
@@ -40,10 +41,7 @@ class Crew:
     """`count` local workers. Used from one thread."""
 
     def __init__(self, count: int, folder: Path, access: Access, options: Sequence[str], threads: int | None):
-        own = list(range(os.cpu_count() or 1))
-        if hasattr(os, "sched_getaffinity"):
-            own = sorted(os.sched_getaffinity(0))
-        cores = shares(own, count) if count > 1 else [[]] * count
+        cores = shares(own_cores(), count) if count > 1 else [[]] * count
         gpus = visible_gpus()
         self._members = []
         for index in range(count):

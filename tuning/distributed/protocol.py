@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 from zoo.utils.atomic_files import written_aside
 
+ACCESS = "chief.json"  # in the search's folder, while its chief runs
+FORMER = "chief-interrupted.json"  # what it becomes when the search is interrupted: the next chief takes the token
 TOKEN_HEADER = "X-Search-Token"
 TOKEN_VARIABLE = "SPEECH_ZOO_TOKEN"
 MAX_BODY = 1 << 20  # bytes of a request or an answer
@@ -24,19 +27,22 @@ class Access:
 
 
 def save_access(path: Path, access: Access) -> None:
-    """Write {"address", "token"} so that only this user can read it."""
+    """Write {"address", "token", "pid"} so that only this user can read it."""
     with written_aside(path) as aside:
         aside.touch(mode=0o600)
         aside.chmod(0o600)  # one that a kill left behind may have any mode
-        aside.write_text(json.dumps(asdict(access)) + "\n")
+        aside.write_text(json.dumps({**asdict(access), "pid": os.getpid()}) + "\n")
 
 
 def load_access(path: Path) -> Access | None:
     """Read what `save_access` wrote; None when it is absent or damaged."""
     try:
-        return Access(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        found = parse(path.read_bytes())
+        address, token = found["address"], found["token"]
+    except (OSError, ValueError, KeyError, RecursionError):
         return None
+    usable = all(isinstance(text, str) and text.isascii() and text.isprintable() and text for text in (address, token))
+    return Access(address, token) if usable else None
 
 
 def post(access: Access, path: str, content: Mapping[str, Any], timeout: float) -> tuple[int, dict[str, Any]]:

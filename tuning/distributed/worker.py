@@ -95,7 +95,12 @@ def _run(worker: Worker, runner: str, assignment: Mapping[str, Any], lease_secon
         text = "".join(c if c.isprintable() else " " for c in outcome["reason"])
         outcome |= {"reason": " ".join(text.split())[:_MAX_REASON], "seconds": time.monotonic() - start}
         # Heartbeats go on: the chief may be away for a while.
-        if _ask(worker, "/finish", {"trial": trial, "outcome": outcome})[0] == 409:
+        status, answer = _ask(worker, "/finish", {"trial": trial, "outcome": outcome})
+        if status == 400:
+            _log(f"trial {trial}: {answer.get('error', '')}")
+            outcome = {"status": "failed", "reason": f"refused: {answer.get('error', '')}"[:_MAX_REASON]}
+            status, _ = _ask(worker, "/finish", {"trial": trial, "outcome": outcome})
+        if status == 409:
             _log(f"trial {trial} was given to another worker; its outcome is not counted")
 
 
@@ -143,7 +148,7 @@ def _beating(worker: Worker, trial: str, lease_seconds: float) -> Iterator[tuple
 
 
 def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Return the chief's answer, 200 or 409. Raises UserError when it is away or refuses the token."""
+    """Return the chief's answer: 200, 409 or, to an outcome, 400. Raises UserError when it is away or refuses."""
     content = {"worker": worker.name, "process": worker.process, **content}
     end = time.monotonic() + worker.patience_seconds
     while True:
@@ -152,7 +157,7 @@ def _ask(worker: Worker, path: str, content: Mapping[str, Any]) -> tuple[int, di
             reason: object = f"it answered {status}: {answer.get('error', '')}"
         except OSError as error:
             status, answer, reason = 0, {}, error
-        if status in (200, 409):
+        if status in (200, 409) or (status == 400 and path == "/finish"):
             return status, answer
         chief = f"chief {worker.access.address}"
         if status == 403:

@@ -1,6 +1,5 @@
 """Plot a search: importance, parallel coordinates, learning curves."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.reports.figures import save_png
+from zoo.utils.atomic_files import read_csv
 
 _CURVES = 10  # trials in the figure
 _COLOURS, _BEST = "viridis", "tab:red"
@@ -29,7 +29,7 @@ class Curve:
 
 def varying(space: Mapping[str, Any], trials: Sequence[Trial]) -> list[str]:
     """Return the names of the hyper-parameters in which trials differ."""
-    return [name for name in space if len({json.dumps(trial.values[name]) for trial in trials}) > 1]
+    return [name for name in space if len({json.dumps(t.values[name]) for t in trials if t.values}) > 1]
 
 
 def in_words(value: Any, digits: int | None = None) -> str:
@@ -54,8 +54,7 @@ def curve(run: Path) -> Curve | None:
         objective = json.loads(path.read_text())["objective"]
         folds = []
         for path in histories:
-            with path.open(newline="") as file:
-                folds.append([float(row[objective]) for row in csv.DictReader(file)])
+            folds.append([float(row[objective]) for row in read_csv(path)])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); restore it, or remove {run} to do without") from error
     scores = np.full((len(folds), max(map(len, folds))), np.nan)

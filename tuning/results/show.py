@@ -21,6 +21,7 @@ from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.runs import command_line
 from zoo.utils.atomic_files import write_csv
+from zoo.utils.text import printable
 
 _ROWS = 20  # on the terminal; trials.csv has them all
 _FIGURES_WIDTH = 55  # of the columns before the values
@@ -52,11 +53,11 @@ def show(folder: Path) -> None:
     if find_spec("tensorboard"):
         tensorboard.write(folder, header["space"], trials)
         place = shlex.quote(str(folder / tensorboard.FOLDER))
-        console.print(Text(f"HParams: tensorboard --logdir {place}"), soft_wrap=True)
+        console.print(Text(f"HParams: tensorboard --logdir {printable(place)}"), soft_wrap=True)
     else:
         console.print(Text("no files for TensorBoard's HParams: install it with pip install -e '.[tensorboard]'"))
     console.print(Text(f"best trial: {best.id}, as a command (add --out and a folder of your own):"))
-    console.print(Text(best_flags(header, best)), soft_wrap=True)
+    console.print(Text(printable(best_flags(header, best))), soft_wrap=True)
 
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:
@@ -80,7 +81,7 @@ def rows(header: Mapping[str, Any], trials: Sequence[Trial]) -> list[dict[str, A
             "seconds": trial.seconds,
             "worker": trial.worker,
             "reason": trial.reason,
-            **{name: figures.in_words(trial.values[name]) for name in header["space"]},
+            **{name: figures.in_words(trial.values[name]) if trial.values else "" for name in header["space"]},
         }
         for trial in ranked(trials)
     ]
@@ -155,12 +156,14 @@ def _table(first: str, *others: str) -> Table:
 def _value_columns(space, trials, shown, width) -> dict[str, list[str]]:
     """Return a column per varying hyper-parameter, or one for all on a narrow terminal."""
     names = figures.varying(space, trials)
-    words = {name: [figures.in_words(trial.values[name], digits=3) for trial in shown] for name in names}
-    columns = {name.removeprefix(spaces.OPTION): column for name, column in words.items()}
+    words = {name: [printable(figures.in_words(trial.values[name], digits=3)) for trial in shown] for name in names}
+    columns = {printable(name.removeprefix(spaces.OPTION)): column for name, column in words.items()}
     needed = _FIGURES_WIDTH + sum(3 + max(map(len, (name, *column))) for name, column in columns.items())
     if len(columns) == len(names) and needed <= width:
         return columns
-    return {"Values": [", ".join(f"{name} {words[name][row]}" for name in names) for row in range(len(shown))]}
+    return {
+        "Values": [", ".join(f"{printable(name)} {words[name][row]}" for name in names) for row in range(len(shown))]
+    }
 
 
 def _status(trial: Trial) -> str:
@@ -170,7 +173,8 @@ def _status(trial: Trial) -> str:
 def _reasons(trials: Sequence[Trial]) -> str:
     """Return the three commonest reasons of trials, e.g. "; 3 times: pooling leaves nothing"."""
     common = Counter(" ".join(trial.reason.split()) for trial in trials if trial.reason).most_common(3)
-    return "".join(f"; {n} times: {reason.rstrip('.')}" if n > 1 else f"; {reason.rstrip('.')}" for reason, n in common)
+    reasons = [(printable(reason.rstrip(".")), n) for reason, n in common]
+    return "".join(f"; {n} times: {reason}" if n > 1 else f"; {reason}" for reason, n in reasons)
 
 
 def _print_importance(shares: Sequence[Mapping[str, Any]], trust: str, console: Console) -> None:
@@ -180,6 +184,6 @@ def _print_importance(shares: Sequence[Mapping[str, Any]], trust: str, console: 
     table = _table("Hyper-parameter", "Importance", "With interactions")
     for row in shares:
         numbers = (f"{100 * row[name]:.0f} %" for name in ("importance", "with_interactions"))
-        table.add_row(Text(row["parameter"]), *numbers)
+        table.add_row(Text(printable(row["parameter"])), *numbers)
     console.print(table)
     console.print(Text(trust))

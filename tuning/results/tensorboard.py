@@ -28,7 +28,7 @@ def write(folder: Path, space: Mapping[str, Any], trials: Sequence[Trial]) -> No
         shutil.rmtree(aside, ignore_errors=True)
         _write_events(aside, [(time.time(), 0, _experiment(space))])
         for trial in trials:
-            if trial.status in ENDS:
+            if trial.status in ENDS and trial.values:
                 _write_events(aside / trial.id, _session(folder / "trials" / trial.id, space, trial))
         shutil.rmtree(place, ignore_errors=True)
         aside.replace(place)

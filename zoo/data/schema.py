@@ -25,7 +25,8 @@ class Clip:
     """One labelled utterance or recording.
 
     `name` is unique within its corpus. `label` is the corpus's own until a protocol maps it, "" with a `trace`. `tags`
-    are further facts that a protocol may use (session, gender, intensity ...).
+    are further facts that a protocol may use (session, gender, intensity ...). `seconds` is the length of the interval
+    that the label file gives, None where it gives none.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Clip:
     label: str
     tags: Mapping[str, str] = field(default_factory=dict)
     trace: Trace | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

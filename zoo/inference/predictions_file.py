@@ -8,7 +8,6 @@ failed are tried again.
 """
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
 
 from zoo.errors import UserError
+from zoo.utils.portable import lock, unlock
 from zoo.utils.text import cell
 
 _TORN_BYTES = 65_536  # no line is longer: more without an end is damage
@@ -92,12 +92,16 @@ class Sheet:
         self._kind, self._names, self._corpus = kind, set[str](), ""
         with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _open(path, "a")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.stat().st_size and not resume:
-                raise UserError(f"{path}: is there already; add --resume to go on with it, or choose another --out")
-            columns = self._recover(rows_per_file)
-            self._failed = _open(self.failed_path, "w")
+            self._lock = lock(path.with_name(f".{path.name}.lock"))
+            try:
+                self._file = _open(path, "a")
+                if path.stat().st_size and not resume:
+                    raise UserError(f"{path}: is there already; add --resume to go on with it, or choose another --out")
+                columns = self._recover(rows_per_file)
+                self._failed = _open(self.failed_path, "w")
+            except BaseException:
+                unlock(self._lock)
+                raise
         self._lines = as_json if kind == "json" else as_csv(columns)
         self._failed.write("file,kind,error\n")
 
@@ -105,13 +109,16 @@ class Sheet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _named(self.path):
-            for file in (self._file, self._failed):
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-        if self.n_failed == 0:
-            self.failed_path.unlink()
+        try:
+            with _named(self.path):
+                for file in (self._file, self._failed):
+                    file.flush()
+                    os.fsync(file.fileno())
+                    file.close()
+            if self.n_failed == 0:
+                self.failed_path.unlink()
+        finally:
+            unlock(self._lock)
 
     def answered(self, path: Path | str) -> bool:
         return (str(path) if self._kind == "json" else cell(str(path))) in self._names

@@ -21,6 +21,7 @@ from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import Answers, Failure
 from zoo.inference.predictor import Predictor
 from zoo.utils.backends import announce_device
+from zoo.utils.portable import cores
 
 Idle = queue.Queue[subprocess.Popen[str]]  # workers without a batch
 
@@ -39,7 +40,7 @@ def by_workers(options: Mapping[str, Any], batches: Iterable[Sequence[Path]], n_
     `options` are what each gives to `open_predictor`, in JSON's types. Raises UserError as that does, and for a process
     that has ended by itself.
     """
-    environment = {"TF_NUM_INTRAOP_THREADS": str(max(1, len(os.sched_getaffinity(0)) // n_workers)), **os.environ}
+    environment = {"TF_NUM_INTRAOP_THREADS": str(max(1, len(cores()) // n_workers)), **os.environ}
     # The search path by argument: a folder called zoo where the command runs is none of ours.
     code = (
         "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"

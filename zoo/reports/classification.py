@@ -10,6 +10,7 @@ from rich.text import Text
 
 from zoo.reports.figures import column, learning_curves, save_png
 from zoo.reports.tables import percent, print_record, table, with_interval
+from zoo.utils.text import printable
 
 
 def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: Path, title: str) -> None:
@@ -72,5 +73,7 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
         lines.append("not speaker-independent")
     shown = table("Class", numbers=("n", "Recall", "Precision", "F1"))
     for name, row in metrics["per_class"].items():
-        shown.add_row(Text(name), str(row["n"]), *(percent(row[key]) for key in ("recall", "precision", "f1")))
+        shown.add_row(
+            Text(printable(name)), str(row["n"]), *(percent(row[key]) for key in ("recall", "precision", "f1"))
+        )
     print_record(metrics, title, lines, shown, console)

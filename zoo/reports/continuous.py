@@ -11,6 +11,7 @@ from rich.text import Text
 
 from zoo.reports.figures import column, learning_curves, save_png
 from zoo.reports.tables import decimal, print_record, table, with_interval
+from zoo.utils.text import printable
 
 _SHOWN = 3  # recordings in the figure of traces
 _PREFIX = "validation_ccc_"
@@ -65,5 +66,5 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     for figures, name in ((metrics, "as predicted"), (metrics.get("postprocessed"), "post-processed")):
         for dimension, row in (figures or {"dimensions": {}})["dimensions"].items():
             values = (decimal(row[key]) for key in ("mean_ccc", "pearson", "rmse", "mae", "kendall"))
-            shown.add_row(Text(dimension), name, with_interval(row["ccc"]), *values)
+            shown.add_row(Text(printable(dimension)), name, with_interval(row["ccc"]), *values)
     print_record(metrics, title, [f"{counts}; in brackets the 95 % interval over speakers"], shown, console)

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from zoo.utils.text import printable
+
 Score = Mapping[str, float | None]
 
 
@@ -40,9 +42,9 @@ def table(*columns: str, numbers: Sequence[str]) -> Table:
 def print_titled(title: str, lines: Sequence[str], shown: Table, console: Console | None = None) -> None:
     """Print a title, lines and a table. Square brackets in them are no markup: names may hold some."""
     console = console or Console()
-    console.print(Text(title, style="bold"))
+    console.print(Text(printable(title), style="bold"))
     for line in lines:
-        console.print(Text(line))
+        console.print(Text(printable(line)))
     console.print(shown)
 
 

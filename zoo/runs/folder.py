@@ -1,6 +1,5 @@
 """Name and read the files of a run's folder."""
 
-import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +7,12 @@ from typing import Any
 
 from zoo.data.schema import Fold
 from zoo.errors import UserError, unknown
+from zoo.utils.atomic_files import read_csv
 
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
     """Read the predictions.csv of a run or fold."""
-    with (folder / "predictions.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(folder / "predictions.csv")
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Write numbered versions of an export, as a model server looks for them: a number appears only once it is complete."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from zoo.errors import UserError
 from zoo.utils.atomic_files import ASIDE
+from zoo.utils.portable import lock, unlock
 
 _LARGEST = 2**63 - 1  # a server reads versions as 64-bit integers
 
@@ -75,11 +75,11 @@ def _sync(path: Path) -> None:
 @contextmanager
 def _alone_in(out: Path) -> Iterator[None]:
     """Lock a folder against other writers. The system releases it when this process ends, however it does."""
-    descriptor = os.open(out, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        held = lock(out / "export.lock")
     except BlockingIOError as error:
         raise UserError(f"{out}: another process exports to it; wait for it or give another --out") from error
+    try:
+        yield
     finally:
-        os.close(descriptor)
+        unlock(held)

@@ -1,7 +1,5 @@
 """Format a comparison: two tables and their notes on the terminal, in Markdown or LaTeX; or as CSV."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +15,8 @@ from rich.text import Text
 from zoo.errors import UserError
 from zoo.metrics.significance import MOST_EXACT, N_RESAMPLES, smallest_p
 from zoo.studies.compare import TESTS, Comparison, Difference, Score, System, absences, leakage, warnings
+from zoo.utils.atomic_files import csv_text
+from zoo.utils.text import printable
 
 ALPHA = 0.05
 SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
@@ -77,16 +77,20 @@ def grids(comparison: Comparison) -> list[Grid]:
     difference = "Difference" if continuous else "Difference (points)"
     header = ("System", "Figure", difference, *(f"p {TESTS[test]}" for test in tests))
     rows = [_system_row(comparison, system) for system in comparison.systems]
-    title = f"{comparison.corpus}, {comparison.protocol}: {tested}"
+    title = printable(f"{comparison.corpus}, {comparison.protocol}: {tested}")
     found: list[Grid] = [(title, ("System", "Remarks", *names, "Seeds"), rows)]
     for reference, items in groupby(comparison.differences, key=lambda item: item.reference):
         rows = [_difference_row(item, continuous, tests) for item in items]
-        found.append((f"Differences from {reference}", header, rows))
-    return found
+        found.append((f"Differences from {printable(reference)}", header, rows))
+    return [(title, header, [[*map(printable, row)] for row in rows]) for title, header, rows in found]
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
     """Yield the sentences below the tables: how figures and tests are made, and their limits."""
+    yield from map(printable, _notes(comparison))
+
+
+def _notes(comparison: Comparison) -> Iterator[str]:
     several = any(len(system.runs) > 1 for system in comparison.systems)
     if comparison.continuous:
         after = "after post-processing" if comparison.postprocessed else "as predicted"
@@ -217,13 +221,9 @@ def _csv(comparison: Comparison) -> str:
         row = {"row": "difference", "system": item.other, "against": item.reference, **vars(item), **about[item.other]}
         row |= {f"p_{test}": p for test, p in item.p.items()}
         rows.append(row | {f"p_{test}_holm": p for test, p in item.corrected.items()})
-    text = io.StringIO(newline="")
     columns += [*shared, "seeds", "remarks"]
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if value != value else value for name, value in row.items()})
-    return text.getvalue()
+    found = ({name: row.get(name, "") for name in columns} for row in rows)
+    return csv_text([{name: "" if value != value else value for name, value in row.items()} for row in found])
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {"markdown": _markdown, "csv": _csv, "latex": _latex}

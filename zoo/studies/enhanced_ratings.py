@@ -22,6 +22,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from zoo.config import flags
 from zoo.config.frame_timing import RATE_HZ
@@ -33,6 +34,7 @@ from zoo.training.tasks import continuous
 from zoo.training.train import Run, train
 from zoo.utils.atomic_files import write_csv, write_json
 from zoo.utils.progress import Progress
+from zoo.utils.text import printable
 
 Ratios = tuple[float, ...]
 
@@ -128,11 +130,11 @@ def _figures(run: Path, settings: RunConfig, source: Source, alter) -> dict[str,
 def _print(rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
     dimensions = [key.removesuffix("_value") for key in rows[0] if key.endswith("_value")]
     columns = ("SNR", "fitted on", "enhancement", *(f"{name} CCC [95 %]" for name in dimensions))
-    table = Table(*columns, title=f"in noise: {rows[0]['run']}")
+    table = Table(*columns, title=Text(f"in noise: {printable(rows[0]['run'])}"))
     for row in rows:
         cells = [f"{row['snr_db']:g} dB" if row["snr_db"] != "" else "clean", row["fitted_on"], row["enhancement"]]
         for value, low, high in ((row[f"{name}_{key}"] for key in ("value", "low", "high")) for name in dimensions):
             cells.append(f"{value:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
         table.add_row(*cells)
     Console().print(table)
-    print(f"in noise: {folder / 'conditions.csv'}")
+    print(f"in noise: {printable(str(folder / 'conditions.csv'))}")

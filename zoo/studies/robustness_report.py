@@ -19,6 +19,7 @@ from zoo.reports.figures import save_png
 from zoo.reports.tables import print_titled
 from zoo.studies.compare import absences, leakage, warnings
 from zoo.utils.atomic_files import write_csv
+from zoo.utils.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,7 +82,7 @@ def print_table(record: Record, console: Console | None = None) -> None:
         table.add_column(_label(name, "\n"), justify="right", no_wrap=True)
     for row in record["conditions"]:
         cells = (_cell(name, score, " " if len(figures) < 3 else "\n") for name, score in row["figures"].items())
-        table.add_row(Text(row["condition"]), *map(Text, cells))
+        table.add_row(Text(printable(row["condition"])), *map(Text, cells))
     print_titled(title(record), _notes(record), table, console)
 
 

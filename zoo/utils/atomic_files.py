@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import io
 import json
 import os
 import platform
@@ -11,14 +12,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from zoo.errors import UserError
+from zoo.utils.portable import is_running
+from zoo.utils.text import cell
 
 ASIDE = ".writing-"  # how the names of unfinished files begin; a kill may leave one behind
 _ABANDONED_SECONDS = 86_400.0  # since an unfinished file of another computer was last written
 _NAMED_BY = re.compile(r"(?:@(?P<host>[\w-]+))?\.(?P<process>\d+)(?:\.[^.]*)?$")
 _LONGEST_STEM = 40  # characters of the name that are repeated: systems take 255 bytes
+_NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_ESCAPE = re.compile(r"\\(\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+_SHORT = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -73,12 +79,9 @@ def is_being_written(aside: Path) -> bool:
     try:
         if named["host"] not in (None, _host()):
             return time.time() - aside.stat().st_mtime < _ABANDONED_SECONDS
-        os.kill(process, 0)  # signal 0 only checks
-    except (FileNotFoundError, ProcessLookupError, OverflowError):
+    except FileNotFoundError:
         return False
-    except PermissionError:  # a process of another user
-        return True
-    return process != os.getpid()  # a number can come again, as 1 in every container
+    return process != os.getpid() and is_running(process)  # a number can come again, as 1 in every container
 
 
 def _host() -> str:
@@ -100,8 +103,42 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows that share the first one's columns. Raises UserError as `written_aside`."""
-    with written_aside(path) as aside, aside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    """Write rows that share the first one's columns, as `csv_text`. Raises UserError as `written_aside`."""
+    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        _write_rows(file, rows)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows that share the first one's columns as CSV, safe to open in a spreadsheet (`text.cell`)."""
+    text = io.StringIO(newline="")
+    _write_rows(text, rows)
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read what `write_csv` wrote, with the names as they were given to it. Raises what opening and decoding do."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{_original(name): _original(value) for name, value in row.items()} for row in rows]
+
+
+def _write_rows(file: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = list(rows[0])
+    writer = csv.writer(file)
+    writer.writerow(map(_safe, columns))
+    for row in rows:
+        if unknown := [name for name in row if name not in rows[0]]:
+            raise ValueError(f"expected the columns {columns}, found {unknown} too")
+        writer.writerow([_safe(row.get(name, "")) for name in columns])
+
+
+def _safe(value: Any) -> Any:
+    """Return a value as a spreadsheet may have it; a negative number in words is no formula."""
+    return value if isinstance(value, str) and _NUMBER.fullmatch(value) else cell(value)
+
+
+def _original(value: Any) -> Any:
+    """Return the text of which `cell` made this one; other types, such as None for a line too short, as they are."""
+    if not (isinstance(value, str) and value.startswith("'")):
+        return value
+    return _ESCAPE.sub(lambda found: _SHORT.get(found[1]) or chr(int(found[1][1:], 16)), value[1:])

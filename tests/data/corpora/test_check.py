@@ -2,16 +2,22 @@
 
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from zoo.data.corpora import emodb as emodb_corpus
 from zoo.data.corpora.check import check
+from zoo.data.corpora.check_counts import count
 from zoo.data.corpora.files import Loaded
 from zoo.data.corpora.registry import CORPORA
-from zoo.data.schema import Clip
+from zoo.data.protocols.lookup import PROTOCOLS, division
+from zoo.data.schema import Clip, Trace
 from zoo.data.synthetic.corpora import synthesize
+from zoo.errors import UserError
 
 RATE_HZ = 16_000
 
@@ -121,6 +127,129 @@ def test_script_without_the_voice_votes_of_cremad_states_what_to_add(tmp_path, c
     problems = checked("cremad", tmp_path, "--json")["problems"]
     (problem,) = [problem for problem in problems if "cremad-voice-actors" in problem]
     assert "processedResults/summaryTable.csv, found none for 1 of 1" in problem
+
+
+def iemocap(root, intervals, seconds=None):
+    """Write utterances with the lengths of their labels' intervals, or with others."""
+    lines = []
+    for number, interval in enumerate(intervals):
+        dialog, session = f"Ses0{number % 5 + 1}F_impro01", f"Session{number % 5 + 1}"
+        name = f"{dialog}_{'FM'[number // 5 % 2]}{number:03d}"
+        wav = root / session / "sentences" / "wav" / dialog
+        wav.mkdir(parents=True, exist_ok=True)
+        soundfile.write(wav / f"{name}.wav", speech(number, interval if seconds is None else seconds), RATE_HZ)
+        lines.append(f"[{6.2901 + number:.4f} - {6.2901 + number + interval:.4f}]\t{name}\tneu\t[2.5, 2.5, 2.5]\n")
+    labels = root / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    labels.parent.mkdir(parents=True, exist_ok=True)
+    labels.write_text("".join(lines))
+    return root
+
+
+INTERVALS = [0.5 + 0.01 * number for number in range(20)]
+
+
+def test_clips_that_are_not_as_long_as_their_labels_are_findings(tmp_path, checked, monkeypatch):
+    monkeypatch.setattr("zoo.data.protocols.lookup.count_problems", lambda protocol, clips: [])
+    good = checked("iemocap", iemocap(tmp_path / "good", INTERVALS), exit_code=0)
+    assert "20 clips of 10 speakers; the release has 10,039" in good and "20 of 10,039 are here" in good
+    bad = iemocap(tmp_path / "bad", INTERVALS, 0.25)
+    out = checked("iemocap", bad)
+    assert "labels' intervals and audio: 20" in out and "F000: 0.25 s of audio, 0.50 s by its label" in out
+    assert "20 of 20 clips last exactly 0.25 s" in out and "20 clip(s) are over 0.1 s longer or shorter" in out
+    (bad / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav").write_bytes(b"RIFF")
+    report = checked("iemocap", bad, "--json")
+    assert len(report["wrong_length"]) == 19 and report["one_length"] == []  # of 19 nothing is said
+
+
+def test_interval_may_differ_by_a_tenth_of_a_second(tmp_path):
+    def clip(name, seconds, interval):
+        return replace(make(tmp_path, name, speech(1, seconds)), seconds=interval)
+
+    intervals = {"a": 1.09, "b": 0.91, "c": 1.11, "d": 0.89, "e": None, "f": -1.0}
+    clips = [clip(name, 1.0, interval) for name, interval in intervals.items()]
+    found = check(Loaded(clips, {}, [], []), rate_hz=RATE_HZ).wrong_length
+    assert [line.split(":")[0] for line in found] == ["c", "d", "f"]
+
+
+def test_equally_long_clips_are_found_where_most_are_and_not_of_rated_recordings(tmp_path):
+    def found(n_same, n_other, trace=None):
+        names = [f"{n}" for n in range(n_same + n_other)]
+        clips = [make(tmp_path, name, speech(n, 0.1 if n < n_same else 0.2 + n / 100)) for n, name in enumerate(names)]
+        return check(Loaded([replace(clip, trace=trace) for clip in clips], {}, [], []), rate_hz=RATE_HZ).one_length
+
+    assert found(16, 4) == ["16 of 20 clips last exactly 0.1 s"]
+    assert found(15, 5) == found(19, 0) == found(20, 0, Trace(("arousal",), np.zeros((3, 1)), 0.04)) == []
+
+
+def test_counts_by_protocol_and_group_stand_beside_those_of_the_release(tmp_path, checked):
+    root = iemocap(tmp_path, INTERVALS)
+    out = " ".join(checked("iemocap", root).replace("│", " ").split())
+    sessions = "session 1 4 521 session 2 4 530 session 3 4 627 session 4 4 534 session 5 4 731"
+    assert f"iemocap-impro-4 20 2,943 {sessions}" in out
+    assert "iemocap-4 20 5,531 session 1 4 1,085" in out
+    found = checked("iemocap", root, "--json")
+    assert found["release_clips"] == 10_039
+    groups = {f"session {n}": [4, size] for n, size in enumerate((521, 530, 627, 534, 731), start=1)}
+    assert found["protocols"]["iemocap-impro-4"] == {"clips": 20, "expected": 2_943, "groups": groups}
+
+
+EXPECTED = {
+    "cremad-voice-actors": None,
+    "aibo-5": 18_216,
+    "aibo-2": 18_216,
+    "ravdess-song-actors": 1_012,
+    "emodb-speakers": 535,
+}
+EXPECTED |= {"ravdess-actors": 1_440, "ravdess-random-67": 1_440, "cremad-actors": 7_442, "mediaeval-2013": 744}
+EXPECTED |= {"avec-2016": 18, "recola-nested": 18, "recola-kfold-10": 18, "iemocap-impro-4": 2_943, "iemocap-4": 5_531}
+
+
+def test_every_protocol_is_counted_with_the_figure_of_its_source():
+    tags = {"session": "1", "kind": "script", "part": "none", "channel": "none", "voice": "none", "label_2cl": "none"}
+    clip = Clip(Path("none.wav"), "none", "none", "none", tags)
+    found = {name: one.expected for corpus in CORPORA for name, one in count(corpus, [clip]).protocols.items()}
+    assert found == EXPECTED
+
+
+def emodb(n_more):
+    """The clips of EmoDB, and as many more of anger."""
+    numbers = dict(zip(emodb_corpus.WORDS, (127, 81, 46, 69, 71, 79, 62), strict=True))
+    numbers["anger"] += n_more
+    return [
+        Clip(Path(f"{word}{n}"), f"{word}{n}", "03", word) for word, number in numbers.items() for n in range(number)
+    ]
+
+
+def test_a_release_with_more_clips_is_surplus_and_not_incomplete(tmp_path, checked):
+    assert (count("emodb", emodb(0)).short, count("emodb", emodb(0)).surplus) == ([], [])
+    more = count("emodb", emodb(281))
+    assert (more.short, more.surplus) == ([], ["emodb-speakers: all speakers, anger: expected 127 clips, found 408"])
+    report = check(Loaded([], {}, [], []), rate_hz=RATE_HZ, problems=more.short, surplus=more.surplus)
+    (sentence,) = report.advice
+    assert "another release, or files were added" in sentence and "omplete the corpus" not in sentence
+    with pytest.raises(UserError, match=r"found 408\nThis is another release, or files were added"):
+        division(PROTOCOLS["emodb-speakers"], emodb(281))
+    fewer = [clip for clip in emodb(281) if clip.label != "fear"]
+    assert count("emodb", fewer).short == ["emodb-speakers: all speakers, fear: expected 69 clips, found 0"]
+    with pytest.raises(UserError, match="Complete the corpus"):
+        division(PROTOCOLS["emodb-speakers"], fewer)
+
+
+def test_the_other_release_of_emodb_is_named(tmp_path, checked):
+    for number in range(816):
+        path = tmp_path / "wav" / f"{number // 80 + 3:02d}a{number % 80:02d}{'WLEAFNT'[number % 7]}a.wav"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")  # only their number matters here
+    out = checked("emodb", tmp_path)
+    assert "816 clips of 11 speakers; as in EmoDB 2.0; the release has 535" in out and "omplete the corpus" not in out
+
+
+def test_names_that_act_on_a_terminal_are_escaped(tmp_path, checked):
+    root = tmp_path / "a\x1b]0;owned\x07\u202e"
+    root.mkdir()
+    speak(root, "wav/03a01Fa")
+    out = checked("emodb", root)
+    assert r"a\x1b]0;owned\x07\u202e" in out and not {"\x1b]", "\x07", "\u202e"} & set(out)
 
 
 def test_help_lists_the_corpora(script):

@@ -16,12 +16,18 @@ from zoo.data.corpora.files import Loaded
 from zoo.data.schema import Clip
 
 CLIPPED_SHARE = 0.001
+MAX_INTERVAL_GAP_SECONDS = 0.1  # between a label's interval and its audio; of a release, they agree to the millisecond
+SAME_LENGTH_SHARE, LEAST_CLIPS = 0.8, 20  # from which on clips of one length are no speech as it was recorded
 NEAR_SILENT_PEAK = 0.001  # -60 dB of full scale
 READ_RATE_HZ = 16_000  # of the networks' waveforms
 _ADVICE = {
     "low_rate": f"{{}} clip(s) have a lower sampling rate than the {READ_RATE_HZ} Hz they are read at, which has cost "
     "them their upper band. Fetch the originals.",
     "misaligned": "{} recording(s) are over a second longer or shorter than their labels. Fetch them again.",
+    "wrong_length": f"{{}} clip(s) are over {MAX_INTERVAL_GAP_SECONDS:g} s longer or shorter than their labels' "
+    "intervals: they are not the audio that was labelled. Fetch them again.",
+    "one_length": "Clips of {} length make up the corpus: they were cut or padded, or are placeholders. Fetch the "
+    "originals.",
     "duplicates": "{} recording(s) are there under several names. Keep one of each: across a split they leak.",
     "near_silent": "{} clip(s) peak below -60 dB of full scale. Listen to them, and leave them out if nothing is said.",
     "clipped": "{} clip(s) have more than 0.1 % of their samples at full scale. Fetch the originals if your copies "
@@ -30,6 +36,8 @@ _ADVICE = {
     "repeated": "{} file(s) were left out because another of the same name was taken. Remove the second copy.",
     "problems": "{} count(s) differ from the protocols'. Complete the corpus, or train with --allow-incomplete, which "
     "marks the result.",
+    "surplus": "{} count(s) show more than the protocols have: this is another release, or files were added. Use "
+    "the release that the protocols are defined on, or train with --allow-incomplete, which marks the result.",
 }
 
 
@@ -45,6 +53,8 @@ class Report:
     unreadable: dict[str, list[str]]  # messages by kind of `read.BAD_KINDS`
     resampled: list[str]  # a sentence per sampling rate other than the release's, by itself no finding
     misaligned: list[str]  # which labels end elsewhere than the audio
+    wrong_length: list[str]  # clips beside the lengths of their labels' intervals
+    one_length: list[str]  # a sentence where nearly all clips are equally long
     low_rate: dict[str, int]  # sampling rates under `READ_RATE_HZ` and the release's, in Hz
     duplicates: list[list[str]]
     near_silent: list[str]
@@ -53,6 +63,7 @@ class Report:
     missing: list[str]
     repeated: list[str]
     problems: list[str]
+    surplus: list[str]
 
     @property
     def advice(self) -> list[str]:
@@ -73,13 +84,14 @@ def check(
     rate_hz: int,
     max_seconds: float = 60.0,
     problems: Sequence[str] = (),
+    surplus: Sequence[str] = (),
     on_clip: Callable[[int], object] = lambda done: None,
 ) -> Report:
     """Read every clip that a loader listed and return the report.
 
     `rate_hz` is the sampling rate of the corpus's release, and a clip longer than `max_seconds` is unreadable (both are
-    in `registry.Corpus`). `problems` are differences from a protocol's counts (`lookup.count_problems`). `on_clip` is
-    called after each clip with the number done.
+    in `registry.Corpus`). `problems` and `surplus` are differences from a protocol's counts (`check_counts`). `on_clip`
+    is called after each clip with the number done.
     """
     clips = loaded.clips
     probes: dict[str, Probe] = {}
@@ -110,6 +122,8 @@ def check(
             if found_hz != rate_hz
         ],
         misaligned=_misaligned(clips, probes),
+        wrong_length=_wrong_length(clips, probes),
+        one_length=_one_length(clips, probes),
         low_rate={n: f.rate_hz for n, f in probes.items() if f.rate_hz < min(rate_hz, READ_RATE_HZ)},
         duplicates=[names for names in same_audio.values() if len(names) > 1],
         near_silent=[name for name, facts in probes.items() if facts.peak < NEAR_SILENT_PEAK],
@@ -118,6 +132,7 @@ def check(
         missing=loaded.missing,
         repeated=loaded.duplicates,
         problems=list(problems),
+        surplus=list(surplus),
     )
 
 
@@ -126,6 +141,25 @@ def _probe(clip: Clip, max_seconds: float) -> Probe | BadClip:
         return probe(clip.path, max_seconds=max_seconds)[0]
     except BadClip as bad:
         return bad
+
+
+def _wrong_length(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]:
+    timed = [(clip.name, clip.seconds, probes[clip.name].seconds) for clip in clips if clip.name in probes]
+    return [
+        f"{name}: {seconds:.2f} s of audio, {interval:.2f} s by its label"
+        for name, interval, seconds in timed
+        if interval is not None and abs(interval - seconds) > MAX_INTERVAL_GAP_SECONDS
+    ]
+
+
+def _one_length(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]:
+    """Recordings with ratings all along, such as excerpts of songs, may well be of one length."""
+    lengths = [probes[clip.name].seconds for clip in clips if clip.name in probes and clip.trace is None]
+    if len(lengths) < LEAST_CLIPS:
+        return []
+    seconds, number = Counter(lengths).most_common(1)[0]
+    found = f"{number} of {len(lengths)} clips last exactly {seconds:g} s"
+    return [found] if number >= SAME_LENGTH_SHARE * len(lengths) else []
 
 
 def _misaligned(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]:

@@ -24,7 +24,7 @@ def load(root: Path) -> Loaded:
     """List the utterances of IEMOCAP with the majority label (one of `CODES`).
 
     Speakers are "Ses01F" ... "Ses05M". Tags: session ("1".."5"), kind ("impro" or "script"), and valence, activation,
-    dominance (1 to 5, the raters' mean, as written in the file).
+    dominance (1 to 5, the raters' mean, as written in the file). `seconds` is the utterance's length in its dialogue.
 
     Raises UserError for a label line that cannot be read, and a folder without labels or audio.
     """
@@ -33,16 +33,17 @@ def load(root: Path) -> Loaded:
     def read_clip(path: Path, name: re.Match[str]) -> Clip | str:
         if path.stem not in labels:
             return NOT_LABELLED
-        code, *ratings = labels[path.stem]
+        start, end, code, *ratings = labels[path.stem]
         tags = {"session": name["session"], "kind": name["kind"]}
         tags |= zip(("valence", "activation", "dominance"), ratings, strict=True)
-        return Clip(path, path.stem, f"Ses0{name['session']}{name['gender']}", code, tags)
+        speaker = f"Ses0{name['session']}{name['gender']}"
+        return Clip(path, path.stem, speaker, code, tags, seconds=float(end) - float(start))
 
     return collect(root, ("Session[1-5]/sentences/wav/*/*",), _NAME, read_clip, labels)
 
 
 def _read_labels(root: Path) -> dict[str, tuple[str, ...]]:
-    """Return utterance -> (code, valence, activation, dominance) from the files of all dialogues."""
+    """Return utterance -> (start, end, code, valence, activation, dominance) from the files of all dialogues."""
     labels: dict[str, tuple[str, ...]] = {}
     files = sorted(root.glob("Session[1-5]/dialog/EmoEvaluation/*.txt"))
     for line in (line for path in files if not path.name.startswith(".") for line in label_lines(path)):
@@ -55,7 +56,7 @@ def _read_labels(root: Path) -> dict[str, tuple[str, ...]]:
             raise line.broken(f"a code among {', '.join(CODES)}")
         if match[3] in labels:
             raise line.broken("each utterance once")
-        labels[match[3]] = match.group(4, 5, 6, 7)
+        labels[match[3]] = match.group(1, 2, 4, 5, 6, 7)
     if not labels:
         raise UserError(f"{root}: no labels found. Expected Session{{1-5}}/dialog/EmoEvaluation/<dialog>.txt.")
     return labels

@@ -1,7 +1,8 @@
 """The corpora a user can name, where each is obtained, and how its folder is found."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,7 @@ class Corpus:
     nested: tuple[str, ...] = ()  # folders in which it may begin
     max_seconds: float = 60.0  # a longer clip is a mistake
     rating_seconds: float = 0.0  # step of continuous ratings, 0 without
+    other_releases: Mapping[int, str] = field(default_factory=dict)  # their names by number of clips
 
     def locate(self, root: Path) -> Path | None:
         """Return the folder that the corpus begins in, or None if `root` is not laid out like it."""
@@ -76,6 +78,7 @@ CORPORA = {
         loader=emodb,
         folders=("EmoDB", "emodb", "EMODB"),
         n_clips=535,
+        other_releases={816: "EmoDB 2.0"},
     ),
     "cremad": Corpus(
         title="CREMA-D",

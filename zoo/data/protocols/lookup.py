@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from zoo.data.protocols.splits import Division, Protocol
 from zoo.data.protocols.table import DEFAULT_PROTOCOL, PROTOCOLS
@@ -22,8 +23,24 @@ def get(name: str | None, corpus: str) -> Protocol:
     return known[name]
 
 
+class Difference(NamedTuple):
+    """A number of clips that is not that of the corpus's release."""
+
+    what: str  # group and class
+    expected: int
+    found: int
+
+    def __str__(self) -> str:
+        return f"{self.what}: expected {self.expected} clips, found {self.found}"
+
+
 def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
     """Say where the loader's `clips` differ from the complete corpus; a group that is wholly absent is one line."""
+    return [str(difference) for difference in count_differences(protocol, clips)]
+
+
+def count_differences(protocol: Protocol, clips: Sequence[Clip]) -> list[Difference]:
+    """Return where the loader's `clips` differ from the complete corpus, as `count_problems` says it."""
     if not protocol.expected:
         return []
     found = Counter((protocol.group(clip), clip.label) for clip in protocol.select(clips))
@@ -31,13 +48,22 @@ def count_problems(protocol: Protocol, clips: Sequence[Clip]) -> list[str]:
     problems = []
     for group in dict.fromkeys(group for group, _ in [*expected, *sorted(found)]):
         if not any(found[group, label] for label in labels):
-            problems.append(f"{group}: expected {sum(expected[group, label] for label in labels)} clips, found 0")
+            problems.append(Difference(group, sum(expected[group, label] for label in labels), 0))
             continue
         for cell in ((group, label) for label in labels):
             if found[cell] != expected[cell]:
                 what = ", ".join(filter(None, cell))
-                problems.append(f"{what}: expected {expected[cell]} clips, found {found[cell]}")
+                problems.append(Difference(what, expected[cell], found[cell]))
     return problems
+
+
+def surplus(differences: Sequence[Difference]) -> list[Difference]:
+    """Return the differences that more of the corpus would not mend.
+
+    Those are the numbers above the release's and, where these outweigh the others, those below it that are not 0.
+    """
+    more = sum(one.found - one.expected for one in differences) > 0
+    return [one for one in differences if one.found > one.expected or (more and one.found)]
 
 
 def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool = False) -> Division:
@@ -46,14 +72,15 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     Raises UserError for counts that differ, and folds with no clip to test or validate on (`allow_incomplete` leaves
     these folds out and makes notes of both); and where no fold is left or one has no training clip, or none of a class.
     """
-    chosen, problems = protocol.select(clips), count_problems(protocol, clips)
+    chosen, differences = protocol.select(clips), count_differences(protocol, clips)
+    problems = list(map(str, differences))
     if problems and not allow_incomplete:
         more = [f"and {len(problems) - _PROBLEMS_SHOWN} more"] if len(problems) > _PROBLEMS_SHOWN else []
         lines = "\n  ".join([*problems[:_PROBLEMS_SHOWN], *more])
         raise UserError(
             f"{protocol.name} (version {protocol.version}) is defined on {sum(protocol.expected.values()):,} clips and "
             "the corpus differs:",
-            f"  {lines}\nComplete the corpus; --allow-incomplete continues without.",
+            f"  {lines}\n{_advice(differences)}",
         )
     formed = protocol.divide(chosen)
     lacking = {fold.name: [side for side in ("validation", "test") if not getattr(fold, side)] for fold in formed}
@@ -72,6 +99,14 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     if unused:
         left_out.append(f"{protocol.name} uses {len(unused)} clips in no fold: {shortened(unused)}")
     return Division(tuple(usable), (*problems, *left_out))
+
+
+def _advice(differences: Sequence[Difference]) -> str:
+    if len(surplus(differences)) < len(differences):
+        return "Complete the corpus; --allow-incomplete continues without."
+    return (
+        "This is another release, or files were added: use the protocol's; --allow-incomplete continues all the same."
+    )
 
 
 def _check_training(fold: Fold, protocol: Protocol) -> None:
