@@ -159,6 +159,8 @@ def test_names_aside_differ_keep_the_suffix_and_fit_where_the_path_does(tmp_path
             (tmp_path, path.suffix)
         }
         next(iter(names)).write_text("fits")
+
+
 NAMES = [
     "a.wav",
     "=1+1.wav",
