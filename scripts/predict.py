@@ -18,20 +18,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.config import saved
-from zoo.data.audio import find
 from zoo.errors import UserError, unknown
+from zoo.inference.places import Places
 from zoo.inference.predictions_file import Answers, Failure, Lines, Row, Sheet, as_csv, as_json, kind_of
+from zoo.inference.raw_audio import FORMATS, RawAudio
 from zoo.utils.backends import announce_device, use_backend
 from zoo.utils.cli import run
-
-FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
-_BLOCK_BYTES = 65_536
+from zoo.utils.text import printable
 
 
 def main() -> int:
     args = _parser().parse_intermixed_args()  # RUN --json clip.wav: "audio" may be empty
     _check(args)
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  file names are bytes
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  of names that it has no letters for
     exported = _find(args)
     return _stream(args, exported) if args.stream else _files(args, exported)
 
@@ -112,35 +111,54 @@ def _find(args: argparse.Namespace) -> bool:
 
 
 def _files(args: argparse.Namespace, exported: bool) -> int:
+    from zoo.inference import places
     from zoo.inference.open_predictor import is_continuous
     from zoo.inference.predictor import READ_AHEAD
-    from zoo.utils.progress import Progress
 
     continuous = is_continuous(args.model, exported)
     if args.postprocess and not continuous:
         raise UserError(f"--postprocess is for ratings; {args.model} predicts classes of emotion. Leave it out")
-    size, paths = 1 if continuous else READ_AHEAD, _paths(args)
-    failed: list[Failure] = []
-    if args.out:
-        kind = kind_of(args.out, args.json, args.csv)
-        with Sheet(args.out, kind, args.resume, continuous) as sheet:
-            todo = [path for path in paths if not sheet.answered(path)]
-            skipped, batches = len(paths) - len(todo), _answers(args, exported, todo, size)
-            with Progress() as progress, progress.task("files", len(paths)) as advance:
-                for number, answers in enumerate(batches, 1):
-                    sheet.add(answers)
-                    failed += answers.failed
-                    advance(skipped + min(number * size, len(todo)))
-                before = f", {skipped} before" if skipped else ""
-                progress.line(f"{args.out}: {len(todo) - len(failed)} files answered{before}, {len(failed)} failed")
-    else:
-        show = _row_writer(args)
-        for answers in _answers(args, exported, paths, size):
-            _show(answers.rows, show)
-            failed += answers.failed
+    size = 1 if continuous else READ_AHEAD
+    listed = sys.stdin.buffer if args.from_stdin else None
+    with places.found(args.audio, args.list, listed) as found:
+        if args.out:
+            failed = _into_file(args, exported, found, size, continuous)
+        else:
+            failed, show = list(found.failed), _row_writer(args)
+            for answers in found.renamed(_answers(args, exported, found.files, size)):
+                _show(answers.rows, show)
+                failed += answers.failed
     for failure in failed:
-        print(f"error: {failure.error}", file=sys.stderr)
+        print(f"error: {printable(failure.error)}", file=sys.stderr)
+    if failed and not args.out:
+        print(f"{_count(len(failed))} failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _into_file(args: argparse.Namespace, exported: bool, found: Places, size: int, continuous: bool) -> list[Failure]:
+    """Write the answers to --out; return what failed."""
+    from zoo.utils.progress import Progress
+
+    failed = list(found.failed)
+    with Sheet(args.out, kind_of(args.out, args.json, args.csv), args.resume, continuous) as sheet:
+        sheet.add(Answers([], failed))
+        # What comes by a pipe may be another recording than the one that had its name before.
+        todo = [path for path in found.files if str(path) in found.pipes or not sheet.answered(path)]
+        skipped = len(found.files) - len(todo)
+        batches = found.renamed(_answers(args, exported, todo, size))
+        with Progress() as progress, progress.task("files", len(found.files)) as advance:
+            for number, answers in enumerate(batches, 1):
+                sheet.add(answers)
+                failed += answers.failed
+                advance(skipped + min(number * size, len(todo)))
+            n_answered = len(todo) - len(failed) + len(found.failed)
+            before = f", {skipped} before" if skipped else ""
+            progress.line(f"{args.out}: {_count(n_answered)} answered{before}, {len(failed)} failed")
+    return failed
+
+
+def _count(number: int) -> str:
+    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: int) -> Iterator[Answers]:
@@ -157,24 +175,7 @@ def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: 
     return workers.in_this_process(predictor, in_turn(paths, size))
 
 
-def _paths(args: argparse.Namespace) -> list[Path]:
-    """Return the files named, each once, in order."""
-    paths = find.audio_files(args.audio)
-    if args.list:
-        try:
-            with args.list.open(encoding="utf-8", errors="surrogateescape") as lines:
-                paths += find.listed(lines)
-        except OSError as error:
-            raise UserError(f"--list {args.list}: cannot be read ({error.strerror})") from error
-    if args.from_stdin:
-        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-        paths += find.listed(sys.stdin)
-    return list(dict.fromkeys(paths))
-
-
 def _stream(args: argparse.Namespace, exported: bool) -> int:
-    import numpy as np
-
     from zoo.inference.stream import Stream
     from zoo.serving import saved_model
 
@@ -188,26 +189,25 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
     stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
-    show, (dtype, largest) = _row_writer(args), FORMATS[args.format or "s16le"]
-    n_rows, rest, first = 0, b"", True
-    while block := sys.stdin.buffer.read1(_BLOCK_BYTES):  # type: ignore[attr-defined]  what has come, no more
-        block = rest + block
-        if first and block[:4] in (b"RIFF", b"fLaC", b"OggS"):
-            raise UserError("--stream: expected raw samples, found an audio file; leave --stream out, or decode it")
-        first, whole = False, len(block) - len(block) % np.dtype(dtype).itemsize
-        rest = block[whole:]
-        samples = np.frombuffer(block[:whole], dtype).astype(np.float32) / np.float32(largest)
+    show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.format or "s16le")
+    n_rows = 0
+    for samples in audio:
         n_rows += _show(stream.push(samples), show)
     n_rows += _show(stream.finish(), show)
-    if rest:
-        print(f"error: the stream ended inside a sample: its last {len(rest)} bytes are left out", file=sys.stderr)
+    if rest := audio.rest_bytes:
+        print(f"error: the stream ended inside a sample: its last {rest} bytes are left out", file=sys.stderr)
     if not n_rows:
         print("error: the stream ended before there was enough audio for a prediction", file=sys.stderr)
     return 1 if rest or not n_rows else 0
 
 
 def _row_writer(args: argparse.Namespace) -> Lines:
-    return as_json if args.json else as_csv() if args.csv else _in_words
+    return as_json if args.json else as_csv() if args.csv else _for_terminal
+
+
+def _for_terminal(row: Row) -> str:
+    parts = _in_words(row | {"file": printable(row["file"])} if "file" in row else row).removesuffix("\n").split("\t")
+    return "\t".join(map(printable, parts)) + "\n"
 
 
 def _show(rows: list[dict], show: Lines) -> int:

@@ -1,5 +1,6 @@
-"""Read raw samples from a stream as they come, and refuse what are none: audio files and text."""
+"""Read raw samples from a stream as they come, and refuse what are none: audio files, text, samples of another type."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -11,46 +12,79 @@ from zoo.errors import UserError
 
 FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}  # NumPy's name, and full scale
 _BLOCK_BYTES = 65_536
-_FIRST_BYTES = 64  # enough to know headers
-_TEXT = re.compile(rb"[\t\n\r -~]*")  # as samples these lie far off zero, all on one side
+_HEADER_BYTES = 64  # enough to know a header
+_LEAST_TEXT_BYTES = 8
+# What may be the first bytes of MP3, AAC, AC-3 or MPEG transport frames, or of samples.
+_FRAME = re.compile(rb"\xff[\xe2-\xe5\xf0-\xf9\xfa-\xfd]|\x0b\x77|\x56[\xe0-\xff]|G")
+_CONTROL = re.compile(r"[^\t\n\r -~\x80-\U0010ffff]")
+_FLOAT_HALVES = 0x3380, 0x3F80  # upper halves of 32-bit floats from 6e-8 to 1, without their sign
+_LEAST_FLOATS, _FLOAT_SHARE = 256, 0.99
+_LEAST_DISTINCT = 6  # characters, or halves: a constant is a signal too
 
 
 class RawAudio:
-    """Samples of a binary stream, mono; iterate to get float32 (n,) in -1..1 as soon as they come.
+    """Samples of a binary stream, mono; iterate to get float32 (n,), nominally in -1..1, as soon as they come.
 
-    Iterating raises UserError where the stream is no raw samples. `rest_bytes` are those of a sample cut by its end.
+    Iterating raises UserError where the stream is no raw samples of this kind. A header is looked for before anything
+    is returned. Formats without one show within `HEAD_BYTES`; samples wait for these only where the stream begins like
+    such a format. `rest_bytes` are those of a sample that the stream's end has cut.
     """
 
     def __init__(self, stream: BinaryIO, kind: str):
         self.rest_bytes = 0
-        self._stream, (self._type, self._full_scale) = stream, FORMATS[kind]
+        self._stream, self._kind = stream, kind
+        self._head = b""
+        self._looked = self._released = self._known = False
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        held, width = _beginning(self._stream), np.dtype(self._type).itemsize
-        while held:
-            whole = len(held) - len(held) % width
-            yield np.frombuffer(held[:whole], self._type).astype(np.float32) / np.float32(self._full_scale)
-            self.rest_bytes = len(held) - whole
-            block = _received(self._stream)
-            held = held[whole:] + block if block else b""
+        kind, full_scale = FORMATS[self._kind]
+        held, width, ended = b"", np.dtype(kind).itemsize, False
+        while not ended:
+            block = self._stream.read1(_BLOCK_BYTES)  # type: ignore[attr-defined]  what has come, no more
+            held, ended = held + block, not block
+            if self._raw(block, ended):
+                self.rest_bytes = len(held) % width
+                whole = len(held) - self.rest_bytes
+                yield np.frombuffer(held[:whole], kind).astype(np.float32) / np.float32(full_scale)
+                held = held[whole:]
+
+    def _raw(self, block: bytes, ended: bool) -> bool:
+        """Look at the stream's first bytes, as they come; return whether samples may be given out."""
+        if self._known:
+            return True
+        self._head += block[: HEAD_BYTES - len(self._head)]
+        self._known = ended or len(self._head) == HEAD_BYTES
+        if self._known or (len(self._head) >= _HEADER_BYTES and not self._looked):
+            if found := _what_it_is(self._head, self._kind):
+                raise UserError(f"--stream: expected raw samples, {self._kind}, found {found}")
+            self._looked, self._released = True, self._known or not _FRAME.match(self._head)
+        return self._released
 
 
-def _received(stream: BinaryIO) -> bytes:
-    return stream.read1(_BLOCK_BYTES)  # type: ignore[attr-defined]  what has come, no more
+def _what_it_is(head: bytes, kind: str) -> str | None:
+    """Say what begins so and is no samples of this kind, and what to do; None for samples."""
+    if container := container_of(head):
+        return f"{container}. Leave --stream out for a file; decode a stream, as by `ffmpeg -i URL -f s16le -ac 1 -`"
+    if _is_text(head[:_HEADER_BYTES]):
+        return f"text, beginning {head[:24]!r}. For a list of files, --from-stdin in place of --stream"
+    if kind == "s16le" and _are_floats(head):
+        return "32-bit floats. Add --format f32le"
+    return None
 
 
-def _beginning(stream: BinaryIO) -> bytes:
-    """Read as much as shows what the stream is. Raises UserError for one that is no raw samples."""
-    head = b""
-    while _undecided(head) and (block := _received(stream)):
-        head += block
-    kind = container_of(head[:HEAD_BYTES]) or ("text" if head and _TEXT.fullmatch(head[:_FIRST_BYTES]) else None)
-    if kind:
-        hint = "leave --stream out and name the files" if kind == "text" else "leave --stream out, or decode it first"
-        raise UserError(f"--stream: expected raw samples, found {kind}; {hint}, as by `ffmpeg -i FILE -f s16le -ac 1 -`")
-    return head
+def _is_text(begin: bytes) -> bool:
+    """Bytes of text lie far off zero as samples, and nearly all on one side."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(begin)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return len(begin) >= _LEAST_TEXT_BYTES and len(set(text)) >= _LEAST_DISTINCT and not _CONTROL.search(text)
 
 
-def _undecided(head: bytes) -> bool:
-    """Formats of frames have no header; where the first bytes may begin a frame, the next frames show it."""
-    return len(head) < _FIRST_BYTES or (len(head) < HEAD_BYTES and begins_like_a_frame(head))
+def _are_floats(head: bytes) -> bool:
+    """Every other sample of 16 bits would lie in two narrow ranges, on both sides of zero."""
+    words = np.frombuffer(head[: len(head) // 4 * 4], "<u4")
+    upper = words[words != 0] >> 16
+    within = np.count_nonzero((upper & 0x7FFF >= _FLOAT_HALVES[0]) & (upper & 0x7FFF <= _FLOAT_HALVES[1]))
+    various = len(np.unique(upper)) >= _LEAST_DISTINCT and upper.min(initial=0) < 0x8000 <= upper.max(initial=0)
+    return len(upper) >= _LEAST_FLOATS and within >= _FLOAT_SHARE * len(upper) and various

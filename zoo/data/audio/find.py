@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from zoo.data.audio.formats import OTHER_SUFFIXES, READABLE, READABLE_SUFFIXES, container_of
 from zoo.errors import UserError
@@ -26,7 +26,7 @@ def audio_files(places: Iterable[str], on_bad: OnBad, pipes: bool = False) -> li
     files: list[Path] = []
     for place in places:
         try:
-            mode = os.stat(place).st_mode
+            mode = Path(place).stat().st_mode
         except OSError:  # reading it says why
             files.append(Path(place))
             continue
@@ -96,7 +96,7 @@ def _unusable(entry: os.DirEntry) -> str | None:
         return None
     suffix = _suffix(entry)
     try:
-        mode = os.stat(entry.path).st_mode
+        mode = Path(entry.path).stat().st_mode
     except OSError as error:
         found = f"{entry.path}: a link that leads to no file ({error.strerror}). Correct or remove it"
         return found if not suffix or suffix in _SUFFIXES else None
@@ -111,14 +111,14 @@ def _is_audio(entry: os.DirEntry) -> bool:
     if suffix or not entry.is_file():
         return suffix in _SUFFIXES and not entry.name.startswith("._")  # what macOS keeps beside a file
     try:
-        with open(entry.path, "rb", buffering=0) as file:
+        with Path(entry.path).open("rb") as file:
             return (container_of(file.read(_HEAD_BYTES)) or "none") in READABLE
     except OSError:  # nothing says that it is audio
         return False
 
 
 def _suffix(entry: os.DirEntry) -> str:
-    return os.path.splitext(entry.name)[1].lower()
+    return PurePath(entry.name).suffix.lower()
 
 
 def _not_regular(place: str, mode: int) -> str:

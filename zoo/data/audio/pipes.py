@@ -77,4 +77,6 @@ def _blocks(descriptor: int, pipe: Path) -> Iterator[bytes]:
 
 
 def _refused(pipe: Path, found: str) -> UserError:
-    return UserError(f"{pipe}: expected a recording that ends, found {found}. Write it to a file first, or use --stream")
+    return UserError(
+        f"{pipe}: expected a recording that ends, found {found}. Write it to a file first, or use --stream"
+    )
