@@ -13,6 +13,8 @@ from zoo.data.audio.lists import names_in
 from zoo.errors import UserError
 from zoo.inference.predictions_file import Answers, Failure
 
+_ABSENT = "{}: no such file or folder. Check the path"
+
 
 @dataclass(frozen=True)
 class Places:
@@ -51,7 +53,7 @@ def found(named: Sequence[str], list_: Path | None = None, standard_input: Binar
 
     files = find.audio_files(named, on_bad, pipes=True)
     if not list_ and not standard_input and not any(map(os.path.exists, files)):
-        raise UserError(next((failure.error for failure in failed.values()), f"{files[0]}: no such file or folder"))
+        raise UserError([*(failure.error for failure in failed.values()), *map(_ABSENT.format, files)][0])
     piped = [file for file in files if pipes.is_pipe(file)]
     if list_:
         files += find.audio_files(_listed(list_), on_bad)

@@ -64,7 +64,8 @@ class RawAudio:
 def _what_it_is(head: bytes, kind: str) -> str | None:
     """Say what begins so and is no samples of this kind, and what to do; None for samples."""
     if container := container_of(head):
-        return f"{container}. Leave --stream out for a file; decode a stream, as by `ffmpeg -i URL -f s16le -ac 1 -`"
+        todo = "Leave --stream out for a file; decode a stream, as by `ffmpeg -i URL -f s16le -ar 16000 -ac 1 -`"
+        return f"an audio file or compressed stream ({container}). {todo}"
     if _is_text(head[:_HEADER_BYTES]):
         return f"text, beginning {head[:24]!r}. For a list of files, --from-stdin in place of --stream"
     if kind == "s16le" and _are_floats(head):
