@@ -149,12 +149,12 @@ def test_answers_of_pipes_get_the_names_that_were_given():
 
 
 def test_the_shell_gives_recordings_by_pipes(clips):
-    """`<(cat a.wav)` and /dev/stdin, which in a worker would be other files: they become files that any process reads."""
+    """`<(cat a.wav)` and /dev/stdin, other files in a worker, become files that any process reads."""
     command = 'cat "$1" | "${@:2}" <(cat "$1") /dev/stdin'
     code = (
-        "import json, sys; from pathlib import Path; from zoo.inference import places\n"
+        "import json, sys; from zoo.inference import places\n"
         "with places.found(sys.argv[1:]) as found:\n"
-        "  print(json.dumps([[found.pipes[str(p)], Path(p).is_file(), Path(p).read_bytes().hex()] for p in found.files]))"
+        "  print(json.dumps([[found.pipes[str(p)], p.is_file(), p.read_bytes().hex()] for p in found.files]))"
     )
     words = ["bash", "-c", command, "bash", str(clips / "a.wav"), sys.executable, "-c", code]
     paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
