@@ -45,7 +45,8 @@ class RawAudio:
             if self._raw(block, ended):
                 self.rest_bytes = len(held) % width
                 whole = len(held) - self.rest_bytes
-                yield np.frombuffer(held[:whole], kind).astype(np.float32) / np.float32(full_scale)
+                samples = np.frombuffer(held[:whole], kind)
+                yield samples if samples.dtype.kind == "f" else samples.astype(np.float32) / np.float32(full_scale)
                 held = held[whole:]
 
     def _raw(self, block: bytes, ended: bool) -> bool:

@@ -112,7 +112,8 @@ class Stream:
             raise UserError(f"stream: expected samples (n,) of floats in -1..1, {found}")
         if not np.isfinite(samples).all():
             at = self._pushed + int(np.flatnonzero(~np.isfinite(samples))[0])
-            raise UserError(f"stream: expected finite samples, found NaN or infinity at sample {at}; check its source")
+            found = f"found NaN or infinity at sample {at}; check its source and its --format"
+            raise UserError(f"stream: expected finite samples, {found}")
         if (loudest := np.abs(samples).max(initial=0)) > LOUDEST:
             raise UserError(f"stream: expected samples about -1..1, found one of {loudest:.3g}; check its --format")
         return samples.astype(np.float32)

@@ -1,6 +1,7 @@
 """Loaders, on trees of empty files (they list and do not decode), full-size ones included."""
 
 import csv
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -259,3 +260,20 @@ def test_cremad_broken_votes(tmp_path, text, number):
     write(tmp_path, {"processedResults/summaryTable.csv": text})
     with pytest.raises(UserError, match=rf"summaryTable\.csv, line {number}: expected "):
         load("cremad", tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["Session1", "Session1/sentences", "Session1/sentences/wav/Ses01F_impro01"])
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path, monkeypatch, folder):
+    """Globs leave it out; the superuser, as which tests may run, reads all."""
+    touch(tmp_path, *(iemocap_wav(f"Ses0{n}F_impro01_F000") for n in (1, 2)))
+    write(tmp_path, {LABELS: label_line("Ses01F_impro01_F000")})
+    scandir = os.scandir
+
+    def without_permission(place):
+        if Path(place) == tmp_path / folder:
+            raise PermissionError(13, "Permission denied", place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", without_permission)
+    with pytest.raises(UserError, match=f"{folder}: the folder cannot be read"):
+        load("iemocap", tmp_path)

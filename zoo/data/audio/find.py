@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 
-from zoo.data.audio.formats import OTHER_SUFFIXES, READABLE, READABLE_SUFFIXES, container_of
+from zoo.data.audio.formats import OTHER_SUFFIXES, READABLE_NAMES, READABLE_SUFFIXES, container_of
 from zoo.errors import UserError
 
 OnBad = Callable[[str, str], None]  # takes the name of what cannot be used, and a message that begins with it
@@ -112,7 +112,7 @@ def _is_audio(entry: os.DirEntry) -> bool:
         return suffix in _SUFFIXES and not entry.name.startswith("._")  # what macOS keeps beside a file
     try:
         with Path(entry.path).open("rb") as file:
-            return (container_of(file.read(_HEAD_BYTES)) or "none") in READABLE
+            return container_of(file.read(_HEAD_BYTES)) in READABLE_NAMES
     except OSError:  # nothing says that it is audio
         return False
 

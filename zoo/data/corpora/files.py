@@ -2,11 +2,12 @@
 
 import csv
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from zoo.data.audio.formats import AUDIO_SUFFIXES
@@ -67,8 +68,10 @@ def collect(
     """List the audio files under `root` that match `patterns` (globs), in the order of their paths.
 
     `read_clip` makes a clip of a path and the match of its stem with `names`, or states why the file is left out.
-    `labelled` are the clip names in the label files. Raises UserError where no clip is found.
+    `labelled` are the clip names in the label files. Raises UserError where no clip is found, and for a folder that
+    cannot be read, which globs leave out.
     """
+    _check_folders(root, patterns)
     clips: dict[str, Clip] = {}
     ignored: Counter[str] = Counter()
     duplicates: list[str] = []
@@ -97,6 +100,15 @@ def collect(
         )
     missing = sorted(set(labelled) - clips.keys())
     return Loaded([clips[name] for name in sorted(clips)], dict(ignored), missing, duplicates)
+
+
+def _check_folders(root: Path, patterns: Collection[str]) -> None:
+    for above in {above for pattern in patterns for above in PurePosixPath(pattern).parents}:
+        for folder in filter(Path.is_dir, root.glob(str(above)) if above.name else [root]):
+            try:
+                os.scandir(folder).close()
+            except PermissionError as error:
+                raise UserError(f"{folder}: the folder cannot be read. Change its permissions.") from error
 
 
 def label_lines(path: Path) -> Iterator[Line]:
