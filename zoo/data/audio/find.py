@@ -111,8 +111,10 @@ def _is_audio(entry: os.DirEntry) -> bool:
     if suffix or not entry.is_file():
         return suffix in _SUFFIXES and not entry.name.startswith("._")  # what macOS keeps beside a file
     try:
-        with Path(entry.path).open("rb") as file:
-            return container_of(file.read(_HEAD_BYTES)) in READABLE_NAMES
+        # Files of /proc may wait for ever.
+        opened = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(opened, "rb", buffering=0) as file:
+            return container_of(file.read(_HEAD_BYTES) or b"") in READABLE_NAMES
     except OSError:  # nothing says that it is audio
         return False
 
