@@ -4,12 +4,22 @@
     python scripts/predict.py runs/NAME clip.wav folder/                 # a run of train.py
     python scripts/predict.py DIR folder/ --out answers.csv --workers 2  # killed? the same again, with --resume
     python scripts/predict.py DIR --list names.txt --json > answers.jsonl
+    find . -name '*.wav' -print0 | python scripts/predict.py DIR --from-stdin
+    python scripts/predict.py DIR <(ffmpeg -i clip.m4a -f wav -)
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
 
-Reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. Probabilities are
-averaged over the folds of a run; all but one of them were trained on any clip of the run's own corpus, so on these they
-are no test. A network for continuous ratings gives a row per frame, with its time in seconds. Files that cannot be used
-are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
+Reads WAV, FLAC, OGG (Vorbis or Opus), MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. In a
+folder, audio is known by its suffix, or without one by its content; audio of other formats, links to folders, links
+that lead nowhere and folders that cannot be read count as files that cannot be used. Lists are UTF-8 or UTF-16, a name
+a line, or names that end in NUL. A pipe that is named is read up to 512 MiB and two minutes. A stream is refused where
+it begins like a file, a compressed format or text.
+
+Probabilities are averaged over the folds of a run; all but one of them were trained on any clip of the run's own
+corpus, so on these they are no test. A network for continuous ratings gives a row per frame, with its time in seconds.
+Files that cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code
+is then 1. It is 2 where nothing could begin: a wrong option, model, list or stream, or names of which none is there. In
+words and in CSV, what would act on a terminal is escaped in names, as \\x1b; a CSV's cell then begins with an
+apostrophe.
 """
 
 import argparse
@@ -189,7 +199,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
     stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
-    show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.format or "s16le")
+    show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.format or "s16le")  # type: ignore[arg-type]
     n_rows = 0
     for samples in audio:
         n_rows += _show(stream.push(samples), show)

@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class RawAudio:
     such a format. `rest_bytes` are those of a sample that the stream's end has cut.
     """
 
-    def __init__(self, stream: BinaryIO, kind: str):
+    def __init__(self, stream: BufferedIOBase, kind: str):
         self.rest_bytes = 0
         self._stream, self._kind = stream, kind
         self._head = b""
@@ -40,7 +40,7 @@ class RawAudio:
         kind, full_scale = FORMATS[self._kind]
         held, width, ended = b"", np.dtype(kind).itemsize, False
         while not ended:
-            block = self._stream.read1(_BLOCK_BYTES)  # type: ignore[attr-defined]  what has come, no more
+            block = self._stream.read1(_BLOCK_BYTES)  # what has come, no more
             held, ended = held + block, not block
             if self._raw(block, ended):
                 self.rest_bytes = len(held) % width
@@ -88,5 +88,5 @@ def _are_floats(head: bytes) -> bool:
     words = np.frombuffer(head[: len(head) // 4 * 4], "<u4")
     upper = words[words != 0] >> 16
     within = np.count_nonzero((upper & 0x7FFF >= _FLOAT_HALVES[0]) & (upper & 0x7FFF <= _FLOAT_HALVES[1]))
-    various = len(np.unique(upper)) >= _LEAST_DISTINCT and upper.min(initial=0) < 0x8000 <= upper.max(initial=0)
-    return len(upper) >= _LEAST_FLOATS and within >= _FLOAT_SHARE * len(upper) and various
+    various = len(np.unique(upper)) >= _LEAST_DISTINCT and 0 < np.count_nonzero(upper < 0x8000) < len(upper)
+    return bool(len(upper) >= _LEAST_FLOATS and within >= _FLOAT_SHARE * len(upper) and various)
