@@ -3,6 +3,8 @@
 For a corpus that is rated continuously, print also how late the ratings are, and with which flag to train.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import dataclasses
 import json
@@ -20,7 +22,6 @@ from zoo.data.corpora.check_delay import LabelDelay, label_delay, training_clips
 from zoo.data.protocols.lookup import PROTOCOLS, count_problems, get
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.utils.cli import run
 from zoo.utils.progress import Progress
 
 SHOWN = 5

@@ -12,6 +12,8 @@ are no test. A network for continuous ratings gives a row per frame, with its ti
 are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is then 1.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import sys
 from collections.abc import Iterator
@@ -22,7 +24,6 @@ from zoo.data.audio import find
 from zoo.errors import UserError, unknown
 from zoo.inference.predictions_file import Answers, Failure, Lines, Row, Sheet, as_csv, as_json, kind_of
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.cli import run
 
 FORMATS = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
 _BLOCK_BYTES = 65_536

@@ -7,7 +7,13 @@ import pytest
 from zoo.errors import UserError
 from zoo.utils.json_files import DEEPEST, parse_json, read_json
 
-SHAPE = {"wa": {"value": float}, "folds": [{"fold": str, "epochs": int}], "leakage": [str], "notes": {str: (str, list)}}
+SHAPE = {
+    "wa": {"value": float},
+    "folds": [{"fold": str, "epochs": int}],
+    "leakage": [str],
+    "notes": {str: (str, list)},
+    "seed?": int,
+}
 VALID = {"wa": {"value": 1}, "folds": [{"fold": "0", "epochs": 3}], "leakage": [], "notes": {"a": "b"}, "more": None}
 
 
@@ -57,6 +63,7 @@ def test_a_folder_a_pipe_or_nothing_in_place_of_the_file_is_an_error(tmp_path, m
         ({"folds": [{"fold": 1, "epochs": 1}]}, "a whole number in 'folds[0].fold', not a text"),
         ({"folds": [{"fold": "0", "epochs": 1.5}]}, "a number in 'folds[0].epochs', not a whole number"),
         ({"leakage": "none"}, "a text in 'leakage', not a list"),
+        ({"seed": "0"}, "a text in 'seed', not a whole number"),
         ({"notes": {"a": 3}}, "a whole number in 'notes.a', not a text"),
     ],
 )

@@ -1,7 +1,8 @@
 """Read JSON files that a user may have changed, damaged or swapped: the content, of the expected shape, or an error.
 
 A shape is a type (`float` takes whole numbers too, `bool` is no number), a tuple of allowed shapes, `[shape]` for a
-list, `{"key": shape}` for a mapping with at least these keys, `{str: shape}` for one with any keys, or `object`.
+list, `{"key": shape, "other?": shape}` for a mapping with at least these keys (those with a question mark may be
+absent), `{str: shape}` for one with any keys, or `object`.
 """
 
 import json
@@ -92,7 +93,8 @@ def _misfit(value: Any, shape: Any, where: str = "") -> str:
     elif isinstance(shape, dict) and str in shape:
         pairs = [(f"{where}.{key}", item, shape[str]) for key, item in value.items()]
     elif isinstance(shape, dict):
-        if absent := [key for key in shape if key not in value]:
+        if absent := [key for key in shape if not key.endswith("?") and key not in value]:
             return f"{f'{where!r}' if where else 'a mapping'} without {', '.join(absent)}"
-        pairs = [(f"{where}.{key}", value[key], one) for key, one in shape.items()]
+        named = {key.removesuffix("?"): one for key, one in shape.items()}
+        pairs = [(f"{where}.{key}", value[key], one) for key, one in named.items() if key in value]
     return next((found for name, item, one in pairs if (found := _misfit(item, one, name.lstrip(".")))), "")
