@@ -29,7 +29,7 @@ VALID = {"wa": {"value": 1}, "folds": [{"fold": "0", "epochs": 3}], "leakage": [
         (b"1" * 5000, "5000 digits"),
         (b"[%d]" % 2**63, "64 bits"),
         (b"\xff\xfe\xff", "utf-16"),
-        (b'"\xe9"', "utf-8"),
+        (b'"\xe9"', "utf-8' codec"),
         (b"[" * 100_000 + b"]" * 100_000, "deeper"),
         (b'{"a":' * (DEEPEST + 1) + b"1" + b"}" * (DEEPEST + 1), "deeper"),
     ],

@@ -12,6 +12,7 @@ import numpy as np
 from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.reports.figures import save_png
+from zoo.utils.json_files import read_json
 
 _CURVES = 10  # trials in the figure
 _COLOURS, _BEST = "viridis", "tab:red"
@@ -51,12 +52,12 @@ def curve(run: Path) -> Curve | None:
     if not (path.is_file() and histories):
         return None
     try:
-        objective = json.loads(path.read_text())["objective"]
+        objective = read_json(path, "a trial's figures", {"objective": str})["objective"]
         folds = []
         for path in histories:
             with path.open(newline="") as file:
                 folds.append([float(row[objective]) for row in csv.DictReader(file)])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"{path}: damaged ({error}); restore it, or remove {run} to do without") from error
     scores = np.full((len(folds), max(map(len, folds))), np.nan)
     for row, fold in zip(scores, folds, strict=True):

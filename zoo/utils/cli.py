@@ -3,6 +3,8 @@
 Scripts import this before all else, so that Ctrl-C is taken (zoo.utils.interrupts) while the rest is imported.
 """
 
+from zoo.utils import interrupts  # isort: skip  # takes Ctrl-C
+
 import atexit
 import errno
 import gc
@@ -13,7 +15,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from zoo.errors import UserError
-from zoo.utils import interrupts
 
 # Of disks and folders; any other error of the system is a bug and keeps its traceback.
 _REFUSED_BY_THE_DISK = {

@@ -9,7 +9,6 @@ processes end when their input closes.
 
 import os
 import signal
-import socket
 import sys
 import threading
 from contextlib import suppress
@@ -55,6 +54,8 @@ def watch() -> None:
 
     Both also where Python's handler cannot run, as in a long computation of a library.
     """
+    import socket  # slower than all else here
+
     global _watching
     if _watching or signal.getsignal(signal.SIGINT) is not _handle:
         return
@@ -65,8 +66,8 @@ def watch() -> None:
     threading.Thread(target=_wait, args=(reader, writer), daemon=True, name="interrupts").start()
 
 
-def _wait(reader: socket.socket, writer: socket.socket) -> None:
-    """Read the numbers of signals as they come. `writer` is held open by being an argument."""
+def _wait(reader: Any, writer: Any) -> None:
+    """Read the numbers of signals from a socket as they come. The other end stays open by being an argument."""
     first = True
     while True:
         try:

@@ -26,15 +26,20 @@ def read_json(path: Path, expected: str, shape: Any = object, advice: str = "Res
     no JSON of RFC 8259 (NaN, Infinity), is nested beyond `DEEPEST` levels, or has another shape.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError("a folder" if path.is_dir() else "no regular file")
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes")
-        return parse_json(path.read_bytes(), shape)
+        return parse_json(read_regular(path), shape)
     except OSError as error:
         raise UserError(f"{path}: expected {expected}, but {error.strerror or error}. {advice}") from error
     except ValueError as error:
         raise UserError(f"{path}: expected {expected}, found {error}. {advice}") from error
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a small file. Raises ValueError for a folder, a pipe, a device or a large file, OSError as opening does."""
+    if path.exists() and not path.is_file():
+        raise ValueError("a folder" if path.is_dir() else "no regular file")
+    if (size := path.stat().st_size) > LARGEST_BYTES:
+        raise ValueError(f"a file of {size} bytes")
+    return path.read_bytes()
 
 
 def parse_json(text: str | bytes, shape: Any = object) -> Any:
@@ -44,7 +49,7 @@ def parse_json(text: str | bytes, shape: Any = object) -> Any:
     except RecursionError:
         raise ValueError(f"values nested deeper than {DEEPEST} levels") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"no {error.encoding} text ({error.reason})") from error
+        raise ValueError(f"no text ({error})") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON ({error})") from error
     _check_depth(content)
