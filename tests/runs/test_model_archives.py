@@ -126,9 +126,29 @@ def test_every_value_of_another_type_is_an_error_or_of_no_matter(loaded, archive
     """No traceback, whatever Keras makes of it."""
     with zipfile.ZipFile(archive) as file:
         content = json.loads(file.read("config.json"))
-    for name in layers_of(content, "Dense")[-1]:
+    for name in {"name", "units", "activation", "kernel_initializer", "dtype"} & set(layers_of(content, "Dense")[-1]):
         for value in (-1, "text", {"a": 1}):
             loaded(lambda content: layers_of(content, "Dense")[-1].update({name: value}))  # noqa: B023
+
+
+def test_a_consistent_configuration_of_more_weights_is_counted_and_refused(tmp_path):
+    """10,000 million weights, which would take 40 GB."""
+    path, inputs = tmp_path / "small.keras", keras.Input((8,))
+    keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Dense(2)(inputs))).save(path)
+    with zipfile.ZipFile(path) as old:
+        contents = {name: old.read(name) for name in old.namelist()}
+    content = json.loads(contents["config.json"])
+    for layer in content["config"]["layers"]:
+        layer.pop("build_config", None)
+        if layer["class_name"] == "Dense":
+            layer["config"]["units"] = 100_000
+    contents["config.json"] = json.dumps(content).encode()
+    with zipfile.ZipFile(tmp_path / "large.keras", "w") as new:
+        for name, data in contents.items():
+            new.writestr(name, data)
+    assert load_model(path, waveforms=False).count_params() == 27
+    with pytest.raises(UserError, match=r"a network of 10001000000 weights, of which the file holds 27"):
+        load_model(tmp_path / "large.keras", waveforms=False)
 
 
 def test_the_layers_that_are_allowed_are_keras_s():
