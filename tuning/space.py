@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -81,8 +81,8 @@ def check(model: str, space: Mapping[str, Any]) -> None:
     if not space:
         raise UserError(f"{model}: expected a hyper-parameter, found an empty space; add one with --vary")
     module, function = registry.get(model).builder.split(":")
-    keywords = signature(getattr(import_module(module), function)).parameters.values()
-    known = [OPTION + k.name for k in keywords if k.kind is k.KEYWORD_ONLY and k.name != "name"]
+    keywords = signature(getattr(import_module(module), function)).parameters
+    known = [OPTION + k.name for k in keywords.values() if k.kind is k.KEYWORD_ONLY and k.name != "name"]
     for item in dataclasses.fields(RunConfig):
         free = item.metadata["group"] not in _FIXED_GROUPS and item.metadata.get("flag", True)
         if free and item.name != "option" and heeds(model, item.name):
@@ -98,8 +98,20 @@ def check(model: str, space: Mapping[str, Any]) -> None:
             raise UserError(f'{name} is {value!r}, expected a list of choices or a range {{"low": ..., "high": ...}}')
         elif len(set(map(json.dumps, value))) < len(value):
             raise UserError(f"{name} is {value}, expected each choice once")
-        for item in () if name.startswith(OPTION) else items:
-            _check_field(model, name, item)
+        for item in items:
+            if name.startswith(OPTION):
+                _check_option(name, item, keywords[name.removeprefix(OPTION)])
+            else:
+                _check_field(model, name, item)
+
+
+def _check_option(name: str, value: Any, keyword: Parameter) -> None:
+    from zoo.models import option_ranges
+
+    try:
+        option_ranges.check(keyword.name, value, keyword)
+    except ValueError as error:
+        raise UserError(f"{OPTION}{error}") from error
 
 
 def hyperparameters(space: Mapping[str, Any]) -> "keras_tuner.HyperParameters":
