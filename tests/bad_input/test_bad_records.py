@@ -154,6 +154,10 @@ def test_predict_and_evaluate_refuse_them_with_one_message(script, run, tmp_path
     for name, text in {"metrics.json": DEEP, "config.json": '{"seed": NaN}'}.items():
         other = shutil.copytree(run, run.with_name(f"with-{name}"))
         (other / name).write_text(text)
-        for words in (["predict.py", other, clip], ["evaluate.py", other], ["robustness.py", other]):
+        for words in (
+            ["predict.py", other, clip],
+            ["evaluate.py", other],
+            ["robustness.py", other, "--rooms", "exponential"],
+        ):
             code, _, err = script(*words, *backend)
             assert code == 2 and err.count("error: ") == 1 and str(other / name) in err and "Traceback" not in err
