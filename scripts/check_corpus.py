@@ -3,6 +3,8 @@
 For a corpus that is rated continuously, print also how late the ratings are, and with which flag to train.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import dataclasses
 import json
@@ -19,7 +21,6 @@ from zoo.data.corpora.check_counts import Counts, count
 from zoo.data.corpora.check_delay import LabelDelay, label_delay, training_clips
 from zoo.data.corpora.registry import Corpus
 from zoo.data.protocols.lookup import get
-from zoo.utils.cli import run
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable
 

@@ -6,6 +6,8 @@ Runs of one configuration that differ in their seed only are one system, whose f
 system is compared with the first.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import sys
 from pathlib import Path
@@ -13,7 +15,6 @@ from pathlib import Path
 from zoo.studies.compare import compare_runs
 from zoo.studies.compare_table import FORMATS, SUFFIXES, format_of, print_comparison
 from zoo.utils.atomic_files import written_aside
-from zoo.utils.cli import run
 
 
 def main() -> int:

@@ -8,10 +8,10 @@ Reads MatConvNet's .mat, torchvision's VGG in .safetensors or .npz, and Keras's 
 checked. Pickled files (.pth) are refused, with two lines that make an .npz of one.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
-
-from zoo.utils.cli import run
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ recordings in noise: conditions.csv. The folders are runs like any other. Given 
 goes on where it was interrupted. The other flags are those of train.py for mfcc_svr.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 
 from zoo.config import flags
@@ -16,7 +18,6 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.cli import run
 
 
 def main() -> None:

@@ -5,6 +5,8 @@
 Exit code 1 when a figure differs. Whether two runs differ by more than chance is what scripts/compare.py tests.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 
@@ -12,7 +14,6 @@ from zoo import registry
 from zoo.config import saved
 from zoo.errors import UserError
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 
 
 def main() -> int:

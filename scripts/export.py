@@ -9,11 +9,12 @@ The export gets its number, the next free one, once it has been loaded and compa
 docs/serving.md says how to serve it.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 
 
 def main() -> None:

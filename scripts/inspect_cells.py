@@ -8,6 +8,8 @@ the mean F0 around each frame. Prints the best, and writes cells.csv (all correl
 The recording lasts at most ten minutes. Needs the opensmile package.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 
@@ -16,7 +18,6 @@ from zoo.config import saved
 from zoo.errors import UserError
 from zoo.frontends import opensmile
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 
 SHOWN = 5
 

@@ -22,6 +22,8 @@ words and in CSV, what would act on a terminal is escaped in names, as \\x1b; a 
 apostrophe.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import sys
 from collections.abc import Iterator
@@ -33,7 +35,6 @@ from zoo.inference.places import Places
 from zoo.inference.predictions_file import Answers, Failure, Lines, Row, Sheet, as_csv, as_json, kind_of
 from zoo.inference.raw_audio import FORMATS, RawAudio
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.cli import run
 from zoo.utils.text import printable
 
 

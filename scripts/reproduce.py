@@ -9,6 +9,8 @@ table's settings hold for all its networks, and so do all flags of train.py but 
 network's own recipe.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +23,6 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ Repeat an interrupted command to go on: finished conditions are kept. Exit code 
 that the run recorded.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from dataclasses import fields
 from pathlib import Path
@@ -17,7 +19,6 @@ from zoo.config import saved
 from zoo.data.augmentation.additive_noise import SNR_LEVELS, SPLITS
 from zoo.studies.robustness_conditions import SNR_DB, Asked
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 
 
 def main() -> int:

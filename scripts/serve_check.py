@@ -7,11 +7,12 @@ Each proof is passed, failed, or skipped with the reason; the exit code is 1 whe
 them.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 
 _COLOURS = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 

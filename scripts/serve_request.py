@@ -6,12 +6,12 @@
 The server must serve the export under its folder's name; gRPC needs tensorflow-serving-api and grpcio.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import json
 from pathlib import Path
 from urllib.request import Request, urlopen
-
-from zoo.utils.cli import run
 
 TOLERANCE = 1e-5
 

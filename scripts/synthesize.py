@@ -1,5 +1,7 @@
 """Write a small synthetic corpus in exactly the layout of a real one, to try recipes without its licence."""
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import json
 import shlex
@@ -7,7 +9,6 @@ from pathlib import Path
 
 from zoo.data.corpora import registry as corpora
 from zoo.data.synthetic.corpora import MARKER, synthesize
-from zoo.utils.cli import run
 from zoo.utils.text import printable
 
 MODELS = {"recola": "conv_lstm", "mediaeval_music": "lstm_drnn"}  # to try a corpus with, where not the usual one

@@ -10,6 +10,8 @@ Results lie in runs/NAME: config.json, metrics.json, predictions.csv and a figur
 per fold with its model.keras, history.csv and curves.png.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 
@@ -17,7 +19,6 @@ from zoo import catalogue
 from zoo.config import flags
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.cli import run
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ encrypted), copy the token from searches/NAME/chief.json, and there
     SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief ADDRESS:8765 --folder FOLDER --name NAME
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import sys
 from dataclasses import replace
@@ -29,7 +31,6 @@ from zoo.errors import UserError
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import inner, open_source, resolve
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 from zoo.utils.text import printable
 
 SEARCH: dict[str, dict[str, Any]] = {

@@ -1,11 +1,12 @@
 """Write the tables in README.md from the registry and the corpora. --check only says whether they are current."""
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 
 from zoo import catalogue
 from zoo.utils.atomic_files import written_aside
-from zoo.utils.cli import run
 
 README = Path(__file__).parents[1] / "README.md"
 

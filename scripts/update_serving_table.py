@@ -5,13 +5,14 @@ yes when the answers agree, or the reason why the network was refused. Image net
 AlexNet took over 16 GB of memory.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.backends import use_backend
-from zoo.utils.cli import run
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "serving.md"
 START, END = "<!-- formats -->\n", "\n<!-- end -->"

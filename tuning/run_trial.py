@@ -42,12 +42,13 @@ def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], Non
     from zoo.training.train import fold_data, prepare
 
     objective = tasks.of(settings.model).FIGURES.score
-    write_json(folder / "config.json", settings.saved())
-    if assignment["parent"]:
-        _copy_states(folder.parent / assignment["parent"], folder)
+    folder.mkdir(parents=True, exist_ok=True)
     scores: list[float] = []
     epochs, reason = 0, ""
     with alone_in(folder, _LOCK_SECONDS), Progress() as progress:
+        write_json(folder / "config.json", settings.saved())
+        if assignment["parent"]:
+            _copy_states(folder.parent / assignment["parent"], folder)
         trial = prepare(folder, settings, source, progress)
         for fold in trial.source.folds:
             history = fit(fold_data(trial, fold), settings, progress, heartbeat)

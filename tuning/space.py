@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -82,8 +82,8 @@ def check(model: str, space: Mapping[str, Any]) -> None:
     if not space:
         raise UserError(f"{model}: expected a hyper-parameter, found an empty space; add one with --vary")
     module, function = registry.get(model).builder.split(":")
-    keywords = signature(getattr(import_module(module), function)).parameters.values()
-    known = [OPTION + k.name for k in keywords if k.kind is k.KEYWORD_ONLY and k.name != "name"]
+    keywords = signature(getattr(import_module(module), function)).parameters
+    known = [OPTION + k.name for k in keywords.values() if k.kind is k.KEYWORD_ONLY and k.name != "name"]
     for item in dataclasses.fields(RunConfig):
         free = item.metadata["group"] not in _FIXED_GROUPS and item.metadata.get("flag", True)
         if free and item.name != "option" and heeds(model, item.name):
@@ -92,9 +92,20 @@ def check(model: str, space: Mapping[str, Any]) -> None:
         if name not in known:
             raise unknown(f"hyper-parameter of {model}", name, known)
         check_values(name, value)
-        items = (value["low"], value["high"]) if isinstance(value, Mapping) else value
-        for item in () if name.startswith(OPTION) else items:
-            _check_field(model, name, item)
+        for item in (value["low"], value["high"]) if isinstance(value, Mapping) else value:
+            if name.startswith(OPTION):
+                _check_option(name, item, keywords[name.removeprefix(OPTION)])
+            else:
+                _check_field(model, name, item)
+
+
+def _check_option(name: str, value: Any, keyword: Parameter) -> None:
+    from zoo.models import option_ranges
+
+    try:
+        option_ranges.check(keyword.name, value, keyword)
+    except ValueError as error:
+        raise UserError(f"{OPTION}{error}") from error
 
 
 def check_values(name: str, wanted: Any) -> None:

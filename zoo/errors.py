@@ -19,6 +19,10 @@ class UserError(Exception):
         self.message, self.lines = message, lines
 
 
+class OptionError(ValueError):
+    """Names an option of a network's builder, what was expected of it, and what was found."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Return the error for a name that is not in a table, e.g. `unknown("model", "fnc", MODELS)`."""
     known = sorted(known)

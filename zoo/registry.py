@@ -1,6 +1,7 @@
 """Every network by the name a user types. Adding one is adding a row."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -8,12 +9,13 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from zoo import recipes
-from zoo.errors import UserError, unknown
+from zoo.errors import OptionError, UserError, unknown
 from zoo.recipes import Presets
 
 if TYPE_CHECKING:
     import keras
 
+MOST_WEIGHTS = 200_000_000  # of a network with options of a user; the largest one of the zoo has 7.6 million
 OUTSIDE_THE_GRAPH = ("functionals", "acoustic")  # openSMILE's: their models take features, not waveforms
 KHAN_2020 = "Khan, Butt, Ali 2020"
 COMPARE_2013 = "Schuller et al. 2013, Interspeech (ComParE), feature set of 2016"
@@ -225,11 +227,26 @@ def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras
     for option in options:
         if option not in known:
             raise unknown(f"option of {name}", option, known)
+    given = {**entry.options, "name": name, **options}
     try:
-        return builder(n_outputs, n_inputs, **{**entry.options, "name": name, **options})
+        if options:
+            _check_size(partial(builder, n_outputs, n_inputs, **given))
+        return builder(n_outputs, n_inputs, **given)
+    except OptionError as error:
+        raise UserError(f"{name} cannot be built with {options}: {error}") from error
     except (ValueError, TypeError) as error:
         try:
             builder(*entry.shape, **entry.options, name=name)
         except Exception:
             raise error from None
         raise UserError(f"{name} cannot be built with {options or 'its defaults'}: {error}") from error
+
+
+def _check_size(builder: Callable[[], "keras.Model"]) -> None:
+    """Raise ValueError for a network of more weights than `MOST_WEIGHTS`. They are counted before any is made."""
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        n_weights = sum(math.prod(variable.shape) for variable in builder().variables)
+    if n_weights > MOST_WEIGHTS:
+        raise OptionError(f"they make {n_weights:,} weights, expected {MOST_WEIGHTS:,} at most")

@@ -228,7 +228,7 @@ def test_a_damaged_configuration_is_refused(saved, content, found):
         (lambda record: record.update(colour="red"), "colour"),
         (lambda record: record.pop("seed"), "without seed"),
         (lambda record: record.update(backend="theano"), "unknown --backend 'theano'"),
-        (lambda record: record.update(epochs="many"), "not supported between instances of"),
+        (lambda record: record.update(epochs="many"), "--epochs is 'many', expected a whole number"),
         (lambda record: record.update(batch_size=0), "--batch-size is 0"),
         (lambda record: record.update(augment_snr=3), "--augment-snr is 3, expected numbers"),
         (lambda record: record.update(model="atention_fcn"), "Did you mean 'attention_fcn'? Known: alexnet_svm, "),

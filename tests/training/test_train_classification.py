@@ -62,7 +62,8 @@ def trained(emodb, tmp_path_factory):
 def test_folder_holds_everything_and_no_leftovers(trained):
     run, _ = trained
     summaries = {"metrics.json", "predictions.csv", "confusion.png"}
-    assert {path.name for path in run.iterdir()} == {*summaries, "config.json", "data.json", ".lock", *FOLDS.values()}
+    own = {"config.json", "data.json", "versions.json", ".lock"}
+    assert {path.name for path in run.iterdir()} == {*summaries, *own, *FOLDS.values()}
     for name in FOLDS.values():
         assert {path.name for path in (run / name).iterdir()} == {
             *summaries,

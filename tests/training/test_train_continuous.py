@@ -73,7 +73,8 @@ def test_folder_holds_everything(trained):
     run, seen = trained
     summaries = {"metrics.json", "predictions.csv", "traces.png"}
     folders = {f"fold-{name}" for name in seen}
-    assert {path.name for path in run.iterdir()} == {*summaries, "config.json", "data.json", ".lock", *folders}
+    own = {"config.json", "data.json", "versions.json", ".lock"}
+    assert {path.name for path in run.iterdir()} == {*summaries, *own, *folders}
     for name in folders:
         files = {"model.keras", "history.csv", "curves.png", "postprocess.json"}
         assert {path.name for path in (run / name).iterdir()} == {*summaries, *files}

@@ -5,6 +5,8 @@
 Trial ID is trained in FOLDER/trials/ID, on a disk shared with the chief or not.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 import errno
 import importlib
@@ -24,7 +26,6 @@ from tuning import trials
 from tuning.distributed import protocol
 from tuning.distributed.protocol import AGAIN, TOKEN_VARIABLE, Access
 from zoo.errors import UserError
-from zoo.utils.cli import run
 
 _WAIT_SECONDS = 0.3  # between two requests when there is no trial
 _ANSWER_SECONDS = 120.0  # a Bayesian proposal may take long

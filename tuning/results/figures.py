@@ -1,5 +1,6 @@
 """Plot a search: importance, parallel coordinates, learning curves."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.reports.figures import save_png
 from zoo.utils.atomic_files import read_csv
+from zoo.utils.json_files import read_json
 
 _CURVES = 10  # trials in the figure
 _COLOURS, _BEST = "viridis", "tab:red"
@@ -51,11 +53,11 @@ def curve(run: Path) -> Curve | None:
     if not (path.is_file() and histories):
         return None
     try:
-        objective = json.loads(path.read_text())["objective"]
+        objective = read_json(path, "a trial's figures", {"objective": str})["objective"]
         folds = []
         for path in histories:
             folds.append([float(row[objective]) for row in read_csv(path)])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"{path}: damaged ({error}); restore it, or remove {run} to do without") from error
     scores = np.full((len(folds), max(map(len, folds))), np.nan)
     for row, fold in zip(scores, folds, strict=True):

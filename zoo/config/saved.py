@@ -1,7 +1,6 @@
 """Load a saved config.json, compare configurations, find the cache folder."""
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from zoo import registry
 from zoo.config.run_config import CACHE_VARIABLE, RunConfig, heeds
 from zoo.config.validation import check_value
 from zoo.errors import UserError
+from zoo.utils.json_files import parse_json, read_regular
 
 # Fields that say where things lie, not what comes out; --resume lets them differ.
 PLACES = ("data_root", "cache_dir", "noise", "responses", "weights", "out")
@@ -19,9 +19,7 @@ _OLD = ("heard", "enhance", "condition", "noise_split", "snr_level")
 def load(path: Path) -> RunConfig:
     """Read a saved config.json. Raises UserError when it is absent, damaged, or of another version."""
     try:
-        saved: Any = json.loads(path.read_text())
-        if type(saved) is not dict:
-            raise ValueError(f"a {type(saved).__name__} in place of a mapping")
+        saved: dict[str, Any] = parse_json(read_regular(path), {str: object})
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
         config = RunConfig(**_translate(values))
         registry.get(config.model)
@@ -35,7 +33,7 @@ def load(path: Path) -> RunConfig:
     except OSError as error:
         found = f"no run is here (config.json: {error.strerror})"
         raise UserError(f"{path.parent}: {found}; give a folder that train.py made") from error
-    except (ValueError, TypeError, UserError) as error:
+    except (ValueError, TypeError, UserError) as error:  # TypeError: RunConfig has no such field
         found = f"{path}: expected the configuration of a run as this version writes it, found another ({error})"
         raise UserError(f"{found}. Restore the file, or train again into another folder") from error
     return config

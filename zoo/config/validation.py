@@ -1,6 +1,7 @@
 """Check the values of a run configuration: ranges, choices, and what excludes what."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from zoo.config.run_config import AUGMENTATIONS, RunConfig, heeds
@@ -55,12 +56,11 @@ def check_augmentation(config: RunConfig) -> None:
 
 
 def check_value(item: dataclasses.Field, value: Any) -> None:
-    """Raise UserError for a value outside its field's range or choices."""
+    """Raise UserError for a value of another kind than its field's, or outside its range or choices."""
     flag, values = as_flag(item.name), (value,)
+    _check_kind(flag, item, value)
     choices, least, most = (item.metadata.get(key) for key in ("choices", "least", "most"))
     if isinstance(item.default, tuple):
-        if not isinstance(value, tuple):
-            raise UserError(f"{flag} is {value}, expected numbers")
         if item.metadata.get("pair"):
             if len(value) != 2 or value[0] > value[1]:
                 raise UserError(f"{flag} is {in_words(value)}, expected two numbers, the lower one first")
@@ -74,3 +74,20 @@ def check_value(item: dataclasses.Field, value: Any) -> None:
             raise UserError(f"{flag} is {one}, expected {least} to {most}")
         if least is not None and not least <= one < float("inf"):
             raise UserError(f"{flag} is {one}, expected a finite number, at least {least}")
+
+
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", Mapping: "a mapping"}
+
+
+def _check_kind(flag: str, item: dataclasses.Field, value: Any) -> None:
+    """Raise UserError for a value of another type, as in a config.json or a search space that was written by hand."""
+    default = {} if item.default is dataclasses.MISSING else item.default
+    kind = next(one for one in _KINDS if isinstance(default[0] if isinstance(default, tuple) else default, one))
+    for one in value if isinstance(default, tuple) and isinstance(value, tuple) else (value,):
+        allowed = (int, float) if kind is float else kind
+        if not isinstance(one, allowed) or (isinstance(one, bool) and kind is not bool):
+            raise UserError(f"{flag} is {one!r:.100}, expected {_KINDS[kind]}")
+        if isinstance(one, str) and "\0" in one:
+            raise UserError(f"{flag} holds a NUL character; leave it out")
+    if isinstance(default, tuple) and not isinstance(value, tuple):
+        raise UserError(f"{flag} is {value!r:.100}, expected numbers")

@@ -107,7 +107,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
         steps_per_frame=steps,
         segment_frames=segment_frames(settings) if looks_at_whole_segments(trained.networks[0]) else 0,
         delay_frames=delay_frames(settings),
-        chains=tuple(postprocess.load(folder / "postprocess.json") for folder in folders),
+        chains=tuple(postprocess.load(folder / "postprocess.json", opened.outputs) for folder in folders),
     )
 
 

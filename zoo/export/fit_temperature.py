@@ -39,7 +39,11 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
         for row in classification.test_rows(folder, clips[folder.name], source.protocol, opened.corpus, settings)
     ]
     validation = _table(rows, classes)
-    test = _table([row for folder in folders for row in read_rows(folder)], classes)
+    shares = [f"p_{name}" for name in classes]
+    recorded = [row for folder in folders for row in read_rows(folder, ("truth",), shares)]
+    if unknown := sorted({row["truth"] for row in recorded} - set(classes)):
+        raise UserError(f"{run}: expected predictions of {', '.join(classes)}, found {', '.join(unknown)} as truth")
+    test = _table(recorded, classes)
     temperature = fit_temperature(*validation)
     figures = {"validation": _figures(*validation, temperature), "test": _figures(*test, temperature)}
     return {"temperature": temperature, **figures}

@@ -10,7 +10,7 @@ from zoo.config import saved
 from zoo.data.corpora.registry import CORPORA
 from zoo.data.protocols.lookup import PROTOCOLS
 from zoo.runs import command_line
-from zoo.runs.folder import finished_folds, read_rows
+from zoo.runs.folder import check_holds, finished_folds, read_rows
 from zoo.serving.description import DESCRIPTION
 from zoo.utils.atomic_files import written_aside
 
@@ -28,10 +28,16 @@ def write(version: Path, run: Path, fold: str | None = None, notes: Sequence[str
     description = json.loads((version / DESCRIPTION).read_text())
     folders, record = finished_folds(run, fold)
     place = run if fold is None else folders[0]
+    figures = (
+        ("dimensions",) if description["task"] == "continuous" else ("n_clips", "ua", "wa", "per_speaker", "per_class")
+    )
+    check_holds(record, ("corpus", "leakage", "notes", *figures), place / "metrics.json")
     parts = [
         _head(version, description),
         _data(description, record, notes),
-        _ratings(record) if description["task"] == "continuous" else _classes(description, record, read_rows(place)),
+        _ratings(record)
+        if description["task"] == "continuous"
+        else _classes(description, record, read_rows(place, ("truth", "prediction"))),
         _origin(version, description, run),
     ]
     with written_aside(path) as aside:

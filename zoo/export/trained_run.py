@@ -27,7 +27,7 @@ def load(run: Path, fold: str | None = None) -> Trained:
     """Read the models of a run. Raises UserError where it is not finished or of another version."""
     opened = open_run(run, fold)
     check_predicts(opened.settings, run)
-    found = opened.record["versions"]["speech-emotion-zoo"]
+    found = opened.record["versions"].get("speech-emotion-zoo", "unknown")
     if found.split(".")[:2] != __version__.split(".")[:2]:
         raise UserError(
             f"{run}: expected a run of version {__version__}, found one of {found}. Export it with that version (pip "

@@ -10,6 +10,7 @@ import keras
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.runs import upstream_runs
+from zoo.runs.folder import fold_folders
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
 
@@ -53,7 +54,7 @@ def _parts(settings: RunConfig, folder: Path) -> tuple[keras.Model, keras.Model]
 
 
 def _any_fold(settings: RunConfig) -> Path:
-    folders = sorted(Path(settings.from_run).glob("fold-*"))
+    folders = list(fold_folders(Path(settings.from_run)).values())
     if not folders:
         raise UserError(f"--from-run {settings.from_run}: no fold of a run is in it; train it to the end first")
     return folders[0]

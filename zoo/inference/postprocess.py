@@ -5,7 +5,6 @@ filter, centring, scaling, shift forward in time. Each is kept only where it rai
 recordings, given the steps before it. `apply` takes predictions and no labels, so that test labels cannot reach it.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from scipy.ndimage import median_filter
 from zoo.errors import UserError
 from zoo.metrics.regression import ccc
 from zoo.utils.atomic_files import write_json
+from zoo.utils.json_files import read_json
 
 # Roughly even in their logarithm: close windows filter alike. Each becomes the longest odd number of frames within it.
 MEDIAN_SECONDS = (
@@ -28,6 +28,8 @@ MEDIAN_SECONDS = (
 )
 MAX_SHIFT_SECONDS = 10.0  # every whole number of frames up to it is tried
 MIN_GAIN = 1e-6  # of CCC; below it, a step is rounding
+_MOST_FRAMES = 100_000  # of a step; the longest fitted, 20 s, are 2,000 of 10 ms
+_SHAPE = {"step_seconds": float, "chains": {str: [{str: object}]}}
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,19 @@ def save(postprocess: PostProcess, path: Path) -> None:
     write_json(path, asdict(postprocess))
 
 
-def load(path: Path) -> PostProcess:
-    """Read what `save` wrote. Raises UserError when the file is absent or damaged."""
+def load(path: Path, dimensions: Sequence[str] = ()) -> PostProcess:
+    """Read what `save` wrote, of these `dimensions` in their order: chains are applied by position.
+
+    Raises UserError when the file is absent, damaged, or of other dimensions.
+    """
+    content = read_json(path, "the post-processing of a run", _SHAPE, "Train it again")
     try:
-        return from_content(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        found = from_content(content)
+        if dimensions and list(found.chains) != list(dimensions):
+            raise ValueError(f"chains of {', '.join(found.chains)}, not of {', '.join(dimensions)}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: expected the post-processing of a run, found {error!r}; train it again") from error
+    return found
 
 
 def from_content(content: Mapping[str, Any]) -> PostProcess:
@@ -200,7 +209,9 @@ def _step(raw: Mapping[str, Any]) -> Step:
     arguments = list(signature(_STEPS[step.name]).parameters)[1:]
     fits = isinstance(step.kept, bool) and (set(step.values) == set(arguments) or not (step.kept or step.values))
     for name, value in step.values.items():
-        fits = fits and math.isfinite(value) and (name != "frames" or (type(value) is int and value >= 1))
+        fits = (
+            fits and math.isfinite(value) and (name != "frames" or (type(value) is int and 1 <= value <= _MOST_FRAMES))
+        )
     if not fits or not all(abs(ccc_of) <= 1 + 1e-9 for ccc_of in (step.ccc_before, step.ccc_after)):
         raise ValueError(f"step {dict(raw)}")
     return step

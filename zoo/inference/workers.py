@@ -48,6 +48,7 @@ def by_workers(options: Mapping[str, Any], batches: Iterable[Sequence[Path]], n_
     )
     words = [sys.executable, "-c", code, json.dumps(sys.path), json.dumps(dict(options))]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    pipes["start_new_session"] = True  # Ctrl-C reaches this process only, which ends them
     processes = [subprocess.Popen([*words, str(number)], **pipes) for number in range(n_workers)]
     idle: Idle = queue.Queue()
     for process in processes:

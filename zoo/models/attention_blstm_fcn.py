@@ -10,6 +10,7 @@ from keras import layers, ops
 from zoo.layers.attention import AttentionMap, WeightedSum
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
+from zoo.models.option_ranges import checked
 
 FCN_FILTERS = (64, 128, 128)
 # Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper states what it tried; the other
@@ -41,6 +42,7 @@ SPACE_NEEDS = {
 }
 
 
+@checked
 def attention_blstm_fcn(
     n_classes: int,
     n_bands: int = 40,

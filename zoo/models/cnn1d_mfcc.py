@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from zoo import recipes
+from zoo.models.option_ranges import checked
 
 # The paper's: filters 20, 10, kernel 3, pool 3 (8 in the text), dropout 0.25, ReLU, RMSprop 0.005, 80 coefficients,
 # their means over time, amplitudes in -1..1. It searched at random and does not say what it tried: the rest is ours.
@@ -35,6 +36,7 @@ SPACE = {
 }
 
 
+@checked
 def cnn1d_mfcc(
     n_classes: int,
     n_channels: int = 3,

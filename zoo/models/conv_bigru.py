@@ -13,6 +13,7 @@ from keras import layers
 from zoo.layers.long_convolution import LongConv1D
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization
 from zoo.layers.waveform import ChannelMaxPooling, MagnitudeSpectrum, frame_length, waveform_input
+from zoo.models.option_ranges import checked
 
 POOL = 2  # of the time stream, after its first and its second convolution: 16 kHz, 8 kHz, 4 kHz
 # Hyper-parameters to search. Segments and batches are those the paper tried; the rest lies around its values.
@@ -29,6 +30,7 @@ SPACE = {
 }
 
 
+@checked
 def conv_bigru(
     n_targets: int,
     n_inputs: int = 1,

@@ -12,6 +12,7 @@ from zoo.layers.long_convolution import LongConv1D, LongDepthwiseConv1D
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import FrameMask, ZeroPadding
 from zoo.layers.waveform import ChannelMaxPooling, frame_length, waveform_input
+from zoo.models.option_ranges import checked
 
 # Hyper-parameters to search, around the paper's values: 2.5 to 10 ms, then 250 and 500 ms.
 SPACE = {
@@ -29,6 +30,7 @@ SPACE = {
 }
 
 
+@checked
 def conv_blstm(
     n_targets: int,
     n_inputs: int = 1,

@@ -13,6 +13,7 @@ from keras import layers
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import FrameMask, ZeroPadding
 from zoo.layers.waveform import frame_length, waveform_input
+from zoo.models.option_ranges import checked
 
 # Hyper-parameters to search, around the paper's values. All kernels keep its rule on overlap (eq 2).
 SPACE = {
@@ -29,6 +30,7 @@ SPACE = {
 }
 
 
+@checked
 def conv_lstm(
     n_targets: int,
     n_inputs: int = 1,

@@ -10,6 +10,7 @@ from keras import layers
 
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import masked_input
+from zoo.models.option_ranges import checked
 
 # Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values; its optimizer and learning
 # rate, which hardly move on small data, are among the choices.
@@ -24,6 +25,7 @@ SPACE = {
 }
 
 
+@checked
 def denoising_autoencoder(
     n_outputs: int,
     n_inputs: int,

@@ -6,7 +6,10 @@ They are never trained by gradient here: zoo/training/fit_linear.py has scikit-l
 import keras
 from keras import layers
 
+from zoo.models.option_ranges import checked
 
+
+@checked
 def linear_classifier(
     n_classes: int, n_inputs: int, /, *, components: int | None = None, seed: int = 0, name: str = "linear_classifier"
 ) -> keras.Model:
@@ -27,6 +30,7 @@ def linear_classifier(
     return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)
 
 
+@checked
 def linear_regressor(
     n_targets: int, n_inputs: int, /, *, components: int | None = None, seed: int = 0, name: str = "linear_regressor"
 ) -> keras.Model:

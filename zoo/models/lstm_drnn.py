@@ -8,6 +8,7 @@ from keras import layers
 
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import masked_input
+from zoo.models.option_ranges import checked
 
 # Hyper-parameters to search. Learning rates, objectives and widths are those of the paper; the rest lies around its
 # values for speech and for music.
@@ -25,6 +26,7 @@ SPACE = {
 }
 
 
+@checked
 def lstm_drnn(
     n_targets: int,
     n_inputs: int,

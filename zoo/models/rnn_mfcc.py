@@ -9,6 +9,7 @@ from keras import layers
 
 from zoo import recipes
 from zoo.layers.lstm import LSTM
+from zoo.models.option_ranges import checked
 
 CELLS = {"simple": layers.SimpleRNN, "lstm": LSTM, "gru": layers.GRU}
 
@@ -24,6 +25,7 @@ SPACE = {
 }
 
 
+@checked
 def rnn_mfcc(
     n_classes: int,
     n_channels: int = 18,

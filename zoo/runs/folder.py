@@ -1,29 +1,74 @@
 """Name and read the files of a run's folder."""
 
-import json
-from collections.abc import Mapping
+import csv
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.data.schema import Fold
 from zoo.errors import UserError, unknown
+from zoo.runs.record_shape import RECORD
 from zoo.utils.atomic_files import read_csv
+from zoo.utils.json_files import read_json
+
+_ADVICE = "Restore the file, or train again into another folder"
+_RESTORE = "Restore it, or train again into another folder"
 
 
-def read_rows(folder: Path) -> list[dict[str, str]]:
-    """Read the predictions.csv of a run or fold."""
-    return read_csv(folder / "predictions.csv")
+def read_rows(folder: Path, columns: Sequence[str] = (), numbers: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Read the predictions.csv of a run or fold. `columns` must be there, and `numbers` hold a finite one in each row.
 
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read the metrics.json of a run or of one of its folds. Raises UserError when it is not there yet."""
-    path = folder / "metrics.json"
-    if not path.is_file():
-        raise UserError(f"{folder}: not finished (metrics.json is absent); go on with train.py --out RUN --resume")
+    Raises UserError for a file that is absent, damaged or of another run.
+    """
+    path = folder / "predictions.csv"
+    if not path.exists():
+        raise UserError(f"{path}: predictions.csv is absent, which this needs. {_RESTORE}")
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path}: expected a run's figures, found {error}; train again into another folder") from error
+        if not path.is_file():
+            raise ValueError("no regular file")
+        rows = read_csv(path)
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: no UTF-8 too
+        raise UserError(f"{path}: cannot be read ({error}). {_RESTORE}") from error
+    if not rows:
+        raise UserError(f"{path}: expected predictions, found none. {_RESTORE}")
+    header = [name for name in rows[0] if name is not None]
+    if absent := ", ".join(name for name in (*columns, *numbers) if name not in header):
+        wanted = ", ".join((*columns, *numbers))
+        raise UserError(f"{path}: expected the columns {wanted}, found none of {absent}. {_RESTORE}")
+    for line, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise UserError(f"{path}, row {line}: expected {len(header)} columns, found more or fewer. {_RESTORE}")
+        if wrong := [name for name in numbers if not _is_number(row[name])]:
+            found = f"{wrong[0]} is {row[wrong[0]]!r:.100}, expected a finite number"
+            raise UserError(f"{path}, row {line}: {found}. {_RESTORE}")
+    return rows
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def read_record(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """Read the metrics.json of a run or of one of its folds, with the entries `needed`, of the kinds of values it has.
+
+    Raises UserError when it is not there yet, damaged, or of something else.
+    """
+    path = folder / "metrics.json"
+    if not path.exists():
+        raise UserError(f"{folder}: not finished (metrics.json is absent); go on with train.py --out RUN --resume")
+    record = read_json(path, "a run's figures", RECORD, _ADVICE)
+    check_holds(record, needed, path)
+    return record
+
+
+def check_holds(record: Mapping[str, Any], needed: Sequence[str], path: Path) -> None:
+    """Raise UserError for a record, read from `path`, without some of the entries `needed`."""
+    if absent := ", ".join(name for name in needed if name not in record):
+        raise UserError(f"{path}: expected a run's figures, found none of {absent}. {_ADVICE}")
 
 
 def fold_folder(run: Path, fold: Fold) -> Path:
@@ -36,6 +81,11 @@ def fold_name(folder: Path) -> str:
     return folder.name.removeprefix("fold-")
 
 
+def fold_folders(run: Path) -> dict[str, Path]:
+    """Return the folders of a run's folds, as they are on the disk, by the folds' names."""
+    return {fold_name(path): path for path in sorted(run.glob("fold-*")) if path.is_dir()}
+
+
 def corpus_name(record: Mapping[str, Any]) -> str:
     """Return the corpus of a record, marked where it is a synthetic twin."""
     return f"{'synthetic ' if record['synthetic'] else ''}{record['corpus']}"
@@ -44,11 +94,18 @@ def corpus_name(record: Mapping[str, Any]) -> str:
 def finished_folds(run: Path, fold: str | None = None) -> tuple[list[Path], dict[str, Any]]:
     """Return the folders of a run's folds and its record; with `fold`, those of the one numbered so.
 
-    Raises UserError where it is unknown or the run is not finished.
+    Raises UserError where it is unknown, the run is not finished, or its record names folds that are not there.
     """
-    folders = {path.name.split("-")[1]: path for path in sorted(run.glob("fold-*"))}
-    if fold is not None and fold not in folders:
-        raise unknown(f"fold of {run}", fold, folders)
-    record = read_record(run if fold is None else folders[fold])
+    folders = fold_folders(run)
+    by_number = {name.split("-")[0]: path for name, path in folders.items()}
+    if fold is not None and fold not in by_number:
+        raise unknown(f"fold of {run}", fold, by_number)
+    place = run if fold is None else by_number[fold]
+    record = read_record(place, ("folds",) if fold is None else ("fold",))
     names = [item["fold"] for item in record["folds"]] if fold is None else [record["fold"]]
-    return [run / f"fold-{name}" for name in names], record
+    expected = list(folders) if fold is None else [fold_name(by_number[fold])]
+    if not names or len(set(names)) < len(names) or not set(names) <= set(expected):
+        found = f"the folds {', '.join(map(repr, names)) or 'none'}"
+        on_disk = ", ".join(expected) or "none"
+        raise UserError(f"{place / 'metrics.json'}: expected folds of this run ({on_disk}), found {found}. {_ADVICE}")
+    return [folders[name] for name in names], record

@@ -1,9 +1,8 @@
-"""Check a .keras archive before Keras opens it: size, files, and classes of Keras and the zoo only.
+"""Check a .keras archive before Keras opens it: size, files, and only classes that networks of the zoo are made of.
 
 Keras's safe mode refuses code too; this check depends neither on it nor on the installed version.
 """
 
-import json
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+
+from zoo.utils.json_files import parse_json
 
 LARGEST_BYTES = 2**30  # unpacked, all files together; the largest network of the zoo takes 30 MB
 LARGEST_CONFIG_BYTES = 16 * 2**20
@@ -29,26 +30,25 @@ _KERAS = {"keras", "keras.src.models.functional", "keras.src.models.sequential"}
         "regularizers",
     )
 }
-# Of Keras itself, but they open files, load other models, or run code from their configuration.
-_HARMFUL = {
-    "FlaxLayer",
-    "HashedCrossing",
-    "Hashing",
-    "IntegerLookup",
-    "JaxLayer",
-    "StringLookup",
-    "TFSMLayer",
-    "TextVectorization",
-    "TorchModuleWrapper",
+# Keras has others that open files, load models, run code, or make gigabytes of a few numbers (RepeatVector, Embedding).
+_LAYERS = {
+    *("Activation", "Add", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Conv2D", "Dense"),
+    *("DepthwiseConv1D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePooling1D", "GRU", "GRUCell", "Identity"),
+    *("InputLayer", "LSTM", "LSTMCell", "MaxPooling1D", "MaxPooling2D", "Normalization", "ReLU", "Reshape", "RNN"),
+    *("SimpleRNN", "SimpleRNNCell", "Softmax"),
 }
+_OPERATIONS = {"Add", "Cast", "Divide", "FloorDivide", "Mean", "Multiply", "Negative", "Subtract", "TrueDivide"}
+LARGEST_NUMBER = 2**18  # of units, bands, taps, positions; sampling rates are below it
+_ANY_NUMBER = ("seed", "shared_object_id")
 _FILES = {"config.json", "metadata.json", "model.weights.h5"}
 
 
-def check(path: Path) -> None:
-    """Check an archive without unpacking it or loading anything.
+def check(path: Path) -> tuple[Any, int]:
+    """Check an archive without unpacking it or loading anything; return its configuration and its number of weights.
 
-    Raises ValueError for another file, more than `LARGEST_BYTES`, other members than Keras writes, weights in other
-    files, code, or classes of another package; zipfile.BadZipFile for a damaged one.
+    The configuration is without what belongs to training. Raises ValueError for another file, more than
+    `LARGEST_BYTES`, other members than Keras writes, weights in other files, code, layers that no network of the zoo
+    has, whole numbers beyond `LARGEST_NUMBER`, or values nested too deep; zipfile.BadZipFile for a damaged one.
     """
     if not zipfile.is_zipfile(path):
         raise ValueError("no .keras archive")
@@ -60,22 +60,32 @@ def check(path: Path) -> None:
         if size > LARGEST_BYTES or archive.getinfo("config.json").file_size > LARGEST_CONFIG_BYTES:
             raise ValueError(f"an archive that unpacks to {size} bytes")
         try:
-            content = json.loads(archive.read("config.json"))
-            _check_weights(BytesIO(archive.read("model.weights.h5")))
+            content = _without_training(parse_json(archive.read("config.json"), {str: object}))
+            n_weights = _check_weights(BytesIO(archive.read("model.weights.h5")))
         except (RuntimeError, zlib.error) as error:  # encrypted, nested beyond reason, or damaged
             raise ValueError(str(error)) from error
-    for item in _objects(content):
-        _check_object(item)
+    for item in _mappings(content):
+        if "class_name" in item:
+            _check_object(item)
+        _check_numbers(item)
+    return content, n_weights
 
 
-def _check_weights(file: BytesIO) -> None:
-    """Raise ValueError where HDF5 points to other files, or declares larger tensors than allowed."""
-    size, waiting = 0, []
+def _without_training(content: Any) -> Any:
+    """Return a configuration without optimizers and losses, at any depth (which `parse_json` bounds)."""
+    if isinstance(content, dict):
+        return {key: _without_training(value) for key, value in content.items() if key != "compile_config"}
+    return [_without_training(value) for value in content] if isinstance(content, list) else content
+
+
+def _check_weights(file: BytesIO) -> int:
+    """Count the weights. Raises ValueError where HDF5 points to other files, or declares tensors too large."""
+    size, count, waiting = 0, 0, []
     with h5py.File(file, "r") as weights:
         waiting.append(weights)
         for _ in range(_MOST_GROUPS):
             if not waiting:
-                return
+                return count
             group = waiting.pop()
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -86,20 +96,19 @@ def _check_weights(file: BytesIO) -> None:
                     continue
                 if item.external or item.is_virtual:
                     raise ValueError(f"weights that lead elsewhere ({item.name})")
-                size += item.nbytes
+                size, count = size + item.nbytes, count + item.size
                 if size > LARGEST_BYTES:
                     raise ValueError(f"weights of more than {LARGEST_BYTES} bytes")
     raise ValueError(f"weights in more than {_MOST_GROUPS} groups")
 
 
-def _objects(content: Any) -> Iterator[dict[str, Any]]:
-    """Yield every dictionary that names a class, at any depth."""
-    waiting = [content]  # no recursion: an archive may be nested as deep as it likes
+def _mappings(content: Any) -> Iterator[dict[str, Any]]:
+    """Yield every dictionary, at any depth."""
+    waiting = [content]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            if "class_name" in item:
-                yield item
+            yield item
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
@@ -114,7 +123,16 @@ def _check_object(item: dict[str, Any]) -> None:
     of_zoo = str(module).startswith("zoo.") and str(registered).startswith("zoo>")
     # Optimizers of the backends are subclasses of Keras's own.
     of_keras = module in _KERAS or str(module).startswith(("keras.src.ops.", "keras.src.backend."))
-    if of_keras and name in _HARMFUL:
-        raise ValueError(f"a layer that loads other files or code, {name}")
     if not (of_zoo or of_keras):
         raise ValueError(f"a foreign class, {module}.{name}")
+    if module == "keras.layers" and name not in _LAYERS:
+        raise ValueError(f"a layer that loads other files or code, or that no network of the zoo has, {name}")
+    if str(module).startswith("keras.src.ops.") and name not in _OPERATIONS:
+        raise ValueError(f"an operation that no network of the zoo has, {name}")
+
+
+def _check_numbers(item: dict[str, Any]) -> None:
+    for name, value in item.items():
+        for one in value if isinstance(value, list) else (value,):
+            if name not in _ANY_NUMBER and type(one) is int and abs(one) > LARGEST_NUMBER:
+                raise ValueError(f"{name} {one}, more than {LARGEST_NUMBER}")

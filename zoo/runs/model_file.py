@@ -1,7 +1,9 @@
 """Load the saved .keras model of a run; find its front-end and its network."""
 
-import zipfile
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,6 +14,7 @@ from zoo.layers import attention, long_convolution, lstm, masking, window_statis
 from zoo.layers import waveform as waveform_layers
 from zoo.runs import keras_archive
 
+_UNSTORED = 1_000  # states of random generators, which some versions of Keras did not save
 # Saved models name layers and losses by class: importing these modules registers every one of them.
 LAYERS = (
     attention,
@@ -29,25 +32,42 @@ LAYERS = (
 )
 
 
-def load_model(path: Path, waveforms: bool = True) -> keras.Model:
-    """Load a saved .keras model that takes waveforms, or one that takes features.
+def load_model(path: Path, waveforms: bool = True, outputs: Sequence[str] = ()) -> keras.Model:
+    """Load a saved .keras model that takes waveforms, or one that takes features; with one value for each of `outputs`.
 
     Nothing in the file is executed (Keras's safe mode). Raises UserError when it is absent, damaged, or another model.
     """
     if not path.is_file():
         raise UserError(f"{path}: no trained model is there; train to the end first, or add --resume to go on")
     try:
-        keras_archive.check(path)
+        _check_size(*keras_archive.check(path))
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         if waveforms and not any(hasattr(layer, "rate_hz") for layer in model.layers):
             raise ValueError("one without a front-end")
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        if outputs and model.output_shape[-1] != len(outputs):
+            raise ValueError(f"one of {model.output_shape[-1]} outputs, not of {len(outputs)}: {', '.join(outputs)}")
+    except Exception as error:  # anything, as the file decides what Keras does
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{path}: expected a model as train.py saves it, found another or a damaged one ({reason}). "
             "Restore the file, or train again into another folder"
         ) from error
     return model
+
+
+def _check_size(configuration: Any, n_stored: int) -> None:
+    """Raise ValueError for a network of more weights than its file holds: it would be built, and then not loaded.
+
+    Weights are only counted here: in a stateless scope none is made.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(configuration, safe_mode=True)
+    # An image network is one of three, and its weights are in a file of their own.
+    images = [v for layer in model.layers if isinstance(layer, deep_spectrum.DeepSpectrum) for v in layer.variables]
+    n_declared = sum(math.prod(variable.shape) for variable in model.variables)
+    n_declared -= sum(math.prod(variable.shape) for variable in images)
+    if n_declared > n_stored + _UNSTORED:
+        raise ValueError(f"a network of {n_declared} weights, of which the file holds {n_stored}")
 
 
 def frontend(model: keras.Model) -> keras.layers.Layer:

@@ -12,7 +12,8 @@ from zoo.data.protocols import lookup
 from zoo.data.protocols.splits import Protocol
 from zoo.errors import UserError
 from zoo.registry import Entry
-from zoo.runs.folder import corpus_name, finished_folds
+from zoo.runs.folder import check_holds, corpus_name, finished_folds
+from zoo.runs.record_shape import NEEDED
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,29 @@ class OpenedRun:
 def open_run(folder: Path, fold: str | None = None) -> OpenedRun:
     """Open a finished run, with all its folds or the one numbered `fold`.
 
-    Raises UserError where it is not finished, is of another version, or has no such fold.
+    Raises UserError where it is not finished, is of another version, or has no such fold, and where its metrics.json
+    is damaged or of another run.
     """
     settings = saved.load(folder / "config.json")
     folders, record = finished_folds(folder, fold)
     protocol = lookup.get(settings.protocol, settings.corpus)
+    _check_of_this_run(record, settings, protocol, (folder if fold is None else folders[0]) / "metrics.json")
     return OpenedRun(folder, settings, registry.get(settings.model), protocol, tuple(folders), record)
+
+
+def _check_of_this_run(record: Mapping[str, Any], settings: RunConfig, protocol: Protocol, path: Path) -> None:
+    check_holds(record, NEEDED, path)
+    # Classes in another order would give every answer another name.
+    kinds = {"classes": list(protocol.classes), "dimensions": list(protocol.targets)}
+    expected: dict[str, Any] = {"model": settings.model, "corpus": settings.corpus}
+    expected |= {name: names for name, names in kinds.items() if name in record}
+    for name, wanted in expected.items():
+        found = list(record[name]) if name in kinds else record[name]
+        if found != wanted:
+            raise UserError(
+                f"{path}: its {name}: {found}, those of the run's config.json: {wanted}. It is another run's, or was "
+                "changed. Restore the file, or train again into another folder"
+            )
 
 
 def check_predicts(settings: RunConfig, run: Path) -> None:

@@ -9,7 +9,7 @@ from zoo.config import saved
 from zoo.config.run_config import RunConfig
 from zoo.data.schema import Fold
 from zoo.errors import UserError
-from zoo.runs.folder import fold_name, read_record, read_rows
+from zoo.runs.folder import fold_folders, read_record, read_rows
 
 FLAGS = {"from_run": "--from-run", "enhancer": "--enhancer"}
 
@@ -34,7 +34,7 @@ def check(settings: RunConfig, folds: Sequence[Fold]) -> None:
             found = f"{flag} {run} was trained under {theirs.protocol}, this is {settings.protocol}"
             raise UserError(f"{found}: clips it was trained on would be tested. Add --protocol {theirs.protocol}")
         for fold in folds:
-            tested = {row["clip"] for row in read_rows(folder_of(name, settings, fold.name))}
+            tested = {row["clip"] for row in read_rows(folder_of(name, settings, fold.name), ("clip",))}
             unseen = sorted({clip.name for clip in fold.test} - tested)
             if unseen:
                 found = f"has not tested {len(unseen)} of the {len(fold.test)} clips to be tested, first {unseen[0]}"
@@ -47,7 +47,7 @@ def folder_of(name: str, settings: RunConfig, fold: str) -> Path:
     On the same corpus it has the same name; a run of another corpus must have one fold. Raises UserError without one.
     """
     run, flag = Path(getattr(settings, name)), FLAGS[name]
-    folders = {fold_name(folder): folder for folder in sorted(run.glob("fold-*"))}
+    folders = fold_folders(run)
     same = _same_corpus(saved.load(run / "config.json"), settings)
     found = f"{flag} {run} has folds {', '.join(folders) or 'none'}"
     if same and fold not in folders:
@@ -67,7 +67,9 @@ def hashes(settings: RunConfig, folds: Sequence[Fold]) -> dict[str, str]:
     for name, run in named(settings).items():
         digest = hashlib.sha256()
         for folder in dict.fromkeys(folder_of(name, settings, fold.name) for fold in folds):
-            digest.update((folder / "model.keras").read_bytes())
+            if not (model := folder / "model.keras").is_file():
+                raise UserError(f"{model}: no trained model is there; train {FLAGS[name]} {run} to the end first")
+            digest.update(model.read_bytes())
         found[f"{name}_sha256"] = digest.hexdigest()
         record: Mapping[str, Any] = read_record(run)
         if "noise_sha256" in record:

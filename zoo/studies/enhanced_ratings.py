@@ -14,7 +14,6 @@ The deliverable does not say what its regression was fitted on, so both readings
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from zoo.runs.folder import corpus_name, fold_folder
 from zoo.training.tasks import continuous
 from zoo.training.train import Run, train
 from zoo.utils.atomic_files import write_csv, write_json
+from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable
 
@@ -71,10 +71,18 @@ def measure(settings: RunConfig, enhance: str, noise: str, ratios: Ratios, resum
             if not path.is_file():
                 write_json(path, _figures(places[name][fitted_on, enhancement], run.config, run.source, alter))
             about = {"snr_db": "" if snr is None else snr, "models": name, "fitted_on": fitted_on}
-            rows.append({**about, "enhancement": enhancement, **json.loads(path.read_text()), "run": title})
+            rows.append(
+                {
+                    **about,
+                    "enhancement": enhancement,
+                    **read_json(path, "figures of this study", {str: (float, type(None))}),
+                    "run": title,
+                }
+            )
             advance(done)
     write_csv(folder / "conditions.csv", rows)
-    write_json(folder / "conditions.json", {"noise": noises.settings, "rows": rows})
+    versions = {name: run.facts[name] for name in ("versions", "other_versions") if name in run.facts}
+    write_json(folder / "conditions.json", {"noise": noises.settings, **versions, "rows": rows})
     _print(rows, folder)
     return run
 
@@ -82,8 +90,8 @@ def measure(settings: RunConfig, enhance: str, noise: str, ratios: Ratios, resum
 def _forget_noise(folder: Path) -> None:
     """Take the noise out of the data of a run made when the study's noise was one of its settings."""
     path = folder / "data.json"
-    if path.is_file() and "enhance" in json.loads((folder / "config.json").read_text()):
-        data = json.loads(path.read_text())
+    if path.is_file() and "enhance" in read_json(folder / "config.json", "a run's configuration", {str: object}):
+        data = read_json(path, "hashes of a run's data", {str: str})
         write_json(path, {name: value for name, value in data.items() if name != "noise_sha256"})
 
 

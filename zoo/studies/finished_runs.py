@@ -1,7 +1,5 @@
 """Read finished runs for a comparison: configuration, record, and predictions, checked and pooled by speaker."""
 
-import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +13,8 @@ from zoo import registry
 from zoo.errors import UserError
 from zoo.metrics import classification, regression
 from zoo.metrics.bootstrap import Parts, figures
-from zoo.runs.folder import read_record, read_rows
+from zoo.runs.folder import check_holds, read_record, read_rows
+from zoo.utils.json_files import parse_json, read_regular
 
 _AGREEMENT = 1e-6  # between a record's figures and those of its predictions
 Key = tuple[str, ...]
@@ -57,10 +56,8 @@ def read_run(folder: Path, with_settings: bool = True, postprocessed: bool = Fal
     record = read_record(folder)
     _check_task(folder, record)
     needed = ["corpus", "protocol", "synthetic", "n_speakers"]
-    found = record if isinstance(record, dict) else {}
-    needed += ["dimensions", "ccc", "n_recordings"] if "dimensions" in found else ["classes", "wa", "ua", "n_clips"]
-    if absent := ", ".join(name for name in needed if name not in found):
-        raise _damaged(folder / "metrics.json", f"expected a run's figures, found none of {absent}")
+    needed += ["dimensions", "ccc", "n_recordings"] if "dimensions" in record else ["classes", "wa", "ua", "n_clips"]
+    check_holds(record, needed, folder / "metrics.json")
     if "dimensions" in record:
         return _continuous(folder, settings, record, "postprocessed_" if postprocessed else "")
     if postprocessed:
@@ -76,9 +73,7 @@ def _damaged(path: Path, finding: str, line: int | None = None) -> UserError:
 def _settings(path: Path) -> dict[str, Any]:
     """Read a run's config.json without checking its fields, so that runs of other versions count too."""
     try:
-        settings = json.loads(path.read_text())
-        if not isinstance(settings, dict) or not isinstance(settings.get("seed"), int):
-            raise ValueError("no seed in it")
+        settings = parse_json(read_regular(path), {"seed": int, "model?": str})
     except (OSError, ValueError) as error:
         expected = "expected the configuration of a run, which shows what runs differ in their seed only"
         raise UserError(f"{path}: {expected} ({error}). Restore it, or take every run by itself: --by-run") from error
@@ -86,29 +81,19 @@ def _settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _check_task(folder: Path, about: Any) -> None:
+def _check_task(folder: Path, about: Mapping[str, Any]) -> None:
     """Raise UserError for a model without emotions or ratings; models of other versions may be any."""
-    model = about.get("model") if isinstance(about, dict) else None
-    if isinstance(model, str) and model in registry.MODELS:
+    if (model := about.get("model")) in registry.MODELS:
         registry.check_answers(model, folder)
 
 
 def _rows(folder: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """Return the rows of predictions.csv, with the columns needed."""
     path = folder / "predictions.csv"
-    try:
-        rows = read_rows(folder)
-    except FileNotFoundError as error:
-        raise _damaged(path, "predictions.csv is absent, which a comparison needs") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _damaged(path, f"cannot be read ({error})") from error
+    rows = read_rows(folder, needed)
     if not rows:
         raise _damaged(path, "expected predictions, found none")
-    if absent := ", ".join(name for name in needed if name not in rows[0]):
-        raise _damaged(path, f"expected the columns {', '.join(needed)}, found none of {absent}")
     for line, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise _damaged(path, f"expected {len(rows[0])} columns, found more or fewer", line)
         if not (row["clip"] and row["speaker"]):
             raise _damaged(path, "a clip or its speaker has no name", line)
     return rows
@@ -134,6 +119,10 @@ def _categorical(folder: Path, settings: Mapping[str, Any], record: Mapping[str,
     wa, ua = figures([parts], classification.accuracies)[0]
     recorded = {"n_clips": record["n_clips"], "WA": record["wa"]["value"], "UA": record["ua"]["value"]}
     _check_agreement(folder, recorded, {"n_clips": len(ordered), "WA": wa, "UA": ua})
+    counts, matrix = np.sum(parts, axis=0).tolist(), record.get("confusion", [])
+    if len(matrix) == len(counts) and matrix != counts:
+        what = "its confusion matrix is not that of predictions.csv: classes in another order, or another run's"
+        raise _damaged(folder / "metrics.json", what)
     shared = {key: (row["speaker"], row["truth"]) for key, row in by_clip.items()}
     return FinishedRun(folder, settings, record, tuple(classes), shared, parts, truth == prediction)
 
@@ -161,7 +150,9 @@ def _continuous(folder: Path, settings: Mapping[str, Any], record: Mapping[str, 
         shared[key] = (speakers[-1], frames[:, :n].tobytes())
         moments.append(regression.moments(frames[:, 1:n], frames[:, n:]))
     parts = regression.merged_by_speaker(moments, speakers)
-    recorded = {"n_recordings": record["n_recordings"], "CCC": (record["postprocessed"] if prefix else record)["ccc"]}
+    of_kind = record.get("postprocessed", {}) if prefix else record
+    check_holds(of_kind, ("ccc",), folder / "metrics.json")
+    recorded = {"n_recordings": record["n_recordings"], "CCC": of_kind["ccc"]}
     ccc = figures([parts], regression.concordances)[0, 0]
     _check_agreement(folder, recorded, {"n_recordings": len(shared), "CCC": None if math.isnan(ccc) else ccc})
     return FinishedRun(folder, settings, record, dimensions, shared, parts, np.zeros(0, bool))

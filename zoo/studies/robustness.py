@@ -25,17 +25,20 @@ from zoo.data.schema import Fold
 from zoo.errors import UserError
 from zoo.features import from_config, speaker_normalization
 from zoo.runs import dataset
-from zoo.runs.folder import fold_folder, read_rows
+from zoo.runs.folder import check_holds, fold_folder, read_rows
 from zoo.runs.lock import alone_in
 from zoo.runs.open_run import OpenedRun, open_run
+from zoo.runs.record_shape import RECORD
 from zoo.studies import robustness_conditions, robustness_report
 from zoo.studies.robustness_conditions import DRAWN_ROOMS, REVERBERATION_SECONDS, SIDE, Asked, Case, Sounds
-from zoo.training.evaluate import differences
+from zoo.training.evaluate import differences, recorded_scores
 from zoo.training.tasks import base as tasks
 from zoo.utils.atomic_files import ASIDE, write_json
+from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress
 
 _RECORD = "robustness.json"
+_OURS, _ADVICE = "an earlier call's file", "Remove it, or give another --out"
 _FACTS = (
     *("model", "recipe", "corpus", "protocol", "synthetic", "speaker_independent"),
     *("leakage", "notes", "bad_clips", "warnings"),
@@ -84,7 +87,7 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
         raise UserError(f"{out}: cannot be made ({error.strerror}); give another --out") from error
     _check_same(out, about)  # before the lock, which would clear what others write there
     with alone_in(out), Progress() as progress:
-        if not (out / _RECORD).is_file():
+        if not any((out / "conditions").glob("*.json")):
             write_json(out / _RECORD, about)
         todo = list(robustness_conditions.cases(asked, sounds))
         scores = _score_all(todo, tested, sounds, asked.seed, out / "conditions", progress)
@@ -166,7 +169,9 @@ def _check_same(out: Path, about: Mapping[str, Any]) -> None:
         return
     if _RECORD not in names:
         raise UserError(f"{out}: expected a new folder, found {', '.join(names[:3])} in it. Give another --out")
-    before = _read(out / _RECORD, "settings")
+    if not any((out / "conditions").glob("*.json")):
+        return  # an earlier call ended before it had any figure
+    before = read_json(out / _RECORD, _OURS, {"settings": {str: object}}, _ADVICE)["settings"]
     if changed := differences("", before, about["settings"], "{name} was {before}, now {after}"):
         found = "; ".join(changed)
         raise UserError(f"{out} holds figures of other settings: {found}. Repeat them, or give another --out")
@@ -187,7 +192,7 @@ def _score_all(
                 write_json(path, {"condition": case.name, "scores": scores})
                 words = robustness_report.in_words(_figures(scores))
                 progress.line(f"{case.name}: {words} ({time.monotonic() - start:.0f} s)")
-            found.append(_read(path, "scores"))
+            found.append(_read_scores(path, tested))
             if done == 1 and _differs(tested, found[0]):  # not after hours
                 progress.line(robustness_report.NOT_AS_RECORDED)
             advance(done)
@@ -218,8 +223,9 @@ def _differs(tested: Tested, clean: Scores) -> list[str]:
         rows = []
         for fold in tested.folds:
             names = {clip.name for clip in fold.test}
-            rows += [row for row in read_rows(fold_folder(tested.run.folder, fold)) if row["clip"] in names]
-        recorded = task.scores(rows, tested.run.protocol)
+            rows += [row for row in read_rows(fold_folder(tested.run.folder, fold), ("clip",)) if row["clip"] in names]
+        recorded = recorded_scores(rows, tested.run.settings, tested.run.protocol, tested.run.folder)
+    check_holds(recorded, task.FIGURES.compared, tested.run.folder / "metrics.json")
     return [line for name in task.FIGURES.compared for line in differences(name, recorded[name], clean[name])]
 
 
@@ -251,10 +257,9 @@ def _sha256(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _read(path: Path, key: str) -> Any:
-    try:
-        return json.loads(path.read_text())[key]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: expected an earlier call's file, found another or a damaged one. Remove it, or give another --out"
-        ) from error
+def _read_scores(path: Path, tested: Tested) -> Scores:
+    scores = read_json(path, _OURS, {"scores": RECORD}, _ADVICE)["scores"]
+    compared = tasks.of(tested.run.settings.model).FIGURES.compared
+    if absent := [name for name in (*compared, "n_speakers") if name not in scores]:
+        raise UserError(f"{path}: expected {_OURS}, found none of {', '.join(absent)}. {_ADVICE}")
+    return scores

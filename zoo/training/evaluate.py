@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.config.run_config import RunConfig
+from zoo.data.protocols.splits import Protocol
+from zoo.errors import UserError
 from zoo.runs import dataset
 from zoo.runs.dataset import Source
-from zoo.runs.folder import fold_folder
+from zoo.runs.folder import check_holds, fold_folder
 from zoo.runs.open_run import OpenedRun, open_run
 from zoo.training.tasks import base as tasks
 from zoo.utils.atomic_files import write_csv, write_json
@@ -29,11 +32,24 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
     UserError when the run is not finished or its data is absent.
     """
     opened = open_run(run)
-    source, task = dataset.of_run(opened, data_root), tasks.of(opened.settings.model)
+    task = tasks.of(opened.settings.model)
+    check_holds(opened.record, task.FIGURES.compared, run / "metrics.json")
+    source = dataset.of_run(opened, data_root)
     summary = {**opened.record, **task.scores(_rows(opened, source, "test"), source.protocol)}
     return summary, [
         line for name in task.FIGURES.compared for line in differences(name, opened.record[name], summary[name])
     ]
+
+
+def recorded_scores(rows: Sequence[Row], config: RunConfig, protocol: Protocol, run: Path) -> dict[str, Any]:
+    """Return the figures of a run's recorded predictions. Raises UserError for rows that are not of this run."""
+    try:
+        return tasks.of(config.model).scores(rows, protocol)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{run}: expected predictions under {protocol.name} in the predictions.csv of its folds, found others "
+            f"({error!r}). Restore the files, or train again into another folder"
+        ) from error
 
 
 def training_accuracy(run: Path) -> float:

@@ -1,11 +1,7 @@
 """Train and test every fold of a configuration, and write a run folder with models, predictions and figures."""
 
-import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +17,15 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
-from zoo.runs import upstream_runs
+from zoo.runs import begin, environment, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
-from zoo.runs.lock import alone_in
 from zoo.training import checkpoint, evaluate, fit_linear, same_audio
 from zoo.training.fit import best_epoch, fit
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
 from zoo.utils.atomic_files import write_json
+from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress
 
 # Hashes in data.json, and what they cover.
@@ -42,6 +38,7 @@ _DATA = {
     "enhancer_sha256": "models of --enhancer",
     "weights_sha256": "weights of --weights",
 }
+_SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
 RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
 
 
@@ -87,49 +84,15 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     # Before anything is written and every clip is read.
     tasks.of(settings.model).check(settings, source.protocol)
     upstream_runs.check(settings, source.folds)
-    folder = _open_folder(settings, resume)
-    with alone_in(folder), Progress() as progress:
+    with begin.opened(settings, resume) as folder, Progress() as progress:
         run = prepare(folder, settings, source, progress)
         records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
-    rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
-    task = tasks.of(settings.model)
-    scores = task.scores(rows, source.protocol)
-    summary = {**run.facts, **scores, "folds": [_in_short(record, task.FIGURES.short) for record in records]}
-    evaluate.write_results(folder, rows, summary, run.title())
+        rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
+        scores = evaluate.recorded_scores(rows, settings, source.protocol, folder)
+        shown = (*_SHORT, *tasks.of(settings.model).FIGURES.short)
+        folds = [{name: record[name] for name in shown} for record in records]
+        evaluate.write_results(folder, rows, {**run.facts, **scores, "folds": folds}, run.title())
     return run
-
-
-def _open_folder(settings: RunConfig, resume: bool) -> Path:
-    """Return the run's folder: a new one with its config.json, or with `resume` one of the same configuration."""
-    folder = Path(settings.out) if settings.out else _new_folder(settings)
-    saved = folder / "config.json"
-    if saved.is_file() and resume:
-        changed = config_saved.differences(config_saved.load(saved), settings)
-        if changed:
-            raise UserError(
-                f"{folder} holds a run of another configuration: {'; '.join(changed)}. Resume with the flags it was "
-                "started with, or give another --out"
-            )
-        return folder
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        advice = "add --resume to go on with its run" if saved.is_file() else "no run is in it (config.json is absent)"
-        raise UserError(f"{folder} exists already: {advice}, or give another --out")
-    write_json(saved, settings.saved())
-    return folder
-
-
-def _new_folder(settings: RunConfig) -> Path:
-    base = f"{settings.model}-{settings.corpus}{'-synthetic' if settings.synthetic else ''}"
-    for number in count(1):
-        folder = Path("runs") / (base if number == 1 else f"{base}-{number}")
-        try:
-            folder.mkdir(parents=True)  # made here, so that two runs started together get one each
-            return folder
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise UserError(f"{folder} cannot be made ({error.strerror}); give another --out") from error
-    raise AssertionError("count() does not end")
 
 
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
@@ -159,7 +122,7 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
         data["weights_sha256"] = str(extractor.settings["weights_sha256"])
     _check_same_data(folder, data)
     leakage = audit_folds(source, hashes, settings.allow_leakage)
-    facts = {**_facts(settings, source), "leakage": leakage, **data, "bad_clips": bad}
+    facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
     run = Run(folder, settings, source, features, versions, facts)
     return _against_speakers(run) if settings.standardize_speakers else run
 
@@ -195,7 +158,9 @@ def _versions(
         return augmented_copies.extract_copies(settings, extractor, sounds, clips, advance)
 
 
-def _facts(settings: RunConfig, source: Source) -> dict[str, Any]:
+def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
+    now = environment.here(settings)
+    others = environment.note(folder, now)
     return {
         "model": settings.model,
         "recipe": settings.recipe,
@@ -207,11 +172,10 @@ def _facts(settings: RunConfig, source: Source) -> dict[str, Any]:
         "warnings": [
             *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
+            *([f"the run {environment.sentence(others, now)}"] if others else []),
         ],
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("speech-emotion-zoo", "keras", "numpy", settings.backend)},
-        },
+        "versions": now,
+        **({"other_versions": others} if others else {}),
     }
 
 
@@ -246,7 +210,7 @@ def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
     if not path.is_file():
         write_json(path, data)
         return
-    before = json.loads(path.read_text())
+    before = read_json(path, "hashes of a run's data", {str: str})
     for name, what in _DATA.items():
         if before.get(name) != data.get(name):
             raise UserError(
@@ -269,7 +233,7 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         record = {**_record(fold, history, task.FIGURES.score), **task.scores(rows, protocol)}
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
-    return read_record(folder)
+    return read_record(folder, (*_SHORT, *tasks.of(settings.model).FIGURES.short))
 
 
 def _check_unchanged(run: Run, fold: Fold) -> None:
@@ -293,7 +257,3 @@ def _record(fold: Fold, history, score: str) -> dict[str, Any]:
         score: history[best - 1][score],
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
     }
-
-
-def _in_short(record: Mapping[str, Any], figures: Sequence[str]) -> dict[str, Any]:
-    return {name: record[name] for name in ("fold", *figures, "best_epoch", "epochs", "seconds_per_epoch")}

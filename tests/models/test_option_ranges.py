@@ -1,0 +1,88 @@
+"""Every option of every network at values it cannot have: an error that names it, before anything is built."""
+
+from importlib import import_module
+from inspect import Parameter, signature
+
+import pytest
+from networks import once
+
+from tuning import space as spaces
+from zoo import registry
+from zoo.errors import UserError
+from zoo.models.option_ranges import RANGES, check
+
+INF, NAN = float("inf"), float("nan")
+WRONG = {
+    int: (-1, 2**40, 1.5, NAN, INF, True, "high", [], [3], {}),
+    float: (-0.5, 10.0**9, NAN, INF, -INF, True, "high", [], {}),
+    bool: (0, 1, 1.0, "yes", [], {}),
+    str: (0, 1.5, True, "no such word", [], {}),
+    tuple: (3, [], "[3]", [-1], [10**9], [NAN], [True], ["high"], {}),
+}
+NO_ZERO = ("filter", "units", "kernel", "pool", "layers", "components", "rate_hz")
+
+
+def options():
+    """(network, option, its default), each builder once."""
+    seen = set()
+    for name, entry in registry.MODELS.items():
+        if entry.builder not in seen:
+            seen.add(entry.builder)
+            module, function = entry.builder.split(":")
+            for option in signature(getattr(import_module(module), function)).parameters.values():
+                if option.kind is Parameter.KEYWORD_ONLY and option.name != "name":
+                    yield name, option.name, option.default
+
+
+OPTIONS = list(options())
+
+
+@once
+@pytest.mark.parametrize(("name", "option", "default"), OPTIONS, ids=str)
+def test_values_that_an_option_cannot_have_are_refused_by_name(name, option, default):
+    entry = registry.get(name)
+    module, function = entry.builder.split(":")
+    builder = getattr(import_module(module), function)
+    kind = int if default is None else type(default)
+    values = [*WRONG[kind], *([] if default is None or option == "recurrent" else [None])]
+    values += [0] * (kind is int and any(part in option for part in NO_ZERO))
+    for value in values:
+        with pytest.raises(UserError, match=f"{name} cannot be built with .*{option}.* (is|are) .*expected"):
+            registry.build(name, *entry.shape, **{option: value})
+        with pytest.raises(ValueError, match=f"{option} is .*expected"):
+            builder(*entry.shape, **{**entry.options, option: value})
+
+
+@once
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("conv_bigru", {"fft_pool": 0}), ("conv_blstm", {"pool_size": 0}), ("conv_lstm", {"pool_sizes": [0, 8, 8]})],
+)
+def test_poolings_of_nothing_are_refused(name, given):
+    (option,) = given
+    with pytest.raises(UserError, match=f"{option} is 0, expected 1 or more"):
+        registry.build(name, 2, 1, **given)
+
+
+@once
+def test_allowed_values_that_together_make_gigabytes_are_refused_before_they_do():
+    with pytest.raises(UserError, match=r"they make [\d,]+ weights, expected 200,000,000 at most"):
+        registry.build("attention_blstm_fcn", 4, 40, recurrent_units=4096, recurrent_layers=16)
+    with pytest.raises(UserError, match="weights, expected"):
+        registry.build("conv_blstm", 2, 1, filters=4000, second_kernel_size=65_536, second_conv="dense")
+
+
+def test_every_option_has_a_range_and_every_value_of_the_registry_is_in_it():
+    numbers = {option for _, option, default in OPTIONS if type(default) in (int, float, tuple, type(None))}
+    assert numbers == set(RANGES)
+    for entry in registry.MODELS.values():
+        module, function = entry.builder.split(":")
+        parameters = signature(getattr(import_module(module), function)).parameters
+        for name, value in entry.options.items():
+            check(name, value, parameters[name])
+
+
+def test_a_search_space_with_impossible_choices_is_refused_at_its_start():
+    for values, found in (([1, 0], "is 0, expected 1 or more"), ({"low": 0, "high": 3}, "is 0, expected 1 or more")):
+        with pytest.raises(UserError, match=f"option.recurrent_layers {found}"):
+            spaces.check("conv_bigru", {"option.recurrent_layers": values})

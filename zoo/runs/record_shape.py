@@ -1,0 +1,47 @@
+"""What metrics.json holds, by the kinds of values: as zoo.utils.json_files checks them. All keys may be absent here."""
+
+from typing import Any
+
+_FIGURE = (float, type(None))  # undefined figures are null
+_SCORE = {"value": _FIGURE, "low": _FIGURE, "high": _FIGURE}
+_DIMENSION = {"ccc": _SCORE, "mean_ccc?": _FIGURE, "pearson?": _FIGURE, "rmse?": _FIGURE, "mae?": _FIGURE}
+_RATINGS = {
+    "ccc?": _FIGURE,
+    "dimensions?": {str: {**_DIMENSION, "kendall?": _FIGURE}},
+    "n_recordings?": int,
+    "n_frames?": int,
+}
+_CLASSES = {
+    "classes?": [str],
+    "absent_classes?": [str],
+    "confusion?": [[int]],
+    "ua?": _SCORE,
+    "wa?": _SCORE,
+    "macro_f1?": _FIGURE,
+    "n_clips?": int,
+    "per_class?": {str: {"n": int, "recall": _FIGURE, "precision": _FIGURE, "f1": _FIGURE}},
+    "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
+}
+_ENHANCED = {str: (_SCORE, {str: object}, int)}
+_FACTS = {
+    "model?": str,
+    "recipe?": str,
+    "corpus?": str,
+    "protocol?": str,
+    "synthetic?": bool,
+    "speaker_independent?": bool,
+    "leakage?": [str],
+    "notes?": [str],
+    "warnings?": [str],
+    "bad_clips?": [{"clip": str}],
+    "versions?": {str: str},
+    "other_versions?": [{str: str}],
+    "noise_sha256?": str,
+    "data_sha256?": str,
+    "n_speakers?": int,
+    "fold?": str,
+    "folds?": [{"fold": str}],
+}
+RECORD: dict[str, Any] = {**_FACTS, **_CLASSES, **_RATINGS, "postprocessed?": _RATINGS}
+# What every reader of a finished run relies on.
+NEEDED = ("model", "corpus", "protocol", "synthetic", "bad_clips", "versions")
