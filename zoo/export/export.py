@@ -8,7 +8,7 @@ It is made and checked in a folder without a number beside them: a server sees N
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,12 @@ def export(
     trained = trained_run.load(run, fold)
     plan = _plan(trained, with_postprocess, temperature, max_seconds)
     with new_version(out, version) as (aside, final):
-        content = {**_description(trained, plan, calibration), "signatures": _save(trained, plan, aside)}
-        # Of the graph and its weights; what is put beside them later, such as warm-up requests, is not covered.
-        content["files"] = _checksums(aside, [aside / "saved_model.pb", *sorted((aside / "variables").iterdir())])
-        if "stream" in content["signatures"]:
+        module, functions = signatures.build(trained.frontend, trained.networks, plan)
+        content = {**_description(trained, plan, calibration), "signatures": save(module, functions, aside)}
+        if "stream" in functions:
             before, after = frames_around(trained.networks, plan.steps_per_frame)
             content["stream"] = {"before_frames": before, "after_frames": after}
-        (aside / "assets").mkdir(exist_ok=True)
-        (aside / "assets" / "classes.txt").write_text("".join(f"{name}\n" for name in plan.outputs))
-        write_json(aside / DESCRIPTION, content)
-        if warmup.available():
-            warmup.write_warmup(aside, warmup.requests_for(content), model=out.name)
+        complete(aside, content, plan.outputs, out.name)
         agreement.check(saved_model.load(aside), trained)
     return final
 
@@ -111,9 +106,8 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
     )
 
 
-def _save(trained: Trained, plan: Plan, folder: Path) -> dict[str, Any]:
-    """Write the SavedModel; returns its signatures as the description has them."""
-    module, functions = signatures.build(trained.frontend, trained.networks, plan)
+def save(module: tf.Module, functions: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write a SavedModel with these signatures; return them as the description has them."""
     tf.saved_model.save(module, str(folder), signatures=functions)
 
     def described(items) -> dict[str, Any]:
@@ -121,11 +115,22 @@ def _save(trained: Trained, plan: Plan, folder: Path) -> dict[str, Any]:
 
     found = {}
     for name, function in functions.items():
-        concrete = function.get_concrete_function()
+        concrete = function.get_concrete_function() if hasattr(function, "get_concrete_function") else function
         positional, named = concrete.structured_input_signature
         inputs = described((item.name, item) for item in (*positional, *named.values()))
         found[name] = {"inputs": inputs, "outputs": described(concrete.structured_outputs.items())}
     return found
+
+
+def complete(folder: Path, content: Mapping[str, Any], outputs: Sequence[str], name: str) -> None:
+    """Write what lies beside the graph: description with checksums, names of outputs, warm-up requests of `name`."""
+    # Of the graph and its weights; what is put beside them later, such as warm-up requests, is not covered.
+    files = _checksums(folder, [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())])
+    (folder / "assets").mkdir(exist_ok=True)
+    (folder / "assets" / "classes.txt").write_text("".join(f"{output}\n" for output in outputs))
+    write_json(folder / DESCRIPTION, {**content, "files": files})
+    if warmup.available():
+        warmup.write_warmup(folder, warmup.requests_for(content), model=name)
 
 
 def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ An invalid request ends in an error that names the limit, as a server has no oth
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -62,14 +63,19 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
     of_features = _on_features(answer, inputs, plan, limited=frontend is None)
     if frontend is None:
         return module, {"serving_default": of_features, "features": of_features}
-    functions = {
+    functions = of_requests(answer, of_features, frontend, plan)
+    if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
+        functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)
+    return module, functions
+
+
+def of_requests(answer: Answer, of_features: Any, frontend: keras.layers.Layer, plan: Plan) -> dict[str, Any]:
+    """Return the signatures on waveforms and WAV files by `answer`, which takes features, beside that on features."""
+    return {
         "serving_default": _on_waveforms(answer, frontend, plan),
         "wav_bytes": _on_files(answer, frontend, plan),
         "features": of_features,
     }
-    if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
-        functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)
-    return module, functions
 
 
 def _counts(name: str) -> tf.TensorSpec:
