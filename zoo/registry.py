@@ -85,7 +85,7 @@ def _network(
         shape,
         task="continuous" if rated else "emotion",
         frontend=frontend,
-        settings=_SETTINGS[frontend] | {"training"} | ({"ratings", "segments"} if rated else {"emotion"}),
+        settings=_SETTINGS[frontend] | {"training"} | ({"ratings", "segments", "reduction"} if rated else {"emotion"}),
         options=options,
         recipes=presets,
     )
@@ -189,7 +189,7 @@ MODELS: dict[str, Entry] = {
         shape=(13, 13),
         task="enhancement",
         frontend="mfcc_frames",
-        settings=frozenset({"spectrum", "mfcc", "training", "noise", "ratios"}),
+        settings=frozenset({"spectrum", "mfcc", "training", "reduction", "noise", "ratios"}),
         recipes=recipes.ENHANCEMENT,
     ),
 }

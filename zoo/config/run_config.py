@@ -30,6 +30,7 @@ GROUPS = {
     "crops": "training of log-mel networks",
     "emotion": "training of emotion networks",
     "segments": "training of networks for ratings",
+    "reduction": "training of networks for ratings and of the autoencoder",
     "ratings": "training for ratings",
     "copies": "augmentation of emotion networks",
     "augment_noise": "augmentation by noise",
@@ -125,6 +126,13 @@ class RunConfig:
     augment: str = _flag("none", "crops", "augmentation of training features", choices=("none", "specaugment"))
 
     loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc"))
+    loss_reduction: str = _flag(
+        "mean",
+        "reduction",
+        "of the loss over a batch; learning rates of MixedEmotions D4.2 are for sums",
+        choices=("mean", "sum"),
+        later=True,
+    )
     segment_seconds: float = _flag(20.0, "segments", "train on segments of this length", least=0.04)
     label_delay_seconds: float = _flag(
         0.0, "ratings", "delay of the raters, taken off labels; below 0, seconds of look-ahead", least=-5.0, most=20.0

@@ -122,7 +122,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         options: dict[str, Any] = {"seed": config.seed, "epoch": epoch, "perturb": perturb}
         return segment_batches(fold.train, config.batch_size, frames, unheard_frames=look_ahead, **options)
 
-    return Fitting(network, losses.get_loss(config.loss), batches)
+    return Fitting(network, losses.get_loss(config.loss, config.loss_reduction), batches)
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:

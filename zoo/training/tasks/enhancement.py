@@ -55,7 +55,7 @@ def examples(
 
 
 def fitting(fold: FoldData, config: RunConfig) -> Fitting:
-    """The network gives clean coefficients standardised by the training set; the loss is their mean squared error."""
+    """The network gives clean coefficients standardised by the training set; the loss is their squared error."""
     network = with_normalization(*moments(pair.noisy for pair in fold.train), _build(config), least_variance=0.0)
     mean, variance = clean_moments(fold)
     deviation, frames = np.sqrt(variance), round(1000 * SEGMENT_SECONDS / config.hop_ms)
@@ -66,7 +66,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     def batches(epoch: int):
         return pair_batches(fold.train, config.batch_size, frames, standardised, seed=config.seed, epoch=epoch)
 
-    return Fitting(network, losses.get_loss("sse"), batches)
+    return Fitting(network, losses.get_loss("sse", config.loss_reduction), batches)
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
