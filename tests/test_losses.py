@@ -107,8 +107,7 @@ def test_losses_are_their_definitions(rng, name, shape):
 @pytest.mark.backend
 @pytest.mark.parametrize(("name", "terms"), [("sse", 8 * 400 * 13 / 2), ("ccc_sum", 8 * 13), ("ccc", 13)])
 def test_a_sum_as_published_is_so_many_times_the_mean(rng, name, terms):
-    """By hand of a batch of the autoencoder's, 8 sequences of 400 frames with 13 outputs: 1e-6 on the sum is .0208 on the
-    mean."""
+    """Of a batch of 8 sequences of 400 frames with 13 outputs: a rate of 1e-6 on the sum is .0208 on the mean."""
     truth, prediction = ratings(rng, (8, 400, 13))
     summed, slope = value_and_gradient(name, truth, prediction, reduction="sum")
     mean, mean_slope = value_and_gradient(name, truth, prediction)

@@ -6,7 +6,7 @@ these: a weight of zero equals an absent frame, whatever its values, NaN too. We
 their proportions matter. All is computed in float32, whatever the policy. Keras's implicit masks are not read.
 
 Each loss has two reductions, which differ by a factor and so in the learning rate that goes with them: "mean", over
-ratings or sequences, and "sum", as MixedEmotions D4.2 and its toolkit CURRENNT have it. Its learning rates are for sums.
+ratings or sequences, and "sum", as MixedEmotions D4.2 and its toolkit CURRENNT have it: its rates are for sums.
 """
 
 from collections.abc import Sequence
@@ -115,8 +115,8 @@ class SumOfSquares(RatingLoss):
 
 @register
 class SequenceCCC(RatingLoss):
-    """1 - CCC of each sequence by itself, "ccc_sum" (MixedEmotions D4.2, eq 2-3): the mean over sequences and targets, in
-    0..2, or the sum.
+    """1 - CCC of each sequence by itself, "ccc_sum" (MixedEmotions D4.2, eq 2-3): the mean over sequences and targets,
+    in 0..2, or the sum.
 
     A sequence counts by its largest weight, so that one without any is left out, and a weight per sequence is heeded.
 
@@ -154,7 +154,7 @@ LOSSES = {"sse": SumOfSquares, "ccc_sum": SequenceCCC, "ccc": BatchCCC}
 
 
 def get_loss(name: str, reduction: str = "mean") -> keras.losses.Loss:
-    """Return a loss of continuous ratings by its name in `LOSSES`. Raises UserError for an unknown name or reduction."""
+    """Return a loss of ratings by its name in `LOSSES`. Raises UserError for an unknown name or reduction."""
     if name not in LOSSES:
         raise unknown("--loss", name, LOSSES)
     if reduction not in REDUCTIONS:

@@ -104,8 +104,8 @@ TRIGEORGIS = {
     "quick": dict(_TRIGEORGIS_PAPER | _RATINGS_QUICK, batch_size=8, option=_TRIGEORGIS_SMALL),
 }
 # Learning rates 1e-2 ... 1e-7 of summed losses were tried there, and the best one taken for each loss and dimension;
-# which one that was is not said in the text, nor how long sequences were. With --loss sse the rate here diverges: choose
-# one of the six on validation (docs/reproduction.md has the command).
+# which one that was is not said in the text, nor how long sequences were. The rate here is for "ccc"; another loss
+# needs its own, one of the six chosen on validation (docs/reproduction.md has the command).
 _MIXED_PAPER = dict(
     _RATINGS,
     loss_reduction="sum",
@@ -117,7 +117,13 @@ _MIXED_PAPER = dict(
 )
 _MUSIC_PAPER = dict(_MIXED_PAPER, batch_size=25, segment_seconds=15.0, feature_set="compare", functional_seconds=1.0)
 
-_DRNN_QUICK = {**_RATINGS_QUICK, "loss_reduction": "mean", "batch_size": 8, "segment_seconds": 8.0, "option": {"recurrent_units": 16}}
+_DRNN_QUICK = {
+    **_RATINGS_QUICK,
+    "loss_reduction": "mean",
+    "batch_size": 8,
+    "segment_seconds": 8.0,
+    "option": {"recurrent_units": 16},
+}
 LSTM_DRNN = {"paper": _MIXED_PAPER, "quick": {**_MIXED_PAPER, **_DRNN_QUICK, "option": {"recurrent_units": 32}}}
 LSTM_DRNN_MUSIC = {"paper": _MUSIC_PAPER, "quick": {**_MUSIC_PAPER, **_DRNN_QUICK}}
 BLSTM_DRNN = {"paper": _MIXED_PAPER, "quick": {**_MIXED_PAPER, **_DRNN_QUICK}}
