@@ -52,7 +52,7 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
         lines = "\n  ".join([*problems[:_PROBLEMS_SHOWN], *more])
         raise UserError(
             f"{protocol.name} (version {protocol.version}) is defined on {sum(protocol.expected.values()):,} clips and "
-            f"the corpus differs:\n  {lines}\nComplete the corpus; --allow-incomplete continues without."
+            f"the corpus differs:\n  {lines}\n{protocol.to_complete}; --allow-incomplete continues without."
         )
     formed = protocol.divide(chosen)
     lacking = {fold.name: [side for side in ("validation", "test") if not getattr(fold, side)] for fold in formed}
@@ -60,9 +60,10 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     absent = {name: " and ".join(sides) for name, sides in lacking.items() if sides}
     left_out = [f"fold {name} is left out: no clip for {sides}" for name, sides in absent.items()]
     if not usable or (left_out and not allow_incomplete):
+        advice = "add the corpus's other speakers" if chosen else protocol.to_complete
         raise UserError(
             f"{'; '.join([f'{protocol.name}: no complete division of {_counted(chosen)}', *left_out])}. Expected "
-            "speakers for training, validation and test: add the corpus's other speakers."
+            f"speakers for training, validation and test: {advice}."
         )
     for fold in usable:
         _check_training(fold, protocol)

@@ -19,7 +19,7 @@ from zoo.data.corpora import recola
 from zoo.data.synthetic import voice
 from zoo.errors import UserError
 
-GENERATOR_VERSION = 1  # raise it whenever the same seed gives other bytes
+GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
 Seconds = tuple[float, float]  # shortest, longest
 
 
@@ -116,20 +116,23 @@ def write_avec(root: Path, name: str, samples: np.ndarray, rate_hz: int, values:
 
 def _write_recola(root: Path, recordings: Iterator[Recording], website: bool) -> None:
     """Write audio, and for each dimension the gold standard as for AVEC 2016 or the ratings of the website's raters."""
+    partition = ["recording,part"]  # for recola-full: of dev's recordings every second one is tested
     for recording in recordings:
         number, side = divmod(recording.index, 2)
         part = RECOLA_SIDES[side]
+        name = f"P{recola.PARTS[part][number]}" if website else f"{part}_{number + 1}"
+        partition.append(f"{name},{'test' if part == 'dev' and number % 2 else part}")
         values = _every(recording.values, recola.STEP_SECONDS)
         if not website:
-            write_avec(root, f"{part}_{number + 1}", recording.samples, recording.rate_hz, values)
+            write_avec(root, name, recording.samples, recording.rate_hz, values)
             continue
-        name = f"P{recola.PARTS[part][number]}"
         write_audio(root / "RECOLA-Audio-recordings" / f"{name}.wav", recording.samples, recording.rate_hz)
         for dimension, track in zip(recola.DIMENSIONS, values.T, strict=True):
             lines = ["time;" + " ;".join(recola.RATERS)]  # the release has these blanks
             for step, ratings in enumerate(_raters(track, recording.rng)):
                 lines.append(";".join([f"{step * recola.STEP_SECONDS:.2f}", *map("{:.6f}".format, ratings)]))
             write_lines(root / "RECOLA-Annotation/emotional_behaviour" / dimension / f"{name}.csv", lines)
+    write_lines(root / recola.PARTITION, partition)
 
 
 def _raters(track: np.ndarray, rng: Generator) -> np.ndarray:
