@@ -224,21 +224,35 @@ def test_without_any_weight_loss_and_gradient_are_zero(rng, name):
 
 @pytest.mark.backend
 def test_figure_5_1():
-    """2y correlates fully with y, yet has CCC < 1, and 2y + 2 less still. By hand on 0, 1, 2, 3."""
-    y = np.arange(4.0).reshape(1, 4, 1)
-    # Population variance 1.25, covariance with 2y 2.5, variance of 2y 5; means 1.5 and 3, of 2y + 2 it is 5.
-    assert 1 - value("ccc", y, 2 * y) == pytest.approx(5 / (6.25 + 2.25))
-    assert 1 - value("ccc", y, 2 * y + 2) == pytest.approx(5 / (6.25 + 12.25))
+    """Traces that correlate fully with y, of CCC .07 (y - 1), .78 (2y) and .15 (2y - 1).
+
+    With mean m and population variance v of y, CCC is 2v / (2v + 1), 4v / (5v + m^2) and 4v / (5v + (m - 1)^2). The
+    last two as printed fix m at .0714 and v at .1995^2. The first is then .07 for a shift by 1: "2y" is a misprint.
+    """
+    m, deviation = 0.0714, 0.1995
+    trace = np.random.default_rng(0).normal(size=7500)
+    y = (m + deviation * (trace - trace.mean()) / trace.std()).reshape(1, 7500, 1)
+    for altered, published in ((y - 1, 0.07), (2 * y, 0.78), (2 * y - 1, 0.15)):
+        assert np.corrcoef(y.ravel(), altered.ravel())[0, 1] == pytest.approx(1)
+        assert round(1 - value("ccc", y, altered), 2) == published
+        assert round(audmetric.concordance_cc(y.ravel(), altered.ravel()), 2) == published
 
 
 @pytest.mark.backend
 def test_figure_5_2():
-    """Predicting each sequence's mean: ccc_sum 0, ccc 0.37. With ratings -1 ± a and 1 ± a, CCC is 2 / (2 + a^2)."""
-    a = np.sqrt(2 / 0.37 - 2)
-    truth = np.array([[-1 - a, -1 + a] * 10, [1 - a, 1 + a] * 10])[..., None]
-    prediction = np.broadcast_to([[[-1.0]], [[1.0]]], truth.shape)
-    assert 1 - value("ccc_sum", truth, prediction) == 0
-    assert 1 - value("ccc", truth, prediction) == pytest.approx(0.37, abs=1e-6)
+    """Predicting each sequence's mean: ccc_sum 0, ccc .37.
+
+    CCC is 2 B / (2 B + W), B the variance of the means and W that within sequences: .37 fixes their ratio.
+    """
+    rng = np.random.default_rng(0)
+    within = rng.normal(size=(2, 7500, 1))
+    within = (within - within.mean(axis=1, keepdims=True)) * np.sqrt(2 / 0.37 - 2) / within.std()
+    means = np.array([[[-1.0]], [[1.0]]])
+    truth = 0.1 + 0.2 * (means + within)
+    prediction = np.broadcast_to(truth.mean(axis=1, keepdims=True), truth.shape)
+    assert abs(1 - value("ccc_sum", truth, prediction)) < 1e-6
+    assert round(1 - value("ccc", truth, prediction), 2) == 0.37
+    assert round(audmetric.concordance_cc(truth.ravel(), prediction.ravel()), 2) == 0.37
 
 
 @pytest.mark.backend

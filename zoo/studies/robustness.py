@@ -30,7 +30,7 @@ from zoo.runs.lock import alone_in
 from zoo.runs.open_run import OpenedRun, open_run
 from zoo.studies import robustness_conditions, robustness_report
 from zoo.studies.robustness_conditions import DRAWN_ROOMS, REVERBERATION_SECONDS, SIDE, Asked, Case, Sounds
-from zoo.training.evaluate import differences
+from zoo.training.evaluate import changed_figures, differences
 from zoo.training.tasks import base as tasks
 from zoo.utils.atomic_files import ASIDE, write_json
 from zoo.utils.progress import Progress
@@ -220,7 +220,7 @@ def _differs(tested: Tested, clean: Scores) -> list[str]:
             names = {clip.name for clip in fold.test}
             rows += [row for row in read_rows(fold_folder(tested.run.folder, fold)) if row["clip"] in names]
         recorded = task.scores(rows, tested.run.protocol)
-    return [line for name in task.FIGURES.compared for line in differences(name, recorded[name], clean[name])]
+    return changed_figures(task, recorded, clean)
 
 
 def _figures(scores: Scores) -> dict[str, dict[str, float | None]]:
