@@ -174,6 +174,7 @@ _ENHANCEMENT_PAPER = {
     "loss_reduction": "sum",
     "learning_rate": 1e-6,
     "decay": 0.0,
+    "speech": "both",
 }
 # What helped most on validation speakers of RAVDESS, in minutes. Few recordings of noise are soon memorised, so epochs
 # are few and the input is noisier.
@@ -181,6 +182,7 @@ _ENHANCEMENT_TUNED = {
     **_ENHANCEMENT_PAPER,
     "optimizer": "adam",
     "momentum": 0.0,
+    "speech": "noisy",
     "loss_reduction": "mean",
     "learning_rate": 3e-3,
     "schedule": "cosine",

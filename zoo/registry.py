@@ -29,7 +29,7 @@ _ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
 _SETTINGS = {
     "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crops"},
     "mfcc": _ALTERED_COPIES | {"spectrum", "mfcc", "statistics", "enhancer"},
-    "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer"}),
+    "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer", "enhanced"}),
     "waveform": frozenset({"augment_noise", "noise"}),
     "functionals": frozenset({"functionals", "windows", "steps"}),
     "acoustic": _ALTERED_COPIES | {"functionals", "clip"},
@@ -189,7 +189,7 @@ MODELS: dict[str, Entry] = {
         shape=(13, 13),
         task="enhancement",
         frontend="mfcc_frames",
-        settings=frozenset({"spectrum", "mfcc", "training", "reduction", "noise", "ratios"}),
+        settings=frozenset({"spectrum", "mfcc", "training", "reduction", "noise", "ratios", "pairs"}),
         recipes=recipes.ENHANCEMENT,
     ),
 }

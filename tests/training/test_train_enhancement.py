@@ -1,6 +1,7 @@
 """From clips and noise to a trained, tested and usable enhancement of cepstral coefficients."""
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -116,6 +117,24 @@ def test_figures_are_the_saved_models_on_all_frames_together(trained, fold):
             assert figure["ccc"] == pytest.approx(audmetric.concordance_cc(clean[:, k], frames[:, k]), abs=1e-3)
             error = np.mean((clean[:, k] - frames[:, k]) ** 2) / clean[:, k].var()
             assert figure["mse"] == pytest.approx(error, rel=2e-3)
+
+
+def test_with_both_kinds_of_speech_clean_clips_are_their_own_targets(trained, monkeypatch):
+    """D4.2, 3.4.3: mixed enhancement is trained on every noisy condition together with clean speech."""
+    (division,) = trained.source.folds
+    clips = division.validation[:2]
+    noisy = {snr: {clip.name: object() for clip in clips} for snr in (0.0, 12.0)}
+    monkeypatch.setattr(noisy_copies, "extract_noisy", lambda *_: noisy)
+    features = {clip.name: object() for clip in clips}
+    found = {
+        speech: enhancement.examples(dataclasses.replace(trained.config, speech=speech), None, features, clips, False)
+        for speech in ("noisy", "both")
+    }
+    assert [(pair.name, pair.snr_db) for pair in found["noisy"]] == [(c.name, snr) for snr in noisy for c in clips]
+    assert found["both"][:4] == found["noisy"]
+    assert [(p.name, p.snr_db, p.noisy, p.clean) for p in found["both"][4:]] == [
+        (clip.name, np.inf, features[clip.name], features[clip.name]) for clip in clips
+    ]
 
 
 def test_evaluated_again_it_has_the_same_figures(trained):

@@ -38,7 +38,9 @@ GROUPS = {
     "refit": "fitting of linear models of emotion",
     "noise": "noise",
     "ratios": "training and testing in noise",
+    "pairs": "training of the autoencoder",
     "enhancer": "enhancement in front of MFCC networks",
+    "enhanced": "enhancement in front of linear models on MFCCs",
     "running": "running",
 }
 _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() for name in entry.recipes))
@@ -164,8 +166,22 @@ class RunConfig:
     snr: tuple[float, ...] = _flag(
         (0.0, 3.0, 6.0, 9.0, 12.0), "ratios", "signal-to-noise ratios in dB", least=-30.0, most=60.0, flag=False
     )
+    speech: str = _flag(
+        "noisy",
+        "pairs",
+        "that training enhances; clean speech is its own target",
+        choices=("noisy", "both"),
+        later=True,
+    )
     enhancer: str = _flag(
         "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds", later=True
+    )
+    enhanced: str = _flag(
+        "all",
+        "enhanced",
+        "recordings that go through --enhancer: all, or those of the test alone, as D4.2 has it",
+        choices=("all", "test"),
+        later=True,
     )
 
     seed: int = _flag(0, "running", "of weights, order, crops and dropout", least=0, most=2**32 - 1)

@@ -43,12 +43,16 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
     Ratings may have another C for each dimension: the last row of the history is of their best together. Every altered
     copy of a training clip counts as a clip. The chosen C is fitted again on `fold.refit`, if that holds any, behind
     the standardisation and components of the training clips. Writes model.keras and history.csv; returns the history,
-    a row per C. Raises UserError for more components than vectors or features, or clips of one class.
+    a row per C. With `config.enhanced` "test" the enhancer stands in the saved model alone. Raises UserError for more
+    components than vectors or features, or clips of one class.
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
-    body = from_config.feature_model(config, fold.name)
-    seen = replace(fold, train=_through(body, _with_copies(fold.train)), validation=_through(body, fold.validation))
+    body = seen_body = from_config.feature_model(config, fold.name)
+    if config.enhancer and config.enhanced == "test":
+        seen_body = from_config.feature_model(replace(config, enhancer=""), fold.name)
+    train, validation = _through(seen_body, _with_copies(fold.train)), _through(seen_body, fold.validation)
+    seen = replace(fold, train=train, validation=validation)
     vectors, targets, weights = _training_set(seen)
     head, scale = _head(seen, config, vectors)
     vectors = scale(vectors)

@@ -84,6 +84,8 @@ def _check_linear(config: RunConfig) -> None:
         noisy_copies.open_for(config, RATE_HZ)
     if config.enhancer:
         enhancer.check(config)
+    elif config.enhanced != "all":
+        raise UserError(f"--enhanced {config.enhanced} has no effect without --enhancer RUN; add that, or leave it out")
 
 
 def examples(

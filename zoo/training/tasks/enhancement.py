@@ -46,9 +46,14 @@ def check(config: RunConfig, protocol: Protocol) -> None:
 def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Pair]:
-    """Return every clip at every ratio; noisy clips become features here, once, in noise of their side."""
+    """Return every clip at every ratio and, with `config.speech` "both", as it is, at an infinite one.
+
+    Noisy clips become features here, once, in noise of their side.
+    """
     own, side = from_config.extractor(config), "train" if training else "validation"
     found = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
+    if config.speech == "both":
+        found = {**found, float("inf"): features}
     return [
         Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
     ]
@@ -98,7 +103,8 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
     The detector of clean speech is fitted on the training clips, its threshold on the validation clips.
     """
     denoiser = network_of(load_model(model_path))
-    detector = clean_speech.fit(_clean_and_noisy(fold.train), _clean_and_noisy(fold.validation))
+    train, validation = ([pair for pair in side if np.isfinite(pair.snr_db)] for side in (fold.train, fold.validation))
+    detector = clean_speech.fit(_clean_and_noisy(train), _clean_and_noisy(validation))
     complete = enhancer.assemble(denoiser, *clean_moments(fold), detector)
     with written_aside(model_path) as aside:
         with_frontend(fold.frontend, complete).save(aside)
