@@ -123,6 +123,10 @@ class RunConfig:
     weight_decay: float = _flag(0.0, "training", "decoupled weight decay", least=0.0)
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
 
+    keep: str = _flag(
+        "best", "training", "weights of the best epoch or of the last", choices=("best", "last"), later=True
+    )
+
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
     augment: str = _flag("none", "crops", "augmentation of training features", choices=("none", "specaugment"))

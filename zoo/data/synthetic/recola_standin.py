@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -62,7 +63,8 @@ def write_standin(root: Path, out: Path, seconds: float = 200.0, delay_seconds: 
             values = np.concatenate([np.repeat(values[:1], lag, axis=0), values[: len(values) - lag]])
             write_avec(folder, name, samples, RATE_HZ, values)
         sha256 = _folder_sha256(folder)
-        made = {"stand_in_for": "RECOLA", "made_from": "RAVDESS, speech", "actors": actors[: len(_NAMES)]}
+        made: dict[str, Any] = {"stand_in_for": "RECOLA", "made_from": "RAVDESS, speech"}
+        made["actors"] = actors[: len(_NAMES)]
         made |= {"seconds": seconds, "delay_seconds": delay_seconds, "sha256": sha256}
         (folder / DESCRIPTION).write_text(json.dumps(made, indent=1) + "\n")
     return sha256

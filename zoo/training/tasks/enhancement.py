@@ -53,7 +53,7 @@ def examples(
     own, side = from_config.extractor(config), "train" if training else "validation"
     found = noisy_copies.extract_noisy(config, own.features, own.settings, clips, side, own.rate_hz)
     if config.speech == "both":
-        found = {**found, float("inf"): features}
+        found[float("inf")] = {clip.name: features[clip.name] for clip in clips}
     return [
         Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
     ]
