@@ -113,7 +113,8 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
         task="continuous" if rated else "emotion",
         frontend=frontend,
         fitted="linear",
-        settings=_SETTINGS[frontend] | ({"linear", "ratings"} if rated else {"linear", "emotion", "refit"}),
+        settings=_SETTINGS[frontend]
+        | ({"linear", "ratings", "regression"} if rated else {"linear", "emotion", "refit"}),
         options=options,
         recipes=presets,
     )

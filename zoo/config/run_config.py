@@ -35,6 +35,7 @@ GROUPS = {
     "copies": "augmentation of emotion networks",
     "augment_noise": "augmentation by noise",
     "linear": "fitting of linear models",
+    "regression": "fitting of linear models of ratings",
     "refit": "fitting of linear models of emotion",
     "noise": "noise",
     "ratios": "training and testing in noise",
@@ -161,6 +162,13 @@ class RunConfig:
     )
     complexities: tuple[float, ...] = _flag(
         (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), "linear", "values of C to choose from", least=1e-9, most=1e6
+    )
+    svr_loss: str = _flag(
+        "squared",
+        "regression",
+        "errors squared, or those beyond 0.1 as they are",
+        choices=("squared", "epsilon"),
+        later=True,
     )
     refit: bool = _flag(False, "refit", "once C is chosen, fit on training and validation clips together", later=True)
 

@@ -34,6 +34,7 @@ from zoo.utils.progress import Progress
 
 _MOST_ITERATIONS = 20_000
 _EPOCHS = 200  # of stochastic gradient descent at most
+_EPSILON = 0.1  # of the SVR, as libsvm has it
 _NEVER = -1e6  # score of a class without a training clip
 
 
@@ -170,8 +171,10 @@ def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: in
         warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
         if targets.ndim == 1:
             return _classification(vectors, targets, weights, c, config, n_classes)
-        options = {"epsilon": 0.0, "loss": "squared_epsilon_insensitive", "dual": False, "max_iter": _MOST_ITERATIONS}
-        fitted = [LinearSVR(C=c, **options).fit(vectors, values) for values in targets.T]
+        options: dict[str, Any] = {"epsilon": 0.0, "loss": "squared_epsilon_insensitive", "dual": False}
+        if config.svr_loss == "epsilon":  # libsvm's, but that liblinear holds the bias back as well
+            options = {"epsilon": _EPSILON, "loss": "epsilon_insensitive", "dual": True, "random_state": config.seed}
+        fitted = [LinearSVR(C=c, max_iter=_MOST_ITERATIONS, **options).fit(vectors, values) for values in targets.T]
     return [(machine.coef_, float(np.squeeze(machine.intercept_))) for machine in fitted]
 
 
