@@ -11,8 +11,8 @@ from keras import layers
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import masked_input
 
-# Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values. Its rate, the lowest, is for
-# gradient descent on a sum of errors, as its recipe has it; the others are for optimizers that heed no scale.
+# Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values. Its rate, the lowest, is
+# for gradient descent on a sum of errors, as its recipe has it; the others are for optimizers that heed no scale.
 SPACE = {
     "learning_rate": [1e-2, 3e-3, 1e-3, 1e-4, 1e-6],
     "optimizer": ["sgd", "adam", "rmsprop"],
