@@ -4,9 +4,10 @@
     python scripts/enhanced_ratings.py --corpus recola --synthetic --noise NOISE --out runs/mine
 
 Trains mfcc_svr on clean recordings and, in folders in its folder, denoising autoencoders (for each ratio, matched, or
-one for all, mixed) and regressions behind them, fitted on clean and on noisy recordings. Each is scored on the test
-recordings in noise: conditions.csv. The folders are runs like any other. Given again with --resume, the same command
-goes on where it was interrupted. The other flags are those of train.py for mfcc_svr.
+one for all, mixed). Each is scored on the test recordings in noise, conditions.csv: the regression as it is and with an
+enhancer in front of it (the published table), and regressions fitted behind it, on clean and on noisy recordings. The
+folders are runs like any other. Given again with --resume, the same command goes on where it was interrupted. The
+other flags are those of train.py for mfcc_svr.
 """
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C

@@ -68,9 +68,9 @@ def value(name, truth, prediction, weights=None):
     return float(get_loss(name)(truth, prediction, weights))
 
 
-def value_and_gradient(name, truth, prediction, weights=None):
+def value_and_gradient(name, truth, prediction, weights=None, reduction="mean"):
     """The loss and its gradient in the prediction, by the backend's own differentiation."""
-    loss, prediction = get_loss(name), np.asarray(prediction, "float32")
+    loss, prediction = get_loss(name, reduction), np.asarray(prediction, "float32")
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -102,6 +102,42 @@ def ratings(rng, shape=(4, 60, 2), offset=0.1, deviation=0.2):
 def test_losses_are_their_definitions(rng, name, shape):
     truth, prediction = ratings(rng, shape)
     assert value(name, truth, prediction) == pytest.approx(EXPECTED[name](truth, prediction), rel=1e-5)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(("name", "terms"), [("sse", 8 * 400 * 13 / 2), ("ccc_sum", 8 * 13), ("ccc", 13)])
+def test_a_sum_as_published_is_so_many_times_the_mean(rng, name, terms):
+    """Of a batch of 8 sequences of 400 frames with 13 outputs: a rate of 1e-6 on the sum is .0208 on the mean."""
+    truth, prediction = ratings(rng, (8, 400, 13))
+    summed, slope = value_and_gradient(name, truth, prediction, reduction="sum")
+    mean, mean_slope = value_and_gradient(name, truth, prediction)
+    assert summed == pytest.approx(terms * mean, rel=1e-5)
+    np.testing.assert_allclose(slope, terms * mean_slope, rtol=1e-4, atol=1e-5 * np.abs(slope).max())
+
+
+@pytest.mark.backend
+def test_sums_are_their_definitions_on_sequences_of_unequal_length(rng):
+    (truth, prediction), lengths = ratings(rng), (60, 10, 35, 0)
+    mask = np.arange(60) < np.array(lengths)[:, None]
+    parts = [(t[:n], p[:n]) for t, p, n in zip(truth, prediction, lengths, strict=True) if n]
+    whole = [np.concatenate(side) for side in zip(*parts, strict=True)]
+    expected = {
+        "sse": sum(np.sum((p.astype(float) - t) ** 2) for t, p in parts) / 2,
+        "ccc_sum": sum(one_minus_ccc(t[:, k], p[:, k]) for t, p in parts for k in range(2)),
+        "ccc": sum(one_minus_ccc(whole[0][:, k], whole[1][:, k]) for k in range(2)),
+    }
+    truth[~mask] = np.nan
+    for name, total in expected.items():
+        assert float(get_loss(name, "sum")(truth, prediction, mask)) == pytest.approx(total, rel=1e-5)
+    # CURRENNT goes back from the errors themselves.
+    gradient = value_and_gradient("sse", truth, prediction, mask, reduction="sum")[1]
+    np.testing.assert_allclose(gradient[mask], (prediction - truth)[mask], rtol=1e-6)
+    weights = np.array([2, 0, 1, 1], "float32")
+    again = np.array([0, 0, 2])
+    for name in ("sse", "ccc_sum"):
+        twice = float(get_loss(name, "sum")(truth[again], prediction[again], mask[again]))
+        weighted = mask * weights[:, None]
+        assert float(get_loss(name, "sum")(truth, prediction, weighted)) == pytest.approx(twice, rel=1e-5)
 
 
 def closed_form(truth, prediction):
@@ -188,21 +224,35 @@ def test_without_any_weight_loss_and_gradient_are_zero(rng, name):
 
 @pytest.mark.backend
 def test_figure_5_1():
-    """2y correlates fully with y, yet has CCC < 1, and 2y + 2 less still. By hand on 0, 1, 2, 3."""
-    y = np.arange(4.0).reshape(1, 4, 1)
-    # Population variance 1.25, covariance with 2y 2.5, variance of 2y 5; means 1.5 and 3, of 2y + 2 it is 5.
-    assert 1 - value("ccc", y, 2 * y) == pytest.approx(5 / (6.25 + 2.25))
-    assert 1 - value("ccc", y, 2 * y + 2) == pytest.approx(5 / (6.25 + 12.25))
+    """Traces that correlate fully with y, of CCC .07 (y - 1), .78 (2y) and .15 (2y - 1).
+
+    With mean m and population variance v of y, CCC is 2v / (2v + 1), 4v / (5v + m^2) and 4v / (5v + (m - 1)^2). The
+    last two as printed fix m at .0714 and v at .1995^2. The first is then .07 for a shift by 1: "2y" is a misprint.
+    """
+    m, deviation = 0.0714, 0.1995
+    trace = np.random.default_rng(0).normal(size=7500)
+    y = (m + deviation * (trace - trace.mean()) / trace.std()).reshape(1, 7500, 1)
+    for altered, published in ((y - 1, 0.07), (2 * y, 0.78), (2 * y - 1, 0.15)):
+        assert np.corrcoef(y.ravel(), altered.ravel())[0, 1] == pytest.approx(1)
+        assert round(1 - value("ccc", y, altered), 2) == published
+        assert round(audmetric.concordance_cc(y.ravel(), altered.ravel()), 2) == published
 
 
 @pytest.mark.backend
 def test_figure_5_2():
-    """Predicting each sequence's mean: ccc_sum 0, ccc 0.37. With ratings -1 ± a and 1 ± a, CCC is 2 / (2 + a^2)."""
-    a = np.sqrt(2 / 0.37 - 2)
-    truth = np.array([[-1 - a, -1 + a] * 10, [1 - a, 1 + a] * 10])[..., None]
-    prediction = np.broadcast_to([[[-1.0]], [[1.0]]], truth.shape)
-    assert 1 - value("ccc_sum", truth, prediction) == 0
-    assert 1 - value("ccc", truth, prediction) == pytest.approx(0.37, abs=1e-6)
+    """Predicting each sequence's mean: ccc_sum 0, ccc .37.
+
+    CCC is 2 B / (2 B + W), B the variance of the means and W that within sequences: .37 fixes their ratio.
+    """
+    rng = np.random.default_rng(0)
+    within = rng.normal(size=(2, 7500, 1))
+    within = (within - within.mean(axis=1, keepdims=True)) * np.sqrt(2 / 0.37 - 2) / within.std()
+    means = np.array([[[-1.0]], [[1.0]]])
+    truth = 0.1 + 0.2 * (means + within)
+    prediction = np.broadcast_to(truth.mean(axis=1, keepdims=True), truth.shape)
+    assert abs(1 - value("ccc_sum", truth, prediction)) < 1e-6
+    assert round(1 - value("ccc", truth, prediction), 2) == 0.37
+    assert round(audmetric.concordance_cc(truth.ravel(), prediction.ravel()), 2) == 0.37
 
 
 @pytest.mark.backend
@@ -234,9 +284,12 @@ def test_fit_and_evaluate_with_a_mask(rng, name, policy, tmp_path):
     parts = [[row[:n] for row, n in zip(rows, real, strict=True)] for rows in (truth, prediction)]
     assert found == pytest.approx(EXPECTED[name](*parts), rel=tolerance)
 
+    model.compile("sgd", get_loss(name, "sum"))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded.loss) is LOSSES[name] and loaded.loss.name == name
+    assert loaded.loss.get_config() == {"name": name, "reduction": "sum"}
+    assert LOSSES[name].from_config({"name": name}).get_config()["reduction"] == "mean"  # of earlier versions' models
 
 
 @pytest.mark.backend
@@ -255,6 +308,8 @@ def test_half_precision_predictions_are_taken_in_float32(rng, name):
 def test_an_unknown_loss_is_refused():
     with pytest.raises(UserError, match=r"--loss 'cccc'. Did you mean 'ccc'"):
         get_loss("cccc")
+    with pytest.raises(UserError, match=r"--loss-reduction 'summ'. Did you mean 'sum'"):
+        get_loss("ccc", "summ")
 
 
 @pytest.mark.backend

@@ -2,8 +2,11 @@
 
 The losses compare (batch, frames, targets) with the same. Weights per sequence (batch,), per frame (batch, frames) or
 (batch, frames, 1), or per rating act inside the means and moments, where Keras would apply them after padding has moved
-these: a weight of zero equals an absent frame, whatever its values, NaN too. Weights are not negative; only their
-proportions matter. All is computed in float32, whatever the policy. Keras's implicit masks are not read.
+these: a weight of zero equals an absent frame, whatever its values, NaN too. Weights are not negative; of a mean only
+their proportions matter. All is computed in float32, whatever the policy. Keras's implicit masks are not read.
+
+Each loss has two reductions, which differ by a factor and so in the learning rate that goes with them: "mean", over
+ratings or sequences, and "sum", as MixedEmotions D4.2 and its toolkit CURRENNT have it: its rates are for sums.
 """
 
 from collections.abc import Sequence
@@ -17,6 +20,7 @@ from zoo.errors import UserError, unknown
 register = keras.saving.register_keras_serializable("zoo")
 
 CLASS_WEIGHTS = ("none", "inverse", "balanced")
+REDUCTIONS = ("mean", "sum")
 
 
 def class_weights(kind: str, labels: Sequence[int], classes: Sequence[str]) -> dict[str, float]:
@@ -59,12 +63,16 @@ class RatingLoss(keras.losses.Loss):
     """A loss of continuous ratings that applies the weights itself.
 
     Subclasses define `call` of truth, prediction and weights, each (targets, batch, frames), and their `default_name`.
+    `reduction` is one of `REDUCTIONS`; ValueError for another.
     """
 
     default_name: str
 
-    def __init__(self, name: str | None = None):
-        super().__init__(name=name or self.default_name, reduction=None)
+    def __init__(self, name: str | None = None, reduction: str = "mean"):
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction is {reduction!r}, expected {' or '.join(REDUCTIONS)}")
+        super().__init__(name=name or self.default_name, reduction=None)  # Keras has nothing left to reduce
+        self.summed = reduction == "sum"
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         truth, prediction = _float32(y_true), _float32(y_pred)
@@ -82,30 +90,33 @@ class RatingLoss(keras.losses.Loss):
         return self.call(*(ops.transpose(values, (2, 0, 1)) for values in (truth, prediction, weights)))
 
     def get_config(self):
-        return {"name": self.name}
+        return {"name": self.name, "reduction": "sum" if self.summed else "mean"}
 
 
 @register
 class SumOfSquares(RatingLoss):
-    """The sum of squared errors, "sse", divided by the sum of the weights (without weights: by the number of ratings).
+    """The squared error, "sse": its mean over the ratings, by weight, or half its sum, as CURRENNT has it.
 
-    The division moves no minimum; it makes the learning rate independent of batch size, sequence length and padding.
-    At least 0. Raises ValueError for shapes that differ, as the next two.
+    Half the sum is N / 2 times the mean of N ratings. The mean makes the learning rate independent of batch size,
+    sequence length and padding. At least 0. Raises ValueError for shapes that differ, as the next two.
 
-    >>> float(SumOfSquares()(np.zeros((1, 2, 1)), np.array([[[1.0], [3.0]]])))  # (1 + 9) / 2
-    5.0
+    >>> float(SumOfSquares()(np.zeros((1, 2, 1)), np.array([[[1.0], [4.0]]])))  # (1 + 16) / 2
+    8.5
+    >>> float(SumOfSquares(reduction="sum")(np.zeros((1, 3, 1)), np.array([[[1.0], [4.0], [1.0]]])))  # (1 + 16 + 1) / 2
+    9.0
     """
 
     default_name = "sse"
 
     def call(self, truth, prediction, weights):
-        return ops.sum(weights * ops.square(prediction - truth)) / _or_one(ops.sum(weights))
+        total = ops.sum(weights * ops.square(prediction - truth))
+        return total / 2 if self.summed else total / _or_one(ops.sum(weights))
 
 
 @register
 class SequenceCCC(RatingLoss):
-    """1 - CCC of each sequence by itself, averaged over sequences and targets, in 0..2: "ccc_sum" (MixedEmotions D4.2,
-    eq 2-3).
+    """1 - CCC of each sequence by itself, "ccc_sum" (MixedEmotions D4.2, eq 2-3): the mean over sequences and targets,
+    in 0..2, or the sum.
 
     A sequence counts by its largest weight, so that one without any is left out, and a weight per sequence is heeded.
 
@@ -117,12 +128,13 @@ class SequenceCCC(RatingLoss):
     default_name = "ccc_sum"
 
     def call(self, truth, prediction, weights):
-        return _one_minus_ccc(truth, prediction, weights, axes=(2,))
+        return _one_minus_ccc(truth, prediction, weights, axes=(2,), summed=self.summed)
 
 
 @register
 class BatchCCC(RatingLoss):
-    """1 - CCC with the whole mini-batch as one sequence, averaged over targets, in 0..2: "ccc" (MixedEmotions D4.2).
+    """1 - CCC with the whole mini-batch as one sequence, "ccc" (MixedEmotions D4.2): the mean over targets, in 0..2, or
+    the sum.
 
     Unlike `SequenceCCC` it rewards the differences between sequences: predicting each one's mean scores above 0
     (Figure 5.2).
@@ -135,21 +147,23 @@ class BatchCCC(RatingLoss):
     default_name = "ccc"
 
     def call(self, truth, prediction, weights):
-        return _one_minus_ccc(truth, prediction, weights, axes=(1, 2))
+        return _one_minus_ccc(truth, prediction, weights, axes=(1, 2), summed=self.summed)
 
 
 LOSSES = {"sse": SumOfSquares, "ccc_sum": SequenceCCC, "ccc": BatchCCC}
 
 
-def get_loss(name: str) -> keras.losses.Loss:
-    """Return a loss of continuous ratings by its name in `LOSSES`. Raises UserError for an unknown one."""
+def get_loss(name: str, reduction: str = "mean") -> keras.losses.Loss:
+    """Return a loss of ratings by its name in `LOSSES`. Raises UserError for an unknown name or reduction."""
     if name not in LOSSES:
         raise unknown("--loss", name, LOSSES)
-    return LOSSES[name]()
+    if reduction not in REDUCTIONS:
+        raise unknown("--loss-reduction", reduction, REDUCTIONS)
+    return LOSSES[name](reduction=reduction)
 
 
-def _one_minus_ccc(truth, prediction, weights, axes: tuple[int, ...]):
-    """1 - CCC over `axes`, with population moments, averaged over the rest by each part's largest weight.
+def _one_minus_ccc(truth, prediction, weights, axes: tuple[int, ...], summed: bool):
+    """1 - CCC over `axes`, with population moments, averaged or `summed` over the rest by each part's largest weight.
 
     CCC = 2 cov(x, y) / (var x + var y + (mean x - mean y)^2). Where both are constant and equal, 0 / 0, it is taken as
     0, as it is where they are constant and differ; the gradient is 0 there. Without any weight the loss is 0.
@@ -171,6 +185,8 @@ def _one_minus_ccc(truth, prediction, weights, axes: tuple[int, ...]):
     spread = variances + ops.square(gap / unit + mean_prediction - mean_truth)
     ccc = 2 * covariance / _or_one(spread)
     heaviest = ops.max(weights, axes, keepdims=True)
+    if summed:
+        return ops.sum(heaviest * (1 - ccc))
     return ops.mean(_sum(heaviest * (1 - ccc), (1, 2)) / _or_one(_sum(heaviest, (1, 2))))
 
 

@@ -31,7 +31,7 @@ _ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
 _SETTINGS = {
     "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crops"},
     "mfcc": _ALTERED_COPIES | {"spectrum", "mfcc", "statistics", "enhancer"},
-    "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer"}),
+    "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer", "enhanced"}),
     "waveform": frozenset({"augment_noise", "noise"}),
     "functionals": frozenset({"functionals", "windows", "steps"}),
     "acoustic": _ALTERED_COPIES | {"functionals", "clip"},
@@ -87,7 +87,7 @@ def _network(
         shape,
         task="continuous" if rated else "emotion",
         frontend=frontend,
-        settings=_SETTINGS[frontend] | {"training"} | ({"ratings", "segments"} if rated else {"emotion"}),
+        settings=_SETTINGS[frontend] | {"training"} | ({"ratings", "segments", "reduction"} if rated else {"emotion"}),
         options=options,
         recipes=presets,
     )
@@ -115,7 +115,8 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
         task="continuous" if rated else "emotion",
         frontend=frontend,
         fitted="linear",
-        settings=_SETTINGS[frontend] | ({"linear", "ratings"} if rated else {"linear", "emotion", "refit"}),
+        settings=_SETTINGS[frontend]
+        | ({"linear", "ratings", "regression"} if rated else {"linear", "emotion", "refit"}),
         options=options,
         recipes=presets,
     )
@@ -191,7 +192,7 @@ MODELS: dict[str, Entry] = {
         shape=(13, 13),
         task="enhancement",
         frontend="mfcc_frames",
-        settings=frozenset({"spectrum", "mfcc", "training", "noise", "ratios"}),
+        settings=frozenset({"spectrum", "mfcc", "training", "reduction", "noise", "ratios", "pairs"}),
         recipes=recipes.ENHANCEMENT,
     ),
 }

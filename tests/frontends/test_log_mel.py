@@ -61,6 +61,14 @@ def test_equal_to_librosa(settings, radix, utterances):
     assert len(layer.kernels) == radix
 
 
+@pytest.mark.parametrize(("n_samples", "extra"), [(1600, 1), (1601, 0), (1759, 0), (1760, 1)])
+def test_one_frame_fewer_than_librosa_where_a_clip_is_whole_hops(rng, n_samples, extra):
+    clip, layer = rng.normal(size=n_samples).astype("float32"), LogMel()
+    (features,) = run(layer, [clip])
+    theirs = librosa.feature.melspectrogram(y=clip, sr=16_000, n_fft=400, hop_length=160, n_mels=40).shape[1]
+    assert (len(features), theirs) == (-(-n_samples // 160), -(-n_samples // 160) + extra)
+
+
 def test_a_faint_band_beside_a_loud_one_keeps_its_digits(rng):
     """The parts' transforms are of the loud band's size where their differences are the faint one's."""
     low_passed = np.convolve(rng.normal(size=32_000), np.hanning(200) / 100, "same")

@@ -65,7 +65,7 @@ def conditions(run):
 
 
 def test_every_ratio_is_scored_by_models_of_both_readings_with_and_without(run):
-    ways = [("clean", "none"), ("clean", "mixed"), ("noisy", "none"), ("noisy", "mixed")]
+    ways = [("clean", "none"), ("clean", "mixed"), ("enhanced", "mixed"), ("noisy", "none"), ("noisy", "mixed")]
     expected = [(ratio, *way) for ratio in ("", *map(str, RATIOS)) for way in ways]
     assert [(row["snr_db"], row["fitted_on"], row["enhancement"]) for row in conditions(run)] == expected
     found = {key: float(row["arousal_value"]) for key, row in zip(expected, conditions(run), strict=True)}
@@ -93,7 +93,21 @@ def test_figures_are_those_of_the_parts_one_after_another(run, noise):
         found.append(ratings[rated][:, 0])
     x, y = np.concatenate(truth).astype(float), np.concatenate(found).astype(float)
     ccc = 2 * np.mean((x - x.mean()) * (y - y.mean())) / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    assert float(conditions(run)[-3]["arousal_value"]) == pytest.approx(ccc, abs=1e-4)
+    assert float(conditions(run)[-4]["arousal_value"]) == pytest.approx(ccc, abs=1e-4)
+
+
+def test_the_published_regression_is_the_one_of_clean_recordings(run):
+    """Fitted once: the same weights, and the same C, with the enhancer in front of the test recordings alone."""
+    (fold,) = open_source(load_config(run / "config.json")).folds
+    plain, published, ours = (
+        network_of(load_model(fold_folder(place, fold) / "model.keras"))
+        for place in (run, run / "test-enhanced-mixed", run / "enhanced-mixed")
+    )
+    for one, other in zip(plain.layers[-1].get_weights(), published.layers[-1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(published.get_weights()) == len(ours.get_weights()) > len(plain.get_weights())
+    moments = [layer.layers[-1].layers[1] for layer in (plain, published)]
+    np.testing.assert_array_equal(*(np.asarray(layer.mean) for layer in moments))
 
 
 def test_the_enhanced_run_is_a_run_like_any_other(run, tmp_path):
@@ -131,8 +145,8 @@ def test_the_script_trains_a_model_for_each_ratio(script, settings, noise, tmp_p
         "enhanced_ratings.py", *words, "--noise", f"time:{noise}", "--enhance", "matched", "--snr", "3"
     )
     assert code == 0 and "in noise:" in printed and f"results: {out}" in printed
-    assert [row["enhancement"] for row in conditions(out)] == 2 * ["none", "matched", "none", "matched"]
-    beside = [f"{kind}-3dB" for kind in ("enhanced", "enhancer", "noisy", "noisy-enhanced")]
+    assert [row["enhancement"] for row in conditions(out)] == 2 * ["none", "matched", "matched", "none", "matched"]
+    beside = [f"{kind}-3dB" for kind in ("enhanced", "enhancer", "noisy", "noisy-enhanced", "test-enhanced")]
     assert sorted(path.parent.name for path in out.glob("*-3dB/config.json")) == beside
     assert json.loads((out / "conditions.json").read_text())["noise"]["split"] == "time"
     assert load_config(out / "noisy-3dB" / "config.json").noise == f"time:{noise}"
@@ -146,6 +160,7 @@ def test_the_script_trains_a_model_for_each_ratio(script, settings, noise, tmp_p
         (["--enhance", "both"], "unknown --enhance 'both'. Known: matched, mixed"),
         (["--noise", "x", "--snr", "3", "3"], "--snr is 3 3, expected different numbers"),
         (["--model", "fcn"], "--model fcn: the study trains mfcc_svr and its enhancers itself. Leave it out"),
+        (["--enhanced", "test", "--noise"], "--enhanced test has no effect without --enhancer RUN"),
         (["--functional-seconds", "0.1", "--noise"], "--functional-seconds is 0.1, expected a multiple of a frame's"),
     ],
 )

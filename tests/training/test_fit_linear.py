@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import audmetric
 import keras
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.svm import SVR, LinearSVC, LinearSVR
 
 from zoo.config.flags import from_flags
 from zoo.data.batches.clips import Example
@@ -151,7 +152,14 @@ def test_each_dimension_has_the_c_that_is_best_for_it(tmp_path):
     train, validation = [ratings(120, 1, 0.5), ratings(90, 2, 0.5)], [ratings(100, 3, 0.5)]
     grid = (1e-6, 1e-4, 1e-2)
     history, found = fitted(
-        tmp_path, "egemaps_svr", train, validation, ("arousal", "valence"), corpus="recola", complexities=grid
+        tmp_path,
+        "egemaps_svr",
+        train,
+        validation,
+        ("arousal", "valence"),
+        corpus="recola",
+        complexities=grid,
+        svr_loss="squared",
     )
     best = [max(history[:3], key=lambda row: row[f"validation_ccc_{name}"])["c"] for name in ("arousal", "valence")]
     assert best[0] != best[1], "the case shows nothing"
@@ -164,6 +172,25 @@ def test_each_dimension_has_the_c_that_is_best_for_it(tmp_path):
         svr = LinearSVR(C=c, epsilon=0.0, loss="squared_epsilon_insensitive", dual=False, max_iter=20_000)
         expected = make_pipeline(StandardScaler(), svr).fit(values, labels[:, dimension])
         np.testing.assert_allclose(output[:, dimension], expected.predict(one.astype(np.float64)), atol=1e-4)
+
+
+def test_the_epsilon_svr_is_near_that_of_libsvm(tmp_path):
+    """D4.2, section 5, has libsvm's: the same loss, whose bias alone is not held back."""
+    train, validation = [ratings(120, 1, 0.5), ratings(90, 2, 0.5)], [ratings(100, 3, 0.5)]
+    settings = {"corpus": "recola", "complexities": (1e-2,)}
+    _, found = fitted(tmp_path, "egemaps_svr", train, validation, ("arousal", "valence"), **settings)
+    values = np.concatenate([one.features.values[one.rated] for one in train]).astype(np.float64)
+    labels = np.concatenate([one.labels[one.rated] for one in train])
+    one = validation[0].features.values
+    output = found.predict_on_batch({"features": one[None], "n_frames": np.array([len(one)], np.int32)})[0]
+    for dimension in range(2):
+        libsvm = SVR(kernel="linear", C=1e-2, epsilon=0.1)
+        expected = make_pipeline(StandardScaler(), libsvm).fit(values, labels[:, dimension])
+        theirs = expected.predict(one.astype(np.float64))
+        assert audmetric.concordance_cc(theirs, output[:, dimension]) > 0.98
+        squared = LinearSVR(C=1e-2, epsilon=0.0, loss="squared_epsilon_insensitive", dual=False, max_iter=20_000)
+        other = make_pipeline(StandardScaler(), squared).fit(values, labels[:, dimension]).predict(one)
+        assert np.abs(theirs - output[:, dimension]).max() < 0.2 * np.abs(theirs - other).max()
 
 
 @pytest.mark.parametrize(

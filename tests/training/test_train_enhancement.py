@@ -1,9 +1,11 @@
 """From clips and noise to a trained, tested and usable enhancement of cepstral coefficients."""
 
 import csv
+import dataclasses
 import io
 import json
 
+import audmetric
 import keras
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from zoo.features import enhancer, from_config, noisy_copies
 from zoo.frontends.mfcc import mfcc_frames
 from zoo.metrics import enhancement as enhancement_figures
 from zoo.runs.model_file import load_model
-from zoo.training.evaluate import evaluate_run
+from zoo.training.evaluate import changed_figures, evaluate_run
 from zoo.training.tasks import enhancement
 from zoo.training.train import train
 
@@ -112,14 +114,42 @@ def test_figures_are_the_saved_models_on_all_frames_together(trained, fold):
         for k in range(13):
             figure = figures[system]["coefficients"][str(k)]
             assert figure["pearson"] == pytest.approx(np.corrcoef(clean[:, k], frames[:, k])[0, 1], abs=1e-3)
+            assert figure["ccc"] == pytest.approx(audmetric.concordance_cc(clean[:, k], frames[:, k]), abs=1e-3)
             error = np.mean((clean[:, k] - frames[:, k]) ** 2) / clean[:, k].var()
             assert figure["mse"] == pytest.approx(error, rel=2e-3)
+
+
+def test_with_both_kinds_of_speech_clean_clips_are_their_own_targets(trained, monkeypatch):
+    """D4.2, 3.4.3: mixed enhancement is trained on every noisy condition together with clean speech."""
+    (division,) = trained.source.folds
+    clips = division.validation[:2]
+    noisy = {snr: {clip.name: object() for clip in clips} for snr in (0.0, 12.0)}
+    monkeypatch.setattr(noisy_copies, "extract_noisy", lambda *_: noisy)
+    features = {clip.name: object() for clip in clips}
+    found = {
+        speech: enhancement.examples(dataclasses.replace(trained.config, speech=speech), None, features, clips, False)
+        for speech in ("noisy", "both")
+    }
+    assert [(pair.name, pair.snr_db) for pair in found["noisy"]] == [(c.name, snr) for snr in noisy for c in clips]
+    assert found["both"][:4] == found["noisy"]
+    assert [(p.name, p.snr_db, p.noisy, p.clean) for p in found["both"][4:]] == [
+        (clip.name, np.inf, features[clip.name], features[clip.name]) for clip in clips
+    ]
 
 
 def test_evaluated_again_it_has_the_same_figures(trained):
     summary, changed = evaluate_run(trained.folder)
     assert changed == []
     assert summary["mse"]["enhanced"] == pytest.approx(record_of(trained.folder)["mse"]["enhanced"], abs=1e-5)
+    # A record of an earlier version has no CCC; what it has must come out again.
+    old = json.loads(json.dumps(record_of(trained.folder)))
+    del old["pooled"]["enhanced"]["ccc"], old["clean"]["noisy"]["coefficients"]["0"]["ccc"]
+    assert changed_figures(enhancement, old, summary) == []
+    old["pooled"]["gone"], old["by_snr"]["0"]["noisy"]["mse"]["value"] = 1.0, 9.0
+    assert [line.split(":")[0] for line in changed_figures(enhancement, old, summary)] == [
+        "pooled.gone",
+        "by_snr.0.noisy.mse.value",
+    ]
 
 
 def test_clean_clips_pass_unchanged_and_the_share_is_recorded(trained, fold):
@@ -220,9 +250,11 @@ def test_figures_by_hand():
     rows = [row("a", "s", "", clean, clean, denoised, True), row("a", "s", "3", clean, noisy, denoised)]
     figures = enhancement_figures.evaluate(rows)
     three = figures["by_snr"]["3"]
-    assert three["noisy"]["coefficients"]["0"] == {"mse": 1.0, "pearson": pytest.approx(1.0)}
+    # Variances 1 and 1, covariance 1, means 1 apart: CCC 2 / 3, where the correlation is 1.
+    agreement = {"ccc": pytest.approx(2 / 3), "pearson": pytest.approx(1.0)}
+    assert three["noisy"]["coefficients"]["0"] == {"mse": 1.0, **agreement}
     assert three["enhanced"]["coefficients"]["0"]["mse"] == pytest.approx(0.5)  # errors 0 and 1, variance 1
-    assert three["enhanced"]["coefficients"]["1"] == {"mse": None, "pearson": None}
+    assert three["enhanced"]["coefficients"]["1"] == {"mse": None, "ccc": None, "pearson": None}
     assert three["enhanced"]["mse"] == {"value": None, "low": None, "high": None}
     assert figures["clean"]["enhanced"]["coefficients"]["0"]["mse"] == 0
     assert figures["clean"]["without_detector"]["coefficients"]["0"]["mse"] == pytest.approx(0.5)

@@ -30,14 +30,18 @@ GROUPS = {
     "crops": "training of log-mel networks",
     "emotion": "training of emotion networks",
     "segments": "training of networks for ratings",
+    "reduction": "training of networks for ratings and of the autoencoder",
     "ratings": "training for ratings",
     "copies": "augmentation of emotion networks",
     "augment_noise": "augmentation by noise",
     "linear": "fitting of linear models",
+    "regression": "fitting of linear models of ratings",
     "refit": "fitting of linear models of emotion",
     "noise": "noise",
     "ratios": "training and testing in noise",
+    "pairs": "training of the autoencoder",
     "enhancer": "enhancement in front of MFCC networks",
+    "enhanced": "enhancement in front of linear models on MFCCs",
     "running": "running",
 }
 _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() for name in entry.recipes))
@@ -120,11 +124,22 @@ class RunConfig:
     weight_decay: float = _flag(0.0, "training", "decoupled weight decay", least=0.0)
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
 
+    keep: str = _flag(
+        "best", "training", "weights of the best epoch or of the last", choices=("best", "last"), later=True
+    )
+
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
     augment: str = _flag("none", "crops", "augmentation of training features", choices=("none", "specaugment"))
 
     loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc"))
+    loss_reduction: str = _flag(
+        "mean",
+        "reduction",
+        "of the loss over a batch; learning rates of MixedEmotions D4.2 are for sums",
+        choices=("mean", "sum"),
+        later=True,
+    )
     segment_seconds: float = _flag(20.0, "segments", "train on segments of this length", least=0.04)
     label_delay_seconds: float = _flag(
         0.0, "ratings", "delay of the raters, taken off labels; below 0, seconds of look-ahead", least=-5.0, most=20.0
@@ -148,6 +163,13 @@ class RunConfig:
     complexities: tuple[float, ...] = _flag(
         (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), "linear", "values of C to choose from", least=1e-9, most=1e6
     )
+    svr_loss: str = _flag(
+        "squared",
+        "regression",
+        "errors squared, or those beyond 0.1 as they are",
+        choices=("squared", "epsilon"),
+        later=True,
+    )
     refit: bool = _flag(False, "refit", "once C is chosen, fit on training and validation clips together", later=True)
 
     noise: str = _flag(
@@ -156,8 +178,22 @@ class RunConfig:
     snr: tuple[float, ...] = _flag(
         (0.0, 3.0, 6.0, 9.0, 12.0), "ratios", "signal-to-noise ratios in dB", least=-30.0, most=60.0, flag=False
     )
+    speech: str = _flag(
+        "noisy",
+        "pairs",
+        "that training enhances; clean speech is its own target",
+        choices=("noisy", "both"),
+        later=True,
+    )
     enhancer: str = _flag(
         "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds", later=True
+    )
+    enhanced: str = _flag(
+        "all",
+        "enhanced",
+        "recordings that go through --enhancer: all, or those of the test alone, as D4.2 has it",
+        choices=("all", "test"),
+        later=True,
     )
 
     seed: int = _flag(0, "running", "of weights, order, crops and dropout", least=0, most=2**32 - 1)

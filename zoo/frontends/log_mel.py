@@ -13,8 +13,9 @@ class LogMel(InFloat32):
     """Natural logarithm of mel-band energies of the power spectrum |STFT|^2, Hamming window.
 
     Frame t is centred on sample t * hop; beyond its ends a clip is silent. A clip of n samples has ceil(n / hop)
-    frames, those of librosa's `melspectrogram(center=True, pad_mode="constant", norm=None)`. Neither neighbours in the
-    batch nor padding change them. Always computed in float32.
+    frames: those of librosa's `melspectrogram(center=True, pad_mode="constant", norm=None)`, without the last one where
+    n is a multiple of the hop, which librosa centres on the clip's end. Neither neighbours in the batch nor padding
+    change them. Always computed in float32.
 
     Call: waveforms (batch, samples) in -1..1, sample counts (batch,) -> features (batch, frames, bands), frame counts
     (batch,).

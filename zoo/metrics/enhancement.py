@@ -1,4 +1,4 @@
-"""Error and correlation of noisy and enhanced cepstra with those of clean speech (MixedEmotions D4.2, Figure 4.2).
+"""Error and agreement of noisy and enhanced cepstra with those of clean speech (MixedEmotions D4.2, Figure 4.2: CCC).
 
 All figures follow from moments of each utterance at each ratio, in the rows of predictions.csv. A mean squared error is
 in units of the clean coefficient's variance over the same utterances: 1 is what a constant, the clean mean, reaches.
@@ -17,6 +17,7 @@ from zoo.metrics.undefined import number, ratio, with_interval
 
 FIGURES = ("n_clips", "n_frames", "mse", "pearson", "pooled", "by_snr", "clean", "detector")
 SYSTEMS = ("noisy", "enhanced", "without_detector")
+MEASURES = ("mse", "ccc", "pearson")
 _OF_CLEAN = ("mean_truth", "squares_truth")
 _OF_FRAMES = ("mean_prediction", "squares_prediction", "products", "squared_errors", "absolute_errors")
 
@@ -42,11 +43,11 @@ def evaluate(rows: Sequence[Row]) -> dict[str, Any]:
     """Return every figure of a test as a dictionary for strict JSON; what is undefined is None.
 
     `by_snr` (by ratio in dB), `pooled` (over all ratios) and `clean` (speech without noise) hold `n_clips` and, for
-    each of `SYSTEMS`, `mse` and `pearson`: means over the coefficients, with 95 % intervals over speakers (None with
-    one speaker), and both of every coefficient in `coefficients`. "enhanced" is the model's output; in
-    "without_detector" what it takes for clean is denoised too. `mse` and `pearson` are the pooled values again, of
-    noisy and of enhanced speech. `detector` holds the shares (0..1) of clean utterances taken for noisy, and of noisy
-    ones taken for clean, pooled and by ratio.
+    each of `SYSTEMS`, the three of `MEASURES`: means over the coefficients, with 95 % intervals over speakers (None
+    with one speaker), and those of every coefficient in `coefficients`. "enhanced" is the model's output; in
+    "without_detector" what it takes for clean is denoised too. Each measure stands again at the top, pooled, of noisy
+    and of enhanced speech. `detector` holds the shares (0..1) of clean utterances taken for noisy, and of noisy ones
+    taken for clean, pooled and by ratio.
     """
     clean = [row for row in rows if row["snr_db"] == ""]
     noisy = [row for row in rows if row["snr_db"] != ""]
@@ -57,7 +58,7 @@ def evaluate(rows: Sequence[Row]) -> dict[str, Any]:
         "n_clips": len(clean),
         "n_speakers": len({row["speaker"] for row in rows}),
         "n_frames": sum(int(row["n_frames"]) for row in clean),
-        **{name: {system: pooled[system][name]["value"] for system in SYSTEMS[:2]} for name in ("mse", "pearson")},
+        **{name: {system: pooled[system][name]["value"] for system in SYSTEMS[:2]} for name in MEASURES},
         "pooled": pooled,
         "by_snr": {snr: _condition(members) for snr, members in by_snr.items()},
         "clean": _condition(clean),
@@ -80,20 +81,20 @@ def _condition(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _figures(parts: Sequence[Moments], speakers: Sequence[str]) -> dict[str, Any]:
-    by_coefficient = _mse_and_pearson(regression.merged(parts))
+    by_coefficient = _measures(regression.merged(parts))
     low, high = bootstrap_interval([regression.merged_by_speaker(parts, speakers)], _pooled)
-    mse, pearson = (with_interval(by_coefficient[i].mean(), low[i], high[i]) for i in range(2))
-    each = {str(k): {"mse": number(a), "pearson": number(b)} for k, (a, b) in enumerate(by_coefficient.T)}
-    return {"mse": mse, "pearson": pearson, "coefficients": each}
+    means = {name: with_interval(by_coefficient[i].mean(), low[i], high[i]) for i, name in enumerate(MEASURES)}
+    each = {str(k): dict(zip(MEASURES, map(number, row), strict=True)) for k, row in enumerate(by_coefficient.T)}
+    return {**means, "coefficients": each}
 
 
 def _pooled(parts: Parts, counts: np.ndarray) -> np.ndarray:
-    return _mse_and_pearson(regression.merged(parts, counts)).mean(axis=-1).T
+    return _measures(regression.merged(parts, counts)).mean(axis=-1).T
 
 
-def _mse_and_pearson(part: Moments) -> np.ndarray:
-    """Both figures (2, ..., coefficients), the errors in units of the clean coefficients' variance."""
-    return np.stack([ratio(part.squared_errors, part.squares_truth), part.pearson])
+def _measures(part: Moments) -> np.ndarray:
+    """Return `MEASURES` (3, ..., coefficients), the errors in units of the clean coefficients' variance."""
+    return np.stack([ratio(part.squared_errors, part.squares_truth), part.ccc, part.pearson])
 
 
 def _taken(rows: Sequence[Row]) -> float:

@@ -12,8 +12,8 @@ from zoo.layers.lstm import LSTM
 from zoo.layers.masking import masked_input
 from zoo.models.option_ranges import checked
 
-# Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values; its optimizer and learning
-# rate, which hardly move on small data, are among the choices.
+# Hyper-parameters to search. Sizes, noise and learning rates lie around the paper's values. Its rate, the lowest, is
+# for gradient descent on a sum of errors, as its recipe has it; the others are for optimizers that heed no scale.
 SPACE = {
     "learning_rate": [1e-2, 3e-3, 1e-3, 1e-4, 1e-6],
     "optimizer": ["sgd", "adam", "rmsprop"],

@@ -10,8 +10,8 @@ from zoo.layers.lstm import LSTM
 from zoo.layers.masking import masked_input
 from zoo.models.option_ranges import checked
 
-# Hyper-parameters to search. Learning rates, objectives and widths are those of the paper; the rest lies around its
-# values for speech and for music.
+# Hyper-parameters to search. Learning rates, of losses that are sums as its recipe has them, objectives and widths are
+# those of the paper; the rest lies around its values for speech and for music.
 SPACE = {
     "functional_seconds": [1.0, 3.0, 5.0],
     "learning_rate": [1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7],

@@ -14,7 +14,7 @@ _NAMES = {"noisy": "noisy", "enhanced": "enhanced", "without_detector": "without
 
 
 def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: Path, title: str) -> None:
-    """Draw enhancement.png: correlation with clean speech and mean squared error before and after enhancement.
+    """Draw enhancement.png: CCC with clean speech and mean squared error before and after enhancement.
 
     Bars are of every coefficient over all ratios (the deliverable's Figure 4.2), lines the coefficients' mean by ratio.
     """
@@ -23,7 +23,7 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
     figure = Figure(figsize=(10, 7))
     axes = figure.subplots(2, 2, width_ratios=(2, 1))
     ratios = [float(snr) for snr in record["by_snr"]]
-    for (bars, by_snr), name in zip(axes, ("pearson", "mse"), strict=True):
+    for (bars, by_snr), name in zip(axes, ("ccc", "mse"), strict=True):
         for shift, system, color in ((-0.2, "noisy", "lightgrey"), (0.2, "enhanced", "tab:blue")):
             look = {"color": color, "label": _NAMES[system]}
             # As floats: of None they make NaN.
@@ -34,7 +34,7 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
         bars.set_xticks(range(len(values)))
         bars.grid(alpha=0.3, axis="y")
         by_snr.grid(alpha=0.3, axis="y")
-    axes[0, 0].set_ylabel("Correlation with clean")
+    axes[0, 0].set_ylabel("CCC with clean")
     axes[1, 0].set(xlabel="Coefficient", ylabel="MSE / clean variance")
     axes[1, 1].set_xlabel("SNR (dB)")
     axes[0, 1].legend(loc="lower right")
@@ -62,7 +62,7 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     counts = f"{metrics['n_clips']} clips of {metrics['n_speakers']} speakers, {metrics['n_frames']:,} frames"
     units = "means over the coefficients; errors in units of clean speech's variance"
     lines = [f"{counts}; in brackets the 95 % interval over speakers", units]
-    shown = table("Speech", "", numbers=("MSE", "Correlation", "Left as clean"))
+    shown = table("Speech", "", numbers=("MSE", "CCC", "Correlation", "Left as clean"))
     detector = metrics["detector"]
     conditions = [(f"{snr} dB", metrics["by_snr"][snr], detector["by_snr"][snr]) for snr in metrics["by_snr"]]
     conditions.append(("all ratios", metrics["pooled"], detector["noisy_taken_for_clean"]))
@@ -70,7 +70,7 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     for condition, figures, left in conditions:
         first = "as it is" if condition == "clean" else _NAMES["noisy"]
         for system, name in (_NAMES | {"noisy": first}).items():
-            cells = [with_interval(figures[system][key]) for key in ("mse", "pearson")]
+            cells = [with_interval(figures[system][key]) for key in ("mse", "ccc", "pearson")]
             share = f"{100 * left:.1f} %" if system == "enhanced" else ""
             shown.add_row(condition if system == "noisy" else "", name, *cells, share)
     print_record(metrics, title, lines, shown, console)

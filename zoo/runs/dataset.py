@@ -143,7 +143,7 @@ def audit_folds(source: Source, audio_sha256: Mapping[str, str], allow: bool) ->
     if source.protocol.selects_on_test:
         findings = [
             f"Fold {fold.name}: validation and test are the same {len(fold.test)} recordings, so that epoch and "
-            "post-processing are chosen where the figure is reported, as the papers on this protocol do."
+            "post-processing are chosen where the figure is reported, as in papers' validation figures alone."
             for fold in folds
         ]
         folds = tuple(replace(fold, validation=()) for fold in folds)

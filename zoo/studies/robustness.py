@@ -31,7 +31,7 @@ from zoo.runs.open_run import OpenedRun, open_run
 from zoo.runs.record_shape import RECORD
 from zoo.studies import robustness_conditions, robustness_report
 from zoo.studies.robustness_conditions import DRAWN_ROOMS, REVERBERATION_SECONDS, SIDE, Asked, Case, Sounds
-from zoo.training.evaluate import differences, recorded_scores
+from zoo.training.evaluate import changed_figures, differences, recorded_scores
 from zoo.training.tasks import base as tasks
 from zoo.utils.atomic_files import ASIDE, write_json
 from zoo.utils.json_files import read_json
@@ -226,7 +226,7 @@ def _differs(tested: Tested, clean: Scores) -> list[str]:
             rows += [row for row in read_rows(fold_folder(tested.run.folder, fold), ("clip",)) if row["clip"] in names]
         recorded = recorded_scores(rows, tested.run.settings, tested.run.protocol, tested.run.folder)
     check_holds(recorded, task.FIGURES.compared, tested.run.folder / "metrics.json")
-    return [line for name in task.FIGURES.compared for line in differences(name, recorded[name], clean[name])]
+    return changed_figures(task, recorded, clean)
 
 
 def _figures(scores: Scores) -> dict[str, dict[str, float | None]]:

@@ -36,9 +36,7 @@ def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:
     check_holds(opened.record, task.FIGURES.compared, run / "metrics.json")
     source = dataset.of_run(opened, data_root)
     summary = {**opened.record, **task.scores(_rows(opened, source, "test"), source.protocol)}
-    return summary, [
-        line for name in task.FIGURES.compared for line in differences(name, opened.record[name], summary[name])
-    ]
+    return summary, changed_figures(task, opened.record, summary)
 
 
 def recorded_scores(rows: Sequence[Row], config: RunConfig, protocol: Protocol, run: Path) -> dict[str, Any]:
@@ -70,6 +68,23 @@ def _rows(run: OpenedRun, source: Source, side: str) -> list[Row]:
         for row in task.test_rows(
             fold_folder(run.folder, fold), getattr(fold, side), source.protocol, run.corpus, settings
         )
+    ]
+
+
+def changed_figures(task: tasks.Task, recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return a line for each figure of a record that did not come out again.
+
+    Figures that the record, of an earlier version, does not hold are no difference.
+    """
+
+    def held(before: Any, after: Any) -> Any:
+        both = isinstance(before, dict) and isinstance(after, dict)
+        return {key: held(before[key], after[key]) for key in after if key in before} if both else after
+
+    return [
+        line
+        for name in task.FIGURES.compared
+        for line in differences(name, recorded[name], held(recorded[name], found[name]))
     ]
 
 

@@ -1,4 +1,4 @@
-"""Train the network of one fold: keep the best epoch by the validation score, save a state after every epoch."""
+"""Train the network of one fold: keep the best epoch by the validation score, or the last; save a state after each."""
 
 import math
 import time
@@ -23,7 +23,7 @@ def fit(
 ) -> History:
     """Train until the last epoch or until patience ends, from a saved state if there is one.
 
-    Writes model.keras (waveforms in, the weights of the best epoch) and history.csv; returns the history, a row per
+    Writes model.keras (waveforms in, the weights of the epoch to keep) and history.csv; returns the history, a row per
     epoch. What `after_epoch` raises ends the training, which can be resumed.
     """
     make_repeatable(config.seed)
@@ -50,7 +50,8 @@ def fit(
         write_csv(fold.folder / "history.csv", history)
         after_epoch()
     write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
-    model.set_weights(best)
+    if config.keep == "best":
+        model.set_weights(best)
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
     return history
@@ -88,6 +89,11 @@ def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_ep
 def best_epoch(history: History, score: str) -> int:
     """Return the number (from 1) of the first epoch with the highest `score`, a column of the history."""
     return 1 + int(np.argmax([row[score] for row in history]))
+
+
+def kept_epoch(history: History, score: str, config: RunConfig) -> int:
+    """Return the number (from 1) of the epoch whose weights a run of this configuration keeps."""
+    return len(history) if config.keep == "last" else best_epoch(history, score)
 
 
 def finished(history: History, config: RunConfig) -> bool:

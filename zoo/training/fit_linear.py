@@ -35,6 +35,7 @@ from zoo.utils.progress import Progress
 
 _MOST_ITERATIONS = 20_000
 _EPOCHS = 200  # of stochastic gradient descent at most
+_EPSILON = 0.1  # of the SVR, as libsvm has it
 _NEVER = -1e6  # score of a class without a training clip
 
 
@@ -44,12 +45,16 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
     Ratings may have another C for each dimension: the last row of the history is of their best together. Every altered
     copy of a training clip counts as a clip. The chosen C is fitted again on `fold.refit`, if that holds any, behind
     the standardisation and components of the training clips. Writes model.keras and history.csv; returns the history,
-    a row per C. Raises UserError for more components than vectors or features, or clips of one class.
+    a row per C. With `config.enhanced` "test" the enhancer stands in the saved model alone. Raises UserError for more
+    components than vectors or features, or clips of one class.
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
-    body = from_config.feature_model(config, fold.name)
-    seen = replace(fold, train=_through(body, _with_copies(fold.train)), validation=_through(body, fold.validation))
+    body = seen_body = from_config.feature_model(config, fold.name)
+    if config.enhancer and config.enhanced == "test":
+        seen_body = from_config.feature_model(replace(config, enhancer=""), fold.name)
+    train, validation = _through(seen_body, _with_copies(fold.train)), _through(seen_body, fold.validation)
+    seen = replace(fold, train=train, validation=validation)
     vectors, targets, weights = _training_set(seen)
     head, scale = _head(seen, config, vectors)
     vectors = scale(vectors)
@@ -172,8 +177,10 @@ def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: in
         warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
         if targets.ndim == 1:
             return _classification(vectors, targets, weights, c, config, n_classes)
-        options = {"epsilon": 0.0, "loss": "squared_epsilon_insensitive", "dual": False, "max_iter": _MOST_ITERATIONS}
-        fitted = [LinearSVR(C=c, **options).fit(vectors, values) for values in targets.T]
+        options: dict[str, Any] = {"epsilon": 0.0, "loss": "squared_epsilon_insensitive", "dual": False}
+        if config.svr_loss == "epsilon":  # libsvm's, but that liblinear holds the bias back as well
+            options = {"epsilon": _EPSILON, "loss": "epsilon_insensitive", "dual": True, "random_state": config.seed}
+        fitted = [LinearSVR(C=c, max_iter=_MOST_ITERATIONS, **options).fit(vectors, values) for values in targets.T]
     return [(machine.coef_, float(np.squeeze(machine.intercept_))) for machine in fitted]
 
 

@@ -21,7 +21,7 @@ from zoo.runs import begin, environment, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.training import checkpoint, evaluate, fit_linear, same_audio
-from zoo.training.fit import best_epoch, fit
+from zoo.training.fit import fit, kept_epoch
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
 from zoo.utils.atomic_files import write_json
@@ -65,6 +65,7 @@ class Run:
         if self.source.protocol.selects_on_test:
             seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
+        part += ", last epoch kept" * (self.config.keep == "last")
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", refitted with validation clips" * self.config.refit
@@ -230,7 +231,7 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         task.after_training(folder / "model.keras", data, settings)
         rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
         _check_unchanged(run, fold)
-        record = {**_record(fold, history, task.FIGURES.score), **task.scores(rows, protocol)}
+        record = {**_record(fold, history, task.FIGURES.score, settings), **task.scores(rows, protocol)}
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
     return read_record(folder, (*_SHORT, *tasks.of(settings.model).FIGURES.short))
@@ -245,8 +246,8 @@ def _check_unchanged(run: Run, fold: Fold) -> None:
     _check_same_data(run.folder, {**before, **sounds, **upstream_runs.hashes(config, run.source.folds)})
 
 
-def _record(fold: Fold, history, score: str) -> dict[str, Any]:
-    best = best_epoch(history, score)
+def _record(fold: Fold, history, score: str, settings: RunConfig) -> dict[str, Any]:
+    best = kept_epoch(history, score, settings)
     return {
         "fold": fold.name,
         "train_clips": len(fold.train),

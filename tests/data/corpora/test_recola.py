@@ -9,6 +9,8 @@ import soundfile
 
 from zoo.data.corpora.gold_standard import evaluator_weighted_mean
 from zoo.data.corpora.registry import load
+from zoo.data.protocols.lookup import PROTOCOLS
+from zoo.errors import UserError
 
 ATTRIBUTES = (
     "@relation GOLDSTANDARD\n\n@attribute Instance_name string\n@attribute frameTime numeric\n"
@@ -132,9 +134,10 @@ def test_website(tmp_path, rng):
     loaded = load("recola", website(tmp_path, ratings))
     assert [(clip.name, clip.speaker, clip.tags) for clip in loaded.clips] == [
         ("P16", "P16", {"part": "train"}),
+        ("P17", "P17", {"part": "none"}),
         ("P19", "P19", {"part": "dev"}),
     ]
-    assert loaded.ignored == {"in no part of the AVEC partition": 1}  # P17
+    assert loaded.ignored == {}
     expected, _ = evaluator_weighted_mean(np.round(ratings, 6))
     for clip in loaded.clips:
         np.testing.assert_allclose(clip.trace.values, np.stack([expected, -expected], axis=1), atol=1e-6)
@@ -148,6 +151,38 @@ def test_website_header_in_another_order_and_with_more(tmp_path, rng):
     write(root / "RECOLA-Annotation/emotional_behaviour/arousal/P16.csv", rater_csv(turned, ("FM4", *RATERS[::-1])))
     (clip,) = load("recola", root).clips
     np.testing.assert_allclose(clip.trace.values[:, 0], -clip.trace.values[:, 1], atol=1e-6)
+
+
+def test_recordings_outside_the_challenge_and_those_of_an_own_partition(tmp_path, rng):
+    root = website(tmp_path, raters(rng), (16, 17, 19, 13, 22))
+    write(root / "partition.csv", "\ufeffRecording, Part\r\nP16,dev\r\nP17 ,test\r\nP13,train\r\nP99,train\r\n")
+    clips = load("recola", root).clips
+    found = {clip.name: (clip.tags["part"], clip.tags.get("own_part")) for clip in clips}
+    parts = {"P13": ("test", "train"), "P16": ("train", "dev"), "P17": ("none", "test"), "P19": ("dev", None)}
+    assert found == {**parts, "P22": ("none", None)}
+    chosen = {name: PROTOCOLS[name].select(clips) for name in ("recola-full", "recola-nested")}
+    assert {clip.name: clip.tags["part"] for clip in chosen["recola-full"]} == {
+        "P13": "train",
+        "P16": "dev",
+        "P17": "test",
+    }
+    assert [clip.name for clip in chosen["recola-nested"]] == ["P16", "P19"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("P16;train\n", r"partition.csv, line 1: expected a header with the columns recording and part"),
+        ("recording,part\nP16,training\n", r"line 2: expected a recording and its part, train, dev, test"),
+        ("recording,part\nP16\n", r"line 2: expected a recording and its part"),
+        ("recording,part\nP16,dev\n\nP16,test\n", r"line 4: expected each recording once, P16 has a line above"),
+    ],
+)
+def test_a_broken_partition_is_refused(tmp_path, rng, text, says):
+    root = website(tmp_path, raters(rng), [16])
+    write(root / "partition.csv", text)
+    with pytest.raises(UserError, match=says):
+        load("recola", root)
 
 
 def test_both_releases_in_one_folder_are_read_as_avec(tmp_path, rng):

@@ -88,6 +88,13 @@ def recola(n: int = 9) -> list[Clip]:
     return [rated(name, name, name.split("_")[0]) for name in names]
 
 
+def full_recola(train: int = 16, dev: int = 15, test: int = 15) -> list[Clip]:
+    """All 46 recordings, with the parts that a user's partition.csv gives them."""
+    parts = ["train"] * train + ["dev"] * dev + ["test"] * test
+    clips = [rated(f"P{number}", f"P{number}", "none") for number in range(10, 10 + len(parts))]
+    return [replace(c, tags={**c.tags, "own_part": part}) for c, part in zip(clips, parts, strict=True)]
+
+
 def music(artist_of=lambda song: str(song)) -> list[Clip]:
     """744 songs, of which every sixth (with 0) is for evaluation: 124, and the last one."""
     parts = ["evaluation" if song % 6 == 0 or song == 743 else "development" for song in range(744)]
@@ -103,12 +110,15 @@ TOTALS = {
     "aibo-2": (9959 + 8257, 1),
     "ravdess-random-67": (1440, 1),
     "ravdess-actors": (1440, 6),
+    "ravdess-both-random-67": (2452, 1),
+    "ravdess-both-actors": (2452, 6),
     "ravdess-song-actors": (1012, 6),
     "emodb-speakers": (535, 10),
     "cremad-actors": (7442, 5),
     "cremad-voice-actors": (0, 5),  # no source states its numbers
     "avec-2016": (18, 1),
     "recola-nested": (18, 3),
+    "recola-full": (46, 1),
     "recola-kfold-10": (18, 9),
     "mediaeval-2013": (744, 1),
 }
@@ -123,6 +133,7 @@ def test_complete_corpus(name, request):
     protocol = PROTOCOLS[name]
     is_iemocap = protocol.corpus == "iemocap"
     full = iemocap(request.getfixturevalue("shared_data")) if is_iemocap else CORPORA[protocol.corpus]()
+    full = full_recola() if name == "recola-full" else full
     assert protocols.count_problems(protocol, full) == []
     formed, notes = folds(name, full), protocols.division(protocol, full).notes
     assert (sum(protocol.expected.values()), len(formed)) == TOTALS[name] and notes == ()
@@ -304,6 +315,32 @@ def test_recordings_of_recola_on_each_side(name, fold, train, validation, test):
         part, numbers = text.split()
         assert names(side) == [f"{part}_{number}" for number in numbers]
     assert PROTOCOLS[name].selects_on_test == (name == "avec-2016")
+
+
+def test_the_full_corpus_is_divided_as_its_user_says():
+    """Tzirakis 2018, Table 1: 16, 15 and 15 recordings."""
+    (fold,) = folds("recola-full", full_recola())
+    assert [len(side) for side in fold.sides] == [16, 15, 15]
+    assert names(fold.train) == [f"P{number}" for number in range(10, 26)]
+    with pytest.raises(UserError, match=r"dev: expected 15 clips, found 14\n.*part .* of each .* in partition.csv"):
+        folds("recola-full", full_recola(dev=14))
+    with pytest.raises(UserError, match=r"train: expected 16 clips, found 0\n(.*\n)+Name the part .*partition.csv"):
+        folds("recola-full", recola())
+    with pytest.raises(UserError, match=r"0 clips of no speaker. .* partition.csv"):
+        folds("recola-full", recola(), allow_incomplete=True)
+    assert dataset.audit_folds(*opened("recola-full", full_recola()), allow=False) == []
+
+
+def test_speech_and_song_together_need_both():
+    (fold,) = folds("ravdess-both-random-67", ravdess())
+    assert [len(side) for side in fold.sides] == [1397, 246, 809]
+    channels = [Counter(c.tags["channel"] for c in side) for side in fold.sides]
+    assert all(min(counts.values()) > 90 for counts in channels)
+    for name in ("ravdess-both-random-67", "ravdess-both-actors"):
+        for channel in ("speech", "song"):
+            with pytest.raises(UserError, match="Put both archives, Audio_Speech_Actors_01-24 and Audio_Song_"):
+                folds(name, [c for c in ravdess() if c.tags["channel"] == channel])
+    assert PROTOCOLS["ravdess-both-random-67"].speaker_independent is False
 
 
 @pytest.mark.parametrize(

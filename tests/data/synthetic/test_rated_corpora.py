@@ -82,7 +82,7 @@ def test_usual_recola(usual_recola):
     assert abs(np.corrcoef(values[..., 0].ravel(), values[..., 1].ravel())[0, 1]) < 0.4  # one does not give the other
 
 
-@pytest.mark.parametrize("name", ["avec-2016", "recola-nested", "recola-kfold-10"])
+@pytest.mark.parametrize("name", ["avec-2016", "recola-nested", "recola-full", "recola-kfold-10"])
 def test_protocols_divide_the_usual_twin(name, usual_recola):
     division = protocols.division(protocols.PROTOCOLS[name], usual_recola, allow_incomplete=True)
     assert all(all(fold.sides) for fold in division.folds)

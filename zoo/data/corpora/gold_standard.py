@@ -4,26 +4,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.errors import UserError, unknown
 
 MAX_DELAY_SECONDS = 10.0
+AGREEMENTS = ("all", "others")
 
 
-def evaluator_weighted_mean(ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def evaluator_weighted_mean(ratings: np.ndarray, agreement: str = "all") -> tuple[np.ndarray, np.ndarray]:
     """Return the evaluator-weighted mean (steps,) of ratings (steps, raters), and the weights (raters,), of sum 1.
 
-    Grimm and Kroschel 2005 (ASRU), "Evaluation of natural emotions using self assessment manikins": sum_k r_k x_k /
-    sum_k r_k, where r_k is the correlation of rater k with the others' mean. A rater who contradicts the others
-    (r_k < 0) or never moves (r_k undefined) gets the weight 0.
+    It is sum_k r_k x_k / sum_k r_k. With the `agreement` "all", r_k is the correlation of rater k with the mean of all
+    raters, as Grimm and Kroschel 2005 (ASRU), "Evaluation of natural emotions using self assessment manikins", have it.
+    With "others" it is the correlation with the mean of the other raters: a variant, not published there, in which
+    nobody agrees with themselves. A rater who contradicts that mean (r_k < 0) or never moves has the weight 0.
 
-    Raises UserError where no rater agrees with the others.
+    Raises UserError where no rater agrees, and for another `agreement`.
     """
+    if agreement not in AGREEMENTS:
+        raise unknown("agreement of raters", agreement, AGREEMENTS)
     ratings = ratings.astype(np.float64)
-    others = [np.delete(ratings, rater, axis=1).mean(axis=1) for rater in range(ratings.shape[1])]
-    agreement = [_correlation(own, rest) for own, rest in zip(ratings.T, others, strict=True)]
-    weights = np.maximum(agreement, 0.0)
+    means = [ratings.mean(axis=1)] * ratings.shape[1]
+    if agreement == "others":
+        means = [np.delete(ratings, rater, axis=1).mean(axis=1) for rater in range(ratings.shape[1])]
+    weights = np.array([max(_correlation(own, mean), 0.0) for own, mean in zip(ratings.T, means, strict=True)])
     if not weights.any():
-        raise UserError("expected raters who agree, found none whose ratings correlate with the others' mean")
+        raise UserError(f"expected raters who agree, found none whose ratings correlate with the mean of {agreement}")
     weights /= weights.sum()
     return ratings @ weights, weights
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.corpora.alignment import MAX_GAP_SECONDS, check_span, joined
-from zoo.data.corpora.files import Line, Loaded, collect, label_lines
+from zoo.data.corpora.files import Line, Loaded, collect, label_lines, label_table
 from zoo.data.corpora.gold_standard import evaluator_weighted_mean
 from zoo.data.schema import Clip, Trace
 from zoo.errors import UserError
@@ -20,14 +20,16 @@ LAYOUT = """\
 recordings_audio/{train,dev}_{1-9}.wav
 ratings_gold_standard/{arousal,valence}/{train,dev}_{1-9}.arff (as released for AVEC 2016)
 or RECOLA-Audio-recordings/P16.wav
-RECOLA-Annotation/emotional_behaviour/{arousal,valence}/P16.csv (as released on the website)"""
+RECOLA-Annotation/emotional_behaviour/{arousal,valence}/P16.csv (as released on the website)
+and, for protocol recola-full alone, partition.csv with a line P16,train for each recording below recording,part"""
 _AVEC_AUDIO, _AVEC_LABELS = "recordings_audio", "ratings_gold_standard"
 _WEB_AUDIO, _WEB_LABELS = "RECOLA-Audio-recordings", "RECOLA-Annotation/emotional_behaviour"
 INSIDE = [_AVEC_AUDIO, _AVEC_LABELS, _WEB_AUDIO, _WEB_LABELS]
 DIMENSIONS = ("arousal", "valence")
 STEP_SECONDS = 0.04
 RATERS = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
-# The challenge's partition by participant. Five of the website's 23 recordings are in none of its parts.
+PARTITION = "partition.csv"
+# The challenge's partition by participant. The corpus has 46 recordings; the others are in none of its parts.
 PARTS = {
     "train": (16, 21, 23, 25, 37, 39, 41, 46, 56),
     "dev": (19, 26, 28, 30, 34, 42, 45, 64, 65),
@@ -43,13 +45,13 @@ def load(root: Path) -> Loaded:
     """List the rated recordings of RECOLA with their trace of arousal and valence, one step every 0.04 s from 0 s.
 
     The challenge's release is read where both are there. Its speakers are "train_1" ... (it does not name them), the
-    website's "P16" ... Tags: part ("train", "dev" or "test", by the challenge's partition). Recordings without labels
-    (the challenge's test part) are left out and counted, and so are the website's outside the partition. The website's
-    labels are the evaluator-weighted mean of its six raters (see `gold_standard`).
+    website's "P16" ... Tags: part ("train", "dev" or "test", by the challenge's partition, "none" outside it) and
+    own_part, by the folder's partition.csv, if it has one. Recordings without labels (the challenge's test part) are
+    left out and counted. The website's labels are the evaluator-weighted mean of its six raters (see `gold_standard`).
 
     Raises UserError for a recording rated in one dimension only, a label file that cannot be read, holds no number,
-    another step than 0.04 s or a constant, or lacks a rater, labels that begin or end over a second from the audio, and
-    a folder without audio.
+    another step than 0.04 s or a constant, or lacks a rater, labels that begin or end over a second from the audio, a
+    partition.csv that cannot be read, and a folder without audio.
     """
     if (root / _AVEC_AUDIO).is_dir() or (root / _AVEC_LABELS).is_dir():
         return _load(root, _AVEC_AUDIO, _AVEC_LABELS, ".arff", _AVEC_NAME, _read_arff)
@@ -59,23 +61,35 @@ def load(root: Path) -> Loaded:
 def _load(
     root: Path, audio: str, labels: str, suffix: str, names: re.Pattern, read: Callable[[Path], np.ndarray]
 ) -> Loaded:
-    def part_of(name: str) -> str:
-        return _PART_OF.get(name, name.partition("_")[0])
-
     folders = {dimension: root / labels / dimension for dimension in DIMENSIONS}
-    labelled = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}")}
-    rated = {name for name in labelled if names.fullmatch(name) and part_of(name) in PARTS}
+    rated = {path.stem for folder in folders.values() for path in folder.glob(f"*{suffix}")}
+    rated = {name for name in rated if names.fullmatch(name)}
+    own_parts = _read_partition(root / PARTITION)
 
     def read_clip(path: Path, name: re.Match[str]) -> Clip | str:
-        part = part_of(path.stem)
-        if part not in PARTS:
-            return "in no part of the AVEC partition"
+        part = _PART_OF.get(path.stem, path.stem.partition("_")[0])
         if path.stem not in rated:
             return "no labels (those of AVEC's test part are not public)"
         files = {dimension: folder / f"{path.stem}{suffix}" for dimension, folder in folders.items()}
-        return Clip(path, path.stem, path.stem, "", {"part": part}, _trace(files, read, path))
+        tags = {"part": part if part in PARTS else "none"}
+        if path.stem in own_parts:
+            tags["own_part"] = own_parts[path.stem]
+        return Clip(path, path.stem, path.stem, "", tags, _trace(files, read, path))
 
     return collect(root, (f"{audio}/*",), names, read_clip, rated)
+
+
+def _read_partition(path: Path) -> dict[str, str]:
+    """Return the part of each recording that a partition.csv names; none where there is no such file."""
+    parts: dict[str, str] = {}
+    for line, fields in label_table(path, "recording", "part") if path.is_file() else ():
+        name, part = fields["recording"], fields.get("part", "")
+        if part not in PARTS:
+            raise line.broken(f"a recording and its part, {', '.join(PARTS)}")
+        if name in parts:
+            raise line.broken(f"each recording once, {name} has a line above")
+        parts[name] = part
+    return parts
 
 
 def _trace(files: dict[str, Path], read: Callable[[Path], np.ndarray], audio: Path) -> Trace:

@@ -80,7 +80,7 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
         raise UserError(
             f"{protocol.name} (version {protocol.version}) is defined on {sum(protocol.expected.values()):,} clips and "
             "the corpus differs:",
-            f"  {lines}\n{_advice(differences)}",
+            f"  {lines}\n{_advice(protocol, differences)}",
         )
     formed = protocol.divide(chosen)
     lacking = {fold.name: [side for side in ("validation", "test") if not getattr(fold, side)] for fold in formed}
@@ -88,9 +88,10 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     absent = {name: " and ".join(sides) for name, sides in lacking.items() if sides}
     left_out = [f"fold {name} is left out: no clip for {sides}" for name, sides in absent.items()]
     if not usable or (left_out and not allow_incomplete):
+        advice = "add the corpus's other speakers" if chosen else protocol.to_complete
         raise UserError(
             f"{'; '.join([f'{protocol.name}: no complete division of {_counted(chosen)}', *left_out])}. Expected "
-            "speakers for training, validation and test: add the corpus's other speakers."
+            f"speakers for training, validation and test: {advice}."
         )
     for fold in usable:
         _check_training(fold, protocol)
@@ -101,9 +102,9 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
     return Division(tuple(usable), (*problems, *left_out))
 
 
-def _advice(differences: Sequence[Difference]) -> str:
+def _advice(protocol: Protocol, differences: Sequence[Difference]) -> str:
     if len(surplus(differences)) < len(differences):
-        return "Complete the corpus; --allow-incomplete continues without."
+        return f"{protocol.to_complete}; --allow-incomplete continues without."
     return (
         "This is another release, or files were added: use the protocol's; --allow-incomplete continues all the same."
     )

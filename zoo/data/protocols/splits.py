@@ -19,7 +19,8 @@ class Protocol:
     `select` keeps the protocol's clips of a loader's, labelled with `classes`; `divide` makes folds of them. `expected`
     is the number of clips of the complete corpus by (group, class), empty where no source states it. `paper` is the
     source of the division. Continuous ratings have `targets` in place of classes: the rated dimensions in the order of
-    outputs and traces. With `selects_on_test`, validation and test are the same clips.
+    outputs and traces. With `selects_on_test`, validation and test are the same clips. `to_complete` says what to do
+    where clips are absent.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Protocol:
     targets: tuple[str, ...] = ()
     speaker_independent: bool = True
     selects_on_test: bool = False
+    to_complete: str = "Complete the corpus"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,18 @@ def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, fil
 def select_rated(clips: Iterable[Clip], parts: Collection[str]) -> list[Clip]:
     """Return the clips of these parts that are rated continuously."""
     return [clip for clip in clips if clip.trace is not None and clip.tags["part"] in parts]
+
+
+def select_by_own_part(clips: Iterable[Clip]) -> list[Clip]:
+    """Return the clips rated continuously to which the corpus's user gave a part, with that as their part."""
+    rated = [clip for clip in clips if clip.trace is not None and "own_part" in clip.tags]
+    return [replace(clip, tags={**clip.tags, "part": clip.tags["own_part"]}) for clip in rated]
+
+
+def select_of_both(clips: Sequence[Clip], names: Mapping[str, str]) -> list[Clip]:
+    """Return the clips of RAVDESS's speech and song as `select` does; none where either is wholly absent."""
+    found = select(clips, names)
+    return found if {clip.tags["channel"] for clip in found} == {"speech", "song"} else []
 
 
 def leave_one_session_out(clips: Sequence[Clip]) -> list[Fold]:
@@ -129,6 +143,11 @@ def train_dev(clips: Sequence[Clip]) -> list[Fold]:
     """Make the one fold of AVEC 2016: train on train, validate and test on dev (the test part's labels are secret)."""
     dev = _of_part(clips, "dev")
     return [Fold("0-dev", _of_part(clips, "train"), dev, dev)]
+
+
+def train_dev_test(clips: Sequence[Clip]) -> list[Fold]:
+    """Make one fold of three parts: train on train, validate on dev, test on test."""
+    return [Fold("0-test", _of_part(clips, "train"), _of_part(clips, "dev"), _of_part(clips, "test"))]
 
 
 def nested_dev(clips: Sequence[Clip]) -> list[Fold]:

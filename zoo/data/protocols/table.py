@@ -32,7 +32,10 @@ _SINGERS = tuple(actor for actor in _ACTORS if actor != "Actor_18")
 _EMODB = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
 _CREMAD = ("anger", "disgust", "fear", "happy", "neutral", "sad")
 _CREMAD_VOTES = "processedResults/summaryTable.csv"
+_BOTH = (8, 16, 16, 16, 16, 16, 8, 8)  # of each actor, speech and song together
+_BOTH_WITHOUT_SONG = (4, 8, 8, 8, 8, 8, 8, 8)
 _AVEC_PARTS = ("train", "dev")
+_FULL_PARTS = ("train", "dev", "test")
 _AVEC = "Valstar et al. 2016 (AVEC) for train and dev"
 _MUSIC_PARTS = ("development", "evaluation")
 
@@ -53,6 +56,15 @@ _speech = partial(
     classes=_SPEECH,
     select=partial(splits.select, names=_same(_SPEECH), channel="speech"),
     expected=_table(_ACTORS, _SPEECH, (4, 8, 8, 8, 8, 8, 8, 8) * 24),
+)
+_both = partial(
+    _ravdess,
+    classes=_SPEECH,
+    select=partial(splits.select_of_both, names=_same(_SPEECH)),
+    expected=_table(
+        _ACTORS, _SPEECH, [n for actor in _ACTORS for n in (_BOTH if actor in _SINGERS else _BOTH_WITHOUT_SONG)]
+    ),
+    to_complete="Put both archives, Audio_Speech_Actors_01-24 and Audio_Song_Actors_01-24, into the corpus's folder",
 )
 _cremad = partial(Protocol, corpus="cremad", classes=_CREMAD, divide=partial(splits.by_speaker_groups, n_groups=5))
 _recola = partial(
@@ -107,8 +119,22 @@ _ROWS = (
         name="ravdess-random-67",
         title="speech, a random 67 % for training and validation, the rest tested; not speaker-independent",
         speaker_independent=False,
-        paper="Khan, Butt, Ali 2020; the seed and the validation share are our choice",
+        paper="Khan, Butt, Ali 2020, on speech alone; the seed and the validation share are our choice",
         divide=splits.random_67,
+    ),
+    _both(
+        name="ravdess-both-random-67",
+        title="speech and song, a random 67 % for training and validation, the rest tested; not speaker-independent",
+        speaker_independent=False,
+        paper="Khan, Butt, Ali 2020, who used about 1,247 of these files and do not say which; the seed and the "
+        "validation share are our choice",
+        divide=splits.random_67,
+    ),
+    _both(
+        name="ravdess-both-actors",
+        title="speech and song, groups of four consecutive actors, the group before for validation",
+        paper="our choice",
+        divide=partial(splits.by_consecutive_speakers, size=4),
     ),
     _speech(
         name="ravdess-actors",
@@ -153,7 +179,7 @@ _ROWS = (
     _recola(
         name="avec-2016",
         title="trained on train, epoch and post-processing chosen on dev, which is also tested",
-        paper="Tzirakis, Zhang, Schuller 2018 and most work on AVEC 2016 (Valstar et al. 2016)",
+        paper=f"{_AVEC}; validation figures of papers on it, often in brackets, are of dev; test labels are not public",
         divide=splits.train_dev,
         selects_on_test=True,
     ),
@@ -162,6 +188,16 @@ _ROWS = (
         title="trained on train, each third of dev tested by a network chosen on the other two",
         paper=f"{_AVEC}; the division is our choice",
         divide=splits.nested_dev,
+    ),
+    _recola(
+        name="recola-full",
+        title="all 46 recordings: trained on 16, chosen on 15, tested on 15, as partition.csv in its folder names them",
+        paper="Tzirakis, Zhang, Schuller 2018, Table 1, which has the numbers; the partition is not public",
+        select=splits.select_by_own_part,
+        divide=splits.train_dev_test,
+        expected=_table(_FULL_PARTS, [""], (16, 15, 15)),
+        to_complete="Name the part (train, dev or test) of each of the 46 recordings in partition.csv in the corpus's "
+        "folder, below the header recording,part (the papers' partition is not public)",
     ),
     _recola(
         name="recola-kfold-10",

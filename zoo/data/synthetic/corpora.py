@@ -5,7 +5,6 @@ SYNTHETIC.json. Corpora that are rated continuously are in `zoo.data.synthetic.r
 """
 
 import json
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from numpy.random import Generator
 
 from zoo.data.corpora import ravdess
 from zoo.data.synthetic import rated_corpora, voice
-from zoo.data.synthetic.rated_corpora import RatedTwin, Seconds, write_lines
+from zoo.data.synthetic.rated_corpora import RatedTwin, Seconds, complete_folder, write_lines
 from zoo.errors import UserError, unknown
 
 GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
@@ -87,11 +86,9 @@ def synthesize(
     Raises UserError on an unknown corpus, an `out` that is a file or holds anything, a number of clips or a layout that
     the twin cannot have, a seed below 0, and when the disk refuses.
     """
-    out, twin = Path(out), _twin(corpus)
+    twin = _twin(corpus)
     usual, least, most = twin.clips
     n_clips, seconds, layout = n_clips or usual, seconds or twin.usual_seconds, layout or next(iter(twin.layouts))
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise UserError(f"{out} exists and is not an empty folder; give a new one or remove it")
     if seed < 0:
         raise UserError(f"expected a seed of 0 or more, got {seed}")
     if not least <= n_clips <= most:
@@ -102,16 +99,10 @@ def synthesize(
         raise unknown(f"layout of {corpus}", layout, [name or "none, leave --layout away" for name in twin.layouts])
     marker = {"synthetic": True, "corpus": corpus, "seed": seed, "clips": n_clips, "seconds": list(seconds)}
     marker |= {"generator_version": twin.version} | ({"layout": layout} if layout else {})
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
-            root = Path(aside) / "corpus"
-            twin.write(root, corpus, n_clips, seed, seconds, layout)
-            (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
-            root.replace(out)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise UserError(f"cannot write the synthetic corpus to {out}: {error}. Choose a folder with room.") from error
-    return out
+    with complete_folder(Path(out)) as root:
+        twin.write(root, corpus, n_clips, seed, seconds, layout)
+        (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
+    return Path(out)
 
 
 def cached(corpus: str, cache_dir: Path, n_clips: int = 0, seed: int = 0) -> Path:

@@ -4,7 +4,9 @@ Each recording is a monologue by a speaker of its own, with smoothly varying aro
 without delay. RECOLA's website release has single raters, each with a bias, a scale, a noise and a lag of their own.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +17,9 @@ from numpy.random import Generator
 
 from zoo.data.corpora import recola
 from zoo.data.synthetic import voice
+from zoo.errors import UserError
 
-GENERATOR_VERSION = 1  # raise it whenever the same seed gives other bytes
+GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
 Seconds = tuple[float, float]  # shortest, longest
 
 
@@ -69,10 +72,28 @@ def _every(values: np.ndarray, seconds: float) -> np.ndarray:
     return values[:: round(seconds * voice.FRAMES_PER_SECOND)]
 
 
-def _write_audio(path: Path, recording: Recording) -> None:
+@contextmanager
+def complete_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder to be filled, which becomes `out` at the end of the body: complete or not at all.
+
+    Raises UserError on an `out` that is a file or holds anything, and when the disk refuses.
+    """
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{out} exists and is not an empty folder; give a new one or remove it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
+            root = Path(aside) / "corpus"
+            yield root
+            root.replace(out)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise UserError(f"cannot write the synthetic corpus to {out}: {error}. Choose a folder with room.") from error
+
+
+def write_audio(path: Path, samples: np.ndarray, rate_hz: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     audio_format, subtype = ("MP3", "MPEG_LAYER_III") if path.suffix == ".mp3" else ("WAV", "PCM_16")
-    soundfile.write(path, recording.samples, recording.rate_hz, format=audio_format, subtype=subtype)
+    soundfile.write(path, samples, rate_hz, format=audio_format, subtype=subtype)
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
@@ -81,27 +102,37 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 RECOLA_SIDES = ("train", "dev")  # of recordings in turn
+_GOLD_HEAD = ["@relation GOLDSTANDARD", "", "@attribute Instance_name string"]
+_GOLD_HEAD += ["@attribute frameTime numeric", "@attribute GoldStandard numeric", "", "@data", ""]
+
+
+def write_avec(root: Path, name: str, samples: np.ndarray, rate_hz: int, values: np.ndarray) -> None:
+    """Write a recording and its gold standard (steps, 2), a step every 0.04 s from 0 s, as released for AVEC 2016."""
+    write_audio(root / "recordings_audio" / f"{name}.wav", samples, rate_hz)
+    for dimension, track in zip(recola.DIMENSIONS, values.T, strict=True):
+        rows = [f"{name},{step * recola.STEP_SECONDS:.2f},{value:.6f}" for step, value in enumerate(track)]
+        write_lines(root / "ratings_gold_standard" / dimension / f"{name}.arff", _GOLD_HEAD + rows)
 
 
 def _write_recola(root: Path, recordings: Iterator[Recording], website: bool) -> None:
     """Write audio, and for each dimension the gold standard as for AVEC 2016 or the ratings of the website's raters."""
-    head = ["@relation GOLDSTANDARD", "", "@attribute Instance_name string"]
-    head += ["@attribute frameTime numeric", "@attribute GoldStandard numeric", "", "@data", ""]
-    audio, labels, suffix = "recordings_audio", "ratings_gold_standard", ".arff"
-    if website:
-        head = ["time;" + " ;".join(recola.RATERS)]  # the release has these blanks
-        audio, labels, suffix = "RECOLA-Audio-recordings", "RECOLA-Annotation/emotional_behaviour", ".csv"
+    partition = ["recording,part"]  # for recola-full: of dev's recordings every second one is tested
     for recording in recordings:
         number, side = divmod(recording.index, 2)
         part = RECOLA_SIDES[side]
         name = f"P{recola.PARTS[part][number]}" if website else f"{part}_{number + 1}"
-        _write_audio(root / audio / f"{name}.wav", recording)
-        tracks = _every(recording.values, recola.STEP_SECONDS).T
-        for dimension, track in zip(recola.DIMENSIONS, tracks, strict=True):
-            table = _raters(track, recording.rng) if website else track[:, None]
-            rows = ([f"{row * recola.STEP_SECONDS:.2f}", *map("{:.6f}".format, line)] for row, line in enumerate(table))
-            lines = [";".join(row) if website else ",".join([name, *row]) for row in rows]
-            write_lines(root / labels / dimension / f"{name}{suffix}", head + lines)
+        partition.append(f"{name},{'test' if part == 'dev' and number % 2 else part}")
+        values = _every(recording.values, recola.STEP_SECONDS)
+        if not website:
+            write_avec(root, name, recording.samples, recording.rate_hz, values)
+            continue
+        write_audio(root / "RECOLA-Audio-recordings" / f"{name}.wav", recording.samples, recording.rate_hz)
+        for dimension, track in zip(recola.DIMENSIONS, values.T, strict=True):
+            lines = ["time;" + " ;".join(recola.RATERS)]  # the release has these blanks
+            for step, ratings in enumerate(_raters(track, recording.rng)):
+                lines.append(";".join([f"{step * recola.STEP_SECONDS:.2f}", *map("{:.6f}".format, ratings)]))
+            write_lines(root / "RECOLA-Annotation/emotional_behaviour" / dimension / f"{name}.csv", lines)
+    write_lines(root / recola.PARTITION, partition)
 
 
 def _raters(track: np.ndarray, rng: Generator) -> np.ndarray:
@@ -130,7 +161,7 @@ def _write_music(root: Path, recordings: Iterator[Recording]) -> None:
     for recording in recordings:
         song = recording.index + 2  # the release's first is 2
         side = "evaluation" if recording.index % 5 == 4 else "development"  # about its 125 of 744
-        _write_audio(root / "clips_45seconds" / f"{song}.mp3", recording)
+        write_audio(root / "clips_45seconds" / f"{song}.mp3", recording.samples, recording.rate_hz)
         songs.append(f"{song},{song}.mp3,Nobody {song}\t,Monologue {song}\t,0.00,0.45,Speech,{side}")  # with its tabs
         rated = _every(recording.values, 0.5)[MUSIC_STEPS_MS[0] // 500 :]
         for dimension, track in zip(recola.DIMENSIONS, rated.T, strict=True):

@@ -86,6 +86,8 @@ def _check_linear(config: RunConfig) -> None:
         noisy_copies.open_for(config, RATE_HZ)
     if config.enhancer:
         enhancer.check(config)
+    elif config.enhanced != "all":
+        raise UserError(f"--enhanced {config.enhanced} has no effect without --enhancer RUN; add that, or leave it out")
 
 
 def examples(
@@ -126,7 +128,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         options: dict[str, Any] = {"seed": config.seed, "epoch": epoch, "perturb": perturb}
         return segment_batches(fold.train, config.batch_size, frames, unheard_frames=look_ahead, **options)
 
-    return Fitting(network, losses.get_loss(config.loss), batches)
+    return Fitting(network, losses.get_loss(config.loss, config.loss_reduction), batches)
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:

@@ -49,18 +49,23 @@ def check(config: RunConfig, protocol: Protocol) -> None:
 def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Pair]:
-    """Return every clip at every ratio; noisy clips become features here, once, in noise of their side."""
+    """Return every clip at every ratio and, with `config.speech` "both", as it is, at an infinite one.
+
+    Noisy clips become features here, once, in noise of their side.
+    """
     own, side = from_config.extractor(config), "train" if training else "validation"
     found = noisy_copies.extract_noisy(config, own, clips, side)
     for clip, snr in product(clips, found):
         same_audio.check(clip, features, found[snr][clip.name].audio_sha256)
+    if config.speech == "both":
+        found[float("inf")] = {clip.name: features[clip.name] for clip in clips}
     return [
         Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
     ]
 
 
 def fitting(fold: FoldData, config: RunConfig) -> Fitting:
-    """The network gives clean coefficients standardised by the training set; the loss is their mean squared error."""
+    """The network gives clean coefficients standardised by the training set; the loss is their squared error."""
     network = with_normalization(*moments(pair.noisy for pair in fold.train), _build(config), least_variance=0.0)
     mean, variance = clean_moments(fold)
     deviation, frames = np.sqrt(variance), round(1000 * SEGMENT_SECONDS / config.hop_ms)
@@ -71,7 +76,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     def batches(epoch: int):
         return pair_batches(fold.train, config.batch_size, frames, standardised, seed=config.seed, epoch=epoch)
 
-    return Fitting(network, losses.get_loss("sse"), batches)
+    return Fitting(network, losses.get_loss("sse", config.loss_reduction), batches)
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
@@ -103,7 +108,8 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
     The detector of clean speech is fitted on the training clips, its threshold on the validation clips.
     """
     denoiser = network_of(load_model(model_path))
-    detector = clean_speech.fit(_clean_and_noisy(fold.train), _clean_and_noisy(fold.validation))
+    train, validation = ([pair for pair in side if np.isfinite(pair.snr_db)] for side in (fold.train, fold.validation))
+    detector = clean_speech.fit(_clean_and_noisy(train), _clean_and_noisy(validation))
     complete = enhancer.assemble(denoiser, *clean_moments(fold), detector)
     with written_aside(model_path) as aside:
         with_frontend(fold.frontend, complete).save(aside)

@@ -1,0 +1,29 @@
+"""A run keeps the weights of its best epoch or, if asked, of its last."""
+
+import numpy as np
+
+from zoo.config.flags import from_flags
+from zoo.runs.folder import read_record
+from zoo.runs.model_file import load_model
+from zoo.training.train import train
+
+
+def test_the_last_epoch_is_kept_if_asked(tmp_path):
+    given = {"model": "cnn1d_mfcc", "corpus": "emodb", "synthetic": True, "clips": 70, "fold": "0"}
+    given |= {"mel_bands": 80, "learning_rate": 0.05}
+
+    def run(name, **flags):
+        out = train(from_flags({**given, **flags, "out": str(tmp_path / name)})).folder
+        (path,) = out.glob("fold-*/model.keras")
+        return read_record(out)["folds"][0], load_model(path).get_weights()
+
+    best, weights = run("best", epochs=5)
+    if best["best_epoch"] == 5:  # then the first four would do as well
+        best, weights = run("four", epochs=4)
+    record, last = run("last", epochs=best["best_epoch"], keep="last")
+    for one, other in zip(weights, last, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert record["best_epoch"] == best["best_epoch"]
+    record, last = run("longer", epochs=best["best_epoch"] + 1, keep="last")
+    assert record["best_epoch"] == record["epochs"] == best["best_epoch"] + 1
+    assert any((one != other).any() for one, other in zip(weights, last, strict=True))
