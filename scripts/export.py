@@ -4,6 +4,7 @@
     python scripts/export.py runs/NAME --out DIR --fold 0 --calibrate --data-root CORPUS
     python scripts/export.py runs/NAME --out DIR --postprocess            # continuous ratings
     python scripts/export.py runs/NAME --out DIR --format onnx
+    python scripts/export.py saved_models/NAME --out saved_models/NAME    # an older export, by this version's rules
 
 The export gets its number, the next free one, once it has been loaded and compared with the run on every signature.
 docs/serving.md says how to serve it.
@@ -14,12 +15,13 @@ from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 import argparse
 from pathlib import Path
 
+from zoo.errors import UserError
 from zoo.utils.backends import use_backend
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder that train.py made")
+    parser.add_argument("run", type=Path, help="folder that train.py made, or an export to make anew")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the numbered version")
     parser.add_argument("--version", type=int, help="its number, above the newest (default: the next)")
     formats = ("saved_model", "onnx", "openvino", "litert")
@@ -42,8 +44,18 @@ def main() -> None:
 
     # On a GPU, Keras would write NVIDIA's operations into the graph, which run nowhere else.
     tf.config.set_visible_devices([], "GPU")
-    from zoo.export import export, fit_temperature, formats, model_card
+    from zoo.export import export, fit_temperature, formats, model_card, rebuild
+    from zoo.serving.versions import version_folder
     from zoo.utils.text import printable
+
+    if version_folder(args.run) and not (args.run / "config.json").is_file():
+        own = ("note", "fold", "postprocess", "max_seconds", "calibrate", "data_root")
+        given = [name for name in own if getattr(args, name) != parser.get_default(name)]
+        if given or args.format != "saved_model":
+            words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])
+            raise UserError(f"{words}: for runs, and {args.run} is an export, which keeps its own; leave it out")
+        print(f"exported: {printable(str(rebuild.rebuild(args.run, args.out, args.version)))}")
+        return
 
     options = {"fold": args.fold, "version": args.version}
     options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}

@@ -45,6 +45,21 @@ def write(version: Path, run: Path, fold: str | None = None, notes: Sequence[str
     return path
 
 
+def carry_over(old: Path, new: Path) -> Path | None:
+    """Write the card beside the export `old` for `new`, made anew of it; return its path, None where there is none."""
+    card = old.parent / "model_card.md"
+    if not card.is_file():
+        return None
+    text = card.read_text().replace(f", version {old.name}.", f", version {new.name}.", 1)
+    before, after = (json.loads((version / DESCRIPTION).read_text())["files"] for version in (old, new))
+    for name, digest in after.items():
+        text = text.replace(before[name], digest)
+    path = new.parent / "model_card.md"
+    with written_aside(path) as aside:
+        aside.write_text(text)
+    return path
+
+
 def _head(version: Path, description: Figures) -> Iterator[str]:
     yield f"# {version.parent.name}\n"
     yield f"`{description['model']}` ({description['paper']}), version {version.name}."

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import UserError
-from zoo.export import export, signatures
+from zoo.export import export, model_card, signatures
 from zoo.export.agreement import TOLERANCE, plan_of
 from zoo.export.requests import answer, clips_of, requests_of
 from zoo.frontends.log_mel import LogMel
@@ -24,6 +24,8 @@ FRONTENDS = {layer.__name__: layer for layer in (LogMel, Mfcc, StandardWaveform)
 
 def rebuild(place: Path, out: Path, version: int | None = None) -> Path:
     """Write an export with today's checks of requests and today's reader of WAV files; return its folder, `out`/N.
+
+    The card beside `place` goes with it.
 
     `place` is an export whose signatures take waveforms. Features of a waveform are computed by this version's
     front-end, by the settings in the description; what follows them is the old graph's signature "features".
@@ -42,6 +44,7 @@ def rebuild(place: Path, out: Path, version: int | None = None) -> Path:
         content: dict[str, Any] = {**old.description, "zoo_version": __version__, "signatures": described}
         export.complete(aside, content, old.outputs, out.name)
         _compare(old, saved_model.load(aside))
+    model_card.carry_over(old.folder, final)
     return final
 
 
