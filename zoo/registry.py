@@ -86,7 +86,9 @@ def _network(
         shape,
         task="continuous" if rated else "emotion",
         frontend=frontend,
-        settings=_SETTINGS[frontend] | {"training"} | ({"ratings", "segments"} if rated else {"emotion", "soft_labels"}),
+        settings=_SETTINGS[frontend]
+        | {"training"}
+        | ({"ratings", "segments"} if rated else {"emotion", "soft_labels"}),
         options=options,
         recipes=presets,
     )

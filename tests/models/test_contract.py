@@ -37,7 +37,15 @@ PAPER_TAPS = {"conv_bigru": {"kernel_sizes": (16, 512, 1024)}, "conv_blstm": {"s
 OUTPUT = {"emotion": "probabilities", "continuous": "arousal_valence", "enhancement": "clean"}
 LOSS = {"emotion": "sparse_categorical_crossentropy", "continuous": get_loss("ccc"), "enhancement": "mse"}
 # On other backends one of each builder: other rows differ by options, not by what a backend computes.
-ONE_EACH = (*ELSEWHERE, "residual_bigru", "cnn1d_mfcc", "rnn_mfcc", "denoising_autoencoder", "compare_pca_svm", "egemaps_svr")
+ONE_EACH = (
+    *ELSEWHERE,
+    "residual_bigru",
+    "cnn1d_mfcc",
+    "rnn_mfcc",
+    "denoising_autoencoder",
+    "compare_pca_svm",
+    "egemaps_svr",
+)
 # Rows of the same builder and options differ by size only, and are the same when small.
 DIFFERENT = {(entry.builder, str(entry.options)): name for name, entry in registry.MODELS.items()}.values()
 NETWORKS = [name for name in DIFFERENT if keras.backend.backend() == "tensorflow" or name in ONE_EACH]

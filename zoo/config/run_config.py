@@ -58,7 +58,9 @@ class RunConfig:
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")
-    recipe: str = _flag("", "run", f"training preset: {_PRESETS} (default: the network's first; quick with --synthetic)")
+    recipe: str = _flag(
+        "", "run", f"training preset: {_PRESETS} (default: the network's first; quick with --synthetic)"
+    )
     corpus: str = _flag("iemocap", "run", "corpus")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
@@ -80,7 +82,12 @@ class RunConfig:
     mel_scale: str = _flag("htk", "log_mel", "mel scale", choices=("htk", "slaney"))
     floor: float = _flag(1e-10, "log_mel", "smallest band energy, before the logarithm", least=1e-30)
     trim_db: float = _flag(
-        0.0, "log_mel", "leave out both ends' frames so far below the loudest; 0: none", least=0.0, most=120.0, later=True
+        0.0,
+        "log_mel",
+        "leave out both ends' frames so far below the loudest; 0: none",
+        least=0.0,
+        most=120.0,
+        later=True,
     )
     clip_mean: str = _flag(
         "kept", "log_mel", "each band's mean over the clip (Atal 1974)", choices=("kept", "removed"), later=True
@@ -125,7 +132,7 @@ class RunConfig:
     schedule: str = _flag(
         "decay",
         "training",
-        "lr / (1 + decay * step), cosine to 0, or up over 30 % of all steps and to 0 by cosine (Smith 2018)",
+        "lr / (1 + decay * step), cosine to 0, or a rise over 3 of 10 steps, then cosine to 0 (Smith 2018)",
         choices=("decay", "cosine", "one_cycle"),
     )
     decay: float = _flag(1e-6, "training", "learning-rate decay per step", least=0.0)
@@ -144,9 +151,7 @@ class RunConfig:
 
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
-    augment: str = _flag(
-        "none", "crops", "masks in time and bands (Park et al. 2019)", choices=("none", "specaugment")
-    )
+    augment: str = _flag("none", "crops", "masks in time and bands (Park et al. 2019)", choices=("none", "specaugment"))
     band_shift: int = _flag(
         0, "crops", "bands moved by up to so many, as vocal tracts differ (Jaitly and Hinton 2013)", least=0, later=True
     )
@@ -154,7 +159,11 @@ class RunConfig:
         0.0, "crops", "clips longer or shorter by up to this share (Ko et al. 2015)", least=0.0, most=0.9, later=True
     )
     mixup: float = _flag(
-        0.0, "soft_labels", "alpha of mixing two clips and their labels (Zhang et al. 2018); 0: none", least=0.0, later=True
+        0.0,
+        "soft_labels",
+        "alpha of mixing two clips and their labels (Zhang et al. 2018); 0: none",
+        least=0.0,
+        later=True,
     )
     label_smoothing: float = _flag(
         0.0, "soft_labels", "share of a label spread over all (Szegedy et al. 2016)", least=0.0, most=0.9, later=True

@@ -20,6 +20,7 @@ from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
 # Hyper-parameters to search, around the recipe's values.
 SPACE = {
     "learning_rate": {"low": 5e-4, "high": 5e-3, "sampling": "log"},
+    "optimizer": ["adam", "rmsprop", "sgd"],
     "weight_decay": [0.0, 0.005, 0.02, 0.05],
     "batch_size": [16, 32, 64],
     "bands": [40, 64, 80],

@@ -62,13 +62,14 @@ def training_batches(
     choices = [(example.features, *example.versions) for example in examples]
     taken = [choice[int(value * len(choice))] for choice, value in zip(choices, drawn, strict=True)]
     stretches = 1 + tempo * np.random.default_rng((seed, epoch, 0, 2)).uniform(-1, 1, len(examples))
-    lengths = np.array([features.n_frames for features in taken])
-    lengths = np.minimum(np.maximum(np.rint(lengths * stretches), 1), max_frames).astype(int)
+    whole = np.rint([features.n_frames for features in taken] * stretches)
+    whole = np.maximum(whole, 1).astype(int)
+    lengths = np.minimum(whole, max_frames)
     plan = shuffled_plan(lengths, batch_size, np.random.default_rng((seed, epoch)))
 
     def load(index: int) -> np.ndarray:
         features, rng = taken[index], np.random.default_rng((seed, epoch, int(index)))
-        source = min(max(round(lengths[index] / stretches[index]), 1), features.n_frames)
+        source = -(-features.n_frames * int(lengths[index]) // int(whole[index]))  # all frames, unless cropped
         start = int(rng.integers(0, features.n_frames - source + 1))
         crop = features.read(start, source)
         crop = crop if source == lengths[index] else change_tempo(crop, lengths[index])
