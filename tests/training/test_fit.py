@@ -42,7 +42,7 @@ def trained(folder, config, after_epoch=lambda: None):
     return history, keras.saving.load_model(folder / "model.keras", compile=False).get_weights()
 
 
-class Killed(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -50,10 +50,10 @@ def test_a_run_that_is_stopped_after_an_epoch_ends_the_same(tmp_path):
     """Averages, the schedule and the draws of mixtures, tempo and masks go on where they were."""
 
     def stop():
-        raise Killed
+        raise StoppedError
 
     expected, weights = trained(tmp_path / "whole", settings())
-    with pytest.raises(Killed):
+    with pytest.raises(StoppedError):
         trained(tmp_path / "stopped", settings(), stop)
     history, found = trained(tmp_path / "stopped", settings())
     for one, other in zip(weights, found, strict=True):

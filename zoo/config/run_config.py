@@ -84,7 +84,7 @@ class RunConfig:
     trim_db: float = _flag(
         0.0,
         "log_mel",
-        "leave out both ends' frames so far below the loudest; 0: none",
+        "leave out frames at both ends so many dB below the loudest; 0: none",
         least=0.0,
         most=120.0,
         later=True,
@@ -142,7 +142,7 @@ class RunConfig:
     weight_average: float = _flag(
         0.0,
         "training",
-        "decay per step of a moving average of weights, which is validated and kept (Polyak and Juditsky 1992); 0: none",
+        "decay per step of weights' moving average, which is scored and kept (Polyak and Juditsky 1992); 0: none",
         least=0.0,
         most=0.99999,
         later=True,

@@ -7,7 +7,6 @@ from zoo.frontends.mel_filterbank import mel_filters
 from zoo.frontends.stft import HAMMING, framing, mel_energies, transform_constants
 from zoo.layers.masking import InFloat32, frame_mask, register, zero_padding
 
-
 CLIP_MEANS = ("kept", "removed")
 
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.masking import ExplicitMask, register
+from zoo.layers.masking import ExplicitMask, Weightless, register
 
 
 @register
@@ -62,9 +62,8 @@ class WeightedSum(ExplicitMask):
 
 
 @register
-class WeightedStatistics(ExplicitMask):
-    """Pools vectors to mean and standard deviation by attention weights: attentive statistics pooling (Okabe, Koshinaka,
-    Shinoda 2018, eq 5 and 6).
+class WeightedStatistics(Weightless, ExplicitMask):
+    """Pools vectors to mean and standard deviation by attention weights (Okabe, Koshinaka, Shinoda 2018, eq 5 and 6).
 
     Call: vectors (batch, frames, channels), weights (batch, frames) -> (batch, 2 * channels), the means first. Computed
     in float32; variances are raised by 1e-5, since the root has no slope at the 0 of a single frame.

@@ -121,6 +121,8 @@ def _train(model, batches, name: str, config: RunConfig, progress: Progress) -> 
         step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(batch + 1))
         end = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: latest.extend(model.get_weights()))
         logs = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[step, end]).history
+    if config.weight_average:  # on JAX these are the optimizer's own arrays, and to predict with them deletes them
+        model.set_weights(model.get_weights())
     loss = float(logs["loss"][0])
     if not math.isfinite(loss):
         raise UserError(

@@ -52,10 +52,10 @@ def training_batches(
     """Return one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
     All draws depend on (seed, epoch, clip) alone, so an epoch can be repeated after a crash. Each clip is there once,
-    as itself or as one of its versions, all equally likely, longer or shorter by up to the share `tempo`; those longer
-    than `max_frames` are cropped at random. Batches have `batch_size` clips or slightly fewer: no small, noisy last one.
-    With `mixing` a clip has a share of at least a half in its mixture with another of its batch, which is of like
-    length, and labels are (batch, classes).
+    as itself or as one of its versions, all equally likely, its length changed by up to the share `tempo`; those longer
+    than `max_frames` are cropped at random. Batches have `batch_size` clips or slightly fewer: no small, noisy last
+    one. With `mixing` labels are (batch, classes), and a clip has at least half of its mixture with another of its
+    batch, which is of like length.
     """
     # The 1 keeps these draws apart from those of crops: (seed, epoch, clip, 0) is (seed, epoch, clip).
     drawn = np.random.default_rng((seed, epoch, 0, 1)).random(len(examples))

@@ -65,7 +65,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     # All that is trained on, altered copies too: noise moves coefficients by many deviations of clean ones.
     features = [item for example in fold.train for item in (example.features, *example.versions)]
     network = _build(config, len(fold.outputs), {"seed": config.seed, **config.option})
-    augment, fill = None, 0.0
+    augment, fill = None, np.zeros((), np.float32)
     if registry.get(config.model).frontend == "log_mel":
         mean, variance = moments(features)
         network = with_normalization(mean, variance, network)
