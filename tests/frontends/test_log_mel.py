@@ -165,6 +165,7 @@ def test_every_band_holds_a_bin():
         ({"bands": 5_000_000}, "too narrow"),
         ({"hop_ms": 0}, "hop"),
         ({"clip_mean": "none"}, "kept, removed"),
+        ({"trim_db": -40.0}, "0 dB or more"),
     ],
 )
 def test_impossible_settings_are_named(settings, words):

@@ -50,6 +50,8 @@ class LogMel(InFloat32):
         super().__init__(**kwargs)
         if clip_mean not in CLIP_MEANS:
             raise ValueError(f"clip_mean is {clip_mean!r}, expected one of {', '.join(CLIP_MEANS)}")
+        if not 0 <= trim_db < float("inf"):
+            raise ValueError(f"trim_db is {trim_db!r}, expected 0 dB or more")
         self.rate_hz, self.window_ms, self.hop_ms, self.bands = rate_hz, window_ms, hop_ms, bands
         self.mel_scale, self.floor, self.trim_db, self.clip_mean = mel_scale, floor, trim_db, clip_mean
         self.window, self.hop, self.n_fft = framing(rate_hz, window_ms, hop_ms, n_fft, bands, mel_scale)
