@@ -28,8 +28,10 @@ TOLERANCE = 1e-5
 # Small networks: outputs, inputs and options by builder. A waveform's frame has 640 samples.
 CLASSES, TARGETS, FRAME = 3, 2, 640
 BIGRU = {"filters": (4, 3, 3), "kernel_sizes": (5, 40, 90), "fft_filters": 5, "channel_pool": 2, "recurrent_units": 5}
+RESIDUAL = {"stem_filters": 4, "filters": (5, 6), "recurrent_units": 5, "attention_units": 6}
 SMALL = {
     "attention_blstm_fcn": (CLASSES, 10, {"recurrent_units": 6, "hidden_units": 8}),
+    "residual_bigru": (CLASSES, 10, RESIDUAL),
     "cnn1d_mfcc": (CLASSES, 3, {"n_coefficients": 40, "filters": (5, 4)}),
     "rnn_mfcc": (CLASSES, 18, {"n_coefficients": 20, "recurrent_units": 5}),
     "conv_lstm": (TARGETS, 1, {"filters": (4, 5, 6), "recurrent_units": 5}),
@@ -46,7 +48,7 @@ SMALL = {
 }
 OPTIONS = {"compare_pca_svm": {"components": 4}}
 # On other backends, where each takes seconds, one of each paper.
-ALSO = ("cnn1d_mfcc", "rnn_mfcc", "lstm_drnn", "compare_pca_svm", "mfcc_svr", "denoising_autoencoder")
+ALSO = ("residual_bigru", "cnn1d_mfcc", "rnn_mfcc", "lstm_drnn", "compare_pca_svm", "mfcc_svr", "denoising_autoencoder")
 NETWORKS = list(registry.MODELS) if keras.backend.backend() == "tensorflow" else [*ELSEWHERE, *ALSO]
 
 

@@ -25,6 +25,7 @@ BAKHSHI_2020 = "Bakhshi, Wong, Chalup 2020"
 TRIGEORGIS_2016 = "Trigeorgis et al. 2016, in MixedEmotions D4.2, section 5"
 MIXED_EMOTIONS = "MixedEmotions D4.2, sections 4 and 5"
 ENHANCEMENT = "MixedEmotions D4.2, section 3"
+RESIDUAL_BIGRU = "He et al. 2016, CVPR; Cho et al. 2014, EMNLP; Okabe et al. 2018, Interspeech; the combination is ours"
 
 _ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
 # Groups of settings (zoo.config.run_config.GROUPS) that come with a front-end.
@@ -53,7 +54,7 @@ class Entry:
     fitted: gradient (epoch by epoch) or linear (by scikit-learn).
     settings: groups of RunConfig's fields that have an effect, beyond those of every network.
     options: keywords of the builder.
-    recipes: RunConfig's fields by preset; "paper" is the default, "quick" that of --synthetic.
+    recipes: RunConfig's fields by preset; the first is the default, "quick" that of --synthetic.
     """
 
     builder: str
@@ -87,7 +88,9 @@ def _network(
         shape,
         task="continuous" if rated else "emotion",
         frontend=frontend,
-        settings=_SETTINGS[frontend] | {"training"} | ({"ratings", "segments", "reduction"} if rated else {"emotion"}),
+        settings=_SETTINGS[frontend]
+        | {"training"}
+        | ({"ratings", "segments", "reduction"} if rated else {"emotion", "soft_labels"}),
         options=options,
         recipes=presets,
     )
@@ -134,6 +137,15 @@ MODELS: dict[str, Entry] = {
     "attention_blstm_fcn": _zhao("both streams, two BLSTM layers", 857_348),
     "attention_blstm_fcn_1layer": _zhao("both streams, one BLSTM layer", 463_108, recurrent_layers=1),
     "attention_blstm_fcn_3layer": _zhao("both streams, three BLSTM layers", 1_251_588, recurrent_layers=3),
+    "residual_bigru": _network(
+        "residual_bigru",
+        RESIDUAL_BIGRU,
+        "log_mel",
+        recipes.RESIDUAL_BIGRU,
+        "three residual blocks, one BiGRU layer, attentive statistics pooling",
+        560_412,
+        shape=(4, 64),
+    ),
     "cnn1d_mfcc": _cnn("two convolutions along the mean MFCCs", 898, (8, 3)),
     "rnn_mfcc": _rnn("one recurrent layer along six statistics of the MFCCs", 696, (8, 18)),
     "conv_lstm": _tzirakis("three convolutions on the waveform, two LSTM layers", 1_297_858),

@@ -80,6 +80,22 @@ def test_ratings_are_what_the_run_predicts(ratings, tmp_path):
         np.testing.assert_allclose(values(by_export), values(rows), atol=2e-6)
 
 
+def test_an_export_leaves_out_silence_and_the_mean_of_a_clip(exported):
+    """As the front-end in its run does, whatever else is in the batch."""
+    run, version = exported("residual_bigru")
+    assert {name: saved_model.read_description(version)["frontend"][name] for name in ("trim_db", "clip_mean")} == {
+        "trim_db": 40.0,
+        "clip_mean": "removed",
+    }
+    spoken = [clip(n, n) for n in (4_000, 9_000)]
+    model = load_model(run / "fold-0-x" / "model.keras")
+    silent = [np.pad(one, (8_000, 5_000)) for one in spoken]
+    found = served(version).on_waveforms([*spoken, *silent])
+    np.testing.assert_allclose(found, predict(model, [*spoken, *silent]), atol=1e-5)
+    assert np.ptp(found[:2], axis=0).max() > 1e-3
+    np.testing.assert_allclose(found[2:], found[:2], atol=0.02)  # frames at the ends hold some silence
+
+
 def test_functionals_take_features_alone(functionals):
     run, version = functionals
     described = read_description(version)

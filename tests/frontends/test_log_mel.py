@@ -94,6 +94,46 @@ def test_silence_is_the_floor():
     np.testing.assert_allclose(features, np.log(1e-6), rtol=1e-6)
 
 
+def loud_frames(waveform, layer):
+    """The first and last frame within `trim_db` of the loudest, by librosa's energies."""
+    power = np.exp(reference(waveform, LogMel(floor=1e-30))).sum(axis=1)
+    (loud,) = np.nonzero(10 * np.log10(power) >= 10 * np.log10(power.max()) - layer.trim_db)
+    return loud[0], loud[-1]
+
+
+@pytest.mark.parametrize("trim_db", [0.0, 20.0, 40.0])
+@pytest.mark.parametrize("clip_mean", ["kept", "removed"])
+def test_silence_at_both_ends_and_the_mean_are_left_out(trim_db, clip_mean, utterances, rng):
+    hiss = [1e-7 * rng.normal(size=size) for size in (3000, 1700)]
+    clips = [np.concatenate([hiss[0], clip, hiss[1]]).astype("float32") for clip in utterances]
+    layer = LogMel(trim_db=trim_db, clip_mean=clip_mean)
+    for features, clip in zip(run(layer, clips), clips, strict=True):
+        expected = reference(clip, layer)
+        if trim_db:
+            first, last = loud_frames(clip, layer)
+            assert first > 15 and last < len(expected) - 10, "nothing to leave out"
+            expected = expected[first : last + 1]
+        if clip_mean == "removed":
+            expected = expected - expected.mean(axis=0)
+        np.testing.assert_allclose(features, expected, rtol=1e-4, atol=2e-4)
+
+
+def test_trimming_leaves_a_pause_inside_and_at_least_a_frame():
+    click, pause = np.zeros(1600), np.zeros(8000)
+    click[800] = 1
+    layer = LogMel(trim_db=40.0, clip_mean="removed")
+    clips = [np.concatenate([click, pause, click]), click, pause]
+    two, one, silence = run(layer, [clip.astype("float32") for clip in clips])
+    assert 60 <= len(two) <= 63 and 1 <= len(one) <= 3
+    assert len(silence) == 50 and np.abs(silence).max() < 1e-5  # no frame of it is louder than the others
+
+
+def test_gain_and_microphone_leave_no_trace_where_the_mean_is_removed(utterances):
+    layer = LogMel(trim_db=40.0, clip_mean="removed")
+    quiet, loud = run(layer, [0.1 * utterances[0], utterances[0]])
+    np.testing.assert_allclose(quiet, loud, atol=2e-3)
+
+
 @pytest.mark.parametrize("n_samples", [1, 159, 160, 161, 400, 4001])
 def test_frames_of_any_length(n_samples, rng):
     layer = LogMel()
@@ -132,6 +172,8 @@ def test_every_band_holds_a_bin():
         ({"n_fft": 100}, "at least"),
         ({"bands": 5_000_000}, "too narrow"),
         ({"hop_ms": 0}, "hop"),
+        ({"clip_mean": "none"}, "kept, removed"),
+        ({"trim_db": -40.0}, "0 dB or more"),
     ],
 )
 def test_impossible_settings_are_named(settings, words):
@@ -139,11 +181,12 @@ def test_impossible_settings_are_named(settings, words):
         LogMel(**settings)
 
 
-def test_in_a_saved_model_the_features_are_the_same(utterances, tmp_path, rng):
+@pytest.mark.parametrize("options", [{}, {"trim_db": 40.0, "clip_mean": "removed"}], ids=str)
+def test_in_a_saved_model_the_features_are_the_same(options, utterances, tmp_path, rng):
     """Training on cached features and serving from waveforms give the same answer."""
     mean, variance = rng.normal(size=40) - 9, rng.uniform(1, 9, size=40)
-    network = with_normalization(mean, variance, attention_blstm_fcn(3, recurrent_units=6))
-    layer = LogMel(name="log_mel")
+    network = with_normalization(mean, variance, attention_blstm_fcn(3, recurrent=None, hidden_units=6))
+    layer = LogMel(name="log_mel", **options)
     with_frontend(layer, network).save(tmp_path / "model.keras")
     served = keras.saving.load_model(tmp_path / "model.keras")
     for clip, features in zip(utterances, run(layer, utterances), strict=True):

@@ -8,6 +8,10 @@ from zoo.features import from_config
 from zoo.frontends.compose import with_frontend, with_normalization
 
 _OF_BUILDER = {
+    "residual_bigru": {
+        "bands": 12,
+        "option": ["stem_filters=3", "filters=[4,5]", "recurrent_units=4", "attention_units=4"],
+    },
     "cnn1d_mfcc": {"option": ["filters=[4,3]"]},
     "rnn_mfcc": {"option": ["recurrent_units=4"]},
     "conv_lstm": {"option": ["filters=[4,6,8]", "recurrent_units=6"]},

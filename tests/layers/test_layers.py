@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from gradients import numpy, value_and_gradients
 
+from zoo.layers.attention import WeightedStatistics
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization
 from zoo.layers.waveform import ChannelMaxPooling, MagnitudeSpectrum, WholeFrames, waveform_input
 
@@ -101,3 +102,18 @@ def test_spectrum_of_silence_has_a_gradient():
     model.compile("sgd", "mse", jit_compile=False)
     model.train_on_batch(np.zeros((1, 8, 1)), np.ones((1, 1, 4, 1)))
     assert all(np.isfinite(numpy(weight)).all() for weight in model.weights)
+
+
+def test_weighted_statistics_are_numpys(rng):
+    vectors, weights = rng.normal(size=(2, 5, 3)).astype("float32"), rng.dirichlet(np.ones(5), 2).astype("float32")
+    expected = [
+        np.concatenate([np.average(clip, axis=0, weights=w), np.sqrt(np.cov(clip.T, aweights=w, ddof=0).diagonal())])
+        for clip, w in zip(vectors, weights, strict=True)
+    ]
+    np.testing.assert_allclose(numpy(WeightedStatistics()(vectors, weights)), expected, atol=1e-4)
+
+
+def test_deviation_of_one_frame_has_a_gradient():
+    vectors, weights = np.ones((1, 1, 2), "float32"), np.ones((1, 1), "float32")
+    _, (found, *_) = value_and_gradients(WeightedStatistics(), vectors, np.ones((1, 4), "float32"), weights=weights)
+    np.testing.assert_allclose(found, [[[1, 1]]], atol=1e-6)

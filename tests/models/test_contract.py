@@ -19,8 +19,10 @@ pytestmark = pytest.mark.backend
 FCN = {"hidden_units": 8, "block_dropout": 0.0, "dropout": 0.0, "recurrent_units": 6}
 BIGRU = {"filters": (4, 3, 3), "fft_filters": 5, "channel_pool": 2, "dropouts": (0, 0, 0), "fft_dropout": 0}
 BLSTM = {"filters": 4, "channel_pool": 2, "dropout": 0, "second_kernel_size": 300, "recurrent_units": 5}
+RESIDUAL = {"stem_filters": 4, "filters": (4, 5), "recurrent_units": 5, "attention_units": 6, "dropout": 0}
 SMALL = {
     "attention_blstm_fcn": (3, 10, FCN),
+    "residual_bigru": (3, 10, RESIDUAL),
     "cnn1d_mfcc": (3, 5, {"n_coefficients": 40, "dropout": 0}),
     "rnn_mfcc": (3, 5, {"n_coefficients": 20, "recurrent_units": 5}),
     "conv_lstm": (2, 1, {"filters": (4, 5, 6), "dropout": 0, "recurrent_units": 5}),
@@ -35,7 +37,15 @@ PAPER_TAPS = {"conv_bigru": {"kernel_sizes": (16, 512, 1024)}, "conv_blstm": {"s
 OUTPUT = {"emotion": "probabilities", "continuous": "arousal_valence", "enhancement": "clean"}
 LOSS = {"emotion": "sparse_categorical_crossentropy", "continuous": get_loss("ccc"), "enhancement": "mse"}
 # On other backends one of each builder: other rows differ by options, not by what a backend computes.
-ONE_EACH = (*ELSEWHERE, "cnn1d_mfcc", "rnn_mfcc", "denoising_autoencoder", "compare_pca_svm", "egemaps_svr")
+ONE_EACH = (
+    *ELSEWHERE,
+    "residual_bigru",
+    "cnn1d_mfcc",
+    "rnn_mfcc",
+    "denoising_autoencoder",
+    "compare_pca_svm",
+    "egemaps_svr",
+)
 # Rows of the same builder and options differ by size only, and are the same when small.
 DIFFERENT = {(entry.builder, str(entry.options)): name for name, entry in registry.MODELS.items()}.values()
 NETWORKS = [name for name in DIFFERENT if keras.backend.backend() == "tensorflow" or name in ONE_EACH]

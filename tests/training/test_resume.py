@@ -31,6 +31,12 @@ FLAGS = {
     "epochs": 3,
     "batch-size": 12,
     "augment": "specaugment",
+    "band-shift": 2,
+    "tempo": 0.2,
+    "mixup": 0.3,
+    "label-smoothing": 0.1,
+    "schedule": "one_cycle",
+    "weight-average": 0.9,
     "seed": 5,
 }
 GIVEN = ["--synthetic", "--option", "hidden_units=8", *(f"--{name}={value}" for name, value in FLAGS.items())]

@@ -23,14 +23,14 @@ def test_space_has_only_names_the_network_uses_and_contains_its_own_values(model
     spaces.check(model, space)
     module, function = registry.get(model).builder.split(":")
     keywords = inspect.signature(getattr(import_module(module), function)).parameters
-    paper = {"option": {}, **registry.get(model).recipes["paper"]}
+    preset = {"option": {}, **next(iter(registry.get(model).recipes.values()))}
     for name, value in space.items():
         if name.startswith("option."):
             keyword = keywords[name.removeprefix("option.")]
             assert keyword.name not in registry.get(model).options
-            own = paper["option"].get(keyword.name, keyword.default)
+            own = preset["option"].get(keyword.name, keyword.default)
         else:
-            own = paper.get(name, getattr(RunConfig, name))
+            own = preset.get(name, getattr(RunConfig, name))
         own = json.loads(json.dumps(own))  # tuples are lists there
         if isinstance(value, list):
             assert own in value or own == pytest.approx(min(value, key=lambda choice: abs(choice - own)), 1e-3), name

@@ -29,6 +29,7 @@ GROUPS = {
     "training": "training",
     "crops": "training of log-mel networks",
     "emotion": "training of emotion networks",
+    "soft_labels": "training of emotion networks by gradient",
     "segments": "training of networks for ratings",
     "reduction": "training of networks for ratings and of the autoencoder",
     "ratings": "training for ratings",
@@ -61,7 +62,9 @@ class RunConfig:
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")
-    recipe: str = _flag("", "run", f"training preset: {_PRESETS} (default: paper; quick with --synthetic)")
+    recipe: str = _flag(
+        "", "run", f"training preset: {_PRESETS} (default: the network's first; quick with --synthetic)"
+    )
     corpus: str = _flag("iemocap", "run", "corpus")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
@@ -82,6 +85,17 @@ class RunConfig:
     bands: int = _flag(40, "log_mel", "mel bands", least=1)
     mel_scale: str = _flag("htk", "log_mel", "mel scale", choices=("htk", "slaney"))
     floor: float = _flag(1e-10, "log_mel", "smallest band energy, before the logarithm", least=1e-30)
+    trim_db: float = _flag(
+        0.0,
+        "log_mel",
+        "leave out frames at both ends so many dB below the loudest; 0: none",
+        least=0.0,
+        most=120.0,
+        later=True,
+    )
+    clip_mean: str = _flag(
+        "kept", "log_mel", "each band's mean over the clip (Atal 1974)", choices=("kept", "removed"), later=True
+    )
     rate_hz: int = _flag(22_050, "mfcc", "clips are resampled to this rate", least=4_000, most=192_000)
     coefficients: int = _flag(80, "mfcc", "mel-frequency cepstral coefficients", least=1)
     mel_bands: int = _flag(128, "mfcc", "mel bands below the coefficients", least=1)
@@ -119,9 +133,24 @@ class RunConfig:
     optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd"))
     momentum: float = _flag(0.0, "training", "of rmsprop and sgd", least=0.0, most=0.999)
     learning_rate: float = _flag(1e-3, "training", "of the optimizer, at its highest", least=0.0)
-    schedule: str = _flag("decay", "training", "lr / (1 + decay * step), or cosine to 0", choices=("decay", "cosine"))
+    schedule: str = _flag(
+        "decay",
+        "training",
+        "lr / (1 + decay * step), cosine to 0, or a rise over 3 of 10 steps, then cosine to 0 (Smith 2018)",
+        choices=("decay", "cosine", "one_cycle"),
+    )
     decay: float = _flag(1e-6, "training", "learning-rate decay per step", least=0.0)
-    weight_decay: float = _flag(0.0, "training", "decoupled weight decay", least=0.0)
+    weight_decay: float = _flag(
+        0.0, "training", "decoupled weight decay; with adam that is AdamW (Loshchilov and Hutter 2019)", least=0.0
+    )
+    weight_average: float = _flag(
+        0.0,
+        "training",
+        "decay per step of weights' moving average, which is scored and kept (Polyak and Juditsky 1992); 0: none",
+        least=0.0,
+        most=0.99999,
+        later=True,
+    )
     patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
 
     keep: str = _flag(
@@ -130,7 +159,23 @@ class RunConfig:
 
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
-    augment: str = _flag("none", "crops", "augmentation of training features", choices=("none", "specaugment"))
+    augment: str = _flag("none", "crops", "masks in time and bands (Park et al. 2019)", choices=("none", "specaugment"))
+    band_shift: int = _flag(
+        0, "crops", "bands moved by up to so many, as vocal tracts differ (Jaitly and Hinton 2013)", least=0, later=True
+    )
+    tempo: float = _flag(
+        0.0, "crops", "clips longer or shorter by up to this share (Ko et al. 2015)", least=0.0, most=0.9, later=True
+    )
+    mixup: float = _flag(
+        0.0,
+        "soft_labels",
+        "alpha of mixing two clips and their labels (Zhang et al. 2018); 0: none",
+        least=0.0,
+        later=True,
+    )
+    label_smoothing: float = _flag(
+        0.0, "soft_labels", "share of a label spread over all (Szegedy et al. 2016)", least=0.0, most=0.9, later=True
+    )
 
     loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc"))
     loss_reduction: str = _flag(

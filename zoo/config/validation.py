@@ -20,8 +20,10 @@ def check_together(config: RunConfig) -> None:
     """Raise UserError for values that exclude each other."""
     if config.synthetic and config.data_root:
         raise UserError(f"--synthetic and --data-root {config.data_root} exclude each other; give one of them")
-    if config.schedule == "cosine" and config.decay not in (RunConfig.decay, 0.0):
-        raise UserError(f"--decay {config.decay} has no effect with --schedule cosine; leave one of them out")
+    if config.schedule != "decay" and config.decay not in (RunConfig.decay, 0.0):
+        raise UserError(
+            f"--decay {config.decay} has no effect with --schedule {config.schedule}; leave one of them out"
+        )
     if config.momentum and config.optimizer == "adam":
         raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
     if config.clips and not config.synthetic:

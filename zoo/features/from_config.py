@@ -76,7 +76,7 @@ def cepstral(config: RunConfig) -> CepstralStatistics:
 
 
 def _log_mel(config: RunConfig) -> LogMel:
-    names = ("window_ms", "hop_ms", "bands", "mel_scale", "floor")
+    names = ("window_ms", "hop_ms", "bands", "mel_scale", "floor", "trim_db", "clip_mean")
     return LogMel(**{name: getattr(config, name) for name in names}, name="log_mel")
 
 

@@ -7,6 +7,8 @@ from zoo.frontends.mel_filterbank import mel_filters
 from zoo.frontends.stft import HAMMING, framing, mel_energies, transform_constants
 from zoo.layers.masking import InFloat32, frame_mask, register, zero_padding
 
+CLIP_MEANS = ("kept", "removed")
+
 
 @register
 class LogMel(InFloat32):
@@ -18,7 +20,7 @@ class LogMel(InFloat32):
     change them. Always computed in float32.
 
     Call: waveforms (batch, samples) in -1..1, sample counts (batch,) -> features (batch, frames, bands), frame counts
-    (batch,).
+    (batch,). What lies beyond a count is padding, of any value.
 
     Args:
         rate_hz: sampling rate of the waveforms.
@@ -27,14 +29,32 @@ class LogMel(InFloat32):
         mel_scale: "htk" (m = 2595 log10(1 + f / 700), the paper's) or "slaney".
         n_fft: points of the transform; by default the window, doubled until every band holds a bin.
         floor: energies below it are raised to it, before the logarithm.
+        trim_db: above 0, frames at both ends are left out that are so many dB below the clip's loudest frame. The
+            loudest one always stays.
+        clip_mean: "kept", or "removed" from each band (Atal 1974, of cepstra): what a microphone's response and the
+            gain add to every frame. It is the mean over the frames that are left.
     """
 
     def __init__(
-        self, rate_hz=16_000, window_ms=25.0, hop_ms=10.0, bands=40, mel_scale="htk", n_fft=None, floor=1e-10, **kwargs
+        self,
+        rate_hz=16_000,
+        window_ms=25.0,
+        hop_ms=10.0,
+        bands=40,
+        mel_scale="htk",
+        n_fft=None,
+        floor=1e-10,
+        trim_db=0.0,
+        clip_mean="kept",
+        **kwargs,
     ):
         super().__init__(**kwargs)
+        if clip_mean not in CLIP_MEANS:
+            raise ValueError(f"clip_mean is {clip_mean!r}, expected one of {', '.join(CLIP_MEANS)}")
+        if not 0 <= trim_db < float("inf"):
+            raise ValueError(f"trim_db is {trim_db!r}, expected 0 dB or more")
         self.rate_hz, self.window_ms, self.hop_ms, self.bands = rate_hz, window_ms, hop_ms, bands
-        self.mel_scale, self.floor = mel_scale, floor
+        self.mel_scale, self.floor, self.trim_db, self.clip_mean = mel_scale, floor, trim_db, clip_mean
         self.window, self.hop, self.n_fft = framing(rate_hz, window_ms, hop_ms, n_fft, bands, mel_scale)
 
     def build(self, waveform_shape, n_samples_shape=None):
@@ -46,13 +66,40 @@ class LogMel(InFloat32):
         n_frames = self.n_frames(ops.shape(waveform)[1])
         energies = mel_energies(waveform, n_frames, self.window, self.hop, self.n_fft, self.kernels, self.mel)
         features = ops.transpose(ops.log(ops.maximum(energies, self.floor)), (1, 0, 2))
-        return features, self.n_frames(n_samples)
+        n_frames = self.n_frames(n_samples)
+        if self.trim_db:
+            power = ops.transpose(ops.sum(energies, axis=-1))
+            features, n_frames = _trimmed(features, n_frames, power, self.trim_db)
+        if self.clip_mean == "removed":
+            features = _centred(features, n_frames)
+        return features, n_frames
 
     def n_frames(self, n_samples):
-        """Frames of a clip of `n_samples` samples (number, array or tensor)."""
+        """Frames of a clip of `n_samples` samples (number, array or tensor), before silence is left out."""
         return -(-n_samples // self.hop)
 
     def compute_output_spec(self, waveform, n_samples):
         n_frames = None if waveform.shape[1] is None else self.n_frames(waveform.shape[1])
         features = keras.KerasTensor((waveform.shape[0], n_frames, self.bands), "float32")
         return features, keras.KerasTensor(n_samples.shape, "int32")
+
+
+def _trimmed(features, n_frames, power, trim_db):
+    """Features (batch, frames, bands) from the first to the last loud frame, moved to the front, and their counts.
+
+    `power` is (batch, frames). Of a silent clip, whose frames are all as loud as its loudest, everything is left.
+    """
+    positions = ops.arange(ops.shape(features)[1], dtype="int32")[None]
+    power = ops.where(frame_mask(features, n_frames), power, -1.0)  # padding is never loud
+    loud = power >= ops.max(power, axis=1, keepdims=True) * 10 ** (-trim_db / 10)
+    first = ops.min(ops.where(loud, positions, ops.shape(features)[1]), axis=1, keepdims=True)
+    last = ops.max(ops.where(loud, positions, 0), axis=1, keepdims=True)
+    order = ops.minimum(positions + first, last)
+    return ops.take_along_axis(features, order[:, :, None], axis=1), (last - first + 1)[:, 0]
+
+
+def _centred(features, n_frames):
+    """Features (batch, frames, bands) less each band's mean over real frames."""
+    real = frame_mask(features, n_frames)
+    total = ops.sum(zero_padding(features, real), axis=1, keepdims=True)
+    return features - total / ops.cast(ops.sum(ops.cast(real, "int32"), axis=1), "float32")[:, None, None]

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.layers.masking import ExplicitMask, register
+from zoo.layers.masking import ExplicitMask, Weightless, register
 
 
 @register
@@ -59,3 +59,22 @@ class WeightedSum(ExplicitMask):
 
     def compute_output_spec(self, vectors, weights):
         return keras.KerasTensor((vectors.shape[0], vectors.shape[-1]), vectors.dtype)
+
+
+@register
+class WeightedStatistics(Weightless, ExplicitMask):
+    """Pools vectors to mean and standard deviation by attention weights (Okabe, Koshinaka, Shinoda 2018, eq 5 and 6).
+
+    Call: vectors (batch, frames, channels), weights (batch, frames) -> (batch, 2 * channels), the means first. Computed
+    in float32; variances are raised by 1e-5, since the root has no slope at the 0 of a single frame.
+    """
+
+    def call(self, vectors, weights):
+        vectors, weights = ops.cast(vectors, "float32"), ops.cast(weights, "float32")[:, None]
+        mean = ops.matmul(weights, vectors)
+        variance = ops.matmul(weights, ops.square(vectors - mean))
+        pooled = ops.concatenate([mean, ops.sqrt(variance + 1e-5)], axis=-1)[:, 0]
+        return ops.cast(pooled, self.compute_dtype)
+
+    def compute_output_spec(self, vectors, weights):
+        return keras.KerasTensor((vectors.shape[0], 2 * vectors.shape[-1]), self.compute_dtype)

@@ -23,8 +23,8 @@ def fit(
 ) -> History:
     """Train until the last epoch or until patience ends, from a saved state if there is one.
 
-    Writes model.keras (waveforms in, the weights of the epoch to keep) and history.csv; returns the history, a row per
-    epoch. What `after_epoch` raises ends the training, which can be resumed.
+    Writes model.keras (waveforms in, the weights of the epoch to keep, or their moving average) and history.csv;
+    returns the history, a row per epoch. What `after_epoch` raises ends the training, which can be resumed.
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
@@ -37,15 +37,16 @@ def fit(
     while not finished(history, config):
         epoch = len(history) + 1
         name = f"fold {fold.name}, epoch {epoch}/{config.epochs}"
-        row = {"epoch": epoch, **_train(model, batches(epoch), name, config, progress)}
+        row, latest = _train(model, batches(epoch), name, config, progress)
         seconds = row.pop("seconds")
-        row |= {**validate(), "seconds": seconds, "learning_rate": _learning_rate(model)}
+        row = {"epoch": epoch, **row, **validate(), "seconds": seconds, "learning_rate": _learning_rate(model)}
         progress.line(
             f"fold {fold.name} epoch {epoch:3d}  loss {row['loss']:.3f}  {task.report.epoch_line(row)}  {seconds:.1f} s"
         )
         history.append(row)
         if best_epoch(history, task.FIGURES.score) == epoch:
             best = model.get_weights()
+        model.set_weights(latest)
         checkpoint.save(fold.folder, model, history, best)
         write_csv(fold.folder / "history.csv", history)
         after_epoch()
@@ -68,22 +69,34 @@ def make_repeatable(seed: int) -> None:
 
 def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int) -> None:
     """Compile a network with the optimizer and schedule of a configuration."""
-    rate: Any
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps_per_epoch * config.epochs)
-    else:
-        rate = keras.optimizers.schedules.InverseTimeDecay(config.learning_rate, 1, config.decay)
-    weight_decay = config.weight_decay or None
+    rate = learning_rates(config, steps_per_epoch * config.epochs)
+    options: dict[str, Any] = {"weight_decay": config.weight_decay or None}
+    if config.weight_average:
+        options |= {"use_ema": True, "ema_momentum": config.weight_average}
     optimizer: keras.optimizers.Optimizer
     if config.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate, weight_decay=weight_decay)
+        optimizer = keras.optimizers.Adam(rate, **options)
     elif config.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rate, momentum=config.momentum, weight_decay=weight_decay)
+        optimizer = keras.optimizers.RMSprop(rate, momentum=config.momentum, **options)
     else:
-        optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=weight_decay)
+        optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, **options)
     # XLA made these networks' step four times slower on TensorFlow's CPU, and is JAX's only fast way.
     jit = keras.backend.backend() == "jax"
     model.compile(optimizer, loss=loss, jit_compile=jit)
+
+
+def learning_rates(config: RunConfig, n_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return the learning rate of every step of a training of `n_steps`.
+
+    One cycle (Smith 2018) rises linearly from 1/25 of the highest rate; the momentum, which he moves too, stays.
+    """
+    schedules, highest = keras.optimizers.schedules, config.learning_rate
+    if config.schedule == "cosine":
+        return schedules.CosineDecay(highest, n_steps)
+    if config.schedule == "one_cycle":
+        rising = int(0.3 * n_steps)
+        return schedules.CosineDecay(highest / 25, n_steps - rising, warmup_target=highest, warmup_steps=rising)
+    return schedules.InverseTimeDecay(highest, 1, config.decay)
 
 
 def best_epoch(history: History, score: str) -> int:
@@ -104,19 +117,25 @@ def finished(history: History, config: RunConfig) -> bool:
     return len(history) >= config.epochs or len(history) - best >= config.patience
 
 
-def _train(model, batches, name: str, config: RunConfig, progress: Progress) -> dict[str, float]:
-    """Train for an epoch; return its mean loss and its seconds."""
-    start = time.perf_counter()
+def _train(model, batches, name: str, config: RunConfig, progress: Progress) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Train for an epoch; return its mean loss and seconds, and the weights of its last step.
+
+    Where a moving average is taken, Keras leaves that in the model: to be validated, not to go on from.
+    """
+    start, latest = time.perf_counter(), []
     with progress.task(name, len(batches)) as advance:
         step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(batch + 1))
-        logs = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[step]).history
+        end = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: latest.extend(model.get_weights()))
+        logs = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[step, end]).history
+    if config.weight_average:  # on JAX these are the optimizer's own arrays, and to predict with them deletes them
+        model.set_weights(model.get_weights())
     loss = float(logs["loss"][0])
     if not math.isfinite(loss):
         raise UserError(
             f"{name}: the training loss is {loss}. Try a lower --learning-rate than {config.learning_rate}, or "
             "--precision float32"
         )
-    return {"loss": loss, "seconds": time.perf_counter() - start}
+    return {"loss": loss, "seconds": time.perf_counter() - start}, latest
 
 
 def _learning_rate(model) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from zoo.data.augmentation.feature_augmentation import specaugment
-from zoo.data.batches.clips import Example, moments, training_batches, whole_batches
+from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
 
 
@@ -109,6 +109,48 @@ def test_versions_have_no_shapes_of_their_own_and_are_none_in_validation(altered
     assert len({inputs["features"].shape[1] for epoch in epochs for inputs, _, _ in epoch.as_numpy_iterator()}) <= 4
     whole = [inputs["features"] for inputs, _, _ in whole_batches(altered).as_numpy_iterator()]
     assert max(features[..., 2].max() for features in whole) == 1
+
+
+def test_clips_are_longer_and_shorter_by_up_to_the_tempo(examples):
+    """The frames' numbers, interpolated, still run from a clip's first frame to its last."""
+    shares = []
+    for epoch in range(1, 30):
+        batches = training_batches(examples, 4, 1000, seed=0, epoch=epoch, tempo=0.2)
+        seen, _ = clips_of(batches)
+        assert sorted(seen) == list(range(13))
+        for index, example in enumerate(examples):
+            frames, whole = seen[index][0], example.features.n_frames
+            np.testing.assert_allclose(frames[:, 1], np.linspace(0, whole - 1, len(frames)), atol=1e-4)
+            shares.append(len(frames) / whole if whole > 25 else 1)
+    assert 0.79 <= min(shares) < 0.85 and 1.15 < max(shares) <= 1.21
+    cropped, _ = clips_of(training_batches(examples[8:10], 4, 20, seed=0, epoch=2, tempo=0.2))
+    assert len(cropped[9][0]) == 20 and 15 < np.ptp(cropped[9][0][:, 1]) < 25
+
+
+def test_mixtures_are_of_clips_of_one_batch_by_shares_of_half_or_more(examples):
+    """Frames hold their clip, and 1: by the label's shares the clips can be told apart."""
+    mixing, own = Mixing(0.5, 13, fill=np.array([-1, 0, 0])), []
+    labelled = [replace(example, label=index) for index, example in enumerate(examples)]
+    plain = [labels for _, labels, _ in training_batches(labelled, 4, 1000, seed=0, epoch=1).as_numpy_iterator()]
+    mixed = training_batches(labelled, 4, 1000, seed=0, epoch=1, mixing=mixing).as_numpy_iterator()
+    for chosen, (inputs, labels, weights) in zip(plain, mixed, strict=True):
+        assert labels.dtype == np.float32 and set(np.nonzero(labels)[1]) <= set(chosen)
+        np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(weights, labels @ [example.weight for example in examples], rtol=1e-6)
+        for index, frames, count, shares in zip(chosen, inputs["features"], inputs["n_frames"], labels, strict=True):
+            own.append(shares[index])
+            lengths = [examples[clip].features.n_frames for clip in np.nonzero(shares)[0]]
+            assert count == max(lengths) and not frames[count:].any()
+            np.testing.assert_allclose(frames[: min(lengths), 0], shares @ np.arange(13), atol=1e-4)
+    assert min(own) >= 0.5 and np.ptp(own) > 0.2
+
+
+def test_without_shares_labels_are_classes_and_features_as_they_are(examples):
+    mixed = training_batches(examples, 4, 1000, seed=0, epoch=1, mixing=Mixing(0.0, 4)).as_numpy_iterator()
+    plain = training_batches(examples, 4, 1000, seed=0, epoch=1).as_numpy_iterator()
+    for one, other in zip(mixed, plain, strict=True):
+        np.testing.assert_array_equal(one[0]["features"], other[0]["features"])
+        np.testing.assert_array_equal(one[1], np.eye(4)[other[1]])
 
 
 def test_few_shapes_and_little_padding(tmp_path, rng):

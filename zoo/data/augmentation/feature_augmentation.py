@@ -20,6 +20,40 @@ def specaugment(features: np.ndarray, rng: np.random.Generator, fill: np.ndarray
     return features
 
 
+def shift_bands(features: np.ndarray, rng: np.random.Generator, most: int) -> np.ndarray:
+    """Move features (frames, bands) up or down by at most `most` bands; the edge's band is repeated.
+
+    On a mel axis this is nearly what another length of the vocal tract does: its perturbation (Jaitly and Hinton 2013)
+    in whole bands.
+    """
+    n_bands = features.shape[1]
+    shift = rng.integers(-most, most + 1)
+    return features[:, np.clip(np.arange(n_bands) - shift, 0, n_bands - 1)]
+
+
+def change_tempo(features: np.ndarray, n_frames: int) -> np.ndarray:
+    """Interpolate features (frames, bands) linearly to `n_frames` >= 1 frames: another tempo, pitch and formants kept.
+
+    Tempo perturbation (Ko et al. 2015), of frames in place of samples. The first and the last frame stay.
+    """
+    places = np.linspace(0, len(features) - 1, n_frames)
+    before = places.astype(int)
+    share = (places - before).astype(np.float32)[:, None]
+    after = np.minimum(before + 1, len(features) - 1)
+    return (1 - share) * features[before] + share * features[after]
+
+
+def mixup(one: np.ndarray, other: np.ndarray, share: float, fill: np.ndarray | float) -> np.ndarray:
+    """Return share * one + (1 - share) * other of two clips' features (frames, bands) (Zhang et al. 2018, eq 1).
+
+    The shorter one goes on with `fill` (bands,).
+    """
+    mixed = np.full((max(len(one), len(other)), one.shape[1]), fill, np.float32)
+    mixed[: len(one)] += share * (one - fill)
+    mixed[: len(other)] += (1 - share) * (other - fill)
+    return mixed
+
+
 def perturb_voice(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change microphone and background noise of a segment (samples, 1) at 16 kHz, but not its timing and ratings.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data.augmentation.feature_augmentation import change_tempo, mixup
 from zoo.data.batches.by_length import padded
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.prefetch import batches
@@ -26,6 +27,18 @@ class Example:
     versions: tuple[Features, ...] = ()
 
 
+@dataclass(frozen=True)
+class Mixing:
+    """Mixup in batches: shares from Beta(alpha, alpha), none with `alpha` 0; the shorter clip goes on with `fill`.
+
+    Labels become shares of `n_classes` classes.
+    """
+
+    alpha: float
+    n_classes: int
+    fill: np.ndarray | float = 0.0
+
+
 def training_batches(
     examples: Sequence[Example],
     batch_size: int,
@@ -34,29 +47,40 @@ def training_batches(
     seed: int,
     epoch: int,
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+    tempo: float = 0.0,
+    mixing: Mixing | None = None,
 ) -> Any:
     """Return one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
     All draws depend on (seed, epoch, clip) alone, so an epoch can be repeated after a crash. Each clip is there once,
-    as itself or as one of its versions, all equally likely; those longer than `max_frames` are cropped at random.
-    Batches have `batch_size` clips or slightly fewer: no small, noisy last one.
+    as itself or as one of its versions, all equally likely, its length changed by up to the share `tempo`; those longer
+    than `max_frames` are cropped at random. Batches have `batch_size` clips or slightly fewer: no small, noisy last
+    one. With `mixing` labels are (batch, classes), and a clip has at least half of its mixture with another of its
+    batch, which is of like length.
     """
     # The 1 keeps these draws apart from those of crops: (seed, epoch, clip, 0) is (seed, epoch, clip).
     drawn = np.random.default_rng((seed, epoch, 0, 1)).random(len(examples))
     choices = [(example.features, *example.versions) for example in examples]
     taken = [choice[int(value * len(choice))] for choice, value in zip(choices, drawn, strict=True)]
-    lengths = np.minimum([features.n_frames for features in taken], max_frames)
+    stretches = 1 + tempo * np.random.default_rng((seed, epoch, 0, 2)).uniform(-1, 1, len(examples))
+    whole = np.rint([features.n_frames for features in taken] * stretches)
+    whole = np.maximum(whole, 1).astype(int)
+    lengths = np.minimum(whole, max_frames)
     plan = shuffled_plan(lengths, batch_size, np.random.default_rng((seed, epoch)))
 
     def load(index: int) -> np.ndarray:
         features, rng = taken[index], np.random.default_rng((seed, epoch, int(index)))
-        start = int(rng.integers(0, features.n_frames - lengths[index] + 1))
-        crop = features.read(start, int(lengths[index]))
+        source = -(-features.n_frames * int(lengths[index]) // int(whole[index]))  # all frames, unless cropped
+        start = int(rng.integers(0, features.n_frames - source + 1))
+        crop = features.read(start, source)
+        crop = crop if source == lengths[index] else change_tempo(crop, lengths[index])
         return augment(crop, rng) if augment else crop
 
     # Of all versions, so that no epoch has shapes of its own.
-    every = [features.n_frames for choice in choices for features in choice]
-    return _dataset(examples, plan, lengths, load, _boundaries(np.minimum(every, max_frames)))
+    every = np.array([features.n_frames for choice in choices for features in choice]) * (1 + tempo)
+    boundaries = _boundaries(np.minimum(np.ceil(every), max_frames).astype(int))
+    mix = None if mixing is None else _mixer(mixing, len(examples), (seed, epoch, 0, 3))
+    return _dataset(examples, plan, lengths, load, boundaries, mix)
 
 
 def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
@@ -94,18 +118,45 @@ def shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator
     return plan
 
 
-def _dataset(examples, plan, lengths, load, boundaries):
-    """Read and pad the plan's batches ahead of their use."""
+def _mixer(mixing: Mixing, n_examples: int, seed: tuple[int, ...]) -> Callable:
+    """Return a function that mixes each clip of a batch with one drawn from it.
+
+    It maps the clips' indices, features, labels (batch,) and weights to features, labels (batch, classes) and weights.
+    """
+    one_hot = np.eye(mixing.n_classes, dtype=np.float32)
+    if not mixing.alpha:
+        return lambda chosen, rows, labels, weights: (rows, one_hot[labels], weights)
+    rng = np.random.default_rng(seed)
+    picks, shares = rng.random(n_examples), rng.beta(mixing.alpha, mixing.alpha, n_examples)
+    shares = np.maximum(shares, 1 - shares).astype(np.float32)
+
+    def mix(chosen, rows, labels, weights):
+        share, others = shares[chosen], (picks[chosen] * len(chosen)).astype(int)
+        labels = one_hot[labels]
+        return (
+            [mixup(row, rows[other], own, mixing.fill) for row, other, own in zip(rows, others, share, strict=True)],
+            share[:, None] * labels + (1 - share[:, None]) * labels[others],
+            share * weights + (1 - share) * weights[others],
+        )
+
+    return mix
+
+
+def _dataset(examples, plan, lengths, load, boundaries, mix=None):
+    """Read, mix and pad the plan's batches ahead of their use."""
     labels = np.array([example.label for example in examples], np.int32)
     weights = np.array([example.weight for example in examples], np.float32)
 
     def batch(number):
         chosen = plan[number]
         frames = int(boundaries[np.searchsorted(boundaries, lengths[chosen].max())])
-        return *padded([load(index) for index in chosen], frames), labels[chosen], weights[chosen]
+        made = [load(index) for index in chosen], labels[chosen], weights[chosen]
+        rows, *targets = mix(chosen, *made) if mix else made
+        return *padded(rows, frames), *targets
 
     n_bands = examples[0].features.read(0, 1).shape[1]
-    specs = [("float32", (None, None, n_bands)), ("int32", (None,)), ("int32", (None,)), ("float32", (None,))]
+    label = ("float32", (None, None)) if mix else ("int32", (None,))
+    specs = [("float32", (None, None, n_bands)), ("int32", (None,)), label, ("float32", (None,))]
     return batches(len(plan), batch, specs)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
-from zoo.data.augmentation.feature_augmentation import specaugment
-from zoo.data.batches.clips import Example, moments, training_batches, whole_batches
+from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment
+from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
 from zoo.data.protocols.splits import Protocol
 from zoo.errors import UserError
@@ -66,20 +66,36 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     # All that is trained on, altered copies too: noise moves coefficients by many deviations of clean ones.
     features = [item for example in fold.train for item in (example.features, *example.versions)]
     network = _build(config, len(fold.outputs), {"seed": config.seed, **config.option})
-    augment = None
+    augment, fill = None, np.zeros((), np.float32)
     if registry.get(config.model).frontend == "log_mel":
         mean, variance = moments(features)
         network = with_normalization(mean, variance, network)
-        if config.augment == "specaugment":
-            augment = partial(specaugment, fill=mean.astype(np.float32))
+        fill = mean.astype(np.float32)
+        augment = _augmentation(config, fill)
     elif config.standardize != "none":
         values = np.stack([item.read() for item in features]).astype(np.float64)
         axes = 0 if config.standardize == "coefficient" else (0, 1)
         network = with_normalization(values.mean(axis=axes), values.var(axis=axes), network, least_variance=1e-12)
     crop_frames = fold.frontend.n_frames(round(config.crop_seconds * fold.frontend.rate_hz))
 
-    batches = partial(training_batches, fold.train, config.batch_size, crop_frames, seed=config.seed, augment=augment)
-    return Fitting(network, "sparse_categorical_crossentropy", lambda epoch: batches(epoch=epoch))
+    loss: Any = "sparse_categorical_crossentropy"
+    options: dict[str, Any] = {"seed": config.seed, "augment": augment, "tempo": config.tempo}
+    if config.mixup or config.label_smoothing:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+        options["mixing"] = Mixing(config.mixup, len(fold.outputs), fill)
+    batches = partial(training_batches, fold.train, config.batch_size, crop_frames, **options)
+    return Fitting(network, loss, lambda epoch: batches(epoch=epoch))
+
+
+def _augmentation(config: RunConfig, fill: np.ndarray) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """Return what is done to a clip's features, apart from its tempo; hidden bands and frames get the value `fill`."""
+
+    def augment(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if config.band_shift:
+            features = shift_bands(features, rng, config.band_shift)
+        return specaugment(features, rng, fill) if config.augment == "specaugment" else features
+
+    return augment
 
 
 def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> keras.Model:

@@ -1,0 +1,93 @@
+"""Sizes of every layer, and the convolutions of the first stages worked in SciPy."""
+
+import keras
+import numpy as np
+import pytest
+from networks import once, outputs
+from scipy.signal import correlate
+
+from zoo.models.residual_bigru import residual_bigru
+
+pytestmark = pytest.mark.backend
+
+SMALL = {"stem_filters": 3, "filters": (4, 5), "recurrent_units": 4, "attention_units": 4, "dropout": 0.0}
+
+
+@once
+def test_layers_have_these_sizes():
+    sizes = {layer.name: layer.count_params() for layer in residual_bigru(8).layers}
+    expected = {"stem_conv": 5 * 5 * 24, "stem_norm": 4 * 24}
+    for name, before, width in (("block1", 24, 48), ("block2", 48, 72), ("block3", 72, 96)):
+        expected |= {f"{name}_projection": before * width, f"{name}_conv": 9 * before * width}
+        expected |= {f"{name}_conv2": 9 * width * width}
+        expected |= {f"{name}_{norm}": 4 * width for norm in ("norm1", "norm2", "projection_norm")}
+    expected["bigru"] = 2 * 3 * 96 * (4 * 96 + 96 + 2)  # four bands are left, of 96 channels each
+    expected |= {"attention": 192 * 64 + 64 + 64, "probabilities": 8 * (2 * 192 + 1)}
+    assert {name: size for name, size in sizes.items() if size} == expected
+    assert sum(expected.values()) == residual_bigru(8).count_params() == 561_952
+
+
+def randomised(model, rng):
+    for weight in model.weights:
+        if "seed_generator" not in weight.path:
+            values = rng.uniform(0.5, 2, weight.shape) if "variance" in weight.path else rng.normal(size=weight.shape)
+            weight.assign(0.3 * values if "variance" not in weight.path else values)
+    return model
+
+
+def convolved(grid, layer, stride):
+    (kernel,) = layer.get_weights()
+    size = kernel.shape[0] // 2
+    padded = np.pad(grid, [(size, size), (size, size), (0, 0)])
+    maps = [correlate(padded, kernel[..., index], mode="valid")[..., 0] for index in range(kernel.shape[-1])]
+    return np.stack(maps, axis=-1)[::stride, ::stride]
+
+
+def normalised(grid, layer):
+    scale, offset, mean, variance = layer.get_weights()
+    return (grid - mean) / np.sqrt(variance + layer.epsilon) * scale + offset
+
+
+@pytest.mark.parametrize(("n_frames", "n_bands"), [(37, 10), (36, 11), (1, 8)])
+def test_what_the_gru_reads_is_scipys(n_frames, n_bands, rng):
+    model = randomised(residual_bigru(3, n_bands, **SMALL), rng)
+    features = rng.normal(size=(n_frames, n_bands)).astype("float32")
+
+    def layer(name):
+        return model.get_layer(name)
+
+    grid = np.maximum(normalised(convolved(features[..., None], layer("stem_conv"), 2), layer("stem_norm")), 0)
+    for name in ("block1", "block2"):
+        shortcut = normalised(convolved(grid, layer(f"{name}_projection"), 2), layer(f"{name}_projection_norm"))
+        grid = np.maximum(normalised(convolved(grid, layer(f"{name}_conv"), 2), layer(f"{name}_norm1")), 0)
+        grid = normalised(convolved(grid, layer(f"{name}_conv2"), 1), layer(f"{name}_norm2"))
+        grid = np.maximum(grid + shortcut, 0)
+    assert grid.shape == (-(-n_frames // 8), -(-n_bands // 8), 5)
+
+    local = keras.Model(model.inputs, layer("sequence").output)
+    batch = {"features": np.pad(features, [(0, 5), (0, 0)], constant_values=9)[None], "n_frames": np.array([n_frames])}
+    found = outputs(local, batch)[0]
+    np.testing.assert_allclose(found[: len(grid)], grid.reshape(len(grid), -1), rtol=1e-3, atol=1e-4)
+    assert not found[len(grid) :].any()
+
+
+def test_padding_changes_nothing_in_training_either(rng):
+    """Neither the answers nor the statistics that batch normalisation collects."""
+    features, n_frames = rng.normal(size=(4, 30, 9)).astype("float32"), np.array([30, 17, 9, 22], "int32")
+    for clip, count in zip(features, n_frames, strict=True):
+        clip[count:] = 50
+    longer = np.pad(features, [(0, 0), (0, 21), (0, 0)], constant_values=-70)
+    found = []
+    for batch in (features, longer):
+        keras.utils.set_random_seed(0)
+        model = residual_bigru(3, 9, **SMALL)
+        answer = model({"features": batch, "n_frames": n_frames}, training=True)
+        found.append([keras.ops.convert_to_numpy(answer), *model.get_weights()])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@once
+def test_a_network_without_blocks_is_refused():
+    with pytest.raises(ValueError, match="filters is empty"):
+        residual_bigru(3, filters=())

@@ -1,0 +1,124 @@
+"""Learning rates, moving averages of weights, soft labels, and resuming with all of these."""
+
+import csv
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.config.flags import from_flags
+from zoo.data.batches.clips import Example
+from zoo.data.batches.feature_store import InMemory
+from zoo.frontends.log_mel import LogMel
+from zoo.recipes import RESIDUAL_BIGRU
+from zoo.training import fit as fitting
+from zoo.training.tasks import classification
+from zoo.training.tasks.base import FoldData
+from zoo.utils.progress import Progress
+
+PLAIN = {"weight_average": 0.0, "label_smoothing": 0.0, "mixup": 0.0}
+
+
+def settings(**changes):
+    """The recipe that has every ingredient, for a network that is soon compiled."""
+    given = {**RESIDUAL_BIGRU["small_data"], "model": "fcn", "bands": 8, "epochs": 2, "batch_size": 6}
+    return from_flags({**given, "backend": keras.backend.backend(), "corpus": "emodb", **changes})
+
+
+def fold(folder, rng):
+    def examples(count):
+        lengths = rng.integers(9, 17, count)
+        clips = [InMemory((index % 3 + rng.normal(size=(n, 8))).astype("float32")) for index, n in enumerate(lengths)]
+        return [Example(clip, index % 3, 1 + index % 3) for index, clip in enumerate(clips)]
+
+    return FoldData("0", folder, ("a", "b", "c"), examples(18), examples(9), LogMel(bands=8, clip_mean="removed"))
+
+
+def trained(folder, config, after_epoch=lambda: None):
+    folder.mkdir(exist_ok=True)
+    with Progress() as progress:
+        history = fitting.fit(fold(folder, np.random.default_rng(0)), config, progress, after_epoch)
+    return history, keras.saving.load_model(folder / "model.keras", compile=False).get_weights()
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_a_run_that_is_stopped_after_an_epoch_ends_the_same(tmp_path):
+    """Averages, the schedule and the draws of mixtures, tempo and masks go on where they were."""
+
+    def stop():
+        raise StoppedError
+
+    expected, weights = trained(tmp_path / "whole", settings())
+    with pytest.raises(StoppedError):
+        trained(tmp_path / "stopped", settings(), stop)
+    history, found = trained(tmp_path / "stopped", settings())
+    for one, other in zip(weights, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    untimed = [[{**row, "seconds": 0} for row in rows] for rows in (expected, history)]
+    assert untimed[0] == untimed[1] and len(history) == 2
+    with (tmp_path / "stopped" / "history.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
+@pytest.mark.backend
+def test_the_average_is_validated_and_kept_and_training_goes_on_without_it(tmp_path, monkeypatch):
+    """With one step per epoch: average = 0.6 average + 0.4 weights, from the first step's on (Keras's start)."""
+    config = settings(weight_average=0.6, batch_size=18, epochs=3, patience=3)
+    seen: dict = {"latest": [], "scored": []}
+    train, validator = fitting._train, classification.validator
+
+    def watched(*arguments):
+        row, latest = train(*arguments)
+        seen["latest"].append(latest)
+        return row, latest
+
+    def watching(model, *arguments):
+        scores = iter((0.1, 0.2, 0.3))  # the last epoch is the best
+        validate = validator(model, *arguments)
+
+        def score():
+            seen["scored"].append(model.get_weights())
+            return {**validate(), "validation_ua": next(scores)}
+
+        return score
+
+    monkeypatch.setattr(fitting, "_train", watched)
+    monkeypatch.setattr(classification, "validator", watching)
+    _, kept = trained(tmp_path / "averaged", config)
+    averaged, scored = list(seen["latest"]), list(seen["scored"])
+    trained(tmp_path / "plain", replace(config, weight_average=0.0))
+    model = classification.fitting(fold(tmp_path, np.random.default_rng(0)), config).network
+    trainable = {id(weight) for weight in model.trainable_weights}
+    for index, weight in enumerate(model.weights):
+        steps = [weights[index] for weights in averaged]
+        for one, other in zip(steps, seen["latest"][3:], strict=True):
+            np.testing.assert_array_equal(one, other[index])
+        average = steps[0]
+        for step, found in zip(steps, scored, strict=True):
+            average = 0.6 * average + 0.4 * step if id(weight) in trainable else step
+            np.testing.assert_allclose(found[index], average, rtol=1e-5, atol=1e-6)
+    assert any(not np.array_equal(one, other) for one, other in zip(kept, averaged[-1], strict=False))
+
+
+def test_one_cycle_rises_and_falls():
+    rates = fitting.learning_rates(settings(learning_rate=0.01), 100)
+    found = [float(rates(step)) for step in (0, 15, 30, 65, 100)]
+    np.testing.assert_allclose(found, [0.0004, 0.0052, 0.01, 0.005, 0.0], atol=1e-8)
+    assert np.isfinite(float(fitting.learning_rates(settings(), 1)(0)))  # one step alone
+
+
+def test_the_loss_is_the_cross_entropy_with_smoothed_and_mixed_labels(tmp_path, rng):
+    task = fold(tmp_path, rng)
+    soft = classification.fitting(task, settings(label_smoothing=0.3, mixup=0.0))
+    labels, answers = np.eye(3, dtype="float32"), rng.dirichlet(np.ones(3), 3).astype("float32")
+    expected = -((0.7 * labels + 0.1) * np.log(answers)).sum(axis=1).mean()
+    assert float(soft.loss(labels, answers)) == pytest.approx(expected, rel=1e-5)
+    shapes = [labels.shape[1:] for _, labels, _ in soft.batches(1)]
+    assert set(shapes) == {(3,)}
+    plain = classification.fitting(task, settings(**PLAIN))
+    assert plain.loss == "sparse_categorical_crossentropy"
+    assert {labels.shape[1:] for _, labels, _ in plain.batches(1)} == {()}

@@ -1,0 +1,116 @@
+"""Residual convolutions, a bidirectional GRU and attentive statistics pooling: a small network of known parts.
+
+- residual blocks with projections: He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", CVPR 2016
+- gated recurrent units: Cho et al.: "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP 2014; behind
+  convolutions on spectrograms: Cakir et al.: "Convolutional Recurrent Neural Networks for Polyphonic Sound Event
+  Detection", IEEE/ACM TASLP 25(6), 2017
+- pooling: Okabe, Koshinaka, Shinoda: "Attentive Statistics Pooling for Deep Speaker Embedding", Interspeech 2018
+
+No paper has this combination; its sizes are ours.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from zoo.layers.attention import AttentionMap, WeightedStatistics
+from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
+
+# Hyper-parameters to search, around the recipe's values.
+SPACE = {
+    "learning_rate": {"low": 5e-4, "high": 5e-3, "sampling": "log"},
+    "optimizer": ["adam", "rmsprop", "sgd"],
+    "weight_decay": [0.0, 0.005, 0.02, 0.05],
+    "batch_size": [16, 32, 64],
+    "bands": [40, 64, 80],
+    "trim_db": [0.0, 30.0, 40.0, 60.0],
+    "tempo": [0.0, 0.1, 0.17, 0.25],
+    "band_shift": [0, 2, 3, 5],
+    "mixup": [0.0, 0.2, 0.3, 0.5],
+    "label_smoothing": [0.0, 0.05, 0.1, 0.2],
+    "option.filters": [[32, 48, 64], [48, 72, 96], [64, 96, 128]],
+    "option.recurrent_units": [64, 96, 128],
+    "option.dropout": {"low": 0.2, "high": 0.6, "step": 0.1},
+}
+
+
+def residual_bigru(
+    n_classes: int,
+    n_bands: int = 64,
+    /,
+    *,
+    stem_filters: int = 24,
+    filters: Sequence[int] = (48, 72, 96),
+    recurrent_units: int = 96,
+    attention_units: int = 64,
+    dropout: float = 0.4,
+    norm_momentum: float = 0.9,
+    seed: int = 0,
+    name: str = "residual_bigru",
+) -> keras.Model:
+    """Build the network.
+
+    The model maps {"features": (batch, frames, n_bands), "n_frames": (batch,)} to class probabilities (batch,
+    n_classes). Frames beyond `n_frames` are padding and change nothing, whatever they hold. Every stage halves frames
+    and bands, rounding up: with three blocks a step of the GRU is 16 frames. Layers by name: "sequence" is what the GRU
+    reads, "attention" the attention map, "joint" the vector in front of the head.
+
+    Args:
+        stem_filters: of the first, 5 x 5 convolution.
+        filters: of each residual block.
+        recurrent_units: of the GRU, in each direction.
+        attention_units: width of the attention's hidden layer.
+        dropout: of the joint vector, in 0..1.
+        norm_momentum: of batch normalisation's running statistics.
+        seed: of dropout.
+
+    Raises ValueError without a residual block.
+    """
+    if not filters:
+        raise ValueError("filters is empty, expected a number for each residual block")
+    inputs, frames, _ = masked_input(n_bands)
+    grid = layers.Reshape((-1, n_bands, 1), name="grid")(frames)
+    count = -(-inputs["n_frames"] // 2)
+    grid = _halved(grid, stem_filters, 5, "stem")
+    mask = FrameMask(name="stem_mask")(grid, count)
+    grid = MaskedBatchNormalization(momentum=norm_momentum, name="stem_norm")(grid, mask)
+    grid = layers.ReLU(name="stem_relu")(grid)
+    for index, width in enumerate(filters, start=1):
+        count = -(-count // 2)
+        grid, mask = _residual_block(grid, count, width, norm_momentum, f"block{index}")
+    sequence = layers.Reshape((-1, grid.shape[2] * grid.shape[3]), name="sequence")(grid)
+    gru = layers.GRU(recurrent_units, return_sequences=True, name="gru")
+    sequence = layers.Bidirectional(gru, name="bigru")(sequence, mask=mask)
+    weights = AttentionMap(attention_units, name="attention")(sequence, mask)
+    joint = WeightedStatistics(name="joint")(sequence, weights)
+    joint = layers.Dropout(dropout, seed=seed, name="joint_dropout")(joint)
+    output = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")(joint)
+    return keras.Model(inputs, output, name=name)
+
+
+def _halved(grid, filters: int, size: int, name: str):
+    """Convolve (batch, frames, bands, channels) with stride 2: ceil(frames / 2), ceil(bands / 2).
+
+    Keras's "same" padding of a strided convolution depends on whether the length is even, so that one frame of padding
+    more would move the whole grid.
+    """
+    grid = layers.ZeroPadding2D(size // 2, name=f"{name}_edges")(grid)
+    return layers.Conv2D(filters, size, strides=2, use_bias=False, name=f"{name}_conv")(grid)
+
+
+def _residual_block(grid, count, filters: int, norm_momentum: float, name: str):
+    """Return the grid behind a block of stride 2 (He et al. 2016, section 3.3, projections of option B), and its mask.
+
+    `count` are its real frames. Padding is zero in the grid and stays so.
+    """
+    shortcut = layers.Conv2D(filters, 1, strides=2, use_bias=False, name=f"{name}_projection")(grid)
+    mask = FrameMask(name=f"{name}_mask")(shortcut, count)
+    shortcut = MaskedBatchNormalization(momentum=norm_momentum, name=f"{name}_projection_norm")(shortcut, mask)
+    grid = _halved(grid, filters, 3, name)
+    grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"{name}_norm1")(grid, mask)
+    grid = layers.ReLU(name=f"{name}_relu1")(grid)
+    grid = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv2")(grid)
+    grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"{name}_norm2")(grid, mask)
+    grid = layers.Add(name=f"{name}_sum")([grid, shortcut])
+    return layers.ReLU(name=f"{name}_relu2")(grid), mask
