@@ -7,12 +7,13 @@
 figures on RECOLA. The ones in docs/reproduction.md are of 200 s without a delay.
 """
 
+from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
+
 import argparse
 from pathlib import Path
 
 from zoo.data.corpora import registry as corpora
 from zoo.data.synthetic.recola_standin import write_standin
-from zoo.utils.cli import run
 
 
 def main() -> None:

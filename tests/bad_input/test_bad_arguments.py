@@ -38,7 +38,7 @@ def test_backend_that_is_not_installed(refused, monkeypatch, other):
         (["--class-weights", "anger=-1"], ["--class-weights: anger has '-1', expected a positive number"]),
         (["--class-weights", "anger=2,fear=1"], ["--class-weights: no weight for ", "sadness", "expected one for"]),
         (["--option", "dropot=0.1"], ["unknown option of fcn 'dropot'", "Did you mean 'dropout'?", "kernel_size"]),
-        (["--option", "dropout=2"], ["fcn cannot be built with {'dropout': 2}", "between 0 and 1"]),
+        (["--option", "dropout=2"], ["fcn cannot be built with {'dropout': 2}", "dropout is 2, expected 0.0 to 1.0"]),
         (["--option", "fcn=false"], ["fcn cannot be built with {'fcn': False}", "needs the fcn stream"]),
         (["--bands", "8000"], ["front-end", "8000 htk bands are too narrow for a window of 400", "use fewer"]),
         (["--clips", "7", "--synthetic"], ["takes 70 to 4200 clips", "7 were asked for", "--clips"]),

@@ -80,7 +80,7 @@ def test_it_says_data_figures_weaknesses_and_origin(tmp_path):
         "| 08 | 8 | 100.0 % | 100.0 % |",
         "- angry: 33 % of 3 found, most often taken for fearful",
         "| validation | 0.177 | 0.074 |",
-        "`22d52699a42178a19cfac922b9046edb904c25d34e11226c74a46ab1f659076d` saved_model.pb",
+        f"`{json.loads((EXPORT / DESCRIPTION).read_text())['files']['saved_model.pb']}` saved_model.pb",
     ):
         assert part in card
     assert "mean nothing" not in card

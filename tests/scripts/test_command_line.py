@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from unittest.mock import Mock
 
+import keras
 import pytest
 
 from zoo import registry
@@ -277,7 +278,7 @@ def picky(n_outputs, n_inputs, *, size=1, name=None):
     """A builder for which some sizes are bad values."""
     if n_inputs < 8 or size > 2:
         raise ValueError(f"{size} and {n_inputs} do not fit")
-    return name
+    return keras.Sequential(name=name)
 
 
 def test_only_bad_values_are_a_users_mistake_when_a_network_is_built(monkeypatch):
@@ -286,7 +287,7 @@ def test_only_bad_values_are_a_users_mistake_when_a_network_is_built(monkeypatch
         monkeypatch.setitem(MODELS, name, row)
     with pytest.raises(ValueError, match="3 and 40 do not fit"):
         registry.build("broken", 4, 40)
-    assert registry.build("picky", 4, 40, size=2) == "picky"
+    assert registry.build("picky", 4, 40, size=2).name == "picky"
     for n_inputs, options in ((40, {"size": 3}), (4, {})):
         with pytest.raises(UserError, match=r"picky cannot be built with .*: \d and \d+ do not fit"):
             registry.build("picky", 4, n_inputs, **options)

@@ -1,6 +1,7 @@
 """Load a saved config.json, compare configurations, find the cache folder."""
 
 import dataclasses
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ _OLD = ("heard", "enhance", "condition", "noise_split", "snr_level")
 def load(path: Path) -> RunConfig:
     """Read a saved config.json. Raises UserError when it is absent, damaged, or of another version."""
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder")
         saved: dict[str, Any] = parse_json(read_regular(path), {str: object})
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
         config = RunConfig(**_translate(values))

@@ -6,7 +6,7 @@ _FIGURE = (float, type(None))  # undefined figures are null
 _SCORE = {"value": _FIGURE, "low": _FIGURE, "high": _FIGURE}
 _DIMENSION = {"ccc": _SCORE, "mean_ccc?": _FIGURE, "pearson?": _FIGURE, "rmse?": _FIGURE, "mae?": _FIGURE}
 _RATINGS = {
-    "ccc?": _FIGURE,
+    "ccc?": (*_FIGURE, {str: object}),  # of enhancement by ratio
     "dimensions?": {str: {**_DIMENSION, "kendall?": _FIGURE}},
     "n_recordings?": int,
     "n_frames?": int,

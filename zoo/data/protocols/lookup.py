@@ -13,11 +13,11 @@ _PROBLEMS_SHOWN = 20
 
 
 def get(name: str | None, corpus: str) -> Protocol:
-    """Return the protocol `name` of `corpus` (None: its default); UserError lists the corpus's protocols."""
+    """Return the protocol `name` of `corpus` (None or "": its default); UserError lists the corpus's protocols."""
     if corpus not in DEFAULT_PROTOCOL:
         raise unknown("corpus", corpus, DEFAULT_PROTOCOL)
     known = {row.name: row for row in PROTOCOLS.values() if row.corpus == corpus}
-    name = DEFAULT_PROTOCOL[corpus] if name is None else name
+    name = name or DEFAULT_PROTOCOL[corpus]
     if name not in known:
         raise unknown(f"{corpus} protocol", name, known)
     return known[name]
