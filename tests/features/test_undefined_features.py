@@ -108,7 +108,7 @@ def test_a_recording_is_not_rated_by_features_that_are_not_finite(monkeypatch, t
         "tracer_of": lambda network, config: lambda features: np.nan_to_num(features[:, :2], posinf=0),
     }.items():
         monkeypatch.setattr(continuous, name, value)
-    monkeypatch.setattr(continuous.postprocess, "load", lambda path: None)
+    monkeypatch.setattr(continuous.postprocess, "load", lambda path, dimensions: None)
     monkeypatch.setattr(continuous.postprocess, "apply", lambda chain, ratings: 2 * ratings)
     rate = continuous.load_rater(tmp_path, config).rate
     features = np.ones((7, 4), np.float32)

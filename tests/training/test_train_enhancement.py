@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+from unittest.mock import Mock
 
 import audmetric
 import keras
@@ -123,9 +124,9 @@ def test_with_both_kinds_of_speech_clean_clips_are_their_own_targets(trained, mo
     """D4.2, 3.4.3: mixed enhancement is trained on every noisy condition together with clean speech."""
     (division,) = trained.source.folds
     clips = division.validation[:2]
-    noisy = {snr: {clip.name: object() for clip in clips} for snr in (0.0, 12.0)}
+    noisy = {snr: {clip.name: Mock(audio_sha256="0") for clip in clips} for snr in (0.0, 12.0)}
     monkeypatch.setattr(noisy_copies, "extract_noisy", lambda *_: noisy)
-    features = {clip.name: object() for clip in clips}
+    features = {clip.name: Mock(audio_sha256="0") for clip in clips}
     found = {
         speech: enhancement.examples(dataclasses.replace(trained.config, speech=speech), None, features, clips, False)
         for speech in ("noisy", "both")

@@ -58,7 +58,7 @@ def examples(
     for clip, snr in product(clips, found):
         same_audio.check(clip, features, found[snr][clip.name].audio_sha256)
     if config.speech == "both":
-        found[float("inf")] = {clip.name: features[clip.name] for clip in clips}
+        found = {**found, float("inf"): {clip.name: features[clip.name] for clip in clips}}
     return [
         Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
     ]
