@@ -41,7 +41,7 @@ test-tfio: .venv-tfio/done
 
 .venv-tfio/done: setup.cfg constraints-tfio.txt
 	$(PYTHON) -m venv .venv-tfio
-	.venv-tfio/bin/pip install -q -c constraints-tfio.txt -e '.[tfio]' pytest
+	.venv-tfio/bin/pip install -q -c constraints-tfio.txt -e '.[tfio]' hypothesis pytest
 	touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""Mutated lists and streams: each gets names, or samples and answers that are finite, or a named error.
+"""Mutated lists, streams and arrays: each gets names, or samples and answers that are finite, or a named error.
 
 The environment's COUNT says how many: COUNT=10000 python -m pytest -s tests/scripts/test_mutated_inputs.py
 """
@@ -16,6 +16,7 @@ from zoo.data.audio import find
 from zoo.data.audio.formats import HEAD_BYTES, container_of
 from zoo.data.audio.lists import names_in
 from zoo.errors import UserError
+from zoo.inference.clips import MOST_CHANNELS, waveform_of
 from zoo.inference.raw_audio import RawAudio
 from zoo.inference.stream import Stream
 from zoo.inference.stream_model import Live
@@ -133,3 +134,42 @@ def test_mutated_streams_are_answered_or_refused():
         found["answered"] += bool(rows)
     print(dict(found))
     assert found["answered"] and found["refused"]
+
+
+def an_array(rng):
+    """Samples of one to three dimensions and any kind, as an array, as lists or as something else."""
+    shape = [(8_000,), (8_000, 2), (3, 8_000), (9_000, 9), (8, 8), (2, 2, 900), (0,), (300,), (4_000, 1)][
+        rng.integers(9)
+    ]
+    values = rng.choice([0.0, 1e-5, 0.1, 0.1, 1.0, 3e4]) * rng.standard_normal(shape) + rng.choice([0.0, 0.5])
+    if rng.random() < 0.1 and values.size:
+        values.flat[rng.integers(values.size)] = rng.choice([np.nan, np.inf])
+    if rng.random() < 0.1 and values.ndim == 2:
+        values[:, 1:] = -values[:, :1]
+    kind = rng.choice([*["f4", "f8", ">f4"] * 4, "f2", "i2", "u1", "c8", "?", "O", "U9"])
+    with np.errstate(all="ignore"):
+        values = np.nan_to_num(values).astype(kind) if kind in ("i2", "u1") else values.astype(kind)
+    way = rng.integers(4)
+    if way == 0 and values.size < 2_000:
+        return values.tolist()
+    return [values, values.tobytes(), memoryview(values.tobytes()), None][way - 1] if rng.random() < 0.3 else values
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_mutated_arrays_are_waveforms_or_refused():
+    rng, found = np.random.default_rng(2), Counter()
+    for _ in range(COUNT):
+        given = an_array(rng)
+        try:
+            waveform = waveform_of(given, "#0", int(rng.choice([8_000, 16_000, 44_100])), 16_000, 0.025, 60.0)
+        except UserError as error:
+            assert str(error).startswith("#0: expected ")
+            found["refused"] += 1
+            continue
+        samples = np.asarray(given)
+        assert samples.dtype.kind == "f" and np.isfinite(samples).all() and np.abs(samples).max() <= 100
+        assert samples.ndim == 1 or min(samples.shape) <= MOST_CHANNELS
+        assert waveform.ndim == 1 and waveform.dtype == np.float32 and np.ptp(waveform) > 9e-4
+        found["waveforms"] += 1
+    print(dict(found))
+    assert found["waveforms"] and found["refused"]

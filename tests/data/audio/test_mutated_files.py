@@ -1,7 +1,7 @@
 """Mutated audio files: each gets a finite answer from an export, or a named error; damaged ones only if all is decoded.
 
-The environment's COUNT says how many (COUNT=10000 python -m pytest -s tests/data/audio/test_mutated_files.py). Kinds of
-input beside containers (lists, arrays, streams) belong here too, each as a function like `of_files`.
+The environment's COUNT says how many (COUNT=10000 python -m pytest -s tests/data/audio/test_mutated_files.py). Lists,
+streams and arrays are mutated in tests/scripts/test_mutated_inputs.py.
 """
 
 import os
