@@ -105,6 +105,7 @@ def test_the_model_as_saved_is_loaded(loaded):
         (as_class("RepeatVector", n=100_000), "RepeatVector"),
         (as_class("UpSampling1D", size=100_000), "UpSampling1D"),
         (as_class("ZeroPadding1D", padding=100_000), "ZeroPadding1D"),
+        (as_class("ZeroPadding2D", padding=[[0, 10**5], [0, 0]]), "padding 100000, more than 64"),
         (as_class("Embedding", input_dim=10**5, output_dim=10**5), "Embedding"),
         (as_class("Conv1DTranspose", filters=1, kernel_size=1, strides=10**5), "Conv1DTranspose"),
         (as_class("Rescaling", scale=[1.0] * 1000), "Rescaling"),

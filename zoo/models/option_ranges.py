@@ -12,7 +12,9 @@ from zoo.errors import OptionError
 # What networks can be built with. Where an option's range depends on others, the builder says so itself.
 _UNITS, _TAPS, _SHARE = (1, 4_096), (1, 65_536), (0.0, 1.0)
 RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(("filters", "fft_filters", "recurrent_units", "hidden_units"), _UNITS),
+    **dict.fromkeys(
+        ("filters", "fft_filters", "stem_filters", "recurrent_units", "hidden_units", "attention_units"), _UNITS
+    ),
     **dict.fromkeys(("kernel_size", "kernel_sizes", "second_kernel_size", "fft_kernel_size"), _TAPS),
     **dict.fromkeys(("pool_size", "pool_sizes", "fft_pool", "channel_pool"), _TAPS),
     **dict.fromkeys(("dropout", "dropouts", "block_dropout", "fft_dropout", "norm_momentum"), _SHARE),

@@ -16,6 +16,7 @@ from keras import layers
 
 from zoo.layers.attention import AttentionMap, WeightedStatistics
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
+from zoo.models.option_ranges import checked
 
 # Hyper-parameters to search, around the recipe's values.
 SPACE = {
@@ -35,6 +36,7 @@ SPACE = {
 }
 
 
+@checked
 def residual_bigru(
     n_classes: int,
     n_bands: int = 64,
@@ -65,10 +67,8 @@ def residual_bigru(
         norm_momentum: of batch normalisation's running statistics.
         seed: of dropout.
 
-    Raises ValueError without a residual block.
+    Raises OptionError for an option of another kind or out of its range.
     """
-    if not filters:
-        raise ValueError("filters is empty, expected a number for each residual block")
     inputs, frames, _ = masked_input(n_bands)
     grid = layers.Reshape((-1, n_bands, 1), name="grid")(frames)
     count = -(-inputs["n_frames"] // 2)

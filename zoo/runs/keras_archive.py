@@ -35,10 +35,11 @@ _LAYERS = {
     *("Activation", "Add", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Conv2D", "Dense"),
     *("DepthwiseConv1D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePooling1D", "GRU", "GRUCell", "Identity"),
     *("InputLayer", "LSTM", "LSTMCell", "MaxPooling1D", "MaxPooling2D", "Normalization", "ReLU", "Reshape", "RNN"),
-    *("SimpleRNN", "SimpleRNNCell", "Softmax"),
+    *("SimpleRNN", "SimpleRNNCell", "Softmax", "ZeroPadding2D"),
 }
 _OPERATIONS = {"Add", "Cast", "Divide", "FloorDivide", "Mean", "Multiply", "Negative", "Subtract", "TrueDivide"}
 LARGEST_NUMBER = 2**18  # of units, bands, taps, positions; sampling rates are below it
+LARGEST_PADDING = 64  # zeros at an edge: activations have no weights that would be counted
 _ANY_NUMBER = ("seed", "shared_object_id")
 _FILES = {"config.json", "metadata.json", "model.weights.h5"}
 
@@ -133,6 +134,16 @@ def _check_object(item: dict[str, Any]) -> None:
 
 def _check_numbers(item: dict[str, Any]) -> None:
     for name, value in item.items():
-        for one in value if isinstance(value, list) else (value,):
-            if name not in _ANY_NUMBER and type(one) is int and abs(one) > LARGEST_NUMBER:
-                raise ValueError(f"{name} {one}, more than {LARGEST_NUMBER}")
+        most = LARGEST_PADDING if name == "padding" else LARGEST_NUMBER
+        for one in _whole_numbers(value) if name not in _ANY_NUMBER else ():
+            if abs(one) > most:
+                raise ValueError(f"{name} {one}, more than {most}")
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    """Yield the whole numbers of a value, or of lists within lists."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _whole_numbers(one)
+    elif type(value) is int:
+        yield value
