@@ -78,6 +78,12 @@ def test_ctrl_c_after_the_work_keeps_its_exit_code(tmp_path):
     assert interrupted(code, tmp_path) == (1, "")
 
 
+def test_ctrl_c_while_the_interpreter_takes_itself_apart_keeps_the_exit_code(tmp_path):
+    """By then Python has given the signal back to the system, which would kill the process without a word."""
+    code = "class Last:\n def __del__(self, write=os.write, sleep=time.sleep):\n  write(1, b'ready')\n  sleep(0.5)\n"
+    assert interrupted(f"{code}last = Last()\nrun(lambda: 1)", tmp_path) == (1, "")
+
+
 def test_where_it_is_ignored_it_stays_ignored(tmp_path):
     """As by `nohup`, or in the background of a shell's script."""
     code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + START

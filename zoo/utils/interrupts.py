@@ -7,6 +7,7 @@ Ending at once loses nothing that was finished: files appear whole or not at all
 processes end when their input closes.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -102,4 +103,6 @@ def _not_raised(unraisable: Any) -> None:
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is _MAIN:
     signal.signal(signal.SIGINT, _handle)
+    # Registered first, it is called last: behind it, Python gives the signal back to the system, which would kill.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     sys.unraisablehook = _not_raised
