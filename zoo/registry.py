@@ -250,7 +250,7 @@ def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras
     except (ValueError, TypeError) as error:
         try:
             builder(*entry.shape, **entry.options, name=name)
-        except Exception:
+        except Exception:  # whatever it is: the builder is at fault, and its first error says how
             raise error from None
         raise UserError(f"{name} cannot be built with {options or 'its defaults'}: {error}") from error
 

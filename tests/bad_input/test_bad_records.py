@@ -36,7 +36,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Runs of two folds by the kind of their answers: nothing is trained."""
+    """Runs of two folds, one for classes and one for ratings, written without training."""
     place = tmp_path_factory.mktemp("runs")
     classes = tiny_runs.make(place / "classes", "fcn", "iemocap", n_folds=2)
     return {"classes": classes, "ratings": tiny_runs.make(place / "ratings", "conv_lstm", "recola", n_folds=2)}

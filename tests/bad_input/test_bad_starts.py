@@ -22,7 +22,7 @@ def settings(out, **given):
 
 
 def started(out, resume=False, **given):
-    """The folder's files once a start has its configuration."""
+    """List the files of a run's folder after a start has written its configuration."""
     with begin.opened(settings(out, **given), resume) as folder:
         return sorted(path.name for path in folder.iterdir())
 

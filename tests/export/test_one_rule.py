@@ -1,4 +1,4 @@
-"""What is a recording is the same for files, arrays, and the signatures `waveform` and `wav_bytes` of an export."""
+"""Files, arrays and the signatures `waveform` and `wav_bytes` of an export accept and refuse the same recordings."""
 
 import io
 from functools import cache

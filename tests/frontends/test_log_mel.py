@@ -54,7 +54,7 @@ def utterances():
     ids=str,
 )
 def test_equal_to_librosa(settings, radix, utterances):
-    """For each of the three ways to take the transform."""
+    """Run a test with each of the three Fourier transforms."""
     layer = LogMel(**settings)
     for features, clip in zip(run(layer, utterances), utterances, strict=True):
         np.testing.assert_allclose(features, reference(clip, layer), rtol=1e-4, atol=1e-4)

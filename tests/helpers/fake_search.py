@@ -1,4 +1,4 @@
-"""A search without a tuner, for tests of the chief; as a program it is one: fake_search.py FOLDER TRIALS PORT."""
+"""Run a search without a tuner, for tests of the chief (as a program: fake_search.py FOLDER TRIALS PORT)."""
 
 import json
 import sys

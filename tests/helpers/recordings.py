@@ -66,7 +66,7 @@ def mp3_in_wav(content: bytes, rate_hz: int = RATE_HZ, declared: int | None = No
 
 
 def without_mp3_header(content: bytes) -> bytes:
-    """Leave out an MP3's first frame, which says how many there are: as programs write it that cannot go back."""
+    """Remove an MP3's first frame, which states the number of frames; encoders that write to a pipe have none."""
     return content[content.index(content[:2], 4) :]
 
 

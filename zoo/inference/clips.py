@@ -54,8 +54,9 @@ def waveform_of(
         return read_bytes(bytes(clip), name, rate_hz, min_seconds, max_seconds)
     samples = _in_columns(as_floats(clip, name), name)
     check_rate(clip_rate_hz, samples.shape[1], name)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, as in a file of doubles
+        samples = samples.astype(np.float32)
     check_stored(samples, clip_rate_hz, name, min_seconds, max_seconds)
-    samples = samples.astype(np.float32)
     mono = to_mono(samples, clip_rate_hz, rate_hz)
     check_level(mono, name, samples)
     return mono

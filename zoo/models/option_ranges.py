@@ -33,7 +33,7 @@ Builder = Callable[..., Any]
 
 
 def checked(builder: Builder) -> Builder:
-    """Decorate a builder: its keywords are checked first.
+    """Decorate a network's builder so that its keywords are checked before anything is built.
 
     It then raises OptionError, a ValueError that names the option, its range and what was found, for a value of another
     kind than its default, one outside `RANGES`, no finite number, or an empty list.

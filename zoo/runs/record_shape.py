@@ -22,7 +22,6 @@ _CLASSES = {
     "per_class?": {str: {"n": int, "recall": _FIGURE, "precision": _FIGURE, "f1": _FIGURE}},
     "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
 }
-_ENHANCED = {str: (_SCORE, {str: object}, int)}
 _FACTS = {
     "model?": str,
     "recipe?": str,

@@ -51,7 +51,7 @@ def work_is_done(code: int) -> None:
 
 
 def watch() -> None:
-    """From now on end the process at a second Ctrl-C, and 10 s after a first one that somebody has kept from acting.
+    """End the process at a second Ctrl-C, and 10 s after a first one that code has swallowed or a library holds up.
 
     Both also where Python's handler cannot run, as in a long computation of a library.
     """

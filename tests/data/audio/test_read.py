@@ -12,10 +12,9 @@ import pytest
 import soundfile
 
 from zoo.data.audio.blocks import blocks, seconds_of
-from zoo.data.audio.read import check_waveform, decode, read, read_bytes
+from zoo.data.audio.read import decode, read, read_bytes
 from zoo.data.audio.recording import BAD_KINDS, BadClip
 from zoo.data.audio.scan import file_sha256, probe
-from zoo.errors import UserError
 
 RATE_HZ = 16_000
 
@@ -224,32 +223,6 @@ def test_flac_from_a_pipe_declares_no_samples_and_is_read(rng):
 def test_read_bytes_names_what_it_was_given():
     with pytest.raises(BadClip, match="upload 7: expected a recording, found zero bytes"):
         read_bytes(b"", "upload 7")
-
-
-def test_a_waveform_is_checked_and_returned_as_float32():
-    checked = check_waveform(tone().astype(np.float64), "#0", RATE_HZ, 1.0, 1.0)
-    assert checked.dtype == np.float32
-    np.testing.assert_array_equal(checked, tone())
-
-
-@pytest.mark.parametrize(
-    ("samples", "expected"),
-    [
-        (tone()[:0], "a recording"),
-        (tone(0.02), "a longer clip"),
-        (tone(2.001), "one utterance"),
-        (np.append(tone(), np.nan), "finite samples"),
-        (-1e7 * tone(), "samples about -1..1"),
-        (np.zeros(RATE_HZ), "speech"),
-        (np.full(RATE_HZ, -0.3), "speech"),
-        (8e-4 * tone(), "speech"),
-        (tone()[None], "a waveform .* of floats"),
-        (np.ones(RATE_HZ, int), "a waveform .* of floats"),
-    ],
-)
-def test_a_waveform_is_refused_by_the_rules_for_files(samples, expected):
-    with pytest.raises(UserError, match=f"^#3: expected {expected}, found"):
-        check_waveform(samples, "#3", RATE_HZ, 0.025, 2.0)
 
 
 PHONE_FORMATS = {

@@ -1,4 +1,4 @@
-"""Loaders, on trees of empty files (they list and do not decode), full-size ones included."""
+"""Corpus loaders on trees of empty files, full-size ones included: loaders list files and decode none."""
 
 import csv
 import os

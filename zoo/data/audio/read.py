@@ -20,13 +20,10 @@ from zoo.data.audio.recording import (
     BadClip,
     Level,
     check_length,
-    check_level,
     check_rate,
-    check_stored,
     check_values,
     mix,
 )
-from zoo.errors import UserError
 
 _LFS_HEAD = b"version https://git-lfs"
 _BLOCK_SECONDS = 30
@@ -58,11 +55,10 @@ def read(
     max_seconds: float = 60.0,
     of_speech: bool = True,
 ) -> np.ndarray:
-    """Return a file's samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1; float ones may be beyond.
+    """Read a file as samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1 (float files may exceed it).
 
     Nothing longer than `max_seconds` is decoded. Recordings of other sounds than speech, such as noise, may be silent
-    (`of_speech=False`). An MP3 without a header, cut between two frames, reads as a shorter
-    one.
+    (`of_speech=False`). An MP3 without a header, cut between two frames, reads as a shorter one.
 
     Raises BadClip for a file that is missing, no regular file, empty, a git-lfs pointer, no audio, cut, damaged or
     longer than its header declares, of an unusual rate, silent, of channels that cancel each other, holding NaN,
@@ -88,20 +84,6 @@ def measured(
     """Return what a file's samples are as stored, and what `read` returns, by a single decoding. Raises as `read`."""
     with open_file(path) as stream:
         return _measured(stream, path, rate_hz, min_seconds, max_seconds, of_speech)
-
-
-def check_waveform(samples: np.ndarray, name: str, rate_hz: int, min_seconds: float, max_seconds: float) -> np.ndarray:
-    """Check a waveform by the rules for files and return it as float32 (samples,).
-
-    Raises UserError unless `samples` are floats of one dimension, and BadClip as `read` does.
-    """
-    if samples.ndim != 1 or samples.dtype.kind != "f":
-        raise UserError(f"{name}: expected a waveform (samples,) of floats, found {samples.dtype} {samples.shape}")
-    with np.errstate(over="ignore"):  # infinity is refused, as in a file of doubles
-        samples = samples.astype(np.float32)
-    check_stored(samples, rate_hz, name, min_seconds, max_seconds)
-    check_level(samples, name)
-    return samples
 
 
 def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60.0) -> tuple[np.ndarray, int]:

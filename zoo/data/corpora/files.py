@@ -20,7 +20,7 @@ NO_EMOTION = "unknown emotion code"
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a loader found in a corpus's folder."""
+    """The files that a loader lists in a corpus's folder."""
 
     clips: list[Clip]  # sorted by name
     ignored: dict[str, int]  # how many files were left out, by reason

@@ -162,7 +162,7 @@ def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
 
 
 def _behind_enhancer(fold: FoldData, config: RunConfig, side: str) -> Any:
-    """Return the fold with one side's examples as the enhancer leaves them: once, not in every training step."""
+    """Return the fold with the enhancer's features for one side, computed once rather than in every training step."""
     if not config.enhancer:
         return fold
     examples: Any = enhancer.behind(getattr(fold, side), config, fold.name)

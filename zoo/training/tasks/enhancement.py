@@ -80,7 +80,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
-    """Score all validation frames in segments as long as training's: whole recordings would take longer than an epoch.
+    """Score all validation frames in segments of training's length; whole recordings would take longer than an epoch.
 
     The score is the explained share of clean speech's variance: 0 for a constant, the training mean, and below 0 for
     speech in much noise, left as it is.
