@@ -24,9 +24,11 @@ class Trace:
 class Clip:
     """One labelled utterance or recording.
 
-    `name` is unique within its corpus. `label` is the corpus's own until a protocol maps it, "" with a `trace`. `tags`
-    are further facts that a protocol may use (session, gender, intensity ...). `seconds` is the length of the interval
-    that the label file gives, None where it gives none.
+    `name` is unique within its corpus. `label` is the corpus's own until a protocol maps it, "" with a `trace` or
+    without a label. `tags` are further facts that a protocol may use (session, gender, intensity ...). `seconds` is the
+    length of the interval that the label file gives, None where it gives none. A segment of a longer recording lies
+    from `start_seconds` to `end_seconds` (None: the recording's end) of the file. `targets` are values to predict by
+    target, a class or a number; one that is missing is absent. `votes` are numbers of raters by target and class.
     """
 
     path: Path
@@ -36,6 +38,10 @@ class Clip:
     tags: Mapping[str, str] = field(default_factory=dict)
     trace: Trace | None = None
     seconds: float | None = None
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    targets: Mapping[str, str | float] = field(default_factory=dict)
+    votes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
