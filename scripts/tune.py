@@ -9,9 +9,8 @@ A search belongs to one fold of its protocol (--fold, the first by default). Fla
 share; the network's search space, changed by --vary and --space, what they differ in. searches/NAME has the journal
 search.jsonl, a run folder per trial, and what --show writes.
 
-Workers on other machines: start the chief with --host 0.0.0.0 --port 8765 on a network you trust (nothing is
-encrypted), copy the token from searches/NAME/chief.json, and there
-    SPEECH_ZOO_TOKEN=... python -m tuning.distributed.worker --chief ADDRESS:8765 --folder FOLDER --name NAME
+--workers 2 trains two trials at a time, in processes of this machine; with --ray ADDRESS they are tasks of a Ray
+cluster (docs/cluster.md).
 """
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning import space as spaces
+from tuning.distributed.drive import Pool
 from tuning.journal import NAMES
 from tuning.run_trial import feasible
 from tuning.search import Search, read
@@ -45,11 +45,13 @@ SEARCH: dict[str, dict[str, Any]] = {
     "show": {"action": "store_true", "help": "write and print what the search in --out found"},
 }
 WORKERS: dict[str, dict[str, Any]] = {
-    "workers": {"type": int, "help": "processes on this machine (default: 1)"},
-    "threads": {"type": int, "help": "threads of each (default: an even share)"},
-    "host": {"help": "address the chief listens on (default: 127.0.0.1)"},
-    "port": {"type": int, "help": "port of the chief (default: any free one)"},
+    "workers": {"type": int, "help": "trials at a time (default: 1)"},
+    "threads": {"type": int, "help": "threads of each process on this machine (default: an even share)"},
+    "ray": {"metavar": "ADDRESS", "help": "run trials on a Ray cluster: auto, ray://HOST:10001, or local"},
+    "cpus_per_trial": {"type": float, "help": "cores of a trial on Ray (default: 1)"},
+    "gpus_per_trial": {"type": float, "help": "GPUs of a trial on Ray, 0.25 for four on one (default: 0)"},
 }
+_REPLACED = "is gone: no port is opened any more. --ray ADDRESS runs trials on other machines (docs/cluster.md)"
 
 
 def main() -> None:
@@ -58,14 +60,17 @@ def main() -> None:
         group = parser.add_argument_group(title)
         for name, options in table.items():
             group.add_argument("--" + name.replace("_", "-"), default=argparse.SUPPRESS, **options)
+    for name in ("--host", "--port"):
+        parser.add_argument(name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     flags.add_flags(parser)
     given = vars(parser.parse_args())
+    for name in ("host", "port"):
+        if name in given:
+            raise UserError(f"--{name} {given[name]}: this flag {_REPLACED}")
     own = {name: given.pop(name) for name in SEARCH if name in given}
     running = {name: given.pop(name) for name in WORKERS if name in given}
-    for name, least in (("workers", 0), ("threads", 1)):
-        if running.get(name, least) < least:
-            raise UserError(f"--{name} is {running[name]}, expected at least {least}")
-    from tuning.distributed.chief import serve
+    _check_workers(running)
+    from tuning.distributed.drive import drive
     from tuning.results.show import show
 
     words = [word for word in ("show", "resume") if own.get(word)]
@@ -78,13 +83,43 @@ def main() -> None:
         for note in search.notes:
             print(f"warning: {printable(note)}", file=sys.stderr)
         try:
-            serve(search, search.folder, on_event=lambda line: print(printable(line), flush=True), **running)
+            drive(search, _pool(search.folder, **running), lambda line: print(printable(line), flush=True))
         finally:
             search.close()
         given["out"] = search.folder
     show(Path(given["out"]))
     if "show" not in words:
         print(f"results: {printable(str(given['out']))}")
+
+
+def _check_workers(running: dict[str, Any]) -> None:
+    """Raise UserError for flags of workers that are out of range, or have no effect together."""
+    for name, value in running.items():
+        least = {"workers": 1, "threads": 1, "cpus_per_trial": 0.01, "gpus_per_trial": 0.0}.get(name)
+        if least is not None and not value >= least:
+            raise UserError(f"--{name.replace('_', '-')} is {value}, expected at least {least:g}")
+    for name in ("threads",) if "ray" in running else ("cpus_per_trial", "gpus_per_trial"):
+        if name in running:
+            where = "on this machine alone" if "ray" in running else "with --ray alone"
+            raise UserError(f"--{name.replace('_', '-')} has an effect {where}; leave it out")
+
+
+def _pool(
+    folder: Path,
+    workers: int = 1,
+    threads: int | None = None,
+    ray: str = "",
+    cpus_per_trial: float = 1.0,
+    gpus_per_trial: float = 0.0,
+) -> Pool:
+    """Return the workers that train trials: processes here, or tasks of a Ray cluster."""
+    if not ray:
+        from tuning.distributed.local_workers import LocalWorkers
+
+        return LocalWorkers(workers, folder, threads)
+    from tuning.distributed.ray_workers import RayWorkers
+
+    return RayWorkers(ray, workers, folder, cpus=cpus_per_trial, gpus=gpus_per_trial)
 
 
 def _begun(given: dict[str, Any]) -> bool:

@@ -85,9 +85,10 @@ class Journal:
                     aside.write_bytes(b"".join(lines))
             self._open.append(os.open(path, os.O_WRONLY | os.O_APPEND))
 
-    def append(self, event: Mapping[str, Any]) -> None:
-        """Add an event; it is on the disk when this returns.
+    def append(self, event: Mapping[str, Any], sync: bool = True) -> None:
+        """Add an event; it is on the disk when this returns, or with `sync` False, when `sync()` does.
 
+        A kill of this process loses none in either case, a failure of the machine's power those not yet on the disk.
         Raises UserError when it cannot be written, ValueError for numbers that are not finite; then neither the files
         nor `events` have it.
         """
@@ -99,21 +100,33 @@ class Journal:
                 rest = line
                 while rest:
                     rest = rest[os.write(file, rest) :]
-                os.fsync(file)
+                if sync:
+                    os.fsync(file)
             except OSError as error:
                 for other in self._open:
                     os.ftruncate(other, size)
                     os.fsync(other)
-                reason = error.strerror or error
-                raise UserError(f"{path}: cannot be written ({reason}); free space there and resume") from error
+                raise _unwritable(path, error) from error
         self.events.append(dict(event))
         self._checksum = checksum
+
+    def sync(self) -> None:
+        """Wait until all events are on the disk. Raises UserError where that fails."""
+        for path, file in zip(_files(self.folder), self._open, strict=True):
+            try:
+                os.fsync(file)
+            except OSError as error:
+                raise _unwritable(path, error) from error
 
     def close(self) -> None:
         """Let another process open the journal."""
         self._lock.release()
         for file in self._open:
             os.close(file)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror or error}); free space there and resume")
 
 
 def _files(folder):

@@ -88,6 +88,7 @@ def make(tuner: str, space: Mapping[str, Any], seed: int, max_epochs: int | None
         **more,
     )
     oracle.save = oracle._save_trial = lambda *trial: None  # the journal replaces its files
+    oracle._check_consecutive_failures = lambda: None  # it looks at all trials each time, and there is no limit
     oracle.verbose, oracle.plain_space = 0, space
     oracle._max_collisions = 1000  # draws in a row that were tried before, until it gives up
     return oracle
@@ -98,7 +99,7 @@ def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) 
 
     `given`: the journal's values of this proposal, when it is replayed.
     """
-    before = {name: copy.deepcopy(getattr(oracle, name)) for name in _VOLATILE if hasattr(oracle, name)}
+    before = {name: _copy(getattr(oracle, name)) for name in _VOLATILE if hasattr(oracle, name)}
     oracle.given = None if given is None else encode(oracle.plain_space, given)
     trial = oracle.create_trial(tuner_id=str(len(oracle.trials)))  # a new one, for a new trial
     if trial.status != "RUNNING":
@@ -113,6 +114,12 @@ def propose(oracle: keras_tuner.Oracle, given: Mapping[str, Any] | None = None) 
         "epochs": values.get("tuner/epochs"),
         "parent": None if parent is None else _ours(parent),
     }
+
+
+def _copy(state: Any) -> Any:
+    """Return a copy, of lists of words a shallow one: they grow with the search."""
+    plain = isinstance(state, list | set) and isinstance(next(iter(state), None), str)
+    return copy.copy(state) if plain else copy.deepcopy(state)
 
 
 def end(oracle: keras_tuner.Oracle, trial: str, status: str, score: float | None) -> None:

@@ -53,7 +53,8 @@ def fitting(folder: Path, events: Sequence[Event]) -> tuple[list[dict[str, Any]]
         if note:
             notes.append(f"{folder / journals.NAMES[0]}, line {number}, {note}")
         for each in found:
-            records.update(trials, each)
+            if (trial := records.changed(trials, each)) is not None:
+                trials[trial.id] = trial
         kept += found
     return kept, notes
 

@@ -18,14 +18,14 @@ from zoo.utils.atomic_files import write_json
 from zoo.utils.backends import use_backend
 from zoo.utils.progress import Progress
 
-# A worker that lost its lease may hold the trial's folder until it notices.
+# The process of a lost node may hold the trial's folder, on a shared disk, until it notices.
 _LOCK_SECONDS = 60.0
 
 
-def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def run(folder: Path, assignment: Mapping[str, Any], after_epoch: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Train a trial on its inner folds, continuing where an earlier process stopped.
 
-    `heartbeat` is called after each epoch; what it raises ends the trial. Returns an outcome: the score is the
+    What `after_epoch` raises ends the trial, which can be continued. Returns an outcome: the score is the
     mean over folds of each one's best validation score. The outer fold's test utterances are not opened. Raises
     ValueError for a score that its metric cannot have.
     """
@@ -51,7 +51,7 @@ def run(folder: Path, assignment: Mapping[str, Any], heartbeat: Callable[[], Non
             _copy_states(folder.parent / assignment["parent"], folder)
         trial = prepare(folder, settings, source, progress)
         for fold in trial.source.folds:
-            history = fit(fold_data(trial, fold), settings, progress, heartbeat)
+            history = fit(fold_data(trial, fold), settings, progress, after_epoch)
             keras.backend.clear_session()
             scores.append(max(float(row[objective]) for row in history))
             epochs += len(history)

@@ -2,7 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -42,6 +43,8 @@ class Search:
         self.folder, self._journal, self._feasible = journal.folder, journal, feasible
         self._lock = threading.RLock()
         self._stalled = False  # the tuner has nothing until a trial ends, or nothing at all
+        self._asked = 0
+        self._together = False  # events are written now, and reach the disk at the end of `together`
         try:
             self._events, left_out = replay.fitting(self.folder, journal.events)
             self.notes = [*journal.notes, *left_out]
@@ -79,8 +82,7 @@ class Search:
         """
         with self._lock:
             while True:
-                trial = next((trial for trial in self._state.values() if trial.status == "waiting"), None)
-                trial = trial or self._propose()
+                trial = self._first_waiting() or self._propose()
                 if isinstance(trial, str):
                     return trial
                 header = self.header
@@ -89,7 +91,7 @@ class Search:
                 if reason is None:
                     break
                 self._end(trial.id, {"status": "infeasible", "reason": reason}, worker)
-            self._state[trial.id] = replace(trial, status="running", worker=worker)
+            self._put(replace(trial, status="running", worker=worker))
             folds = header["inner_folds"]
             return {
                 "trial": trial.id,
@@ -117,7 +119,18 @@ class Search:
         """Take a running trial back from a dead worker; `next` hands it out again first."""
         with self._lock:
             if self._state[trial].status == "running":
-                self._state[trial] = replace(self._state[trial], status="waiting", worker="")
+                self._put(replace(self._state[trial], status="waiting", worker=""))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let the events of several calls reach the disk at once, when the block ends: tell nobody of them before."""
+        with self._lock:
+            self._together = True
+            try:
+                yield
+            finally:
+                self._together = False
+                self._journal.sync()
 
     def raise_to(self, trials: int) -> None:
         """Ask for so many finished trials in all. Raises UserError when more are finished already."""
@@ -137,7 +150,7 @@ class Search:
     @property
     def asked(self) -> int:
         """Number of finished trials asked for."""
-        return records.asked(self._events)
+        return self._asked
 
     @property
     def header(self) -> Mapping[str, Any]:
@@ -149,13 +162,25 @@ class Search:
         self._journal.close()
 
     def _finished(self):
-        return sum(trial.status in records.COUNTED for trial in self._state.values())
+        return sum(self._counts[status] for status in records.COUNTED)
+
+    def _first_waiting(self) -> Trial | None:
+        if not self._counts["waiting"]:
+            return None
+        return next(trial for trial in self._state.values() if trial.status == "waiting")
+
+    def _put(self, trial: Trial) -> None:
+        """Keep a trial's new state, and how many there are of each status: a search may have very many."""
+        if trial.id in self._state:
+            self._counts[self._state[trial.id].status] -= 1
+        self._counts[trial.status] += 1
+        self._state[trial.id] = trial
 
     def _propose(self):
         """Write the tuner's next proposal to the journal; return that trial, "wait" or "done"."""
         from tuning import oracles  # slow, and a worker does without
 
-        running = sum(trial.status == "running" for trial in self._state.values())
+        running = self._counts["running"]
         if not self._stalled and self._finished() + running < self.asked:
             self._raise_if_hopeless()
             proposal = oracles.propose(self._oracle)
@@ -177,14 +202,17 @@ class Search:
     def _append(self, event):
         """Write an event; where the disk refuses it, reset the tuner to what the journal has."""
         try:
-            self._journal.append(event)
+            self._journal.append(event, sync=not self._together)
         except UserError:
-            running = {key: trial for key, trial in self._state.items() if trial.status == "running"}
+            running = [trial for trial in self._state.values() if trial.status == "running"]
             self._restore()
-            self._state.update(running)
+            for trial in running:
+                self._put(trial)
             raise
         self._events.append(event)
-        records.update(self._state, event)
+        self._asked = event["trials"] if event["event"] == "trials" else self._asked
+        if (changed := records.changed(self._state, event)) is not None:
+            self._put(changed)
 
     def _restore(self):
         """Make trials and tuner from the journal. Raises UserError where the tuner proposes other values now."""
@@ -207,6 +235,8 @@ class Search:
             elif event["event"] == "finished" and event["trial"] in told:
                 oracles.end(self._oracle, event["trial"], event["status"], event["score"])
         self._state = records.trials(self._events)
+        self._asked = records.asked(self._events)
+        self._counts = Counter(trial.status for trial in self._state.values())
         self._stalled = False
 
     def _raise_if_hopeless(self):

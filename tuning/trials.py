@@ -78,17 +78,19 @@ def trials(events: Iterable[Event]) -> dict[str, Trial]:
     """Return the trials by id, in the order of their proposal."""
     found: dict[str, Trial] = {}
     for event in events:
-        update(found, event)
+        if (trial := changed(found, event)) is not None:
+            found[trial.id] = trial
     return found
 
 
-def update(trials: dict[str, Trial], event: Event) -> None:
-    """Add an event's trial, or its outcome."""
+def changed(trials: Mapping[str, Trial], event: Event) -> Trial | None:
+    """Return the trial that an event proposes, or that it gives an outcome; None for another event."""
     if event["event"] == "proposed":
-        trials[event["trial"]] = Trial(event["trial"], event["values"], event["epochs"], event["parent"])
-    elif event["event"] == "finished":
+        return Trial(event["trial"], event["values"], event["epochs"], event["parent"])
+    if event["event"] == "finished":
         fields = {name: event[name] for name in ("status", "score", "folds", "reason", "seconds", "worker")}
-        trials[event["trial"]] = replace(trials[event["trial"]], epochs_run=event["epochs"], **fields)
+        return replace(trials[event["trial"]], epochs_run=event["epochs"], **fields)
+    return None
 
 
 def score_range(model: str) -> tuple[float, float]:

@@ -1,8 +1,9 @@
-"""Run a search without a tuner, for tests of the chief (as a program: fake_search.py FOLDER TRIALS PORT)."""
+"""Run a search without a tuner, for tests of its driver (as a program: fake_search.py FOLDER TRIALS [RAY])."""
 
 import json
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,9 @@ class FakeSearch:
         self.asked, self.lock, self.file = len(values), threading.Lock(), Path(folder) / "finished.jsonl"
         for outcome in finished(folder):
             self.trials[int(outcome["trial"]) - 1].status = outcome["status"]
+
+    def together(self):
+        return nullcontext()
 
     def next(self, worker):
         with self.lock:
@@ -41,9 +45,14 @@ class FakeSearch:
 
 
 if __name__ == "__main__":
-    from tuning.distributed.chief import serve
+    from tuning.distributed.drive import drive
+    from tuning.distributed.local_workers import LocalWorkers
+    from tuning.distributed.ray_workers import RayWorkers
     from zoo.utils.cli import run
 
-    search = FakeSearch(sys.argv[1], [{"seconds": 0.02}] * int(sys.argv[2]))
-    options = {"port": int(sys.argv[3]), "runner": "fake_runner:trial", "lease_seconds": 1.0}
-    run(lambda: serve(search, Path(sys.argv[1]), **options))
+    def main(folder, trials, ray=""):
+        options = {"runner": "fake_runner:trial", "trials_per_process": 4}
+        pool = RayWorkers(ray, 2, folder, **options) if ray else LocalWorkers(1, folder, **options)
+        drive(FakeSearch(folder, [{"seconds": 0.3 if ray else 0.02}] * trials), pool)
+
+    run(lambda: main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

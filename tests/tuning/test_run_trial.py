@@ -121,7 +121,7 @@ def test_infeasible_flags_are_explained(emodb):
     ("words", "message"),
     [
         (("--fold", "0,1"), "a search belongs to one"),
-        (("--workers", "-1"), "--workers is -1, expected at least 0"),
+        (("--workers", "-1"), "--workers is -1, expected at least 1"),
         (("--inner-folds", "99"), "--inner-folds is 99, expected 2 to"),
         (("--corpus", "ravdess", "--protocol", "ravdess-random-67"), "--allow-leakage"),
         (("--enhancer", "runs/dae"), "runs/dae: its models were trained on clips that the inner folds"),
@@ -139,7 +139,7 @@ SEARCH += ["--option", "pool_size=2", "--tuner", "grid", "--trials", "1"]
 
 def test_resume_begins_a_search_whose_process_was_killed_before_the_journal(tmp_path, emodb, script, monkeypatch):
     served, out = [], tmp_path / "search"
-    monkeypatch.setattr("tuning.distributed.chief.serve", lambda search, *_, **__: served.append(search.asked))
+    monkeypatch.setattr("tuning.distributed.drive.drive", lambda search, *_, **__: served.append(search.asked))
     monkeypatch.setattr("tuning.results.show.show", lambda folder: None)
     out.mkdir()
     (out / "search.lock").touch()

@@ -253,10 +253,10 @@ def test_full_disk_loses_nothing(tmp_path, tuner, monkeypatch):
     work(Search.create(tmp_path / "quiet", description(tuner, TRIALS[tuner])))
     append, chance = Journal.append, random.Random(0)
 
-    def full_at_times(journal, event):
+    def full_at_times(journal, event, sync=True):
         if chance.random() < 0.3:
             raise UserError("cannot be written")
-        append(journal, event)
+        append(journal, event, sync)
 
     def persist(act, *args):
         while True:
@@ -268,6 +268,17 @@ def test_full_disk_loses_nothing(tmp_path, tuner, monkeypatch):
     while (assignment := persist(search.next, "a")) != "done":
         assert persist(search.finish, assignment["trial"], outcome(assignment["values"]), "a")
     assert kept(tmp_path / "full") == kept(tmp_path / "quiet")
+
+
+def test_events_of_a_group_reach_the_disk_together_and_a_kill_loses_none(tmp_path, monkeypatch):
+    search, synced = Search.create(tmp_path, description(trials=40)), []
+    monkeypatch.setattr("os.fsync", lambda file, sync=os.fsync: synced.append(sync(file)))
+    with search.together():
+        begun = [search.next("a") for _ in range(10)]
+        assert not synced and len(read(tmp_path)[2]) == 10, "they are in the files already: a kill leaves them there"
+    assert len(synced) == 2  # one of each file
+    search.finish(begun[0]["trial"], outcome(begun[0]["values"]), "a")
+    assert len(synced) == 4
 
 
 def test_threads_share_a_search(tmp_path):

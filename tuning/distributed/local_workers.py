@@ -1,116 +1,173 @@
-"""Start worker processes on this machine, each with its cores or GPU; restart those that end."""
+"""Run trials in processes on this machine, each with its cores or GPU; start another where one dies."""
 
+import json
 import os
-import secrets
+import selectors
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from tuning.distributed.leases import Desk
-from tuning.distributed.protocol import AGAIN, TOKEN_VARIABLE, Access
+from tuning.distributed.drive import Ended
+from tuning.distributed.worker import READY, RUNNER
 from zoo.errors import UserError
 from zoo.utils.portable import cores as own_cores
 
-_STARTS = 5  # in a row without a trial, until the search is given up
+_STARTS = 5  # in a row that end before the worker is ready, until the search is given up
 _PAUSE_SECONDS = 0.2  # before the second start; that much longer before each further one
 _TERM_SECONDS = 3.0  # to end on SIGTERM, before SIGKILL
 
 
 @dataclass
-class _Member:
-    """One local worker, its process restarted as needed."""
+class _Worker:
+    """A local worker: its process, started as needed, and the socket to it."""
 
     name: str
     log: Path
     environment: dict[str, str]
     cores: Sequence[int]
     process: subprocess.Popen | None = None
-    id: str = ""
+    link: socket.socket | None = None
+    trial: str = ""  # that it runs
+    ready: bool = False
+    n_trials: int = 0  # that its process was given
+    received: bytes = b""  # of a line that is not whole yet
     vain_starts: int = 0
     start_at: float = 0.0
-    retired: bool = False
 
 
-class Crew:
-    """`count` local workers. Used from one thread."""
+class LocalWorkers:
+    """A pool (tuning.distributed.drive) of `count` processes on this machine, which end with this one.
 
-    def __init__(self, count: int, folder: Path, access: Access, options: Sequence[str], threads: int | None):
+    Their output goes to FOLDER/workers/. Each process is followed by another after `trials_per_process` trials, since
+    building models repeatedly leaks memory.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        folder: Path,
+        threads: int | None = None,
+        runner: str = RUNNER,
+        trials_per_process: int = 10,
+    ):
         cores = shares(own_cores(), count) if count > 1 else [[]] * count
         gpus = visible_gpus()
-        self._members = []
-        for index in range(count):
-            environment = {TOKEN_VARIABLE: access.token, **settings(index, count, cores[index], gpus, threads)}
-            log = folder / "workers" / f"{index + 1}.log"
-            self._members.append(_Member(f"local-{index + 1}", log, environment, cores[index]))
-        self._command = [sys.executable, "-m", "tuning.distributed.worker", "--chief", access.address]
-        self._command += ["--folder", str(folder), "--patience", "10", *options]
+        self._workers = [
+            _Worker(
+                f"local-{index + 1}",
+                folder / "workers" / f"{index + 1}.log",
+                settings(index, count, cores[index], gpus, threads),
+                cores[index],
+            )
+            for index in range(count)
+        ]
+        self._command = ["-m", "tuning.distributed.worker", "--folder", str(folder), "--runner", runner]
+        self._trials_per_process = trials_per_process
+        self._selector = selectors.DefaultSelector()
 
-    def tend(self, desk: Desk) -> None:
-        """Start missing processes and report ended ones. Raises UserError when that is in vain."""
-        for member in self._members:
-            if member.process is None:
-                if not member.retired and time.monotonic() >= member.start_at:
-                    self._start(member)
-            elif (code := member.process.poll()) is not None:
-                self._ended(member, code, desk)
+    def free(self) -> list[str]:
+        now = time.monotonic()
+        return [one.name for one in self._workers if not one.trial and now >= one.start_at]
 
-    def alive(self) -> bool:
-        return any(member.process is not None and member.process.poll() is None for member in self._members)
+    def start(self, worker: str, assignment: Mapping[str, Any]) -> None:
+        one = next(one for one in self._workers if one.name == worker)
+        if one.process is not None and (one.n_trials >= self._trials_per_process or one.process.poll() is not None):
+            self._end(one)
+        if one.process is None:
+            self._launch(one)
+        one.trial, one.n_trials = assignment["trial"], one.n_trials + 1
+        assert one.link is not None
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died just now, which `wait` finds
+            one.link.sendall(json.dumps(assignment).encode() + b"\n")
 
-    def stop(self) -> None:
-        """End all processes that are left."""
-        processes = [member.process for member in self._members if member.process is not None]
+    def wait(self, seconds: float) -> list[Ended]:
+        ended = []
+        for key, _ in self._selector.select(seconds):
+            ended += self._receive(key.data)
+        return ended
+
+    def close(self) -> None:
+        processes = [one.process for one in self._workers if one.process is not None]
         for process in processes:
             process.terminate()
-        end = time.monotonic() + _TERM_SECONDS
-        for process in processes:
-            try:
-                process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.stdin:
-                process.stdin.close()
+        for one in self._workers:
+            if one.process is not None:
+                self._end(one)
+        self._selector.close()
 
-    def _start(self, member: _Member) -> None:
-        member.id = secrets.token_hex(8)
+    def _receive(self, one: _Worker) -> list[Ended]:
+        """Read what a worker sends: that it is ready, or outcomes; the end of the stream is that of its process."""
+        assert one.link is not None
         try:
-            member.log.parent.mkdir(parents=True, exist_ok=True)
-            with member.log.open("ab") as log:
-                # Its standard input closes when the chief ends. Ctrl-C reaches the chief only.
-                member.process = subprocess.Popen(
-                    [*self._command, "--name", member.name, "--local", member.id],
-                    stdin=subprocess.PIPE, stdout=log, stderr=log,
-                    env={**os.environ, **member.environment}, start_new_session=True,
+            content = one.link.recv(1 << 20)
+        except ConnectionResetError:
+            content = b""
+        if not content:
+            return self._died(one)
+        *lines, one.received = (one.received + content).split(b"\n")
+        ended = []
+        for line in lines:
+            found = json.loads(line)
+            if found == READY:
+                one.ready, one.vain_starts = True, 0
+            else:
+                ended.append(Ended(one.trial, found))
+                one.trial = ""
+        return ended
+
+    def _died(self, one: _Worker) -> list[Ended]:
+        ready, trial = one.ready, one.trial
+        code = self._end(one)
+        if not ready:
+            one.vain_starts += 1
+            one.start_at = time.monotonic() + _PAUSE_SECONDS * one.vain_starts
+        if one.vain_starts == _STARTS:
+            tail = one.log.read_bytes()[-1500:].decode(errors="replace").strip()
+            what = f"worker {one.name} ended {_STARTS} times before it ran a trial"
+            raise UserError(f"{what} (exit code {code}); {one.log} ends with:", tail)
+        one.trial = ""
+        return [Ended(trial, None, f"exit code {code}", began=ready)] if trial else []
+
+    def _launch(self, one: _Worker) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            one.log.parent.mkdir(parents=True, exist_ok=True)
+            with one.log.open("ab") as log, theirs:
+                # Ctrl-C reaches this process only, which ends the others.
+                one.process = subprocess.Popen(
+                    [sys.executable, *self._command, "--socket", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    env={**os.environ, **one.environment}, start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
-            raise UserError(f"{member.log}: no worker can be started ({error.strerror or error})") from error
-        if member.cores and hasattr(os, "sched_setaffinity"):
+            ours.close()
+            raise UserError(f"{one.log}: no worker can be started ({error.strerror or error})") from error
+        if one.cores and hasattr(os, "sched_setaffinity"):
             with suppress(ProcessLookupError):  # it died already
-                os.sched_setaffinity(member.process.pid, member.cores)
+                os.sched_setaffinity(one.process.pid, one.cores)
+        one.link, one.ready, one.n_trials, one.received = ours, False, 0, b""
+        self._selector.register(ours, selectors.EVENT_READ, one)
 
-    def _ended(self, member: _Member, code: int, desk: Desk) -> None:
-        assert member.process is not None and member.process.stdin is not None
-        member.process.stdin.close()
-        desk.process_ended(member.name, member.id, code)
-        member.process = None
-        if code == 0:  # the search is done
-            member.retired = True
-        elif code == AGAIN or desk.began(member.id):
-            member.vain_starts = 0
-        else:
-            member.vain_starts += 1
-            member.start_at = time.monotonic() + _PAUSE_SECONDS * member.vain_starts
-        if member.vain_starts == _STARTS:
-            tail = member.log.read_bytes()[-1500:].decode(errors="replace").strip()
-            what = f"worker {member.name} ended {_STARTS} times before it ran a trial"
-            raise UserError(f"{what} (exit code {code}); {member.log} ends with:", tail)
+    def _end(self, one: _Worker) -> int:
+        """End a worker's process, which ends by itself when the socket is closed; return its exit code."""
+        assert one.process is not None and one.link is not None
+        self._selector.unregister(one.link)
+        one.link.close()
+        try:
+            code = one.process.wait(_TERM_SECONDS)
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+            code = one.process.wait()
+        one.process = one.link = None
+        return code
 
 
 def shares(cores: Sequence[int], count: int) -> list[list[int]]:
