@@ -102,8 +102,15 @@ def test_a_rater_without_votes_is_an_ordinary_one():
     np.testing.assert_allclose(model.confusions.sum(axis=2), 1)
     empty = np.array([], int)
     nothing = fit(Votes(empty, empty, empty, 2, 1, 2))
-    np.testing.assert_allclose(nothing.confusions, 0.5)
+    np.testing.assert_allclose(nothing.confusions, [[[0.7, 0.3], [0.3, 0.7]]])
     np.testing.assert_allclose(nothing.prior, 0.5)
+
+
+def test_one_vote_a_clip_says_nothing_of_the_raters(rng):
+    _, votes = simulated(rng, PANEL, 300, 1)
+    model = fit(votes)
+    np.testing.assert_allclose(np.diagonal(model.confusions, axis1=1, axis2=2), 0.7, atol=1e-6)
+    assert np.array_equal(model.posterior(votes).argmax(axis=1), votes.counts().argmax(axis=1))
 
 
 def test_information_of_an_answer():
