@@ -63,7 +63,8 @@ class Task:
     def votes(self, asked: np.ndarray) -> Votes:
         """Return the votes where `asked` (clips, raters) is true."""
         clips, raters = np.nonzero(asked)
-        return Votes(clips, raters, self.answers[clips, raters], *asked.shape, self.n_classes)
+        n_clips, n_raters = asked.shape
+        return Votes(clips, raters, self.answers[clips, raters], n_clips, n_raters, self.n_classes)
 
 
 def task(matrices: np.ndarray, prior: np.ndarray, n_clips: int, rng: np.random.Generator) -> Task:
