@@ -10,7 +10,6 @@ Here matrices are drawn towards that of all raters together, by `STRENGTH` imagi
 with a few votes counts as an ordinary one; and this one towards raters who are right with a chance of `ASSUMED`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,17 +133,14 @@ def information(posterior: np.ndarray, confusions: np.ndarray) -> np.ndarray:
     return np.maximum(of_answers - posterior @ given_class.T, 0.0)
 
 
-def whom_to_ask(
-    model: RaterModel, posterior: np.ndarray, asked: np.ndarray, level: float
-) -> Sequence[tuple[int, int, float]]:
-    """Return (clip, rater, expected bits) for each clip whose likeliest class is below `level`, the most bits first.
+def whom_to_ask(model: RaterModel, posterior: np.ndarray, asked: np.ndarray) -> list[tuple[int, int, float]]:
+    """Return (clip, rater, expected bits) for each clip, the most bits first.
 
-    The rater is that of the highest expected information among those not asked yet; clips that all raters have voted
-    on are left out. `asked` (clips, raters) is above 0 where a rater was.
+    The rater is that of the highest expected information among those with whom `asked` (clips, raters) is 0; a clip
+    without such a rater is left out.
     """
     bits = np.where(asked > 0, -1.0, information(posterior, model.confusions))
     best = bits.argmax(axis=1)
     gain = bits[np.arange(len(bits)), best]
-    open_clips = np.flatnonzero((posterior.max(axis=1) < level) & (gain >= 0))
-    ordered = open_clips[np.argsort(-gain[open_clips], kind="stable")]
+    ordered = [clip for clip in np.argsort(-gain, kind="stable") if gain[clip] >= 0]
     return [(int(clip), int(best[clip]), float(gain[clip])) for clip in ordered]
