@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from zoo.inference.predictor import READ_AHEAD, Predictor, in_turn
 from zoo.learning.label_file import file_name
 from zoo.learning.labelling import most
 from zoo.learning.strategies import NEED_PROBABILITIES, Pool, choose
+from zoo.utils.progress import Progress
 
 NEED_VECTORS = ("novelty", "expected-change", "diversity")
 _MODEL_FILES = (".keras", ".json", ".pb", ".npz", ".index", ".joblib")
@@ -50,6 +51,45 @@ class Model:
         files = sorted(path for path in self.place.rglob("*") if path.suffix in _MODEL_FILES and path.is_file())
         facts = [(str(path.relative_to(self.place)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         return hashlib.sha256(json.dumps([str(self.place.resolve()), facts]).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What queue is wanted: of which pool, by which strategy, how long; `labels` is the label file, there or not."""
+
+    pool: Path
+    strategy: str
+    count: int
+    seed: int
+    labels: Path
+
+
+def make(
+    model: Model,
+    wanted: Wanted,
+    present: Sequence[Label],
+    beside: Path,
+    progress: Progress,
+    on_notice: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Return the queue (`queue`), leaving out what people have labelled in `present`.
+
+    Predictions are kept in a file whose name begins with that of `beside`.
+    """
+    every, failed = pool(wanted.pool)
+    clips = without_labels(every, wanted.labels, present)
+    for failure in failed:
+        on_notice(f"notice: {failure.error}")
+    with progress.task("predictions", len(clips)) as advance:
+        kept = beside.with_name(f"{beside.name}.predictions-{model.state()}.jsonl")
+        rows = predictions(model, clips, kept, advance)
+    labelled = labelled_clips(every, wanted.labels, present)
+    with progress.task("features", len(clips) + len(labelled)) as advance:
+        found = queue(clips, rows, wanted, labelled, partial(vectors, model, progress=advance))
+    silent = sum(row["emotion"] is None for row in rows.values())
+    left = f"{len(every) - len(clips)} labelled already, {silent} without speech, {len(clips) - len(rows)} unusable"
+    on_notice(f"{len(found)} of {len(clips)} clips to label; left out: {left}")
+    return found
 
 
 def pool(place: Path) -> tuple[list[Clip], list[Failure]]:
@@ -128,9 +168,7 @@ def _waveform(path: Path, rate_hz: int) -> np.ndarray:
 def queue(
     clips: Sequence[Clip],
     rows: Mapping[str, Mapping[str, Any]],
-    strategy: str,
-    count: int,
-    seed: int,
+    wanted: Wanted,
     labelled: Sequence[tuple[Clip, str]],
     vectors_of: Callable[[Sequence[Clip]], np.ndarray],
 ) -> list[dict[str, Any]]:
@@ -147,12 +185,13 @@ def queue(
     shares = np.array([list(rows[clip.name]["probabilities"].values()) for clip in usable])
     shares = shares / shares.sum(axis=1, keepdims=True)  # they are kept to six decimals
     known = [(clip, classes.index(label)) for clip, label in labelled if label in classes]
-    vectors = np.zeros((len(usable) + len(known), 1))
-    if strategy in NEED_VECTORS:
-        vectors = vectors_of([*usable, *(clip for clip, _ in known)])
+    features = np.zeros((len(usable) + len(known), 1))
+    if wanted.strategy in NEED_VECTORS:
+        features = vectors_of([*usable, *(clip for clip, _ in known)])
     indices = np.array([label for _, label in known], int)
-    wanted = Pool(shares, vectors[: len(usable)], vectors[len(usable) :], indices, classes)
-    chosen = choose(strategy, wanted, min(count, len(usable)), np.random.default_rng(seed))
+    known_so_far = Pool(shares, features[: len(usable)], features[len(usable) :], indices, classes)
+    count, rng = min(wanted.count, len(usable)), np.random.default_rng(wanted.seed)
+    chosen = choose(wanted.strategy, known_so_far, count, rng)
     return [_row(rank, usable[clip], classes, shares[clip]) for rank, clip in enumerate(chosen, 1)]
 
 

@@ -67,7 +67,7 @@ def _flat(row: Row) -> dict[str, Any]:
 def _draw(record: Row, path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.6))
+    figure = Figure(figsize=(9, 3))
     further, intended, simulated = figure.subplots(1, 3)
     _curves(further, record["how_many"], "further", "agreement with one further rater")
     _curves(intended, record["how_many"], "intended", "agreement with the actor's emotion")
