@@ -107,8 +107,9 @@ def _open_table(config: RunConfig) -> Source:
                 "--allow-incomplete, which marks the result"
             )
     division = protocols.division(protocol, loaded.clips, config.allow_incomplete)
+    protocol, warnings = own_table.warnings_of(protocol, protocol.select(loaded.clips), loaded)
     folds = _chosen(division.folds, config.fold)
-    return Source(protocol, folds, (*notes, *division.notes), False, tuple(loaded.notices))
+    return Source(protocol, folds, (*notes, *division.notes), False, warnings)
 
 
 def of_run(run: OpenedRun, data_root: str = "", fold: str | None = None) -> Source:

@@ -138,7 +138,7 @@ def check(
 
 def _probe(clip: Clip, max_seconds: float) -> Probe | BadClip:
     try:
-        return probe(clip.path, max_seconds=max_seconds)[0]
+        return probe(clip.path, max_seconds=max_seconds, segment=clip.segment)[0]
     except BadClip as bad:
         return bad
 
