@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from zoo.data.corpora import table
 from zoo.data.schema import Clip
 from zoo.inference.predictor import Predictor
 from zoo.learning import queue
@@ -170,6 +171,29 @@ def test_segments_are_predicted_and_left_out_as_such(clips, model, tmp_path):
     labels = [Label("clips/1.wav", "sad", "anna", start=0.5), Label("clips/6.wav", "sad", "m", "model")]
     assert queue.without_labels(every, tmp_path / "labels.csv", labels) == [every[0], every[2]]
     assert queue.labelled_clips(every, tmp_path / "labels.csv", labels) == [(every[1], "sad")]
+
+
+def test_segments_of_a_table_are_a_pool(clips, label, model):
+    Path("pool.csv").write_text("file,start,end\nclips/1.wav,0,0.5\nclips/1.wav,0.5,2\nclips/6.wav,,\n")
+    append(Path("labels.csv"), [Label("clips/1.wav", "sad", "anna", start=0.5, end=2.0)])
+    code, out, errors = label("next", "--pool", "pool.csv", "--model", "model", "--labels", "labels.csv")
+    assert code == 0, errors
+    assert [(Path(row["file"]).name, row["start"], row["end"]) for row in rows(out)] == [
+        ("1.wav", "", "0.5"),
+        ("6.wav", "", ""),
+    ]
+
+
+def test_a_label_file_is_a_table_to_train_on(clips, label):
+    for clip, name, rater in (("1", "angry", "anna"), ("1", "angry", "ben"), ("2", "sad", "anna"), ("3", "sad", "ben")):
+        add(label, clip, name, rater)
+    label("retract", "labels.csv", "clips/3.wav", "--source", "human", "--rater", "ben")
+    label("export", "labels.csv", "--out", "table.csv")
+    for name in ("labels.csv", "table.csv"):
+        found = {clip.name: (clip.label, dict(clip.votes.get("emotion", {}))) for clip in table.load(Path(name)).clips}
+        assert {k: v for k, v in found.items() if v[0]} == {
+            "clips/1.wav": ("angry", {"angry": 2}), "clips/2.wav": ("sad", {"sad": 1}),
+        }  # fmt: skip
 
 
 def test_an_interrupted_prediction_goes_on(clips, model, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ import numpy as np
 from zoo.config import saved
 from zoo.data.audio.find import audio_files
 from zoo.data.audio.read import read
-from zoo.data.audio.recording import BadClip
+from zoo.data.audio.recording import WHOLE, BadClip
 from zoo.data.batches.feature_store import extract
 from zoo.data.corpora import table
 from zoo.data.labels import Label, current, votes
 from zoo.data.schema import Clip
-from zoo.errors import UserError, shortened
+from zoo.errors import UserError
 from zoo.inference.open_predictor import is_continuous, open_predictor
 from zoo.inference.predictions_file import Answers, Failure, Sheet
 from zoo.inference.predictor import READ_AHEAD, Predictor, in_turn
@@ -33,7 +33,6 @@ from zoo.utils.progress import Progress
 
 NEED_VECTORS = ("novelty", "expected-change", "diversity")
 _MODEL_FILES = (".keras", ".json", ".pb", ".npz", ".index", ".joblib")
-_LONGEST_SECONDS = 86_400.0  # of a recording of which a segment is wanted
 
 OnProgress = Callable[[int], None]
 Place = tuple[str, float, float | None]  # file, start and end in seconds
@@ -143,7 +142,7 @@ def _answers(predictor: Predictor, clips: Sequence[Clip]) -> Answers:
     names, inputs = [], []
     for clip in clips:
         try:
-            inputs.append(_input(clip, predictor.rate_hz))
+            inputs.append(_input(clip, predictor))
             names.append(clip.name)
         except BadClip as error:
             on_bad(error)
@@ -151,18 +150,12 @@ def _answers(predictor: Predictor, clips: Sequence[Clip]) -> Answers:
     return Answers(rows, failed)
 
 
-def _input(clip: Clip, rate_hz: int) -> Path | np.ndarray:
+def _input(clip: Clip, predictor: Predictor) -> Path | np.ndarray:
     """Return a clip's file, or the samples of a segment. Raises BadClip."""
-    if not clip.start_seconds and clip.end_seconds is None:
+    segment = (clip.start_seconds, clip.end_seconds)
+    if segment == WHOLE:
         return clip.path
-    whole = _waveform(clip.path, rate_hz)
-    end = None if clip.end_seconds is None else round(clip.end_seconds * rate_hz)
-    return whole[round(clip.start_seconds * rate_hz) : end]
-
-
-@lru_cache(maxsize=1)  # segments of one recording follow each other
-def _waveform(path: Path, rate_hz: int) -> np.ndarray:
-    return read(path, rate_hz, 0.0, _LONGEST_SECONDS)
+    return read(clip.path, predictor.rate_hz, predictor.min_seconds, predictor.max_seconds, segment=segment)
 
 
 def queue(
@@ -222,8 +215,7 @@ def _place(clip: Clip, labels: Path) -> Place:
 def vectors(model: Model, clips: Sequence[Clip], progress: OnProgress) -> np.ndarray:
     """Return mean and deviation over time of a run's features of each clip, standardised, (clips, features).
 
-    Features are kept in the cache. Raises UserError for an export, whose features are inside its graph, and for
-    segments.
+    Features are kept in the cache. Raises UserError for an export, whose features are inside its graph.
     """
     from zoo.features import from_config  # imports Keras
 
@@ -232,8 +224,6 @@ def vectors(model: Model, clips: Sequence[Clip], progress: OnProgress) -> np.nda
             f"--model {model.place}: strategies {', '.join(NEED_VECTORS)} need the features of a run, and this is an "
             f"export. Give its run, or choose {', '.join(n for n in NEED_PROBABILITIES if n not in NEED_VECTORS)}"
         )
-    if segments := [clip.name for clip in clips if clip.start_seconds or clip.end_seconds is not None]:
-        raise UserError(f"strategies {', '.join(NEED_VECTORS)} need whole files, found segments: {shortened(segments)}")
     settings = saved.load(model.place / "config.json")
     made = from_config.extractor(settings)
     found, _ = extract(
