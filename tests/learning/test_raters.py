@@ -102,8 +102,15 @@ def test_a_rater_without_votes_is_an_ordinary_one():
     np.testing.assert_allclose(model.confusions.sum(axis=2), 1)
     empty = np.array([], int)
     nothing = fit(Votes(empty, empty, empty, 2, 1, 2))
-    np.testing.assert_allclose(nothing.confusions, 0.5)
+    np.testing.assert_allclose(nothing.confusions, [[[0.7, 0.3], [0.3, 0.7]]])
     np.testing.assert_allclose(nothing.prior, 0.5)
+
+
+def test_one_vote_a_clip_says_nothing_of_the_raters(rng):
+    _, votes = simulated(rng, PANEL, 300, 1)
+    model = fit(votes)
+    np.testing.assert_allclose(np.diagonal(model.confusions, axis1=1, axis2=2), 0.7, atol=1e-6)
+    assert np.array_equal(model.posterior(votes).argmax(axis=1), votes.counts().argmax(axis=1))
 
 
 def test_information_of_an_answer():
@@ -125,11 +132,12 @@ def test_information_is_the_expected_fall_of_entropy(rng):
     assert information(p[None], confusion[None])[0, 0] == pytest.approx(entropy(p) - after, abs=1e-6)
 
 
-def test_the_rater_who_tells_most_is_asked_about_clips_that_are_open():
+def test_the_rater_who_tells_most_is_asked():
     confusions = np.array([matrix(0.5), matrix(0.9), matrix(0.7)])
     model = RaterModel(np.full(K, 1 / K), confusions, confusions.mean(axis=0))
     posterior = np.array([[0.98, 0.01, 0.01], [0.4, 0.3, 0.3], [0.6, 0.2, 0.2], [0.4, 0.3, 0.3]])
     asked = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0], [1, 1, 1]])
-    chosen = whom_to_ask(model, posterior, asked, level=0.9)
-    assert [(clip, rater) for clip, rater, _ in chosen] == [(2, 1), (1, 2)]  # clip 0 is clear; all were asked of clip 3
-    assert chosen[0][2] > chosen[1][2] > 0
+    chosen = whom_to_ask(model, posterior, asked)
+    # The best rater has voted on clip 1; all have on clip 3; clip 0 is nearly certain.
+    assert [(clip, rater) for clip, rater, _ in chosen] == [(2, 1), (1, 2), (0, 1)]
+    assert chosen[0][2] > chosen[1][2] > chosen[2][2] > 0

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.data.labels import COLUMNS, Label, Segment, alike, cells_of, current, label_of, now, votes
+from zoo.data.labels import COLUMNS, SOURCES, Label, Segment, alike, cells_of, current, label_of, now, votes
 from zoo.errors import UserError, unknown
 from zoo.utils.portable import lock, unlock
 
 __all__ = [
     "COLUMNS",
+    "SOURCES",
     "Label",
     "Segment",
     "alike",

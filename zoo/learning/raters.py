@@ -6,18 +6,17 @@ the true classes nor the matrices are known, and both are found by expectation m
 2.3.2, asks for this ("learning the annotators' behaviour and dynamically deciding on how many annotators and whom to
 ask when") and does not say how.
 
-Matrices are drawn towards that of all raters together, by `STRENGTH` imagined votes per class, so that a rater with a
-few votes counts as an ordinary one; with strength 0 it is the method of 1979.
+Here matrices are drawn towards that of all raters together, by `STRENGTH` imagined votes per class, so that a rater
+with a few votes counts as an ordinary one; and this one towards raters who are right with a chance of `ASSUMED`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 STRENGTH = 4.0  # imagined votes per true class of each rater, answered as all raters together answer
+ASSUMED = 0.7  # chance of the true class before anything is known of the raters
 _LEAST = 1e-9  # keeps logarithms finite
-_FEW = 0.01  # imagined votes for each answer of all raters together
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +69,19 @@ class RaterModel:
         return np.einsum("k,rkk->r", self.prior, self.confusions)
 
 
-def fit(votes: Votes, strength: float = STRENGTH, n_steps: int = 200, tolerance: float = 1e-6) -> RaterModel:
+def fit(votes: Votes, strength: float = STRENGTH, n_steps: int = 200, tolerance: float = 1e-5) -> RaterModel:
     """Fit the model by expectation maximisation (Dawid and Skene 1979, equations 2.3 to 2.5).
 
     Begins with each clip's shares of votes as its probabilities, as they do; ends when no probability changes by more
-    than `tolerance`. Deterministic. A clip without votes says nothing.
+    than `tolerance`. Deterministic. With strength 0 it is the method of 1979. Where no clip has two votes, these fit
+    any matrices, among which the method would drift: then all raters have the assumed one.
     """
     counts = votes.counts()
     voted = counts.sum(axis=1) > 0
     posterior = np.divide(counts, counts.sum(axis=1, keepdims=True), where=voted[:, None], out=np.zeros_like(counts))
+    if counts.sum(axis=1).max(initial=0) < 2:
+        assumed = _assumed(votes.n_classes)
+        return RaterModel(_rows(posterior.sum(axis=0)), np.tile(assumed, (votes.n_raters, 1, 1)), assumed)
     model = _maximised(votes, posterior, strength)
     for _ in range(n_steps):
         before, posterior = posterior, model.posterior(votes) * voted[:, None]
@@ -91,14 +94,17 @@ def fit(votes: Votes, strength: float = STRENGTH, n_steps: int = 200, tolerance:
 def _maximised(votes: Votes, posterior: np.ndarray, strength: float) -> RaterModel:
     """Return the likeliest model, given the probability of each class for each clip (clips, classes)."""
     size = (votes.n_raters, votes.n_classes)
-    answers = np.zeros((votes.n_raters, votes.n_classes, votes.n_classes))
-    for true in range(votes.n_classes):
-        cells = np.bincount(
-            votes.raters * votes.n_classes + votes.classes, posterior[votes.clips, true], minlength=np.prod(size)
-        )
-        answers[:, true] = cells.reshape(size)
-    common = _rows(answers.sum(axis=0) + _FEW * (strength > 0))
+    cells, shares_of = votes.raters * votes.n_classes + votes.classes, posterior[votes.clips].T
+    by_true = [np.bincount(cells, shares, minlength=size[0] * size[1]).reshape(size) for shares in shares_of]
+    answers = np.stack(by_true, axis=1)
+    common = _rows(answers.sum(axis=0) + strength * _assumed(votes.n_classes))
     return RaterModel(_rows(posterior.sum(axis=0)), _rows(answers + strength * common), common)
+
+
+def _assumed(n_classes: int) -> np.ndarray:
+    matrix = np.full((n_classes, n_classes), (1 - ASSUMED) / max(n_classes - 1, 1))
+    np.fill_diagonal(matrix, ASSUMED)
+    return _rows(matrix)
 
 
 def _rows(weights: np.ndarray) -> np.ndarray:
@@ -127,17 +133,14 @@ def information(posterior: np.ndarray, confusions: np.ndarray) -> np.ndarray:
     return np.maximum(of_answers - posterior @ given_class.T, 0.0)
 
 
-def whom_to_ask(
-    model: RaterModel, posterior: np.ndarray, asked: np.ndarray, level: float
-) -> Sequence[tuple[int, int, float]]:
-    """Return (clip, rater, expected bits) for each clip whose likeliest class is below `level`, the most bits first.
+def whom_to_ask(model: RaterModel, posterior: np.ndarray, asked: np.ndarray) -> list[tuple[int, int, float]]:
+    """Return (clip, rater, expected bits) for each clip, the most bits first.
 
-    The rater is that of the highest expected information among those not asked yet; clips that all raters have voted
-    on are left out. `asked` (clips, raters) is above 0 where a rater was.
+    The rater is that of the highest expected information among those with whom `asked` (clips, raters) is 0; a clip
+    without such a rater is left out.
     """
     bits = np.where(asked > 0, -1.0, information(posterior, model.confusions))
     best = bits.argmax(axis=1)
     gain = bits[np.arange(len(bits)), best]
-    open_clips = np.flatnonzero((posterior.max(axis=1) < level) & (gain >= 0))
-    ordered = open_clips[np.argsort(-gain[open_clips], kind="stable")]
+    ordered = [clip for clip in np.argsort(-gain, kind="stable") if gain[clip] >= 0]
     return [(int(clip), int(best[clip]), float(gain[clip])) for clip in ordered]

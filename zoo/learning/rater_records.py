@@ -1,0 +1,94 @@
+"""Write the records of `zoo.learning.rater_study`: JSON, a CSV for each question, and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.learning.rater_study import FIGURES, GRID, WANTED
+from zoo.learning.whom import WAYS
+from zoo.reports.figures import save_png
+from zoo.utils.atomic_files import write_csv, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Row = Mapping[str, Any]
+
+
+def write(record: Row, folder: Path) -> None:
+    """Write raters.json, how-many.csv, whom.csv and raters.png of the rows "how_many" and "whom" of a record."""
+    write_json(folder / "raters.json", {**record, "whom": summary(record["whom"])})
+    write_csv(folder / "how-many.csv", [_flat(row) for row in record["how_many"]])
+    write_csv(folder / "whom.csv", summary(record["whom"], flat=True))
+    _draw(record, folder / "raters.png")
+
+
+def summary(rows: Sequence[Row], flat: bool = False) -> list[dict[str, Any]]:
+    """Return a row for each way: means over the seeds, and the lowest and highest of them, to four digits."""
+    found = []
+    for way in WAYS:
+        some = [row for row in rows if row["way"] == way]
+        columns = {f"accuracy_{n:g}": [row["accuracy"][f"{n:g}"] for row in some] for n in GRID}
+        columns |= {f"votes_for_{wanted:g}": [row["votes_for"][wanted] for row in some] for wanted in WANTED}
+        columns["error"] = [row["error"] for row in some]
+        scores = {name: _of_seeds(values) for name, values in columns.items()}
+        found.append({"way": way, "seeds": len(some)} | (_flat(scores) if flat else scores))
+    return found
+
+
+def _of_seeds(values: Sequence[float | None]) -> dict[str, float | None]:
+    """Return mean, lowest and highest; None where a seed has no value."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values) or not values:
+        return {"value": None, "low": None, "high": None}
+    return {"value": _short(np.mean(known)), "low": _short(min(known)), "high": _short(max(known))}
+
+
+def _short(value: Any) -> float:
+    return round(float(value), 4)
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """Return a row in which each figure has three columns: itself, its low and its high bound."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            ends = {"": "value", "_low": "low", "_high": "high"}
+            found |= {f"{name}{end}": "" if (v := value[key]) is None else _short(v) for end, key in ends.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _draw(record: Row, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3))
+    further, intended, simulated = figure.subplots(1, 3)
+    _curves(further, record["how_many"], "further", "agreement with one further rater")
+    _curves(intended, record["how_many"], "intended", "agreement with the actor's emotion")
+    for row in summary(record["whom"]):
+        shown = [n for n in GRID if row[f"accuracy_{n:g}"]["value"] is not None]
+        low, mean, high = ([row[f"accuracy_{n:g}"][key] for n in shown] for key in ("low", "value", "high"))
+        (line,) = simulated.plot(shown, mean, marker=".", label=row["way"])
+        simulated.fill_between(shown, low, high, color=line.get_color(), alpha=0.1)
+    simulated.set_ylabel("accuracy, simulated raters")
+    for axes in (further, intended, simulated):
+        axes.set_xlabel("votes per clip")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    save_png(figure, path)
+
+
+def _curves(axes: Axes, rows: Sequence[Row], reference: str, label: str) -> None:
+    """Draw a reference's figure over the votes of each rule's levels, without those chosen."""
+    assert reference in FIGURES
+    levels = [row for row in rows if not isinstance(row["level"], str)]
+    for rule in dict.fromkeys(row["rule"] for row in levels):
+        some = [row for row in levels if row["rule"] == rule]
+        axes.plot([row["votes"]["value"] for row in some], [row[reference]["value"] for row in some], ".-", label=rule)
+    axes.set_ylabel(label)
