@@ -47,8 +47,18 @@ def check_classes(labels: np.ndarray) -> None:
 def calibrated(shares: dict[str, np.ndarray], truth: np.ndarray, facts: dict[str, Any]) -> Predictions:
     """Return predictions with one temperature, fitted on the validation side's labels `truth`.
 
-    `shares` are probabilities (clips, classes) of "pool", "validation" and "test".
+    `shares` are probabilities (clips, classes) of "pool", "validation" and "test". A class that has none anywhere, as
+    without a label, keeps 0 and leaves its validation clips out.
     """
-    temperature = fit_temperature(shares["validation"], truth)
-    after = {side: with_temperature(values, temperature) for side, values in shares.items()}
+    known = shares["validation"].sum(axis=0) > 0
+    judged = known[truth]
+    temperature = fit_temperature(shares["validation"][judged][:, known], _among(truth[judged], known))
+    after = {side: np.zeros(values.shape) for side, values in shares.items()}
+    for side, values in shares.items():
+        after[side][:, known] = with_temperature(values[:, known], temperature)
     return Predictions(**after, facts={**facts, "temperature": temperature})
+
+
+def _among(labels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return class indices among the known classes alone."""
+    return (np.cumsum(known) - 1)[labels]

@@ -18,7 +18,6 @@ from zoo.metrics.classification import confusion_matrix, unweighted_accuracy
 
 _MOST_ITERATIONS = 2_000
 _SMALLEST = 1e-9  # eigenvalues below this share of the largest are rounding
-_ABSENT = -50.0  # score of a class without a label, in deviations
 
 
 class LinearLearner:
@@ -65,9 +64,7 @@ class LinearLearner:
         known = np.isfinite(bias)
         # Margins of a small C are all close to each other: in deviations, a temperature of usual size fits them.
         deviation = float(margins["validation"][:, known].std()) or 1.0
-        shares = {
-            side: softmax(np.where(known, values / deviation, _ABSENT), axis=1) for side, values in margins.items()
-        }
+        shares = {side: softmax(values / deviation, axis=1) for side, values in margins.items()}
         return calibrated(shares, self._truth, {"c": c, "validation_ua": score})
 
     def _score(self, margins: np.ndarray) -> float:
