@@ -24,6 +24,7 @@ from zoo.utils.text import printable
 
 _PLAN = ("strategy", "query", "budget", "initial", "batch", "second_view")
 _SURE = ("confidence", "balance", "rounds")
+_OTHERS = ("unguarded", "seeds", "second_recipe", "compare")
 # What both views of co-training have in common.
 _SHARED = (
     *("corpus", "protocol", "fold", "data_root", "synthetic", "clips", "allow_incomplete", "allow_leakage"),
@@ -33,7 +34,7 @@ _SHARED = (
 
 def main() -> None:
     given = vars(parse().parse_args())
-    own = {name: given.pop(name) for name in (*_PLAN, *_SURE, "seeds", "second_recipe", "compare") if name in given}
+    own = {name: given.pop(name) for name in (*_PLAN, *_SURE, *_OTHERS) if name in given}
     if not given.get("out"):
         raise UserError("learn.py needs --out DIR, the folder of the results")
     out = Path(given.pop("out"))
@@ -54,7 +55,7 @@ def _simulate(own: dict[str, Any], given: dict[str, Any], out: Path) -> None:
     from zoo.learning.plan import Plan
     from zoo.learning.semi_supervised import Sure
 
-    sure = Sure(**{name: own[name] for name in _SURE if name in own})
+    sure = Sure(**{name: own[name] for name in _SURE if name in own}, guarded="unguarded" not in own)
     plan = Plan(**{name: own[name] for name in _PLAN if name in own}, sure=sure)
     seeds = own.get("seeds", [0, 1, 2])
     simulation.check(settings, plan, seeds)
@@ -107,6 +108,8 @@ def parse() -> argparse.ArgumentParser:
     machine.add_argument("--balance", type=float, default=none, metavar="X", help=most)
     rounds = f"of labelling and fitting, in which labels may be taken back (default: {Sure.rounds})"
     machine.add_argument("--rounds", type=int, default=none, metavar="N", help=rounds)
+    keep = "keep a round of labels by the machine that lowers the UA of validation clips, and go on"
+    machine.add_argument("--unguarded", action="store_true", default=none, help=keep)
     view = f"co-training's second model of the same clips (default: {SECOND_VIEW})"
     machine.add_argument("--second-view", default=none, metavar="MODEL", help=view)
     machine.add_argument("--second-recipe", default=none, metavar="NAME", help="its preset (default: its first)")

@@ -11,13 +11,13 @@ from zoo.learning.semi_supervised import Sure, co_train, confident, self_train
 class Scripted:
     """A learner that gives probabilities from a list, one fit after the other, and keeps what it was fitted on."""
 
-    def __init__(self, *shares):
-        self.shares, self.seen = list(shares), []
+    def __init__(self, *shares, scores=(0.5,)):
+        self.shares, self.scores, self.seen = list(shares), list(scores), []
 
     def fit(self, clips, labels, seed):
         self.seen.append(dict(zip(clips.tolist(), labels.tolist(), strict=True)))
-        shares = np.array(self.shares[min(len(self.seen), len(self.shares)) - 1])
-        return Predictions(shares, shares, shares, {})
+        shares, score = (given[min(len(self.seen), len(given)) - 1] for given in (self.shares, self.scores))
+        return Predictions(*[np.array(shares)] * 3, {"validation_ua": score})
 
 
 PEOPLE, LABELS = np.array([0, 1]), np.array([0, 1])
@@ -61,6 +61,21 @@ def test_self_training_without_confidence_is_plain_learning():
     model = Scripted(shares(0.6, 0.5))
     found = self_train(model, PEOPLE, LABELS, Sure(confidence=0.99), seed=0)
     assert len(model.seen) == 1 and found.machine == {} and found.confidence == {}
+
+
+def test_a_round_that_lowers_the_validation_score_is_undone():
+    rounds = (shares(0.9, 0.5, 0.5), shares(0.9, 0.9, 0.5), shares(0.9, 0.9, 0.9))
+    for guarded, seen, machine in ((True, 3, {2: 0}), (False, 4, {2: 0, 3: 0, 4: 0})):
+        model = Scripted(*rounds, scores=(0.4, 0.5, 0.45))
+        found = self_train(model, PEOPLE, LABELS, Sure(0.8, balance=10, rounds=3, guarded=guarded), seed=0)
+        assert len(model.seen) == seen and found.machine == machine
+        assert found.predictions.facts["validation_ua"] == (0.5 if guarded else 0.45)
+
+
+def test_co_training_undoes_a_round_that_lowers_the_first_views_score():
+    one = Scripted(shares(0.95, 0.5), shares(0.95, 0.95), scores=(0.5, 0.4))
+    found = co_train(one, Scripted(shares(0.5, 0.05)), PEOPLE, LABELS, Sure(0.8, balance=10), seed=0)
+    assert found.machine == {} and found.predictions.pool.tolist() == np.array(one.shares[0]).tolist()
 
 
 def test_each_view_of_co_training_learns_what_the_other_is_sure_of():

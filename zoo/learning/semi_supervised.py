@@ -21,12 +21,15 @@ class Sure:
         confidence: calibrated probability of the most probable class, at least this.
         balance: of each class at most so many machine labels for every label by people per class: an equal share, so
             that a class that is predicted too often does not crowd out the others.
-        rounds: of fitting and labelling at most; they end earlier when no label changes.
+        rounds: of labelling and fitting at most; they end earlier when no label changes.
+        guarded: whether a round is undone, and the last, that lowers the UA of the validation clips. Wrong labels
+            that the machine is sure of would else feed on themselves.
     """
 
-    confidence: float = 0.7
+    confidence: float = 0.6
     balance: float = 2.0
-    rounds: int = 3
+    rounds: int = 2
+    guarded: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,18 @@ def self_train(learner: Learner, people: np.ndarray, labels: np.ndarray, sure: S
     Self-training (Scudder 1965; Yarowsky 1995). The first round's model has seen no machine label, so that each is
     judged anew whenever people have labelled more.
     """
-    predictions = learner.fit(people, labels, seed)
-    machine: dict[int, int] = {}
-    given, taken_back = predictions.pool, 0
+    best = Labelled(learner.fit(people, labels, seed), {}, {})
     for _ in range(sure.rounds):
-        new = confident(predictions.pool, people, sure)
-        if new == machine:
+        shares = best.predictions.pool
+        machine = confident(shares, people, sure)
+        if machine == best.machine:
             break
-        taken_back += _withdrawn(machine, new)
-        machine, given = new, predictions.pool
         predictions = learner.fit(*joined(people, labels, machine), seed)
-    return Labelled(predictions, machine, _confidences(machine, given), taken_back)
+        if sure.guarded and _fell(best.predictions, predictions):
+            break
+        taken_back = best.taken_back + _withdrawn(best.machine, machine)
+        best = Labelled(predictions, machine, _confidences(machine, shares), taken_back)
+    return best
 
 
 def co_train(
@@ -82,32 +86,36 @@ def co_train(
     """Fit two views of the same clips; what one is sure of becomes a training label of the other.
 
     Co-training (Blum and Mitchell 1998). A clip of which both are sure and that they label differently gets no label.
-    The predictions are the first view's; the machine labels are those of both.
+    The predictions are the first view's, whose score guards the rounds; the machine labels are those of both.
     """
     views = [learner.fit(people, labels, seed) for learner in (first, second)]
+    best = Labelled(views[0], {}, {})
     by: list[dict[int, int]] = [{}, {}]
-    given, taken_back = views, 0
     for _ in range(sure.rounds):
         new = [confident(view.pool, people, sure) for view in views]
-        unlike = [clip for clip in new[0] if new[1].get(clip, new[0][clip]) != new[0][clip]]
+        unlike = {clip for clip in new[0] if new[1].get(clip, new[0][clip]) != new[0][clip]}
         new = [{clip: label for clip, label in given.items() if clip not in unlike} for given in new]
         if new == by:
             break
-        taken_back += _withdrawn({**by[1], **by[0]}, {**new[1], **new[0]})
-        by, given = new, views
-        views = [
-            learner.fit(*joined(people, labels, others), seed) for learner, others in ((first, by[1]), (second, by[0]))
-        ]
-    machine, confidence = {**by[1], **by[0]}, {}
-    for view, mine in zip(given, by, strict=True):
-        confidence.update(_confidences(mine, view.pool))
-    return Labelled(views[0], machine, confidence, taken_back)
+        confidence = {**_confidences(new[1], views[1].pool), **_confidences(new[0], views[0].pool)}
+        learnt = zip((first, second), reversed(new), strict=True)
+        views = [learner.fit(*joined(people, labels, others), seed) for learner, others in learnt]
+        if sure.guarded and _fell(best.predictions, views[0]):
+            break
+        machine = {**new[1], **new[0]}
+        best = Labelled(views[0], machine, confidence, best.taken_back + _withdrawn(best.machine, machine))
+        by = new
+    return best
 
 
 def joined(people: np.ndarray, labels: np.ndarray, machine: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the clips with a label of people or machine, and the labels."""
     clips = np.array([*people, *machine.keys()], int)
     return clips, np.array([*labels, *machine.values()], int)
+
+
+def _fell(before: Predictions, after: Predictions) -> bool:
+    return bool(after.facts["validation_ua"] < before.facts["validation_ua"])
 
 
 def _withdrawn(before: Mapping[int, int], after: Mapping[int, int]) -> int:
