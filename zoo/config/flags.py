@@ -26,6 +26,9 @@ _MOVED = {
     "--noise-split": "is now part of --noise: for thirds of each file's time give --noise time:DIR",
 }
 
+# Fields that are mappings, each entry a flag of its own, and how the help writes an entry.
+MAPPINGS = {"option": "NAME=VALUE", "column": "NAME=THEIRS"}
+
 
 class _Moved(argparse.Action):
     """Refuse a flag of earlier versions and name what took its place."""
@@ -37,28 +40,34 @@ class _Moved(argparse.Action):
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add a flag for every field of RunConfig that has one, in its group. Flags that are not given leave no trace."""
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
-    types = get_type_hints(RunConfig)
-    presets = [preset for entry in registry.MODELS.values() for preset in entry.recipes.values()]
     for item in dataclasses.fields(RunConfig):
-        if not item.metadata.get("flag", True):
-            continue
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": item.metadata["help"]}
-        if types[item.name] is bool:
-            options["action"] = "store_true"
-        elif item.name == "option":
-            options.update(action="append", metavar="NAME=VALUE")
-        else:
-            options.update(type=types[item.name], metavar=item.name.upper())
-            if isinstance(item.default, tuple):
-                options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
-            if item.default != "":
-                differ = any(preset.get(item.name, item.default) != item.default for preset in presets)
-                options["help"] += f" (default: {in_words(item.default)}{'; recipes differ' if differ else ''})"
-            if "choices" in item.metadata:
-                options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
-        groups[item.metadata["group"]].add_argument(as_flag(item.name), **options)
+        if item.metadata.get("flag", True):
+            add_flag(groups[item.metadata["group"]], item.name)
     for flag in _MOVED:
         parser.add_argument(flag, action=_Moved, nargs="*", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
+    """Add the flag of one field of RunConfig to a group of a parser."""
+    item, kind = RunConfig.__dataclass_fields__[name], get_type_hints(RunConfig)[name]
+    options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": item.metadata["help"]}
+    if kind is bool:
+        options["action"] = "store_true"
+    elif name in MAPPINGS:
+        options.update(action="append", metavar=MAPPINGS[name])
+    elif item.metadata.get("words"):
+        options.update(type=_names, metavar="A,B,...")
+    else:
+        options.update(type=kind, metavar=name.upper())
+        if isinstance(item.default, tuple):
+            options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
+        if item.default != "":
+            presets = [preset for entry in registry.MODELS.values() for preset in entry.recipes.values()]
+            differ = any(preset.get(name, item.default) != item.default for preset in presets)
+            options["help"] += f" (default: {in_words(item.default)}{'; recipes differ' if differ else ''})"
+        if "choices" in item.metadata:
+            options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
+    group.add_argument(as_flag(name), **options)
 
 
 def from_flags(given: Mapping[str, Any]) -> RunConfig:
@@ -69,6 +78,8 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     given = dict(given)
     if "option" in given and not isinstance(given["option"], Mapping):
         given["option"] = parse_options(given["option"])
+    if "column" in given and not isinstance(given["column"], Mapping):
+        given["column"] = parse_columns(given["column"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
     model = given.get("model", RunConfig.model)
@@ -107,6 +118,19 @@ def resume(given: Mapping[str, Any]) -> RunConfig:
     old = load(saved)
     option = {**old.option, **(parse_options(given["option"]) if "option" in given else {})}
     return from_flags({**old.saved(), **given, "option": option})
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def parse_columns(texts: Sequence[str]) -> dict[str, str]:
+    """Return a table's own names of columns by ours, from texts NAME=THEIRS. Raises UserError for another form."""
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, equals, theirs) in zip(texts, pairs, strict=True):
+        if not (name and equals and theirs):
+            raise UserError(f"--column {text}: expected NAME=THEIRS, e.g. --column emotion=Emotion")
+    return {name.strip(): theirs.strip() for name, _, theirs in pairs}
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
