@@ -22,7 +22,7 @@ from zoo.errors import UserError, unknown
 from zoo.runs.open_run import OpenedRun
 
 _FEW = 4
-_PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer")  # "random" is no path
+_PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer", "init_from")  # "random" is no path
 
 
 @dataclass(frozen=True)
