@@ -11,11 +11,11 @@ import numpy as np
 from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.by_length import in_batches
-from zoo.data.protocols import lookup
 from zoo.features import from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
 from zoo.inference.predictor import BATCH_SECONDS
 from zoo.runs.model_file import load_model
+from zoo.runs.protocol import protocol_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Classifier:
 def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     """Load the model of a fold. Raises UserError where there is none."""
     takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
-    classes = lookup.get(config.protocol, config.corpus).classes
+    classes = protocol_of(config).classes
     model = load_model(folder / "model.keras", takes_waveforms, classes)
     names = ("waveform", "n_samples") if takes_waveforms else ("features", "n_frames")
 

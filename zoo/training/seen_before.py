@@ -8,6 +8,7 @@ from zoo.config import flags
 from zoo.config import saved as config_saved
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import extract
+from zoo.data.corpora import names
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, shortened
 from zoo.features.extractor import Extractor
@@ -36,11 +37,13 @@ def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) ->
     """
     speakers: dict[str, list[str]] = {}
     for before in about.get("before", ()):
-        for corpus, names in before.get("seen_speakers", {}).items():
-            speakers[corpus] = sorted({*speakers.get(corpus, ()), *names})
+        for corpus, known in before.get("seen_speakers", {}).items():
+            speakers[corpus] = sorted({*speakers.get(corpus, ()), *known})
     if not about["corpus"]:
         return Seen(None, None, speakers, "the file does not say what it was trained on")
-    same = about["corpus"] == _corpus(config)
+    corpus, same = about["corpus"], about["corpus"] == _corpus(config)
+    if same and theirs and names.is_table(config.corpus) and theirs.data_root != config.data_root:
+        corpus, same = f"{corpus} of another folder", False  # its speakers are others, though they have the same names
     if theirs is None:
         if not same:
             return Seen(None, None, speakers, "an export does not say where its corpus lies")
@@ -53,10 +56,11 @@ def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) ->
         source = open_source(replace(theirs, allow_incomplete=True, fold="all"))
     except UserError as error:
         return Seen(None, None, speakers, f"its clips are not here ({error.message})")
-    used = [fold for fold in source.folds if fold.name.split("-")[0] == about["fold"].split("-")[0]]
+    number = about["fold"].split("-")[0]
+    used = [fold for fold in source.folds if fold.name.split("-")[0] == number]
     clips = tuple(clip for fold in used for clip in (*fold.train, *fold.validation))
-    names = {*speakers.get(about["corpus"], ()), *(clip.speaker for clip in clips)}
-    return Seen(theirs, clips, {**speakers, about["corpus"]: sorted(names)})
+    known = {*speakers.get(corpus, ()), *(clip.speaker for clip in clips)}
+    return Seen(theirs, clips, {**speakers, corpus: sorted(known)})
 
 
 def same_speakers(seen: Seen, fold: Fold, config: RunConfig) -> list[str]:
