@@ -23,7 +23,7 @@ from zoo.runs.dataset import open_source, resolve
 from zoo.runs.folder import read_record
 from zoo.runs.model_file import load_model, network_of
 from zoo.training import initial_model, seen_before, transfer
-from zoo.training.fit import compile_model, fit
+from zoo.training.fit import compile_model, finished, fit
 from zoo.training.initial_model import Initial, bare, weights_of
 from zoo.training.train import train
 
@@ -114,6 +114,8 @@ def test_each_stage_has_its_epochs_and_its_rate():
     ):
         found = transfer.stage(model, stages(**given), epoch)
         assert (found.epochs, found.learning_rate) == pytest.approx(expected)
+    scores = [{"validation_ua": value} for value in (0.9, 0.5, 0.6)]  # the best one is of the frozen epochs
+    assert finished(scores, stages(patience=2)) and not finished(scores, stages(patience=2, freeze_epochs=2))
     trained = {words: transfer.trained_layers(words, 9) for words in ("all", "top", "1", "9", "head")}
     assert trained == {"all": 9, "top": 5, "1": 1, "9": 9, "head": 1}
     with pytest.raises(UserError, match="--fine-tune is 10, expected at most 9"):
@@ -266,7 +268,7 @@ def test_the_same_recordings_in_another_corpus_are_found(emodb, tmp_path):
 
 def job(emodb, run, out, **given):
     given = {"model": "fcn", "recipe": "quick", "corpus": "emodb", "bands": 12, "epochs": 3, "batch_size": 14, **given}
-    given |= {"fold": "0", "patience": 1}
+    given |= {"fold": "0", "keep": "last"}
     given |= {"crop_seconds": 0.2, "data_root": str(emodb), "out": str(out), "cache_dir": f"{emodb}-cache"}
     return from_flags({"backend": keras.backend.backend(), "init_from": str(run), **given})
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.config import flags
 from zoo.config import saved as config_saved
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import extract
@@ -47,8 +46,7 @@ def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) ->
     if theirs is None:
         if not same:
             return Seen(None, None, speakers, "an export does not say where its corpus lies")
-        given = {"corpus": config.corpus, "protocol": about["protocol"].split()[0], "model": config.model}
-        theirs = flags.from_flags({**given, "synthetic": config.synthetic, "fold": "all"})
+        theirs = replace(config, protocol=about["protocol"].split()[0])
     if same:
         places = {name: getattr(config, name) for name in ("data_root", "cache_dir", "clips")}
         theirs = replace(theirs, **places, synthetic=config.synthetic)
