@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from zoo import registry
 from zoo.config.run_config import GROUPS, RunConfig, heeds
 from zoo.config.saved import load
-from zoo.config.validation import as_flag, check_augmentation, check_together, check_value, in_words
+from zoo.config.validation import as_flag, check_augmentation, check_initial, check_together, check_value, in_words
 from zoo.errors import UserError, unknown
 
 _STUDY = "was moved to scripts/enhanced_ratings.py (MixedEmotions D4.2, Table 4.1)"
@@ -98,10 +98,11 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     for item in dataclasses.fields(config):
         check_value(item, getattr(config, item.name))
         if not heeds(model, item.name) and getattr(config, item.name) != item.default:
-            group = GROUPS[item.metadata["group"]]
-            raise UserError(f"{as_flag(item.name)} has no effect on {model}; it belongs to the {group}")
+            reason = item.metadata.get("instead", f"it belongs to the {GROUPS[item.metadata['group']]}")
+            raise UserError(f"{as_flag(item.name)} has no effect on {model}; {reason}")
     check_together(config)
     check_augmentation(config)
+    check_initial(config)
     return config
 
 

@@ -57,6 +57,14 @@ def _flag(default: Any, group: str, text: str, **extra: Any) -> Any:
     return field(**kind, metadata={"group": group, "help": text, **extra})
 
 
+def _start(default: Any, text: str, **extra: Any) -> Any:
+    """Return a field of networks that begin with another model's weights."""
+    solved = (
+        "a linear model is solved at once and has no initial weights; scripts/transfer.py carries its features over"
+    )
+    return _flag(default, "training", text, later=True, instead=solved, **extra)
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
@@ -165,6 +173,16 @@ class RunConfig:
 
     keep: str = _flag(
         "best", "training", "weights of the best epoch or of the last", choices=("best", "last"), later=True
+    )
+
+    init_from: str = _start("", "run, export or file of weights (.keras, .weights.h5) to begin with")
+    init_fold: str = _start("", "number of its fold to take (default: the one of the same number, or its only one)")
+    fine_tune: str = _start("all", "layers to train: all, top (upper half of those with weights), their last N, head")
+    freeze_epochs: int = _start(0, "train the head alone for so many epochs first", least=0)
+    fine_tune_rate: float = _start(0.0, "learning rate then (default: 0, a tenth after --freeze-epochs)", least=0.0)
+    init_normalization: str = _start("new", "mean, variance of features: new clips' or its", choices=("new", "kept"))
+    adapt_batch_norm: bool = _start(
+        False, "begin with the new clips' statistics in batch normalisation (Li et al. 2018)"
     )
 
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)

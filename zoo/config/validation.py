@@ -30,6 +30,24 @@ def check_together(config: RunConfig) -> None:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
 
 
+def check_initial(config: RunConfig) -> None:
+    """Raise UserError for settings of --init-from without it, an unknown --fine-tune, or stages without epochs."""
+    names = ("init_fold", "fine_tune", "freeze_epochs", "fine_tune_rate", "init_normalization", "adapt_batch_norm")
+    for name in names:
+        if not config.init_from and getattr(config, name) != getattr(RunConfig, name):
+            raise UserError(f"{as_flag(name)} has no effect without --init-from; add that, or leave it out")
+    words = ("all", "top", "head")
+    if config.fine_tune not in words and not (config.fine_tune.isdecimal() and int(config.fine_tune)):
+        raise UserError(
+            f"--fine-tune is {config.fine_tune!r:.100}, expected {', '.join(words)}, or a number of layers from 1"
+        )
+    if config.freeze_epochs >= config.epochs:
+        raise UserError(
+            f"--freeze-epochs is {config.freeze_epochs} of --epochs {config.epochs}, which leaves none for the other "
+            "layers. Give fewer, or --fine-tune head"
+        )
+
+
 def augmentations(config: RunConfig) -> tuple[str, ...]:
     """Return what is done to the waveforms of a run's altered copies: none or some of AUGMENTATIONS."""
     words = tuple(word.strip() for word in config.augment_waveforms.split(","))

@@ -21,11 +21,11 @@ from zoo.config.run_config import heeds
 from zoo.errors import UserError
 from zoo.export import agreement, signatures, trained_run, warmup
 from zoo.export.signatures import Plan
-from zoo.export.trained_run import Trained, own_settings
+from zoo.export.trained_run import Trained
 from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
 from zoo.runs.folder import fold_name
-from zoo.runs.model_file import looks_at_whole_segments
+from zoo.runs.model_file import looks_at_whole_segments, own_settings
 from zoo.serving import saved_model
 from zoo.serving.description import DESCRIPTION, FORMAT
 from zoo.serving.versions import new_version
@@ -157,6 +157,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "synthetic": record["synthetic"],
         "warnings": list(record.get("warnings", ())),
         "folds": [fold_name(folder) for folder in opened.fold_folders],
+        **({"initial": record["initial"]} if record.get("initial") else {}),
         "recipe": settings.recipe,
         "metrics": {name: record[name] for name in figures},
         "run_versions": record["versions"],

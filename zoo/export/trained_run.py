@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from zoo.errors import UserError
 from zoo.runs.model_file import frontend as frontend_of
-from zoo.runs.model_file import load_model, network_of
+from zoo.runs.model_file import load_model, network_of, own_settings
 from zoo.runs.open_run import OpenedRun, check_predicts, open_run
 from zoo.version import __version__
 
@@ -39,9 +38,3 @@ def load(run: Path, fold: str | None = None) -> Trained:
     if frontend and any(own_settings(frontend_of(model)) != own_settings(frontend) for model in models):
         raise UserError(f"{run}: its folds have different front-ends; export one of them with --fold")
     return Trained(opened, models, tuple(map(network_of, models)), frontend)
-
-
-def own_settings(frontend: keras.layers.Layer) -> dict[str, Any]:
-    """Return the settings that determine a front-end's features."""
-    generic = {"name", "trainable", "dtype"}
-    return {name: value for name, value in frontend.get_config().items() if name not in generic}

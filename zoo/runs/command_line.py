@@ -15,7 +15,8 @@ from zoo.runs.dataset import resolve
 def of(settings: RunConfig) -> list[str]:
     """Return the flags of train.py that make a configuration, beyond its recipe and without places.
 
-    The folder of noise is written as NOISE. Ratios that a study chose have no flag.
+    The folder of noise is written as NOISE, the model of --init-from as INITIAL. Ratios that a study chose have no
+    flag.
     """
     first = ["model", "recipe", "corpus", "synthetic", "protocol", "fold"]
     if is_table(settings.corpus):
@@ -29,6 +30,8 @@ def of(settings: RunConfig) -> list[str]:
             given[name] = value
     if settings.noise:
         given["noise"] = "time:NOISE" if settings.noise_split == "time" else "NOISE"
+    if settings.init_from:
+        given["init_from"] = "INITIAL"
     return words({**given, **({"option": options} if options else {})})
 
 

@@ -34,6 +34,7 @@ _PATHS = (
     "weights",
     "from_run",
     "enhancer",
+    "init_from",
 )  # "random" is no path
 
 

@@ -62,7 +62,7 @@ def check(path: Path) -> tuple[Any, int]:
             raise ValueError(f"an archive that unpacks to {size} bytes")
         try:
             content = _without_training(parse_json(archive.read("config.json"), {str: object}))
-            n_weights = _check_weights(BytesIO(archive.read("model.weights.h5")))
+            n_weights = check_weights(BytesIO(archive.read("model.weights.h5")))
         except (RuntimeError, zlib.error) as error:  # encrypted, nested beyond reason, or damaged
             raise ValueError(str(error)) from error
     for item in _mappings(content):
@@ -79,7 +79,7 @@ def _without_training(content: Any) -> Any:
     return [_without_training(value) for value in content] if isinstance(content, list) else content
 
 
-def _check_weights(file: BytesIO) -> int:
+def check_weights(file: BytesIO) -> int:
     """Count the weights. Raises ValueError where HDF5 points to other files, or declares tensors too large."""
     size, count, waiting = 0, 0, []
     with h5py.File(file, "r") as weights:

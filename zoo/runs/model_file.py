@@ -75,6 +75,12 @@ def frontend(model: keras.Model) -> keras.layers.Layer:
     return next(layer for layer in model.layers if hasattr(layer, "rate_hz"))
 
 
+def own_settings(frontend: keras.layers.Layer) -> dict[str, Any]:
+    """Return the settings that determine a front-end's features."""
+    generic = {"name", "trainable", "dtype"}
+    return {name: value for name, value in frontend.get_config().items() if name not in generic}
+
+
 def looks_at_whole_segments(network: keras.Model) -> bool:
     """Say whether a layer of the network depends on where a segment begins and ends."""
     return any(getattr(layer, "whole_segment", False) for layer in network.layers)

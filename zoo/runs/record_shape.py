@@ -37,6 +37,7 @@ _FACTS = {
     "other_versions?": [{str: str}],
     "noise_sha256?": str,
     "data_sha256?": str,
+    "initial?": [{str: object}],
     "n_speakers?": int,
     "fold?": str,
     "folds?": [{"fold": str}],

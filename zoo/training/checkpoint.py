@@ -7,6 +7,7 @@ the one before it is kept.
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,14 @@ def save(folder: Path, model: keras.Model, history: list[dict[str, Any]], best: 
             last.replace(folder / _BEFORE)
 
 
-def restore(folder: Path, model: keras.Model) -> tuple[list[dict[str, Any]], list[np.ndarray]] | None:
-    """Set the model to its newest whole state; return history and best weights, or None where there is none."""
+def restore(
+    folder: Path, model: keras.Model, prepare: Callable[[int], None] = lambda epoch: None
+) -> tuple[list[dict[str, Any]], list[np.ndarray]] | None:
+    """Set the model to its newest whole state; return history and best weights, or None where there is none.
+
+    `prepare` is called before with the number of the state's last epoch: an optimizer's variables depend on it where
+    training has stages.
+    """
     for name in (_LAST, _BEFORE):
         try:
             with np.load(folder / name, allow_pickle=False) as archive:
@@ -45,9 +52,11 @@ def restore(folder: Path, model: keras.Model) -> tuple[list[dict[str, Any]], lis
         except (zipfile.BadZipFile, ValueError, EOFError):  # damaged: the archive's checksums say so
             (folder / name).unlink()  # or the next save would keep it in place of the good one
             continue
+        history = json.loads(arrays["history"].tobytes())
+        prepare(len(history))
         _assign(model, arrays, folder / name)
         best = [arrays[f"best/{index}"] for index in range(sum(key.startswith("best/") for key in arrays))]
-        return json.loads(arrays["history"].tobytes()), best
+        return history, best
     return None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend
-from zoo.training import checkpoint
+from zoo.training import checkpoint, transfer
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
@@ -23,19 +23,27 @@ def fit(
 ) -> History:
     """Train until the last epoch or until patience ends, from a saved state if there is one.
 
-    Writes model.keras (waveforms in, the weights of the epoch to keep, or their moving average) and history.csv;
-    returns the history, a row per epoch. What `after_epoch` raises ends the training, which can be resumed.
+    With --init-from the network begins with other weights and may be trained in stages (zoo.training.transfer). Writes
+    model.keras (waveforms in, the weights of the epoch to keep, or their moving average) and history.csv; returns the
+    history, a row per epoch. What `after_epoch` raises ends the training, which can be resumed.
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
     model, loss, batches = task.fitting(fold, config)
+    if config.init_from:
+        model = transfer.begin(model, fold, config)
     validate = task.validator(model, fold, config)
-    compile_model(model, loss, config, steps_per_epoch=len(batches(1)))
-    model.optimizer.build(model.trainable_variables)
 
-    history, best = checkpoint.restore(fold.folder, model) or ([], [])
+    def enter(epoch: int) -> None:
+        """Compile the model for the stage of an epoch."""
+        compile_model(model, loss, transfer.stage(model, config, epoch), steps_per_epoch=len(batches(1)))
+        model.optimizer.build(model.trainable_variables)
+
+    history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
     while not finished(history, config):
         epoch = len(history) + 1
+        if epoch in (1, config.freeze_epochs + 1):
+            enter(epoch)
         name = f"fold {fold.name}, epoch {epoch}/{config.epochs}"
         row, latest = _train(model, batches(epoch), name, config, progress)
         seconds = row.pop("seconds")
@@ -53,6 +61,8 @@ def fit(
     write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
     if config.keep == "best":
         model.set_weights(best)
+    if config.init_from:
+        model.trainable = True  # saved as any other
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
     return history
@@ -110,10 +120,10 @@ def kept_epoch(history: History, score: str, config: RunConfig) -> int:
 
 
 def finished(history: History, config: RunConfig) -> bool:
-    """Say whether the last epoch is done or patience has ended."""
+    """Say whether the last epoch is done or patience has ended, which begins behind the frozen epochs."""
     if not history:
         return False
-    best = best_epoch(history, tasks.of(config.model).FIGURES.score)
+    best = max(best_epoch(history, tasks.of(config.model).FIGURES.score), config.freeze_epochs)
     return len(history) >= config.epochs or len(history) - best >= config.patience
 
 

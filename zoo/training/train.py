@@ -20,7 +20,7 @@ from zoo.features.extractor import Extractor
 from zoo.runs import begin, environment, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
-from zoo.training import checkpoint, evaluate, fit_linear, same_audio
+from zoo.training import checkpoint, evaluate, fit_linear, same_audio, transfer
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
@@ -37,6 +37,7 @@ _DATA = {
     "from_run_sha256": "networks of --from-run",
     "enhancer_sha256": "models of --enhancer",
     "weights_sha256": "weights of --weights",
+    "init_sha256": "weights of --init-from",
 }
 _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
 RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
@@ -71,6 +72,7 @@ class Run:
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", refitted with validation clips" * self.config.refit
+        part += ", from other weights" * bool(self.config.init_from)
         part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
@@ -101,6 +103,7 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
     """Read, check and audit every clip, and compute its features, before anything is trained."""
     extractor = from_config.extractor(settings)
+    origins = transfer.origins(settings, source)
     sounds = augmented_copies.open_sounds(settings, extractor.rate_hz)
     clips = source.clips
     with progress.task("features", len(clips)) as advance:
@@ -123,9 +126,12 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **upstream_runs.hashes(settings, source.folds)}
     if "weights_sha256" in extractor.settings:
         data["weights_sha256"] = str(extractor.settings["weights_sha256"])
+    data |= transfer.hashes(origins)
     _check_same_data(folder, data)
     leakage = audit_folds(source, hashes, settings.allow_leakage)
+    leakage += transfer.audit(origins, source, hashes, extractor, settings)
     facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
+    facts |= {"initial": [origin.about for origin in origins.values()]} if origins else {}
     run = Run(folder, settings, source, features, versions, facts)
     return _against_speakers(run) if settings.standardize_speakers else run
 
@@ -246,7 +252,9 @@ def _check_unchanged(run: Run, fold: Fold) -> None:
     same_audio.check_files(fold.test, run.features, extractor, config.max_clip_seconds)
     before = {name: str(run.facts[name]) for name in _DATA if name in run.facts}
     sounds = augmented_copies.open_sounds(config, extractor.rate_hz).sha256
-    _check_same_data(run.folder, {**before, **sounds, **upstream_runs.hashes(config, run.source.folds)})
+    upstream = upstream_runs.hashes(config, run.source.folds)
+    initial = transfer.hashes(transfer.origins(config, run.source))
+    _check_same_data(run.folder, {**before, **sounds, **upstream, **initial})
 
 
 def _record(fold: Fold, history, score: str, settings: RunConfig) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""Check that the model a training begins with has not seen the clips that are tested."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zoo.config import saved as config_saved
+from zoo.config.run_config import RunConfig
+from zoo.data.batches.feature_store import extract
+from zoo.data.corpora import names
+from zoo.data.schema import Clip, Fold
+from zoo.errors import UserError, shortened
+from zoo.features.extractor import Extractor
+from zoo.runs.dataset import open_source
+from zoo.runs.folder import corpus_name
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an initial model was trained or validated on.
+
+    `clips` are its clips, None where they cannot be listed, for the `reason`. `speakers` are theirs by corpus, and
+    those of the models that it began with itself.
+    """
+
+    config: RunConfig | None
+    clips: tuple[Clip, ...] | None
+    speakers: Mapping[str, Sequence[str]]
+    reason: str = ""
+
+
+def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) -> Seen:
+    """Return what the model of a record `about` has seen; `theirs` is the configuration of its run, if it is one.
+
+    A run on the corpus of `config` is looked up where that lies now.
+    """
+    speakers: dict[str, list[str]] = {}
+    for before in about.get("before", ()):
+        for corpus, known in before.get("seen_speakers", {}).items():
+            speakers[corpus] = sorted({*speakers.get(corpus, ()), *known})
+    if not about["corpus"]:
+        return Seen(None, None, speakers, "the file does not say what it was trained on")
+    corpus, same = about["corpus"], about["corpus"] == _corpus(config)
+    if same and theirs and names.is_table(config.corpus) and theirs.data_root != config.data_root:
+        corpus, same = f"{corpus} of another folder", False  # its speakers are others, though they have the same names
+    if theirs is None:
+        if not same:
+            return Seen(None, None, speakers, "an export does not say where its corpus lies")
+        theirs = replace(config, protocol=about["protocol"].split()[0])
+    if same:
+        places = {name: getattr(config, name) for name in ("data_root", "cache_dir", "clips")}
+        theirs = replace(theirs, **places, synthetic=config.synthetic)
+    try:
+        source = open_source(replace(theirs, allow_incomplete=True, fold="all"))
+    except UserError as error:
+        return Seen(None, None, speakers, f"its clips are not here ({error.message})")
+    number = about["fold"].split("-")[0]
+    used = [fold for fold in source.folds if fold.name.split("-")[0] == number]
+    clips = tuple(clip for fold in used for clip in (*fold.train, *fold.validation))
+    known = {*speakers.get(corpus, ()), *(clip.speaker for clip in clips)}
+    return Seen(theirs, clips, {**speakers, corpus: sorted(known)})
+
+
+def same_speakers(seen: Seen, fold: Fold, config: RunConfig) -> list[str]:
+    """Return a sentence where speakers tested in a fold are among those seen, by corpus and name."""
+    known = set(seen.speakers.get(_corpus(config), ()))
+    shared = sorted({clip.speaker for clip in fold.test} & known)
+    tested = len({clip.speaker for clip in fold.test})
+    return [f"{len(shared)} of {tested} test speakers are known to it: {shortened(shared)}"] if shared else []
+
+
+def same_audio(
+    seen: Seen, fold: Fold, audio_sha256: Mapping[str, str], extractor: Extractor, config: RunConfig
+) -> list[str]:
+    """Return a sentence where recordings tested in a fold are among those seen, by the hash of their samples.
+
+    The features of both are the same, so that those seen are usually in the cache.
+    """
+    if seen.clips is None or seen.config is None:
+        return []
+    found, _ = extract(
+        seen.clips,
+        extractor.features,
+        extractor.settings,
+        config_saved.cache_folder(config),
+        rate_hz=extractor.rate_hz,
+        max_seconds=seen.config.max_clip_seconds,
+        on_bad_clip="skip",
+        min_seconds=extractor.least_seconds,
+        threads=extractor.threads,
+    )
+    known = {item.audio_sha256 for item in found.values()}
+    shared = [clip.name for clip in fold.test if audio_sha256[clip.name] in known]
+    return [f"{len(shared)} of {len(fold.test)} test recordings are known to it: {shortened(shared)}"] if shared else []
+
+
+def refuse(findings: Iterable[str], config: RunConfig) -> list[str]:
+    """Return findings as a result carries them. Raises UserError for any unless leakage is allowed."""
+    sentences = [f"{finding} (the model of --init-from was trained on them)." for finding in findings]
+    if sentences and not config.allow_leakage:
+        raise UserError(
+            f"--init-from {config.init_from}: {' '.join(sentences)} Expected none. Begin with a model of other "
+            "speakers, or its fold that tests the same ones (--init-fold); --allow-leakage continues and marks results"
+        )
+    return sentences
+
+
+def _corpus(config: RunConfig) -> str:
+    return corpus_name({"synthetic": config.synthetic, "corpus": config.corpus})
