@@ -23,6 +23,7 @@ GROUPS = {
     "windows": "front-end of networks on functionals in windows",
     "steps": "front-end of networks on openSMILE's windows",
     "clip": "front-end of networks on functionals of the utterance",
+    "pools": "front-end of networks on log-mels or functionals of the utterance, on several corpora",
     "joint": "front-end of deep_spectrum_svm",
     "image": "front-end of image networks",
     "network": "network",
@@ -119,6 +120,9 @@ class RunConfig:
     standardize_speakers: bool = _flag(
         False, "clip", "by each speaker's own clips, test speakers' too: it cannot predict single clips", later=True
     )
+    normalize_corpora: bool = _flag(
+        False, "pools", "by each corpus's own training clips, an unseen one's by its unlabelled test clips", later=True
+    )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
     weights: str = _flag("", "image", "file of its weights (docs/baselines.md), or random, which says nothing of it")
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
@@ -159,6 +163,13 @@ class RunConfig:
 
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
+    corpus_weights: str = _flag(
+        "none",
+        "emotion",
+        "every corpus of several counts alike, or by its clips",
+        choices=("none", "balanced"),
+        later=True,
+    )
     augment: str = _flag("none", "crops", "masks in time and bands (Park et al. 2019)", choices=("none", "specaugment"))
     band_shift: int = _flag(
         0, "crops", "bands moved by up to so many, as vocal tracts differ (Jaitly and Hinton 2013)", least=0, later=True

@@ -128,6 +128,15 @@ def of_corpora(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
     return found
 
 
+def corpus_weights(clips: Sequence[Clip]) -> list[float]:
+    """Return the weight of each clip with which every corpus of a pool counts alike: N / (K N_corpus), mean 1.
+
+    Of corpora with 30 and 10 clips: 2/3 and 2.
+    """
+    counts = Counter(clip.tags[CORPUS] for clip in clips)
+    return [len(clips) / (len(counts) * counts[clip.tags[CORPUS]]) for clip in clips]
+
+
 def common_classes(clips: Iterable[Clip]) -> tuple[str, ...]:
     """Return the labels that every corpus of a pool has, sorted. Raises UserError for none, or a single one."""
     labels = {corpus: {clip.label for clip in some} for corpus, some in of_corpora(clips).items()}
