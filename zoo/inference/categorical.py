@@ -12,12 +12,12 @@ import numpy as np
 from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.by_length import in_batches
-from zoo.data.protocols import lookup
 from zoo.data.schema import Clip
 from zoo.features import corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
 from zoo.inference.predictor import BATCH_SECONDS
 from zoo.runs.model_file import load_model, network_of
+from zoo.runs.protocol import protocol_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Classifier:
 def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     """Load the model of a fold. Raises UserError where there is none."""
     takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
-    classes = lookup.get(config.protocol, config.corpus).classes
+    classes = protocol_of(config).classes
     model = load_model(folder / "model.keras", takes_waveforms, classes)
     if takes_waveforms and not config.normalize_corpora:
 
