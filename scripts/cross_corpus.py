@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 
 from zoo.config import flags
-from zoo.data.corpora.pool import SEPARATOR
+from zoo.data.corpora.names import SEPARATOR
 from zoo.errors import UserError, unknown
+from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
 
@@ -43,7 +44,7 @@ def main() -> None:
     from zoo.utils.text import printable
 
     cross_corpus.check(settings)
-    for line in source.about:
+    for line in own_pool.in_words(source.about["corpora"]):
         print(printable(line))
     announce_device()
     record = cross_corpus.measure(settings, _NORMALIZE[normalize], seeds, families)

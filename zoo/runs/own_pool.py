@@ -10,6 +10,7 @@ from zoo.config.run_config import RunConfig
 from zoo.config.saved import cache_folder
 from zoo.data.corpora import pool, registry
 from zoo.data.corpora.label_maps import LabelMap
+from zoo.data.corpora.names import TABLE
 from zoo.data.corpora.pool import Member
 from zoo.data.protocols import pool as protocols
 from zoo.data.schema import Clip
@@ -65,11 +66,11 @@ def load(config: RunConfig) -> Pooled:
 
 def _root(config: RunConfig, member: Member, data_root: Path | None, alone: bool) -> Path:
     if config.synthetic:
-        if member.kind == pool.TABLE:
+        if member.kind == TABLE:
             raise UserError(f"--synthetic makes twins of named corpora, and {member.corpus} is a table; leave it out")
         return synthetic.cached(member.kind, cache_folder(config), config.clips, seed=0)
     root = pool.root_of(member, data_root, alone)
-    return registry.resolve_root(member.kind, root) if member.kind != pool.TABLE else root
+    return registry.resolve_root(member.kind, root) if member.kind != TABLE else root
 
 
 def _listed(config: RunConfig, member: Member, root: Path) -> list[Clip]:

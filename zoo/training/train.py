@@ -177,6 +177,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         "synthetic": source.synthetic,
         "speaker_independent": source.protocol.speaker_independent,
         "notes": list(source.notes),
+        **source.about,
         "warnings": [
             *source.warnings,
             *([RANDOM_WEIGHTS] if settings.weights == "random" else []),

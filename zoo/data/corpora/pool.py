@@ -11,11 +11,10 @@ from pathlib import Path
 
 from zoo.data.corpora import label_maps, registry
 from zoo.data.corpora.label_maps import LabelMap
+from zoo.data.corpora.names import SEPARATOR, TABLE
 from zoo.data.schema import Clip
 from zoo.errors import UserError, unknown
 
-SEPARATOR = "+"
-TABLE = "table"
 CORPUS = "corpus"  # the tag that says which member a clip is of
 # Of corpora that hold more than speech.
 _ONLY: Mapping[str, Mapping[str, str]] = {"ravdess": {"channel": "speech"}}

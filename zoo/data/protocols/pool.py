@@ -5,7 +5,8 @@ from functools import partial
 
 from sklearn.model_selection import StratifiedGroupKFold
 
-from zoo.data.corpora.pool import CORPUS, SEPARATOR, members, of_corpora
+from zoo.data.corpora.names import SEPARATOR
+from zoo.data.corpora.pool import CORPUS, members, of_corpora
 from zoo.data.protocols.splits import Protocol, divided, select
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, unknown
