@@ -75,6 +75,22 @@ class RunConfig:
     data_root: str = _flag("", "data", "the corpus's folder or table (default: its usual name below $SPEECH_CORPORA)")
     target: str = _flag("emotion", "data", "column of a table to predict; ratings all along: A,B", later=True)
     classes: tuple[str, ...] = _flag((), "data", "A,B,... (default: those found in a table)", words=True, later=True)
+    neutral_radius: float = _flag(
+        0.2,
+        "data",
+        "of --target quadrant: nearer to the centre, arousal and valence are neutral",
+        least=0.0,
+        later=True,
+    )
+    rating_scale: tuple[float, ...] = _flag(
+        (-1.0, 1.0),
+        "data",
+        "lowest and highest arousal and valence in tables",
+        least=-1e6,
+        most=1e6,
+        pair=True,
+        later=True,
+    )
     column: Mapping[str, str] = _flag(
         {}, "data", "a table's own name of a column, as in emotion=Emotion; may be repeated", later=True
     )

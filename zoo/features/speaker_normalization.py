@@ -98,9 +98,9 @@ def load(folder: Path, file: str = FILE) -> Speakers:
     """Read what `keep` wrote in a run's folder. Raises UserError where it is absent or damaged."""
     path = folder / file
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [str(name) for name in file["names"]]
-            return Speakers(*(dict(zip(names, file[key], strict=True)) for key in ("means", "deviations")))
+        with np.load(path, allow_pickle=False) as archive:
+            names = [str(name) for name in archive["names"]]
+            return Speakers(*(dict(zip(names, archive[key], strict=True)) for key in ("means", "deviations")))
     except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
         raise UserError(
             f"{path}: expected the run's statistics of {path.stem}, found none that can be read ({error}). Delete the "

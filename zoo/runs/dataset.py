@@ -22,7 +22,7 @@ from zoo.data.synthetic import corpora as synthetic
 from zoo.errors import UserError, shortened, unknown
 from zoo.runs import own_pool, own_table
 from zoo.runs.open_run import OpenedRun
-from zoo.runs.protocol import protocol_of
+from zoo.runs.protocol import is_pool, protocol_of
 
 _FEW = 4
 _PATHS = (
@@ -58,7 +58,7 @@ class Source:
 def resolve(config: RunConfig) -> RunConfig:
     """Return the configuration with protocol, folds, limits and paths spelt out. Raises UserError for unknown ones."""
     limits: tuple[float, float] = (0.0, 0.0)
-    if names.is_pool(config.corpus, config.protocol, config.classes):
+    if is_pool(config):
         config = own_pool.resolved(config)
     else:
         if config.normalize_corpora or config.corpus_weights != "none":
@@ -88,7 +88,7 @@ def _absolute(place: str) -> str:
 
 def open_source(config: RunConfig) -> Source:
     """Find the corpus and divide it into folds. Raises UserError for anything missing."""
-    if names.is_pool(config.corpus, config.protocol, config.classes):
+    if is_pool(config):
         return _open_pool(config)
     if names.is_table(config.corpus):
         return _open_table(config)
@@ -111,9 +111,9 @@ def _open_pool(config: RunConfig) -> Source:
     notes = pool.check_classes(found.clips, config.classes, config.allow_incomplete or found.synthetic)
     division = protocols.division(protocol, clips, config.allow_incomplete or found.synthetic)
     folds = _chosen(division.folds, config.fold)
-    notes = [] if found.synthetic else [*notes, *division.notes]
-    facts = own_pool.facts(config, found)
-    return Source(protocol, folds, tuple(notes), found.synthetic, about=facts)
+    notes = [*found.notes, *([] if found.synthetic else [*notes, *division.notes])]
+    protocol = replace(protocol, speaker_independent=not found.unknown_speakers)
+    return Source(protocol, folds, tuple(notes), found.synthetic, found.warnings, own_pool.facts(config, found))
 
 
 def _open_table(config: RunConfig) -> Source:

@@ -8,7 +8,8 @@ from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.config.saved import cache_folder
-from zoo.data.corpora import pool, registry
+from zoo.data.corpora import pool, quadrants, registry, table, table_cells
+from zoo.data.corpora.files import Loaded
 from zoo.data.corpora.label_maps import LabelMap
 from zoo.data.corpora.names import TABLE
 from zoo.data.corpora.pool import Member
@@ -16,15 +17,23 @@ from zoo.data.protocols import pool as protocols
 from zoo.data.schema import Clip
 from zoo.data.synthetic import corpora as synthetic
 from zoo.errors import UserError
+from zoo.runs import own_table
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """The clips of a pool, and the map of each member's labels by its name."""
+    """The clips of a pool, and the map of each member's labels by its name.
+
+    `notes` are sentences on what is absent, `warnings` others that every result carries. With `unknown_speakers`, a
+    speaker may be on two sides.
+    """
 
     clips: list[Clip]
     maps: Mapping[str, LabelMap]
     synthetic: bool
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    unknown_speakers: bool = False
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -47,21 +56,42 @@ def load(config: RunConfig) -> Pooled:
     """List the clips of every member, labelled by common names. Raises UserError for anything missing."""
     found = pool.members(config.corpus)
     data_root = Path(config.data_root).expanduser() if config.data_root else None
-    label_map = Path(config.label_map) if config.label_map else None
-    clips: list[Clip] = []
-    maps = {}
-    roots = []
-    for member in found:
-        root = _root(config, member, data_root, alone=len(found) == 1)
-        own, maps[member.name] = pool.pooled(member, _listed(config, member, root), label_map)
-        if not own:
-            raise UserError(f"{member.name}: expected clips with a label, found none. Leave it out of the pool")
-        clips += own
-        roots.append(root)
-    kinds = {synthetic.is_synthetic(root) for root in roots}
-    if len(kinds) > 1:
+    parts = [_part(config, member, data_root, alone=len(found) == 1) for member in found]
+    if len({part.synthetic for part in parts}) > 1:
         raise UserError(f"--corpus {config.corpus}: some of the corpora are synthetic and some real. Give one kind")
-    return Pooled(clips, maps, kinds.pop())
+    return Pooled(
+        [clip for part in parts for clip in part.clips],
+        {name: labels for part in parts for name, labels in part.maps.items()},
+        parts[0].synthetic,
+        tuple(note for part in parts for note in part.notes),
+        tuple(warning for part in parts for warning in part.warnings),
+        any(part.unknown_speakers for part in parts),
+    )
+
+
+def _part(config: RunConfig, member: Member, data_root: Path | None, alone: bool) -> Pooled:
+    """Return a member of a pool, as a pool of one."""
+    root = _root(config, member, data_root, alone)
+    notes: list[str] = []
+    warnings: list[str] = []
+    loaded = _table(config, root) if member.kind == TABLE else registry.load(member.corpus, root)
+    if member.kind == TABLE and loaded.missing:
+        notes.append(f"{len(loaded.missing)} of the files that {member.name} names are absent: {loaded.missing[0]} ...")
+        if not config.allow_incomplete:
+            raise UserError(f"{notes[0]}. Put them beside it, or add --allow-incomplete, which marks the result")
+    clips, labels = pool.pooled(member, loaded.clips, Path(config.label_map) if config.label_map else None)
+    if config.target == quadrants.TARGET:
+        scale = config.rating_scale if member.kind == TABLE else (-1.0, 1.0)
+        clips, left_out = quadrants.labelled(clips, scale, config.neutral_radius)
+        notes += [f"{member.name}: {note}" for note in left_out]
+    if not clips:
+        raise UserError(f"{member.name}: expected clips with a label, found none. Leave it out of the pool")
+    unknown = sum(clip.tags.get("speaker") == table.UNKNOWN_SPEAKER["speaker"] for clip in clips)
+    if unknown:
+        warnings.append(f"{member.name}: {unknown} clips of unknown speakers, who may be on two sides of a fold")
+    warnings += loaded.notices
+    synthesized = synthetic.is_synthetic(root)
+    return Pooled(clips, {member.name: labels}, synthesized, tuple(notes), tuple(warnings), bool(unknown))
 
 
 def _root(config: RunConfig, member: Member, data_root: Path | None, alone: bool) -> Path:
@@ -70,11 +100,19 @@ def _root(config: RunConfig, member: Member, data_root: Path | None, alone: bool
             raise UserError(f"--synthetic makes twins of named corpora, and {member.corpus} is a table; leave it out")
         return synthetic.cached(member.kind, cache_folder(config), config.clips, seed=0)
     root = pool.root_of(member, data_root, alone)
-    return registry.resolve_root(member.kind, root) if member.kind != TABLE else root
+    if member.kind == TABLE:
+        assert root is not None  # it has a place
+        return root
+    return registry.resolve_root(member.kind, root)
 
 
-def _listed(config: RunConfig, member: Member, root: Path) -> list[Clip]:
-    return registry.load(member.corpus, root).clips
+def _table(config: RunConfig, path: Path) -> Loaded:
+    """List the clips of a table. Of the columns that --column names, those are taken that it has."""
+    own = own_table.reading(config)
+    header = table_cells.read(path).columns
+    columns = tuple((ours, theirs) for ours, theirs in own.columns if theirs in header)
+    target = table.TARGET if config.target == quadrants.TARGET else config.target
+    return table.load(path, replace(own, target=target, columns=columns, label_map=None))
 
 
 def facts(config: RunConfig, pooled: Pooled) -> dict[str, Any]:
@@ -91,7 +129,8 @@ def facts(config: RunConfig, pooled: Pooled) -> dict[str, Any]:
             "label_source": labels.source,
             "clips": {name: counts[name] for name in config.classes},
         }
-    return {"corpora": found}
+    quadrant = {"quadrants": {"source": quadrants.SOURCE, "neutral_radius": config.neutral_radius}}
+    return {"corpora": found, **(quadrant if config.target == quadrants.TARGET else {})}
 
 
 def in_words(found: Mapping[str, Mapping[str, Any]]) -> list[str]:

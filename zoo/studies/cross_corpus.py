@@ -148,8 +148,8 @@ def _run(
 ) -> tuple[Rows, list[dict[str, Any]], Mapping[str, Any]]:
     """Return the rows of every (trained on, tested on), what was fitted, and the facts of the run.
 
-    The diagonal is taken from `known` rows, if any: standardised by its one corpus's training clips, as linear models do
-    anyway, nothing changes.
+    The diagonal is taken from `known` rows, if any: standardised by the training clips of its one corpus, as linear
+    models do anyway, nothing changes.
     """
     rows: Rows = {pair: some for pair, some in known.items() if pair[0] == pair[1]}
     parts = [part for part in parts if (part.trained_on, part.tested_on[0]) not in rows]

@@ -82,7 +82,7 @@ def _interval(runs: Sequence[np.ndarray], pool: Any) -> tuple[np.ndarray, tuple[
 def _resampled(runs: Sequence[np.ndarray], pool: Any, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     speakers = draws(rng, len(runs[0]), N_RESAMPLES)
-    return mean_figures(runs, pool, speakers, draws(rng, len(runs), N_RESAMPLES))
+    return mean_figures([list(run) for run in runs], pool, speakers, draws(rng, len(runs), N_RESAMPLES))
 
 
 def comparisons(

@@ -41,7 +41,7 @@ def title(record: Record) -> str:
     return f"{record['model']} ({record['recipe']}), {synthetic}{', '.join(record['classes'])}"
 
 
-def percent(score: Mapping[str, float | None], sign: bool = False) -> str:
+def percent(score: Mapping[str, Any], sign: bool = False) -> str:
     """Format a share and its interval in percent: "51.2 [48.0, 54.1]"; a dash for none."""
     if score["value"] is None:
         return "–"

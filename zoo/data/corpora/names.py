@@ -17,11 +17,11 @@ def is_table(name: str) -> bool:
 def is_pool(name: str, protocol: str = "", classes: Sequence[str] = ()) -> bool:
     """Return whether a corpus name is of several, a+b, or of one that is taken as a pool: by common names of labels.
 
-    That is one with `classes`, a `protocol` of pools or a folder of its own, emodb:PATH.
+    That is one with a `protocol` of pools, and a named corpus with `classes` or a folder of its own, emodb:PATH.
     """
-    if is_table(name):
-        return False
-    return SEPARATOR in name or ":" in name or bool(classes) or protocol.startswith(POOL)
+    if protocol.startswith(POOL):
+        return True
+    return not is_table(name) and (SEPARATOR in name or ":" in name or bool(classes))
 
 
 def table_path(name: str, data_root: str) -> Path | None:

@@ -12,12 +12,16 @@ from pathlib import Path
 from zoo.data.corpora import label_maps, registry
 from zoo.data.corpora.label_maps import LabelMap
 from zoo.data.corpora.names import SEPARATOR, TABLE
+from zoo.data.corpora.quadrants import rescaled
 from zoo.data.schema import Clip
 from zoo.errors import UserError, unknown
 
 CORPUS = "corpus"  # the tag that says which member a clip is of
 # Of corpora that hold more than speech.
 _ONLY: Mapping[str, Mapping[str, str]] = {"ravdess": {"channel": "speech"}}
+# Tags of a corpus that are ratings of a clip, by what they are called elsewhere, and their scale.
+_RATED: Mapping[str, Mapping[str, str]] = {"iemocap": {"arousal": "activation", "valence": "valence"}}
+_SCALE = (1.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,16 @@ def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tup
             speaker=f"{member.name}:{clip.speaker}",
             label=names.names[clip.label],
             tags={**clip.tags, CORPUS: member.name},
+            targets={**clip.targets, **_ratings(member, clip)},
         )
         for clip in clips
         if names.names.get(clip.label)
     ], names
+
+
+def _ratings(member: Member, clip: Clip) -> dict[str, float]:
+    rated = _RATED.get(member.kind, {}).items()
+    return {name: rescaled(float(clip.tags[tag]), *_SCALE) for name, tag in rated}
 
 
 def of_corpora(clips: Iterable[Clip]) -> dict[str, list[Clip]]:

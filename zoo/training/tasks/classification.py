@@ -14,7 +14,7 @@ from zoo.config.run_config import RunConfig
 from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment
 from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
-from zoo.data.corpora.pool import corpus_weights
+from zoo.data.corpora.pool import CORPUS, corpus_weights
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import UserError
@@ -151,6 +151,9 @@ def test_rows(
 
 def row_of(clip: Clip, output: np.ndarray, protocol: Protocol, corpus: str) -> Row:
     """Return the row of a clip, of its probabilities (classes,)."""
+    own = clip.tags.get(CORPUS)  # of several
+    if own:
+        corpus = f"synthetic {own}" if corpus.startswith("synthetic ") else own
     return {
         "corpus": corpus,
         "clip": clip.name,
@@ -163,7 +166,18 @@ def row_of(clip: Clip, output: np.ndarray, protocol: Protocol, corpus: str) -> R
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    return classification.evaluate(truth, prediction, protocol.classes, speakers)
+    found = classification.evaluate(truth, prediction, protocol.classes, speakers)
+    corpora = list(dict.fromkeys(row["corpus"] for row in rows))
+    if len(corpora) > 1:
+        found["per_corpus"] = {name: _of_corpus(rows, name, protocol) for name in corpora}
+    return found
+
+
+def _of_corpus(rows: Sequence[Row], corpus: str, protocol: Protocol) -> dict[str, Any]:
+    """Return the figures of one of several corpora."""
+    own = [row for row in rows if row["corpus"] == corpus]
+    found = scores(own, protocol)
+    return {name: found[name] for name in ("n_clips", "n_speakers", "ua", "wa", "absent_classes")}
 
 
 def _behind_enhancer(fold: FoldData, config: RunConfig, side: str) -> Any:
