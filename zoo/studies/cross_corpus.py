@@ -74,7 +74,7 @@ def measure(
     check(config)
     begun, out = time.monotonic(), Path(config.out)
     source = open_source(replace(config, protocol=protocols.DEFAULT, fold="all"))
-    parts, empty = _parts(source)
+    parts, empty = parts_of(source)
     source = replace(source, folds=tuple(part.fold for part in parts))
     linear = registry.get(config.model).fitted == "linear"
     rows: dict[bool, list[Rows]] = {}
@@ -103,7 +103,7 @@ def measure(
     }
 
 
-def _parts(source: Source) -> tuple[list[Part], dict[tuple[str, str], str]]:
+def parts_of(source: Source) -> tuple[list[Part], dict[tuple[str, str], str]]:
     """Return the folds of the study, and by (trained on, tested on) why others cannot be made."""
     clips = list({clip.name: clip for fold in source.folds for side in fold.sides for clip in side}.values())
     by_name = of_corpora(sorted(clips, key=lambda clip: clip.name))
