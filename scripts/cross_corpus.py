@@ -17,6 +17,7 @@ from pathlib import Path
 
 from zoo.config import flags
 from zoo.data.corpora.names import SEPARATOR
+from zoo.data.corpora.pool import members
 from zoo.errors import UserError, unknown
 from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
@@ -68,10 +69,12 @@ def parse() -> dict:
     named = "NAME=A,B: corpora of one family of languages, compared with the others; may be repeated"
     study.add_argument("--family", action="append", default=[], metavar="NAME=A,B", help=named)
     given = vars(parser.parse_args())
-    for name in ("corpus", "protocol", "fold", "seed", "normalize_corpora", "clips"):
-        if name in given and name != "clips":
+    for name in ("corpus", "protocol", "fold", "seed", "normalize_corpora"):
+        if name in given:
             raise UserError(f"--{name.replace('_', '-')}: the study sets it itself. Leave it out")
     given["corpus"] = SEPARATOR.join(given.pop("corpora"))
+    if len(members(given["corpus"])) < 2:
+        raise UserError(f"--corpora {given['corpus']}: expected two corpora or more, found one. Name another one")
     given.setdefault("model", "compare_svm")
     given.setdefault("out", "cross_corpus")
     return given

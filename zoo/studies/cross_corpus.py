@@ -52,9 +52,7 @@ class Part:
 
 
 def check(config: RunConfig) -> None:
-    """Raise UserError for a pool or network that the study cannot be made with, before anything is read."""
-    if len(members(config.corpus)) < 2:
-        raise UserError(f"--corpora {config.corpus}: expected two corpora or more, found one. Name another one")
+    """Raise UserError for a network that the study cannot be made with, before anything is read."""
     entry = registry.get(config.model)
     if entry.task != "emotion" or entry.frontend == "joint" or config.enhancer:
         raise UserError(
