@@ -55,6 +55,8 @@ def resolved(config: RunConfig) -> RunConfig:
 def load(config: RunConfig) -> Pooled:
     """List the clips of every member, labelled by common names. Raises UserError for anything missing."""
     found = pool.members(config.corpus)
+    if config.synthetic and (tables := [member.corpus for member in found if member.kind == TABLE]):
+        raise UserError(f"--synthetic makes twins of named corpora, and {tables[0]} is a table; leave it out")
     data_root = Path(config.data_root).expanduser() if config.data_root else None
     parts = [_part(config, member, data_root, alone=len(found) == 1) for member in found]
     if len({part.synthetic for part in parts}) > 1:
@@ -96,8 +98,6 @@ def _part(config: RunConfig, member: Member, data_root: Path | None, alone: bool
 
 def _root(config: RunConfig, member: Member, data_root: Path | None, alone: bool) -> Path:
     if config.synthetic:
-        if member.kind == TABLE:
-            raise UserError(f"--synthetic makes twins of named corpora, and {member.corpus} is a table; leave it out")
         return synthetic.cached(member.kind, cache_folder(config), config.clips, seed=0)
     root = pool.root_of(member, data_root, alone)
     if member.kind == TABLE:
