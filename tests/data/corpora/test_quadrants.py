@@ -81,3 +81,48 @@ def test_rating_outside_its_scale():
         UserError, match=r"r: its arousal or valence 7.0 is outside the scale from 1 to 5.*--rating-scale"
     ):
         quadrants.labelled([clip("r", arousal=7, valence=3)], scale=(1, 5))
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_table_of_ratings_gets_quadrants(script, tmp_path):
+    written(tmp_path / "a.csv", "file,arousal,valence\nx.wav,5,1\ny.wav,3,3.2\nz.wav,,2\nw.wav,nan,2\n")
+    code, out, _ = script("quadrants.py", "a.csv", "--scale", 1, 5, "--out", "b.csv")
+    assert code == 0 and "4 rows, 2 without a quadrant" in out
+    lines = (tmp_path / "b.csv").read_text().splitlines()
+    assert lines[1:] == ["x.wav,5,1,active-unpleasant", "y.wav,3,3.2,neutral", "z.wav,,2,", "w.wav,nan,2,"]
+
+
+def test_table_of_emotions_gets_points(script, tmp_path):
+    written(tmp_path / "a.tsv", "file\tEmo\nx.wav\tSadness\ny.wav\tdisgust\nz.wav\tneutral\n")
+    code, _, _ = script("quadrants.py", "a.tsv", "--emotion", "Emo", "--out", "b.csv")
+    lines = (tmp_path / "b.csv").read_text().splitlines()
+    assert code == 0 and lines == [
+        "file,Emo,arousal,valence,quadrant",
+        "x.wav,Sadness,-0.4617,-0.8870,passive-unpleasant",
+        "y.wav,disgust,,,",
+        "z.wav,neutral,0.0000,0.0000,neutral",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("file,mood\nx.wav,sad\n", "", "expected the columns arousal and valence, or emotion, found file, mood"),
+        ("file,emotion\n", "", "expected rows below the header"),
+        (
+            "file,arousal,valence\nx.wav,7,1\n",
+            "--scale 1 5",
+            "expected arousal and valence from 1 to 5, found '7' and '1'",
+        ),
+        ("file,arousal,valence\nx.wav,high,1\n", "", "found 'high' and '1'"),
+        ("file,emotion\nx.wav,sad\n", "--scale 5 1", "expected the lower number first"),
+    ],
+)
+def test_tables_that_are_refused(script, tmp_path, text, words, said):
+    written(tmp_path / "a.csv", text)
+    code, _, err = script("quadrants.py", "a.csv", "--out", "b.csv", *words.split())
+    assert code == 2 and said in err and not (tmp_path / "b.csv").exists()

@@ -104,8 +104,8 @@ def root_of(member: Member, data_root: Path | None, alone: bool = False) -> Path
 def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tuple[list[Clip], LabelMap]:
     """Return a member's clips as those of a pool, with common names as labels, and the map of its labels.
 
-    Names and speakers get the member's name in front. Clips of labels that a map leaves out are left out. Raises
-    UserError for a label without an entry in the map.
+    Names and speakers get the member's name in front. Clips of labels that a map leaves out are left out, unless they
+    have ratings. Raises UserError for a label without an entry in the map.
     """
     only = _ONLY.get(member.kind, {}).items()
     clips = [clip for clip in clips if all(clip.tags.get(tag) == value for tag, value in only)]
@@ -115,12 +115,12 @@ def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tup
             clip,
             name=f"{member.name}:{clip.name}",
             speaker=f"{member.name}:{clip.speaker}",
-            label=names.names[clip.label],
+            label=names.names.get(clip.label, ""),
             tags={**clip.tags, CORPUS: member.name},
             targets={**clip.targets, **_ratings(member, clip)},
         )
         for clip in clips
-        if names.names.get(clip.label)
+        if names.names.get(clip.label) or {"arousal", "valence"} <= clip.targets.keys()
     ], names
 
 
@@ -148,7 +148,7 @@ def corpus_weights(clips: Sequence[Clip]) -> list[float]:
 
 def common_classes(clips: Iterable[Clip]) -> tuple[str, ...]:
     """Return the labels that every corpus of a pool has, sorted. Raises UserError for none, or a single one."""
-    labels = {corpus: {clip.label for clip in some} for corpus, some in of_corpora(clips).items()}
+    labels = {corpus: {clip.label for clip in some} - {""} for corpus, some in of_corpora(clips).items()}
     common = sorted(set.intersection(*labels.values())) if labels else []
     if len(common) < 2:
         found = "; ".join(f"{corpus} has {', '.join(sorted(names))}" for corpus, names in labels.items())
