@@ -17,8 +17,10 @@ from pathlib import Path
 
 from zoo import catalogue
 from zoo.config import flags
+from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.text import printable
 
 
 def main() -> None:
@@ -41,12 +43,13 @@ def main() -> None:
         given = {**found, **given}
     settings = flags.resume(given) if resume else flags.from_flags(given)
     use_backend(settings.backend)
-    open_source(resolve(settings))  # reports a wrong folder before the backend takes its seconds to start
+    # Reports a wrong folder before the backend takes its seconds to start.
+    for line in own_pool.in_words(open_source(resolve(settings)).about.get("corpora", {})):
+        print(printable(line))
 
     from zoo.runs.folder import read_record
     from zoo.training.tasks import base as tasks  # after the backend is chosen
     from zoo.training.train import train
-    from zoo.utils.text import printable
 
     announce_device()
     finished = train(settings, resume)

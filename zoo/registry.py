@@ -30,12 +30,12 @@ RESIDUAL_BIGRU = "He et al. 2016, CVPR; Cho et al. 2014, EMNLP; Okabe et al. 201
 _ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
 # Groups of settings (zoo.config.run_config.GROUPS) that come with a front-end.
 _SETTINGS = {
-    "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crops"},
+    "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crops", "pools"},
     "mfcc": _ALTERED_COPIES | {"spectrum", "mfcc", "statistics", "enhancer"},
     "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer", "enhanced"}),
     "waveform": frozenset({"augment_noise", "noise"}),
     "functionals": frozenset({"functionals", "windows", "steps"}),
-    "acoustic": _ALTERED_COPIES | {"functionals", "clip"},
+    "acoustic": _ALTERED_COPIES | {"functionals", "clip", "pools"},
     "joint": frozenset({"joint"}),
     "image": frozenset({"image"}),
 }

@@ -34,6 +34,9 @@ def parsed(words):
         {"model": "fcn", "corpus": "ravdess", "recipe": "tuned", "fold": "4", "option": {"kernel_size": 5}},
         {"model": "conv_lstm", "corpus": "recola", "learning_rate": 3e-4, "option": {"filters": [4, 5, 6]}},
         {"model": "cnn1d_mfcc", "corpus": "emodb", "synthetic": True, "epochs": 3, "statistics": "six"},
+        {"model": "fcn", "corpus": "ravdess+emodb:mine", "classes": ("angry", "sad"), "normalize_corpora": True},
+        {"model": "fcn", "corpus": "ravdess", "protocol": "pool-speakers", "classes": ("sad", "calm"), "fold": "0"},
+        {"model": "fcn", "corpus": "ravdess+emodb", "target": "quadrant", "classes": ("a", "b"), "neutral_radius": 0.3},
         {"model": "attention_blstm_fcn", "corpus": "iemocap", "option": {"recurrent": None}, "seed": 7},
     ],
 )

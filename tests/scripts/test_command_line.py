@@ -16,7 +16,8 @@ from zoo import registry
 from zoo.config import flags, run_config
 from zoo.config import saved as config_saved
 from zoo.config.flags import add_flags, from_flags
-from zoo.config.run_config import GROUPS, RunConfig, heeds
+from zoo.config.groups import GROUPS
+from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import differences, load
 from zoo.config.validation import check_value
 from zoo.errors import UserError

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from zoo import registry
-from zoo.config.run_config import GROUPS, RunConfig, heeds
+from zoo.config.groups import GROUPS
+from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import load
 from zoo.config.validation import as_flag, check_augmentation, check_initial, check_together, check_value, in_words
 from zoo.errors import UserError, unknown

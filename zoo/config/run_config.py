@@ -6,45 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo import registry
+from zoo.config.groups import COMMON
 from zoo.utils import backends
 
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
 AUGMENTATIONS = ("noise", "room", "speed")  # of waveforms, as zoo.data.augmentation.conditions makes them
-# Titles of the groups of fields. Every network heeds those of COMMON; a row of the registry names its others.
-COMMON = ("run", "data", "network", "running")
-GROUPS = {
-    "run": "what to run",
-    "data": "data",
-    "spectrum": "front-end of log-mel and MFCC networks",
-    "log_mel": "front-end of log-mel networks",
-    "mfcc": "front-end of MFCC networks",
-    "statistics": "statistics of MFCCs",
-    "functionals": "front-end of openSMILE networks",
-    "windows": "front-end of networks on functionals in windows",
-    "steps": "front-end of networks on openSMILE's windows",
-    "clip": "front-end of networks on functionals of the utterance",
-    "joint": "front-end of deep_spectrum_svm",
-    "image": "front-end of image networks",
-    "network": "network",
-    "training": "training",
-    "crops": "training of log-mel networks",
-    "emotion": "training of emotion networks",
-    "soft_labels": "training of emotion networks by gradient",
-    "segments": "training of networks for ratings",
-    "reduction": "training of networks for ratings and of the autoencoder",
-    "ratings": "training for ratings",
-    "copies": "augmentation of emotion networks",
-    "augment_noise": "augmentation by noise",
-    "linear": "fitting of linear models",
-    "regression": "fitting of linear models of ratings",
-    "refit": "fitting of linear models of emotion",
-    "noise": "noise",
-    "ratios": "training and testing in noise",
-    "pairs": "training of the autoencoder",
-    "enhancer": "enhancement in front of MFCC networks",
-    "enhanced": "enhancement in front of linear models on MFCCs",
-    "running": "running",
-}
 _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() for name in entry.recipes))
 
 
@@ -82,6 +48,22 @@ class RunConfig:
     data_root: str = _flag("", "data", "the corpus's folder or table (default: its usual name below $SPEECH_CORPORA)")
     target: str = _flag("emotion", "data", "column of a table to predict; ratings all along: A,B", later=True)
     classes: tuple[str, ...] = _flag((), "data", "A,B,... (default: those found in a table)", words=True, later=True)
+    neutral_radius: float = _flag(
+        0.2,
+        "data",
+        "of --target quadrant: nearer to the centre, arousal and valence are neutral",
+        least=0.0,
+        later=True,
+    )
+    rating_scale: tuple[float, ...] = _flag(
+        (-1.0, 1.0),
+        "data",
+        "lowest and highest arousal and valence in tables",
+        least=-1e6,
+        most=1e6,
+        pair=True,
+        later=True,
+    )
     column: Mapping[str, str] = _flag(
         {}, "data", "a table's own name of a column, as in emotion=Emotion; may be repeated", later=True
     )
@@ -137,6 +119,9 @@ class RunConfig:
     standardize_speakers: bool = _flag(
         False, "clip", "by each speaker's own clips, test speakers' too: it cannot predict single clips", later=True
     )
+    normalize_corpora: bool = _flag(
+        False, "pools", "by each corpus's own training clips, an unseen one's by its unlabelled test clips", later=True
+    )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
     weights: str = _flag("", "image", "file of its weights (docs/baselines.md), or random, which says nothing of it")
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
@@ -187,6 +172,13 @@ class RunConfig:
 
     crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
+    corpus_weights: str = _flag(
+        "none",
+        "emotion",
+        "every corpus of several counts alike, or by its clips",
+        choices=("none", "balanced"),
+        later=True,
+    )
     augment: str = _flag("none", "crops", "masks in time and bands (Park et al. 2019)", choices=("none", "specaugment"))
     band_shift: int = _flag(
         0, "crops", "bands moved by up to so many, as vocal tracts differ (Jaitly and Hinton 2013)", least=0, later=True

@@ -26,6 +26,8 @@ def check_together(config: RunConfig) -> None:
         )
     if config.momentum and config.optimizer == "adam":
         raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
+    if config.normalize_corpora and config.standardize_speakers:
+        raise UserError("--normalize-corpora and --standardize-speakers exclude each other; give one of them")
     if config.clips and not config.synthetic:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
 

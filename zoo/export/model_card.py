@@ -9,7 +9,7 @@ from typing import Any
 from zoo.config import saved
 from zoo.config.run_config import RunConfig
 from zoo.data.corpora import registry as corpora
-from zoo.runs import command_line
+from zoo.runs import command_line, own_pool
 from zoo.runs.folder import check_holds, finished_folds, read_rows
 from zoo.runs.protocol import protocol_of
 from zoo.serving.description import DESCRIPTION
@@ -81,14 +81,18 @@ def _head(version: Path, description: Figures) -> Iterator[str]:
 
 
 def _data(description: Figures, record: Figures, notes: Sequence[str], settings: RunConfig) -> Iterator[str]:
-    corpus, protocol = corpora.get(record["corpus"]), protocol_of(settings)
+    protocol = protocol_of(settings)
     yield "\n## Data\n"
     yield from (f"- {line}" for line in notes)
-    if description["synthetic"]:
-        yield f"- A synthetic twin of {corpus.title}, made by this project; nothing of the corpus is in it."
-    else:
-        yield f"- {corpus.title}, {corpus.address}; licence: {corpus.licence}."
+    several = record.get("corpora") or {record["corpus"]: vars(corpora.get(record["corpus"]))}
+    for corpus in several.values():
+        if description["synthetic"]:
+            yield f"- A synthetic twin of {corpus['title']}, made by this project; nothing of the corpus is in it."
+        else:
+            yield f"- {corpus['title']}, {corpus['address']}; licence: {corpus['licence']}."
+    if not description["synthetic"]:
         yield "- What the licence asks of users of the data, such as non-commercial use, holds for this model too."
+    yield from (f"- Labels of {line}" for line in own_pool.in_words(record.get("corpora", {})))
     yield f"- Protocol `{description['protocol']}`: {protocol.title}. Fold {', '.join(description['folds'])}."
     yield from (f"- {line}" for line in (*record["leakage"], *record["notes"]))
     for one in description.get("initial", ()):

@@ -4,7 +4,7 @@ Mean and deviation are those of all of a speaker's clips in a run's protocol, on
 run hold for speakers of whom (unlabelled) recordings exist, not for single recordings of unknown speakers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,11 +60,16 @@ class Standardized:
         return self.speakers.standardized(self.features.read(start, n_frames), self.speaker)
 
 
-def measure(clips: Sequence[Clip], features: Mapping[str, Any]) -> Speakers:
-    """Return the statistics of every speaker over the frames of all their clips; `features` are by clip name."""
+def measure(
+    clips: Sequence[Clip], features: Mapping[str, Any], group: Callable[[Clip], str] = lambda clip: clip.speaker
+) -> Speakers:
+    """Return the statistics of every speaker, or other `group`, over the frames of all their clips.
+
+    `features` are by clip name.
+    """
     frames: dict[str, list[np.ndarray]] = {}
     for clip in clips:
-        frames.setdefault(clip.speaker, []).append(features[clip.name].read())
+        frames.setdefault(group(clip), []).append(features[clip.name].read())
     means, deviations = {}, {}
     for speaker, found in frames.items():
         values = np.concatenate(found).astype(np.float64)
@@ -73,32 +78,32 @@ def measure(clips: Sequence[Clip], features: Mapping[str, Any]) -> Speakers:
     return Speakers(means, deviations)
 
 
-def keep(folder: Path, speakers: Speakers) -> None:
+def keep(folder: Path, speakers: Speakers, file: str = FILE) -> None:
     """Write the statistics into a run's folder.
 
     Raises UserError where it has others, against which its finished folds were fitted.
     """
-    if (folder / FILE).is_file() and not _alike(load(folder), speakers):
+    if (folder / file).is_file() and not _alike(load(folder, file), speakers):
         raise UserError(
-            f"{folder / FILE}: the features of this run's speakers are no longer those it was started on. Resume with "
+            f"{folder / file}: the features of this run's speakers are no longer those it was started on. Resume with "
             "the versions of openSMILE and of the audio it had, or give another --out"
         )
     names = sorted(speakers.means)
     means, deviations = (np.stack([by[name] for name in names]) for by in (speakers.means, speakers.deviations))
-    with written_aside(folder / FILE) as aside:
+    with written_aside(folder / file) as aside:
         np.savez(aside, names=np.array(names), means=means, deviations=deviations)
 
 
-def load(folder: Path) -> Speakers:
+def load(folder: Path, file: str = FILE) -> Speakers:
     """Read what `keep` wrote in a run's folder. Raises UserError where it is absent or damaged."""
-    path = folder / FILE
+    path = folder / file
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [str(name) for name in file["names"]]
-            return Speakers(*(dict(zip(names, file[key], strict=True)) for key in ("means", "deviations")))
+        with np.load(path, allow_pickle=False) as archive:
+            names = [str(name) for name in archive["names"]]
+            return Speakers(*(dict(zip(names, archive[key], strict=True)) for key in ("means", "deviations")))
     except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
         raise UserError(
-            f"{path}: expected the run's statistics of speakers, found none that can be read ({error}). Delete the "
+            f"{path}: expected the run's statistics of {path.stem}, found none that can be read ({error}). Delete the "
             f"file and write it anew, without training: train.py --resume --out {folder}"
         ) from error
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.by_length import in_batches
-from zoo.features import from_config, speaker_normalization
+from zoo.data.schema import Clip
+from zoo.features import corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
 from zoo.inference.predictor import BATCH_SECONDS
-from zoo.runs.model_file import load_model
+from zoo.runs.model_file import load_model, network_of
 from zoo.runs.protocol import protocol_of
 
 
@@ -22,8 +24,8 @@ from zoo.runs.protocol import protocol_of
 class Classifier:
     """`probabilities` maps waveforms (samples,) at `rate_hz`, `min_seconds` or longer, to class probabilities each.
 
-    Its second argument, the speakers, matters only to a run with --standardize-speakers. Probabilities of a waveform
-    whose features are not finite are NaN.
+    Its second argument (`groups_of`) matters only to runs whose features are standardised by speaker or by corpus.
+    Probabilities of a waveform whose features are not finite are NaN.
     """
 
     probabilities: Callable[..., list[np.ndarray]]
@@ -36,28 +38,49 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
     classes = protocol_of(config).classes
     model = load_model(folder / "model.keras", takes_waveforms, classes)
-    names = ("waveform", "n_samples") if takes_waveforms else ("features", "n_frames")
+    if takes_waveforms and not config.normalize_corpora:
 
-    def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return np.asarray(model.predict_on_batch(dict(zip(names, (rows, lengths), strict=True))))
+        def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+            return np.asarray(model.predict_on_batch({"waveform": rows, "n_samples": lengths}))
 
-    if takes_waveforms:
         return Classifier(
-            lambda waveforms, speakers=(): in_batches(run, waveforms, BATCH_SECONDS * rate_hz, multiple=rate_hz),
+            lambda waveforms, groups=(): in_batches(run, waveforms, BATCH_SECONDS * rate_hz, multiple=rate_hz),
             rate_hz,
             LEAST_SECONDS,
         )
     extractor = from_config.extractor(config)
-    known = speaker_normalization.load(folder.parent) if config.standardize_speakers else None
+    known = None
+    if config.standardize_speakers:
+        known = speaker_normalization.load(folder.parent)
+    if config.normalize_corpora:
+        known = speaker_normalization.load(folder, corpus_normalization.FILE)
 
-    def probabilities(waveforms: Sequence[np.ndarray], speakers: Sequence[str] = ()) -> list[np.ndarray]:
+    def probabilities(waveforms: Sequence[np.ndarray], groups: Sequence[str] = ()) -> list[np.ndarray]:
         with ThreadPoolExecutor(extractor.threads) as pool:
             features = list(pool.map(extractor.features, waveforms))
         if known:
-            features = [known.standardized(*pair) for pair in zip(features, speakers, strict=True)]
-        finite = [bool(np.isfinite(values).all()) for values in features]
-        found = iter(in_batches(run, list(compress(features, finite))))
-        nothing = np.full(model.output_shape[-1], np.nan)
-        return [next(found) if is_finite else nothing for is_finite in finite]
+            features = [known.standardized(*pair) for pair in zip(features, groups, strict=True)]
+        return of_features(model, features)
 
     return Classifier(probabilities, rate_hz, extractor.least_seconds)
+
+
+def of_features(model: keras.Model, features: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return a saved model's probabilities (classes,) by features (frames, bands), NaN for those that are not finite.
+
+    The front-end of a model that takes waveforms is left out.
+    """
+    network = network_of(model)
+
+    def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return np.asarray(network.predict_on_batch({"features": rows, "n_frames": lengths}))
+
+    finite = [bool(np.isfinite(values).all()) for values in features]
+    found = iter(in_batches(run, list(compress(features, finite))))
+    nothing = np.full(model.output_shape[-1], np.nan)
+    return [next(found) if is_finite else nothing for is_finite in finite]
+
+
+def groups_of(clips: Sequence[Clip], config: RunConfig) -> list[str]:
+    """Return what the features of each clip are standardised with: those of its speaker or its corpus."""
+    return [corpus_normalization.corpus_of(clip) if config.normalize_corpora else clip.speaker for clip in clips]

@@ -67,6 +67,8 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
         f"UA {ua}   WA {wa}   macro-F1 {percent(metrics['macro_f1'])}",
         f"{metrics['n_clips']} clips of {speakers}",
     ]
+    for name, row in metrics.get("per_corpus", {}).items():
+        lines.append(f"{printable(name)}: UA {with_interval(row['ua'], percent)}, {row['n_clips']} clips")
     if metrics["absent_classes"]:
         lines.append(f"absent from the test, so not in UA: {', '.join(metrics['absent_classes'])}")
     if metrics.get("leakage") or metrics.get("speaker_independent") is False:

@@ -10,6 +10,7 @@ from zoo.config.saved import PLACES
 from zoo.config.validation import as_flag
 from zoo.data.corpora.names import is_table
 from zoo.runs.dataset import resolve
+from zoo.runs.protocol import is_pool
 
 
 def of(settings: RunConfig) -> list[str]:
@@ -19,7 +20,7 @@ def of(settings: RunConfig) -> list[str]:
     flag.
     """
     first = ["model", "recipe", "corpus", "synthetic", "protocol", "fold"]
-    if is_table(settings.corpus):
+    if is_table(settings.corpus) or is_pool(settings):
         first += [name for name in ("target", "classes", "column", "from_names") if getattr(settings, name)]
     given = {name: getattr(settings, name) for name in first}
     usual, settings = resolve(config_flags.from_flags(given)), resolve(settings)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from zoo.config.run_config import RunConfig, divided_noise, heeds
 from zoo.config.saved import cache_folder
-from zoo.data.corpora import names
+from zoo.data.corpora import names, pool
 from zoo.data.corpora import registry as corpora
 from zoo.data.protocols import lookup as protocols
 from zoo.data.protocols.leakage import audit
@@ -20,9 +20,9 @@ from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
 from zoo.errors import UserError, shortened, unknown
-from zoo.runs import own_table
+from zoo.runs import own_pool, own_table
 from zoo.runs.open_run import OpenedRun
-from zoo.runs.protocol import protocol_of
+from zoo.runs.protocol import is_pool, protocol_of
 
 _FEW = 4
 _PATHS = (
@@ -47,6 +47,7 @@ class Source:
     notes: tuple[str, ...]
     synthetic: bool
     warnings: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)  # what the records of a run on several corpora say of them
 
     @property
     def clips(self) -> list[Clip]:
@@ -57,11 +58,18 @@ class Source:
 
 def resolve(config: RunConfig) -> RunConfig:
     """Return the configuration with protocol, folds, limits and paths spelt out. Raises UserError for unknown ones."""
-    if names.is_table(config.corpus):
-        config = own_table.resolved(config)
-    elif config.classes:
-        raise UserError(f"--classes are those of a table, and --corpus {config.corpus} is none; leave it out")
-    protocol, corpus = protocol_of(config), corpora.get(config.corpus)
+    limits: tuple[float, float] = (0.0, 0.0)
+    if is_pool(config):
+        config = own_pool.resolved(config)
+    else:
+        if config.normalize_corpora or config.corpus_weights != "none":
+            flag = "--normalize-corpora" if config.normalize_corpora else "--corpus-weights"
+            raise UserError(f"{flag} is for several corpora (--corpus a+b), found {config.corpus}; leave it out")
+        if names.is_table(config.corpus):
+            config = own_table.resolved(config)
+        corpus = corpora.get(config.corpus)
+        limits = corpus.max_seconds, corpus.rating_seconds * heeds(config.model, "frame_seconds")
+    protocol = protocol_of(config)
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     if config.noise_split == "time":
         paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
@@ -69,8 +77,8 @@ def resolve(config: RunConfig) -> RunConfig:
         config,
         protocol=protocol.name,
         fold=config.fold or ("few" if config.synthetic else "all"),
-        max_clip_seconds=config.max_clip_seconds or corpus.max_seconds,
-        frame_seconds=config.frame_seconds or corpus.rating_seconds * heeds(config.model, "frame_seconds"),
+        max_clip_seconds=config.max_clip_seconds or limits[0],
+        frame_seconds=config.frame_seconds or limits[1],
         **paths,
     )
 
@@ -81,6 +89,8 @@ def _absolute(place: str) -> str:
 
 def open_source(config: RunConfig) -> Source:
     """Find the corpus and divide it into folds. Raises UserError for anything missing."""
+    if is_pool(config):
+        return _open_pool(config)
     if names.is_table(config.corpus):
         return _open_table(config)
     protocol = protocol_of(config)
@@ -94,6 +104,17 @@ def open_source(config: RunConfig) -> Source:
     # A twin is small by design; only for a real corpus do absent clips say anything.
     notes = () if is_synthetic else division.notes
     return Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+
+
+def _open_pool(config: RunConfig) -> Source:
+    protocol, found = protocol_of(config), own_pool.load(config)
+    clips = protocol.select(found.clips)
+    notes = pool.check_classes(found.clips, config.classes, config.allow_incomplete or found.synthetic)
+    division = protocols.division(protocol, clips, config.allow_incomplete or found.synthetic)
+    folds = _chosen(division.folds, config.fold)
+    notes = [*found.notes, *([] if found.synthetic else [*notes, *division.notes])]
+    protocol = replace(protocol, speaker_independent=not found.unknown_speakers)
+    return Source(protocol, folds, tuple(notes), found.synthetic, found.warnings, own_pool.facts(config, found))
 
 
 def _open_table(config: RunConfig) -> Source:

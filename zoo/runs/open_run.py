@@ -74,3 +74,8 @@ def check_predicts(settings: RunConfig, run: Path) -> None:
             f"{run} standardises features by each speaker's own clips (--standardize-speakers), and a single recording "
             "has none. Evaluate it on its corpus (evaluate.py), or train without that flag to predict and serve"
         )
+    if settings.normalize_corpora:
+        raise UserError(
+            f"{run} standardises features by each corpus's own clips (--normalize-corpora), and a single recording is "
+            "of none. Evaluate it on its corpora (evaluate.py), or train without that flag to predict and serve"
+        )

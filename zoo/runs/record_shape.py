@@ -20,6 +20,7 @@ _CLASSES = {
     "macro_f1?": _FIGURE,
     "n_clips?": int,
     "per_class?": {str: {"n": int, "recall": _FIGURE, "precision": _FIGURE, "f1": _FIGURE}},
+    "per_corpus?": {str: {"n_clips": int, "n_speakers": int, "ua": _SCORE, "wa": _SCORE, "absent_classes": [str]}},
     "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
 }
 _FACTS = {
@@ -31,6 +32,7 @@ _FACTS = {
     "speaker_independent?": bool,
     "leakage?": [str],
     "notes?": [str],
+    "corpora?": {str: {"title": str, "licence": str, "address": str, "label_map": {str: str}, "label_source": str}},
     "warnings?": [str],
     "bad_clips?": [{"clip": str}],
     "versions?": {str: str},

@@ -15,7 +15,7 @@ from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features, extract
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
-from zoo.features import augmented_copies, from_config, speaker_normalization
+from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
 from zoo.runs import begin, environment, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
@@ -71,6 +71,7 @@ class Run:
         part += ", last epoch kept" * (self.config.keep == "last")
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
+        part += ", against each corpus's own clips" * self.config.normalize_corpora
         part += ", refitted with validation clips" * self.config.refit
         part += ", from other weights" * bool(self.config.init_from)
         part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
@@ -140,10 +141,14 @@ def _against_speakers(run: Run) -> Run:
     """Return the run with features standardised by each speaker's own clips."""
     found = speaker_normalization.measure(run.source.clips, run.features)
     speaker_normalization.keep(run.folder, found)
-    speakers = {clip.name: clip.speaker for clip in run.source.clips}
+    return _standardized(run, found, {clip.name: clip.speaker for clip in run.source.clips})
+
+
+def _standardized(run: Run, found: speaker_normalization.Speakers, groups: Mapping[str, str]) -> Run:
+    """Return the run with features standardised by the group, a speaker or corpus, of each clip."""
 
     def standardized(name: str, features: Any) -> Any:
-        return speaker_normalization.Standardized(features, found, speakers[name])
+        return speaker_normalization.Standardized(features, found, groups[name])
 
     return replace(
         run,
@@ -178,10 +183,12 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         "synthetic": source.synthetic,
         "speaker_independent": source.protocol.speaker_independent,
         "notes": list(source.notes),
+        **source.about,
         "warnings": [
             *source.warnings,
             *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
+            *([corpus_normalization.NOTE] if settings.normalize_corpora else []),
             *([f"the run {environment.sentence(others, now)}"] if others else []),
         ],
         "versions": now,
@@ -189,8 +196,18 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
     }
 
 
+def of_fold(run: Run, fold: Fold) -> Run:
+    """Return the run with features as a fold takes them: with --normalize-corpora standardised by each corpus's own."""
+    if not run.config.normalize_corpora:
+        return run
+    found = corpus_normalization.measure(fold, run.features)
+    speaker_normalization.keep(fold_folder(run.folder, fold), found, corpus_normalization.FILE)
+    corpora = {clip.name: corpus_normalization.corpus_of(clip) for clip in run.source.clips}
+    return _standardized(run, found, corpora)
+
+
 def fold_data(run: Run, fold: Fold) -> FoldData:
-    """Return a fold of a run, ready to train."""
+    """Return a fold of a run, ready to train; its features as `of_fold` has them."""
     task, settings, protocol = tasks.of(run.config.model), run.config, run.source.protocol
     return FoldData(
         fold.name,
@@ -233,7 +250,7 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Train and test a fold unless that is done; return its record."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
-        task, data = tasks.of(settings.model), fold_data(run, fold)
+        task, data = tasks.of(settings.model), fold_data(of_fold(run, fold), fold)
         linear = registry.get(settings.model).fitted == "linear"
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
         (fit_linear.plot if linear else task.report.plot_curves)(history, folder / "curves.png", run.title(fold.name))

@@ -49,3 +49,12 @@ def _acts(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return ascii(character)[1:-1]
+
+
+def file_name(text: str) -> str:
+    """Return text as a part of a file's name: letters, digits, dots and hyphens, at most 60, the last ones.
+
+    >>> file_name("../nemo/data.tsv")
+    'nemo_data.tsv'
+    """
+    return re.sub(r"[^\w.-]+", "_", text)[-60:].strip("._") or "unnamed"

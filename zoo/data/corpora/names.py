@@ -1,14 +1,27 @@
 """Parse names of corpora as --corpus gives them: a known corpus, or a user's own table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 TABLE = "table"
 _PREFIX = f"{TABLE}:"
+SEPARATOR = "+"  # of the corpora of a pool
+POOL = "pool-"  # how names of protocols of pools begin
 
 
 def is_table(name: str) -> bool:
     """Return whether a corpus name is `table` or `table:PATH`."""
-    return name == TABLE or name.startswith(_PREFIX)
+    return (name == TABLE or name.startswith(_PREFIX)) and SEPARATOR not in name
+
+
+def is_pool(name: str, protocol: str = "", classes: Sequence[str] = ()) -> bool:
+    """Return whether a corpus name is of several, a+b, or of one that is taken as a pool: by common names of labels.
+
+    That is one with a `protocol` of pools, and a named corpus with `classes` or a folder of its own, emodb:PATH.
+    """
+    if protocol.startswith(POOL):
+        return True
+    return not is_table(name) and (SEPARATOR in name or ":" in name or bool(classes))
 
 
 def table_path(name: str, data_root: str) -> Path | None:
@@ -31,4 +44,6 @@ def of_table(path: Path) -> str:
 
 def without_folders(name: str) -> str:
     """Return a corpus name as part of a folder's name: "table:mine/labels.csv" is "labels"."""
-    return Path(name.removeprefix(_PREFIX)).stem if name.startswith(_PREFIX) else name
+    if SEPARATOR in name:
+        return SEPARATOR.join(map(without_folders, name.split(SEPARATOR)))
+    return Path(name.removeprefix(_PREFIX)).stem if name.startswith(_PREFIX) else name.partition(":")[0]

@@ -90,7 +90,7 @@ def leave_one_session_out(clips: Sequence[Clip]) -> list[Fold]:
     """Divide IEMOCAP into ten folds: one speaker of a session is tested, the other is for validation, both ways."""
     pairs = [(f"Ses0{session}F", f"Ses0{session}M") for session in range(1, 6)]
     both_ways = [sides for pair in pairs for sides in (pair, pair[::-1])]
-    return [_fold(f"{k}-{test}", clips, [validation], [test]) for k, (test, validation) in enumerate(both_ways)]
+    return [divided(f"{k}-{test}", clips, [validation], [test]) for k, (test, validation) in enumerate(both_ways)]
 
 
 def by_session(clips: Sequence[Clip]) -> list[Fold]:
@@ -127,7 +127,7 @@ def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:
 
     validation = min((children[offset::5] for offset in range(5)), key=cost)
     test = _speakers([clip for clip in clips if clip.tags["part"] == "test"])
-    return [_fold("0-Mont", clips, validation, test)]
+    return [divided("0-Mont", clips, validation, test)]
 
 
 def random_67(clips: Sequence[Clip]) -> list[Fold]:
@@ -175,7 +175,7 @@ def development_evaluation(clips: Sequence[Clip]) -> list[Fold]:
     tested = _speakers(test)
     development = [clip for clip in _of_part(clips, "development") if clip.speaker not in tested]
     validation = list(dict.fromkeys(clip.speaker for clip in development))[::5]
-    return [_fold("0-evaluation", [*development, *test], validation, tested)]
+    return [divided("0-evaluation", [*development, *test], validation, tested)]
 
 
 def _of_part(clips: Iterable[Clip], part: str) -> tuple[Clip, ...]:
@@ -201,10 +201,10 @@ def _rotate(clips: Sequence[Clip], groups: Sequence[Sequence[str]], validation_s
     n = len(groups)
     # A single group cannot also be its own validation: the empty side is then refused by name.
     validations = [groups[(k + validation_step) % n] if n > 1 else [] for k in range(n)]
-    return [_fold(f"{k}-{_span(test)}", clips, validations[k], test) for k, test in enumerate(groups)]
+    return [divided(f"{k}-{_span(test)}", clips, validations[k], test) for k, test in enumerate(groups)]
 
 
-def _fold(name: str, clips: Iterable[Clip], validation: Collection[str], test: Collection[str]) -> Fold:
+def divided(name: str, clips: Iterable[Clip], validation: Collection[str], test: Collection[str]) -> Fold:
     """Return the fold that trains on every speaker in neither `validation` nor `test`."""
     clips = sorted(clips, key=lambda clip: clip.name)
     return Fold(

@@ -14,11 +14,13 @@ from zoo.config.run_config import RunConfig
 from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment
 from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
+from zoo.data.corpora.pool import CORPUS, corpus_weights
 from zoo.data.protocols.splits import Protocol
+from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
-from zoo.inference.categorical import load_classifier
+from zoo.inference.categorical import groups_of, load_classifier
 from zoo.inference.predictor import checked, in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
@@ -54,9 +56,10 @@ def examples(
     """Training examples are weighted; validation examples are sorted by length, which pads least."""
     labels = [protocol.classes.index(clip.label) for clip in clips]
     weights = class_weights(config.class_weights if training else "none", labels, protocol.classes)
+    shares = corpus_weights(clips) if training and config.corpus_weights == "balanced" else [1.0] * len(clips)
     found = [
-        Example(features[clip.name], label, weights[clip.label], name=clip.name)
-        for clip, label in zip(clips, labels, strict=True)
+        Example(features[clip.name], label, weights[clip.label] * share, name=clip.name)
+        for clip, label, share in zip(clips, labels, shares, strict=True)
     ]
     return found if training else sorted(found, key=lambda example: example.features.n_frames)
 
@@ -137,28 +140,44 @@ def test_rows(
     classifier = load_classifier(folder, config)
     outputs: list[np.ndarray] = []
     for some in in_turn(clips):
-        paths, speakers = [clip.path for clip in some], [clip.speaker for clip in some]
+        paths = [clip.path for clip in some]
         waveforms: list[Any] = read_all(some, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
         if alter:
             waveforms = [alter(waveform, clip.name) for waveform, clip in zip(waveforms, some, strict=True)]
-        found = classifier.probabilities(waveforms, speakers)
+        found = classifier.probabilities(waveforms, groups_of(some, config))
         outputs += [checked(output, (len(protocol.classes),), path) for output, path in zip(found, paths, strict=True)]
-    return [
-        {
-            "corpus": corpus,
-            "clip": clip.name,
-            "speaker": clip.speaker,
-            "truth": clip.label,
-            "prediction": protocol.classes[int(np.argmax(output))],
-            **{f"p_{name}": f"{value:.6f}" for name, value in zip(protocol.classes, output, strict=True)},
-        }
-        for clip, output in zip(clips, outputs, strict=True)
-    ]
+    return [row_of(clip, output, protocol, corpus) for clip, output in zip(clips, outputs, strict=True)]
+
+
+def row_of(clip: Clip, output: np.ndarray, protocol: Protocol, corpus: str) -> Row:
+    """Return the row of a clip, of its probabilities (classes,)."""
+    own = clip.tags.get(CORPUS)  # of several
+    if own:
+        corpus = f"synthetic {own}" if corpus.startswith("synthetic ") else own
+    return {
+        "corpus": corpus,
+        "clip": clip.name,
+        "speaker": clip.speaker,
+        "truth": clip.label,
+        "prediction": protocol.classes[int(np.argmax(output))],
+        **{f"p_{name}": f"{value:.6f}" for name, value in zip(protocol.classes, output, strict=True)},
+    }
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    return classification.evaluate(truth, prediction, protocol.classes, speakers)
+    found = classification.evaluate(truth, prediction, protocol.classes, speakers)
+    corpora = list(dict.fromkeys(row["corpus"] for row in rows))
+    if len(corpora) > 1:
+        found["per_corpus"] = {name: _of_corpus(rows, name, protocol) for name in corpora}
+    return found
+
+
+def _of_corpus(rows: Sequence[Row], corpus: str, protocol: Protocol) -> dict[str, Any]:
+    """Return the figures of one of several corpora."""
+    own = [row for row in rows if row["corpus"] == corpus]
+    found = scores(own, protocol)
+    return {name: found[name] for name in ("n_clips", "n_speakers", "ua", "wa", "absent_classes")}
 
 
 def _behind_enhancer(fold: FoldData, config: RunConfig, side: str) -> Any:

@@ -1,0 +1,38 @@
+"""Name the groups of a run's settings."""
+
+# Titles of the groups of fields. Every network heeds those of COMMON; a row of the registry names its others.
+COMMON = ("run", "data", "network", "running")
+GROUPS = {
+    "run": "what to run",
+    "data": "data",
+    "spectrum": "front-end of log-mel and MFCC networks",
+    "log_mel": "front-end of log-mel networks",
+    "mfcc": "front-end of MFCC networks",
+    "statistics": "statistics of MFCCs",
+    "functionals": "front-end of openSMILE networks",
+    "windows": "front-end of networks on functionals in windows",
+    "steps": "front-end of networks on openSMILE's windows",
+    "clip": "front-end of networks on functionals of the utterance",
+    "pools": "front-end of networks on log-mels or functionals of the utterance, on several corpora",
+    "joint": "front-end of deep_spectrum_svm",
+    "image": "front-end of image networks",
+    "network": "network",
+    "training": "training",
+    "crops": "training of log-mel networks",
+    "emotion": "training of emotion networks",
+    "soft_labels": "training of emotion networks by gradient",
+    "segments": "training of networks for ratings",
+    "reduction": "training of networks for ratings and of the autoencoder",
+    "ratings": "training for ratings",
+    "copies": "augmentation of emotion networks",
+    "augment_noise": "augmentation by noise",
+    "linear": "fitting of linear models",
+    "regression": "fitting of linear models of ratings",
+    "refit": "fitting of linear models of emotion",
+    "noise": "noise",
+    "ratios": "training and testing in noise",
+    "pairs": "training of the autoencoder",
+    "enhancer": "enhancement in front of MFCC networks",
+    "enhanced": "enhancement in front of linear models on MFCCs",
+    "running": "running",
+}
