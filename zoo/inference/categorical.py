@@ -14,28 +14,34 @@ from zoo.data.batches.by_length import in_batches
 from zoo.data.protocols import lookup
 from zoo.features import from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
+from zoo.heads import Heads, column_names, make
 from zoo.inference.predictor import BATCH_SECONDS
 from zoo.runs.model_file import load_model
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """`probabilities` maps waveforms (samples,) at `rate_hz`, `min_seconds` or longer, to class probabilities each.
+    """`outputs` maps waveforms (samples,) at `rate_hz`, `min_seconds` or longer, to the outputs (columns,) of each.
 
-    Its second argument, the speakers, matters only to a run with --standardize-speakers. Probabilities of a waveform
-    whose features are not finite are NaN.
+    They are class probabilities, and what further `heads` predict (zoo.heads). Its second argument, the speakers,
+    matters only to a run with --standardize-speakers. Outputs of a waveform whose features are not finite are NaN.
     """
 
-    probabilities: Callable[..., list[np.ndarray]]
+    outputs: Callable[..., list[np.ndarray]]
     rate_hz: int
     min_seconds: float
+    heads: Heads
+
+    def probabilities(self, waveforms: Sequence[np.ndarray], speakers: Sequence[str] = ()) -> list[np.ndarray]:
+        """Return the class probabilities alone."""
+        return [found[: self.heads[0].columns] for found in self.outputs(waveforms, speakers)]
 
 
 def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     """Load the model of a fold. Raises UserError where there is none."""
     takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
-    classes = lookup.get(config.protocol, config.corpus).classes
-    model = load_model(folder / "model.keras", takes_waveforms, classes)
+    heads = make(lookup.get(config.protocol, config.corpus).classes, config.heads, config.target_weights)
+    model = load_model(folder / "model.keras", takes_waveforms, column_names(heads))
     names = ("waveform", "n_samples") if takes_waveforms else ("features", "n_frames")
 
     def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -46,11 +52,12 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
             lambda waveforms, speakers=(): in_batches(run, waveforms, BATCH_SECONDS * rate_hz, multiple=rate_hz),
             rate_hz,
             LEAST_SECONDS,
+            heads,
         )
     extractor = from_config.extractor(config)
     known = speaker_normalization.load(folder.parent) if config.standardize_speakers else None
 
-    def probabilities(waveforms: Sequence[np.ndarray], speakers: Sequence[str] = ()) -> list[np.ndarray]:
+    def outputs(waveforms: Sequence[np.ndarray], speakers: Sequence[str] = ()) -> list[np.ndarray]:
         with ThreadPoolExecutor(extractor.threads) as pool:
             features = list(pool.map(extractor.features, waveforms))
         if known:
@@ -60,4 +67,4 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
         nothing = np.full(model.output_shape[-1], np.nan)
         return [next(found) if is_finite else nothing for is_finite in finite]
 
-    return Classifier(probabilities, rate_hz, extractor.least_seconds)
+    return Classifier(outputs, rate_hz, extractor.least_seconds, heads)

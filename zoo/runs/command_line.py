@@ -14,13 +14,13 @@ from zoo.runs.dataset import resolve
 def of(settings: RunConfig) -> list[str]:
     """Return the flags of train.py that make a configuration, beyond its recipe and without places.
 
-    The folder of noise is written as NOISE. Ratios that a study chose have no flag.
+    The folder of noise is written as NOISE. Ratios that a study chose, and classes found in the data, have no flag.
     """
     given = {name: getattr(settings, name) for name in ("model", "recipe", "corpus", "synthetic", "protocol", "fold")}
     usual, settings = resolve(config_flags.from_flags(given)), resolve(settings)
     options = dict(item for item in settings.option.items() if item not in usual.option.items())
     for name, value in settings.saved().items():
-        differs = name not in (*PLACES, "option", "snr") and value != getattr(usual, name)
+        differs = name not in (*PLACES, "option", "snr", "heads") and value != getattr(usual, name)
         if differs and heeds(settings.model, name):
             given[name] = value
     if settings.noise:

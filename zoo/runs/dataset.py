@@ -19,6 +19,8 @@ from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
 from zoo.errors import UserError, unknown
+from zoo.heads import further_names
+from zoo.runs import further_targets
 from zoo.runs.open_run import OpenedRun
 
 _FEW = 4
@@ -27,12 +29,13 @@ _PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer") 
 
 @dataclass(frozen=True)
 class Source:
-    """The clips of a run. `notes` are sentences that every result carries."""
+    """The clips of a run. Every result carries its `notes` on what is absent, and its `remarks` on labels."""
 
     protocol: Protocol
     folds: tuple[Fold, ...]
     notes: tuple[str, ...]
     synthetic: bool
+    remarks: tuple[str, ...] = ()
 
     @property
     def clips(self) -> list[Clip]:
@@ -47,14 +50,25 @@ def resolve(config: RunConfig) -> RunConfig:
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     if config.noise_split == "time":
         paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
-    return replace(
-        config,
-        protocol=protocol.name,
-        fold=config.fold or ("few" if config.synthetic else "all"),
-        max_clip_seconds=config.max_clip_seconds or corpus.max_seconds,
-        frame_seconds=config.frame_seconds or corpus.rating_seconds * heeds(config.model, "frame_seconds"),
-        **paths,
+    return _with_heads(
+        replace(
+            config,
+            protocol=protocol.name,
+            fold=config.fold or ("few" if config.synthetic else "all"),
+            max_clip_seconds=config.max_clip_seconds or corpus.max_seconds,
+            frame_seconds=config.frame_seconds or corpus.rating_seconds * heeds(config.model, "frame_seconds"),
+            **paths,
+        )
     )
+
+
+def _with_heads(config: RunConfig) -> RunConfig:
+    """Return the configuration with the classes of its further targets: what the corpus has, unless it knows them."""
+    names = further_names(config.also)
+    if not names or list(config.heads) == list(names):
+        return config if names else replace(config, heads={})
+    clips = open_source(replace(config, fold="all", heads={})).clips
+    return replace(config, heads=further_targets.find(clips, names))
 
 
 def _absolute(place: str) -> str:
@@ -73,7 +87,12 @@ def open_source(config: RunConfig) -> Source:
     division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
     # A twin is small by design; only for a real corpus do absent clips say anything.
     notes = () if is_synthetic else division.notes
-    return Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+    folds = _chosen(division.folds, config.fold)
+    if not config.also:
+        return Source(protocol, folds, notes, is_synthetic)
+    folds = further_targets.with_partly_labelled(folds, clips, further_names(config.also))
+    remarks = further_targets.remarks(folds, config.heads, protocol.classes)
+    return Source(protocol, folds, notes, is_synthetic, remarks)
 
 
 def of_run(run: OpenedRun, data_root: str = "", fold: str | None = None) -> Source:
@@ -157,6 +176,12 @@ def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
         for fold in source.folds
     ]
     return hashlib.sha256(json.dumps([source.synthetic, source.protocol.version, content]).encode()).hexdigest()
+
+
+def targets_fingerprint(source: Source, names: Iterable[str]) -> str:
+    """Return a hash of the further targets `names` of a source's clips."""
+    content = [[clip.name, *(clip.targets.get(name) for name in names)] for clip in source.clips]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _said_of(clip: Clip, audio_sha256: str) -> list:

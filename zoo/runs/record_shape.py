@@ -22,6 +22,7 @@ _CLASSES = {
     "per_class?": {str: {"n": int, "recall": _FIGURE, "precision": _FIGURE, "f1": _FIGURE}},
     "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
 }
+_TARGET = {"unlabelled?": int, "ccc?": _SCORE, "pearson?": _FIGURE, "rmse?": _FIGURE, "mae?": _FIGURE, **_CLASSES}
 _FACTS = {
     "model?": str,
     "recipe?": str,
@@ -41,6 +42,6 @@ _FACTS = {
     "fold?": str,
     "folds?": [{"fold": str}],
 }
-RECORD: dict[str, Any] = {**_FACTS, **_CLASSES, **_RATINGS, "postprocessed?": _RATINGS}
+RECORD: dict[str, Any] = {**_FACTS, **_CLASSES, **_RATINGS, "postprocessed?": _RATINGS, "targets?": {str: _TARGET}}
 # What every reader of a finished run relies on.
 NEEDED = ("model", "corpus", "protocol", "synthetic", "bad_clips", "versions")
