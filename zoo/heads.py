@@ -20,7 +20,7 @@ from zoo.errors import UserError, unknown
 MAIN = "emotion"
 NUMBER: list[str] = []  # in place of the names of classes, as configurations hold it
 MOST_CLASSES = 1000
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def further_names(also: str) -> tuple[str, ...]:
     for name in names:
         if not _NAME.fullmatch(name):
             raise UserError(
-                f"--also {also}: expected names of targets between commas, of letters, digits, _ and -, found {name!r}"
+                f"--also {also}: expected names of targets between commas, of letters, digits and _, found {name!r}"
             )
         if name == MAIN or names.count(name) > 1:
             what = "the main target already" if name == MAIN else "named twice"

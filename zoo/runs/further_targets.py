@@ -72,41 +72,52 @@ def with_partly_labelled(folds: Iterable[Fold], clips: Iterable[Clip], names: Co
     return tuple(found)
 
 
-def remarks(
-    folds: Iterable[Fold], heads: Mapping[str, Sequence[str]], main_classes: Collection[str]
-) -> tuple[str, ...]:
-    """Return sentences on labels that are missing or on one side only, for every result.
+def remarks(folds: Sequence[Fold], heads: Mapping[str, Sequence[str]], main: Collection[str]) -> tuple[str, ...]:
+    """Return sentences for every result on labels that are missing, or on one side only; `main` are the main classes.
 
     Raises UserError where a fold's training side cannot teach a target: no label, one class, or one number.
     """
-    said = []
-    for fold in folds:
-        unlabelled = sum(clip.label not in main_classes for clip in fold.train)
+    clips = {clip.name: clip for fold in folds for side in fold.sides for clip in side}.values()
+    lacking = sum(clip.label not in main for clip in clips)
+    said = [f"{lacking} of {len(clips)} clips lack the main target; they are trained on and never tested"] * bool(
+        lacking
+    )
+    for name, classes in heads.items():
+        unlabelled = sum(name not in clip.targets for clip in clips)
         if unlabelled:
-            said.append(f"fold {fold.name}: {unlabelled} of {len(fold.train)} training clips lack the main target")
-        for name, classes in heads.items():
-            said += _remarks(fold, name, classes)
+            said.append(f"{name} is missing for {unlabelled} of {len(clips)} clips")
+        for fold in folds:
+            _check_training(fold, name, classes)
+        said += _of_test_sides(folds, name, classes)
     return tuple(said)
 
 
-def _remarks(fold: Fold, name: str, classes: Sequence[str]) -> list[str]:
-    where = f"fold {fold.name}: {name}"
-    train, validation, test = ([clip.targets[name] for clip in side if name in clip.targets] for side in fold.sides)
-    if len(set(train)) < 2:
+def _check_training(fold: Fold, name: str, classes: Sequence[str]) -> None:
+    values = _values(fold.train, name)
+    if len(set(values)) < 2:
         undefined = "" if classes else ", and CCC is undefined where all numbers are one"
-        found = f"{len(train)} labels, all {train[0]!r}" if train else "no label"
+        found = f"{len(values)} labels, all {values[0]!r}" if values else "no label"
         raise UserError(
-            f"--also {where} has {found} among {len(fold.train)} training clips; expected two different ones at least"
-            f"{undefined}. Leave it out, or label more speakers"
+            f"--also {name}: fold {fold.name} has {found} among {len(fold.train)} training clips; expected two "
+            f"different ones at least{undefined}. Leave it out, or label more speakers"
         )
-    said = []
-    if len(train) < len(fold.train):
-        said.append(f"{where} is missing for {len(fold.train) - len(train)} of {len(fold.train)} training clips")
-    unseen = sorted({str(value) for value in (*validation, *test)} - set(map(str, train))) if classes else []
-    if unseen:
-        said.append(f"{where}: no training clip of {', '.join(unseen)}, which is never predicted right")
-    if not test:
-        said.append(f"{where} is missing for all {len(fold.test)} test clips")
-    elif not classes and len(set(test)) == 1:
-        said.append(f"{where} is {test[0]:g} for all labelled test clips, where CCC says nothing: 0, or undefined")
+
+
+def _of_test_sides(folds: Sequence[Fold], name: str, classes: Sequence[str]) -> list[str]:
+    untaught, without, constant = [], [], []
+    for fold in folds:
+        train, test = set(_values(fold.train, name)), set(_values(fold.test, name))
+        unseen = sorted(map(str, test - train)) if classes else []
+        untaught += [f"{', '.join(unseen)} in fold {fold.name}"] * bool(unseen)
+        without += [fold.name] * (not test)
+        constant += [fold.name] * (len(test) == 1 and not classes)
+    said = [f"{name}: no training clip of {'; '.join(untaught)}: never predicted there"] * bool(untaught)
+    said += [f"{name}: no test clip has a label in fold {', '.join(without)}"] * bool(without)
+    said += [
+        f"{name}: one number for all test clips of fold {', '.join(constant)}, where CCC says nothing (0 or undefined)"
+    ] * bool(constant)
     return said
+
+
+def _values(clips: Iterable[Clip], name: str) -> list[str | float]:
+    return [clip.targets[name] for clip in clips if name in clip.targets]

@@ -22,7 +22,15 @@ _CLASSES = {
     "per_class?": {str: {"n": int, "recall": _FIGURE, "precision": _FIGURE, "f1": _FIGURE}},
     "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
 }
-_TARGET = {"unlabelled?": int, "ccc?": _SCORE, "pearson?": _FIGURE, "rmse?": _FIGURE, "mae?": _FIGURE, **_CLASSES}
+_TARGET = {
+    "kind?": str,
+    "unlabelled?": int,
+    "ccc?": _SCORE,
+    "pearson?": _FIGURE,
+    "rmse?": _FIGURE,
+    "mae?": _FIGURE,
+    **_CLASSES,
+}
 _FACTS = {
     "model?": str,
     "recipe?": str,

@@ -95,7 +95,7 @@ def scores(rows: Sequence[Row]) -> dict[str, Any]:
     """Return as "targets" the figures of each further target that rows have columns of, over its labelled clips.
 
     Of classes those of zoo.metrics.classification, of numbers those of zoo.metrics.regression.evaluate_clips, and how
-    many clips are `unlabelled`; where all are, nothing else.
+    many clips are `unlabelled`; where all are, nothing else. `kind` is "classes" or "numbers".
     """
     found = {}
     for key in rows[0]:
@@ -113,5 +113,6 @@ def scores(rows: Sequence[Row]) -> dict[str, Any]:
             figures = classification.evaluate(truth, prediction, classes, speakers)
         elif labelled:
             figures = regression.evaluate_clips([float(v) for v in truth], [float(v) for v in prediction], speakers)
-        found[name] = {"unlabelled": len(rows) - len(labelled), **figures}
+        kind = "classes" if classes else "numbers"
+        found[name] = {"kind": kind, "unlabelled": len(rows) - len(labelled), **figures}
     return {"targets": found} if found else {}
