@@ -79,9 +79,7 @@ def remarks(folds: Sequence[Fold], heads: Mapping[str, Sequence[str]], main: Col
     """
     clips = {clip.name: clip for fold in folds for side in fold.sides for clip in side}.values()
     lacking = sum(clip.label not in main for clip in clips)
-    said = [f"{lacking} of {len(clips)} clips lack the main target; they are trained on and never tested"] * bool(
-        lacking
-    )
+    said = [f"{lacking} of {len(clips)} clips lack the main target; they are trained on, never tested"] * bool(lacking)
     for name, classes in heads.items():
         unlabelled = sum(name not in clip.targets for clip in clips)
         if unlabelled:
