@@ -10,10 +10,10 @@ from typing import Any
 from tuning import trials
 from zoo.config import flags as config
 from zoo.config.run_config import RunConfig
-from zoo.data.protocols import lookup as protocols
 from zoo.errors import UserError
 from zoo.runs.dataset import inner, open_source, resolve
 from zoo.runs.folder import fold_folder
+from zoo.runs.protocol import protocol_of
 from zoo.utils.atomic_files import write_json
 from zoo.utils.backends import use_backend
 from zoo.utils.progress import Progress
@@ -86,7 +86,7 @@ def _checked(flags: Mapping[str, Any], folder: Path) -> RunConfig:
     from zoo.training.tasks import base as tasks
 
     keras.config.set_dtype_policy(settings.precision)
-    tasks.of(settings.model).check(settings, protocols.get(settings.protocol, settings.corpus))
+    tasks.of(settings.model).check(settings, protocol_of(settings))
     keras.backend.clear_session()
     return settings
 

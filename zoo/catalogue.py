@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from zoo.data.corpora.registry import CORPORA
+from zoo.data.protocols import from_table
 from zoo.data.protocols.lookup import DEFAULT_PROTOCOL, PROTOCOLS
 from zoo.registry import MODELS
 
@@ -31,6 +32,7 @@ def in_plain_text() -> str:
     lines = ["networks (--model):", *(f"  {name:28}{entry.title}" for name, entry in MODELS.items())]
     lines += ["", "corpora (--corpus) and their protocols (--protocol), the default first:"]
     lines += [f"  {name:16}{', '.join(item + _mark(item) for item in _protocols(name))}" for name in CORPORA]
+    lines += [f"  {'table[:PATH]':16}{', '.join(from_table.NAMES)}"]
     return "\n".join(lines)
 
 

@@ -45,19 +45,17 @@ class Head:
 Heads = tuple[Head, ...]
 
 
-def further_names(also: str) -> tuple[str, ...]:
+def further_names(also: str, main: str = MAIN) -> tuple[str, ...]:
     """Return the names of further targets in a value of --also, such as "sex,intensity"; none for "".
 
-    Raises UserError for a name that is empty, given twice, the main target's, or of other characters.
+    Raises UserError for a name that is empty, given twice, that of the `main` target, or of other characters.
     """
     names = tuple(name.strip() for name in also.split(",")) if also else ()
-    for name in names:
+    for name in (*names, *([main] if names else [])):
         if not _NAME.fullmatch(name):
-            raise UserError(
-                f"--also {also}: expected names of targets between commas, of letters, digits and _, found {name!r}"
-            )
-        if name == MAIN or names.count(name) > 1:
-            what = "the main target already" if name == MAIN else "named twice"
+            raise UserError(f"--also {also}: expected names of targets, each of letters, digits and _, found {name!r}")
+        if names.count(name) > (0 if name == main else 1):
+            what = "the main target already" if name == main else "named twice"
             raise UserError(f"--also {also}: {name} is {what}; leave it out")
     return names
 
@@ -86,8 +84,8 @@ def weights(text: str, names: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def make(classes: Sequence[str], further: Mapping[str, Any], target_weights: str = "") -> Heads:
-    """Return the heads of a network, the main one first.
+def make(classes: Sequence[str], further: Mapping[str, Any], target_weights: str = "", main: str = MAIN) -> Heads:
+    """Return the heads of a network, the `main` one first.
 
     `classes` are the main target's; `further` maps further targets to their classes, none for a number. Raises
     UserError for other values, as in a config.json that was written by hand, and as `weights` does.
@@ -96,9 +94,14 @@ def make(classes: Sequence[str], further: Mapping[str, Any], target_weights: str
         texts = isinstance(names, (list, tuple)) and all(isinstance(one, str) and one for one in names)
         if not texts or len(names) in (1, *range(MOST_CLASSES + 1, len(names) + 1)) or len(set(names)) < len(names):
             raise UserError(f"heads: {name} has {names!r:.100}, expected names of two classes or more, or none")
-    weight = weights(target_weights, (MAIN, *further))
-    every = {MAIN: classes, **further}
+    weight = weights(target_weights, (main, *further))
+    every = {main: classes, **further}
     return tuple(Head(name, tuple(names), weight[name]) for name, names in every.items())
+
+
+def heads_of(config: Any, classes: Sequence[str]) -> Heads:
+    """Return the heads by a run's configuration and the main target's `classes`; the main one alone without --also."""
+    return make(classes, config.heads if config.also else {}, config.target_weights, config.target)
 
 
 def slices(heads: Heads, labels: bool = False) -> list[slice]:

@@ -48,8 +48,10 @@ def refused(*words):
 def test_every_field_has_a_flag_of_its_type(name):
     item, flag = FIELDS[name], "--" + name.replace("_", "-")
     assert parse() == {}  # flags that are not given leave no trace
-    if name == "option":
-        assert parse(flag, "a=1", flag, "b=2") == {"option": ["a=1", "b=2"]}
+    if name in ("option", "column"):
+        assert parse(flag, "a=1", flag, "b=2") == {name: ["a=1", "b=2"]}
+    elif name == "classes":
+        assert parse(flag, "sad, angry") == {name: ("sad", "angry")}
     elif isinstance(item.default, bool):
         assert parse(flag) == {name: True}
     elif isinstance(item.default, tuple):
@@ -77,9 +79,9 @@ def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
         actions = {action.dest: action for action in groups[GROUPS[item.metadata["group"]]]._group_actions}
         assert item.metadata["help"] in actions[name].help
         assert all(choice in actions[name].help for choice in item.metadata.get("choices", ()))
-        if isinstance(item.default, tuple):
+        if isinstance(item.default, tuple) and item.default:
             assert f"(default: {' '.join(f'{value:g}' for value in item.default)}" in actions[name].help
-        elif item.default not in ("", dataclasses.MISSING) and not isinstance(item.default, bool):
+        elif item.default not in ("", (), dataclasses.MISSING) and not isinstance(item.default, bool):
             assert f"(default: {item.default}" in actions[name].help
     text = " ".join(parser.format_help().split())
     assert "recipes differ" in text and "--snr-level" not in text

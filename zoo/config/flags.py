@@ -26,6 +26,9 @@ _MOVED = {
     "--noise-split": "is now part of --noise: for thirds of each file's time give --noise time:DIR",
 }
 
+# Fields that are mappings, each entry a flag of its own, and how the help writes an entry.
+MAPPINGS = {"option": "NAME=VALUE", "column": "NAME=THEIRS"}
+
 
 class _Moved(argparse.Action):
     """Refuse a flag of earlier versions and name what took its place."""
@@ -45,8 +48,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": item.metadata["help"]}
         if types[item.name] is bool:
             options["action"] = "store_true"
-        elif item.name == "option":
-            options.update(action="append", metavar="NAME=VALUE")
+        elif item.name in MAPPINGS:
+            options.update(action="append", metavar=MAPPINGS[item.name])
+        elif item.metadata.get("words"):
+            options.update(type=_names, metavar="A,B,...")
         else:
             options.update(type=types[item.name], metavar=item.name.upper())
             if isinstance(item.default, tuple):
@@ -69,6 +74,8 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     given = dict(given)
     if "option" in given and not isinstance(given["option"], Mapping):
         given["option"] = parse_options(given["option"])
+    if "column" in given and not isinstance(given["column"], Mapping):
+        given["column"] = parse_columns(given["column"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
     model = given.get("model", RunConfig.model)
@@ -107,6 +114,19 @@ def resume(given: Mapping[str, Any]) -> RunConfig:
     old = load(saved)
     option = {**old.option, **(parse_options(given["option"]) if "option" in given else {})}
     return from_flags({**old.saved(), **given, "option": option})
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def parse_columns(texts: Sequence[str]) -> dict[str, str]:
+    """Return a table's own names of columns by ours, from texts NAME=THEIRS. Raises UserError for another form."""
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, equals, theirs) in zip(texts, pairs, strict=True):
+        if not (name and equals and theirs):
+            raise UserError(f"--column {text}: expected NAME=THEIRS, e.g. --column emotion=Emotion")
+    return {name.strip(): theirs.strip() for name, _, theirs in pairs}
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:

@@ -66,13 +66,23 @@ class RunConfig:
     recipe: str = _flag(
         "", "run", f"training preset: {_PRESETS} (default: the network's first; quick with --synthetic)"
     )
-    corpus: str = _flag("iemocap", "run", "corpus")
+    corpus: str = _flag("iemocap", "run", "corpus; table or table:PATH for recordings of your own")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
         "", "run", "all, few (at most four), or numbers such as 4 or 0,2 (default: all; few with --synthetic)"
     )
 
-    data_root: str = _flag("", "data", "the corpus's folder (default: its usual name below $SPEECH_CORPORA)")
+    data_root: str = _flag("", "data", "the corpus's folder or table (default: its usual name below $SPEECH_CORPORA)")
+    target: str = _flag("emotion", "data", "column of a table to predict; ratings all along: A,B", later=True)
+    classes: tuple[str, ...] = _flag((), "data", "A,B,... (default: those found in a table)", words=True, later=True)
+    column: Mapping[str, str] = _flag(
+        {}, "data", "a table's own name of a column, as in emotion=Emotion; may be repeated", later=True
+    )
+    label_map: str = _flag(
+        "", "data", "CSV of a table's labels and the classes they are; without one: left out", later=True
+    )
+    from_names: str = _flag("", "data", "regular expression; its named groups are a table's columns", later=True)
+    audio_root: str = _flag("", "data", "where the files of a table are (default: its folder)", later=True)
     synthetic: bool = _flag(False, "data", "use the corpus's synthetic twin: no licence, no download, no claim")
     clips: int = _flag(0, "data", "clips of the synthetic twin (default: 0, the corpus's usual number)", least=0)
     allow_incomplete: bool = _flag(False, "data", "go on although clips of the protocol are absent")

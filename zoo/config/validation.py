@@ -32,7 +32,7 @@ def check_together(config: RunConfig) -> None:
     for name in ("target_weights", "number_loss"):
         if not config.also and getattr(config, name) != getattr(RunConfig, name):
             raise UserError(f"{as_flag(name)} has no effect without --also; add that, or leave it out")
-    heads.weights(config.target_weights, (heads.MAIN, *heads.further_names(config.also)))
+    heads.weights(config.target_weights, (config.target, *heads.further_names(config.also, config.target)))
 
 
 def augmentations(config: RunConfig) -> tuple[str, ...]:
@@ -71,6 +71,9 @@ def check_value(item: dataclasses.Field, value: Any) -> None:
         if item.metadata.get("pair"):
             if len(value) != 2 or value[0] > value[1]:
                 raise UserError(f"{flag} is {in_words(value)}, expected two numbers, the lower one first")
+        elif item.metadata.get("words"):
+            if len(set(value)) != len(value) or not all(value):
+                raise UserError(f"{flag} is {','.join(value)!r}, expected different names, separated by commas")
         elif len(set(value)) != len(value) or not value:
             raise UserError(f"{flag} is {in_words(value)}, expected different numbers")
         values = value
@@ -89,7 +92,8 @@ _KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a
 def _check_kind(flag: str, item: dataclasses.Field, value: Any) -> None:
     """Raise UserError for a value of another type, as in a config.json or a search space that was written by hand."""
     default = {} if item.default is dataclasses.MISSING else item.default
-    kind = next(one for one in _KINDS if isinstance(default[0] if isinstance(default, tuple) else default, one))
+    first = default[0] if isinstance(default, tuple) and default else default
+    kind = str if item.metadata.get("words") else next(one for one in _KINDS if isinstance(first, one))
     for one in value if isinstance(default, tuple) and isinstance(value, tuple) else (value,):
         allowed = (int, float) if kind is float else kind
         if not isinstance(one, allowed) or (isinstance(one, bool) and kind is not bool):
@@ -97,4 +101,4 @@ def _check_kind(flag: str, item: dataclasses.Field, value: Any) -> None:
         if isinstance(one, str) and "\0" in one:
             raise UserError(f"{flag} holds a NUL character; leave it out")
     if isinstance(default, tuple) and not isinstance(value, tuple):
-        raise UserError(f"{flag} is {value!r:.100}, expected numbers")
+        raise UserError(f"{flag} is {value!r:.100}, expected {'names' if item.metadata.get('words') else 'numbers'}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from zoo.heads import MAIN, Heads, slices
+from zoo.heads import Heads, slices
 
 Answers = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor, tf.Tensor], Answers]
@@ -24,11 +24,11 @@ def main_alone(answer: Answer) -> Answer:
     return lambda features, n_frames: {"probabilities": answer(features, n_frames)["probabilities"]}
 
 
-def by_target(answer: Answer) -> Answer:
-    """Return the function that answers with every target by its name."""
+def by_target(answer: Answer, main: str) -> Answer:
+    """Return the function that answers with every target by its name, `main` the first one's."""
 
     def every(features, n_frames):
         found = dict(answer(features, n_frames))
-        return {MAIN: found.pop("probabilities"), **found}
+        return {main: found.pop("probabilities"), **found}
 
     return every

@@ -22,7 +22,7 @@ from zoo.errors import UserError
 from zoo.export import agreement, signatures, trained_run, warmup
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained, own_settings
-from zoo.heads import Head, make
+from zoo.heads import Head, heads_of
 from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
 from zoo.runs.folder import fold_name
@@ -91,7 +91,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
             raise UserError(f"--postprocess is for continuous ratings; {opened.folder} predicts classes. Leave it out")
         if not 0.01 <= temperature <= 100:
             raise UserError(f"temperature is {temperature}, expected 0.01 to 100")
-        heads = make(opened.outputs, settings.heads)
+        heads = heads_of(settings, opened.outputs)
         return replace(plan, temperature=temperature, heads=heads if len(heads) > 1 else ())
     if temperature != 1:
         raise UserError(f"temperature is for probabilities, and {opened.folder} predicts ratings; leave it out")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import saved
-from zoo.data.corpora.registry import CORPORA
-from zoo.data.protocols.lookup import PROTOCOLS
+from zoo.config.run_config import RunConfig
+from zoo.data.corpora import registry as corpora
 from zoo.runs import command_line
 from zoo.runs.folder import check_holds, finished_folds, read_rows
+from zoo.runs.protocol import protocol_of
 from zoo.serving.description import DESCRIPTION
 from zoo.utils.atomic_files import written_aside
 
@@ -34,7 +35,7 @@ def write(version: Path, run: Path, fold: str | None = None, notes: Sequence[str
     check_holds(record, ("corpus", "leakage", "notes", *figures), place / "metrics.json")
     parts = [
         _head(version, description),
-        _data(description, record, notes),
+        _data(description, record, notes, saved.load(run / "config.json")),
         _ratings(record)
         if description["task"] == "continuous"
         else _classes(description, record, read_rows(place, ("truth", "prediction"))),
@@ -82,8 +83,8 @@ def _head(version: Path, description: Figures) -> Iterator[str]:
     yield from (f"\n**{sentence}**" for sentence in description.get("warnings", ()))
 
 
-def _data(description: Figures, record: Figures, notes: Sequence[str]) -> Iterator[str]:
-    corpus, protocol = CORPORA[record["corpus"]], PROTOCOLS[description["protocol"].split()[0]]
+def _data(description: Figures, record: Figures, notes: Sequence[str], settings: RunConfig) -> Iterator[str]:
+    corpus, protocol = corpora.get(record["corpus"]), protocol_of(settings)
     yield "\n## Data\n"
     yield from (f"- {line}" for line in notes)
     if description["synthetic"]:

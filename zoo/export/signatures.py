@@ -69,7 +69,7 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
         return module, {"serving_default": of_features, "features": of_features}
     functions = of_requests(main, of_features, frontend, plan)
     if plan.heads:
-        every = all_targets.by_target(answer)
+        every = all_targets.by_target(answer, plan.heads[0].name)
         functions |= of_all_targets(every, _on_features(every, inputs, plan, limited=False), frontend, plan)
     if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
         functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)

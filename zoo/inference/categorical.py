@@ -11,12 +11,12 @@ import numpy as np
 from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.by_length import in_batches
-from zoo.data.protocols import lookup
 from zoo.features import from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
-from zoo.heads import Heads, column_names, make
+from zoo.heads import Heads, column_names, heads_of
 from zoo.inference.predictor import BATCH_SECONDS
 from zoo.runs.model_file import load_model
+from zoo.runs.protocol import protocol_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Classifier:
 def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     """Load the model of a fold. Raises UserError where there is none."""
     takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
-    heads = make(lookup.get(config.protocol, config.corpus).classes, config.heads, config.target_weights)
+    heads = heads_of(config, protocol_of(config).classes)
     model = load_model(folder / "model.keras", takes_waveforms, column_names(heads))
     names = ("waveform", "n_samples") if takes_waveforms else ("features", "n_frames")
 

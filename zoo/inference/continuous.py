@@ -12,12 +12,12 @@ from zoo.config.frame_timing import RATE_HZ, delay_frames, frame_seconds, on_wav
 from zoo.config.run_config import RunConfig
 from zoo.data.audio.blocks import seconds_of
 from zoo.data.audio.read import read
-from zoo.data.protocols import lookup
 from zoo.features import from_config
 from zoo.inference import postprocess
 from zoo.inference.long_recordings import WHOLE_SECONDS, rate_in_windows
 from zoo.inference.tracer import Tracer, tracer
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
+from zoo.runs.protocol import protocol_of
 
 Transform = Callable[[np.ndarray], np.ndarray]
 
@@ -53,7 +53,7 @@ class Rater:
 
 def load_rater(folder: Path, config: RunConfig) -> Rater:
     """Load the model of a fold and its post-processing. Raises UserError where they are not there."""
-    dimensions = lookup.get(config.protocol, config.corpus).targets
+    dimensions = protocol_of(config).targets
     network = network_of(load_model(folder / "model.keras", registry.get(config.model).takes_waveforms, dimensions))
     chain, trace = postprocess.load(folder / "postprocess.json", dimensions), tracer_of(network, config)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.config import saved
 from zoo.config.run_config import RunConfig
+from zoo.data.corpora.names import without_folders
 from zoo.errors import UserError
 from zoo.runs import environment
 from zoo.runs.folder import fold_folders
@@ -51,7 +52,7 @@ def _made(settings: RunConfig) -> tuple[Path, list[Path]]:
     if settings.out:
         folder = Path(settings.out)
         return folder, [place for place in (folder, *folder.parents) if not place.exists()]
-    base = f"{settings.model}-{settings.corpus}{'-synthetic' if settings.synthetic else ''}"
+    base = f"{settings.model}-{without_folders(settings.corpus)}{'-synthetic' if settings.synthetic else ''}"
     runs = Path("runs")
     above = [] if runs.exists() else [runs]
     for number in count(1):

@@ -8,6 +8,7 @@ from zoo.config import flags as config_flags
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import PLACES
 from zoo.config.validation import as_flag
+from zoo.data.corpora.names import is_table
 from zoo.runs.dataset import resolve
 
 
@@ -16,7 +17,10 @@ def of(settings: RunConfig) -> list[str]:
 
     The folder of noise is written as NOISE. Ratios that a study chose, and classes found in the data, have no flag.
     """
-    given = {name: getattr(settings, name) for name in ("model", "recipe", "corpus", "synthetic", "protocol", "fold")}
+    first = ["model", "recipe", "corpus", "synthetic", "protocol", "fold"]
+    if is_table(settings.corpus):
+        first += [name for name in ("target", "classes", "column", "from_names") if getattr(settings, name)]
+    given = {name: getattr(settings, name) for name in first}
     usual, settings = resolve(config_flags.from_flags(given)), resolve(settings)
     options = dict(item for item in settings.option.items() if item not in usual.option.items())
     for name, value in settings.saved().items():
@@ -33,7 +37,11 @@ def words(given: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     for name, value in given.items():
         flag = as_flag(name)
-        if name == "option":
+        if name == "column":
+            found += [word for key, one in value.items() for word in (flag, f"{key}={one}")]
+        elif name == "classes":
+            found += [flag, ",".join(value)]
+        elif name == "option":
             found += [word for key, one in value.items() for word in (flag, f"{key}={_as_option(one)}")]
         elif isinstance(value, bool):
             found += [flag] if value else []

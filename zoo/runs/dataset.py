@@ -12,30 +12,41 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from zoo.config.run_config import RunConfig, divided_noise, heeds
 from zoo.config.saved import cache_folder
+from zoo.data.corpora import names
 from zoo.data.corpora import registry as corpora
 from zoo.data.protocols import lookup as protocols
 from zoo.data.protocols.leakage import audit
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, shortened, unknown
 from zoo.heads import further_names
-from zoo.runs import further_targets
+from zoo.runs import further_targets, own_table
 from zoo.runs.open_run import OpenedRun
+from zoo.runs.protocol import protocol_of
 
 _FEW = 4
-_PATHS = ("data_root", "noise", "responses", "weights", "from_run", "enhancer")  # "random" is no path
+_PATHS = (
+    "data_root",
+    "audio_root",
+    "label_map",
+    "noise",
+    "responses",
+    "weights",
+    "from_run",
+    "enhancer",
+)  # "random" is no path
 
 
 @dataclass(frozen=True)
 class Source:
-    """The clips of a run. Every result carries its `notes` on what is absent, and its `remarks` on labels."""
+    """The clips of a run. `notes` (on what is absent) and `warnings` are sentences that every result carries."""
 
     protocol: Protocol
     folds: tuple[Fold, ...]
     notes: tuple[str, ...]
     synthetic: bool
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def clips(self) -> list[Clip]:
@@ -46,7 +57,11 @@ class Source:
 
 def resolve(config: RunConfig) -> RunConfig:
     """Return the configuration with protocol, folds, limits and paths spelt out. Raises UserError for unknown ones."""
-    protocol, corpus = protocols.get(config.protocol or None, config.corpus), corpora.get(config.corpus)
+    if names.is_table(config.corpus):
+        config = own_table.resolved(config)
+    elif config.classes:
+        raise UserError(f"--classes are those of a table, and --corpus {config.corpus} is none; leave it out")
+    protocol, corpus = protocol_of(config), corpora.get(config.corpus)
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     if config.noise_split == "time":
         paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
@@ -64,11 +79,11 @@ def resolve(config: RunConfig) -> RunConfig:
 
 def _with_heads(config: RunConfig) -> RunConfig:
     """Return the configuration with the classes of its further targets: what the corpus has, unless it knows them."""
-    names = further_names(config.also)
-    if not names or list(config.heads) == list(names):
-        return config if names else replace(config, heads={})
+    wanted = further_names(config.also, config.target)
+    if not wanted or list(config.heads) == list(wanted):
+        return config if wanted else replace(config, heads={})
     clips = open_source(replace(config, fold="all", heads={})).clips
-    return replace(config, heads=further_targets.find(clips, names))
+    return replace(config, heads=further_targets.find(clips, wanted))
 
 
 def _absolute(place: str) -> str:
@@ -77,7 +92,9 @@ def _absolute(place: str) -> str:
 
 def open_source(config: RunConfig) -> Source:
     """Find the corpus and divide it into folds. Raises UserError for anything missing."""
-    protocol = protocols.get(config.protocol, config.corpus)
+    if names.is_table(config.corpus):
+        return _open_table(config)
+    protocol = protocol_of(config)
     if config.synthetic:
         root = synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
     else:
@@ -87,12 +104,34 @@ def open_source(config: RunConfig) -> Source:
     division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
     # A twin is small by design; only for a real corpus do absent clips say anything.
     notes = () if is_synthetic else division.notes
+    source = Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+    return _with_further_targets(source, clips, config)
+
+
+def _open_table(config: RunConfig) -> Source:
+    protocol, loaded = protocol_of(config), own_table.load(config)
+    notes: list[str] = []
+    if loaded.missing:
+        found = f"{len(loaded.missing)} of the files that {Path(config.data_root).name} names are absent"
+        notes = [f"{found}: {shortened(loaded.missing)}"]
+        if not config.allow_incomplete:
+            raise UserError(
+                f"{notes[0]}. Put them below {config.audio_root or Path(config.data_root).parent}, or add "
+                "--allow-incomplete, which marks the result"
+            )
+    division = protocols.division(protocol, loaded.clips, config.allow_incomplete)
     folds = _chosen(division.folds, config.fold)
+    source = Source(protocol, folds, (*notes, *division.notes), False, tuple(loaded.notices))
+    return _with_further_targets(source, loaded.clips, config)
+
+
+def _with_further_targets(source: Source, clips: Iterable[Clip], config: RunConfig) -> Source:
+    """Return the source with `clips` that lack the main target alone, and sentences on labels, for --also."""
     if not config.also:
-        return Source(protocol, folds, notes, is_synthetic)
-    folds = further_targets.with_partly_labelled(folds, clips, further_names(config.also))
-    remarks = further_targets.remarks(folds, config.heads, protocol.classes)
-    return Source(protocol, folds, notes, is_synthetic, remarks)
+        return source
+    folds = further_targets.with_partly_labelled(source.folds, clips, further_names(config.also, config.target))
+    said = further_targets.remarks(folds, config.heads, source.protocol.classes)
+    return replace(source, folds=folds, warnings=(*source.warnings, *said))
 
 
 def of_run(run: OpenedRun, data_root: str = "", fold: str | None = None) -> Source:

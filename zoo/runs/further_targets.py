@@ -8,6 +8,8 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, unknown
 from zoo.heads import MOST_CLASSES, NUMBER
 
+_TRAINING = ("", "train", "training", "trn")  # values of a table's split column
+
 
 def find(clips: Sequence[Clip], names: Sequence[str]) -> dict[str, list[str]]:
     """Return the classes of each target, sorted, or nothing for one whose labels are numbers.
@@ -53,10 +55,15 @@ def with_partly_labelled(folds: Iterable[Fold], clips: Iterable[Clip], names: Co
     """Return the folds, their training side with the clips that lack the main target alone.
 
     Those have no label (""), but one of the targets `names`. A clip joins where neither its speaker nor its recording
-    is on the validation or the test side.
+    is on the validation or the test side, and never one that a table's split column gives to these.
     """
     partly = [
-        clip for clip in clips if not clip.label and clip.trace is None and not clip.targets.keys().isdisjoint(names)
+        clip
+        for clip in clips
+        if not clip.label
+        and clip.trace is None
+        and not clip.targets.keys().isdisjoint(names)
+        and clip.tags.get("split", "").casefold() in _TRAINING
     ]
     found = []
     for fold in folds:

@@ -8,11 +8,11 @@ from typing import Any
 from zoo import registry
 from zoo.config import saved
 from zoo.config.run_config import RunConfig
-from zoo.data.protocols import lookup
 from zoo.data.protocols.splits import Protocol
 from zoo.errors import UserError
 from zoo.registry import Entry
 from zoo.runs.folder import check_holds, corpus_name, finished_folds
+from zoo.runs.protocol import protocol_of
 from zoo.runs.record_shape import NEEDED
 
 
@@ -46,7 +46,7 @@ def open_run(folder: Path, fold: str | None = None) -> OpenedRun:
     """
     settings = saved.load(folder / "config.json")
     folders, record = finished_folds(folder, fold)
-    protocol = lookup.get(settings.protocol, settings.corpus)
+    protocol = protocol_of(settings)
     _check_of_this_run(record, settings, protocol, (folder if fold is None else folders[0]) / "metrics.json")
     return OpenedRun(folder, settings, registry.get(settings.model), protocol, tuple(folders), record)
 

@@ -12,7 +12,7 @@ import numpy as np
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.clips import Example
 from zoo.data.schema import Clip
-from zoo.heads import MAIN, Heads, label_row, make, slices, split
+from zoo.heads import Heads, label_row, slices, split
 from zoo.losses_several import SeveralTargets
 from zoo.metrics import classification, regression
 from zoo.metrics.undefined import number
@@ -21,14 +21,9 @@ from zoo.models.heads import with_heads
 Row = Mapping[str, Any]
 
 
-def heads_of(config: RunConfig, classes: Sequence[str]) -> Heads:
-    """Return the heads of a run; only the main one, of `classes`, without --also."""
-    return make(classes, config.heads, config.target_weights)
-
-
 def labels_of(clip: Clip, heads: Heads) -> np.ndarray | None:
     """Return a clip's row of labels (zoo.heads), or None where the network has one target."""
-    main = {MAIN: clip.label} if clip.label in heads[0].classes else {}
+    main = {heads[0].name: clip.label} if clip.label in heads[0].classes else {}
     further = {head.name: clip.targets[head.name] for head in heads[1:] if head.name in clip.targets}
     return label_row(heads, {**further, **main}) if len(heads) > 1 else None
 

@@ -62,7 +62,9 @@ class Run:
         """Return the title of every figure and table of the run."""
         corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
         where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
-        seen = ", not speaker-independent" if self.facts["leakage"] else ""
+        seen = (
+            ", not speaker-independent" if self.facts["leakage"] or not self.source.protocol.speaker_independent else ""
+        )
         if self.source.protocol.selects_on_test:
             seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
@@ -174,7 +176,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         "speaker_independent": source.protocol.speaker_independent,
         "notes": list(source.notes),
         "warnings": [
-            *source.remarks,
+            *source.warnings,
             *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
             *([f"the run {environment.sentence(others, now)}"] if others else []),

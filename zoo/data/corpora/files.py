@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ class Loaded:
     ignored: dict[str, int]  # how many files were left out, by reason
     missing: list[str]  # clip names that the label files hold and the audio folders do not
     duplicates: list[str]  # files below the corpus's folder, left out as an earlier one has the same clip name
+    notices: list[str] = field(default_factory=list)  # sentences on what is odd, which every result carries
 
 
 class Line(NamedTuple):

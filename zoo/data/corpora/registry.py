@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from zoo.data.corpora import aibo, cremad, emodb, emotion_in_music, iemocap, ravdess, recola
+from zoo.data.corpora import aibo, cremad, emodb, emotion_in_music, iemocap, names, ravdess, recola, table
 from zoo.data.corpora.files import Loaded
 from zoo.errors import UserError, unknown
 
@@ -112,15 +112,21 @@ CORPORA = {
 
 
 def get(name: str) -> Corpus:
-    """Return the row of a corpus; UserError lists the known ones."""
+    """Return the row of a corpus, or that of a user's table; UserError lists the known ones."""
+    if names.is_table(name):
+        own = f"the table {name.partition(':')[2]}".rstrip() if ":" in name else "a table"
+        return Corpus(
+            title=own, licence="that of its owner", address="own recordings", loader=table, folders=(), n_clips=0
+        )
     if name not in CORPORA:
-        raise unknown("corpus", name, CORPORA)
+        raise unknown("corpus", name, [*CORPORA, "table", "table:PATH"])
     return CORPORA[name]
 
 
 def in_plain_text() -> str:
     """Return the known corpora as the command line lists them."""
-    return "\n".join(["corpora (--corpus):", *(f"  {name:16}{row.title}" for name, row in CORPORA.items())])
+    rows = [f"  {name:16}{row.title}" for name, row in CORPORA.items()]
+    return "\n".join(["corpora (--corpus):", *rows, f"  {'table[:PATH]':16}recordings of your own"])
 
 
 def load(name: str, root: Path) -> Loaded:

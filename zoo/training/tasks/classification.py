@@ -21,7 +21,7 @@ from zoo.data.protocols.splits import Protocol
 from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
-from zoo.heads import column_names
+from zoo.heads import column_names, heads_of
 from zoo.inference.categorical import load_classifier
 from zoo.inference.predictor import checked, in_turn, read_all
 from zoo.losses import class_weights
@@ -57,7 +57,7 @@ def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Example]:
     """Training examples are weighted; validation examples are sorted by length, which pads least."""
-    classes, heads = protocol.classes, several_targets.heads_of(config, protocol.classes)
+    classes, heads = protocol.classes, heads_of(config, protocol.classes)
     labels = [classes.index(clip.label) if clip.label in classes else -1 for clip in clips]
     weights = class_weights(
         config.class_weights if training else "none", [label for label in labels if label >= 0], classes
@@ -80,7 +80,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     # All that is trained on, altered copies too: noise moves coefficients by many deviations of clean ones.
     features = [item for example in fold.train for item in (example.features, *example.versions)]
     network = _build(config, len(fold.outputs), {"seed": config.seed, **config.option})
-    heads = several_targets.heads_of(config, fold.outputs)
+    heads = heads_of(config, fold.outputs)
     loss: Any = "sparse_categorical_crossentropy"
     if len(heads) > 1:
         network, loss = several_targets.extended(network, heads, fold.train, config)
@@ -129,7 +129,7 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
     fold = _behind_enhancer(fold, config, "validation")
     truth, examples = np.array([example.label for example in fold.validation]), whole_batches(fold.validation)
-    heads = several_targets.heads_of(config, fold.outputs)
+    heads = heads_of(config, fold.outputs)
 
     def validate() -> dict[str, float]:
         every = np.asarray(model.predict(examples, verbose=0), np.float64)
