@@ -120,8 +120,9 @@ def _open_table(config: RunConfig) -> Source:
                 "--allow-incomplete, which marks the result"
             )
     division = protocols.division(protocol, loaded.clips, config.allow_incomplete)
+    protocol, warnings = own_table.warnings_of(protocol, protocol.select(loaded.clips), loaded)
     folds = _chosen(division.folds, config.fold)
-    source = Source(protocol, folds, (*notes, *division.notes), False, tuple(loaded.notices))
+    source = Source(protocol, folds, (*notes, *division.notes), False, warnings)
     return _with_further_targets(source, loaded.clips, config)
 
 
@@ -166,6 +167,8 @@ def inner(source: Source, n_folds: int) -> Source:
     labels, folds = [clip.label for clip in clips], []
     for number, sides in enumerate(divisions.split(clips, labels, speakers)):
         train, validation = (tuple(clips[index] for index in side) for side in sides)
+        if source.protocol.classes:  # a clip may lack the main target, and then only teaches others
+            validation = tuple(clip for clip in validation if clip.label in source.protocol.classes)
         folds.append(Fold(f"{number}-inner", train, validation, test=()))
     return replace(source, folds=tuple(folds))
 

@@ -31,6 +31,8 @@ def find(clips: Sequence[Clip], names: Sequence[str]) -> dict[str, list[str]]:
             )
         if kinds == {False}:
             _check_numbers(name, labelled)
+        else:
+            _check_classes(name, {str(clip.targets[name]) for clip in labelled})
         classes = sorted({str(clip.targets[name]) for clip in labelled}) if kinds == {True} else NUMBER
         if len(classes) == 1 or len(classes) > MOST_CLASSES:
             count = f"{len(classes)} classes" if len(classes) > 1 else f"{classes[0]!r} alone"
@@ -49,6 +51,23 @@ def _check_numbers(name: str, clips: Iterable[Clip]) -> None:
                 f"--also {name}: {clip.name} has {clip.targets[name]}, expected a finite number; correct it, or leave "
                 "it empty where it is missing"
             )
+
+
+def _check_classes(name: str, classes: Collection[str]) -> None:
+    """Raise UserError for numbers with a few texts among them, such as "inf", which are no names of classes."""
+    odd = sorted(text for text in classes if not _is_number(text))
+    if 2 * len(odd) < len(classes):
+        raise UserError(
+            f"--also {name}: expected either numbers or names of classes, found {len(classes) - len(odd)} different "
+            f"numbers and {', '.join(map(repr, odd[:5]))}; correct these, or leave them empty where they are missing"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def with_partly_labelled(folds: Iterable[Fold], clips: Iterable[Clip], names: Collection[str]) -> tuple[Fold, ...]:
