@@ -247,6 +247,12 @@ def _in_words(row: Row) -> str:
     elif "probabilities" in row:
         shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
         parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]
+        for name, value in row.get("targets", {}).items():
+            one = isinstance(value, dict)
+            parts.append(
+                f"{name} "
+                + (f"{value['prediction']} {max(value['probabilities'].values()):.3f}" if one else f"{value:.4g}")
+            )
     else:
         others = ("file", "time", "trained_on", "reason")
         ratings = (f"{name} {value:+.3f}" for name, value in row.items() if name not in others)

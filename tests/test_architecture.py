@@ -7,8 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "version", "recipes", "metrics", "layers"},
-    {"utils", "registry", "losses"},
-    {"models", "config", "data", "reports"},
+    {"utils", "registry", "losses", "heads"},
+    {"models", "config", "data", "reports", "losses_several"},
     {"frontends", "catalogue"},
     {"runs", "serving"},
     {"features"},

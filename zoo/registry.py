@@ -90,7 +90,7 @@ def _network(
         frontend=frontend,
         settings=_SETTINGS[frontend]
         | {"training"}
-        | ({"ratings", "segments", "reduction"} if rated else {"emotion", "soft_labels"}),
+        | ({"ratings", "segments", "reduction"} if rated else {"emotion", "soft_labels", "several"}),
         options=options,
         recipes=presets,
     )

@@ -21,6 +21,7 @@ GROUPS = {
     "crops": "training of log-mel networks",
     "emotion": "training of emotion networks",
     "soft_labels": "training of emotion networks by gradient",
+    "several": "several targets of emotion networks by gradient",
     "segments": "training of networks for ratings",
     "reduction": "training of networks for ratings and of the autoencoder",
     "ratings": "training for ratings",

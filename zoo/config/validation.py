@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from zoo import heads
 from zoo.config.run_config import AUGMENTATIONS, RunConfig, heeds
 from zoo.errors import UserError, unknown
 
@@ -30,6 +31,10 @@ def check_together(config: RunConfig) -> None:
         raise UserError("--normalize-corpora and --standardize-speakers exclude each other; give one of them")
     if config.clips and not config.synthetic:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
+    for name in ("target_weights", "number_loss"):
+        if not config.also and getattr(config, name) != getattr(RunConfig, name):
+            raise UserError(f"{as_flag(name)} has no effect without --also; add that, or leave it out")
+    heads.weights(config.target_weights, (config.target, *heads.further_names(config.also, config.target)))
 
 
 def check_initial(config: RunConfig) -> None:

@@ -22,6 +22,7 @@ from zoo.errors import UserError
 from zoo.export import agreement, signatures, trained_run, warmup
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
+from zoo.heads import Head, heads_of
 from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
 from zoo.runs.folder import fold_name
@@ -90,7 +91,8 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
             raise UserError(f"--postprocess is for continuous ratings; {opened.folder} predicts classes. Leave it out")
         if not 0.01 <= temperature <= 100:
             raise UserError(f"temperature is {temperature}, expected 0.01 to 100")
-        return replace(plan, temperature=temperature)
+        heads = heads_of(settings, opened.outputs)
+        return replace(plan, temperature=temperature, heads=heads if len(heads) > 1 else ())
     if temperature != 1:
         raise UserError(f"temperature is for probabilities, and {opened.folder} predicts ratings; leave it out")
     folders = opened.fold_folders if with_postprocess else ()
@@ -163,6 +165,8 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "run_versions": record["versions"],
         "run_files": _checksums(opened.folder, run_files),
     }
+    if plan.heads:
+        content["targets"] = [_target(head, record) for head in plan.heads]
     if not continuous:
         return {**content, "temperature": plan.temperature, "calibration": calibration}
     return {
@@ -173,6 +177,13 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "delay_frames": plan.delay_frames,
         "postprocess": [asdict(chain) for chain in plan.chains],
     }
+
+
+def _target(head: Head, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a target: classes, or of a number the range of the labels it was tested on."""
+    if head.classes:
+        return {"name": head.name, "classes": list(head.classes)}
+    return {"name": head.name, "tested_range": record["targets"][head.name].get("range")}
 
 
 def _frontend(trained: Trained) -> dict[str, Any]:

@@ -69,6 +69,9 @@ def _head(version: Path, description: Figures) -> Iterator[str]:
         yield f"It rates {' and '.join(description['dimensions'])} every {step:.0f} ms of a recording."
     else:
         yield f"It distinguishes {', '.join(description['classes'])}."
+        for target in description.get("targets", [])[1:]:
+            kind = f"distinguishes {', '.join(target['classes'])}" if "classes" in target else "gives a number"
+            yield f"For its further target {target['name']} it {kind} (signature `all_targets`)."
     if description.get("delay_frames", 0) < 0:
         yield f"A moment is rated from audio up to {-description['delay_frames'] * step / 1000:g} s after it."
     if description["lengths_in"] == "samples":
@@ -107,6 +110,8 @@ def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, 
     yield "| speaker | clips | UA | WA |\n|---|---|---|---|"
     for speaker, score in record["per_speaker"].items():
         yield f"| {speaker} | {score['n']} | {100 * score['ua']:.1f} % | {100 * score['wa']:.1f} % |"
+    for name, found in record.get("targets", {}).items():
+        yield f"\n{_target(name, found)}"
     yield "\nBad at:\n"
     worst = sorted(record["per_class"].items(), key=lambda item: item[1]["recall"] or 0.0)[:_WORST]
     for label, score in (pair for pair in worst if (pair[1]["recall"] or 0.0) < 1):
@@ -145,6 +150,15 @@ def _origin(version: Path, description: Figures, run: Path) -> Iterator[str]:
     yield "\n## Checksums (SHA-256)\n"
     for name, digest in {**description["files"], **description["run_files"]}.items():
         yield f"- `{digest}` {name}"
+
+
+def _target(name: str, found: Figures) -> str:
+    left_out = f"; {found['unlabelled']} clips without a label are left out" if found["unlabelled"] else ""
+    if "ccc" in found:
+        return f"Target {name}, {found['n_clips']} clips: CCC {_ccc(found['ccc'])}, MAE {found['mae']:.3g}{left_out}."
+    if "ua" in found:
+        return f"Target {name}, {found['n_clips']} clips: UA {_percent(found['ua'])}{left_out}."
+    return f"Target {name}: no test clip has a label."
 
 
 def _percent(score: Figures) -> str:

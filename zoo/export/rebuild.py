@@ -57,6 +57,13 @@ def _build(old: Exported, frontend: keras.layers.Layer) -> tuple[tf.Module, dict
     module = tf.Module()
     module.weights = old.module.weights  # not the whole of it, which would keep the old signatures too
     functions = signatures.of_requests(answer_features, of_features, frontend, plan_of(old.description))
+    if "targets" in old.description:
+        every = old.module.signatures["all_targets_features"]
+
+        def answer_all(features, n_frames):
+            return every(features=features, n_frames=n_frames)
+
+        functions |= signatures.of_all_targets(answer_all, every, frontend, plan_of(old.description))
     if "stream" in old.description["signatures"]:
         functions["stream"] = old.module.signatures["stream"]
     return module, functions

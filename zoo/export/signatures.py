@@ -12,10 +12,11 @@ import keras
 import tensorflow as tf
 
 from zoo.data.audio.recording import BAD_KINDS, LOUDEST, QUIETEST
-from zoo.export import stream_signature, wav_decoder
+from zoo.export import all_targets, stream_signature, wav_decoder
 from zoo.export.calibration import LEAST_PROBABILITY
 from zoo.export.inference_lstm import exchanged
 from zoo.export.wav_decoder import refuse_unless
+from zoo.heads import Heads
 from zoo.inference.postprocess import PostProcess
 
 Answers = dict[str, tf.Tensor]
@@ -29,7 +30,8 @@ class Plan:
     `shortest` and `longest` are in samples of `rate_hz` (in frames without a front-end). For ratings: a frame is
     `steps_per_frame` steps of the features; networks on whole segments get consecutive ones of `segment_frames` (0:
     whole recordings); `chains` holds each network's post-processing, or nothing; ratings come `delay_frames` later, or
-    earlier below 0. For classes, logarithms of probabilities are divided by `temperature`.
+    earlier below 0. For classes, logarithms of probabilities are divided by `temperature`. `heads` are those of
+    networks with several targets, nothing for one.
     """
 
     outputs: tuple[str, ...]
@@ -41,6 +43,7 @@ class Plan:
     segment_frames: int = 0
     delay_frames: int = 0
     chains: tuple[PostProcess, ...] = ()
+    heads: Heads = ()
 
 
 def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], plan: Plan) -> tuple[tf.Module, dict]:
@@ -60,10 +63,14 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
         input_signature=inputs,
         autograph=False,
     )
-    of_features = _on_features(answer, inputs, plan, limited=frontend is None)
+    main = all_targets.main_alone(answer) if plan.heads else answer
+    of_features = _on_features(main, inputs, plan, limited=frontend is None)
     if frontend is None:
         return module, {"serving_default": of_features, "features": of_features}
-    functions = of_requests(answer, of_features, frontend, plan)
+    functions = of_requests(main, of_features, frontend, plan)
+    if plan.heads:
+        every = all_targets.by_target(answer, plan.heads[0].name)
+        functions |= of_all_targets(every, _on_features(every, inputs, plan, limited=False), frontend, plan)
     if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
         functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)
     return module, functions
@@ -76,6 +83,11 @@ def of_requests(answer: Answer, of_features: Any, frontend: keras.layers.Layer, 
         "wav_bytes": _on_files(answer, frontend, plan),
         "features": of_features,
     }
+
+
+def of_all_targets(answer: Answer, of_features: Any, frontend: keras.layers.Layer, plan: Plan) -> dict[str, Any]:
+    """Return the signatures that give every target by its name: probabilities (batch, classes) or numbers (batch,)."""
+    return {"all_targets": _on_waveforms(answer, frontend, plan), "all_targets_features": of_features}
 
 
 def _counts(name: str) -> tf.TensorSpec:
@@ -190,8 +202,11 @@ def _not_empty(rows, name: str):
 def _probabilities(networks: Sequence[keras.Model], plan: Plan) -> Answer:
     def answer(features, n_frames):
         outputs = [_run(network, features, n_frames) for network in networks]
+        further = all_targets.further(plan.heads, outputs)
+        if plan.heads:
+            outputs = [output[:, : len(plan.outputs)] for output in outputs]
         scores = [tf.math.log(tf.maximum(output, LEAST_PROBABILITY)) / plan.temperature for output in outputs]
-        return {"probabilities": tf.add_n([tf.nn.softmax(score) for score in scores]) / len(scores)}
+        return {"probabilities": tf.add_n([tf.nn.softmax(score) for score in scores]) / len(scores), **further}
 
     return answer
 

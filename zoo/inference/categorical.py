@@ -15,6 +15,7 @@ from zoo.data.batches.by_length import in_batches
 from zoo.data.schema import Clip
 from zoo.features import corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
+from zoo.heads import Heads, column_names, heads_of
 from zoo.inference.predictor import BATCH_SECONDS
 from zoo.runs.model_file import load_model, network_of
 from zoo.runs.protocol import protocol_of
@@ -22,22 +23,28 @@ from zoo.runs.protocol import protocol_of
 
 @dataclass(frozen=True)
 class Classifier:
-    """`probabilities` maps waveforms (samples,) at `rate_hz`, `min_seconds` or longer, to class probabilities each.
+    """`outputs` maps waveforms (samples,) at `rate_hz`, `min_seconds` or longer, to the outputs (columns,) of each.
 
-    Its second argument (`groups_of`) matters only to runs whose features are standardised by speaker or by corpus.
-    Probabilities of a waveform whose features are not finite are NaN.
+    They are class probabilities, and what further `heads` predict (zoo.heads). Its second argument (`groups_of`)
+    matters only to runs whose features are standardised by speaker or by corpus. Outputs of a waveform whose features
+    are not finite are NaN.
     """
 
-    probabilities: Callable[..., list[np.ndarray]]
+    outputs: Callable[..., list[np.ndarray]]
     rate_hz: int
     min_seconds: float
+    heads: Heads
+
+    def probabilities(self, waveforms: Sequence[np.ndarray], groups: Sequence[str] = ()) -> list[np.ndarray]:
+        """Return the class probabilities alone."""
+        return [found[: self.heads[0].columns] for found in self.outputs(waveforms, groups)]
 
 
 def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     """Load the model of a fold. Raises UserError where there is none."""
     takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
-    classes = protocol_of(config).classes
-    model = load_model(folder / "model.keras", takes_waveforms, classes)
+    heads = heads_of(config, protocol_of(config).classes)
+    model = load_model(folder / "model.keras", takes_waveforms, column_names(heads))
     if takes_waveforms and not config.normalize_corpora:
 
         def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -47,6 +54,7 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
             lambda waveforms, groups=(): in_batches(run, waveforms, BATCH_SECONDS * rate_hz, multiple=rate_hz),
             rate_hz,
             LEAST_SECONDS,
+            heads,
         )
     extractor = from_config.extractor(config)
     known = None
@@ -55,18 +63,18 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     if config.normalize_corpora:
         known = speaker_normalization.load(folder, corpus_normalization.FILE)
 
-    def probabilities(waveforms: Sequence[np.ndarray], groups: Sequence[str] = ()) -> list[np.ndarray]:
+    def outputs(waveforms: Sequence[np.ndarray], groups: Sequence[str] = ()) -> list[np.ndarray]:
         with ThreadPoolExecutor(extractor.threads) as pool:
             features = list(pool.map(extractor.features, waveforms))
         if known:
             features = [known.standardized(*pair) for pair in zip(features, groups, strict=True)]
         return of_features(model, features)
 
-    return Classifier(probabilities, rate_hz, extractor.least_seconds)
+    return Classifier(outputs, rate_hz, extractor.least_seconds, heads)
 
 
 def of_features(model: keras.Model, features: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return a saved model's probabilities (classes,) by features (frames, bands), NaN for those that are not finite.
+    """Return a saved model's outputs (columns,) by features (frames, bands), NaN for those that are not finite.
 
     The front-end of a model that takes waveforms is left out.
     """

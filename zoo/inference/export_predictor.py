@@ -9,13 +9,19 @@ from zoo.data.batches.by_length import in_batches
 from zoo.frontends import opensmile
 from zoo.inference.long_recordings import rate_in_windows
 from zoo.inference.predictor import BATCH_SECONDS, Output, Predictor, checked
+from zoo.serving.description import heads_of
 from zoo.serving.saved_model import Exported, limits_seconds
 
 _DAY_SECONDS = 86_400.0
 
 
-def of_export(exported: Exported) -> Predictor:
-    """Return the predictor of an export. Networks on waveforms rate recordings of any length, in windows."""
+def of_export(exported: Exported, further: bool = True) -> Predictor:
+    """Return the predictor of an export. Networks on waveforms rate recordings of any length, in windows.
+
+    Without `further` an export of several targets predicts the main one alone.
+    """
+    heads = heads_of(exported.description) if further else ()
+    signature = "all_targets" if heads else "serving_default"
     description, own = exported.description, exported.description["frontend"]
     min_seconds, max_seconds = limits_seconds(description)
     if own["kind"] == "functionals" and "functionals" not in own:
@@ -37,7 +43,7 @@ def of_export(exported: Exported) -> Predictor:
         if own["kind"] == "functionals":
             return [of_features(functionals(waveform)) for waveform in waveforms]
         return in_batches(
-            lambda rows, lengths: exported.run_each("serving_default", waveform=rows, n_samples=lengths),
+            lambda rows, lengths: exported.run_each(signature, waveform=rows, n_samples=lengths),
             waveforms,
             BATCH_SECONDS * rate_hz,
         )
@@ -55,5 +61,5 @@ def of_export(exported: Exported) -> Predictor:
 
     facts = tuple(exported.outputs), description["trained_on"], rate_hz, min_seconds, max_seconds, predict_waveforms
     if not exported.continuous:
-        return Predictor(*facts)
+        return Predictor(*facts, heads=heads)
     return Predictor(*facts, description["frame_seconds"], max_seconds, rate_long if on_waveforms else None)

@@ -22,6 +22,8 @@ from zoo.utils.text import cell
 
 _TORN_BYTES = 65_536  # no line is longer: more without an end is damage
 
+_NESTED = ("probabilities", "targets", "reason")  # what a CSV has in columns of its own
+
 Row = Mapping[str, Any]
 Lines = Callable[[Row], str]
 
@@ -49,15 +51,16 @@ def as_json(row: Row) -> str:
 def as_csv(columns: Sequence[str] | None = None) -> Lines:
     """Return a function from a row to its line, the first with a header; `columns` are those of a file that has one.
 
-    Probabilities become columns p_CLASS. Text is escaped as by `zoo.utils.text.cell`.
+    Probabilities become columns p_CLASS; further targets target_NAME, of classes target_NAME_p_CLASS too. Text is
+    escaped as by `zoo.utils.text.cell`. "reason" is the last column; None is an empty cell.
     The function raises UserError for a row of other columns.
-    "reason" is the last column; None is an empty cell.
     """
     expected = list(columns) if columns else []
 
     def line(row: Row) -> str:
-        flat = {key: value for key, value in row.items() if key not in ("probabilities", "reason")}
+        flat = {key: value for key, value in row.items() if key not in _NESTED}
         flat |= {f"p_{name}": share for name, share in row.get("probabilities", {}).items()}
+        flat |= _targets(row.get("targets", {}))
         flat["reason"] = row["reason"]
         lines = [] if expected else [flat]
         if not expected:
@@ -69,6 +72,17 @@ def as_csv(columns: Sequence[str] | None = None) -> Lines:
         return text.getvalue()
 
     return line
+
+
+def _targets(targets: Row) -> dict[str, Any]:
+    flat = {}
+    for name, value in targets.items():
+        if not isinstance(value, Mapping):
+            flat[f"target_{name}"] = value
+            continue
+        flat[f"target_{name}"] = value["prediction"]
+        flat |= {f"target_{name}_p_{label}": share for label, share in value["probabilities"].items()}
+    return flat
 
 
 def kind_of(out: Path, json_lines: bool, as_table: bool) -> str:

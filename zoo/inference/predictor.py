@@ -15,6 +15,7 @@ from zoo.data.audio.blocks import seconds_of
 from zoo.data.audio.read import read
 from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
 from zoo.data.schema import Clip as Utterance
+from zoo.heads import Heads, column_names, split
 from zoo.inference.clips import Clip, is_file, names_of, waveform_of
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
@@ -35,7 +36,7 @@ class Predictor:
 
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
     `frame_seconds` apart (0: probabilities); or in words, why it has none. `rate_long` instead rates files longer than
-    `whole_seconds`, in windows.
+    `whole_seconds`, in windows. With several `heads`, the columns of further targets follow the probabilities.
     """
 
     outputs: tuple[str, ...]
@@ -47,6 +48,7 @@ class Predictor:
     frame_seconds: float = 0.0
     whole_seconds: float = float("inf")
     rate_long: Callable[[Path], np.ndarray] | None = None
+    heads: Heads = ()
 
     def predict(
         self,
@@ -61,7 +63,8 @@ class Predictor:
         in seconds, a rating per dimension, "trained_on", "reason"} per frame. "file" is of `names`, by default the
         path, or the position of another clip, such as "#0". "reason" is None; a recording without speech (its kind is
         in `WITHOUT_SPEECH`) has one row, "reason" says why, and emotion and probabilities, or time and ratings, are
-        None.
+        None. A model of several targets adds "targets": {name: number, or {"prediction": class, "probabilities":
+        {class: probability}}}.
 
         A recording that cannot be used, or for which the model has no finite output, goes to `on_bad` (which raises)
         and is left out.
@@ -97,12 +100,15 @@ class Predictor:
 
     def _shape(self, waveform: np.ndarray) -> tuple[int, ...]:
         frame = round(self.frame_seconds * self.rate_hz)
-        return (len(waveform) // frame, len(self.outputs)) if frame else (len(self.outputs),)
+        if frame:
+            return len(waveform) // frame, len(self.outputs)
+        return (len(column_names(self.heads)) or len(self.outputs),)
 
     def _rows(self, file: str, output: np.ndarray) -> Iterator[Row]:
         rest = {"trained_on": self.trained_on, "reason": None}
         if not self.frame_seconds:
-            yield {"file": file, **emotion(self.outputs, output), **rest}
+            main = emotion(self.outputs, output[: len(self.outputs)])
+            yield {"file": file, **main, **further_targets(self.heads, output), **rest}
             return
         for frame, values in enumerate(output):
             yield {"file": file, "time": round(frame * self.frame_seconds, 3), **named(self.outputs, values), **rest}
@@ -110,7 +116,7 @@ class Predictor:
     def _without_speech(self, file: str, error: BadClip) -> Row:
         rest = {"trained_on": self.trained_on, "reason": reason(error)}
         if not self.frame_seconds:
-            return {"file": file, **no_emotion(self.outputs), **rest}
+            return {"file": file, **no_emotion(self.outputs), **further_targets(self.heads, None), **rest}
         return {"file": file, "time": None, **dict.fromkeys(self.outputs), **rest}
 
 
@@ -144,6 +150,21 @@ def emotion(outputs: Sequence[str], probabilities: np.ndarray) -> Row:
 def no_emotion(outputs: Sequence[str]) -> Row:
     """Return what `emotion` does, for a recording without an answer."""
     return {"emotion": None, "probabilities": dict.fromkeys(outputs)}
+
+
+def further_targets(heads: Heads, output: np.ndarray | None) -> Row:
+    """Return {"targets": {name: ...}} by the output (columns,) of several heads, or None of each; {} for one head."""
+    if len(heads) < 2:
+        return {}
+    targets: Row = {}
+    found = split(heads, output[None]) if output is not None else {}
+    for head in heads[1:]:
+        if not head.classes:
+            targets[head.name] = round(float(found[head.name][0]), 6) if found else None
+            continue
+        own = emotion(head.classes, found[head.name][0]) if found else no_emotion(head.classes)
+        targets[head.name] = {"prediction": own["emotion"], "probabilities": own["probabilities"]}
+    return {"targets": targets}
 
 
 def in_turn(items: Sequence, size: int = READ_AHEAD) -> Iterator[Sequence]:

@@ -41,10 +41,10 @@ def _classifiers(run: OpenedRun, max_seconds: float) -> Predictor:
     folds = [load_classifier(folder, run.settings) for folder in run.fold_folders]
 
     def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return list(np.mean([fold.probabilities(waveforms) for fold in folds], axis=0)) if waveforms else []
+        return list(np.mean([fold.outputs(waveforms) for fold in folds], axis=0)) if waveforms else []
 
     limits = folds[0].rate_hz, folds[0].min_seconds, max_seconds
-    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms)
+    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, heads=folds[0].heads)
 
 
 def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:

@@ -57,7 +57,10 @@ class Live:
 
 def of_export(exported: Exported) -> Live:
     """Adapt an export for streaming, with state where it has the signature "stream"."""
-    description, predict_waveforms = exported.description, export_predictor.of_export(exported).predict_waveforms
+    description, predict_waveforms = (
+        exported.description,
+        export_predictor.of_export(exported, further=False).predict_waveforms,
+    )
     on_waveforms = description["frontend"]["kind"] == "StandardWaveform"
     frame = description["frame_seconds"] if exported.continuous else 0
     shortest, longest = (round(seconds * exported.rate_hz) for seconds in limits_seconds(description))

@@ -190,6 +190,29 @@ def evaluate(
     }
 
 
+def evaluate_clips(truth: ArrayLike, prediction: ArrayLike, speakers: Sequence[str]) -> dict[str, Any]:
+    """Return every figure of one number per clip, (n,) each, as a dictionary for strict JSON: undefined ones are None.
+
+    Over all clips: `ccc` with its 95 % interval over speakers (None with one speaker), `pearson`, `rmse` and `mae`.
+    `range` is that of the truth. Raises ValueError as `moments`, and for other lengths or a missing speaker.
+
+    >>> evaluate_clips([20.0, 30.0], [20.0, 28.0], ["a", "b"])["mae"]
+    1.0
+    """
+    values, found = _checked(truth, prediction)
+    if values.ndim != 1 or len(values) != len(speakers):
+        raise ValueError(f"expected a number and a speaker per clip, found {values.shape} and {len(speakers)} speakers")
+    check_speakers(speakers)
+    names = [str(speaker) for speaker in speakers]
+    clips = [moments(values[n : n + 1], found[n : n + 1]) for n in range(len(values))]
+    by_speaker = merged_by_speaker(clips, names)
+    pooled = moments(values, found)
+    (_, low), (_, high) = bootstrap_interval([by_speaker], concordances)
+    figures = {name: number(getattr(pooled, name)[0]) for name in ("pearson", "rmse", "mae")}
+    counts = {"n_clips": len(values), "n_speakers": len(by_speaker)}
+    return {**counts, "ccc": with_interval(pooled.ccc[0], low, high), **figures, "range": [values.min(), values.max()]}
+
+
 def _checked(truth: ArrayLike, prediction: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     if truth.shape != prediction.shape or truth.ndim not in (1, 2) or truth.size == 0:

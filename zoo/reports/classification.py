@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from zoo.reports.figures import column, learning_curves, save_png
-from zoo.reports.tables import percent, print_record, table, with_interval
+from zoo.reports.tables import decimal, percent, print_record, print_titled, table, with_interval
 from zoo.utils.text import printable
 
 
@@ -79,3 +79,23 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
             Text(printable(name)), str(row["n"]), *(percent(row[key]) for key in ("recall", "precision", "f1"))
         )
     print_record(metrics, title, lines, shown, console)
+    for name, figures in metrics.get("targets", {}).items():
+        _print_target(name, figures, console)
+
+
+def _print_target(name: str, figures: Mapping[str, Any], console: Console | None) -> None:
+    """Print the figures of a further target: UA and WA, and a row per class, or CCC and errors of numbers."""
+    lines = [f"{figures['unlabelled']} clips without a label are left out"] if figures["unlabelled"] else []
+    if "ccc" in figures:
+        shown = table(numbers=("CCC", "Pearson", "RMSE", "MAE", "n"))
+        errors = (decimal(figures[key]) for key in ("pearson", "rmse", "mae"))
+        shown.add_row(with_interval(figures["ccc"]), *errors, str(figures["n_clips"]))
+    else:
+        shown = table("Class", numbers=("n", "Recall", "Precision", "F1"))
+        for label, row in figures.get("per_class", {}).items():
+            shares = (percent(row[key]) for key in ("recall", "precision", "f1"))
+            shown.add_row(Text(printable(label)), str(row["n"]), *shares)
+    if "ua" in figures:
+        ua, wa = (with_interval(figures[key], percent) for key in ("ua", "wa"))
+        lines = [f"UA {ua}   WA {wa}   macro-F1 {percent(figures['macro_f1'])}", *lines]
+    print_titled(f"target {name}", lines, shown, console)

@@ -16,8 +16,8 @@ from zoo.runs.protocol import is_pool
 def of(settings: RunConfig) -> list[str]:
     """Return the flags of train.py that make a configuration, beyond its recipe and without places.
 
-    The folder of noise is written as NOISE, the model of --init-from as INITIAL. Ratios that a study chose have no
-    flag.
+    The folder of noise is written as NOISE, the model of --init-from as INITIAL. Ratios that a study chose, and classes
+    found in the data, have no flag.
     """
     first = ["model", "recipe", "corpus", "synthetic", "protocol", "fold"]
     if is_table(settings.corpus) or is_pool(settings):
@@ -26,7 +26,7 @@ def of(settings: RunConfig) -> list[str]:
     usual, settings = resolve(config_flags.from_flags(given)), resolve(settings)
     options = dict(item for item in settings.option.items() if item not in usual.option.items())
     for name, value in settings.saved().items():
-        differs = name not in (*PLACES, "option", "snr") and value != getattr(usual, name)
+        differs = name not in (*PLACES, "option", "snr", "heads") and value != getattr(usual, name)
         if differs and heeds(settings.model, name):
             given[name] = value
     if settings.noise:

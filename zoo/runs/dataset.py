@@ -20,7 +20,8 @@ from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
 from zoo.errors import UserError, shortened, unknown
-from zoo.runs import own_pool, own_table
+from zoo.heads import further_names
+from zoo.runs import further_targets, own_pool, own_table
 from zoo.runs.open_run import OpenedRun
 from zoo.runs.protocol import is_pool, protocol_of
 
@@ -73,14 +74,25 @@ def resolve(config: RunConfig) -> RunConfig:
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     if config.noise_split == "time":
         paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
-    return replace(
-        config,
-        protocol=protocol.name,
-        fold=config.fold or ("few" if config.synthetic else "all"),
-        max_clip_seconds=config.max_clip_seconds or limits[0],
-        frame_seconds=config.frame_seconds or limits[1],
-        **paths,
+    return _with_heads(
+        replace(
+            config,
+            protocol=protocol.name,
+            fold=config.fold or ("few" if config.synthetic else "all"),
+            max_clip_seconds=config.max_clip_seconds or limits[0],
+            frame_seconds=config.frame_seconds or limits[1],
+            **paths,
+        )
     )
+
+
+def _with_heads(config: RunConfig) -> RunConfig:
+    """Return the configuration with the classes of its further targets: what the corpus has, unless it knows them."""
+    wanted = further_names(config.also, config.target)
+    if not wanted or list(config.heads) == list(wanted):
+        return config if wanted else replace(config, heads={})
+    clips = open_source(replace(config, fold="all", heads={})).clips
+    return replace(config, heads=further_targets.find(clips, wanted))
 
 
 def _absolute(place: str) -> str:
@@ -103,7 +115,8 @@ def open_source(config: RunConfig) -> Source:
     division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
     # A twin is small by design; only for a real corpus do absent clips say anything.
     notes = () if is_synthetic else division.notes
-    return Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+    source = Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+    return _with_further_targets(source, clips, config)
 
 
 def _open_pool(config: RunConfig) -> Source:
@@ -114,7 +127,9 @@ def _open_pool(config: RunConfig) -> Source:
     folds = _chosen(division.folds, config.fold)
     notes = [*found.notes, *([] if found.synthetic else [*notes, *division.notes])]
     protocol = replace(protocol, speaker_independent=not found.unknown_speakers)
-    return Source(protocol, folds, tuple(notes), found.synthetic, found.warnings, own_pool.facts(config, found))
+    facts = own_pool.facts(config, found)
+    source = Source(protocol, folds, tuple(notes), found.synthetic, found.warnings, facts)
+    return _with_further_targets(source, found.clips, config)
 
 
 def _open_table(config: RunConfig) -> Source:
@@ -131,7 +146,17 @@ def _open_table(config: RunConfig) -> Source:
     division = protocols.division(protocol, loaded.clips, config.allow_incomplete)
     protocol, warnings = own_table.warnings_of(protocol, protocol.select(loaded.clips), loaded)
     folds = _chosen(division.folds, config.fold)
-    return Source(protocol, folds, (*notes, *division.notes), False, warnings)
+    source = Source(protocol, folds, (*notes, *division.notes), False, warnings)
+    return _with_further_targets(source, loaded.clips, config)
+
+
+def _with_further_targets(source: Source, clips: Iterable[Clip], config: RunConfig) -> Source:
+    """Return the source with `clips` that lack the main target alone, and sentences on labels, for --also."""
+    if not config.also:
+        return source
+    folds = further_targets.with_partly_labelled(source.folds, clips, further_names(config.also, config.target))
+    said = further_targets.remarks(folds, config.heads, source.protocol.classes)
+    return replace(source, folds=folds, warnings=(*source.warnings, *said))
 
 
 def of_run(run: OpenedRun, data_root: str = "", fold: str | None = None) -> Source:
@@ -166,6 +191,8 @@ def inner(source: Source, n_folds: int) -> Source:
     labels, folds = [clip.label for clip in clips], []
     for number, sides in enumerate(divisions.split(clips, labels, speakers)):
         train, validation = (tuple(clips[index] for index in side) for side in sides)
+        if source.protocol.classes:  # a clip may lack the main target, and then only teaches others
+            validation = tuple(clip for clip in validation if clip.label in source.protocol.classes)
         folds.append(Fold(f"{number}-inner", train, validation, test=()))
     return replace(source, folds=tuple(folds))
 
@@ -215,6 +242,12 @@ def fingerprint(source: Source, audio_sha256: Mapping[str, str]) -> str:
         for fold in source.folds
     ]
     return hashlib.sha256(json.dumps([source.synthetic, source.protocol.version, content]).encode()).hexdigest()
+
+
+def targets_fingerprint(source: Source, names: Iterable[str]) -> str:
+    """Return a hash of the further targets `names` of a source's clips."""
+    content = [[clip.name, *(clip.targets.get(name) for name in names)] for clip in source.clips]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _said_of(clip: Clip, audio_sha256: str) -> list:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from zoo import losses
+from zoo import losses, losses_several
 from zoo.errors import UserError
 from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, waveform
 from zoo.layers import attention, long_convolution, lstm, masking, window_statistics
@@ -23,6 +23,7 @@ LAYERS = (
     log_mel,
     long_convolution,
     losses,
+    losses_several,
     lstm,
     masking,
     mfcc,

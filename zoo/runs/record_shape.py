@@ -23,6 +23,15 @@ _CLASSES = {
     "per_corpus?": {str: {"n_clips": int, "n_speakers": int, "ua": _SCORE, "wa": _SCORE, "absent_classes": [str]}},
     "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
 }
+_TARGET = {
+    "kind?": str,
+    "unlabelled?": int,
+    "ccc?": _SCORE,
+    "pearson?": _FIGURE,
+    "rmse?": _FIGURE,
+    "mae?": _FIGURE,
+    **_CLASSES,
+}
 _FACTS = {
     "model?": str,
     "recipe?": str,
@@ -44,6 +53,6 @@ _FACTS = {
     "fold?": str,
     "folds?": [{"fold": str}],
 }
-RECORD: dict[str, Any] = {**_FACTS, **_CLASSES, **_RATINGS, "postprocessed?": _RATINGS}
+RECORD: dict[str, Any] = {**_FACTS, **_CLASSES, **_RATINGS, "postprocessed?": _RATINGS, "targets?": {str: _TARGET}}
 # What every reader of a finished run relies on.
 NEEDED = ("model", "corpus", "protocol", "synthetic", "bad_clips", "versions")

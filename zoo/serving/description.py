@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from zoo.errors import UserError
+from zoo.heads import Head, Heads
 
 FORMAT = 1  # of description.json; another number says that its keys mean something else
 DESCRIPTION = Path("assets") / "description.json"
@@ -72,6 +73,19 @@ def _is_stream(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_whole(0)(value.get(name)) for name in ("before_frames", "after_frames"))
 
 
+def _is_targets(value: Any) -> bool:
+    """Say whether the value is two targets or more, of different names, with classes or without."""
+
+    def is_target(item: Any) -> bool:
+        if not isinstance(item, dict) or not _is_text(item.get("name")):
+            return False
+        return "classes" not in item or (_is_names(item["classes"]) and len(item["classes"]) > 1)
+
+    if not isinstance(value, list) or len(value) < 2 or not all(map(is_target, value)):
+        return False
+    return _is_names([item["name"] for item in value])
+
+
 _RATE = "a whole number of Hz", _is_whole(MIN_RATE_HZ, MAX_RATE_HZ)
 _COUNT = "a whole number, at least 1", _is_whole(1)
 _SUMS = "names of files with their SHA-256", _is_sums
@@ -104,6 +118,7 @@ _IF_PRESENT: dict[str, tuple[str, Check]] = {
     "temperature": ("a number above 0", _is_number),
     "warnings": ("a list of sentences", _is_texts),
     "folds": ("different names", _is_names),
+    "targets": ("targets with different names, the classes of each, or none for a number", _is_targets),
     "run_files": _SUMS,
 }
 
@@ -131,6 +146,11 @@ def read_description(folder: Path) -> dict[str, Any]:
 def outputs_of(description: Mapping[str, Any]) -> list[str]:
     """Return the names of the classes, or of the rated dimensions."""
     return description["dimensions" if description["task"] == "continuous" else "classes"]
+
+
+def heads_of(description: Mapping[str, Any]) -> Heads:
+    """Return the heads of an export with several targets, nothing for one of one target."""
+    return tuple(Head(item["name"], tuple(item.get("classes", ()))) for item in description.get("targets", ()))
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:
@@ -179,9 +199,26 @@ def _check_together(path: Path, content: Mapping[str, Any]) -> None:
         "functionals of a clip for ratings": continuous or on_waveforms or "functionals" in frontend,
         "a stream without its signature": ("stream" in content) <= ("stream" in signatures),
     }
+    checks |= _target_checks(content)
     for found, holds in checks.items():
         if not holds:
             raise damaged(path, found)
+
+
+def _target_checks(content: Mapping[str, Any]) -> dict[str, bool]:
+    """Compare the targets of an export with its classes and its signature "all_targets"."""
+    if not (heads := heads_of(content)):
+        return {}
+    outputs = content["signatures"].get("all_targets", {"outputs": {}})["outputs"]
+    shapes = {head.name: outputs.get(head.name, {"shape": None})["shape"] for head in heads}
+    features = content["signatures"].get("all_targets_features", {"outputs": {}})["outputs"]
+    return {
+        "targets of ratings": content["task"] == "emotion",
+        "a first target of other classes": list(heads[0].classes) == content.get("classes"),
+        "targets without the signature all_targets, or of other shapes there": set(outputs) == set(shapes)
+        and all(shapes[head.name] == [None, *([len(head.classes)] if head.classes else [])] for head in heads),
+        "targets without the signature all_targets_features": features.keys() == outputs.keys(),
+    }
 
 
 def _check_names(folder: Path, content: Mapping[str, Any]) -> None:

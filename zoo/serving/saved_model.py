@@ -11,7 +11,7 @@ import numpy as np
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.serving import graph_audit
-from zoo.serving.description import check_files, damaged, outputs_of, read_description
+from zoo.serving.description import check_files, damaged, heads_of, outputs_of, read_description
 from zoo.serving.versions import version_folder
 
 _CLIP_SECONDS = (0.06, 60.0)  # where a clip is one row of openSMILE's functionals
@@ -40,15 +40,18 @@ class Exported:
         """Names of the classes, or of the rated dimensions."""
         return outputs_of(self.description)
 
-    def on_waveforms(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Predict waveforms (samples,) in one request: probabilities (classes,) or ratings (frames, dims) of each."""
-        rows, lengths = padded(waveforms)
-        return self.run("serving_default", waveform=rows, n_samples=lengths)
+    def on_waveforms(self, waveforms: Sequence[np.ndarray], signature: str = "serving_default") -> list[np.ndarray]:
+        """Predict waveforms (samples,) in one request: probabilities (classes,) or ratings (frames, dims) of each.
 
-    def on_features(self, features: Sequence[np.ndarray]) -> list[np.ndarray]:
+        By the signature "all_targets", every target's columns in the order of the description (zoo.heads).
+        """
+        rows, lengths = padded(waveforms)
+        return self.run(signature, waveform=rows, n_samples=lengths)
+
+    def on_features(self, features: Sequence[np.ndarray], signature: str = "features") -> list[np.ndarray]:
         """Predict features (frames, bands), as the front-end makes them, in one request."""
         rows, lengths = padded(features)
-        return self.run("features", features=rows, n_frames=lengths)
+        return self.run(signature, features=rows, n_frames=lengths)
 
     def on_wav_bytes(self, files: Sequence[bytes]) -> list[np.ndarray]:
         """Predict the contents of 16-bit WAV files at `rate_hz` in one request."""
@@ -73,6 +76,9 @@ class Exported:
     def run(self, signature: str, **request) -> list[np.ndarray]:
         """Call a signature with a batch of inputs; returns the rows of its outputs, without padding."""
         answers = self._call(signature, **request)
+        if signature.startswith("all_targets"):
+            every = [answers[head.name] for head in heads_of(self.description)]
+            return list(np.concatenate([values if values.ndim == 2 else values[:, None] for values in every], axis=1))
         if not self.continuous:
             return list(answers["probabilities"])
         # Of outputs of two lengths the shorter: a number that is not the request's is for who calls to judge.

@@ -81,9 +81,10 @@ def changed_figures(task: tasks.Task, recorded: Mapping[str, Any], found: Mappin
         both = isinstance(before, dict) and isinstance(after, dict)
         return {key: held(before[key], after[key]) for key in after if key in before} if both else after
 
+    further = ("targets",) if "targets" in recorded and "targets" in found else ()
     return [
         line
-        for name in task.FIGURES.compared
+        for name in (*task.FIGURES.compared, *further)
         for line in differences(name, recorded[name], held(recorded[name], found[name]))
     ]
 

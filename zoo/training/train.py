@@ -18,7 +18,7 @@ from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
 from zoo.runs import begin, environment, upstream_runs
-from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
+from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.training import checkpoint, evaluate, fit_linear, same_audio, transfer
 from zoo.training.fit import fit, kept_epoch
@@ -31,6 +31,7 @@ from zoo.utils.progress import Progress
 # Hashes in data.json, and what they cover.
 _DATA = {
     "data_sha256": "clips, labels or folds",
+    "targets_sha256": "further targets",
     "noise_sha256": "recordings of noise",
     "responses_sha256": "impulse responses",
     "copies_sha256": "ways of altering copies",
@@ -125,6 +126,8 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     source, bad = drop_clips(source, bad_copies), [*bad, *bad_copies]
     hashes = {name: item.audio_sha256 for name, item in features.items()}
     data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **upstream_runs.hashes(settings, source.folds)}
+    if settings.also:
+        data["targets_sha256"] = targets_fingerprint(source, settings.heads)
     if "weights_sha256" in extractor.settings:
         data["weights_sha256"] = str(extractor.settings["weights_sha256"])
     data |= transfer.hashes(origins)

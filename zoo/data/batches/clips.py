@@ -18,20 +18,24 @@ _BUCKET_STEP = 8
 
 @dataclass(frozen=True)
 class Example:
-    """Features of a clip, and of altered copies (`versions`), its class index (>= 0) and the weight of its loss."""
+    """Features of a clip, and of altered copies (`versions`), its class index (>= 0) and the weight of its loss.
+
+    `labels` (columns,), of all clips or of none, take the class's place where a network has several targets.
+    """
 
     name: str = field(default="", kw_only=True)  # of the clip, for errors
     features: Features
     label: int
     weight: float = 1.0
     versions: tuple[Features, ...] = ()
+    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Mixing:
     """Mixup in batches: shares from Beta(alpha, alpha), none with `alpha` 0; the shorter clip goes on with `fill`.
 
-    Labels become shares of `n_classes` classes.
+    Classes become shares of `n_classes`; rows of labels are mixed as they are.
     """
 
     alpha: float
@@ -121,18 +125,19 @@ def shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator
 def _mixer(mixing: Mixing, n_examples: int, seed: tuple[int, ...]) -> Callable:
     """Return a function that mixes each clip of a batch with one drawn from it.
 
-    It maps the clips' indices, features, labels (batch,) and weights to features, labels (batch, classes) and weights.
+    It maps the clips' indices, features, labels (batch,) or (batch, columns) and weights to features, labels (batch,
+    classes or columns) and weights.
     """
     one_hot = np.eye(mixing.n_classes, dtype=np.float32)
     if not mixing.alpha:
-        return lambda chosen, rows, labels, weights: (rows, one_hot[labels], weights)
+        return lambda chosen, rows, labels, weights: (rows, one_hot[labels] if labels.ndim == 1 else labels, weights)
     rng = np.random.default_rng(seed)
     picks, shares = rng.random(n_examples), rng.beta(mixing.alpha, mixing.alpha, n_examples)
     shares = np.maximum(shares, 1 - shares).astype(np.float32)
 
     def mix(chosen, rows, labels, weights):
         share, others = shares[chosen], (picks[chosen] * len(chosen)).astype(int)
-        labels = one_hot[labels]
+        labels = one_hot[labels] if labels.ndim == 1 else labels
         return (
             [mixup(row, rows[other], own, mixing.fill) for row, other, own in zip(rows, others, share, strict=True)],
             share[:, None] * labels + (1 - share[:, None]) * labels[others],
@@ -144,7 +149,10 @@ def _mixer(mixing: Mixing, n_examples: int, seed: tuple[int, ...]) -> Callable:
 
 def _dataset(examples, plan, lengths, load, boundaries, mix=None):
     """Read, mix and pad the plan's batches ahead of their use."""
-    labels = np.array([example.label for example in examples], np.int32)
+    if several := examples[0].labels is not None:
+        labels = np.stack([example.labels for example in examples])
+    else:
+        labels = np.array([example.label for example in examples], np.int32)
     weights = np.array([example.weight for example in examples], np.float32)
 
     def batch(number):
@@ -155,7 +163,7 @@ def _dataset(examples, plan, lengths, load, boundaries, mix=None):
         return *padded(rows, frames), *targets
 
     n_bands = examples[0].features.read(0, 1).shape[1]
-    label = ("float32", (None, None)) if mix else ("int32", (None,))
+    label = ("float32", (None, None)) if mix or several else ("int32", (None,))
     specs = [("float32", (None, None, n_bands)), ("int32", (None,)), label, ("float32", (None,))]
     return batches(len(plan), batch, specs)
 

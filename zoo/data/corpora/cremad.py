@@ -8,12 +8,14 @@ from zoo.data.schema import Clip
 
 LAYOUT = """\
 AudioWAV/1001_DFA_ANG_XX.wav
-processedResults/summaryTable.csv (for the voice votes)"""
+processedResults/summaryTable.csv (for the voice votes)
+VideoDemographics.csv (for age and sex of the actors)"""
 INSIDE = ["AudioWAV/1[0-9][0-9][0-9]_[A-Z][A-Z][A-Z]_[A-Z][A-Z][A-Z]_[HLMX]*"]
 EMOTIONS = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
+INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high"}  # of one sentence; the others' are not specified
 VOTES = {code[0]: name for code, name in EMOTIONS.items()}
 
-_NAME = re.compile(r"(?P<actor>1\d\d\d)_[A-Z]{3}_(?P<emotion>[A-Z]{3})_(LO|MD|HI|XX|X)")
+_NAME = re.compile(r"(?P<actor>1\d\d\d)_[A-Z]{3}_(?P<emotion>[A-Z]{3})_(?P<intensity>LO|MD|HI|XX|X)")
 
 
 def load(root: Path) -> Loaded:
@@ -22,17 +24,24 @@ def load(root: Path) -> Loaded:
     Speakers are "1001" ... "1091". Tags: voice, where processedResults/summaryTable.csv has the clip: the emotion most
     raters chose from the audio alone, "" for a tie. The two agree in 3,099 of 7,442 clips.
 
-    Raises UserError for a broken line of the votes, and a folder without audio.
+    Targets: intensity ("low", "medium" or "high") where it is specified, and sex and age in years where
+    VideoDemographics.csv has the actor.
+
+    Raises UserError for a broken line of the votes or the actors, and a folder without audio.
     """
     table = root / "processedResults" / "summaryTable.csv"
     votes = _read_votes(table) if table.exists() else {}
+    table = root / "VideoDemographics.csv"
+    actors = _read_actors(table) if table.exists() else {}
 
     def read_clip(path: Path, match: re.Match[str]) -> Clip | str:
         if match["emotion"] not in EMOTIONS:
             return NO_EMOTION
         name = _modern(path.stem)
         tags = {"voice": VOTES.get(votes[name], "")} if name in votes else {}
-        return Clip(path, name, match["actor"], EMOTIONS[match["emotion"]], tags)
+        intensity = INTENSITIES.get(match["intensity"])
+        targets = {**actors.get(match["actor"], {}), **({"intensity": intensity} if intensity else {})}
+        return Clip(path, name, match["actor"], EMOTIONS[match["emotion"]], tags, targets=targets)
 
     return collect(root, ("AudioWAV/*",), _NAME, read_clip, votes)
 
@@ -53,3 +62,15 @@ def _read_votes(path: Path) -> dict[str, str]:
             raise line.broken("each FileName once")
         votes[name] = vote
     return votes
+
+
+def _read_actors(path: Path) -> dict[str, dict[str, str | float]]:
+    """Return actor -> sex and age in years."""
+    actors: dict[str, dict[str, str | float]] = {}
+    for line, row in label_table(path, "ActorID", "Age", "Sex"):
+        actor, sex = row.get("actorid", ""), row.get("sex", "").casefold()
+        (age,) = line.numbers([row.get("age", "")], "actor")
+        if not actor.isdecimal() or sex not in ("female", "male") or actor in actors:
+            raise line.broken("each ActorID once, an Age, and a Sex, Female or Male")
+        actors[actor] = {"sex": sex, "age": age}
+    return actors

@@ -24,7 +24,8 @@ def load(root: Path) -> Loaded:
     """List the utterances of IEMOCAP with the majority label (one of `CODES`).
 
     Speakers are "Ses01F" ... "Ses05M". Tags: session ("1".."5"), kind ("impro" or "script"), and valence, activation,
-    dominance (1 to 5, the raters' mean, as written in the file). `seconds` is the utterance's length in its dialogue.
+    dominance (1 to 5, the raters' mean, as written in the file), which are targets too, beside sex. `seconds` is the
+    utterance's length in its dialogue.
 
     Raises UserError for a label line that cannot be read, and a folder without labels or audio.
     """
@@ -35,9 +36,10 @@ def load(root: Path) -> Loaded:
             return NOT_LABELLED
         start, end, code, *ratings = labels[path.stem]
         tags = {"session": name["session"], "kind": name["kind"]}
-        tags |= zip(("valence", "activation", "dominance"), ratings, strict=True)
-        speaker = f"Ses0{name['session']}{name['gender']}"
-        return Clip(path, path.stem, speaker, code, tags, seconds=float(end) - float(start))
+        rated = dict(zip(("valence", "activation", "dominance"), ratings, strict=True))
+        targets = {"sex": "female" if name["gender"] == "F" else "male", **{key: float(rated[key]) for key in rated}}
+        speaker, seconds = f"Ses0{name['session']}{name['gender']}", float(end) - float(start)
+        return Clip(path, path.stem, speaker, code, {**tags, **rated}, seconds=seconds, targets=targets)
 
     return collect(root, ("Session[1-5]/sentences/wav/*/*",), _NAME, read_clip, labels)
 

@@ -83,7 +83,7 @@ class Task(Interface):
     def fitting(self, fold: FoldData, config: RunConfig) -> Fitting:
         """Return the network, its loss and its batches, for networks that are trained by gradient."""
 
-    def validator(self, model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
+    def validator(self, model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
         """Return a function that scores the model on the validation side: columns of the history."""
 
     def after_training(self, model_path: Path, fold: FoldData, config: RunConfig) -> None:

@@ -1,4 +1,7 @@
-"""Classification: one of several emotions per utterance. The interface is in base.py."""
+"""Classification: one of several emotions per utterance, and further targets beside it (--also).
+
+The interface is in base.py; what further targets need is in zoo/training/several_targets.py.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,11 +23,13 @@ from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
+from zoo.heads import column_names, heads_of
 from zoo.inference.categorical import groups_of, load_classifier
 from zoo.inference.predictor import checked, in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
 from zoo.reports import classification as classification_report
+from zoo.training import several_targets
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row
 
 report = classification_report
@@ -54,11 +59,20 @@ def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Example]:
     """Training examples are weighted; validation examples are sorted by length, which pads least."""
-    labels = [protocol.classes.index(clip.label) for clip in clips]
-    weights = class_weights(config.class_weights if training else "none", labels, protocol.classes)
+    classes, heads = protocol.classes, heads_of(config, protocol.classes)
+    labels = [classes.index(clip.label) if clip.label in classes else -1 for clip in clips]
+    weights = class_weights(
+        config.class_weights if training else "none", [label for label in labels if label >= 0], classes
+    )
     shares = corpus_weights(clips) if training and config.corpus_weights == "balanced" else [1.0] * len(clips)
     found = [
-        Example(features[clip.name], label, weights[clip.label] * share, name=clip.name)
+        Example(
+            features[clip.name],
+            label,
+            weights.get(clip.label, 1.0) * share,
+            name=clip.name,
+            labels=several_targets.labels_of(clip, heads),
+        )
         for clip, label, share in zip(clips, labels, shares, strict=True)
     ]
     return found if training else sorted(found, key=lambda example: example.features.n_frames)
@@ -69,6 +83,12 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     # All that is trained on, altered copies too: noise moves coefficients by many deviations of clean ones.
     features = [item for example in fold.train for item in (example.features, *example.versions)]
     network = _build(config, len(fold.outputs), {"seed": config.seed, **config.option})
+    heads = heads_of(config, fold.outputs)
+    loss: Any = "sparse_categorical_crossentropy"
+    if len(heads) > 1:
+        network, loss = several_targets.extended(network, heads, fold.train, config)
+    elif config.mixup or config.label_smoothing:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
     augment, fill = None, np.zeros((), np.float32)
     if registry.get(config.model).frontend == "log_mel":
         mean, variance = moments(features)
@@ -81,10 +101,8 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         network = with_normalization(values.mean(axis=axes), values.var(axis=axes), network, least_variance=1e-12)
     crop_frames = fold.frontend.n_frames(round(config.crop_seconds * fold.frontend.rate_hz))
 
-    loss: Any = "sparse_categorical_crossentropy"
     options: dict[str, Any] = {"seed": config.seed, "augment": augment, "tempo": config.tempo}
     if config.mixup or config.label_smoothing:
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
         options["mixing"] = Mixing(config.mixup, len(fold.outputs), fill)
     batches = partial(training_batches, fold.train, config.batch_size, crop_frames, **options)
     return Fitting(network, loss, lambda epoch: batches(epoch=epoch))
@@ -114,15 +132,18 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
     fold = _behind_enhancer(fold, config, "validation")
     truth, examples = np.array([example.label for example in fold.validation]), whole_batches(fold.validation)
+    heads = heads_of(config, fold.outputs)
 
     def validate() -> dict[str, float]:
-        output = np.asarray(model.predict(examples, verbose=0), np.float64)
+        every = np.asarray(model.predict(examples, verbose=0), np.float64)
+        output = every[:, : len(fold.outputs)]
         confusion = classification.confusion_matrix(truth, output.argmax(axis=-1), len(fold.outputs))
         likelihood = np.maximum(output[np.arange(len(truth)), truth], 1e-12)
         return {
             "validation_loss": float(-np.log(likelihood).mean()),
             "validation_ua": float(classification.unweighted_accuracy(confusion)),
             "validation_wa": float(classification.weighted_accuracy(confusion)),
+            **several_targets.validation_figures(heads, fold.validation, every),
         }
 
     return validate
@@ -136,7 +157,10 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
 def test_rows(
     folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
 ) -> list[Row]:
-    """Return a row per utterance: corpus, clip, speaker, truth, prediction, and the probability of class C as p_C."""
+    """Return a row per utterance: corpus, clip, speaker, truth, prediction, and the probability of class C as p_C.
+
+    Columns of further targets follow, as zoo.training.several_targets names them.
+    """
     classifier = load_classifier(folder, config)
     outputs: list[np.ndarray] = []
     for some in in_turn(clips):
@@ -144,29 +168,34 @@ def test_rows(
         waveforms: list[Any] = read_all(some, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
         if alter:
             waveforms = [alter(waveform, clip.name) for waveform, clip in zip(waveforms, some, strict=True)]
-        found = classifier.probabilities(waveforms, groups_of(some, config))
-        outputs += [checked(output, (len(protocol.classes),), path) for output, path in zip(found, paths, strict=True)]
-    return [row_of(clip, output, protocol, corpus) for clip, output in zip(clips, outputs, strict=True)]
+        found = classifier.outputs(waveforms, groups_of(some, config))
+        shape = (len(column_names(classifier.heads)),)
+        outputs += [checked(output, shape, path) for output, path in zip(found, paths, strict=True)]
+    return [
+        row_of(clip, output, protocol, corpus) | several_targets.columns(classifier.heads, clip, output)
+        for clip, output in zip(clips, outputs, strict=True)
+    ]
 
 
 def row_of(clip: Clip, output: np.ndarray, protocol: Protocol, corpus: str) -> Row:
-    """Return the row of a clip, of its probabilities (classes,)."""
+    """Return the row of a clip by a model's output, which begins with the probabilities of the classes."""
     own = clip.tags.get(CORPUS)  # of several
     if own:
         corpus = f"synthetic {own}" if corpus.startswith("synthetic ") else own
+    probabilities = output[: len(protocol.classes)]
     return {
         "corpus": corpus,
         "clip": clip.name,
         "speaker": clip.speaker,
         "truth": clip.label,
-        "prediction": protocol.classes[int(np.argmax(output))],
-        **{f"p_{name}": f"{value:.6f}" for name, value in zip(protocol.classes, output, strict=True)},
+        "prediction": protocol.classes[int(np.argmax(probabilities))],
+        **{f"p_{name}": f"{value:.6f}" for name, value in zip(protocol.classes, probabilities, strict=True)},
     }
 
 
 def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    found = classification.evaluate(truth, prediction, protocol.classes, speakers)
+    found = {**classification.evaluate(truth, prediction, protocol.classes, speakers), **several_targets.scores(rows)}
     corpora = list(dict.fromkeys(row["corpus"] for row in rows))
     if len(corpora) > 1:
         found["per_corpus"] = {name: _of_corpus(rows, name, protocol) for name in corpora}
