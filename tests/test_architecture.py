@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "version", "recipes", "metrics", "layers"},
     {"utils", "registry", "losses"},
-    {"models", "config", "data", "reports"},
+    {"models", "config", "data", "reports", "confidence"},
     {"frontends", "catalogue"},
     {"runs", "serving"},
     {"features"},
