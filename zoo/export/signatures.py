@@ -11,12 +11,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.confidence.fit import Fit
 from zoo.data.audio.recording import BAD_KINDS, LOUDEST, QUIETEST
 from zoo.export import stream_signature, wav_decoder
 from zoo.export.calibration import LEAST_PROBABILITY
+from zoo.export.confidence_signature import with_confidence
 from zoo.export.inference_lstm import exchanged
 from zoo.export.wav_decoder import refuse_unless
 from zoo.inference.postprocess import PostProcess
+from zoo.serving.description import WITH_CONFIDENCE
 
 Answers = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor, tf.Tensor], Answers]
@@ -29,7 +32,8 @@ class Plan:
     `shortest` and `longest` are in samples of `rate_hz` (in frames without a front-end). For ratings: a frame is
     `steps_per_frame` steps of the features; networks on whole segments get consecutive ones of `segment_frames` (0:
     whole recordings); `chains` holds each network's post-processing, or nothing; ratings come `delay_frames` later, or
-    earlier below 0. For classes, logarithms of probabilities are divided by `temperature`.
+    earlier below 0. For classes, logarithms of probabilities are divided by `temperature`, and `confidence`, where it
+    is fitted, has a signature of its own.
     """
 
     outputs: tuple[str, ...]
@@ -41,6 +45,7 @@ class Plan:
     segment_frames: int = 0
     delay_frames: int = 0
     chains: tuple[PostProcess, ...] = ()
+    confidence: Fit | None = None
 
 
 def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], plan: Plan) -> tuple[tf.Module, dict]:
@@ -62,7 +67,10 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
     )
     of_features = _on_features(answer, inputs, plan, limited=frontend is None)
     if frontend is None:
-        return module, {"serving_default": of_features, "features": of_features}
+        functions = {"serving_default": of_features, "features": of_features}
+        if plan.confidence:
+            functions[WITH_CONFIDENCE] = _on_features(_confident(answer, plan.confidence), inputs, plan, limited=True)
+        return module, functions
     functions = of_requests(answer, of_features, frontend, plan)
     if plan.steps_per_frame and not plan.segment_frames and stream_signature.possible(networks):
         functions["stream"] = stream_signature.build(networks, plan.steps_per_frame)
@@ -71,11 +79,18 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
 
 def of_requests(answer: Answer, of_features: Any, frontend: keras.layers.Layer, plan: Plan) -> dict[str, Any]:
     """Return the signatures on waveforms and WAV files by `answer`, which takes features, beside that on features."""
-    return {
+    functions = {
         "serving_default": _on_waveforms(answer, frontend, plan),
         "wav_bytes": _on_files(answer, frontend, plan),
         "features": of_features,
     }
+    if plan.confidence:
+        functions[WITH_CONFIDENCE] = _on_waveforms(_confident(answer, plan.confidence), frontend, plan)
+    return functions
+
+
+def _confident(answer: Answer, fit: Fit) -> Answer:
+    return lambda features, n_frames: with_confidence(answer(features, n_frames), fit)
 
 
 def _counts(name: str) -> tf.TensorSpec:
