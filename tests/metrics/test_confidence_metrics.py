@@ -9,6 +9,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from zoo.metrics import confidence as metrics
 from zoo.metrics.bootstrap import draws
+from zoo.metrics.confidence_figures import FIGURES, evaluate, evaluate_abstaining
 
 
 @pytest.fixture
@@ -114,14 +115,27 @@ def test_weights_count_clips_so_often(clips, rng):
 
 def test_evaluation_has_intervals_over_speakers(clips):
     speakers = np.repeat(np.arange(6), 50)
-    found = metrics.evaluate(*clips, speakers, 3)
-    assert tuple(found) == metrics.FIGURES
+    found = evaluate(*clips, speakers, 3)
+    assert tuple(found) == FIGURES
     assert all(item["low"] <= item["value"] <= item["high"] for item in found.values())
     assert found["ua_gain"]["value"] == pytest.approx(found["ua_at_coverage"]["value"] - found["ua"]["value"])
-    one = metrics.evaluate(*clips, ["a"] * 300, 3)
+    one = evaluate(*clips, ["a"] * 300, 3)
     assert one["auroc"]["low"] is None and one["auroc"]["value"] == found["auroc"]["value"]
-    none_wrong = metrics.evaluate(clips[0], clips[1], clips[1], speakers, 3)
+    none_wrong = evaluate(clips[0], clips[1], clips[1], speakers, 3)
     assert none_wrong["auroc"] == {"value": None, "low": None, "high": None} and none_wrong["ua"]["value"] == 1
+
+
+def test_what_abstaining_gains(clips):
+    confidence, truth, prediction = clips
+    kept = confidence >= 0.5
+    found = evaluate_abstaining(kept, truth, prediction, np.repeat(np.arange(6), 50), 3)
+    ua = balanced_accuracy_score(truth[kept], prediction[kept])
+    assert found["coverage"]["value"] == pytest.approx(kept.mean())
+    assert found["ua"]["value"] == pytest.approx(ua)
+    assert found["ua_gain"]["value"] == pytest.approx(ua - balanced_accuracy_score(truth, prediction))
+    assert found["ua_gain"]["low"] < found["ua_gain"]["value"] < found["ua_gain"]["high"]
+    none = evaluate_abstaining(np.zeros(300, bool), truth, prediction, np.repeat(np.arange(6), 50), 3)
+    assert none["coverage"]["value"] == 0 and none["ua"]["value"] is None
 
 
 @pytest.mark.parametrize(
@@ -153,6 +167,6 @@ def test_bad_values_are_refused():
     with pytest.raises(ValueError, match="whole numbers"):
         metrics.auroc_of_errors([0.5, 0.6], [True, False], [0.5, 1])
     with pytest.raises(ValueError, match="a speaker for each clip"):
-        metrics.evaluate([0.5, 0.6], [0, 1], [0, 1], ["a"], 2)
+        evaluate([0.5, 0.6], [0, 1], [0, 1], ["a"], 2)
     with pytest.raises(ValueError, match="speaker at position 1 is missing"):
-        metrics.evaluate([0.5, 0.6], [0, 1], [0, 1], ["a", None], 2)
+        evaluate([0.5, 0.6], [0, 1], [0, 1], ["a", None], 2)

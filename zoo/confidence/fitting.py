@@ -66,13 +66,19 @@ def fit(
         engines, values = _engines(clips, measure, where, pool)
     else:
         values = score(measure, clips.probabilities, None, ())
-    slope, intercept = to_probability(values, clips.correct)
-    confidence = expit(slope * values + intercept)
-    chosen = threshold.choose(confidence, clips.correct, wanted, where)
-    kept = confidence >= chosen
+    slope, intercept, chosen = calibrated(values, clips.correct, wanted, where)
+    kept = expit(slope * values + intercept) >= chosen
     figures = {"clips": len(kept), "error": 1 - float(clips.correct.mean()), "coverage": float(kept.mean())}
     figures["error_of_answered"] = 1 - float(clips.correct[kept].mean())
     return Fit(measure, classes, slope, intercept, chosen, dict(wanted), engines, figures)
+
+
+def calibrated(
+    values: np.ndarray, correct: np.ndarray, wanted: Mapping[str, float], where: str
+) -> tuple[float, float, float]:
+    """Return slope and intercept of `to_probability`, and the threshold for what is wanted (`threshold.choose`)."""
+    slope, intercept = to_probability(values, correct)
+    return slope, intercept, threshold.choose(expit(slope * values + intercept), correct, wanted, where)
 
 
 def _check(clips: Answered, where: str) -> None:

@@ -5,17 +5,14 @@
 figures have shape (...). Clips of equal confidence are answered or left out together. NumPy only.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from zoo.metrics.bootstrap import Parts, bootstrap_interval, check_speakers, figures
-from zoo.metrics.undefined import ratio, with_interval
+from zoo.metrics.undefined import ratio
 
 BINS = 15  # of calibration, as in Guo et al. 2017
-FIGURES = ("auroc", "aurc", "ece", "ua", "wa", "ua_at_coverage", "wa_at_coverage", "ua_gain")
 
 
 class RiskCoverage(NamedTuple):
@@ -141,9 +138,17 @@ def accuracy_above(
 
     Raises ValueError as `accuracy_at_coverage`.
     """
-    values, hits, truth = _labelled(confidence, truth, prediction, n_classes)
-    everything = np.ones(len(values))
-    return _accuracy((values >= threshold) * everything, everything, hits, truth, n_classes)
+    values = np.asarray(confidence, np.float64)
+    return accuracy_of_kept(values >= threshold, truth, prediction, n_classes)
+
+
+def accuracy_of_kept(
+    kept: ArrayLike, truth: ArrayLike, prediction: ArrayLike, n_classes: int, weights: ArrayLike | None = None
+) -> Accuracy:
+    """Return WA and UA of the clips that are `kept` (n,), and their share of all. Raises as `accuracy_at_coverage`."""
+    values, hits, truth = _labelled(kept, truth, prediction, n_classes)
+    counts = _counts(weights, len(values))
+    return _accuracy((values > 0) * counts, counts, hits, truth, n_classes)
 
 
 def expected_calibration_error(
@@ -178,46 +183,6 @@ def reliability_table(confidence: ArrayLike, correct: ArrayLike, bins: int = 10)
     member, edges = _members(values, bins), np.arange(bins + 1) / bins
     n = member.sum(axis=0)
     return Reliability(edges[:-1], edges[1:], n.astype(int), ratio(values @ member, n), ratio(right @ member, n))
-
-
-def evaluate(
-    confidence: ArrayLike,
-    truth: ArrayLike,
-    prediction: ArrayLike,
-    speakers: Sequence[object] | np.ndarray,
-    n_classes: int,
-    coverage: float = 0.8,
-) -> dict[str, Any]:
-    """Return `FIGURES` of a test, each as {"value", "low", "high"} with its 95 % interval over speakers.
-
-    "ua" and "wa" are of all clips, "ua_gain" is what UA gains at the `coverage`. What is undefined is None.
-
-    Raises ValueError as `accuracy_at_coverage`, for a confidence outside 0..1 and for a missing speaker.
-    """
-    check_speakers(speakers)
-    columns = [np.asarray(item) for item in (confidence, truth, prediction)]
-    names = np.array([str(speaker) for speaker in speakers])
-    if any(len(names) != column.size for column in columns):
-        raise ValueError(f"expected a speaker for each clip, found {len(names)} for {columns[0].size}")
-    runs = [[tuple(column[names == name] for column in columns) for name in np.unique(names)]]
-    pool = _pool(n_classes, coverage)
-    low, high = bootstrap_interval(runs, pool)
-    return {name: with_interval(*each) for name, *each in zip(FIGURES, figures(runs, pool)[0], low, high, strict=True)}
-
-
-def _pool(n_classes: int, coverage: float) -> Callable[[Parts, np.ndarray], np.ndarray]:
-    """Return the figures of clips that count as often as their speaker is drawn, for `bootstrap_interval`."""
-
-    def pool(parts: Parts, counts: np.ndarray) -> np.ndarray:
-        confidence, truth, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
-        weights = np.repeat(counts, [len(part[0]) for part in parts], axis=1)
-        correct, labels = truth == prediction, (confidence, truth, prediction, n_classes)
-        every, most = (accuracy_at_coverage(*labels, share, weights) for share in (1.0, coverage))
-        of_ranks = [measure(confidence, correct, weights) for measure in (auroc_of_errors, area_under_risk_coverage)]
-        ece = expected_calibration_error(confidence, correct, weights=weights)
-        return np.stack([*of_ranks, ece, every.ua, every.wa, most.ua, most.wa, most.ua - every.ua], axis=-1)
-
-    return pool
 
 
 def _checked(confidence: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
