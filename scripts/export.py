@@ -4,6 +4,7 @@
     python scripts/export.py runs/NAME --out DIR --fold 0 --calibrate --data-root CORPUS
     python scripts/export.py runs/NAME --out DIR --postprocess            # continuous ratings
     python scripts/export.py runs/NAME --out DIR --format onnx
+    python scripts/export.py runs/NAME --out DIR --without-confidence     # although confidence.py fitted one
     python scripts/export.py saved_models/NAME --out saved_models/NAME    # an older export, by this version's rules
 
 The export gets its number, the next free one, once it has been loaded and compared with the run on every signature.
@@ -35,6 +36,8 @@ def main() -> None:
     model.add_argument(
         "--max-seconds", type=float, help="longer audio is refused (default: 60; 300 for continuous ratings)"
     )
+    leaves = "leave out the confidence that scripts/confidence.py fitted for the run"
+    model.add_argument("--without-confidence", action="store_true", help=leaves)
     calibration = parser.add_argument_group("calibration of probabilities")
     calibration.add_argument("--calibrate", action="store_true", help="fit a temperature on the validation clips")
     calibration.add_argument("--data-root", default="", help="the corpus's folder (default: as in the run)")
@@ -49,7 +52,7 @@ def main() -> None:
     from zoo.utils.text import printable
 
     if version_folder(args.run) and not (args.run / "config.json").is_file():
-        own = ("note", "fold", "postprocess", "max_seconds", "calibrate", "data_root")
+        own = ("note", "fold", "postprocess", "max_seconds", "without_confidence", "calibrate", "data_root")
         given = [name for name in own if getattr(args, name) != parser.get_default(name)]
         if given or args.format != "saved_model":
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])
@@ -59,6 +62,7 @@ def main() -> None:
 
     options = {"fold": args.fold, "version": args.version}
     options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
+    options |= {"without_confidence": args.without_confidence}
     if args.calibrate:
         calibration = fit_temperature.calibrate(args.run, args.fold, args.data_root)
         options |= {"calibration": calibration, "temperature": calibration["temperature"]}

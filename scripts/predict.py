@@ -15,7 +15,9 @@ a line, or names that end in NUL. A pipe that is named is read up to 512 MiB and
 it begins like a file, a compressed format or text.
 
 Probabilities are averaged over the folds of a run; all but one of them were trained on any clip of the run's own
-corpus, so on these they are no test. A network for continuous ratings gives a row per frame, with its time in seconds.
+corpus, so on these they are no test. Where a confidence was fitted (scripts/confidence.py), `confidence` estimates the
+probability that the emotion is right, and `abstained` is true below its threshold: the emotion is still the likeliest
+one, and not to be relied on. A network for continuous ratings gives a row per frame, with its time in seconds.
 Files that cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code
 is then 1. It is 2 where nothing could begin: a wrong option, model, list or stream, or names of which none is there. In
 words and in CSV, what would act on a terminal is escaped in names, as \\x1b; a CSV's cell then begins with an
@@ -247,6 +249,8 @@ def _in_words(row: Row) -> str:
     elif "probabilities" in row:
         shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
         parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]
+        if row["confidence"] is not None:
+            parts.append(f"confidence {row['confidence']:.3f}{', abstained' if row['abstained'] else ''}")
         for name, value in row.get("targets", {}).items():
             one = isinstance(value, dict)
             parts.append(

@@ -20,12 +20,16 @@ MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
 class Emotion(TypedDict):
     """A classification: the likeliest class, and the probability of each in 0..1.
 
-    All of them are None for a recording without speech; `reason`, None otherwise, says why.
+    `confidence` is the estimated probability that the emotion is right, `abstained` says that it is below the model's
+    threshold; both are None for a model without a fitted confidence. All values are None for a recording without
+    speech; `reason`, None otherwise, says why.
     """
 
     file: str
     emotion: str | None
     probabilities: dict[str, float | None]
+    confidence: float | None
+    abstained: bool | None
     trained_on: str
     reason: str | None
 

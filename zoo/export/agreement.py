@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.confidence.fit import Fit
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export import trained_run
@@ -18,7 +19,7 @@ from zoo.features.extractor import of_layer
 from zoo.inference import postprocess
 from zoo.inference.continuous import tracer_of
 from zoo.inference.stream import Stream
-from zoo.serving.description import heads_of
+from zoo.serving.description import WITH_CONFIDENCE, confidence_of, heads_of, outputs_of
 from zoo.serving.saved_model import Exported
 
 TOLERANCE = 1e-5
@@ -47,6 +48,9 @@ def check(exported: Exported, trained: Trained) -> None:
                     if plan.heads and not name.startswith("all_targets"):
                         right = right[: len(plan.outputs)]
                     _compare(f"signature {name}, batch of {size}", clip, found, right, tolerance)
+    if plan.confidence:
+        main = [right[: len(plan.outputs)] for right in expected]
+        _check_confidence(exported, plan.confidence, clips, main)
 
 
 def compare(exported: Exported, run: Path) -> str:
@@ -71,7 +75,8 @@ def plan_of(description: Mapping[str, Any]) -> Plan:
     """Return the plan that an export's graph was made by."""
     names = ("shortest", "longest", "rate_hz", "temperature", "steps_per_frame", "segment_frames", "delay_frames")
     return Plan(
-        tuple(description["dimensions" if description["task"] == "continuous" else "classes"]),
+        tuple(outputs_of(description)),
+        confidence=confidence_of(description),
         chains=tuple(map(postprocess.from_content, description.get("postprocess", []))),
         heads=heads_of(description),
         **{name: description[name] for name in names if name in description},
@@ -95,6 +100,18 @@ def _signatures(exported: Exported, trained: Trained) -> dict[str, Predict]:
     if "stream" in exported.description:
         found["stream"] = lambda clips: [_streamed(exported, clip) for clip in clips]
     return found
+
+
+def _check_confidence(exported: Exported, fit: Fit, clips: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """Compare the signature with confidence with the fit on the run's own probabilities."""
+    answers = exported.with_confidence(clips)
+    confidence = fit.confidence(np.stack(expected))
+    for name, right in (("probabilities", np.stack(expected)), ("confidence", confidence)):
+        for clip, one, other in zip(clips, answers[name], right, strict=True):
+            _compare(f"{name} of the signature {WITH_CONFIDENCE}", clip, one, other, TOLERANCE)
+    is_clear = np.abs(confidence - fit.threshold) > TOLERANCE
+    abstained = answers["abstained"][is_clear].astype(float)
+    _compare("abstained", clips[0], abstained, (confidence < fit.threshold)[is_clear].astype(float), 0)
 
 
 def _streamed(exported: Exported, clip: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
+from zoo.metrics import confidence
+
 LEAST_PROBABILITY = 1e-12  # smaller ones are raised to it before their logarithm is taken
 _RANGE = (0.05, 20.0)  # of temperatures
 
@@ -38,14 +40,7 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float(np.exp(found.x))
 
 
-def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> float:
-    """Returns the ECE in 0..1: |accuracy - confidence| in each bin of confidence, weighted by its share of the clips.
-
-    A clip's confidence is its largest probability; the `bins` are equally wide and closed on the right, as the paper
-    has them.
-    """
+def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = confidence.BINS) -> float:
+    """Returns the ECE in 0..1 of largest probabilities (zoo.metrics.confidence.expected_calibration_error)."""
     shares = np.asarray(probabilities, np.float64)
-    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == labels
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(index, right - confidence, bins)  # per bin, the number of its clips times the gap
-    return float(np.abs(gaps).sum() / len(shares))
+    return float(confidence.expected_calibration_error(shares.max(axis=1), shares.argmax(axis=1) == labels, bins))

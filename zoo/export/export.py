@@ -16,15 +16,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.confidence.fit import Fit
 from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.config.run_config import heeds
 from zoo.errors import UserError
-from zoo.export import agreement, signatures, trained_run, warmup
+from zoo.export import agreement, confidence_signature, signatures, trained_run, warmup
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
 from zoo.heads import Head, heads_of
 from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
+from zoo.runs import confidence_file
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import looks_at_whole_segments, own_settings
 from zoo.serving import saved_model
@@ -47,6 +49,7 @@ def export(
     temperature: float = 1.0,
     calibration: Mapping[str, Any] | None = None,
     max_seconds: float | None = None,
+    without_confidence: bool = False,
 ) -> Path:
     """Write a run as a SavedModel and return its folder, `out`/N.
 
@@ -58,14 +61,18 @@ def export(
         temperature: divides each fold's logarithms of probabilities.
         calibration: how the temperature was found, for the description.
         max_seconds: longer recordings are refused; by default `LONGEST_SECONDS`.
+        without_confidence: the run's confidence.json, if it has one, is left out.
 
-    Raises UserError for a run that is not finished or of another version, an option its kind does not have, a
+    Raises UserError for a confidence that no graph can hold, or that was not fitted on the temperature's
+    probabilities, a run that is not finished or of another version, an option its kind does not have, a
     `version` that is not above the newest, or an export that answers otherwise than the run.
     """
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"exports are made by TensorFlow, and keras runs on {keras.backend.backend()} here")
     trained = trained_run.load(run, fold)
     plan = _plan(trained, with_postprocess, temperature, max_seconds)
+    if not without_confidence:
+        plan = replace(plan, confidence=_confidence(trained, temperature))
     with new_version(out, version) as (aside, final):
         module, functions = signatures.build(trained.frontend, trained.networks, plan)
         content = {**_description(trained, plan, calibration), "signatures": save(module, functions, aside)}
@@ -106,6 +113,19 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
         delay_frames=delay_frames(settings),
         chains=tuple(postprocess.load(folder / "postprocess.json", opened.outputs) for folder in folders),
     )
+
+
+def _confidence(trained: Trained, temperature: float) -> Fit | None:
+    if trained.opened.entry.task != "emotion":
+        return None
+    fit = confidence_file.load(trained.opened)
+    confidence_signature.check(fit, str(trained.opened.folder))
+    if fit and temperature != 1:
+        raise UserError(
+            f"{trained.opened.folder}: its confidence was fitted on probabilities as they are, and a temperature "
+            "changes them. Confidence is calibrated by itself: leave out --calibrate, or add --without-confidence"
+        )
+    return fit
 
 
 def save(module: tf.Module, functions: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -168,7 +188,8 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
     if plan.heads:
         content["targets"] = [_target(head, record) for head in plan.heads]
     if not continuous:
-        return {**content, "temperature": plan.temperature, "calibration": calibration}
+        fit = {"confidence": plan.confidence.content()} if plan.confidence else {}
+        return {**content, "temperature": plan.temperature, "calibration": calibration, **fit}
     return {
         **content,
         "frame_seconds": frame_seconds(settings),

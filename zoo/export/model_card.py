@@ -125,6 +125,17 @@ def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, 
         for side in ("validation", "test"):
             found = description["calibration"][side]
             yield f"| {side} | {found['ece_before']:.3f} | {found['ece_after']:.3f} |"
+    if description.get("confidence"):
+        yield from _confidence(description["confidence"])
+
+
+def _confidence(fit: Figures) -> Iterator[str]:
+    """Say what the fitted confidence is, and what abstaining does on validation clips."""
+    share, found = next(iter(fit["wanted"].items())), fit["validation"]
+    yield f"\nConfidence by {fit['measure']}, the estimated probability that the emotion is right; it abstains below "
+    yield f"{fit['threshold']:.3f}, fitted for {'an error' if share[0] == 'error' else 'a coverage'} of "
+    yield f"{100 * share[1]:g} %. On the validation clips it answers {100 * found['coverage']:.0f} % and errs in "
+    yield f"{100 * found['error_of_answered']:.1f} % of these, in {100 * found['error']:.1f} % of all."
 
 
 def _ratings(record: Figures) -> Iterator[str]:

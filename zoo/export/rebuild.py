@@ -77,5 +77,6 @@ def _compare(old: Exported, new: Exported) -> None:
             if not np.allclose(after[key], expected, rtol=TOLERANCE, atol=TOLERANCE):
                 raise UserError(
                     f"{old.folder}: made anew, {key} of the signature {name} differs by "
-                    f"{np.abs(after[key] - expected).max():.2g}. It was not written; this is a bug, please report it"
+                    f"{np.abs(after[key].astype(float) - expected).max():.2g}. It was not written; this is a bug, "
+                    "please report it"
                 )

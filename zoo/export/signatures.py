@@ -11,13 +11,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from zoo.confidence.fit import Fit
 from zoo.data.audio.recording import BAD_KINDS, LOUDEST, QUIETEST
 from zoo.export import all_targets, stream_signature, wav_decoder
 from zoo.export.calibration import LEAST_PROBABILITY
+from zoo.export.confidence_signature import with_confidence
 from zoo.export.inference_lstm import exchanged
 from zoo.export.wav_decoder import refuse_unless
 from zoo.heads import Heads
 from zoo.inference.postprocess import PostProcess
+from zoo.serving.description import WITH_CONFIDENCE
 
 Answers = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor, tf.Tensor], Answers]
@@ -30,8 +33,8 @@ class Plan:
     `shortest` and `longest` are in samples of `rate_hz` (in frames without a front-end). For ratings: a frame is
     `steps_per_frame` steps of the features; networks on whole segments get consecutive ones of `segment_frames` (0:
     whole recordings); `chains` holds each network's post-processing, or nothing; ratings come `delay_frames` later, or
-    earlier below 0. For classes, logarithms of probabilities are divided by `temperature`. `heads` are those of
-    networks with several targets, nothing for one.
+    earlier below 0. For classes, logarithms of probabilities are divided by `temperature`, and `confidence`, where it
+    is fitted, has a signature of its own. `heads` are those of networks with several targets, nothing for one.
     """
 
     outputs: tuple[str, ...]
@@ -44,6 +47,7 @@ class Plan:
     delay_frames: int = 0
     chains: tuple[PostProcess, ...] = ()
     heads: Heads = ()
+    confidence: Fit | None = None
 
 
 def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], plan: Plan) -> tuple[tf.Module, dict]:
@@ -66,7 +70,10 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
     main = all_targets.main_alone(answer) if plan.heads else answer
     of_features = _on_features(main, inputs, plan, limited=frontend is None)
     if frontend is None:
-        return module, {"serving_default": of_features, "features": of_features}
+        functions = {"serving_default": of_features, "features": of_features}
+        if plan.confidence:
+            functions[WITH_CONFIDENCE] = _on_features(_confident(main, plan.confidence), inputs, plan, limited=True)
+        return module, functions
     functions = of_requests(main, of_features, frontend, plan)
     if plan.heads:
         every = all_targets.by_target(answer, plan.heads[0].name)
@@ -78,11 +85,18 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
 
 def of_requests(answer: Answer, of_features: Any, frontend: keras.layers.Layer, plan: Plan) -> dict[str, Any]:
     """Return the signatures on waveforms and WAV files by `answer`, which takes features, beside that on features."""
-    return {
+    functions = {
         "serving_default": _on_waveforms(answer, frontend, plan),
         "wav_bytes": _on_files(answer, frontend, plan),
         "features": of_features,
     }
+    if plan.confidence:
+        functions[WITH_CONFIDENCE] = _on_waveforms(_confident(answer, plan.confidence), frontend, plan)
+    return functions
+
+
+def _confident(answer: Answer, fit: Fit) -> Answer:
+    return lambda features, n_frames: with_confidence(answer(features, n_frames), fit)
 
 
 def of_all_targets(answer: Answer, of_features: Any, frontend: keras.layers.Layer, plan: Plan) -> dict[str, Any]:

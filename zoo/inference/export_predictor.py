@@ -7,9 +7,10 @@ import numpy as np
 
 from zoo.data.batches.by_length import in_batches
 from zoo.frontends import opensmile
+from zoo.inference.confidence import judge_of
 from zoo.inference.long_recordings import rate_in_windows
 from zoo.inference.predictor import BATCH_SECONDS, Output, Predictor, checked
-from zoo.serving.description import heads_of
+from zoo.serving.description import confidence_of, heads_of
 from zoo.serving.saved_model import Exported, limits_seconds
 
 _DAY_SECONDS = 86_400.0
@@ -61,5 +62,5 @@ def of_export(exported: Exported, further: bool = True) -> Predictor:
 
     facts = tuple(exported.outputs), description["trained_on"], rate_hz, min_seconds, max_seconds, predict_waveforms
     if not exported.continuous:
-        return Predictor(*facts, heads=heads)
+        return Predictor(*facts, heads=heads, judge=judge_of(confidence_of(description), rate_hz))
     return Predictor(*facts, description["frame_seconds"], max_seconds, rate_long if on_waveforms else None)

@@ -171,11 +171,8 @@ class Sheet:
                 raise UserError(
                     f"{self.path}, line {number}: expected an answer of predict.py, found {line[:60]!r}; repair it"
                 ) from error
-            if number == 1 and "reason" not in row:
-                raise UserError(
-                    f"{self.path}: expected answers with a reason, found those of an older version, which had none for "
-                    "recordings without speech; choose another --out, or finish it with that version"
-                )
+            if number == 1:
+                self._check_version(row)
             if columns is None and self._kind == "csv":
                 columns = list(row)
             else:
@@ -189,6 +186,18 @@ class Sheet:
             kept = begun
         os.truncate(self.path, kept)
         return columns if kept else None
+
+    def _check_version(self, row: Row) -> None:
+        """Raise UserError for a first row, or a header, without columns that rows have today."""
+        needed = {"reason": "had none for recordings without speech"}
+        if "emotion" in row:
+            needed["confidence"] = "had no confidence"
+        for name, before in needed.items():
+            if name not in row:
+                raise UserError(
+                    f"{self.path}: expected answers with a {name}, found those of an older version, which {before}; "
+                    "choose another --out, or finish it with that version"
+                )
 
 
 def _open(path: Path, mode: Literal["a", "w"]) -> TextIO:

@@ -17,6 +17,7 @@ from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
 from zoo.data.schema import Clip as Utterance
 from zoo.heads import Heads, column_names, split
 from zoo.inference.clips import Clip, is_file, names_of, waveform_of
+from zoo.inference.confidence import NOTHING, Judge, without_fit
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
 READ_AHEAD = 64  # utterances read together, so that neighbours in length share a batch and memory stays flat
@@ -36,7 +37,8 @@ class Predictor:
 
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
     `frame_seconds` apart (0: probabilities); or in words, why it has none. `rate_long` instead rates files longer than
-    `whole_seconds`, in windows. With several `heads`, the columns of further targets follow the probabilities.
+    `whole_seconds`, in windows. `judge` gives classes their confidence. With several `heads`, the columns of further
+    targets follow the probabilities.
     """
 
     outputs: tuple[str, ...]
@@ -49,6 +51,7 @@ class Predictor:
     whole_seconds: float = float("inf")
     rate_long: Callable[[Path], np.ndarray] | None = None
     heads: Heads = ()
+    judge: Judge = without_fit
 
     def predict(
         self,
@@ -59,12 +62,12 @@ class Predictor:
     ) -> Iterator[Row]:
         """Yield rows for clips: audio files, their bytes, or samples at `clips_hz`, by default at `rate_hz`.
 
-        {"file", "emotion", "probabilities": {class: probability}, "trained_on", "reason"} per file; or {"file", "time"
-        in seconds, a rating per dimension, "trained_on", "reason"} per frame. "file" is of `names`, by default the
-        path, or the position of another clip, such as "#0". "reason" is None; a recording without speech (its kind is
-        in `WITHOUT_SPEECH`) has one row, "reason" says why, and emotion and probabilities, or time and ratings, are
-        None. A model of several targets adds "targets": {name: number, or {"prediction": class, "probabilities":
-        {class: probability}}}.
+        {"file", "emotion", "probabilities": {class: probability}, "confidence", "abstained", "trained_on", "reason"}
+        per file; or {"file", "time" in seconds, a rating per dimension, "trained_on", "reason"} per frame. "file" is of
+        `names`, by default the path, or the position of another clip, such as "#0". "confidence" and "abstained" are
+        those of zoo.inference.confidence. "reason" is None; a recording without speech (its kind is in
+        `WITHOUT_SPEECH`) has one row, "reason" says why, and the other values are None. A model of several targets adds
+        "targets": {name: number, or {"prediction": class, "probabilities": {class: probability}}}.
 
         A recording that cannot be used, or for which the model has no finite output, goes to `on_bad` (which raises)
         and is left out.
@@ -74,29 +77,36 @@ class Predictor:
         for some, of_some in zip(in_turn(clips, size), in_turn(names, size), strict=True):
             for name, result in zip(of_some, self._predict(some, of_some, clips_hz), strict=True):
                 if not isinstance(result, BadClip):
-                    yield from self._rows(name, result)
+                    yield from self._rows(name, *result)
                 elif result.kind in WITHOUT_SPEECH:
                     yield self._without_speech(name, result)
                 else:
                     on_bad(result)
 
-    def _predict(self, clips: Sequence[Clip], names: Sequence[str], clips_hz: int | None) -> list[np.ndarray | BadClip]:
+    def _predict(
+        self, clips: Sequence[Clip], names: Sequence[str], clips_hz: int | None
+    ) -> list[tuple[np.ndarray, Row] | BadClip]:
+        """Return outputs of clips with their confidence, or why there is none."""
         first = clips[0]  # ratings come one file at a time
         if self.rate_long and is_file(first) and seconds_of(Path(first)) > self.whole_seconds:
             try:
-                return [checked(self.rate_long(Path(first)), (None, len(self.outputs)), names[0])]
+                return [(checked(self.rate_long(Path(first)), (None, len(self.outputs)), names[0]), {})]
             except BadClip as error:
                 return [error]
-        results = list(read_each(clips, self.rate_hz, self.min_seconds, self.max_seconds, names, clips_hz))
-        where = [n for n, result in enumerate(results) if not isinstance(result, BadClip)]
-        waveforms = [result for result in results if not isinstance(result, BadClip)]
-        outputs = self.predict_waveforms(waveforms) if where else []
-        for n, waveform, output in zip(where, waveforms, outputs, strict=True):
-            try:
-                results[n] = checked(output, self._shape(waveform), names[n])
-            except BadClip as error:
-                results[n] = error
-        return results
+        read = list(read_each(clips, self.rate_hz, self.min_seconds, self.max_seconds, names, clips_hz))
+        waveforms = [result for result in read if not isinstance(result, BadClip)]
+        outputs = iter(zip(waveforms, self.predict_waveforms(waveforms), strict=True) if waveforms else ())
+        return [
+            result if isinstance(result, BadClip) else self._checked(*next(outputs), name)
+            for result, name in zip(read, names, strict=True)
+        ]
+
+    def _checked(self, waveform: np.ndarray, output: Output, name: str) -> tuple[np.ndarray, Row] | BadClip:
+        try:
+            values = checked(output, self._shape(waveform), name)
+        except BadClip as error:
+            return error
+        return values, {} if self.frame_seconds else self.judge(values[: len(self.outputs)], waveform)
 
     def _shape(self, waveform: np.ndarray) -> tuple[int, ...]:
         frame = round(self.frame_seconds * self.rate_hz)
@@ -104,10 +114,10 @@ class Predictor:
             return len(waveform) // frame, len(self.outputs)
         return (len(column_names(self.heads)) or len(self.outputs),)
 
-    def _rows(self, file: str, output: np.ndarray) -> Iterator[Row]:
+    def _rows(self, file: str, output: np.ndarray, confidence: Row) -> Iterator[Row]:
         rest = {"trained_on": self.trained_on, "reason": None}
         if not self.frame_seconds:
-            main = emotion(self.outputs, output[: len(self.outputs)])
+            main = emotion(self.outputs, output[: len(self.outputs)], confidence)
             yield {"file": file, **main, **further_targets(self.heads, output), **rest}
             return
         for frame, values in enumerate(output):
@@ -142,14 +152,15 @@ def named(outputs: Sequence[str], values: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 6) for name, value in zip(outputs, values, strict=True)}
 
 
-def emotion(outputs: Sequence[str], probabilities: np.ndarray) -> Row:
-    """Return {"emotion": the likeliest class, "probabilities": {class: probability}}."""
-    return {"emotion": outputs[int(probabilities.argmax())], "probabilities": named(outputs, probabilities)}
+def emotion(outputs: Sequence[str], probabilities: np.ndarray, confidence: Row = NOTHING) -> Row:
+    """Return {"emotion": the likeliest class, "probabilities": {class: probability}, "confidence", "abstained"}."""
+    likeliest = outputs[int(probabilities.argmax())]
+    return {"emotion": likeliest, "probabilities": named(outputs, probabilities), **confidence}
 
 
 def no_emotion(outputs: Sequence[str]) -> Row:
     """Return what `emotion` does, for a recording without an answer."""
-    return {"emotion": None, "probabilities": dict.fromkeys(outputs)}
+    return {"emotion": None, "probabilities": dict.fromkeys(outputs), **NOTHING}
 
 
 def further_targets(heads: Heads, output: np.ndarray | None) -> Row:

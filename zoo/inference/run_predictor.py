@@ -10,9 +10,11 @@ from zoo.config.frame_timing import frame_seconds, on_waveforms
 from zoo.errors import UserError
 from zoo.features import from_config
 from zoo.inference.categorical import load_classifier
+from zoo.inference.confidence import judge_of
 from zoo.inference.continuous import load_rater
 from zoo.inference.long_recordings import WHOLE_SECONDS
 from zoo.inference.predictor import Predictor
+from zoo.runs import confidence_file
 from zoo.runs.open_run import OpenedRun, check_predicts, open_run
 
 CLIP_SECONDS, DAY_SECONDS = 60.0, 86_400.0  # longest utterance, and longest recording, unless the user says otherwise
@@ -44,7 +46,8 @@ def _classifiers(run: OpenedRun, max_seconds: float) -> Predictor:
         return list(np.mean([fold.outputs(waveforms) for fold in folds], axis=0)) if waveforms else []
 
     limits = folds[0].rate_hz, folds[0].min_seconds, max_seconds
-    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, heads=folds[0].heads)
+    judge = judge_of(confidence_file.load(run), folds[0].rate_hz)
+    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, heads=folds[0].heads, judge=judge)
 
 
 def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:

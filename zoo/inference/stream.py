@@ -161,7 +161,8 @@ class Stream:
         why, answer = None, no_emotion(live.outputs)
         try:
             check_level(window, "stream")
-            answer = emotion(live.outputs, checked(live.answer(window), (len(live.outputs),), "stream"))
+            probabilities = checked(live.answer(window), (len(live.outputs),), "stream")
+            answer = emotion(live.outputs, probabilities, live.judge(probabilities, window))
         except BadClip as error:
             why = reason(error)
         return {**times, **answer, "trained_on": live.trained_on, "reason": why}

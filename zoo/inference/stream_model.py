@@ -7,9 +7,11 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.inference import export_predictor
+from zoo.inference.confidence import Judge, judge_of, without_fit
 from zoo.inference.postprocess import PostProcess, from_content
 from zoo.inference.predictor import Output
 from zoo.inference.stream_postprocess import reach
+from zoo.serving.description import confidence_of
 from zoo.serving.saved_model import Exported, limits_seconds
 
 _AROUND = ("before_frames", "after_frames")
@@ -30,6 +32,7 @@ class Live:
     `begin` starts a recording with state and returns a function (features (samples, 1), first, count) -> ratings
     (count, folds, dimensions) of the frames from the `first` of those given, which needs `before_frames` before and
     `after_frames` behind them, where the recording has them. `chains` holds their post-processing by fold, or nothing.
+    `judge` gives classes their confidence.
     """
 
     outputs: tuple[str, ...]
@@ -48,6 +51,7 @@ class Live:
     before_frames: int = 0
     after_frames: int = 0
     chains: tuple[PostProcess, ...] = ()
+    judge: Judge = without_fit
 
     @property
     def way(self) -> str:
@@ -79,6 +83,7 @@ def of_export(exported: Exported) -> Live:
         frame_samples=round(frame * exported.rate_hz),
         standard=on_waveforms,
         segment_frames=description.get("segment_frames", 0),
+        judge=judge_of(None if exported.continuous else confidence_of(description), exported.rate_hz),
     )
     delay = description.get("delay_frames", 0)
     if not around:

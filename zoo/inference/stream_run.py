@@ -8,9 +8,11 @@ import numpy as np
 from zoo.config.frame_timing import RATE_HZ, delay_frames, frame_seconds, on_waveforms, segment_frames
 from zoo.features import from_config
 from zoo.inference.categorical import load_classifier
+from zoo.inference.confidence import judge_of
 from zoo.inference.continuous import tracer_of
 from zoo.inference.stateful import beginning, frames_around, looks_back_only
 from zoo.inference.stream_model import Live
+from zoo.runs import confidence_file
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
 from zoo.runs.open_run import check_predicts, open_run
 
@@ -33,7 +35,8 @@ def of_run(run: Path, fold: str | None = None) -> Live:
         def classify(window: np.ndarray) -> np.ndarray:
             return np.mean([fold.probabilities([window])[0] for fold in folds], axis=0)
 
-        return Live(*facts, classify, round(SHORTEST_SECONDS * rate_hz), longest)
+        judge = judge_of(confidence_file.load(opened), rate_hz)
+        return Live(*facts, classify, round(SHORTEST_SECONDS * rate_hz), longest, judge=judge)
     models = [load_model(folder / "model.keras", opened.entry.takes_waveforms) for folder in opened.fold_folders]
     networks = [network_of(model) for model in models]
     waveforms, frame = on_waveforms(settings), round(frame_seconds(settings) * RATE_HZ)

@@ -8,10 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from zoo.confidence.fit import Fit, from_content
 from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from zoo.errors import UserError
 from zoo.heads import Head, Heads
 
+WITH_CONFIDENCE = "with_confidence"  # the signature of exports with a fitted confidence
 FORMAT = 1  # of description.json; another number says that its keys mean something else
 DESCRIPTION = Path("assets") / "description.json"
 _NAMES = Path("assets") / "classes.txt"
@@ -116,6 +118,7 @@ _OF_TASK: dict[str, dict[str, tuple[str, Check]]] = {
 _IF_PRESENT: dict[str, tuple[str, Check]] = {
     "stream": ("frames before and after", _is_stream),
     "temperature": ("a number above 0", _is_number),
+    "confidence": ("a fitted confidence or null", lambda value: value is None or isinstance(value, dict)),
     "warnings": ("a list of sentences", _is_texts),
     "folds": ("different names", _is_names),
     "targets": ("targets with different names, the classes of each, or none for a number", _is_targets),
@@ -151,6 +154,12 @@ def outputs_of(description: Mapping[str, Any]) -> list[str]:
 def heads_of(description: Mapping[str, Any]) -> Heads:
     """Return the heads of an export with several targets, nothing for one of one target."""
     return tuple(Head(item["name"], tuple(item.get("classes", ()))) for item in description.get("targets", ()))
+
+
+def confidence_of(description: Mapping[str, Any]) -> Fit | None:
+    """Return the confidence fitted for an export of classes, None without one. Raises ValueError for a damaged one."""
+    content = description.get("confidence")
+    return from_content(content, tuple(description["classes"])) if content else None
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:
@@ -203,6 +212,22 @@ def _check_together(path: Path, content: Mapping[str, Any]) -> None:
     for found, holds in checks.items():
         if not holds:
             raise damaged(path, found)
+    _check_confidence(path, content)
+
+
+def _check_confidence(path: Path, content: Mapping[str, Any]) -> None:
+    """Check the fitted confidence, which ratings and exports of earlier versions do not have, and its signature."""
+    is_there, signature = bool(content.get("confidence")), content["signatures"].get(WITH_CONFIDENCE)
+    if is_there and content["task"] != "emotion":
+        raise damaged(path, "a confidence for ratings")
+    if is_there != bool(signature) or (signature and not {"confidence", "abstained"} <= {*signature["outputs"]}):
+        raise damaged(path, f"a confidence without its signature {WITH_CONFIDENCE}, or the signature without it")
+    try:
+        fit = confidence_of(content)
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+    if fit and fit.takes_functionals:
+        raise damaged(path, f"confidence by {fit.measure}, which no graph can hold")
 
 
 def _target_checks(content: Mapping[str, Any]) -> dict[str, bool]:

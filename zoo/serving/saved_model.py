@@ -11,7 +11,7 @@ import numpy as np
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.serving import graph_audit
-from zoo.serving.description import check_files, damaged, heads_of, outputs_of, read_description
+from zoo.serving.description import WITH_CONFIDENCE, check_files, damaged, heads_of, outputs_of, read_description
 from zoo.serving.versions import version_folder
 
 _CLIP_SECONDS = (0.06, 60.0)  # where a clip is one row of openSMILE's functionals
@@ -58,6 +58,16 @@ class Exported:
         import tensorflow as tf
 
         return self.run("wav_bytes", wav_bytes=tf.constant(files, tf.string))
+
+    def with_confidence(self, clips: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Classify what the default signature takes in one request, by the signature "with_confidence".
+
+        Returns probabilities (batch, classes), confidence (batch,) and abstained (batch,), bool.
+        """
+        rows, lengths = padded(clips)
+        inputs = self.description["signatures"][WITH_CONFIDENCE]["inputs"]
+        names = ("waveform", "n_samples") if "waveform" in inputs else ("features", "n_frames")
+        return self._call(WITH_CONFIDENCE, **dict(zip(names, (rows, lengths), strict=True)))
 
     def on_piece(
         self, features: np.ndarray, first: int, count: int, state: np.ndarray | None = None
