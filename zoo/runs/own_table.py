@@ -92,8 +92,13 @@ def warnings_of(protocol: Protocol, clips: Sequence[Clip], loaded: Loaded) -> tu
 
 
 def load(config: RunConfig) -> Loaded:
-    """List the clips of a resolved configuration's table. Raises UserError for what cannot be read."""
-    return table.load(Path(config.data_root), reading(config))
+    """List the clips of a resolved configuration's table, which may have moved to another folder.
+
+    Raises UserError for what cannot be read.
+    """
+    path = names.table_path(config.corpus, config.data_root)
+    assert path is not None  # a resolved configuration has it
+    return table.load(path, reading(config))
 
 
 def reading(config: RunConfig) -> Reading:

@@ -395,7 +395,7 @@ def refused_trace(folder, target):
 
 
 def test_many_rows_take_little_memory(tmp_path):
-    """A million rows are measured by bench/table_rows.py; here ten thousand, in proportion."""
+    """A million rows are measured by bench/tables.py; here ten thousand, in proportion."""
     (tmp_path / "a.wav").touch()
     rows = "\n".join(f"a.wav,{n},{n + 1},spk{n % 50},{'sad' if n % 3 else 'angry'}" for n in range(10_000))
     write(tmp_path, "file,start,end,speaker,emotion\n" + rows)
