@@ -81,7 +81,7 @@ def test_from_a_table_to_an_export(script, corpus, tmp_path):
         (corpus / "moved.csv").rename(corpus / "mine.csv")
     code, out, errors = script("train.py", *words(corpus, tmp_path / "other", "--seed", "1"))
     assert code == 0, errors
-    code, out, errors = script("compare.py", run, tmp_path / "other")
+    code, out, errors = script("compare.py", run, tmp_path / "other", "--by-run")
     assert code == 0 and "table:mine.csv" in out, errors
     code, out, errors = script("train.py", *words(corpus, run, "--resume"))
     assert code == 0, errors

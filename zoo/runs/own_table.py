@@ -55,7 +55,9 @@ def _rated(config: RunConfig, loaded: Loaded) -> RunConfig:
     traces = [clip.trace for clip in loaded.clips if clip.trace is not None]
     if not traces:
         expected = "expected ratings all along recordings: rows with file,time and numbers, or names of files of these"
-        raise UserError(f"{config.data_root}: {expected}, found none. Choose a network for classes, or add the ratings")
+        raise UserError(
+            f"{config.data_root}: {expected}, found none. Name them by --target A,B, or choose a network for classes"
+        )
     step = traces[0].step_seconds * heeds(config.model, "frame_seconds")
     return replace(
         config,

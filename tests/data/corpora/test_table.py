@@ -60,6 +60,8 @@ def test_json_lines_parquet_and_csv_are_the_same_table(folder):
     rows = [dict(zip(("file", "speaker", "emotion"), row, strict=True)) for row in ROWS]
     text = "\n".join(json.dumps({**row, "age": 30.5, "votes": None}) for row in rows)
     assert said(table.load(write(folder, text, "labels.jsonl")).clips) == ROWS
+    counts = '{"file": "a.wav", "emotion": {"sad": 2, "angry": 1}}\n'
+    assert table.load(write(folder, counts, "votes.jsonl")).clips[0].votes == {"emotion": {"sad": 2, "angry": 1}}
     pandas = pytest.importorskip("pandas", reason="Parquet needs pandas or pyarrow")
     pytest.importorskip("pyarrow")
     pandas.DataFrame(rows).to_parquet(folder / "labels.parquet")

@@ -52,8 +52,8 @@ def read(path: Path, target: str) -> Cells:
     joined = pd.concat(frames, ignore_index=True)
     if "speaker" not in joined.columns:
         speakers = _speakers(db)
-        found = [speakers.get(file) for file in joined["file"]]
-        joined["speaker"] = pd.Series(found, joined.index, dtype="object")  # numbers beside None would become floats
+        of_files = [speakers.get(file) for file in joined["file"]]
+        joined["speaker"] = pd.Series(of_files, joined.index, dtype="object")  # numbers beside None would become floats
     values = joined.astype(object).where(joined.notna(), None)
     return of_values(path, {str(name): list(values[name]) for name in values.columns})
 
