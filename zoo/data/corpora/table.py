@@ -50,7 +50,8 @@ def load(path: Path, reading: Reading = Reading()) -> Loaded:
     Loaded's `missing` are files that the table names and that are absent, `notices` what is odd. Raises UserError for
     what cannot be read.
     """
-    cells = table_sources.read(path, reading.target, reading.from_names)
+    file_column = dict(reading.columns).get("file", "file")
+    cells = table_sources.read(path, reading.target, reading.from_names, file_column)
     columns = _named(cells, reading)
     if "file" not in columns:
         found = shortened(list(cells.columns))
