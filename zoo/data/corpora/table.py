@@ -1,5 +1,6 @@
 """Read a user's own recordings: a table with a row for each file or segment, and columns of what is known of it."""
 
+import gc
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +51,18 @@ def load(path: Path, reading: Reading = Reading()) -> Loaded:
     Loaded's `missing` are files that the table names and that are absent, `notices` what is odd. Raises UserError for
     what cannot be read.
     """
-    cells = table_sources.read(path, reading.target, reading.from_names)
+    is_collecting = gc.isenabled()
+    gc.disable()  # a table makes no circles, and the collector would go through its millions of cells again and again
+    try:
+        return _read(path, reading)
+    finally:
+        if is_collecting:
+            gc.enable()
+
+
+def _read(path: Path, reading: Reading) -> Loaded:
+    file_column = dict(reading.columns).get("file", "file")
+    cells = table_sources.read(path, reading.target, reading.from_names, file_column)
     columns = _named(cells, reading)
     if "file" not in columns:
         found = shortened(list(cells.columns))
@@ -195,8 +207,10 @@ def _segments(cells: Cells, columns: Mapping[str, list[str]]) -> list[Segment]:
 def _traces(
     cells: Cells, columns: Mapping[str, list[str]], reading: Reading, root: Path, places: Mapping[str, Path | None]
 ) -> dict[str, Trace]:
-    """Return the ratings all along each file; none for a table without such ratings."""
+    """Return the ratings all along each file; none for a table of emotions, unless a target is named."""
     wanted = () if reading.target == TARGET else tuple(reading.target.split(","))
+    if not wanted and TARGET in columns:
+        return {}
     if table_traces.has_rows_of_time(columns):
         dimensions = wanted or table_traces.dimensions_of(columns, OWN)
         traces = table_traces.of_rows(cells, columns, dimensions) if dimensions else {}
