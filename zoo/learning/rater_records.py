@@ -67,7 +67,7 @@ def _flat(row: Row) -> dict[str, Any]:
 def _draw(record: Row, path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3))
+    figure = Figure(figsize=(7.6, 2.6))
     further, intended, simulated = figure.subplots(1, 3)
     _curves(further, record["how_many"], "further", "agreement with one further rater")
     _curves(intended, record["how_many"], "intended", "agreement with the actor's emotion")
@@ -76,11 +76,12 @@ def _draw(record: Row, path: Path) -> None:
         low, mean, high = ([row[f"accuracy_{n:g}"][key] for n in shown] for key in ("low", "value", "high"))
         (line,) = simulated.plot(shown, mean, marker=".", label=row["way"])
         simulated.fill_between(shown, low, high, color=line.get_color(), alpha=0.1)
-    simulated.set_ylabel("accuracy, simulated raters")
+    simulated.set_ylabel("accuracy, simulated raters", fontsize=8)
     for axes in (further, intended, simulated):
-        axes.set_xlabel("votes per clip")
+        axes.set_xlabel("votes per clip", fontsize=8)
+        axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=6)
     save_png(figure, path)
 
 
@@ -91,4 +92,4 @@ def _curves(axes: Axes, rows: Sequence[Row], reference: str, label: str) -> None
     for rule in dict.fromkeys(row["rule"] for row in levels):
         some = [row for row in levels if row["rule"] == rule]
         axes.plot([row["votes"]["value"] for row in some], [row[reference]["value"] for row in some], ".-", label=rule)
-    axes.set_ylabel(label)
+    axes.set_ylabel(label, fontsize=8)
