@@ -7,6 +7,7 @@ from pathlib import Path
 from zoo import registry
 from zoo.config.run_config import RunConfig, heeds
 from zoo.data.corpora import names, table
+from zoo.data.corpora.check_table import LONGEST_RATED_SECONDS
 from zoo.data.corpora.files import Loaded
 from zoo.data.corpora.table import Reading
 from zoo.data.protocols import from_table
@@ -14,28 +15,17 @@ from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
-LONGEST_RATED_SECONDS = 3_600.0  # of a recording with ratings all along
-
 
 def resolved(config: RunConfig) -> RunConfig:
     """Return a configuration on a table with its path, protocol, classes and corpus name spelt out.
 
     The table is read only where protocol or classes are open. Raises UserError for a table that cannot be trained on.
     """
-    if config.synthetic:
-        raise UserError("--synthetic makes twins of named corpora, and a table has none; leave it out")
-    path = names.table_path(config.corpus, config.data_root)
-    if path is None:
-        raise UserError("--corpus table: expected a table of recordings, found none. Give it with --data-root FILE")
-    path = path.resolve()
     task = registry.get(config.model).task
     rated = task == "continuous"
-    config = replace(
-        config,
-        corpus=names.of_table(path),
-        data_root=str(path),
-        max_clip_seconds=config.max_clip_seconds or (LONGEST_RATED_SECONDS if rated else 0.0),
-    )
+    config = located(config)
+    if rated and not config.max_clip_seconds:
+        config = replace(config, max_clip_seconds=LONGEST_RATED_SECONDS)
     known = bool(config.classes) if task == "emotion" else not rated or config.target != table.TARGET
     if config.protocol and known and (not rated or config.frame_seconds or not heeds(config.model, "frame_seconds")):
         return config
@@ -46,6 +36,17 @@ def resolved(config: RunConfig) -> RunConfig:
     if task == "emotion" and not classes:
         raise UserError(_without_target(config))
     return replace(config, protocol=config.protocol or from_table.usual(loaded.clips), classes=classes)
+
+
+def located(config: RunConfig) -> RunConfig:
+    """Return a configuration on a table with the table's path, and its corpus name as records have it."""
+    if config.synthetic:
+        raise UserError("--synthetic makes twins of named corpora, and a table has none; leave it out")
+    path = names.table_path(config.corpus, config.data_root)
+    if path is None:
+        raise UserError("--corpus table: expected a table of recordings, found none. Give it with --data-root FILE")
+    path = path.resolve()
+    return replace(config, corpus=names.of_table(path), data_root=str(path))
 
 
 def _rated(config: RunConfig, loaded: Loaded) -> RunConfig:

@@ -65,10 +65,10 @@ def numbers(column: Sequence[str]) -> list[float | None] | None:
     for text in column:
         if text not in known:
             try:
-                known[text] = _float(text)
+                known[text] = value = _float(text)
             except ValueError:
                 return None
-            if not isfinite(known[text]):
+            if not isfinite(value):
                 return None
         found.append(known[text])
     return found if any(value is not None for value in found) else None
