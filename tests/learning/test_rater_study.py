@@ -8,7 +8,8 @@ import pytest
 
 from zoo.errors import UserError
 from zoo.learning import rater_study
-from zoo.learning.rater_study import how_many, read_counts, study
+from zoo.learning.rater_records import study
+from zoo.learning.rater_study import how_many, read_counts
 
 CODES = ("A", "D", "F", "H", "N", "S")
 NAMES = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
@@ -59,7 +60,7 @@ def test_records_are_written(table, tmp_path, monkeypatch):
     study(table, [0, 1], tmp_path / "out", steps.append)
     record = json.loads((tmp_path / "out" / "raters.json").read_text())
     assert record["clips"] == 48 and record["votes_per_clip"] == 8 and str(tmp_path) not in json.dumps(record)
-    assert record["command"] == "python scripts/label.py simulate --votes tabulatedVotes.csv --seeds 0 1"
+    assert record["command"] == "python scripts/label.py simulate --votes tabulatedVotes.csv --seeds 0 1 --out DIR"
     ways = {row["way"]: row for row in record["whom"]}
     assert ways["majority"]["accuracy_3"]["low"] <= ways["majority"]["accuracy_3"]["value"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
