@@ -28,10 +28,10 @@ def study(votes: Path, seeds: Sequence[int], out: Path, on_step: OnStep) -> None
 
     Simulated raters label classes as frequent as those of the votes. Raises UserError for another file.
     """
-    counted, begin = read_counts(votes), time.monotonic()
+    counted, begin, words = read_counts(votes), time.monotonic(), " ".join(map(str, seeds))
     model = fit_unnamed(counted.counts)
     record: dict[str, Any] = {
-        "command": f"python scripts/label.py simulate --votes {votes.name} --seeds {' '.join(map(str, seeds))} --out DIR",
+        "command": f"python scripts/label.py simulate --votes {votes.name} --seeds {words} --out DIR",
         "votes": "CREMA-D, processedResults/tabulatedVotes.csv, voice alone",
         "clips": len(counted.counts),
         "actors": len(np.unique(counted.actors)),
