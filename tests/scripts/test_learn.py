@@ -57,11 +57,10 @@ def points(folder, seed=0):
 
 
 @pytest.mark.slow
-def test_a_network_learns_cooperatively_and_its_seeds_repeat(script, tmp_path):
-    arguments = (*NETWORK, "--strategy", "cooperative", "--initial", 1, "--budget", 7, *SURE, "--seeds", 0)
+def test_a_network_learns_and_its_seeds_repeat(script, tmp_path):
+    arguments = (*NETWORK, "--strategy", "random", "--initial", 1, "--budget", 7, "--seeds", 0)
     code, shown, _ = script("learn.py", *arguments, "--out", "one")
     assert code == 0 and "results: one" in shown and "with 7 labels by people" in shown
-    assert points(tmp_path / "one")[0]["row"]["machine_labels"] >= 0
     assert script("learn.py", *arguments, "--out", "two")[0] == 0
     assert points(tmp_path / "two") == points(tmp_path / "one")
 
