@@ -248,7 +248,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _simulate(args: argparse.Namespace) -> None:
-    from zoo.learning.rater_study import study
+    from zoo.learning.rater_records import study
 
     study(args.votes, args.seeds, args.out, _say)
 

@@ -28,6 +28,7 @@ _OTHERS = ("unguarded", "seeds", "second_recipe", "compare")
 # What both views of co-training have in common.
 _SHARED = (
     *("corpus", "protocol", "fold", "data_root", "synthetic", "clips", "allow_incomplete", "allow_leakage"),
+    *("target", "classes", "column", "label_map", "from_names", "audio_root"),
     *("on_bad_clip", "max_clip_seconds", "cache_dir", "backend"),
 )
 

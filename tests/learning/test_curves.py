@@ -10,6 +10,7 @@ from zoo.errors import UserError
 from zoo.learning.curves import Curve, area, labels_to_reach, load, resample, uas, with_bounds
 from zoo.learning.report import compare, write
 from zoo.metrics.classification import unweighted_accuracy
+from zoo.utils.atomic_files import read_csv
 
 PLAN = {"strategy": "random", "query": "least-certain", "budget": 40, "initial": 2, "batch": 10}
 FACTS = {
@@ -127,6 +128,9 @@ def test_labels_saved_and_the_verdict(tmp_path):
     assert verdict["verdict"] == "yes" and verdict["area_above_active"]["low"] > 0
     for name in ("comparison.json", "comparison.csv", "comparison.md", "comparison.png", "comparison.svg"):
         assert (tmp_path / "all" / name).stat().st_size > 100
+    assert [point["labels"] for point in rows["random"]["curve"]] == LABELS.tolist()
+    points = read_csv(tmp_path / "all" / "curves.csv")
+    assert len(points) == 4 * 2 * 3 and points[-1]["ua"] == "0.8" and points[-1]["strategy"].startswith("cooperative")
     text = (tmp_path / "all" / "comparison.md").read_text()
     assert "Beats both: yes." in text and "| cooperative, least-certain | " in text
     assert json.loads((tmp_path / "all" / "comparison.json").read_text()) == record

@@ -90,6 +90,15 @@ def test_a_writer_killed_at_any_byte_loses_no_whole_line(path, notices, monkeypa
         assert all("unfinished" in notice and "labels.csv" in notice for notice in notices)
 
 
+def test_zeros_that_a_power_cut_leaves_at_the_end_are_cut_off(path, notices):
+    append(path, [said()])
+    with path.open("ab") as file:
+        file.write(bytes(5000))
+    assert read(path, notices.append) == [said()]
+    append(path, [said("b.wav")], on_notice=notices.append)
+    assert read(path) == [said(), said("b.wav")] and len(notices) == 2
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -141,3 +141,9 @@ def test_the_rater_who_tells_most_is_asked():
     # The best rater has voted on clip 1; all have on clip 3; clip 0 is nearly certain.
     assert [(clip, rater) for clip, rater, _ in chosen] == [(2, 1), (1, 2), (0, 1)]
     assert chosen[0][2] > chosen[1][2] > chosen[2][2] > 0
+
+
+def test_few_clips_do_not_overrule_a_vote():
+    # Clip 0: one vote for class 0; clip 1: two for class 1, which is twice as frequent so far.
+    votes = Votes(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([0, 1, 1]), 2, 2, 2)
+    assert fit(votes).posterior(votes).argmax(axis=1).tolist() == [0, 1]

@@ -14,6 +14,7 @@ from zoo.data.schema import Clip
 from zoo.inference.predictor import Predictor
 from zoo.learning import queue
 from zoo.learning.label_file import Label, append, current, read
+from zoo.utils.atomic_files import write_json
 
 RATE_HZ = 16_000
 
@@ -78,7 +79,12 @@ def test_a_tie_has_no_emotion_and_the_rater_model_decides_it(clips, label):
     add(label, "5", "sad", "carl")
     assert rows(label("export", "labels.csv")[1])[4]["emotion"] == ""
     by_model = rows(label("export", "labels.csv", "--by", "model")[1])[4]
-    assert by_model["emotion"] == "angry" and float(by_model["emotion.confidence"]) > 0.8
+    label("raters", "labels.csv", "--out", "raters.json")
+    model = json.loads(Path("raters.json").read_text())
+    anna, carl = (np.array(model["raters"][name]) for name in ("anna", "carl"))
+    joint = np.array(model["prior"]) * anna[:, 0] * carl[:, 1]  # she says angry, he says sad
+    assert by_model["emotion"] == "angry" and joint[0] > 3 * joint[1]
+    assert float(by_model["emotion.confidence"]) == pytest.approx(joint[0] / joint.sum(), abs=1e-4)
 
 
 def test_the_rater_model_is_printed_and_says_whom_to_ask(clips, label, tmp_path):
@@ -302,3 +308,35 @@ def test_mistakes_are_one_message(clips, label, model, words, expected):
     Path("rows.csv").write_text("file,emotion\nclips/1.wav,sad\n")
     code, out, errors = label(*words)
     assert code == 2 and out == "" and expected in errors and errors.count("\n") == 1, errors
+
+
+def test_vectors_are_moments_of_the_runs_features(clips, tmp_path):
+    from zoo.config.flags import from_flags
+    from zoo.features import from_config
+
+    settings = from_flags({"model": "attention_fcn", "corpus": "ravdess"})
+    (tmp_path / "run").mkdir()
+    write_json(tmp_path / "run" / "config.json", settings.saved())
+    every, _ = queue.pool(clips)
+    every = [*every[:3], Clip(every[0].path, "part", "", "", start_seconds=0.5, end_seconds=1.5)]
+    found = queue.vectors(queue.Model(tmp_path / "run", False), every, lambda done: None)
+    features = from_config.extractor(settings).features
+    samples = [soundfile.read(clip.path, dtype="float32")[0] for clip in every]
+    samples[3] = samples[3][RATE_HZ // 2 : 3 * RATE_HZ // 2]
+    moments = np.array([[*f.mean(axis=0), *f.std(axis=0)] for f in map(features, samples)], np.float64)
+    deviation = moments.std(axis=0)
+    varied = deviation > 1e-3
+    expected = (moments - moments.mean(axis=0))[:, varied] / deviation[varied]
+    np.testing.assert_allclose(found[:, varied], expected, atol=1e-3)
+
+
+def test_strategies_on_vectors_take_clips_unlike_those_labelled():
+    every = [Clip(Path(f"{number}.wav"), str(number), "", "") for number in range(4)]
+    rows = {clip.name: {"emotion": "neutral", "probabilities": {"neutral": 0.6, "sad": 0.4}} for clip in every}
+    known = Clip(Path("known.wav"), "known", "", "")
+    place = {"0": 0.0, "1": 0.1, "2": 9.0, "3": 0.2, "known": 0.0}
+    wanted = queue.Wanted(Path(), "diversity", 2, 0, Path("labels.csv"))
+    found = queue.queue(
+        every, rows, wanted, [(known, "neutral")], lambda some: np.array([[place[c.name]] for c in some])
+    )
+    assert [row["file"] for row in found] == ["2.wav", "3.wav"]

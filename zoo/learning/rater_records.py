@@ -1,15 +1,19 @@
-"""Write the records of `zoo.learning.rater_study`: JSON, a CSV for each question, and a figure."""
+"""Run the studies of `zoo.learning.rater_study`, and write their records: JSON, a CSV for each, and a figure."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.learning.rater_study import FIGURES, GRID, WANTED
-from zoo.learning.whom import WAYS
+from zoo.data.corpora.cremad import EMOTIONS
+from zoo.learning.how_many import fit_unnamed
+from zoo.learning.rater_study import FIGURES, GRID, MARGIN, N_CLIPS, WANTED, OnStep, how_many, read_counts, whom
+from zoo.learning.whom import CALIBRATION, PANEL, SHARE, WAYS
+from zoo.metrics.agreement import krippendorff_alpha
 from zoo.reports.figures import save_png
 from zoo.utils.atomic_files import write_csv, write_json
 
@@ -17,6 +21,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Row = Mapping[str, Any]
+
+
+def study(votes: Path, seeds: Sequence[int], out: Path, on_step: OnStep) -> None:
+    """Run both studies and write their records to the folder `out`.
+
+    Simulated raters label classes as frequent as those of the votes. Raises UserError for another file.
+    """
+    counted, begin, words = read_counts(votes), time.monotonic(), " ".join(map(str, seeds))
+    model = fit_unnamed(counted.counts)
+    record: dict[str, Any] = {
+        "command": f"python scripts/label.py simulate --votes {votes.name} --seeds {words} --out DIR",
+        "votes": "CREMA-D, processedResults/tabulatedVotes.csv, voice alone",
+        "clips": len(counted.counts),
+        "actors": len(np.unique(counted.actors)),
+        "votes_per_clip": round(float(counted.counts.sum(axis=1).mean()), 3),
+        "krippendorff_alpha": round(krippendorff_alpha(counted.counts), 4),
+        "classes": list(EMOTIONS.values()),
+        "prior": model.prior.round(4).tolist(),
+        "answers_by_class": model.common.round(4).tolist(),
+        "margin": MARGIN,
+        "simulated": {"clips": N_CLIPS, "panel": dict(PANEL), "calibration": CALIBRATION, "share": SHARE},
+        "how_many": how_many(counted, seeds),
+    }
+    on_step("how many: done")
+    record["whom"] = whom(model.prior.tolist(), seeds, on_step)
+    record["seconds"] = round(time.monotonic() - begin)
+    write(record, out)
+    on_step(f"{out}: raters.json, how-many.csv, whom.csv, raters.png")
 
 
 def write(record: Row, folder: Path) -> None:
@@ -67,7 +99,7 @@ def _flat(row: Row) -> dict[str, Any]:
 def _draw(record: Row, path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3))
+    figure = Figure(figsize=(7.6, 2.6))
     further, intended, simulated = figure.subplots(1, 3)
     _curves(further, record["how_many"], "further", "agreement with one further rater")
     _curves(intended, record["how_many"], "intended", "agreement with the actor's emotion")
@@ -76,11 +108,12 @@ def _draw(record: Row, path: Path) -> None:
         low, mean, high = ([row[f"accuracy_{n:g}"][key] for n in shown] for key in ("low", "value", "high"))
         (line,) = simulated.plot(shown, mean, marker=".", label=row["way"])
         simulated.fill_between(shown, low, high, color=line.get_color(), alpha=0.1)
-    simulated.set_ylabel("accuracy, simulated raters")
+    simulated.set_ylabel("accuracy, simulated raters", fontsize=8)
     for axes in (further, intended, simulated):
-        axes.set_xlabel("votes per clip")
+        axes.set_xlabel("votes per clip", fontsize=8)
+        axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=6)
     save_png(figure, path)
 
 
@@ -91,4 +124,4 @@ def _curves(axes: Axes, rows: Sequence[Row], reference: str, label: str) -> None
     for rule in dict.fromkeys(row["rule"] for row in levels):
         some = [row for row in levels if row["rule"] == rule]
         axes.plot([row["votes"]["value"] for row in some], [row[reference]["value"] for row in some], ".-", label=rule)
-    axes.set_ylabel(label)
+    axes.set_ylabel(label, fontsize=8)

@@ -5,7 +5,6 @@ half of the actors.
 """
 
 import csv
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,7 @@ import numpy as np
 from zoo.data.corpora.cremad import EMOTIONS
 from zoo.errors import UserError
 from zoo.learning.how_many import LEVELS, Drawn, asked_and_label, draw, fit_unnamed
-from zoo.learning.whom import CALIBRATION, PANEL, SHARE, WAYS, ask, panel, task
-from zoo.metrics.agreement import krippendorff_alpha
+from zoo.learning.whom import WAYS, ask, panel, task
 from zoo.metrics.bootstrap import bootstrap_interval, figures
 from zoo.metrics.undefined import with_interval
 
@@ -152,33 +150,3 @@ def whom(prior: Sequence[float], seeds: Sequence[int], on_step: OnStep) -> list[
             rows.append({"way": way, "seed": seed, "accuracy": accuracy, "votes_for": first, "error": error})
         on_step(f"seed {seed}")
     return rows
-
-
-def study(votes: Path, seeds: Sequence[int], out: Path, on_step: OnStep) -> None:
-    """Run both studies and write their records to the folder `out` (`zoo.learning.rater_records`).
-
-    Simulated raters label classes as frequent as those of the votes. Raises UserError for another file.
-    """
-    from zoo.learning.rater_records import write
-
-    counted, begin = read_counts(votes), time.monotonic()
-    model = fit_unnamed(counted.counts)
-    record: dict[str, Any] = {
-        "command": f"python scripts/label.py simulate --votes {votes.name} --seeds {' '.join(map(str, seeds))}",
-        "votes": "CREMA-D, processedResults/tabulatedVotes.csv, voice alone",
-        "clips": len(counted.counts),
-        "actors": len(np.unique(counted.actors)),
-        "votes_per_clip": round(float(counted.counts.sum(axis=1).mean()), 3),
-        "krippendorff_alpha": round(krippendorff_alpha(counted.counts), 4),
-        "classes": list(EMOTIONS.values()),
-        "prior": model.prior.round(4).tolist(),
-        "answers_by_class": model.common.round(4).tolist(),
-        "margin": MARGIN,
-        "simulated": {"clips": N_CLIPS, "panel": dict(PANEL), "calibration": CALIBRATION, "share": SHARE},
-        "how_many": how_many(counted, seeds),
-    }
-    on_step("how many: done")
-    record["whom"] = whom(model.prior.tolist(), seeds, on_step)
-    record["seconds"] = round(time.monotonic() - begin)
-    write(record, out)
-    on_step(f"{out}: raters.json, how-many.csv, whom.csv, raters.png")

@@ -7,7 +7,8 @@ the true classes nor the matrices are known, and both are found by expectation m
 ask when") and does not say how.
 
 Here matrices are drawn towards that of all raters together, by `STRENGTH` imagined votes per class, so that a rater
-with a few votes counts as an ordinary one; and this one towards raters who are right with a chance of `ASSUMED`.
+with a few votes counts as an ordinary one; this one towards raters who are right with a chance of `ASSUMED`; and the
+classes' frequencies towards equal ones, by as many imagined clips.
 """
 
 from dataclasses import dataclass
@@ -98,7 +99,8 @@ def _maximised(votes: Votes, posterior: np.ndarray, strength: float) -> RaterMod
     by_true = [np.bincount(cells, shares, minlength=size[0] * size[1]).reshape(size) for shares in shares_of]
     answers = np.stack(by_true, axis=1)
     common = _rows(answers.sum(axis=0) + strength * _assumed(votes.n_classes))
-    return RaterModel(_rows(posterior.sum(axis=0)), _rows(answers + strength * common), common)
+    prior = _rows(posterior.sum(axis=0) + strength / votes.n_classes)
+    return RaterModel(prior, _rows(answers + strength * common), common)
 
 
 def _assumed(n_classes: int) -> np.ndarray:

@@ -38,8 +38,8 @@ def write(curve: Curve) -> dict[str, Any]:
 def compare(curves: Sequence[Curve], out: Path) -> dict[str, Any]:
     """Draw several curves together and compare each with random labels; return what comparison.json holds.
 
-    Writes comparison.json, .csv, .md, .png and .svg to `out`. Raises UserError for curves that cannot be compared, two
-    of one strategy, or without one of strategy random.
+    Writes comparison.json, .csv, .md, .png and .svg, and curves.csv with every point, to `out`. Raises UserError for
+    curves that cannot be compared, two of one strategy, or without one of strategy random.
     """
     if len(curves) < 2:
         raise UserError("--compare needs two folders or more, one of them of --strategy random")
@@ -62,6 +62,7 @@ def compare(curves: Sequence[Curve], out: Path) -> dict[str, Any]:
     }
     write_json(out / "comparison.json", record)
     write_csv(out / "comparison.csv", [_flat(name, row) for name, row in record["strategies"].items()])
+    write_csv(out / "curves.csv", [_short(curve.name, row) for curve in curves for row in curve.rows])
     with written_aside(out / "comparison.md") as aside:
         aside.write_text(markdown(record), encoding="utf-8")
     _draw([(curve, found[curve.name]) for curve in curves], out / "comparison", first.title)
@@ -93,7 +94,14 @@ def _row(curve: Curve, found: Mapping[str, Resampled]) -> dict[str, Any]:
         "reached": float(both[1:].mean()),
         "machine": _machine(curve),
         "minutes": curve.seconds / 60,
+        "curve": _pooled(curve, own),
     }
+
+
+def _pooled(curve: Curve, found: Resampled) -> list[dict[str, Any]]:
+    """Return the curve itself: at each number of labels the UA pooled over folds, mean of the seeds, with bounds."""
+    points = zip(curve.labels, found.ua.T, strict=True)
+    return [{"labels": int(labels), "ua": with_bounds(values)} for labels, values in points]
 
 
 def _machine(curve: Curve) -> dict[str, Any]:
@@ -185,9 +193,18 @@ def _flat(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     for key, figure in row.items():
         if isinstance(figure, dict):
             cells |= {f"{key}_{part}": "" if value is None else round(value, 6) for part, value in figure.items()}
-        else:
+        elif not isinstance(figure, list):
             cells[key] = round(figure, 6)
     return cells
+
+
+def _short(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a point for curves.csv, of all strategies: some models have no C."""
+    kept = ("fold", "seed", "labels", "machine_labels", "machine_right", "taken_back", "ua", "wa", "validation_ua")
+    values = {key: row.get(key, "") for key in kept}
+    return {"strategy": name} | {
+        key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()
+    }
 
 
 def _draw(curves: Sequence[tuple[Curve, Resampled]], path: Path, title: str) -> None:

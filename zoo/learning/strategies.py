@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.svm import OneClassSVM
 
 from zoo.errors import UserError, unknown
 
@@ -117,6 +116,8 @@ def novelty(pool: Pool, count: int, rng: np.random.Generator) -> np.ndarray:
             f"strategy novelty needs labelled clips of a class named {' or '.join(NEUTRAL)}, and {found}. Label some, "
             "or choose another strategy"
         )
+    from sklearn.svm import OneClassSVM  # takes seconds to import, and label.py add waits for this module
+
     return _highest(-OneClassSVM().fit(of_neutral).decision_function(pool.vectors), count, rng)
 
 
