@@ -20,7 +20,7 @@ FACTS = {
     "synthetic": False,
     "notes": [],
     "seeds": [0, 1],
-    "folds": [{"fold": "0"}],
+    "folds": [{"fold": "0", "pool": 80, "validation": 20, "test": 600}],
     "classes": ["a", "b"],
     "recipe": "paper",
     "leakage": [],
@@ -132,6 +132,7 @@ def test_labels_saved_and_the_verdict(tmp_path):
     points = read_csv(tmp_path / "all" / "curves.csv")
     assert len(points) == 4 * 2 * 3 and points[-1]["ua"] == "0.8" and points[-1]["strategy"].startswith("cooperative")
     text = (tmp_path / "all" / "comparison.md").read_text()
+    assert "1 (80 clips to label, 20 clips for validation, 600 clips to test in each)" in text
     assert "Beats both: yes." in text and "| cooperative, least-certain | " in text
     assert json.loads((tmp_path / "all" / "comparison.json").read_text()) == record
 

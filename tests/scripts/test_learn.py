@@ -11,7 +11,7 @@ from zoo.learning import label_file, simulation
 from zoo.learning.learner import Predictions
 from zoo.utils.atomic_files import read_csv
 
-CORPUS = ("--corpus", "emodb", "--synthetic", "--clips", 120, "--fold", 0)
+CORPUS = ("--corpus", "emodb", "--synthetic", "--clips", 70, "--fold", 0)
 NETWORK = ("--model", "fcn", *CORPUS, "--epochs", 1, "--bands", 12)
 FEW = ("--initial", 1, "--budget", 20, "--batch", 13)
 SURE = ("--confidence", 0.2, "--rounds", 1)

@@ -16,7 +16,14 @@ SHARE = 0.9  # of the score of all labels, at which labels are counted
 _ROW = {"labels": int, "machine_labels": int, "machine_right": int, "taken_back": int, "ua": float, "wa": float}
 _CURVE = {"points": [{"row": _ROW, "hits": [[int]]}], "seconds": float}
 _FULL = {"row": dict, "hits": [[int]], "speakers": [str], "totals": [[int]], "seconds": float}
-_FACTS = {"seeds": [int], "folds": [{"fold": str}], "classes": [str], "model": str, "corpus": str, "protocol": str}
+_FACTS = {
+    "seeds": [int],
+    "folds": [{"fold": str, "pool": int, "validation": int, "test": int}],
+    "classes": [str],
+    "model": str,
+    "corpus": str,
+    "protocol": str,
+}
 _SETTINGS = {"plan": {"strategy": str, "query": str, "budget": int, "initial": int, "batch": int}, "config": dict}
 _ADVICE = "Repeat the command of learn.py that made it, or name another folder"
 

@@ -136,7 +136,7 @@ def markdown(record: Mapping[str, Any]) -> str:
     lines = [
         f"# Labels by people and UA: {record['model']} on {record['corpus']}, {record['protocol']}",
         "",
-        f"{'Synthetic speech, no claim. ' * bool(record['synthetic'])}{len(record['folds'])} folds, seeds "
+        f"{'Synthetic speech, no claim. ' * bool(record['synthetic'])}Folds: {_sizes(record['folds'])}; seeds "
         f"{', '.join(map(str, record['seeds']))}; first {plan['initial']} labels of each of {len(record['classes'])} "
         f"classes, then {plan['batch']} at a time up to {plan['budget']}. {record['said']} Intervals: "
         f"{record['intervals']}. Area: mean UA over the range of labels. Saved: labels fewer than random labels need "
@@ -156,6 +156,15 @@ def markdown(record: Mapping[str, Any]) -> str:
             f"{above['semi-supervised']} points. Beats both: {found['verdict']}."
         )
     return "\n".join(lines) + "\n"
+
+
+def _sizes(folds: Sequence[Mapping[str, Any]]) -> str:
+    """Return the number of folds, and of clips to label, to validate on and to test on in each."""
+    spans = []
+    for side, words in (("pool", "to label"), ("validation", "for validation"), ("test", "to test")):
+        sizes = sorted({fold[side] for fold in folds})
+        spans.append(f"{sizes[0]}{f' to {sizes[-1]}' if len(sizes) > 1 else ''} clips {words}")
+    return f"{len(folds)} ({', '.join(spans)} in each)"
 
 
 def _markdown_row(name: str, row: Mapping[str, Any], budget: int) -> str:
