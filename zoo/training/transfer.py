@@ -150,6 +150,12 @@ def stage(model: keras.Model, config: RunConfig, epoch: int) -> RunConfig:
     return replace(config, epochs=config.epochs - config.freeze_epochs, learning_rate=rate)
 
 
+def unfreeze(model: keras.Model) -> None:
+    """Make all layers trainable, as those of any other saved model. Keras does not reach layers of a model inside."""
+    for layer in bare(model).layers:
+        layer.trainable = True
+
+
 def trained_layers(fine_tune: str, n_layers: int) -> int:
     """Return how many of a network's layers with weights, from the last one, --fine-tune trains.
 
