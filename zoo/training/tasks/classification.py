@@ -138,7 +138,7 @@ def test_rows(
     outputs: list[np.ndarray] = []
     for some in in_turn(clips):
         paths, speakers = [clip.path for clip in some], [clip.speaker for clip in some]
-        waveforms: list[Any] = read_all(paths, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
+        waveforms: list[Any] = read_all(some, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
         if alter:
             waveforms = [alter(waveform, clip.name) for waveform, clip in zip(waveforms, some, strict=True)]
         found = classifier.probabilities(waveforms, speakers)
