@@ -204,7 +204,8 @@ class CorpusCorrelation:
 
     def pairs(self, source, source_labels, target, target_labels) -> tuple[np.ndarray, np.ndarray]:
         """Return the paired class prototypes of both corpora, (pairs, features) each."""
-        rng, found = np.random.default_rng(self.seed), ([], [])
+        rng = np.random.default_rng(self.seed)
+        found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         sides = (np.asarray(source), np.asarray(source_labels)), (np.asarray(target), np.asarray(target_labels))
         for name in sorted(set(source_labels) & set(target_labels)):
             chosen = [rng.permutation(np.flatnonzero(labels == name)) for _, labels in sides]

@@ -28,7 +28,13 @@ TITLES = {
     "fine-tune-head": "the initial weights, the head alone trained",
 }
 UNTRAINED = ("source", "source-adapted")
-_FROM_NOTHING = {"init_from": "", "init_fold": "", "fine_tune": "all", "freeze_epochs": 0, "fine_tune_rate": 0.0}
+_FROM_NOTHING: dict[str, Any] = {
+    "init_from": "",
+    "init_fold": "",
+    "fine_tune": "all",
+    "freeze_epochs": 0,
+    "fine_tune_rate": 0.0,
+}
 _FROM_NOTHING |= {"init_normalization": "new", "adapt_batch_norm": False}
 
 

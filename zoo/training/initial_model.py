@@ -178,7 +178,8 @@ def _of_hdf5(path: Path, network: keras.Model) -> dict[str, list[np.ndarray]]:
 
 def _with_head_of(network: keras.Model, group: Any) -> keras.Model:
     """Return a copy of a network with as many outputs as stored weights have. Keras numbers layers by their class."""
-    head, numbers = head_of(network), {}
+    head = head_of(network)
+    numbers: dict[str, int] = {}
     for layer in network.layers:
         name = re.sub(r"(.)([A-Z][a-z]+)|([a-z])([A-Z])", r"\1\3_\2\4", type(layer).__name__).lower()
         number = numbers[name] = numbers.get(name, -1) + 1
