@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -36,7 +37,7 @@ def network(n_classes=3, name="fcn", seed=1, **options):
 
 
 def initial(model, outputs=OLD):
-    return Initial(weights_of(bare(model)), tuple(outputs), None, {}, {})
+    return Initial(weights_of(bare(model)), tuple(outputs), None, {}, {}, Path("INITIAL"))
 
 
 def same(one, other):

@@ -34,8 +34,9 @@ _FROM_NOTHING: dict[str, Any] = {
     "fine_tune": "all",
     "freeze_epochs": 0,
     "fine_tune_rate": 0.0,
+    "init_normalization": "new",
+    "adapt_batch_norm": False,
 }
-_FROM_NOTHING |= {"init_normalization": "new", "adapt_batch_norm": False}
 
 
 class _Quiet(Progress):

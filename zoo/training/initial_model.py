@@ -27,6 +27,7 @@ from zoo.serving import saved_model
 from zoo.serving.versions import version_folder
 
 _OPENSMILE = ("feature_set", "functionals", "functional_seconds", "frame_seconds")
+_VARIABLES = "variables/variables.data-00000-of-00001"  # of a SavedModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Initial:
     `outputs` are the names of classes or rated dimensions, empty where the file does not say. `moments` are mean and
     variance of the standardisation in front of the network, None where they are not stored. `frontend` holds the
     settings of its features, empty where unknown. `about` is what records and model cards say of it. `settings` is the
-    configuration of a run.
+    configuration of a run, `file` the one that holds the weights.
     """
 
     layers: Mapping[str, list[np.ndarray]]
@@ -44,6 +45,7 @@ class Initial:
     moments: tuple[np.ndarray, np.ndarray] | None
     frontend: Mapping[str, Any]
     about: Mapping[str, Any]
+    file: Path
     settings: RunConfig | None = None
 
 
@@ -100,7 +102,7 @@ def _of_run(run: Path, config: RunConfig, fold: str) -> Initial:
     about |= {"model": settings.model, "protocol": opened.record["protocol"], "fold": fold_name(folder)}
     about |= {"before": opened.record.get("initial", [])}
     weights, moments = _content(model)
-    return Initial(weights, opened.outputs, moments, features, about, settings)
+    return Initial(weights, opened.outputs, moments, features, about, folder / "model.keras", settings)
 
 
 def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
@@ -119,12 +121,12 @@ def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
                 "same network"
             )
         features = own_settings(type(ours)(**features))  # with defaults for what earlier versions did not have
-    digest = description["files"]["variables/variables.data-00000-of-00001"]
+    digest = description["files"][_VARIABLES]
     corpus = description["trained_on"].removeprefix("synthetic ")
     about = _about("export", version.parent.name, digest, corpus, bool(description.get("synthetic")))
     about |= {"model": description["model"], "protocol": description.get("protocol", ""), "fold": chosen}
     about |= {"before": description.get("initial", [])}
-    return Initial(networks[names.index(chosen)], tuple(exported.outputs), None, features, about)
+    return Initial(networks[names.index(chosen)], tuple(exported.outputs), None, features, about, version / _VARIABLES)
 
 
 def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
@@ -149,8 +151,8 @@ def _of_file(path: Path, network: keras.Model | None) -> Initial:
         model = load_model(path, waveforms=False)
         has_frontend = any(hasattr(layer, "rate_hz") for layer in model.layers)
         weights, moments = _content(model)
-        return Initial(weights, (), moments, own_settings(frontend(model)) if has_frontend else {}, about)
-    return Initial(_of_hdf5(path, network) if network else {}, (), None, {}, about)
+        return Initial(weights, (), moments, own_settings(frontend(model)) if has_frontend else {}, about, path)
+    return Initial(_of_hdf5(path, network) if network else {}, (), None, {}, about, path)
 
 
 def _of_hdf5(path: Path, network: keras.Model) -> dict[str, list[np.ndarray]]:

@@ -7,6 +7,7 @@ are taken over, the last ones are trained anew, and all or some are fine-tuned b
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -28,9 +29,10 @@ _SLOWER = 0.1  # fine-tuning's learning rate, behind stages, as a share of the h
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a fold's initial weights are from: a record `about` them, and what their model has seen."""
+    """Where a fold's initial weights are from: a record `about` them, their file, and what their model has seen."""
 
     about: Mapping[str, Any]
+    file: Path
     seen: Seen
 
 
@@ -49,13 +51,15 @@ def origins(config: RunConfig, source: Source) -> dict[str, Origin]:
         said = {name: value for name, value in initial.about.items() if name != "before"}
         about = {**said, "for_fold": fold.name, "head": _head_in_words(initial.outputs, source.protocol)}
         about |= {"seen_speakers": dict(seen.speakers)}
-        found[fold.name] = Origin(about | ({"not_checked": seen.reason} if seen.reason else {}), seen)
+        about |= {"not_checked": seen.reason} if seen.reason else {}
+        found[fold.name] = Origin(about, initial.file, seen)
     return found
 
 
 def hashes(found: Mapping[str, Origin]) -> dict[str, str]:
-    """Return the SHA-256 of the files of initial weights, as data.json holds it; nothing without any."""
-    digests = [origin.about["sha256"] for origin in found.values()]
+    """Return the SHA-256 of the files of initial weights, as they are now, for data.json; nothing without any."""
+    files = dict.fromkeys(origin.file for origin in found.values())
+    digests = [sha256(file.read_bytes()).hexdigest() for file in files]
     return {"init_sha256": sha256("".join(digests).encode()).hexdigest()} if digests else {}
 
 
