@@ -14,9 +14,9 @@ from zoo.learning import transfer_study
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    """Twins of EmoDB and CREMA-D, and a cache that all tests share."""
+    """Twins of EmoDB and RAVDESS, and a cache that all tests share."""
     folder = tmp_path_factory.mktemp("twins")
-    sizes = {"emodb": 70, "ravdess": 48}
+    sizes = {"emodb": 70, "ravdess": 192}
     return {name: synthesize(name, folder / name, n, seconds=(0.3, 0.4)) for name, n in sizes.items()} | {"": folder}
 
 

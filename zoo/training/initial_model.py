@@ -16,7 +16,8 @@ import numpy as np
 from zoo import registry
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.validation import as_flag
-from zoo.data.corpora.registry import CORPORA
+from zoo.data.corpora import names
+from zoo.data.corpora import registry as corpora
 from zoo.errors import UserError, unknown
 from zoo.features import from_config
 from zoo.runs import keras_archive
@@ -109,8 +110,8 @@ def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
     exported = saved_model.load(version)
     description = exported.description
     networks = _by_layer(exported.module.weights)
-    names = description.get("folds") or [str(number) for number in range(len(networks))]
-    chosen = _chosen(names, config, fold)
+    folds = description.get("folds") or [str(number) for number in range(len(networks))]
+    chosen = _chosen(folds, config, fold)
     features = {name: value for name, value in description["frontend"].items() if name != "kind"}
     if description["frontend"]["kind"] != "functionals":
         ours = from_config.frontend(config)
@@ -126,7 +127,7 @@ def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
     about = _about("export", version.parent.name, digest, corpus, bool(description.get("synthetic")))
     about |= {"model": description["model"], "protocol": description.get("protocol", ""), "fold": chosen}
     about |= {"before": description.get("initial", [])}
-    return Initial(networks[names.index(chosen)], tuple(exported.outputs), None, features, about, version / _VARIABLES)
+    return Initial(networks[folds.index(chosen)], tuple(exported.outputs), None, features, about, version / _VARIABLES)
 
 
 def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
@@ -229,7 +230,8 @@ def _chosen(names: Sequence[str], config: RunConfig, fold: str) -> str:
 
 def _about(kind: str, name: str, digest: str, corpus: str, synthetic: bool) -> dict[str, Any]:
     parts = corpus.split("+") if corpus else []
-    licences = [CORPORA[part].licence if part in CORPORA else "unknown" for part in parts]
+    known = [part in corpora.CORPORA or names.is_table(part) for part in parts]
+    licences = [corpora.get(part).licence if one else "unknown" for part, one in zip(parts, known, strict=True)]
     if synthetic:
         licences = ["none, a synthetic twin"]
     return {

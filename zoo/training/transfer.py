@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from zoo.config.run_config import RunConfig
+from zoo.data.corpora import label_maps
 from zoo.data.protocols.splits import Protocol
 from zoo.errors import UserError, shortened
 from zoo.features.extractor import Extractor
@@ -106,8 +107,9 @@ def begin(model: keras.Model, fold: FoldData, config: RunConfig) -> keras.Model:
 def put(initial: Initial, network: keras.Model, outputs: Sequence[str], place: str = "") -> None:
     """Set the weights of a network without standardisation; those of its head by the names of its `outputs`.
 
-    Outputs that the initial model lacks keep the weights they have. Raises UserError that names the layers which are
-    only in one of both or have other shapes.
+    Names of emotions are the same in other words, as anger and angry, which the label maps of corpora know. Outputs
+    that the initial model lacks keep the weights they have. Raises UserError that names the layers which are only in
+    one of both or have other shapes.
     """
     own = initial_model.weights_of(network)
     only = {"which only the new network has": own.keys() - initial.layers.keys()}
@@ -178,17 +180,24 @@ def trained_layers(fine_tune: str, n_layers: int) -> int:
 def _by_name(
     given: Sequence[np.ndarray], own: Sequence[np.ndarray], names: Sequence[str], outputs: Sequence[str]
 ) -> list[np.ndarray]:
-    """Return the head's own arrays (..., outputs) with those columns of the given (..., names) that have a name here.
+    """Return the head's own arrays (..., outputs) with those columns of the given (..., names) whose class is here too.
 
     Arrays that differ in more than the number of outputs are given back, and refused for their shape.
     """
     if [array.shape[:-1] for array in given] != [array.shape[:-1] for array in own]:
         return list(given)
     new = [array.copy() for array in own]
-    for here, there in ((outputs.index(name), names.index(name)) for name in outputs if name in names):
+    known = _common(names)
+    for here, name in enumerate(_common(outputs)):
         for array, source in zip(new, given, strict=True):
-            array[..., here] = source[..., there]
+            if name in known:
+                array[..., here] = source[..., known.index(name)]
     return new
+
+
+def _common(names: Sequence[str]) -> list[str]:
+    """Return names as common English words: Anger and angry are one class."""
+    return [label_maps.WORDS.names.get(name.casefold(), name) for name in names]
 
 
 def _fits(given: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> bool:
@@ -201,7 +210,8 @@ def _shapes(arrays: Sequence[np.ndarray]) -> str:
 
 def _head_in_words(names: Sequence[str], protocol: Protocol) -> str:
     outputs = protocol.classes or protocol.targets
-    kept = [name for name in outputs if name in names]
-    new = [name for name in outputs if name not in names]
+    known = _common(names)
+    kept = [name for name, common in zip(outputs, _common(outputs), strict=True) if common in known]
+    new = [name for name in outputs if name not in kept]
     parts = (f"{what} {', '.join(some)}" for what, some in (("kept:", kept), ("new:", new)) if some)
     return "; ".join(parts)
