@@ -278,7 +278,7 @@ def job(emodb, run, out, **given):
 def test_an_interrupted_training_in_stages_ends_as_an_uninterrupted_one(emodb, run, tmp_path, monkeypatch):
     """It is interrupted after the last epoch of the first stage. Another model of --init-from is refused then."""
     own = shutil.copytree(run, tmp_path / "initial")
-    given = {"freeze_epochs": 1, "fine_tune": "top", "adapt_batch_norm": True, "init_normalization": "kept"}
+    given = {"freeze_epochs": 1, "fine_tune": "2", "adapt_batch_norm": True, "init_normalization": "kept"}
     whole = train(job(emodb, own, tmp_path / "whole", **given)).folder
 
     def stop():
