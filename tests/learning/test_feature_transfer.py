@@ -66,7 +66,7 @@ def test_an_autoencoder_learns_and_repeats_itself(rng):
 
 def test_sparsity_makes_units_seldom_active(rng):
     vectors = rng.normal(size=(64, 5)).astype("float32")
-    free, sparse = (SparseAutoencoder(**{**QUICK, "steps": 200}, weight=weight).fit(vectors) for weight in (0.0, 3.0))
+    free, sparse = (SparseAutoencoder(**{**QUICK, "steps": 500}, weight=weight).fit(vectors) for weight in (0.0, 3.0))
     assert sparse.transform(vectors).mean() < 0.5 * free.transform(vectors).mean()
     assert abs(sparse.transform(vectors).mean() - 0.05) < 0.05
 

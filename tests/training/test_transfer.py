@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -27,7 +28,7 @@ from zoo.training.fit import compile_model, finished, fit
 from zoo.training.initial_model import Initial, bare, weights_of
 from zoo.training.train import train
 
-OLD, NEW = ("neutral", "happy", "sad", "angry"), ("sad", "bored", "neutral")
+OLD, NEW = ("neutral", "happy", "sad", "angry"), ("Sadness", "bored", "neutral")
 
 
 def network(n_classes=3, name="fcn", seed=1, **options):
@@ -36,7 +37,7 @@ def network(n_classes=3, name="fcn", seed=1, **options):
 
 
 def initial(model, outputs=OLD):
-    return Initial(weights_of(bare(model)), tuple(outputs), None, {}, {})
+    return Initial(weights_of(bare(model)), tuple(outputs), None, {}, {}, Path("INITIAL"))
 
 
 def same(one, other):
@@ -267,7 +268,7 @@ def test_the_same_recordings_in_another_corpus_are_found(emodb, tmp_path):
 
 
 def job(emodb, run, out, **given):
-    given = {"model": "fcn", "recipe": "quick", "corpus": "emodb", "bands": 12, "epochs": 3, "batch_size": 14, **given}
+    given = {"model": "fcn", "recipe": "quick", "corpus": "emodb", "bands": 12, "epochs": 2, "batch_size": 35, **given}
     given |= {"fold": "0", "keep": "last"}
     given |= {"crop_seconds": 0.2, "data_root": str(emodb), "out": str(out), "cache_dir": f"{emodb}-cache"}
     return from_flags({"backend": keras.backend.backend(), "init_from": str(run), **given})
@@ -275,49 +276,48 @@ def job(emodb, run, out, **given):
 
 @pytest.mark.backend
 def test_an_interrupted_training_in_stages_ends_as_an_uninterrupted_one(emodb, run, tmp_path, monkeypatch):
-    """It is interrupted after the last epoch of the first stage, and in the second."""
-    given = {"freeze_epochs": 1, "fine_tune": "top", "adapt_batch_norm": True, "init_normalization": "kept"}
-    whole = train(job(emodb, run, tmp_path / "whole", **given)).folder
-    for _ in range(2):
+    """It is interrupted after the last epoch of the first stage. Another model of --init-from is refused then."""
+    own = shutil.copytree(run, tmp_path / "initial")
+    given = {"freeze_epochs": 1, "fine_tune": "2", "adapt_batch_norm": True, "init_normalization": "kept"}
+    whole = train(job(emodb, own, tmp_path / "whole", **given)).folder
 
-        def stop():
-            raise KeyboardInterrupt
+    def stop():
+        raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(zoo.training.train, "fit", lambda *arguments: fit(*arguments, after_epoch=stop))
-            train(job(emodb, run, tmp_path / "part", **given), resume=(tmp_path / "part").exists())
-    part = train(job(emodb, run, tmp_path / "part", **given), resume=True).folder
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(zoo.training.train, "fit", lambda *arguments: fit(*arguments, after_epoch=stop))
+        train(job(emodb, own, tmp_path / "part", **given))
+    first = own / "fold-0-x" / "model.keras"
+    content = first.read_bytes()
+    shutil.copy(own / "fold-1-x" / "model.keras", first)
+    with pytest.raises(UserError, match="the weights of --init-from are not those this run was started on"):
+        train(job(emodb, own, tmp_path / "part", **given), resume=True)
+    first.write_bytes(content)
+    part = train(job(emodb, own, tmp_path / "part", **given), resume=True).folder
     models = [load_model(folder / "fold-0-03" / "model.keras") for folder in (whole, part)]
     assert same(*(model.get_weights() for model in models))
 
-    kept = load_model(run / "fold-0-x" / "model.keras")
+    kept = load_model(first)
     means = [network_of(model).get_layer("normalization").get_config()["mean"] for model in (kept, models[0])]
     assert means[0] == means[1]
     before, after = (weights_of(bare(network_of(model))) for model in (kept, models[0]))
     assert same(before["conv1"], after["conv1"]) and not same(before["head"], after["head"])
     assert same(before["norm1"][:2], after["norm1"][:2]) and not same(before["norm1"][2:], after["norm1"][2:])
     assert all(layer.trainable for layer in bare(network_of(models[0])).layers if layer.weights)
+    check_record(read_record(whole), job(emodb, own, whole, **given))
 
-    record = read_record(whole)
+
+def check_record(record, settings):
+    """Says where its initial weights are from; so do the command of its model card and that card."""
     (about,) = record["initial"]
-    assert (about["kind"], about["name"], about["corpus"]) == ("run", "run", "synthetic iemocap")
+    assert (about["kind"], about["name"], about["corpus"]) == ("run", "initial", "synthetic iemocap")
     assert about["licence"] == "none, a synthetic twin" and about["for_fold"] == "0-03" and len(about["sha256"]) == 64
-    assert about["head"] == "kept: neutral; new: anger, boredom, disgust, fear, happiness, sadness"
+    assert about["head"] == "kept: anger, happiness, neutral, sadness; new: boredom, disgust, fear"
     assert about["seen_speakers"]["synthetic iemocap"] and record["leakage"] == []
-    words = command_line.of(zoo.training.train.resolve(job(emodb, run, whole, **given)))
+    words = command_line.of(resolve(settings))
     assert words[words.index("--init-from") + 1] == "INITIAL"
-    card = model_card._data({**record, "folds": ["0-03"]}, record, [])
-    line = (
-        f"- It began with the weights of the run run, trained on synthetic iemocap; licence: {about['licence']}; SHA-"
+    lines = list(model_card._initial({"initial": record["initial"]}))
+    assert lines[0].startswith(
+        "- It began with the weights of the run initial, trained on synthetic iemocap; licence: "
     )
-    assert any(one.startswith(line) for one in card)
-
-
-def test_resuming_with_another_initial_model_is_refused(emodb, run, tmp_path):
-    own = shutil.copytree(run, tmp_path / "own")
-    settings = job(emodb, own, tmp_path / "run", epochs=1)
-    train(settings)
-    (tmp_path / "run" / "fold-0-03" / "metrics.json").unlink()
-    shutil.copy(own / "fold-1-x" / "model.keras", own / "fold-0-x" / "model.keras")
-    with pytest.raises(UserError, match="the weights of --init-from are not those this run was started on"):
-        train(settings, resume=True)
+    assert lines[0].endswith(f"SHA-256 `{about['sha256']}`.")

@@ -98,6 +98,10 @@ def _data(description: Figures, record: Figures, notes: Sequence[str], settings:
     yield from (f"- Labels of {line}" for line in own_pool.in_words(record.get("corpora", {})))
     yield f"- Protocol `{description['protocol']}`: {protocol.title}. Fold {', '.join(description['folds'])}."
     yield from (f"- {line}" for line in (*record["leakage"], *record["notes"]))
+    yield from _initial(description)
+
+
+def _initial(description: Figures) -> Iterator[str]:
     for one in description.get("initial", ()):
         data = f"trained on {one['corpus']}; licence: {one['licence']}" if one["corpus"] else "trained on unknown data"
         yield f"- It began with the weights of the {one['kind']} {one['name']}, {data}; SHA-256 `{one['sha256']}`."

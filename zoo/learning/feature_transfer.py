@@ -174,7 +174,7 @@ class CorpusCorrelation:
     principal components of either corpus before, as there are fewer pairs than features.
     """
 
-    def __init__(self, components: int = 4, principal: int = 20, pairs_per_class: int = 5, seed: int = 0):
+    def __init__(self, components: int = 10, principal: int = 20, pairs_per_class: int = 5, seed: int = 0):
         self.components, self.principal, self.pairs_per_class, self.seed = components, principal, pairs_per_class, seed
 
     def fit(
@@ -204,7 +204,8 @@ class CorpusCorrelation:
 
     def pairs(self, source, source_labels, target, target_labels) -> tuple[np.ndarray, np.ndarray]:
         """Return the paired class prototypes of both corpora, (pairs, features) each."""
-        rng, found = np.random.default_rng(self.seed), ([], [])
+        rng = np.random.default_rng(self.seed)
+        found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         sides = (np.asarray(source), np.asarray(source_labels)), (np.asarray(target), np.asarray(target_labels))
         for name in sorted(set(source_labels) & set(target_labels)):
             chosen = [rng.permutation(np.flatnonzero(labels == name)) for _, labels in sides]
@@ -241,7 +242,10 @@ def _difference_network(features: int, units: int, learning_rate: float) -> kera
 
 
 def _compiled(network: keras.Model, learning_rate: float) -> keras.Model:
-    network.compile(keras.optimizers.Adam(learning_rate), loss="mean_squared_error", jit_compile=False)
+    # One call for many steps: a step takes less time than what TensorFlow does around it.
+    several = 20 if keras.backend.backend() == "tensorflow" else 1
+    optimizer = keras.optimizers.Adam(learning_rate)
+    network.compile(optimizer, loss="mean_squared_error", jit_compile=False, steps_per_execution=several)
     network.optimizer.build(network.trainable_variables)
     network.initial_state = [keras.ops.convert_to_numpy(one) for one in network.optimizer.variables]
     return network
@@ -255,11 +259,8 @@ def _trained(network: keras.Model, inputs: np.ndarray, outputs: np.ndarray, step
     network.set_weights([rng.uniform(-limit, limit, shape) for limit, shape in zip(limits, shapes, strict=True)])
     for variable, value in zip(network.optimizer.variables, network.initial_state, strict=True):
         variable.assign(value)
-    inputs, outputs = np.asarray(inputs, np.float32), np.asarray(outputs, np.float32)
-    order = np.zeros(0, int)
-    for _ in range(steps):
-        while len(order) < _BATCH:
-            order = np.concatenate([order, rng.permutation(len(inputs))])
-        chosen, order = order[:_BATCH], order[_BATCH:]
-        network.train_on_batch(inputs[chosen], outputs[chosen])
+    whole = -(-steps * _BATCH // len(inputs))
+    order = np.concatenate([rng.permutation(len(inputs)) for _ in range(whole)])[: steps * _BATCH]
+    rows = (np.asarray(one, np.float32)[order] for one in (inputs, outputs))
+    network.fit(*rows, batch_size=_BATCH, shuffle=False, verbose=0)
     return network.get_weights()

@@ -61,8 +61,7 @@ def fit(
     write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
     if config.keep == "best":
         model.set_weights(best)
-    if config.init_from:
-        model.trainable = True  # saved as any other
+    transfer.unfreeze(model)
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
     return history

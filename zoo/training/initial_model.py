@@ -16,7 +16,8 @@ import numpy as np
 from zoo import registry
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.validation import as_flag
-from zoo.data.corpora.registry import CORPORA
+from zoo.data.corpora import names
+from zoo.data.corpora import registry as corpora
 from zoo.errors import UserError, unknown
 from zoo.features import from_config
 from zoo.runs import keras_archive
@@ -27,6 +28,7 @@ from zoo.serving import saved_model
 from zoo.serving.versions import version_folder
 
 _OPENSMILE = ("feature_set", "functionals", "functional_seconds", "frame_seconds")
+_VARIABLES = "variables/variables.data-00000-of-00001"  # of a SavedModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Initial:
     `outputs` are the names of classes or rated dimensions, empty where the file does not say. `moments` are mean and
     variance of the standardisation in front of the network, None where they are not stored. `frontend` holds the
     settings of its features, empty where unknown. `about` is what records and model cards say of it. `settings` is the
-    configuration of a run.
+    configuration of a run, `file` the one that holds the weights.
     """
 
     layers: Mapping[str, list[np.ndarray]]
@@ -44,6 +46,7 @@ class Initial:
     moments: tuple[np.ndarray, np.ndarray] | None
     frontend: Mapping[str, Any]
     about: Mapping[str, Any]
+    file: Path
     settings: RunConfig | None = None
 
 
@@ -100,15 +103,15 @@ def _of_run(run: Path, config: RunConfig, fold: str) -> Initial:
     about |= {"model": settings.model, "protocol": opened.record["protocol"], "fold": fold_name(folder)}
     about |= {"before": opened.record.get("initial", [])}
     weights, moments = _content(model)
-    return Initial(weights, opened.outputs, moments, features, about, settings)
+    return Initial(weights, opened.outputs, moments, features, about, folder / "model.keras", settings)
 
 
 def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
     exported = saved_model.load(version)
     description = exported.description
     networks = _by_layer(exported.module.weights)
-    names = description.get("folds") or [str(number) for number in range(len(networks))]
-    chosen = _chosen(names, config, fold)
+    folds = description.get("folds") or [str(number) for number in range(len(networks))]
+    chosen = _chosen(folds, config, fold)
     features = {name: value for name, value in description["frontend"].items() if name != "kind"}
     if description["frontend"]["kind"] != "functionals":
         ours = from_config.frontend(config)
@@ -119,12 +122,12 @@ def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
                 "same network"
             )
         features = own_settings(type(ours)(**features))  # with defaults for what earlier versions did not have
-    digest = description["files"]["variables/variables.data-00000-of-00001"]
+    digest = description["files"][_VARIABLES]
     corpus = description["trained_on"].removeprefix("synthetic ")
     about = _about("export", version.parent.name, digest, corpus, bool(description.get("synthetic")))
     about |= {"model": description["model"], "protocol": description.get("protocol", ""), "fold": chosen}
     about |= {"before": description.get("initial", [])}
-    return Initial(networks[names.index(chosen)], tuple(exported.outputs), None, features, about)
+    return Initial(networks[folds.index(chosen)], tuple(exported.outputs), None, features, about, version / _VARIABLES)
 
 
 def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
@@ -149,8 +152,8 @@ def _of_file(path: Path, network: keras.Model | None) -> Initial:
         model = load_model(path, waveforms=False)
         has_frontend = any(hasattr(layer, "rate_hz") for layer in model.layers)
         weights, moments = _content(model)
-        return Initial(weights, (), moments, own_settings(frontend(model)) if has_frontend else {}, about)
-    return Initial(_of_hdf5(path, network) if network else {}, (), None, {}, about)
+        return Initial(weights, (), moments, own_settings(frontend(model)) if has_frontend else {}, about, path)
+    return Initial(_of_hdf5(path, network) if network else {}, (), None, {}, about, path)
 
 
 def _of_hdf5(path: Path, network: keras.Model) -> dict[str, list[np.ndarray]]:
@@ -178,7 +181,8 @@ def _of_hdf5(path: Path, network: keras.Model) -> dict[str, list[np.ndarray]]:
 
 def _with_head_of(network: keras.Model, group: Any) -> keras.Model:
     """Return a copy of a network with as many outputs as stored weights have. Keras numbers layers by their class."""
-    head, numbers = head_of(network), {}
+    head = head_of(network)
+    numbers: dict[str, int] = {}
     for layer in network.layers:
         name = re.sub(r"(.)([A-Z][a-z]+)|([a-z])([A-Z])", r"\1\3_\2\4", type(layer).__name__).lower()
         number = numbers[name] = numbers.get(name, -1) + 1
@@ -226,7 +230,8 @@ def _chosen(names: Sequence[str], config: RunConfig, fold: str) -> str:
 
 def _about(kind: str, name: str, digest: str, corpus: str, synthetic: bool) -> dict[str, Any]:
     parts = corpus.split("+") if corpus else []
-    licences = [CORPORA[part].licence if part in CORPORA else "unknown" for part in parts]
+    known = [part in corpora.CORPORA or names.is_table(part) for part in parts]
+    licences = [corpora.get(part).licence if one else "unknown" for part, one in zip(parts, known, strict=True)]
     if synthetic:
         licences = ["none, a synthetic twin"]
     return {

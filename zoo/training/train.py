@@ -1,7 +1,7 @@
 """Train and test every fold of a configuration, and write a run folder with models, predictions and figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Run:
     """What the folds of a run share.
 
     `features` are those of every clip, `versions` those of altered copies of training clips, by the clip's name;
-    `facts` go into every metrics.json.
+    `facts` go into every metrics.json. `origins` are those of initial weights, by the fold's name.
     """
 
     folder: Path
@@ -58,6 +58,7 @@ class Run:
     features: Mapping[str, Features]
     versions: Mapping[str, tuple[Features, ...]]
     facts: Mapping[str, Any]
+    origins: Mapping[str, transfer.Origin] = field(default_factory=dict)
 
     def title(self, fold: str = "") -> str:
         """Return the title of every figure and table of the run."""
@@ -136,7 +137,7 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     leakage += transfer.audit(origins, source, hashes, extractor, settings)
     facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
     facts |= {"initial": [origin.about for origin in origins.values()]} if origins else {}
-    run = Run(folder, settings, source, features, versions, facts)
+    run = Run(folder, settings, source, features, versions, facts, origins)
     return _against_speakers(run) if settings.standardize_speakers else run
 
 
@@ -273,8 +274,7 @@ def _check_unchanged(run: Run, fold: Fold) -> None:
     before = {name: str(run.facts[name]) for name in _DATA if name in run.facts}
     sounds = augmented_copies.open_sounds(config, extractor.rate_hz).sha256
     upstream = upstream_runs.hashes(config, run.source.folds)
-    initial = transfer.hashes(transfer.origins(config, run.source))
-    _check_same_data(run.folder, {**before, **sounds, **upstream, **initial})
+    _check_same_data(run.folder, {**before, **sounds, **upstream, **transfer.hashes(run.origins)})
 
 
 def _record(fold: Fold, history, score: str, settings: RunConfig) -> dict[str, Any]:

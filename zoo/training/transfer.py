@@ -7,12 +7,14 @@ are taken over, the last ones are trained anew, and all or some are fine-tuned b
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from zoo.config.run_config import RunConfig
+from zoo.data.corpora import label_maps
 from zoo.data.protocols.splits import Protocol
 from zoo.errors import UserError, shortened
 from zoo.features.extractor import Extractor
@@ -28,9 +30,10 @@ _SLOWER = 0.1  # fine-tuning's learning rate, behind stages, as a share of the h
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a fold's initial weights are from: a record `about` them, and what their model has seen."""
+    """Where a fold's initial weights are from: a record `about` them, their file, and what their model has seen."""
 
     about: Mapping[str, Any]
+    file: Path
     seen: Seen
 
 
@@ -49,13 +52,15 @@ def origins(config: RunConfig, source: Source) -> dict[str, Origin]:
         said = {name: value for name, value in initial.about.items() if name != "before"}
         about = {**said, "for_fold": fold.name, "head": _head_in_words(initial.outputs, source.protocol)}
         about |= {"seen_speakers": dict(seen.speakers)}
-        found[fold.name] = Origin(about | ({"not_checked": seen.reason} if seen.reason else {}), seen)
+        about |= {"not_checked": seen.reason} if seen.reason else {}
+        found[fold.name] = Origin(about, initial.file, seen)
     return found
 
 
 def hashes(found: Mapping[str, Origin]) -> dict[str, str]:
-    """Return the SHA-256 of the files of initial weights, as data.json holds it; nothing without any."""
-    digests = [origin.about["sha256"] for origin in found.values()]
+    """Return the SHA-256 of the files of initial weights, as they are now, for data.json; nothing without any."""
+    files = dict.fromkeys(origin.file for origin in found.values())
+    digests = [sha256(file.read_bytes()).hexdigest() for file in files]
     return {"init_sha256": sha256("".join(digests).encode()).hexdigest()} if digests else {}
 
 
@@ -102,8 +107,9 @@ def begin(model: keras.Model, fold: FoldData, config: RunConfig) -> keras.Model:
 def put(initial: Initial, network: keras.Model, outputs: Sequence[str], place: str = "") -> None:
     """Set the weights of a network without standardisation; those of its head by the names of its `outputs`.
 
-    Outputs that the initial model lacks keep the weights they have. Raises UserError that names the layers which are
-    only in one of both or have other shapes.
+    Names of emotions are the same in other words, as anger and angry, which the label maps of corpora know. Outputs
+    that the initial model lacks keep the weights they have. Raises UserError that names the layers which are only in
+    one of both or have other shapes.
     """
     own = initial_model.weights_of(network)
     only = {"which only the new network has": own.keys() - initial.layers.keys()}
@@ -150,6 +156,12 @@ def stage(model: keras.Model, config: RunConfig, epoch: int) -> RunConfig:
     return replace(config, epochs=config.epochs - config.freeze_epochs, learning_rate=rate)
 
 
+def unfreeze(model: keras.Model) -> None:
+    """Make all layers trainable, as those of any other saved model. Keras does not reach layers of a model inside."""
+    for layer in bare(model).layers:
+        layer.trainable = True
+
+
 def trained_layers(fine_tune: str, n_layers: int) -> int:
     """Return how many of a network's layers with weights, from the last one, --fine-tune trains.
 
@@ -168,17 +180,24 @@ def trained_layers(fine_tune: str, n_layers: int) -> int:
 def _by_name(
     given: Sequence[np.ndarray], own: Sequence[np.ndarray], names: Sequence[str], outputs: Sequence[str]
 ) -> list[np.ndarray]:
-    """Return the head's own arrays (..., outputs) with those columns of the given (..., names) that have a name here.
+    """Return the head's own arrays (..., outputs) with those columns of the given (..., names) whose class is here too.
 
     Arrays that differ in more than the number of outputs are given back, and refused for their shape.
     """
     if [array.shape[:-1] for array in given] != [array.shape[:-1] for array in own]:
         return list(given)
     new = [array.copy() for array in own]
-    for here, there in ((outputs.index(name), names.index(name)) for name in outputs if name in names):
+    known = _common(names)
+    for here, name in enumerate(_common(outputs)):
         for array, source in zip(new, given, strict=True):
-            array[..., here] = source[..., there]
+            if name in known:
+                array[..., here] = source[..., known.index(name)]
     return new
+
+
+def _common(names: Sequence[str]) -> list[str]:
+    """Return names as common English words: Anger and angry are one class."""
+    return [label_maps.WORDS.names.get(name.casefold(), name) for name in names]
 
 
 def _fits(given: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> bool:
@@ -191,7 +210,8 @@ def _shapes(arrays: Sequence[np.ndarray]) -> str:
 
 def _head_in_words(names: Sequence[str], protocol: Protocol) -> str:
     outputs = protocol.classes or protocol.targets
-    kept = [name for name in outputs if name in names]
-    new = [name for name in outputs if name not in names]
+    known = _common(names)
+    kept = [name for name, common in zip(outputs, _common(outputs), strict=True) if common in known]
+    new = [name for name in outputs if name not in kept]
     parts = (f"{what} {', '.join(some)}" for what, some in (("kept:", kept), ("new:", new)) if some)
     return "; ".join(parts)
