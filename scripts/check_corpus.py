@@ -15,12 +15,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zoo.config import flags
+from zoo.data.corpora import check_table
 from zoo.data.corpora import registry as corpora
 from zoo.data.corpora.check import Report, check
 from zoo.data.corpora.check_counts import Counts, count
 from zoo.data.corpora.check_delay import LabelDelay, label_delay, training_clips
+from zoo.data.corpora.files import Loaded
+from zoo.data.corpora.names import is_table
 from zoo.data.corpora.registry import Corpus
 from zoo.data.protocols.lookup import get
+from zoo.data.protocols.splits import Protocol
+from zoo.runs import own_table
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable
 
@@ -38,16 +44,16 @@ def main() -> int:
     )
     what = parser.add_argument_group("what to check")
     what.add_argument("--corpus", required=True, metavar="NAME", help="the corpus; see below")
+    for name in ("target", "column", "label_map", "from_names", "audio_root"):
+        flags.add_flag(what, name)
     usual = f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})"
     what.add_argument("--data-root", type=Path, metavar="DIR", help=usual)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print everything found as one JSON object")
     args = parser.parse_args()
 
-    corpus = corpora.get(args.corpus)
-    root = corpora.resolve_root(args.corpus, args.data_root)
-    loaded = corpora.load(args.corpus, root)
-    counts, limit = count(args.corpus, loaded.clips), corpus.max_seconds
+    corpus, (root, loaded) = corpora.get(args.corpus), _load(args)
+    limit, counts, protocol = _divided(args.corpus, loaded)
     differences = {"problems": counts.short, "surplus": counts.surplus}
     with Progress() as progress, progress.task("reading", len(loaded.clips)) as on_clip:
         report = check(loaded, rate_hz=corpus.rate_hz, max_seconds=limit, on_clip=on_clip, **differences)
@@ -55,9 +61,8 @@ def main() -> int:
     found |= {"protocols": {name: dataclasses.asdict(one) for name, one in counts.protocols.items()}}
     found |= {**dataclasses.asdict(report), "advice": report.advice}
     if not args.json:
-        _print(report, counts, corpus, f"{corpus.title} in {root}")
-    protocol = get(None, args.corpus)
-    if protocol.targets:
+        _print(report, counts, corpus, f"table {root}" if is_table(args.corpus) else f"{corpus.title} in {root}")
+    if protocol and protocol.targets:
         n_recordings = len(training_clips(protocol, loaded.clips))
         with Progress() as progress, progress.task("label delay", n_recordings) as on_clip:
             delay = label_delay(protocol, loaded.clips, limit, on_clip)
@@ -69,13 +74,33 @@ def main() -> int:
     return 1 if report.advice else 0
 
 
+def _load(args: argparse.Namespace) -> tuple[Path, Loaded]:
+    """Return where the corpus is, and its clips."""
+    if not is_table(args.corpus):
+        root = corpora.resolve_root(args.corpus, args.data_root)
+        return root, corpora.load(args.corpus, root)
+    given = {name: value for name, value in vars(args).items() if name not in ("data_root", "json")}
+    settings = own_table.located(flags.from_flags({**given, "data_root": str(args.data_root or "")}))
+    return Path(settings.data_root), own_table.load(settings)
+
+
+def _divided(name: str, loaded: Loaded) -> tuple[float, Counts, Protocol | None]:
+    """Return the longest clip in seconds, the clips by protocol, and the usual protocol (None: a pool)."""
+    if not is_table(name):
+        return corpora.get(name).max_seconds, count(name, loaded.clips), get(None, name)
+    protocol = check_table.protocol_of(name, loaded.clips)
+    longest = check_table.LONGEST_RATED_SECONDS if protocol and protocol.targets else corpora.get(name).max_seconds
+    return longest, check_table.count(name, loaded.clips), protocol
+
+
 def _print(report: Report, counts: Counts, corpus: Corpus, title: str) -> None:
     console = Console(highlight=False)
     release = f"the release has {corpus.n_clips:,}"
     if other := corpus.other_releases.get(report.clips):
         release = f"as in {other}; {release}"
     speakers = f"{report.clips} clips of {len(report.speakers)} speakers"
-    console.print(f"[bold]{_plain(title)}[/]\n{speakers}; {release}", soft_wrap=True)
+    known = f"; {release}" if corpus.n_clips else ""
+    console.print(f"[bold]{_plain(title)}[/]\n{speakers}{known}", soft_wrap=True)
     if seconds := report.seconds:
         length = "a clip lasts {min:.2f} to {max:.2f} s, median {median:.2f} s".format(**seconds)
         console.print(f"{seconds['total'] / 3600:.2f} h; {length}")
@@ -98,6 +123,8 @@ def _print(report: Report, counts: Counts, corpus: Corpus, title: str) -> None:
             console.print(f"  {_plain(entry)}", soft_wrap=True)
         if len(entries) > SHOWN:
             console.print(f"  and {len(entries) - SHOWN} more; --json lists all")
+    for sentence in report.notices:
+        console.print(f"noticed: {_plain(sentence)}", soft_wrap=True)
     console.print("[bold]What to do[/]")
     nothing = "the corpus is complete and sound."
     if report.clips < corpus.n_clips:
@@ -156,6 +183,7 @@ def _findings(report: Report) -> dict[str, list[str]]:
         "labels' intervals and audio": report.wrong_length,
         "one length": report.one_length,
         "same audio": [" = ".join(names) for names in report.duplicates],
+        "one person under several names": report.two_speakers,
         "near silence": report.near_silent,
         "low sampling rate": [f"{name}: {rate_hz} Hz" for name, rate_hz in report.low_rate.items()],
         "clipped": [f"{name}: {share:.2%} of its samples" for name, share in report.clipped.items()],

@@ -15,6 +15,7 @@ FLOORS = [
     {"inference"},
     {"training", "pretrained"},
     {"studies", "export"},
+    {"learning"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "training/fit", "serving", "export"}
 MODULES = {path.relative_to(ROOT / "zoo").with_suffix(""): path for path in sorted((ROOT / "zoo").rglob("*.py"))}

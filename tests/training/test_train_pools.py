@@ -48,7 +48,7 @@ def corpora(tmp_path_factory):
             write(root / "mine" / f"{speaker}-{label}.wav", rng, label != "sadness")
             lines.append(f"{speaker}-{label}.wav,{speaker},{label}")
     (root / "mine" / "labels.csv").write_text("\n".join(lines) + "\n")
-    (root / "map.csv").write_text("corpus,label,name\ntable:mine/labels.csv,wut,angry\n")
+    (root / "map.csv").write_text("corpus,label,class\ntable:mine/labels.csv,wut,angry\n")
     return root
 
 

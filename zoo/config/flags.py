@@ -41,30 +41,34 @@ class _Moved(argparse.Action):
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add a flag for every field of RunConfig that has one, in its group. Flags that are not given leave no trace."""
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
-    types = get_type_hints(RunConfig)
-    presets = [preset for entry in registry.MODELS.values() for preset in entry.recipes.values()]
     for item in dataclasses.fields(RunConfig):
-        if not item.metadata.get("flag", True):
-            continue
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": item.metadata["help"]}
-        if types[item.name] is bool:
-            options["action"] = "store_true"
-        elif item.name in MAPPINGS:
-            options.update(action="append", metavar=MAPPINGS[item.name])
-        elif item.metadata.get("words"):
-            options.update(type=_names, metavar="A,B,...")
-        else:
-            options.update(type=types[item.name], metavar=item.name.upper())
-            if isinstance(item.default, tuple):
-                options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
-            if item.default != "":
-                differ = any(preset.get(item.name, item.default) != item.default for preset in presets)
-                options["help"] += f" (default: {in_words(item.default)}{'; recipes differ' if differ else ''})"
-            if "choices" in item.metadata:
-                options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
-        groups[item.metadata["group"]].add_argument(as_flag(item.name), **options)
+        if item.metadata.get("flag", True):
+            add_flag(groups[item.metadata["group"]], item.name)
     for flag in _MOVED:
         parser.add_argument(flag, action=_Moved, nargs="*", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
+    """Add the flag of one field of RunConfig to a group of a parser."""
+    item, kind = RunConfig.__dataclass_fields__[name], get_type_hints(RunConfig)[name]
+    options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": item.metadata["help"]}
+    if kind is bool:
+        options["action"] = "store_true"
+    elif name in MAPPINGS:
+        options.update(action="append", metavar=MAPPINGS[name])
+    elif item.metadata.get("words"):
+        options.update(type=_names, metavar="A,B,...")
+    else:
+        options.update(type=kind, metavar=name.upper())
+        if isinstance(item.default, tuple):
+            options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
+        if item.default != "":
+            presets = [preset for entry in registry.MODELS.values() for preset in entry.recipes.values()]
+            differ = any(preset.get(name, item.default) != item.default for preset in presets)
+            options["help"] += f" (default: {in_words(item.default)}{'; recipes differ' if differ else ''})"
+        if "choices" in item.metadata:
+            options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
+    group.add_argument(as_flag(name), **options)
 
 
 def from_flags(given: Mapping[str, Any]) -> RunConfig:

@@ -43,6 +43,16 @@ class Clip:
     targets: Mapping[str, str | float] = field(default_factory=dict)
     votes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
+    @property
+    def segment(self) -> tuple[float, float | None]:
+        """Where the clip lies in its file, in seconds from its beginning; None is the file's end."""
+        return self.start_seconds, self.end_seconds
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether the clip is a part of its file."""
+        return self.segment != (0.0, None)
+
 
 @dataclass(frozen=True)
 class Fold:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from zoo.data.audio.blocks import seconds_of
+from zoo.data.audio.read import read
 from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
+from zoo.data.schema import Clip as Utterance
 from zoo.inference.clips import Clip, is_file, names_of, waveform_of
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
@@ -149,14 +151,14 @@ def in_turn(items: Sequence, size: int = READ_AHEAD) -> Iterator[Sequence]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def read_all(clips: Sequence[Clip], rate_hz: int, min_seconds: float, max_seconds: float) -> list[np.ndarray]:
-    """Return what `read_each` yields. Raises BadClip for the first clip that cannot be used."""
-    waveforms = []
-    for result in read_each(clips, rate_hz, min_seconds, max_seconds):
-        if isinstance(result, BadClip):
-            raise result
-        waveforms.append(result)
-    return waveforms
+def read_all(utterances: Sequence[Utterance], rate_hz: int, min_seconds: float, max_seconds: float) -> list[np.ndarray]:
+    """Read a corpus's utterances, files or segments of them. Raises BadClip for the first that cannot be used."""
+
+    def waveform(clip: Utterance) -> np.ndarray:
+        return read(clip.path, rate_hz, min_seconds, max_seconds, segment=clip.segment)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(waveform, utterances))
 
 
 def read_each(

@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.config.saved import cache_folder
-from zoo.data.corpora import pool, quadrants, registry, table, table_cells
+from zoo.data.corpora import pool, quadrants, registry, table, table_sources
 from zoo.data.corpora.files import Loaded
 from zoo.data.corpora.label_maps import LabelMap
 from zoo.data.corpora.names import TABLE
@@ -88,7 +88,7 @@ def _part(config: RunConfig, member: Member, data_root: Path | None, alone: bool
         notes += [f"{member.name}: {note}" for note in left_out]
     if not clips:
         raise UserError(f"{member.name}: expected clips with a label, found none. Leave it out of the pool")
-    unknown = sum(clip.tags.get("speaker") == table.UNKNOWN_SPEAKER["speaker"] for clip in clips)
+    unknown = sum(clip.tags.get("speaker") == table.UNKNOWN for clip in clips)
     if unknown:
         warnings.append(f"{member.name}: {unknown} clips of unknown speakers, who may be on two sides of a fold")
     warnings += loaded.notices
@@ -107,12 +107,17 @@ def _root(config: RunConfig, member: Member, data_root: Path | None, alone: bool
 
 
 def _table(config: RunConfig, path: Path) -> Loaded:
-    """List the clips of a table. Of the columns that --column names, those are taken that it has."""
+    """List the clips of a table. Of the columns that --column names, those are taken that it has.
+
+    --from-names is of tables that are folders.
+    """
     own = own_table.reading(config)
-    header = table_cells.read(path).columns
-    columns = tuple((ours, theirs) for ours, theirs in own.columns if theirs in header)
     target = table.TARGET if config.target == quadrants.TARGET else config.target
-    return table.load(path, replace(own, target=target, columns=columns, label_map=None))
+    own = replace(own, target=target, label_map=None, from_names=own.from_names if path.is_dir() else "")
+    if own.columns:
+        header = table_sources.read(path, target, own.from_names).columns
+        own = replace(own, columns=tuple((ours, theirs) for ours, theirs in own.columns if theirs in header))
+    return table.load(path, own)
 
 
 def facts(config: RunConfig, pooled: Pooled) -> dict[str, Any]:

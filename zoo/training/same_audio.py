@@ -15,7 +15,7 @@ def check_files(clips: Sequence[Clip], features: Mapping[str, Any], extractor: E
     """Read every clip's file again, and check it as `check` does. Raises BadClip where it can no longer be used."""
     facts = partial(probe, rate_hz=extractor.rate_hz, min_seconds=extractor.least_seconds, max_seconds=max_seconds)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        hashes = pool.map(lambda clip: facts(clip.path)[0].audio_sha256, clips)
+        hashes = pool.map(lambda clip: facts(clip.path, segment=clip.segment)[0].audio_sha256, clips)
         for clip, now in zip(clips, hashes, strict=True):
             check(clip, features, now)
 

@@ -16,15 +16,13 @@ from typing import Any, TextIO
 
 from zoo.errors import UserError
 from zoo.utils.portable import is_running
-from zoo.utils.text import cell
+from zoo.utils.text import cell, original
 
 ASIDE = ".writing-"  # how the names of unfinished files begin; a kill may leave one behind
 _ABANDONED_SECONDS = 86_400.0  # since an unfinished file of another computer was last written
 _NAMED_BY = re.compile(r"(?:@(?P<host>[\w-]+))?\.(?P<process>\d+)(?:\.[^.]*)?$")
 _LONGEST_STEM = 40  # characters of the name that are repeated: systems take 255 bytes
 _NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_ESCAPE = re.compile(r"\\(\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
-_SHORT = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -119,7 +117,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Read what `write_csv` wrote, with the names as they were given to it. Raises what opening and decoding do."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{_original(name): _original(value) for name, value in row.items()} for row in rows]
+    return [{original(name): original(value) for name, value in row.items()} for row in rows]
 
 
 def _write_rows(file: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -135,10 +133,3 @@ def _write_rows(file: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
 def _safe(value: Any) -> Any:
     """Return a value as a spreadsheet may have it; a negative number in words is no formula."""
     return value if isinstance(value, str) and _NUMBER.fullmatch(value) else cell(value)
-
-
-def _original(value: Any) -> Any:
-    """Return the text of which `cell` made this one; other types, such as None for a line too short, as they are."""
-    if not (isinstance(value, str) and value.startswith("'")):
-        return value
-    return _ESCAPE.sub(lambda found: _SHORT.get(found[1]) or chr(int(found[1][1:], 16)), value[1:])

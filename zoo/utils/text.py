@@ -10,6 +10,9 @@ _JOINERS = "\u200c\u200d"  # formatting, but parts of words in Persian and of em
 # What spreadsheets take for a formula, full-width too, and the apostrophe itself, so that no two texts become one cell.
 _RISKY = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'")
 
+_ESCAPE = re.compile(r"\\(\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+_SHORT = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
+
 
 def printable(text: str) -> str:
     r"""Return text in which characters that act on a terminal are escaped as Python does: \x1b, \n, \u202e, \udcff.
@@ -31,6 +34,13 @@ def cell(value: Any) -> Any:
     if not isinstance(value, str) or not (value.startswith(_RISKY) or printable(value) != value):
         return value
     return "'" + printable(value.replace("\\", "\\\\"))
+
+
+def original(value: Any) -> Any:
+    """Return the text of which `cell` made this one; other types, such as None for a line too short, as they are."""
+    if not (isinstance(value, str) and value.startswith("'")):
+        return value
+    return _ESCAPE.sub(lambda found: _SHORT.get(found[1]) or chr(int(found[1][1:], 16)), value[1:])
 
 
 def _acts(character: str) -> bool:

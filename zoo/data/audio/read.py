@@ -17,17 +17,21 @@ from zoo.data.audio.compressed import Spliced, check_ogg, whole_flac, whole_mp3
 from zoo.data.audio.containers import check_extent
 from zoo.data.audio.formats import FORMATS, HEAD_BYTES, NO_SOUND, container_of, is_foreign
 from zoo.data.audio.recording import (
+    WHOLE,
     BadClip,
     Level,
+    Segment,
     check_length,
     check_rate,
     check_values,
     mix,
+    within,
 )
 
 _LFS_HEAD = b"version https://git-lfs"
 _BLOCK_SECONDS = 30
 _AT_ONCE = 1 << 23  # values, 32 MiB: between two blocks of an MP3, libsndfile loses some of the sound
+_WITHOUT_PLACES = ("MP3", "OGG")  # of samples: these are decoded from the beginning, as seeking is not exact in them
 _TO_WAV = "ffmpeg -i {name} {new}"
 _NO_FILES = {
     stat.S_ISFIFO: "a pipe",
@@ -54,17 +58,21 @@ def read(
     min_seconds: float = 0.025,
     max_seconds: float = 60.0,
     of_speech: bool = True,
+    segment: Segment = WHOLE,
 ) -> np.ndarray:
     """Read a file as samples, float32 (samples,), mono at `rate_hz`, nominally in -1..1 (float files may exceed it).
 
-    Nothing longer than `max_seconds` is decoded. Recordings of other sounds than speech, such as noise, may be silent
-    (`of_speech=False`). An MP3 without a header, cut between two frames, reads as a shorter one.
+    Nothing longer than `max_seconds` is decoded. Of a `segment`, seconds from the file's beginning, all is as if it
+    were a file of its own: what is around it may be silent, damaged or long. Recordings of other sounds than speech,
+    such as noise, may be silent (`of_speech=False`). An MP3 without a header, cut between two frames, reads as a
+    shorter one.
 
     Raises BadClip for a file that is missing, no regular file, empty, a git-lfs pointer, no audio, cut, damaged or
     longer than its header declares, of an unusual rate, silent, of channels that cancel each other, holding NaN,
-    infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`.
+    infinity or a sample beyond `LOUDEST`, or lasting under `min_seconds` or over `max_seconds`; and for a segment that
+    is not within the file.
     """
-    return measured(path, rate_hz, min_seconds, max_seconds, of_speech)[1]
+    return measured(path, rate_hz, min_seconds, max_seconds, of_speech, segment)[1]
 
 
 def read_bytes(
@@ -80,10 +88,16 @@ def measured(
     min_seconds: float = 0.025,
     max_seconds: float = 60.0,
     of_speech: bool = True,
+    segment: Segment = WHOLE,
 ) -> tuple[Stored, np.ndarray]:
     """Return what a file's samples are as stored, and what `read` returns, by a single decoding. Raises as `read`."""
+    name = path if segment == WHOLE else f"{path} from {segment[0]:g} s to {_end(segment)}"
     with open_file(path) as stream:
-        return _measured(stream, path, rate_hz, min_seconds, max_seconds, of_speech)
+        return _measured(stream, name, rate_hz, min_seconds, max_seconds, of_speech, segment)
+
+
+def _end(segment: Segment) -> str:
+    return "its end" if segment[1] is None else f"{segment[1]:g} s"
 
 
 def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60.0) -> tuple[np.ndarray, int]:
@@ -157,24 +171,31 @@ def open_audio(stream: BinaryIO, name: str | Path) -> soundfile.SoundFile:
     return audio
 
 
-def stored(audio: soundfile.SoundFile, name: str | Path, at_once: int = 0) -> Iterator[np.ndarray]:
+def stored(
+    audio: soundfile.SoundFile, name: str | Path, at_once: int = 0, bounds: tuple[int, int] | None = None
+) -> Iterator[np.ndarray]:
     """Yield all samples as stored, float32 (n, channels), up to 30 s at a time, or up to `at_once` values if more.
 
-    Raises BadClip for a recording that breaks off, and for NaN, infinity and too loud samples.
+    `bounds` are the first sample and the one behind the last, where not all are wanted. Raises BadClip for a recording
+    that breaks off, and for NaN, infinity and too loud samples.
     """
-    done, size = 0, max(_BLOCK_SECONDS * audio.samplerate, at_once // audio.channels)
-    while done < audio.frames:
+    size = max(_BLOCK_SECONDS * audio.samplerate, at_once // audio.channels)
+    first, last = bounds or (0, audio.frames)
+    done = first if first and audio.format not in _WITHOUT_PLACES and audio.seek(first) == first else 0
+    while done < last:
         try:
-            block = audio.read(size, dtype="float32", always_2d=True)
+            block = audio.read(min(size, last - done), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise BadClip(
                 name, "truncated", f"a recording that breaks off or is damaged after {done} samples"
             ) from error
         if not len(block):
             raise BadClip(name, "truncated", f"{done} of {audio.frames} samples")
-        check_values(block, name, f" behind sample {done}" if done else "")
-        done += len(block)
-        yield block
+        done, before = done + len(block), done
+        if done > first:
+            block = block[max(0, first - before) :]
+            check_values(block, name, f" behind sample {before}" if before else "")
+            yield block
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -203,12 +224,19 @@ def _whole(stream: BinaryIO, size: int, container: str | None, name: str | Path)
 
 
 def _measured(
-    stream: BinaryIO, name: str | Path, rate_hz: int, min_seconds: float, max_seconds: float, of_speech: bool = True
+    stream: BinaryIO,
+    name: str | Path,
+    rate_hz: int,
+    min_seconds: float,
+    max_seconds: float,
+    of_speech: bool = True,
+    segment: Segment = WHOLE,
 ) -> tuple[Stored, np.ndarray]:
     level, parts, peak, clipped = Level(), [], 0.0, 0
     with open_audio(stream, name) as audio:
-        check_length(audio.frames, audio.samplerate, name, min_seconds, max_seconds)
-        for block in stored(audio, name, _AT_ONCE):
+        bounds = within(segment, audio.frames, audio.samplerate, name)
+        check_length(bounds[1] - bounds[0], audio.samplerate, name, min_seconds, max_seconds)
+        for block in stored(audio, name, _AT_ONCE, bounds):
             parts.append(mix(block))
             level.add_stored(block, parts[-1])
             size = np.abs(block)

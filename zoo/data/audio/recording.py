@@ -19,6 +19,10 @@ CANCELLED = 0.01  # of the loudest channel's range: channels whose mixture has l
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 MAX_RATE_TIMES_CHANNELS = 8 * 96_000  # 30 s of them, which are decoded at a time, take 92 MB
 
+Segment = tuple[float, float | None]  # start and end in seconds; None: the file's end
+WHOLE: Segment = (0.0, None)
+ROUNDING_SECONDS = 0.1  # that labels' times may go beyond the end of a file, as those that were rounded do
+
 _FETCH = "Copy the file anew from its source."
 # kind: (what was expected, what to do)
 BAD_KINDS = {
@@ -37,6 +41,7 @@ BAD_KINDS = {
     "cancelling": ("channels that can be mixed", "Take one of its channels, or turn the sign of the other."),
     "too-short": ("a longer clip", "Leave the clip out."),
     "too-long": ("one utterance", "Cut the recording into utterances, or leave it out."),
+    "beyond": ("a segment within the recording", "Correct its start and end in the table."),
     "undefined": ("features and predictions that are finite", "Leave the clip out."),
 }
 # Valid recordings without an answer: predict gives them a row whose emotion is null; training leaves them out.
@@ -77,6 +82,18 @@ def check_length(n_samples: int, rate_hz: int, name: str | Path, min_seconds: fl
         raise BadClip(name, "too-long", f"{seconds:.4g} s (the most is {max_seconds:g} s)")
     if seconds < min_seconds:
         raise BadClip(name, "too-short", f"{seconds:.4g} s (the least is {min_seconds:g} s)")
+
+
+def within(segment: Segment, n_samples: int, rate_hz: int, name: str | Path) -> tuple[int, int]:
+    """Return the first sample of a segment and the one behind its last, of a recording of `n_samples` per channel.
+
+    Raises BadClip for a segment that begins or ends beyond the recording; `ROUNDING_SECONDS` more are cut off.
+    """
+    start, end = segment
+    seconds = n_samples / rate_hz
+    if start >= seconds > 0 or (end is not None and end > seconds + ROUNDING_SECONDS):
+        raise BadClip(name, "beyond", f"a recording of {seconds:.2f} s")
+    return round(start * rate_hz), n_samples if end is None else min(round(end * rate_hz), n_samples)
 
 
 def check_stored(samples: np.ndarray, rate_hz: int, name: str | Path, min_seconds: float, max_seconds: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.audio.read import Stored, measured, open_file
+from zoo.data.audio.recording import WHOLE, Segment
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,17 @@ class Probe(Stored):
 
 
 def probe(
-    path: str | Path, rate_hz: int = 16_000, min_seconds: float = 0.025, max_seconds: float = 60.0
+    path: str | Path,
+    rate_hz: int = 16_000,
+    min_seconds: float = 0.025,
+    max_seconds: float = 60.0,
+    segment: Segment = WHOLE,
 ) -> tuple[Probe, np.ndarray]:
-    """Return a file's facts and its waveform, float32 (samples,) at `rate_hz`. Raises BadClip as `read` does."""
-    facts, waveform = measured(path, rate_hz, min_seconds, max_seconds)
+    """Return the facts of a file or a `segment` of it, and its waveform, float32 (samples,) at `rate_hz`.
+
+    Raises BadClip as `read` does.
+    """
+    facts, waveform = measured(path, rate_hz, min_seconds, max_seconds, segment=segment)
     return Probe(**vars(facts), audio_sha256=audio_sha256(waveform)), waveform
 
 

@@ -104,14 +104,15 @@ def extract(
     arithmetic = fingerprint(features_of, rate_hz, max(1.0, min_seconds))
     folder = _folder(cache, {**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "arithmetic": arithmetic})
     making: dict[str, Lock] = {}
+    known: dict[tuple, str] = {}  # hashes of files of which there are several segments
 
     def found_or_decoded(clip: Clip) -> Callable[[], Features]:
-        path = folder / _file_name(clip, alter is not None)
+        path = folder / _file_name(clip, alter is not None, known)
         features = _load(path, clip)
         if features is not None:
             return lambda: features
-        facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds)
-        if _file_name(clip, alter is not None) != path.name:
+        facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds, clip.segment)
+        if _file_name(clip, alter is not None, known) != path.name:
             raise UserError(f"{clip.path}: the file has changed while it was read. Start again when it is complete")
 
         def make() -> Features:
@@ -184,8 +185,14 @@ def _folder(cache: Path, settings: Mapping[str, Any]) -> Path:
     return folder
 
 
-def _file_name(clip: Clip, altered: bool) -> str:
-    content = file_sha256(clip.path)
+def _file_name(clip: Clip, altered: bool, known: dict[tuple, str]) -> str:
+    if clip.is_segment and clip.path.exists():
+        facts = clip.path.stat()  # a file of a thousand segments is not read a thousand times to be hashed
+        place = (clip.path, facts.st_mtime_ns, facts.st_size)
+        content = known.get(place) or known.setdefault(place, file_sha256(clip.path))
+        content = hashlib.sha256(f"{content} {clip.start_seconds!r} {clip.end_seconds!r}".encode()).hexdigest()
+    else:
+        content = file_sha256(clip.path)
     if altered:  # as its name says, by which random draws are seeded
         content = hashlib.sha256(f"{content} {clip.name}".encode()).hexdigest()
     return f"{content}.npy"

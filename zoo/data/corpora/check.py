@@ -29,6 +29,8 @@ _ADVICE = {
     "one_length": "Clips of {} length make up the corpus: they were cut or padded, or are placeholders. Fetch the "
     "originals.",
     "duplicates": "{} recording(s) are there under several names. Keep one of each: across a split they leak.",
+    "two_speakers": "{} group(s) of speakers have a recording in common: one person may have several names, and then "
+    "be trained on and tested. Give each person one name.",
     "near_silent": "{} clip(s) peak below -60 dB of full scale. Listen to them, and leave them out if nothing is said.",
     "clipped": "{} clip(s) have more than 0.1 % of their samples at full scale. Fetch the originals if your copies "
     "were amplified; otherwise they are the corpus's own.",
@@ -64,6 +66,8 @@ class Report:
     repeated: list[str]
     problems: list[str]
     surplus: list[str]
+    two_speakers: list[str]  # which recordings are there under several speakers
+    notices: list[str]  # what a loader finds odd, by itself no finding
 
     @property
     def advice(self) -> list[str]:
@@ -89,9 +93,9 @@ def check(
 ) -> Report:
     """Read every clip that a loader listed and return the report.
 
-    `rate_hz` is the sampling rate of the corpus's release, and a clip longer than `max_seconds` is unreadable (both are
-    in `registry.Corpus`). `problems` and `surplus` are differences from a protocol's counts (`check_counts`). `on_clip`
-    is called after each clip with the number done.
+    `rate_hz` is the sampling rate of the corpus's release (0: none is known), and a clip longer than `max_seconds` is
+    unreadable (both are in `registry.Corpus`). `problems` and `surplus` are differences from a protocol's counts
+    (`check_counts`). `on_clip` is called after each clip with the number done.
     """
     clips = loaded.clips
     probes: dict[str, Probe] = {}
@@ -119,7 +123,7 @@ def check(
         resampled=[
             f"resampled copy: {found_hz} Hz where the release has {rate_hz} ({count} of {len(probes)} clips)"
             for found_hz, count in rates_hz.items()
-            if found_hz != rate_hz
+            if rate_hz and found_hz != rate_hz
         ],
         misaligned=_misaligned(clips, probes),
         wrong_length=_wrong_length(clips, probes),
@@ -133,12 +137,25 @@ def check(
         repeated=loaded.duplicates,
         problems=list(problems),
         surplus=list(surplus),
+        two_speakers=_two_speakers(clips, same_audio),
+        notices=loaded.notices,
     )
+
+
+def _two_speakers(clips: Sequence[Clip], same_audio: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say which speakers have recordings in common; one whom nobody named has no other name."""
+    speakers = {clip.name: clip.speaker for clip in clips if "speaker" not in clip.tags}
+    found: dict[tuple[str, ...], list[str]] = {}
+    for names in same_audio.values():
+        several = tuple(sorted({speakers[name] for name in names if name in speakers}))
+        if len(several) > 1:
+            found.setdefault(several, []).append(" = ".join(names))
+    return [f"{' and '.join(several)}: {', '.join(pairs[:3])}" for several, pairs in found.items()]
 
 
 def _probe(clip: Clip, max_seconds: float) -> Probe | BadClip:
     try:
-        return probe(clip.path, max_seconds=max_seconds)[0]
+        return probe(clip.path, max_seconds=max_seconds, segment=clip.segment)[0]
     except BadClip as bad:
         return bad
 
@@ -153,8 +170,9 @@ def _wrong_length(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[st
 
 
 def _one_length(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]:
-    """Recordings with ratings all along, such as excerpts of songs, may well be of one length."""
-    lengths = [probes[clip.name].seconds for clip in clips if clip.name in probes and clip.trace is None]
+    """Recordings with ratings all along, such as excerpts of songs, and segments may well be of one length."""
+    whole = [clip.name for clip in clips if clip.trace is None and not clip.is_segment]
+    lengths = [probes[name].seconds for name in whole if name in probes]
     if len(lengths) < LEAST_CLIPS:
         return []
     seconds, number = Counter(lengths).most_common(1)[0]

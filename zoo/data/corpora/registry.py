@@ -114,10 +114,8 @@ CORPORA = {
 def get(name: str) -> Corpus:
     """Return the row of a corpus, or that of a user's table; UserError lists the known ones."""
     if names.is_table(name):
-        own = f"the table {name.partition(':')[2]}".rstrip() if ":" in name else "a table"
-        return Corpus(
-            title=own, licence="that of its owner", address="own recordings", loader=table, folders=(), n_clips=0
-        )
+        title = " ".join(filter(None, ["a table" if name == names.TABLE else "the table", name.partition(":")[2]]))
+        return Corpus(title, "that of its owner", "own recordings", table, folders=(), n_clips=0, rate_hz=0)
     if name not in CORPORA:
         raise unknown("corpus", name, [*CORPORA, "table", "table:PATH"])
     return CORPORA[name]

@@ -16,6 +16,7 @@ class AudioFiles:
     def __init__(self, root: Path):
         self.root = root
         self._listed: dict[str, tuple[Path, frozenset[str]]] = {}
+        self._stems_of: dict[str, dict[str, list[str]]] = {}
         self._by_stem: dict[str, list[Path]] | None = None
 
     def find(self, name: str) -> Path | None:
@@ -32,10 +33,9 @@ class AudioFiles:
         place, names = self._list(folder if folder or not name.startswith("/") else "/")
         if base in names:
             return place / base
-        stem = _stem(base)
-        near = sorted(other for other in names if other.startswith(stem) and _is_audio_of(other, stem))
-        if near:
-            return self._only(name, [place / other for other in near])
+        stem = without_audio_suffix(base)
+        if near := self._stems(folder, names).get(stem):
+            return self._only(name, [place / other for other in sorted(near)])
         if name.startswith("/"):
             return None
         every = self._everywhere().get(stem, [])
@@ -63,14 +63,23 @@ class AudioFiles:
             self._listed[folder] = place, names
         return self._listed[folder]
 
+    def _stems(self, folder: str, names: frozenset[str]) -> dict[str, list[str]]:
+        """Return the audio files of a listed folder by their names without extension."""
+        if folder not in self._stems_of:
+            stems = self._stems_of[folder] = {}
+            for name in names:
+                if is_audio(name):
+                    stems.setdefault(without_audio_suffix(name), []).append(name)
+        return self._stems_of[folder]
+
     def _everywhere(self) -> dict[str, list[Path]]:
         if self._by_stem is None:
             self._by_stem = {}
             for folder, folders, names in os.walk(self.root):
                 folders[:] = sorted(name for name in folders if not name.startswith("."))
                 for name in sorted(names):
-                    if not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES:  # noqa: PTH122
-                        self._by_stem.setdefault(_stem(name), []).append(Path(folder, name))
+                    if not name.startswith(".") and is_audio(name):
+                        self._by_stem.setdefault(without_audio_suffix(name), []).append(Path(folder, name))
         return self._by_stem
 
     def _nearest(self, name: str, paths: list[Path]) -> list[Path]:
@@ -96,14 +105,15 @@ class AudioFiles:
         return paths[0] if paths else None
 
 
-def _stem(name: str) -> str:
-    """Return a file's name without its extension, if that is one of audio: "a.b" is a stem."""
+def without_audio_suffix(name: str) -> str:
+    """Return a file's name without its extension, if that is one of audio: "a.b" stays."""
     stem, dot, suffix = name.rpartition(".")
     return stem if stem and f"{dot}{suffix}".lower() in _SUFFIXES else name
 
 
-def _is_audio_of(name: str, stem: str) -> bool:
-    return name != stem and _stem(name) == stem
+def is_audio(name: str) -> bool:
+    """Return whether a file is one of audio by its extension."""
+    return without_audio_suffix(name) != name
 
 
 def resolve(names: Iterable[str], root: Path) -> dict[str, Path | None]:

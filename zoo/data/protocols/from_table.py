@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from zoo.data.overlaps import overlapping
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, unknown
@@ -40,6 +42,7 @@ def protocol(name: str, corpus: str, classes: Sequence[str], targets: Sequence[s
         targets=tuple(targets),
         speaker_independent=name != RECORDINGS,
         to_complete="add recordings of other speakers to the table",
+        to_train="Label more of them by other speakers, or leave them out with --classes or --label-map",
     )
 
 
@@ -59,7 +62,7 @@ def _select(clips: Sequence[Clip], classes: frozenset[str], rated: bool) -> list
 def by_speakers(clips: Sequence[Clip], n_folds: int | None = N_FOLDS) -> list[Fold]:
     """Divide the speakers into `n_folds` groups, balanced by class (None: one a speaker).
 
-    Fold k tests group k and validates on group k - 1.
+    Fold k tests group k and validates on group k - 1. Speakers whose segments overlap are in one group.
     """
     return _rotated(clips, [clip.speaker for clip in clips], n_folds, "speaker")
 
@@ -81,16 +84,40 @@ def _rotated(clips: Sequence[Clip], groups: Sequence[str], n_folds: int | None, 
                 else ""
             )
         )
+    groups = _joined(clips, groups)
     ordered = sorted(zip(clips, groups, strict=True), key=lambda pair: pair[0].name)
     clips, groups = [clip for clip, _ in ordered], [group for _, group in ordered]
+    n_groups = len(set(groups))
     sides = _grouped(clips, groups, min(n_folds or n_groups, n_groups))
     folds = []
     for number, test in enumerate(sides):
         validation = sides[number - 1]
         train = sorted(set(range(len(clips))) - set(test) - set(validation))
         chosen = (tuple(clips[index] for index in side) for side in (train, validation, test))
-        folds.append(Fold(f"{number}", *chosen))
+        folds.append(_without_machine_labels(Fold(f"{number}", *chosen)))
     return folds
+
+
+def _without_machine_labels(fold: Fold) -> Fold:
+    """Return the fold without validation and test clips whose label no person gave: these would score a machine."""
+    validation, test = (tuple(clip for clip in side if clip.tags.get("source") != "model") for side in fold.sides[1:])
+    return replace(fold, validation=validation, test=test)
+
+
+def _joined(clips: Sequence[Clip], groups: Sequence[str]) -> list[str]:
+    """Return the groups of clips with those merged whose clips overlap, by a name that they have in common."""
+    group_of = {clip.name: group for clip, group in zip(clips, groups, strict=True)}
+    leader = {group: group for group in groups}
+
+    def first(group: str) -> str:
+        while leader[group] != group:
+            group = leader[group]
+        return group
+
+    for together in overlapping(clips):
+        found = sorted({first(group_of[clip.name]) for clip in together})
+        leader |= dict.fromkeys(found, found[0])
+    return [first(group) for group in groups]
 
 
 def _grouped(clips: Sequence[Clip], groups: Sequence[str], n_folds: int) -> list[list[int]]:
@@ -114,11 +141,11 @@ def by_split(clips: Sequence[Clip]) -> list[Fold]:
         parts[part].append(clip)
     if not parts["validation"]:
         parts["train"], parts["validation"] = _part_of_training(parts["train"])
-    return [Fold("0", *(tuple(parts[name]) for name in ("train", "validation", "test")))]
+    return [_without_machine_labels(Fold("0", *(tuple(parts[name]) for name in ("train", "validation", "test"))))]
 
 
 def _part_of_training(train: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
-    speakers = [clip.speaker for clip in train]
+    speakers = _joined(train, [clip.speaker for clip in train])
     if len(set(speakers)) < 2:
         return list(train), []
     chosen = set(_grouped(train, speakers, min(N_FOLDS, len(set(speakers))))[0])

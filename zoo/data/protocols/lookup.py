@@ -118,7 +118,7 @@ def _check_training(fold: Fold, protocol: Protocol) -> None:
         training = ", ".join(f"{label} {count}" for label, count in sorted(counts.items())) or "no clip"
         raise UserError(
             f"{protocol.name}, fold {fold.name}: expected training clips{of_classes}. Training has {training}; "
-            f"validation {_counted(fold.validation)}; test {_counted(fold.test)}. Add the corpus's other speakers."
+            f"validation {_counted(fold.validation)}; test {_counted(fold.test)}. {protocol.to_train}."
         )
 
 

@@ -20,7 +20,7 @@ class Protocol:
     is the number of clips of the complete corpus by (group, class), empty where no source states it. `paper` is the
     source of the division. Continuous ratings have `targets` in place of classes: the rated dimensions in the order of
     outputs and traces. With `selects_on_test`, validation and test are the same clips. `to_complete` says what to do
-    where clips are absent.
+    where clips are absent, `to_train` where a fold has none of a class to train on.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Protocol:
     speaker_independent: bool = True
     selects_on_test: bool = False
     to_complete: str = "Complete the corpus"
+    to_train: str = "Add the corpus's other speakers"
 
 
 @dataclass(frozen=True)

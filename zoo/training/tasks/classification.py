@@ -141,7 +141,7 @@ def test_rows(
     outputs: list[np.ndarray] = []
     for some in in_turn(clips):
         paths = [clip.path for clip in some]
-        waveforms: list[Any] = read_all(paths, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
+        waveforms: list[Any] = read_all(some, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
         if alter:
             waveforms = [alter(waveform, clip.name) for waveform, clip in zip(waveforms, some, strict=True)]
         found = classifier.probabilities(waveforms, groups_of(some, config))

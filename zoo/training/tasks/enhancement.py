@@ -131,7 +131,7 @@ def test_rows(
     for start in range(0, len(clips), _WINDOW_CLIPS):
         cases, clean, noisy = [], [], []
         for clip in clips[start : start + _WINDOW_CLIPS]:
-            waveform = read(clip.path, own.rate_hz, max_seconds=config.max_clip_seconds)
+            waveform = read(clip.path, own.rate_hz, max_seconds=config.max_clip_seconds, segment=clip.segment)
             frames = own.features(waveform)
             for snr_db in (None, *config.snr):
                 cases.append((clip, snr_db))
