@@ -81,11 +81,14 @@ def _part(config: RunConfig, member: Member, data_root: Path | None, alone: bool
         notes.append(f"{len(loaded.missing)} of the files that {member.name} names are absent: {loaded.missing[0]} ...")
         if not config.allow_incomplete:
             raise UserError(f"{notes[0]}. Put them beside it, or add --allow-incomplete, which marks the result")
+    unlabelled = sum(not clip.label and not pool.is_rated(clip) for clip in loaded.clips)
+    if unlabelled:
+        warnings.append(f"{member.name}: {unlabelled} clips without a label are left out")
     clips, labels = pool.pooled(member, loaded.clips, Path(config.label_map) if config.label_map else None)
     if config.target == quadrants.TARGET:
         scale = config.rating_scale if member.kind == TABLE else (-1.0, 1.0)
         clips, left_out = quadrants.labelled(clips, scale, config.neutral_radius)
-        notes += [f"{member.name}: {note}" for note in left_out]
+        warnings += [f"{member.name}: {note}" for note in left_out]
     if not clips:
         raise UserError(f"{member.name}: expected clips with a label, found none. Leave it out of the pool")
     unknown = sum(clip.tags.get("speaker") == table.UNKNOWN for clip in clips)

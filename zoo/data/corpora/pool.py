@@ -120,8 +120,13 @@ def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tup
             targets={**clip.targets, **_ratings(member, clip)},
         )
         for clip in clips
-        if names.names.get(clip.label) or {"arousal", "valence"} <= clip.targets.keys()
+        if names.names.get(clip.label) or is_rated(clip)
     ], names
+
+
+def is_rated(clip: Clip) -> bool:
+    """Return whether a clip has an arousal and a valence."""
+    return {"arousal", "valence"} <= clip.targets.keys()
 
 
 def _ratings(member: Member, clip: Clip) -> dict[str, float]:
