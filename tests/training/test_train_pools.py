@@ -156,6 +156,16 @@ def test_quadrants_of_emotions_and_ratings(settings, corpora):
     assert {clip.label for clip in alone.clips} == {"active-unpleasant", "passive-unpleasant", "passive-pleasant"}
 
 
+def test_table_without_speakers_is_marked(settings, corpora):
+    text = (corpora / "mine" / "rated.csv").read_text().splitlines()
+    lines = [",".join((line.split(",")[0], *line.split(",")[2:])) for line in text]
+    (corpora / "mine" / "nobody.csv").write_text("\n".join(lines) + "\n")
+    flags = {"target": "quadrant", "label_map": "", "rating_scale": (1.0, 5.0)}
+    source = open_source(resolve(settings(corpus="ravdess+table:mine/nobody.csv", **flags)))
+    assert not source.protocol.speaker_independent
+    assert "mine/nobody.csv: 8 clips of unknown speakers, who may be on two sides of a fold" in source.warnings
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -131,7 +131,7 @@ def _read(path: Path, corpus: str) -> dict[str, str]:
     for row, (of, label, name) in enumerate(
         zip(of_corpus, *(cells.columns[c] for c in ("label", "class")), strict=True)
     ):
-        if of in ("", corpus) and names.setdefault(label, name) != name:
+        if of in ("", corpus, corpus.removeprefix("table:")) and names.setdefault(label, name) != name:
             expected = f"expected one class for {label!r}"
             raise UserError(f"{cells.where(row)}: {expected}, found {names[label]!r} and {name!r}. Keep one")
     return names
