@@ -55,7 +55,9 @@ def _rated(config: RunConfig, loaded: Loaded) -> RunConfig:
     traces = [clip.trace for clip in loaded.clips if clip.trace is not None]
     if not traces:
         expected = "expected ratings all along recordings: rows with file,time and numbers, or names of files of these"
-        raise UserError(f"{config.data_root}: {expected}, found none. Choose a network for classes, or add the ratings")
+        raise UserError(
+            f"{config.data_root}: {expected}, found none. Name them by --target A,B, or choose a network for classes"
+        )
     step = traces[0].step_seconds * heeds(config.model, "frame_seconds")
     return replace(
         config,
@@ -92,8 +94,13 @@ def warnings_of(protocol: Protocol, clips: Sequence[Clip], loaded: Loaded) -> tu
 
 
 def load(config: RunConfig) -> Loaded:
-    """List the clips of a resolved configuration's table. Raises UserError for what cannot be read."""
-    return table.load(Path(config.data_root), reading(config))
+    """List the clips of a resolved configuration's table, which may have moved to another folder.
+
+    Raises UserError for what cannot be read.
+    """
+    path = names.table_path(config.corpus, config.data_root)
+    assert path is not None  # a resolved configuration has it
+    return table.load(path, reading(config))
 
 
 def reading(config: RunConfig) -> Reading:
