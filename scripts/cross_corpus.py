@@ -21,7 +21,9 @@ from zoo.data.corpora.pool import members
 from zoo.errors import UserError, unknown
 from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
+from zoo.studies.cross_corpus_cells import check_families
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.text import printable
 
 _NORMALIZE = {"both": (False, True), "off": (False,), "on": (True,)}
 
@@ -29,7 +31,8 @@ _NORMALIZE = {"both": (False, True), "off": (False,), "on": (True,)}
 def main() -> None:
     given = parse()
     families = _families(given.pop("family"))
-    seeds, normalize = given.pop("seeds"), given.pop("normalize")
+    seeds, normalize, others = given.pop("seeds"), given.pop("normalize"), not given.pop("no_others")
+    check_families(families, [member.name for member in members(given["corpus"])])
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seeds {' '.join(map(str, seeds))}: a seed is given twice. Give each once")
     if normalize not in _NORMALIZE:
@@ -42,13 +45,12 @@ def main() -> None:
     source = open_source(settings)  # reports a wrong folder before the backend takes its seconds to start
 
     from zoo.studies import cross_corpus, cross_corpus_report
-    from zoo.utils.text import printable
 
     cross_corpus.check(settings)
     for line in own_pool.in_words(source.about["corpora"]):
         print(printable(line))
     announce_device()
-    record = cross_corpus.measure(settings, _NORMALIZE[normalize], seeds, families)
+    record = cross_corpus.measure(settings, _NORMALIZE[normalize], seeds, families, others)
     record["command"] = _command()
     cross_corpus_report.write(record, Path(settings.out))
     for line in cross_corpus_report.lines(record):
@@ -67,6 +69,8 @@ def parse() -> dict:
     study.add_argument("--normalize", default="both", help=what)
     study.add_argument("--seeds", type=int, nargs="+", default=(0,), help="of each training (default: 0)")
     named = "NAME=A,B: corpora of one family of languages, compared with the others; may be repeated"
+    alone = "leave out the row trained on all other corpora together, which takes most of the time"
+    study.add_argument("--no-others", action="store_true", help=alone)
     study.add_argument("--family", action="append", default=[], metavar="NAME=A,B", help=named)
     given = vars(parser.parse_args())
     for name in ("corpus", "protocol", "fold", "seed", "normalize_corpora"):

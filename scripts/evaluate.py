@@ -13,6 +13,7 @@ from pathlib import Path
 from zoo import registry
 from zoo.config import saved
 from zoo.errors import UserError
+from zoo.runs import own_pool
 from zoo.utils.backends import use_backend
 
 
@@ -38,6 +39,8 @@ def main() -> int:
     shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
     title = f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
     tasks.of(settings.model).report.print_metrics(shown, title)
+    for line in own_pool.in_words(summary.get("corpora", {})):
+        print(printable(line))
     print("\n".join(map(printable, changed)) if changed else "the recorded figures come out again")
     return 1 if changed else 0
 

@@ -43,9 +43,7 @@ def main() -> None:
         given = {**found, **given}
     settings = flags.resume(given) if resume else flags.from_flags(given)
     use_backend(settings.backend)
-    # Reports a wrong folder before the backend takes its seconds to start.
-    for line in own_pool.in_words(open_source(resolve(settings)).about.get("corpora", {})):
-        print(printable(line))
+    open_source(resolve(settings))  # reports a wrong folder before the backend takes its seconds to start
 
     from zoo.runs.folder import read_record
     from zoo.training.tasks import base as tasks  # after the backend is chosen
@@ -53,7 +51,10 @@ def main() -> None:
 
     announce_device()
     finished = train(settings, resume)
-    tasks.of(settings.model).report.print_metrics(read_record(finished.folder), finished.title())
+    record = read_record(finished.folder)
+    tasks.of(settings.model).report.print_metrics(record, finished.title())
+    for line in own_pool.in_words(record.get("corpora", {})):
+        print(printable(line))
     print(f"results: {printable(str(finished.folder))}")
 
 

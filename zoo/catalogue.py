@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from zoo.data.corpora.registry import CORPORA
-from zoo.data.protocols import from_table
+from zoo.data.protocols import from_table, pool
 from zoo.data.protocols.lookup import DEFAULT_PROTOCOL, PROTOCOLS
 from zoo.registry import MODELS
 
@@ -33,6 +33,7 @@ def in_plain_text() -> str:
     lines += ["", "corpora (--corpus) and their protocols (--protocol), the default first:"]
     lines += [f"  {name:16}{', '.join(item + _mark(item) for item in _protocols(name))}" for name in CORPORA]
     lines += [f"  {'table[:PATH]':16}{', '.join(from_table.NAMES)}"]
+    lines += [f"  {'a+b+table:PATH':16}{', '.join(pool.PROTOCOLS)}"]
     return "\n".join(lines)
 
 

@@ -48,7 +48,10 @@ def corpora(tmp_path_factory):
             write(root / "mine" / f"{speaker}-{label}.wav", rng, label != "sadness")
             lines.append(f"{speaker}-{label}.wav,{speaker},{label}")
     (root / "mine" / "labels.csv").write_text("\n".join(lines) + "\n")
-    (root / "map.csv").write_text("corpus,label,name\ntable:mine/labels.csv,wut,angry\n")
+    points = {"Anger": "4.5,1", "sadness": "1,2", "wut": ","}  # arousal, valence
+    rated = [f"{line.split(',')[0]},{line.split(',')[1]},{points[line.split(',')[2]]}" for line in lines[1:]]
+    (root / "mine" / "rated.csv").write_text("\n".join(["file,speaker,arousal,valence", *rated]) + "\n")
+    (root / "map.csv").write_text("corpus,label,class\ntable:mine/labels.csv,wut,angry\n")
     return root
 
 
@@ -141,8 +144,26 @@ def test_quadrants_of_emotions_and_ratings(settings, corpora):
     assert source.about["quadrants"]["neutral_radius"] == 0.2 and source.about["quadrants"]["source"].startswith(
         "Russell"
     )
+    flags = {"target": "quadrant", "label_map": "", "rating_scale": (1.0, 5.0)}
+    rated = open_source(resolve(settings(corpus="ravdess+table:mine/rated.csv", classes=(), **flags)))
+    own = [clip for clip in rated.clips if clip.tags["corpus"] == "mine/rated.csv"]
+    assert {clip.label for clip in own} == {"active-unpleasant", "passive-unpleasant"} and len(own) == 8
+    assert {clip.targets["arousal"] for clip in own} == {0.75, -1.0}
+    assert rated.warnings[0] == "mine/rated.csv: 4 clips without a label are left out" and rated.notes == ()
+    with pytest.raises(UserError, match="outside the scale from 1 to 4"):
+        open_source(resolve(settings(corpus="table:mine/rated.csv", **{**flags, "rating_scale": (1.0, 4.0)})))
     alone = open_source(resolve(settings(target="quadrant", corpus="ravdess", label_map="")))
     assert {clip.label for clip in alone.clips} == {"active-unpleasant", "passive-unpleasant", "passive-pleasant"}
+
+
+def test_table_without_speakers_is_marked(settings, corpora):
+    text = (corpora / "mine" / "rated.csv").read_text().splitlines()
+    lines = [",".join((line.split(",")[0], *line.split(",")[2:])) for line in text]
+    (corpora / "mine" / "nobody.csv").write_text("\n".join(lines) + "\n")
+    flags = {"target": "quadrant", "label_map": "", "rating_scale": (1.0, 5.0)}
+    source = open_source(resolve(settings(corpus="ravdess+table:mine/nobody.csv", **flags)))
+    assert not source.protocol.speaker_independent
+    assert "mine/nobody.csv: 8 clips of unknown speakers, who may be on two sides of a fold" in source.warnings
 
 
 @pytest.mark.parametrize(

@@ -39,15 +39,19 @@ class RunConfig:
     recipe: str = _flag(
         "", "run", f"training preset: {_PRESETS} (default: the network's first; quick with --synthetic)"
     )
-    corpus: str = _flag("iemocap", "run", "corpus; table or table:PATH for recordings of your own")
+    corpus: str = _flag("iemocap", "run", "corpus; table or table:PATH for recordings of your own; several as a+b")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
         "", "run", "all, few (at most four), or numbers such as 4 or 0,2 (default: all; few with --synthetic)"
     )
 
-    data_root: str = _flag("", "data", "the corpus's folder or table (default: its usual name below $SPEECH_CORPORA)")
+    data_root: str = _flag(
+        "", "data", "the corpus's folder or table, of several the folder above (default: $SPEECH_CORPORA)"
+    )
     target: str = _flag("emotion", "data", "column of a table to predict; ratings all along: A,B", later=True)
-    classes: tuple[str, ...] = _flag((), "data", "A,B,... (default: those found in a table)", words=True, later=True)
+    classes: tuple[str, ...] = _flag(
+        (), "data", "A,B,... (default: those in a table, or common to several corpora)", words=True, later=True
+    )
     neutral_radius: float = _flag(
         0.2,
         "data",

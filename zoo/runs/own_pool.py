@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.config.saved import cache_folder
-from zoo.data.corpora import pool, quadrants, registry, table, table_cells
+from zoo.data.corpora import pool, quadrants, registry, table, table_sources
 from zoo.data.corpora.files import Loaded
 from zoo.data.corpora.label_maps import LabelMap
 from zoo.data.corpora.names import TABLE
@@ -81,14 +81,17 @@ def _part(config: RunConfig, member: Member, data_root: Path | None, alone: bool
         notes.append(f"{len(loaded.missing)} of the files that {member.name} names are absent: {loaded.missing[0]} ...")
         if not config.allow_incomplete:
             raise UserError(f"{notes[0]}. Put them beside it, or add --allow-incomplete, which marks the result")
+    unlabelled = sum(not clip.label and not pool.is_rated(clip) for clip in loaded.clips)
+    if unlabelled:
+        warnings.append(f"{member.name}: {unlabelled} clips without a label are left out")
     clips, labels = pool.pooled(member, loaded.clips, Path(config.label_map) if config.label_map else None)
     if config.target == quadrants.TARGET:
         scale = config.rating_scale if member.kind == TABLE else (-1.0, 1.0)
         clips, left_out = quadrants.labelled(clips, scale, config.neutral_radius)
-        notes += [f"{member.name}: {note}" for note in left_out]
+        warnings += [f"{member.name}: {note}" for note in left_out]
     if not clips:
         raise UserError(f"{member.name}: expected clips with a label, found none. Leave it out of the pool")
-    unknown = sum(clip.tags.get("speaker") == table.UNKNOWN_SPEAKER["speaker"] for clip in clips)
+    unknown = sum(clip.tags.get("speaker") == table.UNKNOWN for clip in clips)
     if unknown:
         warnings.append(f"{member.name}: {unknown} clips of unknown speakers, who may be on two sides of a fold")
     warnings += loaded.notices
@@ -107,12 +110,17 @@ def _root(config: RunConfig, member: Member, data_root: Path | None, alone: bool
 
 
 def _table(config: RunConfig, path: Path) -> Loaded:
-    """List the clips of a table. Of the columns that --column names, those are taken that it has."""
+    """List the clips of a table. Of the columns that --column names, those are taken that it has.
+
+    --from-names is of tables that are folders.
+    """
     own = own_table.reading(config)
-    header = table_cells.read(path).columns
-    columns = tuple((ours, theirs) for ours, theirs in own.columns if theirs in header)
     target = table.TARGET if config.target == quadrants.TARGET else config.target
-    return table.load(path, replace(own, target=target, columns=columns, label_map=None))
+    own = replace(own, target=target, label_map=None, from_names=own.from_names if path.is_dir() else "")
+    if own.columns:
+        header = table_sources.read(path, target, own.from_names).columns
+        own = replace(own, columns=tuple((ours, theirs) for ours, theirs in own.columns if theirs in header))
+    return table.load(path, own)
 
 
 def facts(config: RunConfig, pooled: Pooled) -> dict[str, Any]:

@@ -62,18 +62,23 @@ def check(config: RunConfig) -> None:
 
 
 def measure(
-    config: RunConfig, normalizations: Sequence[bool], seeds: Sequence[int], families: Mapping[str, Sequence[str]]
+    config: RunConfig,
+    normalizations: Sequence[bool],
+    seeds: Sequence[int],
+    families: Mapping[str, Sequence[str]],
+    others: bool = True,
 ) -> dict[str, Any]:
     """Train and test every fold of the study, with every seed, and return the record that the report writes.
 
-    `config` is resolved, on a pool; its folder holds the study. Finished folds are kept. Raises UserError for anything
-    a user can repair.
+    `config` is resolved, on a pool; its folder holds the study. Finished folds are kept. Without `others`, nothing is
+    trained on all corpora but one. Raises UserError for anything a user can repair.
     """
     check(config)
     begun, out = time.monotonic(), Path(config.out)
     source = open_source(replace(config, protocol=protocols.DEFAULT, fold="all"))
     parts, empty = parts_of(source)
-    source = replace(source, folds=tuple(part.fold for part in parts))
+    source = replace(source, folds=tuple(part.fold for part in parts))  # all, so that any call can go on
+    parts = [part for part in parts if others or part.trained_on != OTHERS]
     linear = registry.get(config.model).fitted == "linear"
     rows: dict[bool, list[Rows]] = {}
     folds: list[dict[str, Any]] = []
@@ -92,7 +97,7 @@ def measure(
         "classes": list(config.classes),
         "seeds": list(seeds),
         "synthetic": source.synthetic,
-        **{name: facts[name] for name in ("corpora", "notes", "leakage", "bad_clips", "versions")},
+        **{name: facts[name] for name in ("corpora", "notes", "warnings", "leakage", "bad_clips", "versions")},
         "cells": cross_corpus_cells.cells(rows, names, config.classes, empty),
         **cross_corpus_cells.comparisons(rows, names, config.classes, families),
         "folds": folds,

@@ -34,7 +34,8 @@ def cells(
     """
     found = []
     for normalized, runs in rows.items():
-        for trained_on in (*corpora, *([OTHERS] if len(corpora) > 2 else [])):
+        has_others = any(trained_on == OTHERS for trained_on, _ in (*runs[0], *empty))
+        for trained_on in (*corpora, *([OTHERS] if has_others else [])):
             for tested_on in corpora:
                 cell: dict[str, Any] = {"trained_on": trained_on, "tested_on": tested_on, "normalized": normalized}
                 if (trained_on, tested_on) in runs[0]:
@@ -96,14 +97,7 @@ def comparisons(
     `family_effect`: for each family and each of its corpora, trained on the others of the family less trained on
     corpora outside it; and the mean of these. `normalization_effect`: trained on another corpus, standardised by corpus
     less as recorded, by tested corpus; and the mean. `best_training` names the best other corpus for each one.
-    Raises UserError for a family with a corpus that is not of the study.
     """
-    for name, some in families.items():
-        for corpus in some:
-            if corpus not in corpora:
-                raise UserError(
-                    f"--family {name}: {corpus} is not among the corpora ({', '.join(corpora)}). Correct it"
-                )
     effects, best = [], []
     for normalized, runs in rows.items():
         for name, family in families.items():
@@ -111,6 +105,15 @@ def comparisons(
         best += [_best(runs, corpora, classes, tested, normalized) for tested in corpora]
     both = _normalization_effect(rows, corpora, classes) if len(rows) == 2 else []
     return {"family_effect": effects, "normalization_effect": both, "best_training": [row for row in best if row]}
+
+
+def check_families(families: Mapping[str, Sequence[str]], corpora: Sequence[str]) -> None:
+    """Raise UserError for a family with a corpus that is not of the study."""
+    for name, some in families.items():
+        for corpus in some:
+            if corpus not in corpora:
+                known = ", ".join(corpora)
+                raise UserError(f"--family {name}: {corpus} is not among the corpora ({known}). Correct it")
 
 
 def _family_effect(runs, name, family, corpora, classes, about) -> list[dict[str, Any]]:

@@ -25,9 +25,11 @@ Record = Mapping[str, Any]
 
 def write(record: Record, folder: Path) -> None:
     """Write matrix.json, matrix.csv, matrix.md, matrix.png and matrix.svg."""
+    from matplotlib import rc_context
+
     figure = _figure(record)
     save_png(figure, folder / "matrix.png", title(record))
-    with written_aside(folder / "matrix.svg") as aside:
+    with written_aside(folder / "matrix.svg") as aside, rc_context({"svg.hashsalt": "matrix"}):
         figure.savefig(aside, format="svg", metadata={"Date": None})
     write_csv(folder / "matrix.csv", [_csv_row(cell) for cell in record["cells"]])
     with written_aside(folder / "matrix.md") as aside:
@@ -74,7 +76,7 @@ def _page(record: Record) -> Iterator[str]:
     yield f"Fitting took {record['fitting_seconds'] / 60:.1f} minutes.\n"
     if "command" in record:
         yield f"```\n{record['command']}\n```\n"
-    yield from (f"- {note}" for note in (*record["notes"], *record["leakage"]))
+    yield from (f"- {note}" for note in (*record["notes"], *record["warnings"], *record["leakage"]))
     for normalized in _ways(record):
         cells = _cells(record, normalized)
         yield f"\n## {_WAYS[normalized].capitalize()}\n"

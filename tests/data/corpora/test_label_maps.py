@@ -29,7 +29,7 @@ def test_one_emotion_has_one_name_in_all_corpora():
 
 def test_calm_is_not_neutral_unless_a_map_says_so(tmp_path):
     path = tmp_path / "map.csv"
-    path.write_text("corpus,label,name\nravdess,calm,neutral\nemodb,boredom,\n")
+    path.write_text("corpus,label,class\nravdess,calm,neutral\nemodb,boredom,\n")
     assert label_maps.of("ravdess", ["calm", "neutral"]).names == {"calm": "calm", "neutral": "neutral"}
     mapped = label_maps.of("ravdess", ["calm", "neutral"], path)
     assert mapped.names == {"calm": "neutral", "neutral": "neutral"}
@@ -39,14 +39,14 @@ def test_calm_is_not_neutral_unless_a_map_says_so(tmp_path):
 
 
 def test_label_without_an_entry(tmp_path):
-    with pytest.raises(UserError, match=r"'wut'.*LABEL,NAME.*--label-map"):
+    with pytest.raises(UserError, match=r"'wut'.*LABEL,CLASS.*--label-map"):
         label_maps.of("table:mine.csv", ["wut", "sad"])
     path = tmp_path / "map.csv"
-    path.write_text("label,name\nwut,angry\n")
+    path.write_text("label,class\nwut,angry\n")
     assert label_maps.of("table:mine.csv", ["wut", "sad"], path).names == {"sad": "sad", "wut": "angry"}
-    path.write_text("label,name\nwut,angry\nwut,sad\n")
-    with pytest.raises(UserError, match=r"map.csv, line 3: expected one name for the label 'wut'"):
+    path.write_text("label,class\nwut,angry\nwut,sad\n")
+    with pytest.raises(UserError, match=r"map.csv, line 3: expected one class for 'wut'"):
         label_maps.of("table:mine.csv", ["wut"], path)
     path.write_text("from,to\nwut,angry\n")
-    with pytest.raises(UserError, match="line 1: expected a header with the columns label and name"):
+    with pytest.raises(UserError, match="expected the columns label and class, found from, to"):
         label_maps.of("table:mine.csv", ["wut"], path)

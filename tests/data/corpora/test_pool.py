@@ -141,6 +141,12 @@ def test_speaker_groups_hold_classes_alike():
     assert len(groups) == 5 and sum(sizes) == len(uneven) and max(sizes) <= 2 * min(sizes)
 
 
+def test_speaker_groups_of_few_clips():
+    assert protocols.speaker_groups(clips(8, ["sad"], 1)[:4]) == [{"00"}, {"01"}, {"02"}, {"03"}]
+    few = [*clips(8, ["sad"], 1)[:4], *clips(8, ["angry"], 1)[4:]]
+    assert protocols.speaker_groups(few) == [{"00", "05"}, {"01", "06"}, {"02", "07"}, {"03"}, {"04"}]
+
+
 def test_protocols_that_do_not_fit():
     with pytest.raises(UserError, match="unknown protocol of a pool 'ravdess-actors'"):
         protocols.get("ravdess-actors", "ravdess+emodb", CLASSES)

@@ -1,16 +1,15 @@
 """What the labels of each corpus are called in common: data, with its source.
 
 A common name is an adjective, as in RAVDESS. A class is another one unless a map says so: calm is not neutral. A
-user's own map is a CSV with the columns label and name, and corpus where it is of one corpus of several; an empty name
-leaves the clips of a label out.
+user's own map is a CSV with the columns label and class, as for a single table, and corpus where it is of one corpus of
+several; an empty class leaves the clips of a label out.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.data.corpora import ravdess
-from zoo.data.corpora.files import label_table
+from zoo.data.corpora import ravdess, table_cells
 from zoo.errors import UserError, shortened
 
 
@@ -112,8 +111,8 @@ def of(corpus: str, labels: Iterable[str], path: Path | None = None) -> LabelMap
     if unknown:
         raise UserError(
             f"{corpus}: no common name is known for the labels {shortened([repr(label) for label in unknown])}. "
-            f"Expected words such as {', '.join(list(_ADJECTIVES)[:4])}, or a line LABEL,NAME for each in the CSV of "
-            "--label-map (an empty NAME leaves its clips out)"
+            f"Expected words such as {', '.join(list(_ADJECTIVES)[:4])}, or a line LABEL,CLASS for each in the CSV of "
+            "--label-map (an empty CLASS leaves its clips out)"
         )
     used = [known.source] if set(names) - set(own) else []
     return LabelMap(names, "; ".join(([str(path.name)] if path and set(names) & set(own) else []) + used))
@@ -121,11 +120,18 @@ def of(corpus: str, labels: Iterable[str], path: Path | None = None) -> LabelMap
 
 def _read(path: Path, corpus: str) -> dict[str, str]:
     """Return the names of a user's map that are for a corpus."""
+    cells = table_cells.read(path)
+    if not {"label", "class"} <= cells.columns.keys():
+        found = shortened(list(cells.columns))
+        raise UserError(
+            f"--label-map {path}: expected the columns label and class, found {found}. Correct its first line"
+        )
     names: dict[str, str] = {}
-    for line, row in label_table(path, "label", "name"):
-        if row.get("corpus", "") not in ("", corpus):
-            continue
-        label, name = row["label"], row.get("name", "")
-        if names.setdefault(label, name) != name:
-            raise line.broken(f"one name for the label {label!r} (an earlier line has {names[label]!r})")
+    of_corpus = cells.columns.get("corpus", [""] * cells.n_rows)
+    for row, (of, label, name) in enumerate(
+        zip(of_corpus, *(cells.columns[c] for c in ("label", "class")), strict=True)
+    ):
+        if of in ("", corpus, corpus.removeprefix("table:")) and names.setdefault(label, name) != name:
+            expected = f"expected one class for {label!r}"
+            raise UserError(f"{cells.where(row)}: {expected}, found {names[label]!r} and {name!r}. Keep one")
     return names

@@ -108,7 +108,11 @@ def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tup
     have ratings. Raises UserError for a label without an entry in the map.
     """
     only = _ONLY.get(member.kind, {}).items()
-    clips = [clip for clip in clips if all(clip.tags.get(tag) == value for tag, value in only)]
+    clips = [
+        replace(clip, targets={**clip.targets, **_ratings(member, clip)})
+        for clip in clips
+        if all(clip.tags.get(tag) == value for tag, value in only)
+    ]
     names = label_maps.of(member.corpus, (clip.label for clip in clips if clip.label), label_map)
     return [
         replace(
@@ -117,11 +121,15 @@ def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tup
             speaker=f"{member.name}:{clip.speaker}",
             label=names.names.get(clip.label, ""),
             tags={**clip.tags, CORPUS: member.name},
-            targets={**clip.targets, **_ratings(member, clip)},
         )
         for clip in clips
-        if names.names.get(clip.label) or {"arousal", "valence"} <= clip.targets.keys()
+        if names.names.get(clip.label) or is_rated(clip)
     ], names
+
+
+def is_rated(clip: Clip) -> bool:
+    """Return whether a clip has an arousal and a valence."""
+    return {"arousal", "valence"} <= clip.targets.keys()
 
 
 def _ratings(member: Member, clip: Clip) -> dict[str, float]:

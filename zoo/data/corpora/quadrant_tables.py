@@ -50,7 +50,8 @@ def _of_ratings(values: Sequence[str], scale: Sequence[float], radius: float, ce
         numbers = [float(value) for value in values]
         if any(map(math.isnan, numbers)):
             return ""
-        return quadrants.quadrant(*(round(quadrants.rescaled(value, *scale), 12) for value in numbers), radius)
+        arousal, valence = (round(quadrants.rescaled(value, *scale), 12) for value in numbers)
+        return quadrants.quadrant(arousal, valence, radius)
     except ValueError as error:
         low, high = scale
         raise UserError(

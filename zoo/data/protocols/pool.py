@@ -1,5 +1,7 @@
 """Protocols of pools of corpora: other speakers of the same corpora, or a corpus that training has none of."""
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -46,12 +48,16 @@ def get(name: str, corpus: str, classes: Sequence[str]) -> Protocol:
 def speaker_groups(clips: Sequence[Clip]) -> list[set[str]]:
     """Divide the speakers of one corpus into `N_GROUPS` groups, fewer of fewer speakers, of nearly equal classes."""
     speakers = sorted({clip.speaker for clip in clips})
-    if len(speakers) <= N_GROUPS:
-        return [{speaker} for speaker in speakers]
+    if len(speakers) <= N_GROUPS or max(Counter(clip.label for clip in clips).values()) < N_GROUPS:
+        return [set(speakers[k::N_GROUPS]) for k in range(min(N_GROUPS, len(speakers)))]
     ordered = sorted(clips, key=lambda clip: clip.name)
     folds = StratifiedGroupKFold(N_GROUPS, shuffle=True, random_state=0)
     groups = [clip.speaker for clip in ordered]
-    sides = folds.split(ordered, [clip.label for clip in ordered], groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # of a class with fewer clips than groups, which is named elsewhere
+        sides = list(folds.split(ordered, [clip.label for clip in ordered], groups))
     return [{groups[index] for index in test} for _, test in sides]
 
 
