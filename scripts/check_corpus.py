@@ -61,7 +61,7 @@ def main() -> int:
     found |= {"protocols": {name: dataclasses.asdict(one) for name, one in counts.protocols.items()}}
     found |= {**dataclasses.asdict(report), "advice": report.advice}
     if not args.json:
-        _print(report, counts, corpus, f"{corpus.title} in {root}")
+        _print(report, counts, corpus, f"table {root}" if is_table(args.corpus) else f"{corpus.title} in {root}")
     if protocol and protocol.targets:
         n_recordings = len(training_clips(protocol, loaded.clips))
         with Progress() as progress, progress.task("label delay", n_recordings) as on_clip:

@@ -19,7 +19,7 @@ from zoo.data.protocols.leakage import audit
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
-from zoo.errors import UserError, shortened, unknown
+from zoo.errors import UserError, unknown
 from zoo.heads import further_names
 from zoo.runs import further_targets, own_table
 from zoo.runs.open_run import OpenedRun
@@ -110,15 +110,7 @@ def open_source(config: RunConfig) -> Source:
 
 def _open_table(config: RunConfig) -> Source:
     protocol, loaded = protocol_of(config), own_table.load(config)
-    notes: list[str] = []
-    if loaded.missing:
-        found = f"{len(loaded.missing)} of the files that {Path(config.data_root).name} names are absent"
-        notes = [f"{found}: {shortened(loaded.missing)}"]
-        if not config.allow_incomplete:
-            raise UserError(
-                f"{notes[0]}. Put them below {config.audio_root or Path(config.data_root).parent}, or add "
-                "--allow-incomplete, which marks the result"
-            )
+    notes = own_table.absent(config, loaded)
     division = protocols.division(protocol, loaded.clips, config.allow_incomplete)
     protocol, warnings = own_table.warnings_of(protocol, protocol.select(loaded.clips), loaded)
     folds = _chosen(division.folds, config.fold)

@@ -13,7 +13,7 @@ from zoo.data.corpora.table import Reading
 from zoo.data.protocols import from_table
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
-from zoo.errors import UserError
+from zoo.errors import UserError, shortened
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -30,6 +30,7 @@ def resolved(config: RunConfig) -> RunConfig:
     if config.protocol and known and (not rated or config.frame_seconds or not heeds(config.model, "frame_seconds")):
         return config
     loaded = load(config)
+    absent(config, loaded)
     if rated:
         return _rated(config, loaded)
     classes = config.classes or table.classes(loaded.clips)
@@ -54,7 +55,9 @@ def _rated(config: RunConfig, loaded: Loaded) -> RunConfig:
     traces = [clip.trace for clip in loaded.clips if clip.trace is not None]
     if not traces:
         expected = "expected ratings all along recordings: rows with file,time and numbers, or names of files of these"
-        raise UserError(f"{config.data_root}: {expected}, found none. Choose a network for classes, or add the ratings")
+        raise UserError(
+            f"{config.data_root}: {expected}, found none. Name them by --target A,B, or choose a network for classes"
+        )
     step = traces[0].step_seconds * heeds(config.model, "frame_seconds")
     return replace(
         config,
@@ -62,6 +65,21 @@ def _rated(config: RunConfig, loaded: Loaded) -> RunConfig:
         target=",".join(traces[0].dimensions),
         frame_seconds=config.frame_seconds or step,
     )
+
+
+def absent(config: RunConfig, loaded: Loaded) -> list[str]:
+    """Return a sentence on the files that a table names and that are absent, if any, which every result carries.
+
+    Raises UserError for them without --allow-incomplete.
+    """
+    if not loaded.missing:
+        return []
+    found = f"{len(loaded.missing)} of the files that {Path(config.data_root).name} names are absent"
+    note = f"{found}: {shortened(loaded.missing)}"
+    if not config.allow_incomplete:
+        place = config.audio_root or Path(config.data_root).parent
+        raise UserError(f"{note}. Put them below {place}, or add --allow-incomplete, which marks the result")
+    return [note]
 
 
 def warnings_of(protocol: Protocol, clips: Sequence[Clip], loaded: Loaded) -> tuple[Protocol, tuple[str, ...]]:
@@ -76,8 +94,13 @@ def warnings_of(protocol: Protocol, clips: Sequence[Clip], loaded: Loaded) -> tu
 
 
 def load(config: RunConfig) -> Loaded:
-    """List the clips of a resolved configuration's table. Raises UserError for what cannot be read."""
-    return table.load(Path(config.data_root), reading(config))
+    """List the clips of a resolved configuration's table, which may have moved to another folder.
+
+    Raises UserError for what cannot be read.
+    """
+    path = names.table_path(config.corpus, config.data_root)
+    assert path is not None  # a resolved configuration has it
+    return table.load(path, reading(config))
 
 
 def reading(config: RunConfig) -> Reading:

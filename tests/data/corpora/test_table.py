@@ -60,6 +60,8 @@ def test_json_lines_parquet_and_csv_are_the_same_table(folder):
     rows = [dict(zip(("file", "speaker", "emotion"), row, strict=True)) for row in ROWS]
     text = "\n".join(json.dumps({**row, "age": 30.5, "votes": None}) for row in rows)
     assert said(table.load(write(folder, text, "labels.jsonl")).clips) == ROWS
+    counts = '{"file": "a.wav", "emotion": {"sad": 2, "angry": 1}}\n'
+    assert table.load(write(folder, counts, "votes.jsonl")).clips[0].votes == {"emotion": {"sad": 2, "angry": 1}}
     pandas = pytest.importorskip("pandas", reason="Parquet needs pandas or pyarrow")
     pytest.importorskip("pyarrow")
     pandas.DataFrame(rows).to_parquet(folder / "labels.parquet")
@@ -395,7 +397,7 @@ def refused_trace(folder, target):
 
 
 def test_many_rows_take_little_memory(tmp_path):
-    """A million rows are measured by bench/table_rows.py; here ten thousand, in proportion."""
+    """A million rows are measured by bench/tables.py; here ten thousand, in proportion."""
     (tmp_path / "a.wav").touch()
     rows = "\n".join(f"a.wav,{n},{n + 1},spk{n % 50},{'sad' if n % 3 else 'angry'}" for n in range(10_000))
     write(tmp_path, "file,start,end,speaker,emotion\n" + rows)

@@ -90,6 +90,9 @@ def test_without_speakers_a_recording_never_crosses_a_fold():
     for fold in divided("table-recordings", clips):
         files = [{clip.path for clip in side} for side in fold.sides]
         assert sum(map(len, files)) == 10 and all(files)
+    known = [clip(n, f"s{n % 4}", CLASSES[n // 4 % 2]) for n in range(40)]
+    with pytest.raises(UserError, match="speakers on two sides"):
+        audit(divided("table-recordings", known)[0], {one.name: one.name for one in known})
     assert not from_table.protocol("table-recordings", "table:x.csv", CLASSES).speaker_independent
 
 

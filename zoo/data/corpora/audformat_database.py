@@ -32,8 +32,11 @@ def read(path: Path, target: str) -> Cells:
     except ImportError as error:
         raise UserError(f"{path}: an audformat database needs audformat: pip install -e '.[audformat]'") from error
     folder = folder_of(path)
+    if pickled := sorted(file.name for file in folder.glob("db.*.pkl")):
+        found = f"found pickled ones, which can run any program: {shortened(pickled)}"
+        raise UserError(f"{folder}: expected tables as CSV or Parquet, {found}. Save the database as one of these")
     try:
-        db: Any = audformat.Database.load(str(folder))
+        db: Any = audformat.Database.load(str(folder), load_data=True)
     except Exception as error:  # whatever the package's parsers find wrong
         found = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
         raise UserError(
@@ -49,7 +52,8 @@ def read(path: Path, target: str) -> Cells:
     joined = pd.concat(frames, ignore_index=True)
     if "speaker" not in joined.columns:
         speakers = _speakers(db)
-        joined["speaker"] = [speakers.get(file) for file in joined["file"]]
+        of_files = [speakers.get(file) for file in joined["file"]]
+        joined["speaker"] = pd.Series(of_files, joined.index, dtype="object")  # numbers beside None would become floats
     values = joined.astype(object).where(joined.notna(), None)
     return of_values(path, {str(name): list(values[name]) for name in values.columns})
 

@@ -170,8 +170,9 @@ def _wrong_length(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[st
 
 
 def _one_length(clips: Sequence[Clip], probes: Mapping[str, Probe]) -> list[str]:
-    """Recordings with ratings all along, such as excerpts of songs, may well be of one length."""
-    lengths = [probes[clip.name].seconds for clip in clips if clip.name in probes and clip.trace is None]
+    """Recordings with ratings all along, such as excerpts of songs, and segments may well be of one length."""
+    whole = [clip.name for clip in clips if clip.trace is None and not clip.is_segment]
+    lengths = [probes[name].seconds for name in whole if name in probes]
     if len(lengths) < LEAST_CLIPS:
         return []
     seconds, number = Counter(lengths).most_common(1)[0]

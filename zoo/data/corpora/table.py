@@ -195,8 +195,10 @@ def _segments(cells: Cells, columns: Mapping[str, list[str]]) -> list[Segment]:
 def _traces(
     cells: Cells, columns: Mapping[str, list[str]], reading: Reading, root: Path, places: Mapping[str, Path | None]
 ) -> dict[str, Trace]:
-    """Return the ratings all along each file; none for a table without such ratings."""
+    """Return the ratings all along each file; none for a table of emotions, unless a target is named."""
     wanted = () if reading.target == TARGET else tuple(reading.target.split(","))
+    if not wanted and TARGET in columns:
+        return {}
     if table_traces.has_rows_of_time(columns):
         dimensions = wanted or table_traces.dimensions_of(columns, OWN)
         traces = table_traces.of_rows(cells, columns, dimensions) if dimensions else {}

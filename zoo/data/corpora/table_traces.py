@@ -41,8 +41,8 @@ def of_rows(cells: Cells, columns: Mapping[str, list[str]], dimensions: Sequence
 def of_files(cells: Cells, columns: Mapping[str, list[str]], dimensions: Sequence[str], root: Path) -> dict[str, Trace]:
     """Return the trace of each file of a table whose cells name files of ratings below `root`.
 
-    Either a column `trace` names one file with all dimensions, or a column of each dimension names its own; each is a
-    table with a column of time and one or more of ratings.
+    Either a column `trace` names one file with all dimensions (those of the file where none are given), or a column of
+    each dimension names its own; each is a table with a column of time and one or more of ratings.
     """
     traces = {}
     for row, file in enumerate(columns["file"]):
@@ -68,21 +68,23 @@ def dimensions_of(columns: Mapping[str, list[str]], others: Sequence[str]) -> tu
     return tuple(found)
 
 
-def check(traces: Mapping[str, Trace], places: Mapping[str, Path | None], table: Path) -> float:
-    """Return the step of the traces in seconds, the same for all.
-
-    Raises UserError where steps differ, and for ratings that end over a second from the end of their recording.
-    """
+def check(traces: Mapping[str, Trace], places: Mapping[str, Path | None], table: Path) -> None:
+    """Raise UserError for traces that differ in step or dimensions, or end over a second from their audio's end."""
     steps = {round(trace.step_seconds, 6): file for file, trace in traces.items()}
     if len(steps) > 1:
         found = ", ".join(f"{step:g} s in {file}" for step, file in list(steps.items())[:3])
         raise UserError(
             f"{table}: expected ratings in one step for all recordings, found {found}. Resample the ratings"
         )
+    named = {trace.dimensions: file for file, trace in traces.items()}
+    if len(named) > 1:
+        found = "; ".join(f"{', '.join(dimensions)} of {file}" for dimensions, file in list(named.items())[:3])
+        raise UserError(
+            f"{table}: expected the same ratings of all recordings, found {found}. Name them by --target A,B"
+        )
     for file, trace in traces.items():
         if (place := places[file]) is not None:
             check_span(trace, table, place)
-    return next(iter(steps))
 
 
 def _read(where: str, root: Path, name: str, dimensions: Sequence[str]) -> Trace:
@@ -97,6 +99,7 @@ def _read(where: str, root: Path, name: str, dimensions: Sequence[str]) -> Trace
         found = shortened(list(cells.columns))
         raise UserError(f"{path}: expected a column 'time' in seconds and ratings, found {found}. Correct its header")
     rest = [name for name in columns if name != TIME]
+    dimensions = dimensions or rest
     if len(dimensions) == 1 and dimensions[0] not in columns and len(rest) == 1:
         columns[dimensions[0]] = columns[rest[0]]  # a file of one dimension may call it "value"
     times, order = _numbers(cells, columns, TIME), list(range(cells.n_rows))
