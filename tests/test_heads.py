@@ -12,6 +12,7 @@ HEADS = make(("angry", "sad"), {"sex": ["f", "m"], "age": []}, "emotion=2,age=0.
 def test_columns_of_outputs_and_labels():
     assert (Head("emotion", ("angry", "sad"), 2.0), Head("sex", ("f", "m"), 1.0), Head("age", (), 0.1)) == HEADS
     assert column_names(HEADS) == ["emotion: angry", "emotion: sad", "sex: f", "sex: m", "age"]
+    assert column_names(HEADS[:1]) == ["angry", "sad"]
     assert [(one.start, one.stop) for one in slices(HEADS)] == [(0, 2), (2, 4), (4, 5)]
     assert [(one.start, one.stop) for one in slices(HEADS, labels=True)] == [(0, 2), (2, 4), (4, 6)]
     assert label_row(HEADS, {"sex": "m", "age": 31, "other": 1}).tolist() == [0, 0, 0, 1, 31, 1]

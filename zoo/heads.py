@@ -112,6 +112,8 @@ def slices(heads: Heads, labels: bool = False) -> list[slice]:
 
 def column_names(heads: Heads) -> list[str]:
     """Return a name for each column of the output."""
+    if len(heads) == 1:
+        return list(heads[0].classes)
     return [f"{head.name}: {name}" if name else head.name for head in heads for name in head.classes or ("",)]
 
 

@@ -9,8 +9,10 @@ from zoo.data.protocols import lookup as protocols
 from zoo.features import from_config
 from zoo.frontends.compose import with_frontend, with_normalization
 from zoo.frontends.opensmile import FEATURE_SETS
+from zoo.heads import heads_of
 from zoo.inference import postprocess
 from zoo.inference.postprocess import PostProcess, Step
+from zoo.models.heads import with_heads
 from zoo.runs.dataset import resolve
 from zoo.utils.atomic_files import write_csv, write_json
 from zoo.version import __version__
@@ -53,6 +55,9 @@ def network(settings, protocol, seed):
     else:
         n_inputs = settings.bands if frontend else FEATURE_SETS[settings.feature_set]
         built = registry.build(settings.model, n_outputs, n_inputs, **settings.option)
+        if settings.also:
+            numbers = {name: (30.0, 8.0) for name, classes in settings.heads.items() if not classes}
+            built = with_heads(built, heads_of(settings, protocol.classes), numbers)
         built = with_normalization(rng.normal(size=n_inputs), rng.uniform(1, 3, n_inputs), built)
     for weights in built.trainable_variables:  # initial weights give nearly one output for all
         weights.assign(weights + rng.normal(0, 0.05, weights.shape))
@@ -74,11 +79,19 @@ def record(settings, protocol, **more):
     value = {"value": 0.5, "low": 0.4, "high": 0.6}
     if protocol.classes:
         figures = {"ua": value, "wa": value, "macro_f1": 0.5}
+        if settings.also:
+            figures["targets"] = {name: target(classes) for name, classes in settings.heads.items()}
     else:
         figures = {"ccc": 0.3, "dimensions": {name: {"ccc": value} for name in protocol.targets}, "postprocessed": {}}
     facts = {"model": settings.model, "corpus": settings.corpus, "protocol": f"{protocol.name} v1", "synthetic": True}
     versions = {"speech-emotion-zoo": __version__, "keras": keras.__version__}
     return {**facts, "recipe": settings.recipe, "bad_clips": [], "versions": versions, **figures, **more}
+
+
+def target(classes):
+    value = {"value": 0.5, "low": None, "high": None}
+    figures = {"ua": value, "kind": "classes"} if classes else {"ccc": value, "mae": 2.5, "range": [20.0, 40.0]}
+    return {"unlabelled": 3, "n_clips": 9, **figures}
 
 
 def rows(classes):

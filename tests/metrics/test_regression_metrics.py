@@ -196,3 +196,21 @@ def test_evaluate_names_bad_input(change, words):
     given |= {"dimensions": DIMENSIONS, "speakers": ["a", "b"]}
     with pytest.raises(ValueError, match=words):
         regression.evaluate(**given | change)
+
+
+def test_one_number_per_clip_is_pooled_over_clips_not_averaged_over_speakers(rng):
+    speakers = np.repeat(["a", "b", "c", "d"], [5, 1, 9, 7])
+    truth = np.repeat([20.0, 31.0, 44.0, 60.0], [5, 1, 9, 7])  # an age: constant for each speaker
+    prediction = truth + rng.normal(0, 8, 22)
+    found = regression.evaluate_clips(truth, prediction, list(speakers))
+    assert found["ccc"]["value"] == pytest.approx(audmetric.concordance_cc(truth, prediction))
+    assert found["pearson"] == pytest.approx(np.corrcoef(truth, prediction)[0, 1])
+    assert found["mae"] == pytest.approx(np.abs(truth - prediction).mean())
+    assert (found["n_clips"], found["n_speakers"], found["range"]) == (22, 4, [20.0, 60.0])
+    assert found["ccc"]["low"] < found["ccc"]["value"] < found["ccc"]["high"]
+    alone = regression.evaluate_clips(truth[:5], prediction[:5], list(speakers[:5]))
+    assert alone["ccc"] == {"value": 0.0, "low": None, "high": None}
+    assert regression.evaluate_clips([1.0], [1.0], ["a"])["ccc"]["value"] is None
+    for bad in (([1.0, 2.0], [1.0, np.nan], ["a", "b"]), ([1.0], [1.0], []), ([[1.0]], [[1.0]], ["a"])):
+        with pytest.raises(ValueError, match=r"finite|expected a number"):
+            regression.evaluate_clips(*bad)

@@ -201,18 +201,10 @@ class RunConfig:
         0.0, "soft_labels", "share of a label spread over all (Szegedy et al. 2016)", least=0.0, most=0.9, later=True
     )
 
-    also: str = _flag(
-        "", "several", "further targets to learn, one more head each, as in sex,intensity,age", later=True
-    )
-    target_weights: str = _flag(
-        "", "several", "weights in the loss, as in emotion=1,sex=0.3 (default: 1 each)", later=True
-    )
+    also: str = _flag("", "several", "further targets to learn, a head each, as in sex,intensity,age", later=True)
+    target_weights: str = _flag("", "several", "in the loss, as in emotion=1,sex=0.3 (default: 1 each)", later=True)
     number_loss: str = _flag(
-        "ccc",
-        "several",
-        "of further targets that are numbers: 1 - CCC over a batch, or squared errors over the training's variance",
-        choices=("ccc", "mse"),
-        later=True,
+        "ccc", "several", "of numbers: 1 - CCC, or squared errors by variance", choices=("ccc", "mse"), later=True
     )
     heads: Mapping[str, Any] = _flag({}, "network", "classes of further targets, as found", flag=False, later=True)
 

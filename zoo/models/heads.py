@@ -29,7 +29,8 @@ def with_heads(network: keras.Model, heads: Heads, moments: Moments) -> keras.Mo
         output = layers.Dense(head.columns, activation=activation, dtype="float32", name=name)(last.input)
         if not head.classes:
             mean, deviation = moments[head.name]
-            output = layers.Rescaling(deviation, mean, dtype="float32", name=f"{name}_units")(output)
+            units = {"mean": [mean], "variance": [deviation**2], "invert": True}
+            output = layers.Normalization(**units, dtype="float32", name=f"{name}_units")(output)
         outputs.append(output)
     packed = layers.Concatenate(dtype="float32", name="targets")(outputs)
     return keras.Model(network.input, packed, name=network.name)

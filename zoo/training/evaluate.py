@@ -56,7 +56,7 @@ def training_accuracy(run: Path) -> float:
     It shows how closely a network fits its training data and is never a result. Raises UserError as `evaluate_run`.
     """
     opened = open_run(run)
-    rows = _rows(opened, dataset.of_run(opened), "train")
+    rows = [row for row in _rows(opened, dataset.of_run(opened), "train") if row["truth"]]  # others teach other targets
     return sum(row["truth"] == row["prediction"] for row in rows) / len(rows)
 
 

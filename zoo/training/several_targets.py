@@ -32,7 +32,7 @@ def extended(
     network: keras.Model, heads: Heads, examples: Sequence[Example], config: RunConfig
 ) -> tuple[keras.Model, SeveralTargets]:
     """Return a network with heads for further targets, and its loss; numbers are scaled by the training `examples`."""
-    labels = np.stack([example.labels for example in examples]).astype(np.float64)
+    labels = _labels(examples).astype(np.float64)
     moments = {}
     for head, where in zip(heads, slices(heads, labels=True), strict=True):
         if not head.classes:
@@ -53,7 +53,7 @@ def validation_figures(heads: Heads, examples: Sequence[Example], outputs: np.nd
     """Return UA or CCC of each further target on its labelled clips, as columns of the history; None if undefined."""
     if len(heads) == 1:
         return {}
-    labels, found = np.stack([example.labels for example in examples]), split(heads, outputs)
+    labels, found = _labels(examples), split(heads, outputs)
     figures: dict[str, float | None] = {}
     for head, where in list(zip(heads, slices(heads, labels=True), strict=True))[1:]:
         truth, prediction = labels[:, where], found[head.name]
@@ -75,7 +75,8 @@ def columns(heads: Heads, clip: Clip, output: np.ndarray) -> dict[str, str]:
 
     NAME_truth, "" where it is missing, NAME_prediction, and NAME_p_CLASS for each class.
     """
-    row, found = {}, split(heads, output[None])
+    row: dict[str, str] = {}
+    found = split(heads, output[None])
     for head in heads[1:]:
         values, truth = found[head.name][0], clip.targets.get(head.name, "")
         if head.classes:
@@ -111,3 +112,7 @@ def scores(rows: Sequence[Row]) -> dict[str, Any]:
         kind = "classes" if classes else "numbers"
         found[name] = {"kind": kind, "unlabelled": len(rows) - len(labelled), **figures}
     return {"targets": found} if found else {}
+
+
+def _labels(examples: Sequence[Example]) -> np.ndarray:
+    return np.stack([example.labels for example in examples if example.labels is not None])

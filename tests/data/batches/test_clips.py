@@ -189,3 +189,16 @@ def test_specaugment_hides_stretches_and_nothing_else(rng):
     assert 0.1 < np.mean(shares) < 0.5
     specaugment(np.zeros((1, 2)), rng, np.zeros(2))  # the shortest clip
     assert (features != -9).all()  # the caller's array is left alone
+
+
+def test_rows_of_labels_take_the_place_of_classes_and_mix_as_they_are(examples):
+    rows = [np.array([index, 1, -index], np.float32) for index in range(len(examples))]
+    labelled = [replace(one, labels=row) for one, row in zip(examples, rows, strict=True)]
+    for index, (_, found, _) in clips_of(training_batches(labelled, 4, 1000, seed=0, epoch=1))[0].items():
+        np.testing.assert_array_equal(found, rows[index])
+    for alpha in (0.0, 0.5):
+        mixed = training_batches(labelled, 4, 1000, seed=0, epoch=1, mixing=Mixing(alpha, 4)).as_numpy_iterator()
+        labels = np.concatenate([labels for _, labels, _ in mixed])
+        np.testing.assert_allclose(labels[:, 1], 1, rtol=1e-6)
+        np.testing.assert_allclose(labels[:, 0], -labels[:, 2], rtol=1e-6)
+        assert (sorted(labels[:, 0]) == list(range(13))) == (alpha == 0)

@@ -67,6 +67,8 @@ def test_iemocap_names(tmp_path, name, speaker, kind):
     assert (clip.speaker, clip.label) == (speaker, "exc")
     ratings = {"valence": "2.5000", "activation": "3.0000", "dominance": "3.5000"}
     assert clip.tags == {"session": name[4], "kind": kind, **ratings}
+    sex = "female" if speaker.endswith("F") else "male"
+    assert clip.targets == {"sex": sex, "valence": 2.5, "activation": 3.0, "dominance": 3.5}
 
 
 def test_iemocap_label_file_as_released(tmp_path):
@@ -196,8 +198,9 @@ def test_ravdess_fields_and_ignored(tmp_path):
     names = ["03-01-06-01-02-01-12.wav", "03-01-09-01-02-01-12.wav", "02-01-06-01-02-01-12.wav", "03-01-06.wav"]
     touch(tmp_path, *(f"Actor_12/{name}" for name in [*names, "03-01-06-01-02-01-99.wav", "._x.wav", "clip.mp4"]))
     loaded = load("ravdess", tmp_path)
-    found = [(clip.name, clip.speaker, clip.label, clip.tags) for clip in loaded.clips]
-    assert found == [("03-01-06-01-02-01-12", "Actor_12", "fearful", {"channel": "speech"})]
+    found = [(clip.name, clip.speaker, clip.label, clip.tags, clip.targets) for clip in loaded.clips]
+    targets = {"sex": "female", "intensity": "normal", "statement": "dogs"}
+    assert found == [("03-01-06-01-02-01-12", "Actor_12", "fearful", {"channel": "speech"}, targets)]
     assert loaded.ignored == {
         "unknown emotion code": 1,
         "not the audio-only modality": 1,
@@ -216,6 +219,7 @@ def test_emodb_fields_and_ignored(tmp_path):
     )
     first, *others = load("emodb", tmp_path).clips
     assert (first.name, first.speaker, first.label) == ("03a01Fa", "03", "happiness")
+    assert first.targets == {"sex": "male", "age": 31} and others[0].targets == {"sex": "female", "age": 31}
     assert {(clip.speaker, clip.name[5]): clip.label for clip in others} == {("16", w): words[w] for w in words}
     assert load("emodb", tmp_path).ignored == {"unknown emotion code": 1, "name not of this corpus": 1}
 
@@ -226,9 +230,31 @@ def test_cremad_intended_and_old_name(tmp_path):
     first, second = loaded.clips
     assert (first.name, first.speaker, first.label) == ("1001_DFA_ANG_LO", "1001", "anger")
     assert (second.name, second.path.stem, second.label) == ("1040_ITH_SAD_XX", "1040_ITH_SAD_X", "sad")
+    assert (first.targets, second.targets) == ({"intensity": "low"}, {})
     assert loaded.ignored == {"unknown emotion code": 1, "name not of this corpus": 1}
     touch(tmp_path, "AudioWAV/1040_ITH_SAD_XX.wav")
     assert load("cremad", tmp_path).duplicates == ["AudioWAV/1040_ITH_SAD_XX.wav"]
+
+
+ACTORS = "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n1002,21,Female,Asian,Hispanic\n"
+
+
+def test_cremad_actors(tmp_path):
+    touch(tmp_path, *(f"AudioWAV/{name}.wav" for name in ("1001_DFA_ANG_XX", "1002_IEO_SAD_HI", "1003_DFA_SAD_XX")))
+    write(tmp_path, {"VideoDemographics.csv": ACTORS})
+    assert [clip.targets for clip in load("cremad", tmp_path).clips] == [
+        {"sex": "male", "age": 51.0},
+        {"sex": "female", "age": 21.0, "intensity": "high"},
+        {},
+    ]
+
+
+@pytest.mark.parametrize("line", ["1003,old,Male,,", "1003,inf,Male,,", "1003,30,M,,", "1001,30,Male,,", "x,30,Male,,"])
+def test_cremad_broken_actors(tmp_path, line):
+    touch(tmp_path, "AudioWAV/1001_DFA_ANG_XX.wav")
+    write(tmp_path, {"VideoDemographics.csv": f"{ACTORS}{line}\n"})
+    with pytest.raises(UserError, match=r"VideoDemographics.csv, line 4"):
+        load("cremad", tmp_path)
 
 
 VOTES = '"","FileName","VoiceVote","VoiceLevel"\n"1","1001_DFA_ANG_XX","N","65"\n"2","1002_DFA_SAD_XX","A:N","50:50"\n'

@@ -37,8 +37,9 @@ def load(root: Path) -> Loaded:
 
     def read_clip(path: Path, name: re.Match[str]) -> Clip | str:
         emotion = EMOTIONS.get(name["emotion"])
-        known = name["speaker"] in SPEAKERS
-        targets = dict(zip(("sex", "age"), SPEAKERS[name["speaker"]], strict=True)) if known else {}
+        targets: dict[str, str | float] = {}
+        if name["speaker"] in SPEAKERS:
+            targets["sex"], targets["age"] = SPEAKERS[name["speaker"]]
         return Clip(path, path.stem, name["speaker"], emotion, targets=targets) if emotion else NO_EMOTION
 
     return collect(root, ("wav/*",), _NAME, read_clip)

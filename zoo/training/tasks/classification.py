@@ -129,12 +129,12 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
     return registry.build(config.model, n_classes, shape.channels, n_coefficients=shape.coefficients, **options)
 
 
-def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, float]]:
+def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
     fold = _behind_enhancer(fold, config, "validation")
     truth, examples = np.array([example.label for example in fold.validation]), whole_batches(fold.validation)
     heads = heads_of(config, fold.outputs)
 
-    def validate() -> dict[str, float]:
+    def validate() -> dict[str, Any]:
         every = np.asarray(model.predict(examples, verbose=0), np.float64)
         output = every[:, : len(fold.outputs)]
         confusion = classification.confusion_matrix(truth, output.argmax(axis=-1), len(fold.outputs))
