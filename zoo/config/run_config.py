@@ -176,6 +176,13 @@ class RunConfig:
     label_smoothing: float = _flag(
         0.0, "soft_labels", "share of a label spread over all (Szegedy et al. 2016)", least=0.0, most=0.9, later=True
     )
+    soft_labels: str = _flag(
+        "none",
+        "soft_labels",
+        "train on the share of raters that chose each class, in place of the label",
+        choices=("none", "votes"),
+        later=True,
+    )
 
     loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc"))
     loss_reduction: str = _flag(

@@ -67,6 +67,9 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
         f"UA {ua}   WA {wa}   macro-F1 {percent(metrics['macro_f1'])}",
         f"{metrics['n_clips']} clips of {speakers}",
     ]
+    if people := metrics.get("human_ceiling"):
+        ua, wa = (with_interval(people[name], percent) for name in ("ua", "wa"))
+        lines.append(f"one rater against the others on {people['clips']} of these clips: UA {ua}   WA {wa}")
     if metrics["absent_classes"]:
         lines.append(f"absent from the test, so not in UA: {', '.join(metrics['absent_classes'])}")
     if metrics.get("leakage") or metrics.get("speaker_independent") is False:

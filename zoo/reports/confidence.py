@@ -54,6 +54,8 @@ def remarks(record: Record) -> list[str]:
     """Return what the figures are of, in sentences."""
     every = next(iter(record["measures"].values()))["figures"]
     kind, share = next(iter(record["wanted"].items()))
+    people = record.get("human_ceiling")
+    of_people = [f"one rater against the others: UA {with_interval(people['ua'], percent)}"] if people else []
     return [
         f"{record['test_clips']} test clips of {record['test_speakers']} speakers whom neither the model nor the fit "
         "of their fold has seen; in brackets the 95 % interval over speakers",
@@ -61,6 +63,7 @@ def remarks(record: Record) -> list[str]:
         f"the fitted threshold is for {'an error' if kind == 'error' else 'a coverage'} of {percent(share)} on "
         f"{record['validation_clips']} validation clips",
         f"ECE of the largest probability as the model gives it: {decimal(record['ece_of_largest_probability'])}",
+        *of_people,
     ]
 
 

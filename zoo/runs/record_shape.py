@@ -20,6 +20,7 @@ _CLASSES = {
     "macro_f1?": _FIGURE,
     "n_clips?": int,
     "per_class?": {str: {"n": int, "recall": _FIGURE, "precision": _FIGURE, "f1": _FIGURE}},
+    "human_ceiling?": {"ua": _SCORE, "wa": _SCORE, "clips": int, "ratings": int, "left_out": int},
     "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
 }
 _FACTS = {

@@ -117,6 +117,7 @@ def study(
         "test_speakers": len(set(test.speakers)),
         "pool_recordings": 0 if folds[0].pool is None else len(folds[0].pool),
         "ece_of_largest_probability": number(metrics.expected_calibration_error(np.concatenate(own), test.correct)),
+        **({"human_ceiling": record["human_ceiling"]} if "human_ceiling" in record else {}),
         "measures": judged,
         "seconds": round(time.perf_counter() - start, 1),
     }

@@ -11,6 +11,7 @@ from zoo.config.saved import cache_folder
 from zoo.data.audio.recording import BadClip
 from zoo.data.batches.feature_store import extract
 from zoo.data.schema import Clip, Fold
+from zoo.data.votes import agreement
 from zoo.errors import UserError
 from zoo.features.extractor import of_clip_functionals
 from zoo.inference import places
@@ -25,7 +26,6 @@ from zoo.utils.atomic_files import read_csv, write_csv
 from zoo.utils.progress import Progress
 
 Rows = Sequence[dict[str, str]]
-TARGET = "emotion"  # of the votes
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,6 @@ def _answered(rows: Rows, clips: Sequence[Clip], run: OpenedRun, vectors: dict[s
         np.stack([vectors[name] for name in names]) if vectors else None,
         None if None in agreements else np.array(agreements, float),
     )
-
-
-def agreement(clip: Clip) -> float | None:
-    """Return the share of a clip's raters that chose its most frequent class, None without votes."""
-    votes = clip.votes.get(TARGET, {})
-    total = sum(votes.values())
-    return max(votes.values()) / total if total > 0 else None
 
 
 def _functionals(run: OpenedRun, folds: Sequence[Fold], progress: Progress) -> dict[str, np.ndarray]:

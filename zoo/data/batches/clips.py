@@ -18,20 +18,24 @@ _BUCKET_STEP = 8
 
 @dataclass(frozen=True)
 class Example:
-    """Features of a clip, and of altered copies (`versions`), its class index (>= 0) and the weight of its loss."""
+    """Features of a clip, and of altered copies (`versions`), its class index (>= 0) and the weight of its loss.
+
+    `shares` of all classes, if given, are its target in place of the class; they need a `Mixing`.
+    """
 
     name: str = field(default="", kw_only=True)  # of the clip, for errors
     features: Features
     label: int
     weight: float = 1.0
     versions: tuple[Features, ...] = ()
+    shares: tuple[float, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
 class Mixing:
     """Mixup in batches: shares from Beta(alpha, alpha), none with `alpha` 0; the shorter clip goes on with `fill`.
 
-    Labels become shares of `n_classes` classes.
+    Labels become shares of `n_classes` classes; those that are shares already are mixed like others.
     """
 
     alpha: float
@@ -79,8 +83,10 @@ def training_batches(
     # Of all versions, so that no epoch has shapes of its own.
     every = np.array([features.n_frames for choice in choices for features in choice]) * (1 + tempo)
     boundaries = _boundaries(np.minimum(np.ceil(every), max_frames).astype(int))
-    mix = None if mixing is None else _mixer(mixing, len(examples), (seed, epoch, 0, 3))
-    return _dataset(examples, plan, lengths, load, boundaries, mix)
+    if mixing is None:
+        return _dataset(examples, plan, lengths, load, boundaries)
+    mix = _mixer(mixing, len(examples), (seed, epoch, 0, 3))
+    return _dataset(examples, plan, lengths, load, boundaries, mix, _shares(examples, mixing.n_classes))
 
 
 def whole_batches(examples: Sequence[Example], max_frames: int = 12_000) -> Any:
@@ -121,18 +127,16 @@ def shuffled_plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator
 def _mixer(mixing: Mixing, n_examples: int, seed: tuple[int, ...]) -> Callable:
     """Return a function that mixes each clip of a batch with one drawn from it.
 
-    It maps the clips' indices, features, labels (batch,) and weights to features, labels (batch, classes) and weights.
+    It maps the clips' indices, features, labels (batch, classes) and weights to mixed features, labels and weights.
     """
-    one_hot = np.eye(mixing.n_classes, dtype=np.float32)
     if not mixing.alpha:
-        return lambda chosen, rows, labels, weights: (rows, one_hot[labels], weights)
+        return lambda chosen, rows, labels, weights: (rows, labels, weights)
     rng = np.random.default_rng(seed)
     picks, shares = rng.random(n_examples), rng.beta(mixing.alpha, mixing.alpha, n_examples)
     shares = np.maximum(shares, 1 - shares).astype(np.float32)
 
     def mix(chosen, rows, labels, weights):
         share, others = shares[chosen], (picks[chosen] * len(chosen)).astype(int)
-        labels = one_hot[labels]
         return (
             [mixup(row, rows[other], own, mixing.fill) for row, other, own in zip(rows, others, share, strict=True)],
             share[:, None] * labels + (1 - share[:, None]) * labels[others],
@@ -142,9 +146,15 @@ def _mixer(mixing: Mixing, n_examples: int, seed: tuple[int, ...]) -> Callable:
     return mix
 
 
-def _dataset(examples, plan, lengths, load, boundaries, mix=None):
-    """Read, mix and pad the plan's batches ahead of their use."""
-    labels = np.array([example.label for example in examples], np.int32)
+def _shares(examples: Sequence[Example], n_classes: int) -> np.ndarray:
+    """Return the target of each example, float32 (n, classes): its shares, or 1 for its class."""
+    one_hot = np.eye(n_classes, dtype=np.float32)
+    return np.array([example.shares or one_hot[example.label] for example in examples], np.float32)
+
+
+def _dataset(examples, plan, lengths, load, boundaries, mix=None, shares=None):
+    """Read, mix and pad the plan's batches ahead of their use; `shares` are the labels where they are mixed."""
+    labels = np.array([example.label for example in examples], np.int32) if shares is None else shares
     weights = np.array([example.weight for example in examples], np.float32)
 
     def batch(number):

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
+from zoo.data import votes
 from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment
 from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
@@ -54,9 +55,11 @@ def examples(
     """Training examples are weighted; validation examples are sorted by length, which pads least."""
     labels = [protocol.classes.index(clip.label) for clip in clips]
     weights = class_weights(config.class_weights if training else "none", labels, protocol.classes)
+    soft = training and config.soft_labels == "votes"
+    shares = [tuple(votes.distribution(clip, protocol.classes)) if soft else () for clip in clips]
     found = [
-        Example(features[clip.name], label, weights[clip.label], name=clip.name)
-        for clip, label in zip(clips, labels, strict=True)
+        Example(features[clip.name], label, weights[clip.label], name=clip.name, shares=share)
+        for clip, label, share in zip(clips, labels, shares, strict=True)
     ]
     return found if training else sorted(found, key=lambda example: example.features.n_frames)
 
@@ -80,7 +83,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
 
     loss: Any = "sparse_categorical_crossentropy"
     options: dict[str, Any] = {"seed": config.seed, "augment": augment, "tempo": config.tempo}
-    if config.mixup or config.label_smoothing:
+    if config.mixup or config.label_smoothing or config.soft_labels != "none":
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
         options["mixing"] = Mixing(config.mixup, len(fold.outputs), fill)
     batches = partial(training_batches, fold.train, config.batch_size, crop_frames, **options)
