@@ -15,8 +15,10 @@ from zoo.data.votes import agreement
 from zoo.errors import UserError
 from zoo.features.extractor import of_clip_functionals
 from zoo.inference import places
+from zoo.inference.categorical import load_classifier
 from zoo.inference.confidence import FUNCTIONALS
-from zoo.inference.run_predictor import of_run
+from zoo.inference.predictor import Predictor
+from zoo.inference.run_predictor import CLIP_SECONDS
 from zoo.runs import dataset
 from zoo.runs.confidence_file import checksum
 from zoo.runs.folder import fold_name, read_rows
@@ -141,7 +143,9 @@ def _functionals(run: OpenedRun, folds: Sequence[Fold], progress: Progress) -> d
 
 def _pool(run: OpenedRun, fold: str, folder: Path, progress: Progress) -> np.ndarray:
     """Return a fold's probabilities (m, classes) of the recordings in a folder; those that it cannot use are named."""
-    predictor = of_run(run.folder, fold.split("-")[0])
+    classifier = load_classifier(run.folder / f"fold-{fold}", run.settings)
+    limits = classifier.rate_hz, classifier.min_seconds, CLIP_SECONDS
+    predictor = Predictor(run.outputs, run.corpus, *limits, classifier.probabilities)
     on_bad: Callable[[BadClip], None] = lambda error: progress.line(f"left out: {error}")  # noqa: E731
     shares = []
     with places.found([str(folder)]) as found, progress.task(f"fold {fold}, --pool", len(found.files)) as advance:
