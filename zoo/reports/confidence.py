@@ -29,6 +29,16 @@ _COLUMNS = (
     ("UA answered", "fitted", "ua", percent),
     ("gain", "fitted", "ua_gain", percent),
 )
+_SHORT = (
+    "AUROC",
+    "AURC",
+    "ECE",
+    "UA at {coverage:.0%}",
+    "gain",
+    "answered",
+    "UA then",
+    "gain",
+)  # of the columns, on a terminal
 
 
 def write(record: Record, folder: Path) -> None:
@@ -58,7 +68,7 @@ def remarks(record: Record) -> list[str]:
     of_people = [f"one rater against the others: UA {with_interval(people['ua'], percent)}"] if people else []
     return [
         f"{record['test_clips']} test clips of {record['test_speakers']} speakers whom neither the model nor the fit "
-        "of their fold has seen; in brackets the 95 % interval over speakers",
+        "of their fold has seen; 95 % intervals over speakers in brackets",
         f"of all clips: UA {with_interval(every['ua'], percent)}, WA {with_interval(every['wa'], percent)}",
         f"the fitted threshold is for {'an error' if kind == 'error' else 'a coverage'} of {percent(share)} on "
         f"{record['validation_clips']} validation clips",
@@ -77,10 +87,10 @@ def markdown(record: Record) -> list[str]:
 
 
 def print_table(record: Record, console: Console | None = None) -> None:
-    """Print the table of all measures, below its title and remarks."""
-    shown = table("Measure", numbers=[heading.format(**record) for heading, *_ in _COLUMNS])
+    """Print the table of all measures, below its title and remarks. Its intervals are in table.md: lines are short."""
+    shown = table("Measure", numbers=[heading.format(**record) for heading in _SHORT])
     for name, found in record["measures"].items():
-        shown.add_row(Text(name), *_cells(found))
+        shown.add_row(Text(name), *(form(found[part][key]["value"]) for _, part, key, form in _COLUMNS))
     print_titled(title(record), remarks(record), shown, console)
 
 
