@@ -29,6 +29,7 @@ _COLUMNS = (
     ("UA answered", "fitted", "ua", percent),
     ("gain", "fitted", "ua_gain", percent),
 )
+# Of the columns, on a terminal.
 _SHORT = (
     "AUROC",
     "AURC",
@@ -38,7 +39,7 @@ _SHORT = (
     "answered",
     "UA then",
     "gain",
-)  # of the columns, on a terminal
+)
 
 
 def write(record: Record, folder: Path) -> None:
