@@ -9,19 +9,22 @@ import numpy as np
 from zoo.confidence.fitting import Answered
 from zoo.config.saved import cache_folder
 from zoo.data.audio.recording import BadClip
-from zoo.data.batches.feature_store import extract
+from zoo.data.batches.by_length import in_batches
+from zoo.data.batches.feature_store import Features, extract
 from zoo.data.schema import Clip, Fold
 from zoo.data.votes import agreement
 from zoo.errors import UserError
-from zoo.features.extractor import of_clip_functionals
+from zoo.features import from_config
+from zoo.features.extractor import Extractor, of_clip_functionals
 from zoo.inference import places
 from zoo.inference.categorical import load_classifier
 from zoo.inference.confidence import FUNCTIONALS
-from zoo.inference.predictor import Predictor
+from zoo.inference.predictor import READ_AHEAD, Predictor
 from zoo.inference.run_predictor import CLIP_SECONDS
 from zoo.runs import dataset
 from zoo.runs.confidence_file import checksum
 from zoo.runs.folder import fold_name, read_rows
+from zoo.runs.model_file import load_model
 from zoo.runs.open_run import OpenedRun, check_predicts
 from zoo.training.tasks import classification
 from zoo.utils.atomic_files import read_csv, write_csv
@@ -82,18 +85,43 @@ def collect(
 
 
 def validation_rows(run: OpenedRun, folder: Path, clips: Sequence[Clip], progress: Progress) -> Rows:
-    """Return a fold's predictions of its validation clips, made once for a model."""
+    """Return a fold's predictions of its validation clips, made once for a model.
+
+    Where openSMILE computes the features, which takes longest, those that training kept are taken.
+    """
     path = folder / f"validation-{checksum(folder)[:8]}.csv"
     if path.is_file():
         return read_csv(path)
+    what = f"fold {fold_name(folder)}, validation clips"
     rows: list[dict[str, str]] = []
-    with progress.task(f"fold {fold_name(folder)}, validation clips", len(clips)) as advance:
-        for start in range(0, len(clips), 64):
-            some = clips[start : start + 64]
+    if not run.entry.takes_waveforms:
+        rows = _rows_by_features(run, folder, clips, progress, what)
+    with progress.task(what, len(clips)) as advance:
+        for start in range(len(rows), len(clips), READ_AHEAD):
+            some = clips[start : start + READ_AHEAD]
             rows += classification.test_rows(folder, some, run.protocol, run.corpus, run.settings)
             advance(len(rows))
     write_csv(path, rows)
     return rows
+
+
+def _rows_by_features(
+    run: OpenedRun, folder: Path, clips: Sequence[Clip], progress: Progress, what: str
+) -> list[dict[str, str]]:
+    """Return the rows that the model of a fold gives to features in the cache, as `classification.test_rows` does."""
+    classes = run.protocol.classes
+    model = load_model(folder / "model.keras", False, classes)
+    features = _features(run, from_config.extractor(run.settings), clips, progress, what)
+
+    def answer(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return np.asarray(model.predict_on_batch({"features": rows, "n_frames": lengths}))
+
+    outputs = in_batches(answer, [features[clip.name].read() for clip in clips])
+    return [
+        {"clip": clip.name, "speaker": clip.speaker, "truth": clip.label}
+        | {f"p_{name}": f"{value:.6f}" for name, value in zip(classes, output, strict=True)}
+        for clip, output in zip(clips, outputs, strict=True)
+    ]
 
 
 def recorded_rows(run: OpenedRun, folder: Path) -> Rows:
@@ -124,9 +152,16 @@ def _answered(rows: Rows, clips: Sequence[Clip], run: OpenedRun, vectors: dict[s
 
 def _functionals(run: OpenedRun, folds: Sequence[Fold], progress: Progress) -> dict[str, np.ndarray]:
     """Return eGeMAPS's functionals (88,) of all validation and test clips, by name; kept in the feature cache."""
-    extractor = of_clip_functionals(*FUNCTIONALS)
     clips = list({clip.name: clip for fold in folds for clip in (*fold.validation, *fold.test)}.values())
-    with progress.task("functionals", len(clips)) as advance:
+    found = _features(run, of_clip_functionals(*FUNCTIONALS), clips, progress, "functionals")
+    return {name: features.read()[0] for name, features in found.items()}
+
+
+def _features(
+    run: OpenedRun, extractor: Extractor, clips: Sequence[Clip], progress: Progress, what: str
+) -> dict[str, Features]:
+    """Return clips' features by name, from the feature cache or into it."""
+    with progress.task(what, len(clips)) as advance:
         found, _ = extract(
             clips,
             extractor.features,
@@ -138,7 +173,7 @@ def _functionals(run: OpenedRun, folds: Sequence[Fold], progress: Progress) -> d
             threads=extractor.threads,
             progress=advance,
         )
-    return {name: features.read()[0] for name, features in found.items()}
+    return found
 
 
 def _pool(run: OpenedRun, fold: str, folder: Path, progress: Progress) -> np.ndarray:
