@@ -60,7 +60,8 @@ def test_one_or_several_utterances_are_predicted_as_by_the_run(named, clips):
     assert model.outputs == list(expected[0]["probabilities"]) and model.rate_hz == 16_000
     found = [model.predict(str(clips[0])), *model.predict(clips)]
     for row, right in zip(found, [expected[0], *expected], strict=True):
-        assert list(row) == ["file", "emotion", "probabilities", "trained_on", "reason"]
+        columns = ["file", "emotion", "probabilities", "confidence", "abstained", "trained_on", "reason"]
+        assert list(row) == columns
         assert row.pop("probabilities") == pytest.approx(right["probabilities"], abs=1e-5)
         assert row == {key: right[key] for key in row}
     assert model.predict([]) == []

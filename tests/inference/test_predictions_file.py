@@ -22,11 +22,11 @@ from zoo.utils.backends import announce_device
 from zoo.utils.text import cell
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
-SHARES = {"probabilities": {"a": 0.75, "b": 0.25}, "trained_on": "x", "reason": None}
+SHARES = {"probabilities": {"a": 0.75, "b": 0.25}, "confidence": 0.5, "abstained": True, "trained_on": "x"}
 
 
 def answer(name):
-    return {"file": str(name), "emotion": "a", **SHARES}
+    return {"file": str(name), "emotion": "a", **SHARES, "reason": None}
 
 
 def names_in(path):
@@ -91,8 +91,9 @@ def test_failed_files_are_listed_and_tried_again(tmp_path):
 
 def test_csv_has_one_header_and_keeps_its_columns():
     line = as_csv()
-    assert line(answer("a,b")) == 'file,emotion,trained_on,p_a,p_b,reason\n"a,b",a,x,0.75,0.25,\n'
-    assert line(answer("c")) == "c,a,x,0.75,0.25,\n"
+    header = "file,emotion,confidence,abstained,trained_on,p_a,p_b,reason"
+    assert line(answer("a,b")) == f'{header}\n"a,b",a,0.5,True,x,0.75,0.25,\n'
+    assert line(answer("c")) == "c,a,0.5,True,x,0.75,0.25,\n"
     with pytest.raises(UserError, match="expected the columns file, emotion"):
         line({"file": "d", "reason": None})
 
@@ -166,8 +167,8 @@ def test_folders_lists_and_resuming(script, run, clips, tmp_path):
     code, _, err = script("predict.py", run, "--list", tmp_path / "names.txt", "--out", out, "--resume")
     assert code == 0 and " before, 0 failed" in err and not failed.exists()
     rows, expected = (list(csv.reader(text.decode().splitlines())) for text in (out.read_bytes(), whole))
-    assert [row[:2] for row in rows] == [row[:2] for row in expected]
-    found, shares = (np.array([row[3:-1] for row in table[1:]], float) for table in (rows, expected))
+    assert [row[:5] for row in rows] == [row[:5] for row in expected]  # probabilities come behind trained_on
+    found, shares = (np.array([row[5:-1] for row in table[1:]], float) for table in (rows, expected))
     np.testing.assert_allclose(found, shares, atol=1e-5)
 
 

@@ -45,7 +45,9 @@ def test_files_and_waveforms_without_speech_have_a_row_in_their_turn(files):
     rows = list(classes().predict(files))
     assert [row["file"] for row in rows] == list(map(str, files))
     assert [row["emotion"] for row in rows] == ["b", None, None, "b"]
-    assert [list(row) for row in rows] == [["file", "emotion", "probabilities", "trained_on", "reason"]] * 4
+    columns = ["file", "emotion", "probabilities", "confidence", "abstained", "trained_on", "reason"]
+    assert [list(row) for row in rows] == [columns] * 4
+    assert [(row["confidence"], row["abstained"]) for row in rows] == [(None, None)] * 4  # nothing was fitted
     assert [(row["reason"] or "answered").partition(":")[0] for row in rows] == [
         "answered",
         "silent",
@@ -59,6 +61,8 @@ def test_files_and_waveforms_without_speech_have_a_row_in_their_turn(files):
         "file": "#0",
         "emotion": None,
         "probabilities": {"a": None, "b": None},
+        "confidence": None,
+        "abstained": None,
         "trained_on": "x",
         "reason": QUIET,
     }
@@ -110,9 +114,9 @@ def test_tables_have_the_same_columns_for_all_rows(files):
     rows = list(classes().predict(files))
     table = "".join(map(as_csv(), rows))
     assert list(csv.reader(io.StringIO(table)))[:3] == [
-        ["file", "emotion", "trained_on", "p_a", "p_b", "reason"],
-        [str(files[0]), "b", "x", "0.25", "0.75", ""],
-        [str(files[1]), "", "x", "", "", QUIET],
+        ["file", "emotion", "confidence", "abstained", "trained_on", "p_a", "p_b", "reason"],
+        [str(files[0]), "b", "", "", "x", "0.25", "0.75", ""],
+        [str(files[1]), "", "", "", "x", "", "", QUIET],
     ]
     assert [json.loads(as_json(row)) for row in rows] == rows
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -133,11 +137,14 @@ def test_a_recording_without_speech_counts_as_answered(files, tmp_path, kind):
     [
         ("json", '{"file": "a", "emotion": "x", "probabilities": {"x": 1.0}, "trained_on": "y"}\n'),
         ("csv", "file,emotion,trained_on,p_x\na,x,y,1.0\n"),
+        ("json", '{"file": "a", "emotion": "x", "probabilities": {"x": 1.0}, "trained_on": "y", "reason": null}\n'),
+        ("csv", "file,emotion,trained_on,p_x,reason\na,x,y,1.0,\n"),
     ],
 )
 def test_answers_of_an_older_version_are_not_continued(tmp_path, kind, text):
     (tmp_path / "out").write_text(text)
-    with pytest.raises(UserError, match=r"out: expected answers with a reason, .*choose another --out"):
+    lacking = "confidence" if "reason" in text else "reason"
+    with pytest.raises(UserError, match=rf"out: expected answers with a {lacking}, .*choose another --out"):
         Sheet(tmp_path / "out", kind, resume=True)
     assert (tmp_path / "out").read_text() == text
 

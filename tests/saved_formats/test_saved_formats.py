@@ -61,6 +61,8 @@ def predicted(script, name: str, folder: Path) -> dict:
     for row in rows:
         del row["file"]
         assert row.pop("reason") is None
+        if not is_rated(name):  # these runs were made before confidence could be fitted
+            assert (row.pop("confidence"), row.pop("abstained")) == (None, None)
     return {"rows": len(rows), "answers": fixed_clip.spread(rows) if is_rated(name) else rows}
 
 

@@ -24,10 +24,15 @@ from zoo.frontends import opensmile as acoustics
 from zoo.inference.categorical import load_classifier
 from zoo.inference.export_predictor import of_export
 from zoo.inference.open_predictor import is_continuous
+from zoo.runs import dataset
 from zoo.runs.folder import read_record, read_rows
+from zoo.runs.open_run import open_run
 from zoo.serving.saved_model import load
+from zoo.studies import confidence_clips
 from zoo.training.evaluate import evaluate_run
+from zoo.training.tasks import classification
 from zoo.training.train import train
+from zoo.utils.progress import Progress
 
 needs_opensmile = pytest.mark.skipif(
     find_spec("opensmile") is None, reason="opensmile is not installed (pip install -e '.[opensmile]')"
@@ -82,6 +87,16 @@ def test_egemaps_svm_is_trained_evaluated_again_and_exported(tmp_path, cache):
     assert record["ua"]["value"] > 0.4, "seven classes, in synthetic speech that differs with them"
     summary, changed = evaluate_run(run)
     assert not changed and summary["ua"] == record["ua"]
+    opened = open_run(run)
+    few = dataset.of_run(opened).folds[0].validation[:3]
+    from_audio = classification.test_rows(opened.fold_folders[0], few, opened.protocol, opened.corpus, opened.settings)
+    with Progress() as progress:  # for confidence, from features that training kept
+        kept = confidence_clips.validation_rows(opened, opened.fold_folders[0], few, progress)
+    for one, other in zip(kept, from_audio, strict=True):
+        assert all(
+            float(value) == pytest.approx(float(other[key]), abs=2e-6) for key, value in one.items() if "p_" in key
+        )
+        assert all(other[key] == one[key] for key in ("clip", "speaker", "truth"))
     same_in_export(run, tmp_path / "export", recordings(cache))
     for format in filter(is_there, FORMATS):
         assert export_as(run, tmp_path / format, format).is_dir()

@@ -51,7 +51,8 @@ Journal(folder / "search").close()
 assert read(folder / "search") == events
 with Sheet(folder / "rows.jsonl", "json") as sheet:
     refused(lambda: Sheet(folder / "rows.jsonl", "json", resume=True))
-    sheet.add(Answers([{"file": "a.wav", "emotion": "sad", "trained_on": "emodb", "reason": None}], []))
+    row = {"file": "a.wav", "emotion": "sad", "confidence": None, "trained_on": "emodb", "reason": None}
+    sheet.add(Answers([row], []))
 with Sheet(folder / "rows.jsonl", "json", resume=True) as sheet:
     assert sheet.answered("a.wav") and not sheet.answered("b.wav")
 assert [path.name for path in folder.iterdir() if "rows" in path.name] == ["rows.jsonl"]

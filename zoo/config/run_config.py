@@ -200,6 +200,13 @@ class RunConfig:
     label_smoothing: float = _flag(
         0.0, "soft_labels", "share of a label spread over all (Szegedy et al. 2016)", least=0.0, most=0.9, later=True
     )
+    soft_labels: str = _flag(
+        "none",
+        "soft_labels",
+        "train on the share of raters that chose each class, in place of the label",
+        choices=("none", "votes"),
+        later=True,
+    )
 
     also: str = _flag("", "several", "further targets to learn, a head each, as in sex,intensity,age", later=True)
     target_weights: str = _flag("", "several", "in the loss, as in emotion=1,sex=0.3 (default: 1 each)", later=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from zoo.confidence.fit import Fit
@@ -34,7 +35,7 @@ def _score(probabilities: tf.Tensor, fit: Fit) -> tf.Tensor:
     parts = [tf.math.log(tf.maximum(probabilities, LEAST))]
     parts += [_MEASURES[name](probabilities)[:, None] for name in ("maximum", "margin", "entropy")]
     inputs = tf.concat(parts, axis=-1)
-    weights = tf.constant([one.weights for one in fit.engines], tf.float32)
+    weights = tf.constant(np.stack([one.weights for one in fit.engines]), tf.float32)
     biases = tf.constant([one.bias for one in fit.engines], tf.float32)
     return tf.reduce_mean(tf.sigmoid(tf.matmul(inputs, weights, transpose_b=True) + biases), axis=-1)
 

@@ -110,6 +110,8 @@ def _initial(description: Figures) -> Iterator[str]:
 def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
     yield "\n## How well it does\n"
     yield f"On {record['n_clips']} test clips: UA {_percent(record['ua'])}, WA {_percent(record['wa'])}."
+    if people := record.get("human_ceiling"):
+        yield f"One rater against the others: UA {_percent(people['ua'])}, WA {_percent(people['wa'])}."
     yield "In brackets the 95 % interval over speakers. By speaker:\n"
     yield "| speaker | clips | UA | WA |\n|---|---|---|---|"
     for speaker, score in record["per_speaker"].items():

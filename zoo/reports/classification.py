@@ -69,6 +69,9 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     ]
     for name, row in metrics.get("per_corpus", {}).items():
         lines.append(f"{printable(name)}: UA {with_interval(row['ua'], percent)}, {row['n_clips']} clips")
+    if people := metrics.get("human_ceiling"):
+        ua, wa = (with_interval(people[name], percent) for name in ("ua", "wa"))
+        lines.append(f"one rater against the others on {people['clips']} of these clips: UA {ua}   WA {wa}")
     if metrics["absent_classes"]:
         lines.append(f"absent from the test, so not in UA: {', '.join(metrics['absent_classes'])}")
     if metrics.get("leakage") or metrics.get("speaker_independent") is False:

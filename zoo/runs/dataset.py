@@ -244,6 +244,8 @@ def targets_fingerprint(source: Source, names: Iterable[str]) -> str:
 
 def _said_of(clip: Clip, audio_sha256: str) -> list:
     said: list[Any] = [clip.name, clip.label, clip.speaker, audio_sha256]
+    if clip.votes:
+        said.append({target: dict(sorted(votes.items())) for target, votes in sorted(clip.votes.items())})
     if (trace := clip.trace) is not None:
         values = hashlib.sha256(np.ascontiguousarray(trace.values, "<f4").tobytes()).hexdigest()
         said += [trace.dimensions, trace.step_seconds, trace.start_seconds, trace.values.shape, values]

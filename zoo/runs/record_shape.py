@@ -21,6 +21,7 @@ _CLASSES = {
     "n_clips?": int,
     "per_class?": {str: {"n": int, "recall": _FIGURE, "precision": _FIGURE, "f1": _FIGURE}},
     "per_corpus?": {str: {"n_clips": int, "n_speakers": int, "ua": _SCORE, "wa": _SCORE, "absent_classes": [str]}},
+    "human_ceiling?": {"ua": _SCORE, "wa": _SCORE, "clips": int, "ratings": int, "left_out": int},
     "per_speaker?": {str: {"n": int, "ua": _FIGURE, "wa": _FIGURE}},
 }
 _TARGET = {

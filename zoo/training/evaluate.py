@@ -6,7 +6,10 @@ from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.data.protocols.splits import Protocol
+from zoo.data.schema import Clip
+from zoo.data.votes import table
 from zoo.errors import UserError
+from zoo.metrics.human_ceiling import human_ceiling
 from zoo.runs import dataset
 from zoo.runs.dataset import Source
 from zoo.runs.folder import check_holds, fold_folder
@@ -23,6 +26,14 @@ def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any],
     write_csv(folder / "predictions.csv", rows)
     tasks.of(summary["model"]).report.plot(summary, rows, folder, title)
     write_json(folder / "metrics.json", summary)
+
+
+def of_people(clips: Sequence[Clip], protocol: Protocol) -> dict[str, Any]:
+    """Return {"human_ceiling": one rater against the others} for clips with votes, else nothing."""
+    if not protocol.classes:
+        return {}
+    votes, speakers = table(clips, protocol.classes)
+    return {"human_ceiling": human_ceiling(votes, speakers)} if speakers else {}
 
 
 def evaluate_run(run: Path, data_root: str = "") -> tuple[dict, list[str]]:

@@ -21,11 +21,19 @@ from zoo.models.heads import with_heads
 Row = Mapping[str, Any]
 
 
-def labels_of(clip: Clip, heads: Heads) -> np.ndarray | None:
-    """Return a clip's row of labels (zoo.heads), or None where the network has one target."""
+def labels_of(clip: Clip, heads: Heads, shares: np.ndarray | None = None) -> np.ndarray | None:
+    """Return a clip's row of labels (zoo.heads), the main target's being the `shares` of its classes, if given.
+
+    None where the class says all: the network has one target, and there are no shares.
+    """
+    if len(heads) == 1 and shares is None:
+        return None
     main = {heads[0].name: clip.label} if clip.label in heads[0].classes else {}
     further = {head.name: clip.targets[head.name] for head in heads[1:] if head.name in clip.targets}
-    return label_row(heads, {**further, **main}) if len(heads) > 1 else None
+    row = label_row(heads, {**further, **main})
+    if shares is not None:
+        row[: len(shares)] = shares
+    return row
 
 
 def extended(

@@ -99,6 +99,8 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
         scores = evaluate.recorded_scores(rows, settings, source.protocol, folder)
         shown = (*_SHORT, *tasks.of(settings.model).FIGURES.short)
         folds = [{name: record[name] for name in shown} for record in records]
+        tested = [clip for fold in run.source.folds for clip in fold.test]
+        scores |= evaluate.of_people(tested, source.protocol)
         evaluate.write_results(folder, rows, {**run.facts, **scores, "folds": folds}, run.title())
     return run
 
@@ -262,6 +264,7 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
         _check_unchanged(run, fold)
         record = {**_record(fold, history, task.FIGURES.score, settings), **task.scores(rows, protocol)}
+        record |= evaluate.of_people(fold.test, protocol)
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
     return read_record(folder, (*_SHORT, *tasks.of(settings.model).FIGURES.short))

@@ -20,7 +20,8 @@ _BUCKET_STEP = 8
 class Example:
     """Features of a clip, and of altered copies (`versions`), its class index (>= 0) and the weight of its loss.
 
-    `labels` (columns,), of all clips or of none, take the class's place where a network has several targets.
+    `labels` (columns,), of all clips or of none, take the class's place where a network has several targets, or shares
+    of the classes, such as of raters' votes, are what is learnt.
     """
 
     name: str = field(default="", kw_only=True)  # of the clip, for errors

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from zoo.data import votes
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 
@@ -49,9 +50,12 @@ class Division:
 
 
 def select(clips: Iterable[Clip], names: Mapping[str, str], **tags: str) -> list[Clip]:
-    """Return the clips that carry all `tags` and a label in `names` (corpus's label -> class), labelled by class."""
+    """Return the clips that carry all `tags` and a label in `names` (corpus's label -> class), labelled by class.
+
+    Their votes are those on these classes.
+    """
     return [
-        replace(clip, label=names[clip.label])
+        replace(votes.renamed(clip, names), label=names[clip.label])
         for clip in clips
         if clip.label in names and all(clip.tags.get(tag) == value for tag, value in tags.items())
     ]

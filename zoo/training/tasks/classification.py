@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
+from zoo.data import votes
 from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment
 from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
@@ -65,13 +66,14 @@ def examples(
         config.class_weights if training else "none", [label for label in labels if label >= 0], classes
     )
     shares = corpus_weights(clips) if training and config.corpus_weights == "balanced" else [1.0] * len(clips)
+    soft = training and config.soft_labels == "votes"
     found = [
         Example(
             features[clip.name],
             label,
             weights.get(clip.label, 1.0) * share,
             name=clip.name,
-            labels=several_targets.labels_of(clip, heads),
+            labels=several_targets.labels_of(clip, heads, votes.distribution(clip, classes) if soft else None),
         )
         for clip, label, share in zip(clips, labels, shares, strict=True)
     ]
@@ -87,7 +89,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     loss: Any = "sparse_categorical_crossentropy"
     if len(heads) > 1:
         network, loss = several_targets.extended(network, heads, fold.train, config)
-    elif config.mixup or config.label_smoothing:
+    elif config.mixup or config.label_smoothing or config.soft_labels != "none":
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
     augment, fill = None, np.zeros((), np.float32)
     if registry.get(config.model).frontend == "log_mel":
@@ -102,7 +104,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     crop_frames = fold.frontend.n_frames(round(config.crop_seconds * fold.frontend.rate_hz))
 
     options: dict[str, Any] = {"seed": config.seed, "augment": augment, "tempo": config.tempo}
-    if config.mixup or config.label_smoothing:
+    if config.mixup or config.label_smoothing or config.soft_labels != "none":
         options["mixing"] = Mixing(config.mixup, len(fold.outputs), fill)
     batches = partial(training_batches, fold.train, config.batch_size, crop_frames, **options)
     return Fitting(network, loss, lambda epoch: batches(epoch=epoch))
