@@ -27,6 +27,7 @@ from tuning.journal import NAMES
 from tuning.run_trial import feasible
 from tuning.search import Search, read
 from zoo.config import flags
+from zoo.data.corpora.names import without_folders
 from zoo.errors import UserError
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import inner, open_source, resolve
@@ -149,11 +150,12 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
     own = {"tuner": "random", "trials": 20, "inner_folds": 3, **own}
     inner(source, own["inner_folds"])  # raises UserError where there are too few speakers
     base = {**given, "fold": fold, "backend": settings.backend}
-    if settings.data_root:
-        base["data_root"] = settings.data_root  # absolute, so that it is found from any folder
+    for name in ("data_root", "label_map", "audio_root"):
+        if getattr(settings, name):
+            base[name] = getattr(settings, name)  # absolute, so that it is found from any folder
     if own["tuner"] == "hyperband":
         own = {"max_epochs": settings.epochs, **own}
-    folder = Path(base.pop("out", "") or f"searches/{settings.model}-{settings.corpus}-{own['tuner']}")
+    folder = Path(base.pop("out", "") or f"searches/{settings.model}-{without_folders(settings.corpus)}-{own['tuner']}")
     description = {"model": settings.model, "base": base, "seed": settings.seed, **own}
     description["space"] = _space(settings.model, base, own)
     return Search.create(folder, description, feasible)
