@@ -50,8 +50,10 @@ class LinearLearner:
         """Fit for every C, keep the best by validation UA; probabilities are the softmax of margins, calibrated."""
         check_classes(labels)
         best: tuple[float, float, np.ndarray, np.ndarray] | None = None
+        rotation, triangle = np.linalg.qr(self.vectors[clips].T)  # into the span of these clips: fewer dimensions yet
         for c in self._complexities:
-            weights, bias = _solve(self.vectors[clips], labels, c, self._n_classes, seed)
+            weights, bias = _solve(triangle.T, labels, c, self._n_classes, seed)
+            weights = rotation @ weights
             score = self._score(self._validation @ weights + bias)
             if best is None or score > best[0]:
                 best = (score, c, weights, bias)
