@@ -61,7 +61,9 @@ def fit(
     write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
     if config.keep == "best":
         model.set_weights(best)
-    transfer.unfreeze(model)
+    if config.init_from:
+        transfer.unfreeze(model)
+        model.compile(loss=loss)  # an optimizer of some of the variables would cause a warning wherever it is loaded
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
     return history
