@@ -9,8 +9,8 @@ from sklearn.metrics import balanced_accuracy_score
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.learning import transfer_methods, transfer_report
+from zoo.learning.transfer_corpora import draw
 from zoo.learning.transfer_methods import METHODS, Domains, Labelled
-from zoo.learning.transfer_study import draw
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,14 @@ import numpy as np
 from zoo import registry
 from zoo.config import saved as config_saved
 from zoo.config.run_config import RunConfig
-from zoo.data.batches.feature_store import Features, extract
-from zoo.data.corpora import label_maps
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, shortened
 from zoo.features import from_config
 from zoo.learning import transfer_methods, transfer_network
+from zoo.learning.transfer_corpora import Corpus, draw, read
 from zoo.learning.transfer_methods import Domains, Labelled
 from zoo.runs import environment
-from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve
+from zoo.runs.dataset import audit_folds, fingerprint, resolve
 from zoo.runs.lock import alone_in
 from zoo.training import transfer
 from zoo.utils.atomic_files import ASIDE, write_json
@@ -45,21 +44,6 @@ class Plan:
     methods: tuple[str, ...]
     budgets: tuple[int, ...] = (10, 25, 50, 100)
     seeds: tuple[int, ...] = (0, 1, 2)
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A corpus with common names as labels: folds of clips, features by the clip's name, and hashes of its audio."""
-
-    config: RunConfig
-    source: Source
-    features: Mapping[str, Features]
-    hashes: Mapping[str, str]
-    labels: Mapping[str, str]  # the corpus's own: its common name
-
-    def vectors(self, clips: Sequence[Clip]) -> np.ndarray:
-        """Return the functionals of clips, (clips, features)."""
-        return np.stack([self.features[clip.name].read()[0] for clip in clips]).astype(np.float64)
 
 
 def check(target: RunConfig, plan: Plan) -> None:
@@ -97,8 +81,8 @@ def measure(target: RunConfig, source: RunConfig | None, plan: Plan, out: Path) 
     check(target, plan)
     begun = time.monotonic()
     with opened(out), Progress() as progress:
-        theirs = _corpus(target, progress)
-        ours = _corpus(source, progress) if source else None
+        theirs = read(target, progress)
+        ours = read(source, progress) if source else None
         classes = tuple(sorted({clip.label for clip in theirs.source.clips}))
         if min(plan.budgets) < len(classes):
             raise UserError(
@@ -113,28 +97,9 @@ def measure(target: RunConfig, source: RunConfig | None, plan: Plan, out: Path) 
             for done, (fold, seed) in enumerate(jobs, start=1):
                 _cell(fold, seed, plan, classes, out, begin, progress)
                 advance(done)
-    cells = {seed: [_read(out, fold, seed) for fold in theirs.source.folds] for seed in plan.seeds}
+    cells = {seed: [_kept(out, fold, seed) for fold in theirs.source.folds] for seed in plan.seeds}
     tested = [[(clip.name, clip.speaker, clip.label) for clip in fold.test] for fold in theirs.source.folds]
     return {**facts, "cells": cells, "tested": tested, "seconds_of_this_call": time.monotonic() - begun}
-
-
-def draw(pool: Sequence[Clip], count: int, seed: int) -> list[int]:
-    """Return the indices of `count` clips of a pool: of each class in turn, at random, so that classes are balanced.
-
-    The clips of a smaller budget are among those of a larger one. Raises UserError where there are fewer.
-    """
-    if count > len(pool):
-        raise UserError(f"--budgets {count}: only {len(pool)} clips are of training speakers. Give smaller ones")
-    rng = np.random.default_rng(seed)
-    waiting = {
-        name: [int(index) for index in rng.permutation([n for n, clip in enumerate(pool) if clip.label == name])]
-        for name in sorted({clip.label for clip in pool})
-    }
-    order: list[int] = []
-    while len(order) < count:
-        names = [name for name in waiting if waiting[name]]
-        order += [waiting[names[index]].pop() for index in rng.permutation(len(names))]
-    return order[:count]
 
 
 @contextmanager
@@ -158,35 +123,6 @@ def _check_same(out: Path, settings: Mapping[str, Any]) -> None:
         changed = [name for name in settings if before.get(name) != settings[name]]
         raise UserError(f"{out} holds results of other settings ({', '.join(changed)}). Give another --out")
     write_json(path, settings)
-
-
-def _corpus(config: RunConfig, progress: Progress) -> Corpus:
-    """Read a corpus: features of its clips, and labels by their common names; clips without one are left out."""
-    config = resolve(config)
-    source, extractor = open_source(config), from_config.extractor(config)
-    named = label_maps.of(config.corpus, {clip.label for clip in source.clips})
-    folds = []
-    for fold in source.folds:
-        sides = [[replace(clip, label=named.names[clip.label]) for clip in side] for side in fold.sides]
-        folds.append(Fold(fold.name, *(tuple(clip for clip in side if clip.label) for side in sides)))
-    classes = tuple(sorted({name for name in named.names.values() if name}))
-    source = replace(source, folds=tuple(folds), protocol=replace(source.protocol, classes=classes))
-    clips = source.clips
-    with progress.task(f"features of {config.corpus}", len(clips)) as advance:
-        features, bad = extract(
-            clips,
-            extractor.features,
-            extractor.settings,
-            config_saved.cache_folder(config),
-            rate_hz=extractor.rate_hz,
-            max_seconds=config.max_clip_seconds,
-            on_bad_clip=config.on_bad_clip,
-            min_seconds=extractor.least_seconds,
-            threads=extractor.threads,
-            progress=advance,
-        )
-    hashes = {name: item.audio_sha256 for name, item in features.items()}
-    return Corpus(config, drop_clips(source, bad), features, hashes, named.names)
 
 
 def _leakage(theirs: Corpus, ours: Corpus | None) -> dict[str, Any]:
@@ -285,7 +221,7 @@ def _path(out: Path, fold: Fold, seed: int) -> Path:
     return out / CELLS / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', fold.name)}-seed-{seed}.json"
 
 
-def _read(out: Path, fold: Fold, seed: int) -> dict[str, Any]:
+def _kept(out: Path, fold: Fold, seed: int) -> dict[str, Any]:
     return read_json(_path(out, fold, seed), _OURS, {"predictions": {str: {str: [int]}}, "seconds": float})
 
 

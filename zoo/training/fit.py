@@ -36,8 +36,7 @@ def fit(
 
     def enter(epoch: int) -> None:
         """Compile the model for the stage of an epoch."""
-        compile_model(model, loss, transfer.stage(model, config, epoch), steps_per_epoch=len(batches(1)))
-        model.optimizer.build(model.trainable_variables)
+        _compile_built(model, loss, transfer.stage(model, config, epoch), len(batches(1)))
 
     history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
     while not finished(history, config):
@@ -61,7 +60,9 @@ def fit(
     write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
     if config.keep == "best":
         model.set_weights(best)
-    transfer.unfreeze(model)
+    if config.init_from:
+        transfer.unfreeze(model)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
+        _compile_built(model, loss, config, len(batches(1)))
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
     return history
@@ -92,6 +93,11 @@ def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_ep
     # XLA made these networks' step four times slower on TensorFlow's CPU, and is JAX's only fast way.
     jit = keras.backend.backend() == "jax"
     model.compile(optimizer, loss=loss, jit_compile=jit)
+
+
+def _compile_built(model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int) -> None:
+    compile_model(model, loss, config, steps_per_epoch)
+    model.optimizer.build(model.trainable_variables)
 
 
 def learning_rates(config: RunConfig, n_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
