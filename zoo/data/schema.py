@@ -20,7 +20,7 @@ class Trace:
     start_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of a table there may be a million
 class Clip:
     """One labelled utterance or recording.
 

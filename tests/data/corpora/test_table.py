@@ -333,6 +333,10 @@ def test_names_that_carry_the_labels(tmp_path):
     rows = "file,emotion\n05Angry/a5-03-01-02-50.wav,angry\n04Sad/S4-01-01-01-07.wav,sad\n"
     both = load(tmp_path, rows, from_names=r".*-(?P<speaker>\d\d)").clips
     assert [(clip.speaker, clip.label) for clip in both] == [("07", "sad"), ("50", "angry")]
+    other = load(
+        tmp_path, rows.replace("file", "id"), columns=(("file", "id"),), from_names=r".*-(?P<speaker>\d\d)"
+    ).clips
+    assert said(other) == said(both)
     for regex, found in (
         ("(", "expected a regular expression"),
         ("x", "expected named groups, found none"),

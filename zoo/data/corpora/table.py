@@ -1,5 +1,6 @@
 """Read a user's own recordings: a table with a row for each file or segment, and columns of what is known of it."""
 
+import gc
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +51,18 @@ def load(path: Path, reading: Reading = Reading()) -> Loaded:
     Loaded's `missing` are files that the table names and that are absent, `notices` what is odd. Raises UserError for
     what cannot be read.
     """
-    cells = table_sources.read(path, reading.target, reading.from_names)
+    is_collecting = gc.isenabled()
+    gc.disable()  # a table makes no circles, and the collector would go through its millions of cells again and again
+    try:
+        return _read(path, reading)
+    finally:
+        if is_collecting:
+            gc.enable()
+
+
+def _read(path: Path, reading: Reading) -> Loaded:
+    file_column = dict(reading.columns).get("file", "file")
+    cells = table_sources.read(path, reading.target, reading.from_names, file_column)
     columns = _named(cells, reading)
     if "file" not in columns:
         found = shortened(list(cells.columns))

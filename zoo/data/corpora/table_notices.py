@@ -17,7 +17,7 @@ def of_clips(clips: Sequence[Clip]) -> list[str]:
         found.append(
             f"{len(unknown)} clips have no speaker, and each of their files counts as one: {shortened(unknown)}"
         )
-    if not speakers:
+    if clips and not speakers:
         found.append("the table names no speaker: no division of it is speaker-independent")
     if len(speakers) == 1:
         found.append(f"all clips are of one speaker, {next(iter(speakers))}")

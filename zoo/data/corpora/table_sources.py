@@ -10,10 +10,10 @@ from zoo.data.corpora.table_files import is_audio, without_audio_suffix
 from zoo.errors import UserError, shortened
 
 
-def read(path: Path, target: str, from_names: str = "") -> Cells:
+def read(path: Path, target: str, from_names: str = "", file_column: str = "file") -> Cells:
     """Return the cells of a table or folder; `from_names` is a regular expression whose named groups are columns.
 
-    Raises UserError for what cannot be read.
+    `file_column` is what the table calls its column of files. Raises UserError for what cannot be read.
     """
     if audformat_database.is_database(path):
         cells = audformat_database.read(path, target)
@@ -23,7 +23,7 @@ def read(path: Path, target: str, from_names: str = "") -> Cells:
         return _of_names(path, from_names) if from_names else _of_folders(path, target)
     else:
         cells = table_cells.read(path)
-    return _with_names(cells, _compiled(from_names)) if from_names else cells
+    return _with_names(cells, _compiled(from_names), file_column) if from_names else cells
 
 
 def _of_names(root: Path, from_names: str) -> Cells:
@@ -65,12 +65,12 @@ def _of_folders(root: Path, target: str) -> Cells:
     return Cells(root, {"file": files, **({target: labels} if any(labels) else {})})
 
 
-def _with_names(cells: Cells, pattern: re.Pattern[str]) -> Cells:
-    """Return a table's cells with columns of the names in its column `file`."""
-    if "file" not in cells.columns:
+def _with_names(cells: Cells, pattern: re.Pattern[str], file_column: str) -> Cells:
+    """Return a table's cells with columns of the names in its column of files."""
+    if file_column not in cells.columns:
         raise UserError(f"{cells.path}: --from-names needs a column 'file'. Name it by --column file=THEIRS")
     found: dict[str, list[str]] = {name: [] for name in pattern.groupindex}
-    for row, file in enumerate(cells.columns["file"]):
+    for row, file in enumerate(cells.columns[file_column]):
         match = _match(pattern, file.replace("\\", "/"))
         if match is None:
             expected = f"expected a name that matches --from-names {pattern.pattern}"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from zoo.data.overlaps import overlapping
 from zoo.data.protocols.splits import Protocol
@@ -122,6 +121,8 @@ def _joined(clips: Sequence[Clip], groups: Sequence[str]) -> list[str]:
 
 def _grouped(clips: Sequence[Clip], groups: Sequence[str], n_folds: int) -> list[list[int]]:
     """Return the indices of the clips of each of `n_folds` sides: groups stay whole, classes are balanced."""
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second, and finished runs need it not
+
     labels = np.array([clip.label for clip in clips])
     divide = StratifiedGroupKFold(n_folds, shuffle=True, random_state=_SEED)
     with warnings.catch_warnings():
