@@ -107,7 +107,8 @@ def _findings(record: Record) -> Iterator[str]:
     if record["family_effect"]:
         yield f"\n## Same family or not\n\nThe claim: {CLAIM}."
         yield "Mean UA when trained on the others of the family, less the mean when trained on corpora outside it, in"
-        yield "points, on the same test speakers; the interval is over them."
+        yield "points, on the same test speakers; the interval is over them. It says nothing of other corpora of these"
+        yield "languages: rooms, microphones, raters and acting differ between corpora too."
         yield from _verdicts(record["family_effect"])
         columns = ["family", "features", "tested on", "trained inside", "trained outside", "difference"]
         yield ""

@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sklearn.model_selection import StratifiedGroupKFold
-
 from zoo.data.corpora.names import SEPARATOR
 from zoo.data.corpora.pool import CORPUS, members, of_corpora
 from zoo.data.protocols.splits import Protocol, divided, select
@@ -47,6 +45,8 @@ def get(name: str, corpus: str, classes: Sequence[str]) -> Protocol:
 
 def speaker_groups(clips: Sequence[Clip]) -> list[set[str]]:
     """Divide the speakers of one corpus into `N_GROUPS` groups, fewer of fewer speakers, of nearly equal classes."""
+    from sklearn.model_selection import StratifiedGroupKFold  # a second of every program's start
+
     speakers = sorted({clip.speaker for clip in clips})
     if len(speakers) <= N_GROUPS or max(Counter(clip.label for clip in clips).values()) < N_GROUPS:
         return [set(speakers[k::N_GROUPS]) for k in range(min(N_GROUPS, len(speakers)))]
