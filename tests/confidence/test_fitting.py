@@ -122,7 +122,7 @@ def test_estimates_behind_the_threshold_are_of_unseen_speakers(rng):
     truth = np.where(chance, clips.prediction, (clips.prediction + 1) % 3)
     noise = rng.normal(size=(200, 88))
     made = Answered(clips.names, clips.speakers, truth, clips.probabilities, noise, None)
-    _, values = fitting._engines(made, "error_model_acoustic", "run", None)
+    _, values, _ = fitting._engines(made, "error_model_acoustic", "run", None)
     assert abs(roc_auc_score(chance, values) - 0.5) < 0.12
 
 
@@ -137,6 +137,11 @@ def test_an_error_model_labels_recordings_itself(rng):
     found = fit(clips, CLASSES, "error_model_self", HALF, "run", pool)
     before = fit(clips, CLASSES, "error_model", HALF, "run")
     assert not np.allclose(found.engines[0].weights, before.engines[0].weights)
+    assert 0 < found.validation["self_labelled"] < 300
+    unsure = np.full((5, 3), 1 / 3)
+    again = fit(clips, CLASSES, "error_model_self", HALF, "run", unsure)
+    assert again.validation["self_labelled"] == 0
+    np.testing.assert_allclose(again.engines[0].weights, before.engines[0].weights)
     with pytest.raises(UserError, match="--pool"):
         fit(clips, CLASSES, "error_model_self", HALF, "run")
 

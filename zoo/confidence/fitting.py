@@ -62,14 +62,17 @@ def fit(
     threshold.check(wanted)
     _check(clips, where)
     engines: tuple[Engine, ...] = ()
+    n_labelled = 0
     if MEASURES[measure].has_engines:
-        engines, values = _engines(clips, measure, where, pool)
+        engines, values, n_labelled = _engines(clips, measure, where, pool)
     else:
         values = score(measure, clips.probabilities, None, ())
     slope, intercept, chosen = calibrated(values, clips.correct, wanted, where)
     kept = expit(slope * values + intercept) >= chosen
     figures = {"clips": len(kept), "error": 1 - float(clips.correct.mean()), "coverage": float(kept.mean())}
     figures["error_of_answered"] = 1 - float(clips.correct[kept].mean())
+    if MEASURES[measure].self_labelled:
+        figures["self_labelled"] = n_labelled
     return Fit(measure, classes, slope, intercept, chosen, dict(wanted), engines, figures)
 
 
@@ -116,40 +119,45 @@ def to_probability(values: np.ndarray, correct: np.ndarray) -> tuple[float, floa
 
 def _engines(
     clips: Answered, measure: str, where: str, pool: np.ndarray | None
-) -> tuple[tuple[Engine, ...], np.ndarray]:
-    """Train engines on parts of the speakers; return them, and of each clip the estimate of that which lacks it."""
-    row = MEASURES[measure]
-    n_engines = min(ENGINES, len(set(clips.speakers)))
-    if n_engines < 2:
-        raise UserError(f"{where}: {measure} needs validation clips of at least 2 speakers, found one. Choose another")
-    if row.of_agreement and clips.agreement is None:
-        raise UserError(f"{where}: agreement is learnt from raters' votes, and the validation clips have none")
-    if row.self_labelled and (pool is None or not len(pool)):
-        raise UserError("error_model_self labels recordings without a label itself; name their folder with --pool")
+) -> tuple[tuple[Engine, ...], np.ndarray, int]:
+    """Train engines on parts of the speakers.
+
+    Returns them, of each clip the estimate of that engine which lacks it, and how many recordings of the pool were
+    labelled in the last round.
+    """
+    row, n_engines = MEASURES[measure], _check_engines(clips, measure, where, pool)
     inputs = engine_inputs(measure, clips.probabilities, clips.functionals)
     target = clips.agreement if row.of_agreement else clips.correct
     assert target is not None
     divided = StratifiedGroupKFold(n_engines, shuffle=True, random_state=0)
     parts = list(divided.split(inputs, clips.correct, clips.speakers))
     engines = [_engine(inputs[train], target[train], row.of_agreement, where) for train, _ in parts]
-    if row.self_labelled:
-        assert pool is not None
+    n_labelled = 0
+    if row.self_labelled and pool is not None:
         others = engine_inputs(measure, pool, None)
         for _ in range(ROUNDS):
             chosen, labels = self_labelled(measure, engines, others)
+            n_labelled, known = len(chosen), others[chosen]
             engines = [
-                _engine(
-                    np.concatenate([inputs[train], others[chosen]]),
-                    np.concatenate([target[train], labels]),
-                    False,
-                    where,
-                )
+                _engine(np.concatenate([inputs[train], known]), np.concatenate([target[train], labels]), False, where)
                 for train, _ in parts
             ]
     values = np.empty(len(inputs))
     for engine, (_, held) in zip(engines, parts, strict=True):
         values[held] = estimate(measure, engine, inputs[held])
-    return tuple(engines), values
+    return tuple(engines), values, n_labelled
+
+
+def _check_engines(clips: Answered, measure: str, where: str, pool: np.ndarray | None) -> int:
+    """Return the number of engines. Raises UserError where what they learn from is absent."""
+    n_engines = min(ENGINES, len(set(clips.speakers)))
+    if n_engines < 2:
+        raise UserError(f"{where}: {measure} needs validation clips of at least 2 speakers, found one. Choose another")
+    if MEASURES[measure].of_agreement and clips.agreement is None:
+        raise UserError(f"{where}: agreement is learnt from raters' votes, and the validation clips have none")
+    if MEASURES[measure].self_labelled and (pool is None or not len(pool)):
+        raise UserError("error_model_self labels recordings without a label itself; name their folder with --pool")
+    return n_engines
 
 
 def self_labelled(measure: str, engines: list[Engine], inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

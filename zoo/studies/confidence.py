@@ -57,7 +57,11 @@ def judge(
     made = made or fits(run, folds, measure, wanted)
     confidences = [made[fold.name].confidence(fold.test.probabilities, fold.test.functionals) for fold in folds]
     thresholds = [made[fold.name].threshold for fold in folds]
-    return {"title": MEASURES[measure].title, **_judged(folds, confidences, thresholds)}
+    title = MEASURES[measure].title
+    if MEASURES[measure].self_labelled:
+        labelled = [f"{made[fold.name].validation['self_labelled']:g}" for fold in folds]
+        title += f": {', '.join(labelled)} of them"
+    return {"title": title, **_judged(folds, confidences, thresholds)}
 
 
 def judge_ensemble(
