@@ -2,33 +2,18 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from zoo import registry
+from zoo.config.fields import flag as _flag
+from zoo.config.fields import start as _start
 from zoo.config.groups import COMMON
 from zoo.utils import backends
 
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
 AUGMENTATIONS = ("noise", "room", "speed")  # of waveforms, as zoo.data.augmentation.conditions makes them
 _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() for name in entry.recipes))
-
-
-def _flag(default: Any, group: str, text: str, **extra: Any) -> Any:
-    """Return a field with its flag (`flag` False: set by studies only).
-
-    `later` marks a field that runs were made without at first, as if it had its default.
-    """
-    kind = {"default_factory": dict} if default == {} else {"default": default}
-    return field(**kind, metadata={"group": group, "help": text, **extra})
-
-
-def _start(default: Any, text: str, **extra: Any) -> Any:
-    """Return a field of networks that begin with another model's weights."""
-    solved = (
-        "a linear model is solved at once and has no initial weights; scripts/transfer.py carries its features over"
-    )
-    return _flag(default, "training", text, later=True, instead=solved, **extra)
 
 
 @dataclass(frozen=True)
