@@ -1,6 +1,6 @@
 """Find clips that share audio because they are overlapping segments of one file."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,9 +12,12 @@ def overlapping(clips: Iterable[Clip]) -> list[list[Clip]]:
 
     Segments that only touch do not overlap. Two clips that are the whole of one file do.
     """
+    clips = list(clips)
+    names = Counter(clip.path.name for clip in clips)  # quicker than hashes of paths, of which there may be a million
     by_file: dict[Path, list[Clip]] = defaultdict(list)
     for clip in clips:
-        by_file[clip.path].append(clip)
+        if names[clip.path.name] > 1:
+            by_file[clip.path].append(clip)
     return [group for own in by_file.values() if len(own) > 1 for group in _groups(own)]
 
 
