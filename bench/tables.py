@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.processes import in_own_process, peak_mib
 from bench.result import Result
-from zoo.data.corpora import table
+from zoo.data.tables import table
 
 LABELS = ("angry", "happy", "neutral", "sad")
 

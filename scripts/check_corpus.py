@@ -16,7 +16,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoo.config import flags
-from zoo.data.corpora import check_table
 from zoo.data.corpora import registry as corpora
 from zoo.data.corpora.check import Report, check
 from zoo.data.corpora.check_counts import Counts, count
@@ -26,6 +25,7 @@ from zoo.data.corpora.names import is_table
 from zoo.data.corpora.registry import Corpus
 from zoo.data.protocols.lookup import get
 from zoo.data.protocols.splits import Protocol
+from zoo.data.tables import check as check_table
 from zoo.runs import own_table
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable

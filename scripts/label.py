@@ -29,9 +29,9 @@ from typing import Any
 
 from zoo.config import saved
 from zoo.errors import UserError, unknown
-from zoo.learning import label_file
-from zoo.learning.how_many import LEVELS
-from zoo.learning.label_file import Label, file_name
+from zoo.learning.labelling import label_file
+from zoo.learning.labelling.label_file import Label, file_name
+from zoo.learning.raters.how_many import LEVELS
 from zoo.learning.strategies import STRATEGIES
 from zoo.utils.atomic_files import csv_text, write_csv
 from zoo.utils.text import printable
@@ -136,7 +136,7 @@ def _add_simulate(commands: Subparsers) -> None:
 
 
 def _next(args: argparse.Namespace) -> None:
-    from zoo.learning.queue import Wanted, make
+    from zoo.learning.labelling.queue import Wanted, make
     from zoo.utils.progress import Progress
 
     if args.strategy not in STRATEGIES:
@@ -153,7 +153,7 @@ def _next(args: argparse.Namespace) -> None:
 
 def _model(place: Path) -> Any:
     from zoo import pretrained
-    from zoo.learning.queue import Model
+    from zoo.learning.labelling.queue import Model
     from zoo.utils.backends import use_backend
 
     if (place / "config.json").is_file():
@@ -163,7 +163,7 @@ def _model(place: Path) -> Any:
 
 
 def _add(args: argparse.Namespace) -> None:
-    from zoo.learning.labelling import check_clip, notices
+    from zoo.learning.labelling.commands import check_clip, notices
 
     times = {"start": args.start, "end": args.end, "channel": args.channel, "confidence": args.confidence}
     row = Label(file_name(args.labels, args.clip), args.label, args.rater, **times)
@@ -177,8 +177,8 @@ def _add(args: argparse.Namespace) -> None:
 
 
 def _accept(args: argparse.Namespace) -> None:
-    from zoo.learning.labelling import accepted
-    from zoo.learning.predicted import rows_of
+    from zoo.learning.labelling.commands import accepted
+    from zoo.learning.labelling.predicted import rows_of
 
     _check_share("--above", args.above)
     present = _read(args.labels) if args.labels.exists() else []
@@ -188,7 +188,7 @@ def _accept(args: argparse.Namespace) -> None:
 
 
 def _retract(args: argparse.Namespace) -> None:
-    from zoo.learning.labelling import taken_back
+    from zoo.learning.labelling.commands import taken_back
 
     if args.source == "human" and not args.rater:
         raise UserError("--source human: expected --rater NAME, for people's labels are taken back one by one")
@@ -203,8 +203,8 @@ def _retract(args: argparse.Namespace) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    from zoo.learning.label_tables import print_summary
-    from zoo.learning.labelling import missing, notices, summary
+    from zoo.learning.labelling.commands import missing, notices, summary
+    from zoo.learning.labelling.tables import print_summary
 
     present = _read(args.labels)
     print_summary(args.labels, summary(present))
@@ -215,7 +215,7 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _ask(args: argparse.Namespace) -> None:
-    from zoo.learning.labelling import Rated
+    from zoo.learning.labelling.commands import Rated
 
     level = args.level if args.level is not None else 0.9 if args.rule == "posterior" else 3
     if args.rule == "posterior":
@@ -227,8 +227,8 @@ def _ask(args: argparse.Namespace) -> None:
 
 
 def _raters(args: argparse.Namespace) -> None:
-    from zoo.learning.label_tables import print_raters, write_raters
-    from zoo.learning.labelling import Rated
+    from zoo.learning.labelling.commands import Rated
+    from zoo.learning.labelling.tables import print_raters, write_raters
 
     rated = Rated.of(_read(args.labels))
     print_raters(args.labels, rated)
@@ -237,7 +237,7 @@ def _raters(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from zoo.learning.labelling import table
+    from zoo.learning.labelling.commands import table
 
     if args.by == "model" and args.with_machine:
         raise UserError("--by model: the rater model is of people's votes; leave --with-machine out")
@@ -248,7 +248,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _simulate(args: argparse.Namespace) -> None:
-    from zoo.learning.rater_records import study
+    from zoo.learning.raters.records import study
 
     study(args.votes, args.seeds, args.out, _say)
 

@@ -14,7 +14,8 @@ from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 import argparse
 from pathlib import Path
 
-from zoo.data.corpora import quadrant_tables, quadrants
+from zoo.data.corpora import quadrants
+from zoo.data.tables import quadrants as quadrant_tables
 from zoo.errors import UserError
 from zoo.utils.atomic_files import write_csv
 from zoo.utils.text import printable

@@ -43,8 +43,9 @@ def main() -> None:
         if config:
             open_source(resolve(config))  # reports a wrong folder before the backend takes its seconds to start
 
-    from zoo.learning import transfer_report, transfer_study  # after the backend is chosen
-    from zoo.learning.transfer_study import Plan
+    from zoo.learning.transfer import report as transfer_report
+    from zoo.learning.transfer import study as transfer_study
+    from zoo.learning.transfer.study import Plan
     from zoo.utils.text import printable
 
     methods = tuple(own["methods"] or transfer_study.methods_of(target.model))

@@ -8,8 +8,8 @@ from sklearn.cross_decomposition import CCA
 
 from zoo.errors import UserError
 from zoo.layers.sparsity import KLSparsity
-from zoo.learning import feature_transfer
-from zoo.learning.feature_transfer import (
+from zoo.learning.transfer import features as feature_transfer
+from zoo.learning.transfer.features import (
     AutoencoderDifferences,
     ClassAutoencoders,
     CorpusCorrelation,

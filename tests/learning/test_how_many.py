@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from zoo.learning.how_many import LEVELS, Drawn, asked_and_label, draw, fit_unnamed, posteriors, reached
-from zoo.learning.raters import RaterModel
+from zoo.learning.raters.how_many import LEVELS, Drawn, asked_and_label, draw, fit_unnamed, posteriors, reached
+from zoo.learning.raters.model import RaterModel
 
 MATRIX = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
 MODEL = RaterModel(np.full(3, 1 / 3), MATRIX[None], MATRIX)

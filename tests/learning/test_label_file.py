@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import UserError
-from zoo.learning import label_file
-from zoo.learning.label_file import Label, Segment, alike, append, clip_path, current, file_name, read, votes
+from zoo.learning.labelling import label_file
+from zoo.learning.labelling.label_file import Label, Segment, alike, append, clip_path, current, file_name, read, votes
 
 HEADER = "file,start,end,channel,label,rater,source,confidence,time\n"
 TIME = "2026-11-30T19:25:37Z"
@@ -102,7 +102,7 @@ def test_zeros_that_a_power_cut_leaves_at_the_end_are_cut_off(path, notices):
 KILLED = """
 import sys
 from pathlib import Path
-from zoo.learning.label_file import Label, append
+from zoo.learning.labelling.label_file import Label, append
 for number in range(10**6):
     append(Path(sys.argv[1]), [Label(f"{number}.wav", "angry", "anna")])
     print(number, flush=True)
@@ -110,7 +110,7 @@ for number in range(10**6):
 WRITER = """
 import sys
 from pathlib import Path
-from zoo.learning.label_file import Label, append
+from zoo.learning.labelling.label_file import Label, append
 path, rater = Path(sys.argv[1]), sys.argv[2]
 for number in range(10):
     append(path, [Label(f"{number}.wav", label, rater) for label in ("angry", "sad")])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from zoo.errors import UserError
-from zoo.learning import rater_study
-from zoo.learning.rater_records import study
-from zoo.learning.rater_study import how_many, read_counts
+from zoo.learning.raters import study as rater_study
+from zoo.learning.raters.records import study
+from zoo.learning.raters.study import how_many, read_counts
 
 CODES = ("A", "D", "F", "H", "N", "S")
 NAMES = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")

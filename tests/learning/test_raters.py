@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.learning.raters import RaterModel, Votes, fit, information, whom_to_ask
+from zoo.learning.raters.model import RaterModel, Votes, fit, information, whom_to_ask
 
 K = 3
 

@@ -8,9 +8,10 @@ from sklearn.metrics import balanced_accuracy_score
 
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.learning import transfer_methods, transfer_report
-from zoo.learning.transfer_corpora import draw
-from zoo.learning.transfer_methods import METHODS, Domains, Labelled
+from zoo.learning.transfer import methods as transfer_methods
+from zoo.learning.transfer import report as transfer_report
+from zoo.learning.transfer.corpora import draw
+from zoo.learning.transfer.methods import METHODS, Domains, Labelled
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import tiny_runs
 
 from zoo.data.synthetic.corpora import synthesize
 from zoo.frontends import opensmile
-from zoo.learning import transfer_study
+from zoo.learning.transfer import study as transfer_study
 
 
 @pytest.fixture(scope="module")

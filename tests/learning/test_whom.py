@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from zoo.learning import whom
-from zoo.learning.raters import fit
-from zoo.learning.whom import CALIBRATION, PANEL, SHARE, WAYS, ask, panel, task
+from zoo.learning.raters import whom
+from zoo.learning.raters.model import fit
+from zoo.learning.raters.whom import CALIBRATION, PANEL, SHARE, WAYS, ask, panel, task
 
 PRIOR = np.array([0.5, 0.3, 0.2])
 

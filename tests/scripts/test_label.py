@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from zoo.data.corpora import table
 from zoo.data.schema import Clip
+from zoo.data.tables import table
 from zoo.inference.predictor import Predictor
-from zoo.learning import queue
-from zoo.learning.label_file import Label, append, current, read
+from zoo.learning.labelling import queue
+from zoo.learning.labelling.label_file import Label, append, current, read
 from zoo.utils.atomic_files import write_json
 
 RATE_HZ = 16_000

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from zoo.learning import label_file, simulation
+from zoo.learning import simulation
 from zoo.learning.active import Point
+from zoo.learning.labelling import label_file
 from zoo.learning.learner import Predictions
 from zoo.utils.atomic_files import read_csv
 

@@ -1,7 +1,7 @@
 """Labels of people and machines: what one rater said of one segment, and what holds of all that was said.
 
 What holds is the last word of each rater on a segment (`current`); a label that is empty takes back the one before it.
-`zoo.learning.label_file` keeps labels in a file that only grows.
+`zoo.learning.labelling.label_file` keeps labels in a file that only grows.
 """
 
 import posixpath

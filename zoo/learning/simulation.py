@@ -16,10 +16,10 @@ from zoo.config import saved
 from zoo.config.run_config import RunConfig
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
-from zoo.learning import label_file
 from zoo.learning import plan as plans
 from zoo.learning.active import Labels, Point, full_score, simulate
-from zoo.learning.label_file import Label
+from zoo.learning.labelling import label_file
+from zoo.learning.labelling.label_file import Label
 from zoo.learning.learner import Learner
 from zoo.learning.linear_learner import LinearLearner
 from zoo.learning.network_learner import NetworkLearner

@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.config.saved import cache_folder
-from zoo.data.corpora import pool, quadrants, registry, table, table_sources
+from zoo.data.corpora import pool, quadrants, registry
 from zoo.data.corpora.files import Loaded
 from zoo.data.corpora.label_maps import LabelMap
 from zoo.data.corpora.names import TABLE
@@ -16,6 +16,8 @@ from zoo.data.corpora.pool import Member
 from zoo.data.protocols import pool as protocols
 from zoo.data.schema import Clip
 from zoo.data.synthetic import corpora as synthetic
+from zoo.data.tables import sources as table_sources
+from zoo.data.tables import table
 from zoo.errors import UserError
 from zoo.runs import own_table
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from zoo import registry
 from zoo.config.run_config import RunConfig, heeds
-from zoo.data.corpora import names, table
-from zoo.data.corpora.check_table import LONGEST_RATED_SECONDS
+from zoo.data.corpora import names
 from zoo.data.corpora.files import Loaded
-from zoo.data.corpora.table import Reading
 from zoo.data.protocols import from_table
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
+from zoo.data.tables import table
+from zoo.data.tables.check import LONGEST_RATED_SECONDS
+from zoo.data.tables.table import Reading
 from zoo.errors import UserError, shortened
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.data.corpora import ravdess, table_cells
+from zoo.data.corpora import ravdess
+from zoo.data.tables import cells as table_cells
 from zoo.errors import UserError, shortened
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from zoo.data.corpora import aibo, cremad, emodb, emotion_in_music, iemocap, names, ravdess, recola, table
+from zoo.data.corpora import aibo, cremad, emodb, emotion_in_music, iemocap, names, ravdess, recola
 from zoo.data.corpora.files import Loaded
+from zoo.data.tables import table
 from zoo.errors import UserError, unknown
 
 DATA_ROOT_VARIABLE = "SPEECH_CORPORA"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from zoo.data.corpora import table_cells
-from zoo.data.corpora.table_cells import Cells
+from zoo.data.tables import cells as table_cells
+from zoo.data.tables.cells import Cells
 from zoo.errors import UserError, shortened
 
 # What programs write for an absent value. "None" and "none" may be classes.

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.data.corpora import label_maps, quadrants, table_cells
-from zoo.data.corpora.table_cells import Cells
+from zoo.data.corpora import label_maps, quadrants
+from zoo.data.tables import cells as table_cells
+from zoo.data.tables.cells import Cells
 from zoo.errors import UserError, shortened
 
 _RATINGS = ("arousal", "valence")

@@ -7,7 +7,7 @@ set before:
     agreement  so many votes for one class (Zhang and others 2015, "Dynamic active learning based on agreement and
                applied to emotion recognition in spoken interactions")
     lead       so many more votes for the leading class than for the next one
-    posterior  the probability of the likeliest class, by the rater model (`zoo.learning.raters`)
+    posterior  the probability of the likeliest class, by the rater model (`zoo.learning.raters.model`)
 
 Measured by drawing from real counts of votes (`Drawn`), one vote of each clip being kept out as a further rater.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.learning.raters import RaterModel, Votes, fit
+from zoo.learning.raters.model import RaterModel, Votes, fit
 
 LEVELS: Mapping[str, Sequence[float]] = {
     "number": (1, 2, 3, 4, 5, 6, 7, 8, 9),

@@ -4,9 +4,10 @@ import os
 import re
 from pathlib import Path
 
-from zoo.data.corpora import audformat_database, table_cells
-from zoo.data.corpora.table_cells import Cells
-from zoo.data.corpora.table_files import is_audio, without_audio_suffix
+from zoo.data.tables import audformat_database
+from zoo.data.tables import cells as table_cells
+from zoo.data.tables.cells import Cells
+from zoo.data.tables.files import is_audio, without_audio_suffix
 from zoo.errors import UserError, shortened
 
 

@@ -1,7 +1,7 @@
 """Simulate raters of known confusion matrices, and compare ways of choosing whom to ask of which clip.
 
     majority   raters drawn for every clip alike; the label is the class of the most votes
-    model      the same votes; the label is the likeliest class by the rater model (`zoo.learning.raters`)
+    model      the same votes; the label is the likeliest class by the rater model (`zoo.learning.raters.model`)
     open       the clips that are least certain by the model so far; raters drawn
     best       these clips, each asked of the rater who is expected to tell most, by the model so far
     best-fair  the same, no rater having more than `SHARE` times an equal share of all votes
@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from zoo.learning.raters import RaterModel, Votes, fit, information
+from zoo.learning.raters.model import RaterModel, Votes, fit, information
 
 WAYS = ("majority", "model", "open", "best", "best-fair")
 CALIBRATION = 0.05

@@ -6,8 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from zoo.data.corpora import table
-from zoo.data.corpora.table import Reading
+from zoo.data.tables import table
+from zoo.data.tables.table import Reading
 from zoo.errors import UserError
 
 ROWS = [("a.wav", "anna", "angry"), ("b.wav", "ben", "sad"), ("c.wav", "anna", "sad")]

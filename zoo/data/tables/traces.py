@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.corpora import table_cells, table_values
 from zoo.data.corpora.alignment import check_span, joined
-from zoo.data.corpora.table_cells import Cells
 from zoo.data.schema import Trace
+from zoo.data.tables import cells as table_cells
+from zoo.data.tables import values as table_values
+from zoo.data.tables.cells import Cells
 from zoo.errors import UserError, shortened
 
 TIME = "time"

@@ -13,7 +13,7 @@ from zoo.data.batches.clips import whole_batches
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.features import from_config
-from zoo.learning.transfer_corpora import Corpus
+from zoo.learning.transfer.corpora import Corpus
 from zoo.runs.model_file import load_model, network_of
 from zoo.training import batch_statistics, initial_model, transfer
 from zoo.training.fit import fit, make_repeatable

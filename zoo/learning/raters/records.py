@@ -1,4 +1,4 @@
-"""Run the studies of `zoo.learning.rater_study`, and write their records: JSON, a CSV for each, and a figure."""
+"""Run the studies of `zoo.learning.raters.study`, and write their records: JSON, a CSV for each, and a figure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.data.corpora.cremad import EMOTIONS
-from zoo.learning.how_many import fit_unnamed
-from zoo.learning.rater_study import FIGURES, GRID, MARGIN, N_CLIPS, WANTED, OnStep, how_many, read_counts, whom
-from zoo.learning.whom import CALIBRATION, PANEL, SHARE, WAYS
+from zoo.learning.raters.how_many import fit_unnamed
+from zoo.learning.raters.study import FIGURES, GRID, MARGIN, N_CLIPS, WANTED, OnStep, how_many, read_counts, whom
+from zoo.learning.raters.whom import CALIBRATION, PANEL, SHARE, WAYS
 from zoo.metrics.agreement import krippendorff_alpha
 from zoo.reports.figures import save_png
 from zoo.utils.atomic_files import write_csv, write_json

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from zoo.data.corpora.table_cells import Cells, of_values
+from zoo.data.tables.cells import Cells, of_values
 from zoo.errors import UserError, shortened, unknown
 
 _HEADER = "db.yaml"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from zoo.data.corpora import table
-from zoo.data.corpora.table import Reading
+from zoo.data.tables import table
+from zoo.data.tables.table import Reading
 from zoo.errors import UserError
 
 audformat = pytest.importorskip("audformat", reason="audformat is not installed (pip install -e '.[audformat]')")

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.data.corpora import table_values
-from zoo.data.corpora.table_cells import Cells
-from zoo.data.corpora.table_notices import of_votes
-from zoo.data.corpora.table_values import LabelMap
 from zoo.data.labels import COLUMNS, current, label_of
+from zoo.data.tables import values as table_values
+from zoo.data.tables.cells import Cells
+from zoo.data.tables.notices import of_votes
+from zoo.data.tables.values import LabelMap
 from zoo.errors import UserError, shortened
 
 

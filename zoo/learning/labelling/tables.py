@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.learning.labelling import Rated
+from zoo.learning.labelling.commands import Rated
 from zoo.reports.tables import decimal, percent, print_titled, table
 from zoo.utils.atomic_files import write_json
 from zoo.utils.text import printable
@@ -15,7 +15,7 @@ SURE = 0.9  # a clip whose likeliest class has this probability counts as settle
 
 
 def print_summary(path: Path, found: Mapping[str, Any]) -> None:
-    """Print what `zoo.learning.labelling.summary` returns."""
+    """Print what `zoo.learning.labelling.commands.summary` returns."""
     lines = [
         f"{found['segments']} clips and segments, {found['segments_by_people']} of them labelled by people, "
         f"{found['segments_by_several']} by several; {found['ties']} with a tie",

@@ -14,8 +14,8 @@ import numpy as np
 
 from zoo.data.corpora.cremad import EMOTIONS
 from zoo.errors import UserError
-from zoo.learning.how_many import LEVELS, Drawn, asked_and_label, draw, fit_unnamed
-from zoo.learning.whom import WAYS, ask, panel, task
+from zoo.learning.raters.how_many import LEVELS, Drawn, asked_and_label, draw, fit_unnamed
+from zoo.learning.raters.whom import WAYS, ask, panel, task
 from zoo.metrics.bootstrap import bootstrap_interval, figures
 from zoo.metrics.undefined import with_interval
 
@@ -127,7 +127,7 @@ def _chosen(
 
 
 def whom(prior: Sequence[float], seeds: Sequence[int], on_step: OnStep) -> list[dict[str, Any]]:
-    """Return a row for each way of `zoo.learning.whom` and seed.
+    """Return a row for each way of `zoo.learning.raters.whom` and seed.
 
     `accuracy` by mean votes per clip (`GRID`); `votes_for`, the mean votes per clip to an accuracy (`WANTED`; None: not
     within the grid); `error`, the mean absolute error of the raters' matrices by the model in the end. All ways of a

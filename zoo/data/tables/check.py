@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from zoo.data.corpora import table
 from zoo.data.corpora.check_counts import Count, Counts
 from zoo.data.protocols import from_table, lookup
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
+from zoo.data.tables import table
 from zoo.errors import UserError
 
 LONGEST_RATED_SECONDS = 3_600.0  # of a recording with ratings all along

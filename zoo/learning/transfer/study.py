@@ -19,9 +19,10 @@ from zoo.config.run_config import RunConfig
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, shortened
 from zoo.features import from_config
-from zoo.learning import transfer_methods, transfer_network
-from zoo.learning.transfer_corpora import Corpus, draw, read
-from zoo.learning.transfer_methods import Domains, Labelled
+from zoo.learning.transfer import methods as transfer_methods
+from zoo.learning.transfer import network as transfer_network
+from zoo.learning.transfer.corpora import Corpus, draw, read
+from zoo.learning.transfer.methods import Domains, Labelled
 from zoo.runs import environment
 from zoo.runs.dataset import audit_folds, fingerprint, resolve
 from zoo.runs.lock import alone_in

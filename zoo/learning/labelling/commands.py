@@ -13,9 +13,9 @@ from zoo.data.audio.read import open_audio, open_file
 from zoo.data.audio.recording import BadClip
 from zoo.data.labels import Label, Segment, alike, current, votes
 from zoo.errors import UserError
-from zoo.learning.how_many import reached
-from zoo.learning.label_file import clip_path, file_name
-from zoo.learning.raters import RaterModel, Votes, fit, whom_to_ask
+from zoo.learning.labelling.label_file import clip_path, file_name
+from zoo.learning.raters.how_many import reached
+from zoo.learning.raters.model import RaterModel, Votes, fit, whom_to_ask
 from zoo.metrics.agreement import krippendorff_alpha
 from zoo.metrics.undefined import number
 
@@ -191,7 +191,7 @@ class Rated:
         return cls(segments, raters, classes, found, fit(found))
 
     def to_ask(self, rule: str, level: float, most_votes: int) -> list[dict[str, Any]]:
-        """Return the segments that need more votes by a rule of `zoo.learning.how_many`, and whose, most bits first.
+        """Return the segments that need more votes, most bits first, and whose, by a rule of `raters.how_many`.
 
         Left out are those with `most_votes` votes, and those on which all raters have voted.
         """

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.svm import LinearSVC
 
-from zoo.learning.feature_transfer import (
+from zoo.learning.transfer.features import (
     AutoencoderDifferences,
     ClassAutoencoders,
     CorpusCorrelation,

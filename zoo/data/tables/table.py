@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.audio.recording import WHOLE, Segment
-from zoo.data.corpora import audformat_database, table_files, table_labels, table_notices, table_sources, table_traces
 from zoo.data.corpora.files import Loaded
-from zoo.data.corpora.table_cells import Cells
-from zoo.data.corpora.table_labels import Labelled
-from zoo.data.corpora.table_values import ABSENT, all_seconds, counted, numbers, read_label_map, vote_columns
 from zoo.data.schema import Clip, Trace
+from zoo.data.tables import audformat_database
+from zoo.data.tables import files as table_files
+from zoo.data.tables import labels as table_labels
+from zoo.data.tables import notices as table_notices
+from zoo.data.tables import sources as table_sources
+from zoo.data.tables import traces as table_traces
+from zoo.data.tables.cells import Cells
+from zoo.data.tables.labels import Labelled
+from zoo.data.tables.values import ABSENT, all_seconds, counted, numbers, read_label_map, vote_columns
 from zoo.errors import UserError, shortened, unknown
 from zoo.utils.text import original
 

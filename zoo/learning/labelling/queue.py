@@ -19,15 +19,15 @@ from zoo.data.audio.find import audio_files
 from zoo.data.audio.read import read
 from zoo.data.audio.recording import WHOLE, BadClip
 from zoo.data.batches.feature_store import extract
-from zoo.data.corpora import table
 from zoo.data.labels import Label, current, votes
 from zoo.data.schema import Clip
+from zoo.data.tables import table
 from zoo.errors import UserError
 from zoo.inference.open_predictor import is_continuous, open_predictor
 from zoo.inference.predictions_file import Answers, Failure, Sheet
 from zoo.inference.predictor import READ_AHEAD, Predictor, in_turn
-from zoo.learning.label_file import file_name
-from zoo.learning.labelling import most
+from zoo.learning.labelling.commands import most
+from zoo.learning.labelling.label_file import file_name
 from zoo.learning.strategies import NEED_PROBABILITIES, Pool, choose
 from zoo.utils.progress import Progress
 
