@@ -58,11 +58,14 @@ def main() -> None:
         names = [fold.name for fold in folds]
         others = [collect(open_run(place), args.data_root, False, progress, only=names) for place in args.with_runs]
         fits = study.fits(opened, folds, args.measure, wanted)
-        record = study.study(opened, folds, measures, wanted, {args.measure: fits}, others, progress)
+        optional = {*measures} - {args.measure} if args.judge is None else ()
+        record = study.study(opened, folds, measures, wanted, {args.measure: fits}, others, progress, optional)
     out = args.out or args.run / "confidence"
     report.write(record, out)
     path = confidence_file.save(opened, fits)
     report.print_table(record)
+    for name, reason in record["left_out"].items():
+        print(f"not judged: {name} ({printable(reason)})")
     print(f"results: {printable(str(out))}")
     print(f"fit by {args.measure}: {printable(str(path))}")
 

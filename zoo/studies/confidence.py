@@ -5,7 +5,7 @@ has a fit on all folds' validation clips, each answered by its own fold: no clip
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,13 +93,22 @@ def study(
     made: Mapping[str, Mapping[str, Fit]],
     others: Sequence[Sequence[FoldAnswers]],
     progress: Progress,
+    optional: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the record of all `measures`, and of ensembles with `others`; `made` are fits that are there already."""
+    """Return the record of all `measures`, and of ensembles with `others`; `made` are fits that are there already.
+
+    An `optional` measure that cannot be fitted on these clips is left out, with the reason in the record.
+    """
     start = time.perf_counter()
     with progress.task("measures", len(measures)) as advance:
-        judged = {}
+        judged, left_out = {}, {}
         for n, measure in enumerate(measures, 1):
-            judged[measure] = judge(run, folds, measure, wanted, made.get(measure))
+            try:
+                judged[measure] = judge(run, folds, measure, wanted, made.get(measure))
+            except UserError as error:
+                if measure not in optional:
+                    raise
+                left_out[measure] = str(error)
             advance(n)
     if others:
         judged |= judge_ensemble(run, folds, others, wanted)
@@ -123,6 +132,7 @@ def study(
         "ece_of_largest_probability": number(metrics.expected_calibration_error(np.concatenate(own), test.correct)),
         **({"human_ceiling": record["human_ceiling"]} if "human_ceiling" in record else {}),
         "measures": judged,
+        "left_out": left_out,
         "seconds": round(time.perf_counter() - start, 1),
     }
 

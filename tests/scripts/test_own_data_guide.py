@@ -1,0 +1,52 @@
+"""The seven commands of docs/own-data.md, run as they are written there, from a folder of recordings to its answers."""
+
+import csv
+import shlex
+from pathlib import Path
+
+import pytest
+
+from zoo.data.corpora import registry
+from zoo.data.synthetic.corpora import synthesize
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--recipe", "quick", "--epochs", "1", "--bands", "12")  # of train.py
+
+
+def commands():
+    """Return the words of each command in the guide's first block."""
+    block = (ROOT / "docs" / "own-data.md").read_text().split("<!-- commands -->")[1].split("<!-- end -->")[0]
+    return [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("python ")]
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """Make the folder of the guide: `labels.csv` of recordings by five speakers, and three new ones."""
+    folder = tmp_path / "mine"
+    synthesize("emodb", folder / "recordings", 100, seed=0, seconds=(0.5, 0.7))
+    clips = registry.load("emodb", folder / "recordings").clips
+    (folder / "new").mkdir()
+    for number, clip in enumerate(clips[:3]):
+        clip.path.rename(folder / "new" / ("clip.wav" if number == 0 else clip.path.name))
+    with (folder / "labels.csv").open("w", newline="") as file:
+        rows = [(clip.path.relative_to(folder), clip.speaker, clip.label) for clip in clips[3:]]
+        csv.writer(file).writerows([("file", "speaker", "emotion"), *rows])
+    return folder
+
+
+@pytest.mark.slow
+def test_the_guide_leads_from_recordings_to_a_served_model(script, mine):
+    told = {}
+    for name, *words in commands():
+        code, printed, errors = script(Path(name).name, *words, *(QUICK if name.endswith("train.py") else ()))
+        assert code == 0, f"{name}: {errors}{printed}"
+        told[Path(name).name, words[0] if name.endswith("label.py") else ""] = printed
+    assert len(told) == 7
+    with (mine.parent / "queue.csv").open() as file:
+        queue = list(csv.DictReader(file))
+    with (mine.parent / "answers.csv").open() as file:
+        answers = list(csv.DictReader(file))
+    names = {path.name for path in (mine / "new").iterdir()}
+    assert {Path(row["file"]).name for row in queue} == {Path(row["file"]).name for row in answers} == names
+    assert all(row["emotion"] and 0 <= float(row["confidence"]) <= 1 for row in answers)
+    assert (mine / "more.csv").read_text().count("angry,anna,human") == 1
