@@ -34,6 +34,8 @@ def test_shares_of_raters():
     voted, speakers = votes.table([found, clip({})], CLASSES)
     assert voted.tolist() == [[3, 1, 0]] and speakers == ["s"]
     assert votes.table([clip({})], CLASSES)[0].shape == (0, 3)
+    of_table = Clip(Path("x.wav"), "x", "s", "a", votes={"mood": {"a": 1, "c": 3}})
+    np.testing.assert_array_equal(votes.distribution(of_table, CLASSES), [0.25, 0, 0.75])
 
 
 def test_votes_that_cannot_be_used_name_the_clip():

@@ -17,7 +17,7 @@ def counts(clip: Clip, classes: Sequence[str]) -> np.ndarray:
 
     Raises UserError for a number that is below 0 or not finite.
     """
-    votes = clip.votes.get(TARGET, {})
+    votes = _of(clip)
     for name, number in votes.items():
         if not math.isfinite(number) or number < 0:
             raise UserError(f"{clip.path}: expected numbers of raters, found {number:g} for {name}. Repair its votes")
@@ -37,7 +37,7 @@ def distribution(clip: Clip, classes: Sequence[str]) -> np.ndarray:
 
 def agreement(clip: Clip) -> float | None:
     """Return the share of a clip's raters that chose its most frequent class, 0..1; None without votes."""
-    votes = counts(clip, tuple(clip.votes.get(TARGET, ())))
+    votes = counts(clip, tuple(_of(clip)))
     return float(votes.max() / votes.sum()) if votes.sum() > 0 else None
 
 
@@ -46,6 +46,12 @@ def table(clips: Iterable[Clip], classes: Sequence[str]) -> tuple[np.ndarray, li
     voted = [(counts(clip, classes), clip.speaker) for clip in clips]
     chosen = [(votes, speaker) for votes, speaker in voted if votes.sum() > 0]
     return np.array([votes for votes, _ in chosen]).reshape(-1, len(classes)), [speaker for _, speaker in chosen]
+
+
+def _of(clip: Clip) -> Mapping[str, float]:
+    """Return a clip's votes on its emotion, or on the one target that a table has votes on."""
+    only = next(iter(clip.votes.values())) if len(clip.votes) == 1 else {}
+    return clip.votes.get(TARGET, only)
 
 
 def renamed(clip: Clip, names: Mapping[str, str]) -> Clip:
