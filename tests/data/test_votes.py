@@ -110,7 +110,9 @@ def test_the_twin_of_cremad_draws_votes_that_agree_more_on_longer_clips(tmp_path
 
 def test_shares_are_targets_and_are_mixed_as_labels_are():
     examples = [
-        Example(InMemory(np.full((4, 1), n, np.float32)), n % 2, labels=np.array([0.75, 0.25] if n else [1, 0]))
+        Example(
+            InMemory(np.full((4, 1), n, np.float32)), n % 2, labels=np.array([0.75, 0.25] if n else [1, 0], np.float32)
+        )
         for n in range(4)
     ]
     (batch,) = training_batches(examples, 4, 10, seed=0, epoch=1, mixing=Mixing(0.0, 2)).as_numpy_iterator()

@@ -111,9 +111,7 @@ def test_what_cannot_be_trained_ends_with_2_and_one_message(script, corpus, tmp_
     assert not (tmp_path / "run").exists()
 
 
-def test_named_corpora_have_no_classes_of_ones_own(script):
-    code, _, errors = script("train.py", "--corpus", "ravdess", "--synthetic", "--classes", "angry,sad")
-    assert code == 2 and "--classes are those of a table" in errors
+def test_a_table_without_a_path_is_asked_for(script):
     assert "found none. Give it with --data-root FILE" in script("train.py", "--corpus", "table")[2]
 
 

@@ -118,13 +118,13 @@ def test_evaluating_and_predicting_again_give_the_same(trained, rows, capsys):
     tested = read_rows(run.folder / "fold-0")[0]
     path = next(row["file"] for row in rows if row["file"].endswith(Path(tested["clip"]).name))
     (row,) = predict_run(run.folder, [path], fold="0")
-    assert list(row) == ["file", "emotion", "probabilities", "targets", "trained_on", "reason"]
+    columns = ["file", "emotion", "probabilities", "confidence", "abstained", "targets", "trained_on", "reason"]
+    assert list(row) == columns
     assert row["targets"]["sex"]["prediction"] == tested["sex_prediction"]
     assert row["targets"]["age"] == pytest.approx(float(tested["age_prediction"]), abs=1e-3)
     header, line = as_csv()(row).splitlines()
-    columns = (
-        "file,emotion,trained_on,p_angry,p_neutral,p_sad,target_sex,target_sex_p_f,target_sex_p_m,target_age,reason"
-    )
+    of_sex = "target_sex,target_sex_p_f,target_sex_p_m"
+    columns = f"file,emotion,confidence,abstained,trained_on,p_angry,p_neutral,p_sad,{of_sex},target_age,reason"
     assert header == columns and line.count(",") == columns.count(",")
     zoo.training.train.tasks.of("fcn").report.print_metrics(summary, "title")
     shown = capsys.readouterr().out

@@ -10,7 +10,7 @@ import keras
 from zoo import losses, losses_several
 from zoo.errors import UserError
 from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, waveform
-from zoo.layers import attention, long_convolution, lstm, masking, window_statistics
+from zoo.layers import attention, long_convolution, lstm, masking, sparsity, window_statistics
 from zoo.layers import waveform as waveform_layers
 from zoo.runs import keras_archive
 
@@ -27,6 +27,7 @@ LAYERS = (
     lstm,
     masking,
     mfcc,
+    sparsity,
     waveform,
     waveform_layers,
     window_statistics,

@@ -122,7 +122,7 @@ def _through(body: keras.Model | None, examples: Sequence[Any]) -> list[Any]:
         clips = in_batches(lambda features, n: _run(body, features, n), clips, multiple=50)
         for example, values in zip(examples, clips, strict=True):
             check_finite(values, example.name, f"features by {body.name}")
-    lengths = [len(example.labels) if hasattr(example, "labels") else 1 for example in examples]
+    lengths = [1 if hasattr(example, "label") else len(example.labels) for example in examples]
     vectors = (InMemory(values[:length]) for values, length in zip(clips, lengths, strict=True))
     return [replace(example, features=one) for example, one in zip(examples, vectors, strict=True)]
 
@@ -138,7 +138,7 @@ def _training_set(fold: FoldData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for example in fold.train:
         rated = getattr(example, "rated", slice(None))
         vectors.append(example.features.values[rated])
-        targets.append(example.labels[rated] if hasattr(example, "labels") else [example.label])
+        targets.append([example.label] if hasattr(example, "label") else example.labels[rated])
         weights.append(np.full(len(vectors[-1]), getattr(example, "weight", 1.0)))
     labels = {example.label for example in fold.train if hasattr(example, "label")}
     if len(labels) == 1:
