@@ -91,6 +91,24 @@ def test_one_command_fits_and_judges(run, script):
     assert found["fitted"]["ua"]["value"] == pytest.approx(balanced_accuracy_score(truth, prediction))
 
 
+def test_a_measure_that_cannot_be_fitted_is_left_out_unless_it_was_asked_for(run, monkeypatch):
+    plain = study.judge
+
+    def judge(opened, folds, measure, *rest):
+        if measure == "error_model":
+            raise UserError("one speaker")
+        return plain(opened, folds, measure, *rest)
+
+    monkeypatch.setattr(study, "judge", judge)
+    opened = open_run(run)
+    with Progress() as progress:
+        words = opened, confidence_clips.collect(opened, "", False, progress), ["maximum", "error_model"]
+        record = study.study(*words, {"coverage": 0.8}, {}, [], progress, optional={"error_model"})
+        assert (list(record["measures"]), record["left_out"]) == (["maximum"], {"error_model": "one speaker"})
+        with pytest.raises(UserError, match="one speaker"):
+            study.study(*words, {"coverage": 0.8}, {}, [], progress)
+
+
 def test_a_fold_is_fitted_on_its_validation_speakers_alone(run):
     opened = open_run(run)
     with Progress() as progress:

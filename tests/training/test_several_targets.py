@@ -14,14 +14,16 @@ from predictions import predict_run
 
 import zoo.training.train
 from zoo.config.flags import from_flags
+from zoo.data.schema import Clip
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.heads import make
 from zoo.inference.predictions_file import as_csv
-from zoo.inference.predictor import further_targets
+from zoo.inference.predictor import Predictor, further_targets
 from zoo.runs.folder import read_record, read_rows
 from zoo.training.evaluate import evaluate_run
 from zoo.training.fit import fit
+from zoo.training.several_targets import labels_of
 from zoo.training.train import train
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its loss is tested on every backend")
@@ -129,6 +131,24 @@ def test_evaluating_and_predicting_again_give_the_same(trained, rows, capsys):
     zoo.training.train.tasks.of("fcn").report.print_metrics(summary, "title")
     shown = capsys.readouterr().out
     assert "target sex" in shown and "target age" in shown and "clips without a label are left out" in shown
+
+
+def test_confidence_is_that_of_the_main_target(rng):
+    judged, output = [], np.array([0.6, 0.4, 0.3, 0.7])
+    facts = ("angry", "sad"), "x", 16_000, 0.1, 60.0, lambda waveforms: [output]
+    found = {"confidence": 0.5, "abstained": False}
+    heads = make(("angry", "sad"), {"sex": ["f", "m"]})
+    predictor = Predictor(*facts, heads=heads, judge=lambda shares, waveform: judged.append(shares.tolist()) or found)
+    (row,) = predictor.predict([rng.uniform(-0.5, 0.5, 16_000)])
+    assert judged == [[0.6, 0.4]] and row["confidence"] == 0.5 and row["targets"]["sex"]["prediction"] == "m"
+
+
+def test_shares_of_raters_are_the_main_targets_label_beside_the_others():
+    heads, clip = make(("angry", "sad"), {"sex": ["f", "m"]}), Clip(Path("x"), "x", "s", "sad", targets={"sex": "m"})
+    assert labels_of(clip, heads).tolist() == [0, 1, 0, 1]
+    assert labels_of(clip, heads, np.array([0.75, 0.25])).tolist() == [0.75, 0.25, 0, 1]
+    assert labels_of(clip, heads[:1], np.array([0.75, 0.25])).tolist() == [0.75, 0.25]
+    assert labels_of(clip, heads[:1]) is None
 
 
 def test_a_recording_without_speech_has_no_answer_for_any_target():
