@@ -113,7 +113,7 @@ def _pool(
     cpus_per_trial: float = 1.0,
     gpus_per_trial: float = 0.0,
 ) -> Pool:
-    """Return the workers that train trials: processes here, or tasks of a Ray cluster."""
+    """Return the pool of workers: processes on this machine, or tasks of a Ray cluster."""
     if not ray:
         from tuning.distributed.local_workers import LocalWorkers
 

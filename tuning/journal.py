@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 
 def read(folder: Path) -> list[Event]:
-    """Return the events of a search without changing anything; a chief may be running it.
+    """Return the events of a search without changing anything; another process may be running it.
 
     Raises UserError where there is no search, or neither file has a valid first line.
     """

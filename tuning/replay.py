@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 
 def read(folder: Path) -> Found:
-    """Return what a search's journal says; a chief may be running it.
+    """Return what a search's journal says; another process may be running it.
 
     Raises UserError where there is no search, its journal is damaged in both files, or the first line is no search.
     """

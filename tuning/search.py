@@ -25,7 +25,7 @@ _MOST_INFEASIBLE, _MOST_INFEASIBLE_LATER = 100, 1000
 
 
 def read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial]]:
-    """Return header, number of trials asked for and trials of a search; a chief may be running it.
+    """Return header, number of trials asked for and trials of a search; another process may be running it.
 
     Raises UserError where there is no search, or its journal is damaged in both files.
     """

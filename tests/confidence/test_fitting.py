@@ -20,7 +20,7 @@ HALF = {"coverage": 0.5}
 
 
 def answered(rng, n=400, n_speakers=8, **more):
-    """Answers that are right as often as their probability says."""
+    """Draw answers of a calibrated model: each is right with its own probability."""
     scores = rng.normal(0, 1.5, (n, 3))
     probabilities = softmax(scores, axis=1)
     truth = np.array([rng.choice(3, p=row) for row in probabilities])

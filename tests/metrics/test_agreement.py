@@ -22,7 +22,7 @@ def counted(observers) -> np.ndarray:
 
 
 def by_definition(counts) -> float:
-    """1 - D_o / D_e over all pairs, unit by unit."""
+    """Compute Krippendorff's alpha from its definition, 1 - D_o / D_e, over all pairs of ratings."""
     units = [[k for k, n in enumerate(unit) for _ in range(n)] for unit in counts]
     units = [unit for unit in units if len(unit) > 1]
     ratings = [k for unit in units for k in unit]

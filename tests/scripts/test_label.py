@@ -314,7 +314,7 @@ def test_vectors_are_moments_of_the_runs_features(clips, tmp_path):
     from zoo.config.flags import from_flags
     from zoo.features import from_config
 
-    settings = from_flags({"model": "attention_fcn", "corpus": "ravdess"})
+    settings = from_flags({"model": "attention_fcn", "corpus": "ravdess", "max_clip_seconds": 60.0})
     (tmp_path / "run").mkdir()
     write_json(tmp_path / "run" / "config.json", settings.saved())
     every, _ = queue.pool(clips)

@@ -260,7 +260,7 @@ def test_the_same_recordings_in_another_corpus_are_found(emodb, tmp_path):
     theirs = seen_before.Seen(settings, tuple(Clip(path, path.stem, "x", "sad") for path in files[:2]), {})
     tested = [Clip(tmp_path / "mine.wav", "mine", "me", "sad"), Clip(files[2], "other", "me", "sad")]
     cache = tmp_path / "cache"
-    hashes = zoo.training.train.extract(tested, extractor.features, extractor.settings, cache)[0]
+    hashes = from_config.features_of(replace(settings, cache_dir=str(cache)), extractor, tested)[0]
     hashes = {name: item.audio_sha256 for name, item in hashes.items()}
     fold = Fold("0-x", (), (), tuple(tested))
     found = seen_before.same_audio(theirs, fold, hashes, extractor, replace(settings, cache_dir=str(cache)))

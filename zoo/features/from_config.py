@@ -1,12 +1,15 @@
 """Build the front-end, the feature extractor and the feature model that a run configuration describes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
 from zoo import registry
 from zoo.config.frame_timing import FRAME_SECONDS, RATE_HZ, frame_seconds, steps_per_frame
 from zoo.config.run_config import RunConfig, heeds
+from zoo.config.saved import cache_folder
+from zoo.data.batches.feature_store import Features, extract
+from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.features import enhancer, joint_vector
 from zoo.features.extractor import Extractor, of_clip_functionals, of_functionals, of_layer
@@ -32,6 +35,31 @@ def frontend(config: RunConfig) -> keras.layers.Layer | None:
         return _LAYERS[entry.frontend](config) if entry.takes_waveforms else None
     except ValueError as error:
         raise UserError(f"front-end: {error}") from error
+
+
+def features_of(
+    config: RunConfig,
+    extractor: Extractor,
+    clips: Sequence[Clip],
+    progress: Callable[[int], None] = lambda done: None,
+    on_bad_clip: str = "fail",
+) -> tuple[dict[str, Features], list[dict[str, str]]]:
+    """Return the clips' features by name, from a configuration's cache or into it, and those left out.
+
+    Raises as `extract` does.
+    """
+    return extract(
+        clips,
+        extractor.features,
+        extractor.settings,
+        cache_folder(config),
+        rate_hz=extractor.rate_hz,
+        max_seconds=config.max_clip_seconds,
+        on_bad_clip=on_bad_clip,
+        min_seconds=extractor.least_seconds,
+        threads=extractor.threads,
+        progress=progress,
+    )
 
 
 def extractor(config: RunConfig) -> Extractor:

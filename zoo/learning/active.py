@@ -67,7 +67,7 @@ def full_score(labels: Labels, learner: Learner, seed: int = 0) -> Point:
 
 
 def first_clips(truth: np.ndarray, n_classes: int, initial: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the clips that people label first, `initial` of each class."""
+    """Draw the first labelled clips at random, `initial` of each class."""
     drawn = [rng.permutation(np.flatnonzero(truth == label))[:initial] for label in range(n_classes)]
     return np.concatenate(drawn)
 

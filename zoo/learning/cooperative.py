@@ -1,4 +1,4 @@
-"""Divide work between machine and people: the machine labels what it is sure of, people are asked about the rest.
+"""Cooperative learning: the model labels clips above a confidence, people label the others.
 
 MixedEmotions D4.2, section 2.3.4: for a new clip the computer first decides whether it can label it by itself; if not,
 whether it is worth asking a person (Zhang, Coutinho, Deng and Schuller 2015, "Cooperative Learning and its Application

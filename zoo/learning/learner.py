@@ -1,4 +1,4 @@
-"""The interface of models that learn from a growing part of a pool of clips."""
+"""Define the interface of models in simulated labelling: fit on the labelled clips, predict the others."""
 
 from dataclasses import dataclass
 from typing import Any

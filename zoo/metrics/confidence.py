@@ -154,7 +154,7 @@ def accuracy_of_kept(
 def expected_calibration_error(
     confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, weights: ArrayLike | None = None
 ) -> np.ndarray:
-    """ECE, 0..1, shape (...): |accuracy - mean confidence| of each bin of confidence, weighted by its share of clips.
+    """Return the expected calibration error, 0..1: |accuracy - mean confidence| by bin, weighted by share of clips.
 
     Guo, Pleiss, Sun and Weinberger 2017 ("On calibration of modern neural networks"), equation 3: `bins` of equal
     width, closed on the right.

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from zoo.confidence.fitting import Answered
-from zoo.config.saved import cache_folder
 from zoo.data.audio.recording import BadClip
 from zoo.data.batches.by_length import in_batches
-from zoo.data.batches.feature_store import Features, extract
+from zoo.data.batches.feature_store import Features
 from zoo.data.schema import Clip, Fold
 from zoo.data.votes import agreement
 from zoo.errors import UserError
@@ -162,17 +161,7 @@ def _features(
 ) -> dict[str, Features]:
     """Return clips' features by name, from the feature cache or into it."""
     with progress.task(what, len(clips)) as advance:
-        found, _ = extract(
-            clips,
-            extractor.features,
-            extractor.settings,
-            cache_folder(run.settings),
-            rate_hz=extractor.rate_hz,
-            min_seconds=extractor.least_seconds,
-            max_seconds=run.settings.max_clip_seconds,
-            threads=extractor.threads,
-            progress=advance,
-        )
+        found, _ = from_config.features_of(run.settings, extractor, clips, advance)
     return found
 
 

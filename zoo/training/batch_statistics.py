@@ -1,4 +1,4 @@
-"""Set batch normalisation's statistics to those of other recordings: no label is needed.
+"""Recompute the statistics of batch normalisation on unlabelled recordings of a new corpus (AdaBN).
 
 Li, Wang, Shi, Hou, Liu: "Adaptive Batch Normalization for practical domain adaptation", Pattern Recognition 80, 2018,
 section 3: every layer's moving mean and variance become those of the new domain, and all else stays.

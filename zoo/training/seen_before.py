@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.config import saved as config_saved
 from zoo.config.run_config import RunConfig
-from zoo.data.batches.feature_store import extract
 from zoo.data.corpora import names
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, shortened
+from zoo.features import from_config
 from zoo.features.extractor import Extractor
 from zoo.runs.dataset import open_source
 from zoo.runs.folder import corpus_name
@@ -78,17 +77,8 @@ def same_audio(
     """
     if seen.clips is None or seen.config is None:
         return []
-    found, _ = extract(
-        seen.clips,
-        extractor.features,
-        extractor.settings,
-        config_saved.cache_folder(config),
-        rate_hz=extractor.rate_hz,
-        max_seconds=seen.config.max_clip_seconds,
-        on_bad_clip="skip",
-        min_seconds=extractor.least_seconds,
-        threads=extractor.threads,
-    )
+    limits = replace(config, max_clip_seconds=seen.config.max_clip_seconds)
+    found, _ = from_config.features_of(limits, extractor, seen.clips, on_bad_clip="skip")
     known = {item.audio_sha256 for item in found.values()}
     shared = [clip.name for clip in fold.test if audio_sha256[clip.name] in known]
     return [f"{len(shared)} of {len(fold.test)} test recordings are known to it: {shortened(shared)}"] if shared else []

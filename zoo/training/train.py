@@ -9,10 +9,9 @@ import keras
 import numpy as np
 
 from zoo import registry
-from zoo.config import saved as config_saved
 from zoo.config import validation
 from zoo.config.run_config import RunConfig
-from zoo.data.batches.feature_store import Features, extract
+from zoo.data.batches.feature_store import Features
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
@@ -112,18 +111,7 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     sounds = augmented_copies.open_sounds(settings, extractor.rate_hz)
     clips = source.clips
     with progress.task("features", len(clips)) as advance:
-        features, bad = extract(
-            clips,
-            extractor.features,
-            extractor.settings,
-            config_saved.cache_folder(settings),
-            rate_hz=extractor.rate_hz,
-            max_seconds=settings.max_clip_seconds,
-            on_bad_clip=settings.on_bad_clip,
-            min_seconds=extractor.least_seconds,
-            threads=extractor.threads,
-            progress=advance,
-        )
+        features, bad = from_config.features_of(settings, extractor, clips, advance, settings.on_bad_clip)
     source = drop_clips(source, bad)
     versions, bad_copies = _versions(settings, source, extractor, sounds, progress)
     source, bad = drop_clips(source, bad_copies), [*bad, *bad_copies]

@@ -1,4 +1,4 @@
-"""Begin a training with the weights of another model, and train its layers in stages.
+"""Fine-tune another model: load its weights, freeze layers, train the head first.
 
 Yosinski, Clune, Bengio, Lipson: "How transferable are features in deep neural networks?", NIPS 2014: the first layers
 are taken over, the last ones are trained anew, and all or some are fine-tuned by a smaller learning rate.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.data.corpora import ravdess
-from zoo.data.tables import cells as table_cells
+from zoo.data.tables.values import classes_by_label
 from zoo.errors import UserError, shortened
 
 
@@ -99,7 +99,7 @@ def of(corpus: str, labels: Iterable[str], path: Path | None = None) -> LabelMap
     A table has no map of its own: its labels are words (`WORDS`, in any case). Raises UserError for a label without an
     entry, and for a file that cannot be read or gives a label two names.
     """
-    own = _read(path, corpus) if path else {}
+    own = classes_by_label(path, ("", corpus, corpus.removeprefix("table:"))) if path else {}
     known = LABEL_MAPS.get(corpus, WORDS)
     names: dict[str, str] = {}
     unknown = []
@@ -117,22 +117,3 @@ def of(corpus: str, labels: Iterable[str], path: Path | None = None) -> LabelMap
         )
     used = [known.source] if set(names) - set(own) else []
     return LabelMap(names, "; ".join(([str(path.name)] if path and set(names) & set(own) else []) + used))
-
-
-def _read(path: Path, corpus: str) -> dict[str, str]:
-    """Return the names of a user's map that are for a corpus."""
-    cells = table_cells.read(path)
-    if not {"label", "class"} <= cells.columns.keys():
-        found = shortened(list(cells.columns))
-        raise UserError(
-            f"--label-map {path}: expected the columns label and class, found {found}. Correct its first line"
-        )
-    names: dict[str, str] = {}
-    of_corpus = cells.columns.get("corpus", [""] * cells.n_rows)
-    for row, (of, label, name) in enumerate(
-        zip(of_corpus, *(cells.columns[c] for c in ("label", "class")), strict=True)
-    ):
-        if of in ("", corpus, corpus.removeprefix("table:")) and names.setdefault(label, name) != name:
-            expected = f"expected one class for {label!r}"
-            raise UserError(f"{cells.where(row)}: {expected}, found {names[label]!r} and {name!r}. Keep one")
-    return names

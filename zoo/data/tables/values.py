@@ -1,7 +1,7 @@
 """Make times, numbers, classes and votes of a table's cells."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -102,12 +102,15 @@ class LabelMap:
 
 
 def read_label_map(path: Path | None) -> LabelMap:
-    """Read a CSV with the columns label and class. Raises UserError for another file, and labels that are there twice.
+    """Return the label map of a table by a CSV (`classes_by_label`), or the one of no file."""
+    return LabelMap(path, classes_by_label(path) if path else {})
 
-    Some columns more, such as a source, do no harm.
+
+def classes_by_label(path: Path, corpora: Collection[str] = ()) -> dict[str, str]:
+    """Read a CSV with the columns label and class; with `corpora`, only lines whose column corpus is among them.
+
+    Further columns do no harm. Raises UserError for another file, and for a label with two classes.
     """
-    if path is None:
-        return LabelMap(None, {})
     cells = table_cells.read(path)
     if not {"label", "class"} <= cells.columns.keys():
         found = shortened(list(cells.columns))
@@ -115,12 +118,14 @@ def read_label_map(path: Path | None) -> LabelMap:
             f"--label-map {path}: expected the columns label and class, found {found}. Correct its first line"
         )
     classes: dict[str, str] = {}
-    for row, (label, name) in enumerate(zip(cells.columns["label"], cells.columns["class"], strict=True)):
-        if classes.setdefault(label, name) != name:
-            raise UserError(
-                f"{cells.where(row)}: expected one class for {label!r}, found {classes[label]!r} and {name!r}"
-            )
-    return LabelMap(path, classes)
+    of_corpus = cells.columns.get("corpus", [""] * cells.n_rows) if corpora else [""] * cells.n_rows
+    for row, (of, label, name) in enumerate(
+        zip(of_corpus, cells.columns["label"], cells.columns["class"], strict=True)
+    ):
+        if of in ("", *corpora) and classes.setdefault(label, name) != name:
+            expected = f"expected one class for {label!r}"
+            raise UserError(f"{cells.where(row)}: {expected}, found {classes[label]!r} and {name!r}. Keep one")
+    return classes
 
 
 def vote_columns(columns: Mapping[str, list[str]], target: str) -> dict[str, list[str]]:

@@ -18,7 +18,6 @@ from zoo.config import saved
 from zoo.data.audio.find import audio_files
 from zoo.data.audio.read import read
 from zoo.data.audio.recording import WHOLE, BadClip
-from zoo.data.batches.feature_store import extract
 from zoo.data.labels import Label, current, votes
 from zoo.data.schema import Clip
 from zoo.data.tables import table
@@ -226,16 +225,7 @@ def vectors(model: Model, clips: Sequence[Clip], progress: OnProgress) -> np.nda
         )
     settings = saved.load(model.place / "config.json")
     made = from_config.extractor(settings)
-    found, _ = extract(
-        clips,
-        made.features,
-        made.settings,
-        saved.cache_folder(settings),
-        rate_hz=made.rate_hz,
-        min_seconds=made.least_seconds,
-        threads=made.threads,
-        progress=progress,
-    )
+    found, _ = from_config.features_of(settings, made, clips, progress)
     frames = (found[clip.name].read() for clip in clips)
     moments = np.array([np.concatenate([values.mean(axis=0), values.std(axis=0)]) for values in frames])
     deviation = moments.std(axis=0)

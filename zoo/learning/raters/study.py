@@ -20,7 +20,10 @@ from zoo.metrics.bootstrap import bootstrap_interval, figures
 from zoo.metrics.undefined import with_interval
 
 MODALITIES = {"voice": "1", "face": "2", "both": "3"}  # the first digit of the table's first column
-REFERENCES = ("further", "intended")  # what a label is held against: a further rater, the actor's emotion
+REFERENCES = (
+    "further",
+    "intended",
+)  # what labels are compared with: one more rater, the emotion that the actor intended
 MARGIN = 0.005  # of agreement with the reference that a chosen level may lose against asking all
 FIGURES = ("votes", "saved", "further", "further_less_all", "intended", "intended_less_all", "as_all")
 GRID = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)  # mean votes per clip

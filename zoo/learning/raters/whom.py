@@ -3,7 +3,7 @@
     majority   raters drawn for every clip alike; the label is the class of the most votes
     model      the same votes; the label is the likeliest class by the rater model (`zoo.learning.raters.model`)
     open       the clips that are least certain by the model so far; raters drawn
-    best       these clips, each asked of the rater who is expected to tell most, by the model so far
+    best       these clips; the next rater is the one with the most expected information by the current model
     best-fair  the same, no rater having more than `SHARE` times an equal share of all votes
 
 The last three begin with `CALIBRATION` of the clips, on which all raters vote, so that the model knows them.

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zoo.config import saved as config_saved
 from zoo.config.run_config import RunConfig
-from zoo.data.batches.feature_store import Features, extract
+from zoo.data.batches.feature_store import Features
 from zoo.data.corpora import label_maps
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
@@ -44,18 +43,7 @@ def read(config: RunConfig, progress: Progress) -> Corpus:
     source = replace(source, folds=tuple(folds), protocol=replace(source.protocol, classes=classes))
     clips = source.clips
     with progress.task(f"features of {config.corpus}", len(clips)) as advance:
-        features, bad = extract(
-            clips,
-            extractor.features,
-            extractor.settings,
-            config_saved.cache_folder(config),
-            rate_hz=extractor.rate_hz,
-            max_seconds=config.max_clip_seconds,
-            on_bad_clip=config.on_bad_clip,
-            min_seconds=extractor.least_seconds,
-            threads=extractor.threads,
-            progress=advance,
-        )
+        features, bad = from_config.features_of(config, extractor, clips, advance, config.on_bad_clip)
     hashes = {name: item.audio_sha256 for name, item in features.items()}
     return Corpus(config, drop_clips(source, bad), features, hashes, named.names)
 
