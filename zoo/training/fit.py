@@ -29,14 +29,15 @@ def fit(
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
-    model, loss, batches = task.fitting(fold, config)
+    saved, loss, batches, extend = task.fitting(fold, config)
     if config.init_from:
-        model = transfer.begin(model, fold, config)
+        saved = transfer.begin(saved, fold, config)
+    model = extend(saved)
     validate = task.validator(model, fold, config)
 
     def enter(epoch: int) -> None:
         """Compile the model for the stage of an epoch."""
-        _compile_built(model, loss, transfer.stage(model, config, epoch), len(batches(1)))
+        _compile_built(model, loss, transfer.stage(saved, config, epoch), len(batches(1)))
 
     history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
     while not finished(history, config):
@@ -61,10 +62,10 @@ def fit(
     if config.keep == "best":
         model.set_weights(best)
     if config.init_from:
-        transfer.unfreeze(model)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
+        transfer.unfreeze(saved)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
         _compile_built(model, loss, config, len(batches(1)))
     with written_aside(fold.folder / "model.keras") as aside:
-        (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
+        (with_frontend(fold.frontend, saved) if fold.frontend else saved).save(aside)
     return history
 
 
