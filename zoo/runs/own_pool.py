@@ -59,8 +59,7 @@ def load(config: RunConfig) -> Pooled:
     found = pool.members(config.corpus)
     if config.synthetic and (tables := [member.corpus for member in found if member.kind == TABLE]):
         raise UserError(f"--synthetic makes twins of named corpora, and {tables[0]} is a table; leave it out")
-    data_root = Path(config.data_root).expanduser() if config.data_root else None
-    parts = [_part(config, member, data_root, alone=len(found) == 1) for member in found]
+    parts = [_part(config, member, alone=len(found) == 1) for member in found]
     if len({part.synthetic for part in parts}) > 1:
         raise UserError(f"--corpus {config.corpus}: some of the corpora are synthetic and some real. Give one kind")
     return Pooled(
@@ -73,12 +72,12 @@ def load(config: RunConfig) -> Pooled:
     )
 
 
-def _part(config: RunConfig, member: Member, data_root: Path | None, alone: bool) -> Pooled:
+def _part(config: RunConfig, member: Member, alone: bool) -> Pooled:
     """Return a member of a pool, as a pool of one."""
-    root = _root(config, member, data_root, alone)
+    root = root_of(config, member, alone)
     notes: list[str] = []
     warnings: list[str] = []
-    loaded = _table(config, root) if member.kind == TABLE else registry.load(member.corpus, root)
+    loaded = table_of(config, root) if member.kind == TABLE else registry.load(member.corpus, root)
     if member.kind == TABLE and loaded.missing:
         notes.append(f"{len(loaded.missing)} of the files that {member.name} names are absent: {loaded.missing[0]} ...")
         if not config.allow_incomplete:
@@ -101,17 +100,18 @@ def _part(config: RunConfig, member: Member, data_root: Path | None, alone: bool
     return Pooled(clips, {member.name: labels}, synthesized, tuple(notes), tuple(warnings), bool(unknown))
 
 
-def _root(config: RunConfig, member: Member, data_root: Path | None, alone: bool) -> Path:
+def root_of(config: RunConfig, member: Member, alone: bool) -> Path:
+    """Return the folder or table of a member, made where it is synthetic. Raises UserError where nothing is there."""
     if config.synthetic:
         return synthetic.cached(member.kind, cache_folder(config), config.clips, seed=0)
-    root = pool.root_of(member, data_root, alone)
+    root = pool.root_of(member, Path(config.data_root).expanduser() if config.data_root else None, alone)
     if member.kind == TABLE:
         assert root is not None  # it has a place
         return root
     return registry.resolve_root(member.kind, root)
 
 
-def _table(config: RunConfig, path: Path) -> Loaded:
+def table_of(config: RunConfig, path: Path) -> Loaded:
     """List the clips of a table. Of the columns that --column names, those are taken that it has.
 
     --from-names is of tables that are folders.

@@ -19,16 +19,21 @@ from zoo.utils.progress import Progress
 
 
 def fit(
-    fold: FoldData, config: RunConfig, progress: Progress, after_epoch: Callable[[], None] = lambda: None
+    fold: FoldData,
+    config: RunConfig,
+    progress: Progress,
+    after_epoch: Callable[[], None] = lambda: None,
+    task: Any = None,
 ) -> History:
     """Train until the last epoch or until patience ends, from a saved state if there is one.
 
     With --init-from the network begins with other weights and may be trained in stages (zoo.training.transfer). Writes
     model.keras (waveforms in, the weights of the epoch to keep, or their moving average) and history.csv; returns the
-    history, a row per epoch. What `after_epoch` raises ends the training, which can be resumed.
+    history, a row per epoch. What `after_epoch` raises ends the training, which can be resumed. `task` is the network's
+    own by default.
     """
     make_repeatable(config.seed)
-    task = tasks.of(config.model)
+    task = task or tasks.of(config.model)
     saved, loss, batches, extend = task.fitting(fold, config)
     if config.init_from:
         saved = transfer.begin(saved, fold, config)
@@ -40,7 +45,7 @@ def fit(
         _compile_built(model, loss, transfer.stage(saved, config, epoch), len(batches(1)))
 
     history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
-    while not finished(history, config):
+    while not finished(history, config, task):
         epoch = len(history) + 1
         if epoch in (1, config.freeze_epochs + 1):
             enter(epoch)
@@ -125,11 +130,11 @@ def kept_epoch(history: History, score: str, config: RunConfig) -> int:
     return len(history) if config.keep == "last" else best_epoch(history, score)
 
 
-def finished(history: History, config: RunConfig) -> bool:
+def finished(history: History, config: RunConfig, task: Any = None) -> bool:
     """Say whether the last epoch is done or patience has ended, which begins behind the frozen epochs."""
     if not history:
         return False
-    best = max(best_epoch(history, tasks.of(config.model).FIGURES.score), config.freeze_epochs)
+    best = max(best_epoch(history, (task or tasks.of(config.model)).FIGURES.score), config.freeze_epochs)
     return len(history) >= config.epochs or len(history) - best >= config.patience
 
 

@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from zoo.data.corpora import names
 from zoo.data.corpora import registry as corpora
 from zoo.errors import UserError, unknown
 from zoo.features import from_config
-from zoo.runs import keras_archive
+from zoo.runs import keras_archive, pretraining_file
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import frontend, load_model, network_of, own_settings
 from zoo.runs.open_run import open_run
@@ -61,6 +61,8 @@ def read(config: RunConfig, fold: str, network: keras.Model | None = None) -> In
     place = Path(config.init_from)
     if place.name == "model.keras" and (place.parents[1] / "config.json").is_file():
         found = _of_run(place.parents[1], config, fold_name(place.parent).split("-")[0])
+    elif record := pretraining_file.load(place if place.is_dir() else place.parent):
+        found = _of_pretraining(place, record, network)
     elif (place / "config.json").is_file():
         found = _of_run(place, config, fold)
     elif version := version_folder(place):
@@ -129,6 +131,17 @@ def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
     about |= {"model": description["model"], "protocol": description.get("protocol", ""), "fold": chosen}
     about |= {"before": seen_before.ancestors(description)}
     return Initial(networks[folds.index(chosen)], tuple(exported.outputs), None, features, about, version / VARIABLES)
+
+
+def _of_pretraining(place: Path, record: Mapping[str, Any], network: keras.Model | None) -> Initial:
+    """Return the weights of a pre-training; its speakers and recordings are what an earlier model has seen."""
+    found = _of_file(place / "model.keras" if place.is_dir() else place, network)
+    about = about_model("pretraining", found.file.parent.name, found.about["sha256"], "", record["synthetic"])
+    licences = dict.fromkeys(one["licence"] for one in record["corpora"].values())
+    about |= {"corpus": "+".join(record["corpora"]), "licence": "; ".join(licences), "model": record["model"]}
+    about |= {"protocol": "", "fold": ""}
+    about |= {"before": [{"seen_speakers": record["speakers"], "audio_sha256": record["audio_sha256"]}]}
+    return replace(found, about=about)
 
 
 def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:

@@ -20,7 +20,7 @@ class Seen:
 
     `clips` are its clips, None where they cannot be listed, for the `reason`. `speakers` are theirs by corpus, and
     those of the models that it began with itself, and of its teachers. `trained` are those clips that it was trained
-    on.
+    on, `audio_sha256` the recordings of a pre-training, by the hash of their samples.
     """
 
     config: RunConfig | None
@@ -28,6 +28,7 @@ class Seen:
     speakers: Mapping[str, Sequence[str]]
     reason: str = ""
     trained: tuple[Clip, ...] = ()
+    audio_sha256: frozenset[str] = frozenset()
 
 
 def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) -> Seen:
@@ -39,6 +40,9 @@ def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) ->
     for before in about.get("before", ()):
         for corpus, known in before.get("seen_speakers", {}).items():
             speakers[corpus] = sorted({*speakers.get(corpus, ()), *known})
+    if about.get("kind") == "pretraining":
+        known_audio = (digest for before in about["before"] for digest in before["audio_sha256"])
+        return Seen(None, None, speakers, audio_sha256=frozenset(known_audio))
     if not about["corpus"]:
         return Seen(None, None, speakers, "the file does not say what it was trained on")
     corpus, same = about["corpus"], about["corpus"] == _corpus(config)
@@ -77,7 +81,8 @@ def trained_on(seen: Seen, config: RunConfig) -> Seen:
 
 def same_speakers(seen: Seen, fold: Fold, config: RunConfig, side: str = "test") -> list[str]:
     """Return a sentence where speakers of a side of a fold are among those seen, by corpus and name."""
-    known = set(seen.speakers.get(_corpus(config), ()))
+    known = {*seen.speakers.get(_corpus(config), ()), *seen.speakers.get(_table_in_folder(config), ())}
+    known |= {f"{corpus}:{name}" for corpus, names in seen.speakers.items() for name in names}  # as pools have them
     speakers = {clip.speaker for clip in getattr(fold, side)}
     shared = sorted(speakers & known)
     return [f"{len(shared)} of {len(speakers)} {side} speakers are known to it: {shortened(shared)}"] if shared else []
@@ -95,11 +100,11 @@ def same_audio(
 
     The features of both are the same, so that those seen are usually in the cache.
     """
-    if seen.clips is None or seen.config is None:
-        return []
-    limits = replace(config, max_clip_seconds=seen.config.max_clip_seconds)
-    found, _ = from_config.features_of(limits, extractor, seen.clips, on_bad_clip="skip")
-    known = {item.audio_sha256 for item in found.values()}
+    known = set(seen.audio_sha256)
+    if seen.clips is not None and seen.config is not None:
+        limits = replace(config, max_clip_seconds=seen.config.max_clip_seconds)
+        found, _ = from_config.features_of(limits, extractor, seen.clips, on_bad_clip="skip")
+        known |= {item.audio_sha256 for item in found.values()}
     clips = getattr(fold, side)
     shared = [clip.name for clip in clips if audio_sha256[clip.name] in known]
     return [f"{len(shared)} of {len(clips)} {side} recordings are known to it: {shortened(shared)}"] if shared else []
@@ -119,6 +124,12 @@ def refuse(findings: Iterable[str], config: RunConfig, flag: str = "--init-from"
             f"speakers, or its fold that tests the same ones{of_fold}; --allow-leakage continues and marks results"
         )
     return sentences
+
+
+def _table_in_folder(config: RunConfig) -> str:
+    """Return a table's name as zoo.training.pretrain records it, "" for a corpus."""
+    path = names.table_path(config.corpus, config.data_root) if names.is_table(config.corpus) else None
+    return names.of_table(path, in_folder=True) if path else ""
 
 
 def _corpus(config: RunConfig) -> str:

@@ -37,9 +37,12 @@ def table_path(name: str, data_root: str) -> Path | None:
     return inside if own and root.is_dir() and inside.exists() else root
 
 
-def of_table(path: Path) -> str:
-    """Return the corpus name that records of a run have for a table: without its folders, which are the user's."""
-    return f"{_PREFIX}{path.name}"
+def of_table(path: Path, in_folder: bool = False) -> str:
+    """Return the corpus name that records of a run have for a table: without its folders, which are the user's.
+
+    With `in_folder` the innermost one stays, as many tables are called data.tsv.
+    """
+    return f"{_PREFIX}{path.parent.name}/{path.name}" if in_folder else f"{_PREFIX}{path.name}"
 
 
 def without_folders(name: str) -> str:
