@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--resume", action="store_true", help="leave out the files that --out already has")
     running = parser.add_argument_group("running")
     running.add_argument("--workers", type=int, default=1, help="processes, each with its own model (default: 1)")
+    computed = "exports: onnx, which starts within a second, or tensorflow (default: auto, the first they have)"
+    running.add_argument("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help=computed)
     running.add_argument("--backend", help="runs: Keras backend (default: the run's)")
     stream = parser.add_argument_group("streams")
     stream.add_argument("--stream", action="store_true", help="standard input is raw audio, mono; a line per hop, live")
@@ -115,6 +117,8 @@ def _find(args: argparse.Namespace) -> bool:
 
     is_run, name = (args.model / "config.json").is_file(), args.model.name
     if is_run or not (version_folder(args.model) or name == str(args.model) in pretrained.names()):
+        if args.runtime != "auto":
+            raise UserError(f"--runtime is for exports, and {args.model} is a run, which has --backend; leave it out")
         use_backend(args.backend or saved.load(args.model / "config.json").backend)
         return False
     args.model = pretrained.find(args.model)
@@ -180,11 +184,11 @@ def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: 
     from zoo.inference.predictor import in_turn
 
     options = {"place": str(args.model), "exported": exported, "fold": args.fold}
-    options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess}
+    options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess, "runtime": args.runtime}
     if args.workers > 1 and paths:
         return workers.by_workers(options, in_turn(paths, size), args.workers)
     predictor = open_predictor(**options)
-    announce_device("tensorflow" if exported else "")
+    announce_device(("tensorflow" if "tensorflow" in sys.modules else "onnxruntime") if exported else "")
     return workers.in_this_process(predictor, in_turn(paths, size))
 
 
@@ -193,12 +197,12 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     from zoo.serving import saved_model
 
     if exported:
-        model = saved_model.load(args.model)
+        model = saved_model.load(args.model, args.runtime)
     else:
         from zoo.inference.stream_run import of_run
 
         model = of_run(args.model, args.fold)
-    announce_device("tensorflow" if exported else "")
+    announce_device(("tensorflow" if "tensorflow" in sys.modules else "onnxruntime") if exported else "")
     sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
     stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)

@@ -21,16 +21,19 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UserError, unknown
+from zoo.export import trained_run
 from zoo.export.requests import Inputs, default_requests
+from zoo.export.trained_run import Trained
 from zoo.layers.masking import layers_of
 from zoo.serving import saved_model
 from zoo.serving.description import DESCRIPTION
+from zoo.serving.onnx_form import AGAIN, OnnxForm
 from zoo.serving.saved_model import Exported
 from zoo.serving.versions import new_version
 
 TOLERANCE = 1e-4
 ONNX_OPSET = 17
-_AGAIN = "_1"  # OpenVINO adds it to the name of an output that an input has, and it is added here for ONNX
+_MAIN = ("serving_default", "all_targets")  # signatures that other formats hold
 Answers = list[dict[str, np.ndarray]]
 
 
@@ -66,7 +69,8 @@ def export(
     check_installed(format)
     with TemporaryDirectory(prefix="export-") as place:
         exported = saved_model.load(saved.export(run, Path(place) / "saved", fold, **options))
-        source = _without_transforms(run, fold, exported, Path(place)) if FORMATS[format].direct else exported.folder
+        direct = FORMATS[format].direct
+        source = without_transforms(trained_run.load(run, fold), exported, Path(place)) if direct else exported.folder
         with new_version(out, version) as (aside, final):
             convert(source, format, aside, exported)
             shutil.copytree(exported.folder / "assets", aside / DESCRIPTION.parent)
@@ -91,47 +95,60 @@ def convert(source: Path, format: str, folder: Path, expected: Exported) -> Path
     """
     requests = default_requests(expected)
     path = FORMATS[format].write(source, folder)
-    answers = FORMATS[format].run(path, [inputs for inputs, _ in requests])
+    check_alike(format, requests, FORMATS[format].run(path, [inputs for inputs, _ in requests]), TOLERANCE)
+    return path
+
+
+def check_alike(
+    format: str, requests: Sequence[tuple[Inputs, dict[str, np.ndarray]]], answers: Answers, tolerance: float
+) -> None:
+    """Raise RefusedError where answers in a format differ from those expected, beside the inputs, by more than that."""
     for (inputs, right), answer in zip(requests, answers, strict=True):
         for name, values in right.items():
             found, same_shape = answer[name], answer[name].shape == values.shape
-            if not (same_shape and np.allclose(found, values, rtol=0, atol=TOLERANCE)):
+            if not (same_shape and np.allclose(found, values, rtol=0, atol=tolerance)):
                 shape = np.shape(next(iter(inputs.values())))
                 difference = f"{np.abs(found - values).max():.2g}" if same_shape else f"its shape, {found.shape}"
                 raise RefusedError(
                     f"{format}: {name} for a request of shape {shape} differs from the run's by {difference}, expected "
-                    f"at most {TOLERANCE:g}; it was not written. Use another format"
+                    f"at most {tolerance:g}; it was not written. Use another format"
                 )
-    return path
 
 
-def _without_transforms(run: Path, fold: str | None, exported: Exported, place: Path) -> Path:
-    """Save the run again, its long convolutions computed directly; where it has none, `exported` is as good."""
+def without_transforms(trained: Trained, exported: Exported, place: Path) -> Path:
+    """Save a run again, its long convolutions computed directly; where it has none, `exported` is as good."""
     import tensorflow as tf
 
-    from zoo.export import signatures, trained_run
+    from zoo.export import signatures
     from zoo.export.agreement import plan_of
 
-    trained = trained_run.load(run, fold)
     long = [layer for network in trained.networks for layer in layers_of(network) if hasattr(layer, "method")]
     if not long:
         return exported.folder
     for layer in long:
         layer.method = "direct"
     module, functions = signatures.build(trained.frontend, trained.networks, plan_of(exported.description))
-    default = {"serving_default": functions["serving_default"]}
-    tf.saved_model.save(module, str(place / "direct"), signatures=default)
+    tf.saved_model.save(
+        module, str(place / "direct"), signatures={name: functions[name] for name in _MAIN & {*functions}}
+    )
     return place / "direct"
 
 
 def _write_onnx(source: Path, folder: Path) -> Path:
+    path = folder / "model.onnx"
+    path.write_bytes(onnx_of(source, "serving_default"))
+    return path
+
+
+def onnx_of(source: Path, signature: str) -> bytes:
+    """Convert a signature of the SavedModel in `source` to ONNX. Raises RefusedError for what it cannot hold."""
     import onnx
     import tensorflow as tf
     import tf2onnx
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     module = tf.saved_model.load(str(source))  # without it, its variables would be gone
-    function = module.signatures["serving_default"]
+    function = module.signatures[signature]
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
     inputs, outputs = ([tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs))
     with _refusing("ONNX: tf2onnx cannot convert it"):
@@ -143,14 +160,12 @@ def _write_onnx(source: Path, folder: Path) -> Path:
             custom_op_handlers={"FloorDiv": (_floor_division, [])},
         )
     names = {name: name.partition(":")[0] for name in inputs}
-    described = [name + _AGAIN * (name in names.values()) for name in sorted(function.structured_outputs)]
+    described = [name + AGAIN * (name in names.values()) for name in sorted(function.structured_outputs)]
     _rename(model.graph, {**names, **dict(zip(outputs, described, strict=True))})
     foreign = sorted(_operations(model.graph) - {schema.name for schema in onnx.defs.get_all_schemas()})
     if foreign:
         raise RefusedError(f"ONNX: no operation for {', '.join(foreign)}")
-    path = folder / "model.onnx"
-    path.write_bytes(model.SerializeToString())
-    return path
+    return model.SerializeToString()
 
 
 def _floor_division(context: Any, node: Any, name: str, arguments: Any) -> None:
@@ -187,15 +202,9 @@ def _operations(graph: Any) -> set[str]:
 
 
 def _run_onnx(path: Path, requests: Sequence[Inputs]) -> Answers:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     with _refusing("ONNX: onnxruntime cannot run it"):
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        inputs, outputs = [item.name for item in session.get_inputs()], [item.name for item in session.get_outputs()]
-        found = [session.run(outputs, {name: request[name] for name in inputs}) for request in requests]
-    return [_named(request, zip(outputs, rows, strict=True)) for request, rows in zip(requests, found, strict=True)]
+        form = OnnxForm(path)
+        return [form(request) for request in requests]
 
 
 def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
@@ -218,7 +227,7 @@ def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
 
 def _named(request: Inputs, answer: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Remove what the format added to the names of outputs that an input has, too."""
-    return {name.removesuffix(_AGAIN) if name.removesuffix(_AGAIN) in request else name: rows for name, rows in answer}
+    return {name.removesuffix(AGAIN) if name.removesuffix(AGAIN) in request else name: rows for name, rows in answer}
 
 
 def _write_openvino(source: Path, folder: Path) -> Path:

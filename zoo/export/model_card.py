@@ -53,8 +53,9 @@ def carry_over(old: Path, new: Path) -> Path | None:
         return None
     text = card.read_text().replace(f", version {old.name}.", f", version {new.name}.", 1)
     before, after = (json.loads((version / DESCRIPTION).read_text())["files"] for version in (old, new))
-    for name, digest in after.items():
-        text = text.replace(before[name], digest)
+    for name, digest in before.items():
+        text = text.replace(digest, after.get(name, digest))
+    text += "".join(f"- `{digest}` {name}\n" for name, digest in after.items() if name not in before)
     path = new.parent / "model_card.md"
     with written_aside(path) as aside:
         aside.write_text(text)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from zoo.config.run_config import RunConfig, divided_noise, heeds
 from zoo.config.saved import cache_folder
@@ -178,6 +177,8 @@ def inner(source: Source, n_folds: int) -> Source:
             f"--inner-folds is {n_folds}, expected 2 to {len(set(speakers))}, the speakers of fold {outer.name} "
             "without its test speakers"
         )
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # a second, which --help has not
+
     stratified = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
     divisions = stratified if source.protocol.classes else GroupKFold(n_folds)
     labels, folds = [clip.label for clip in clips], []

@@ -31,9 +31,10 @@ def use_backend(name: str) -> None:
 
 @cache
 def announce_device(name: str = "") -> None:
-    """Print the backend (by default Keras's) and its device to standard error, once: "TensorFlow 2.21 on CPU".
+    """Print the backend and its device to standard error, once: "TensorFlow 2.21 on CPU".
 
-    States when a GPU is visible (device files of NVIDIA, or CUDA_VISIBLE_DEVICES) that the backend does not use.
+    `name` is a backend, by default Keras's, or onnxruntime. States when a GPU is visible (device files of NVIDIA, or
+    CUDA_VISIBLE_DEVICES) that the backend does not use.
     """
     if not name:
         import keras
@@ -46,14 +47,18 @@ def announce_device(name: str = "") -> None:
     elif name == "jax":
         found = module.local_devices()
         devices = [f"{device.platform.upper()} {device.device_kind}" for device in found if device.platform != "cpu"]
+    elif name == "onnxruntime":
+        devices = []
     else:
         devices = [f"GPU {module.cuda.get_device_name(number)}" for number in range(module.cuda.device_count())]
-    if devices:
+    if name == "onnxruntime":
+        device = "CPU"  # the form is of ONNX Runtime's CPU build
+    elif devices:
         device = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
     else:
         chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
         visible = any(Path("/dev").glob("nvidia[0-9]*")) if chosen is None else chosen not in ("", "-1")
         device = "CPU; a GPU is visible but unused: install the backend's CUDA build" if visible else "CPU"
     version = ".".join(module.__version__.split(".")[:2])
-    title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[name]
+    title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[name]
     print(f"{title} {version} on {device}", file=sys.stderr)
