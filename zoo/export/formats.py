@@ -128,9 +128,8 @@ def without_transforms(trained: Trained, exported: Exported, place: Path) -> Pat
     for layer in long:
         layer.method = "direct"
     module, functions = signatures.build(trained.frontend, trained.networks, plan_of(exported.description))
-    tf.saved_model.save(
-        module, str(place / "direct"), signatures={name: functions[name] for name in _MAIN & {*functions}}
-    )
+    main = {name: function for name, function in functions.items() if name in _MAIN}
+    tf.saved_model.save(module, str(place / "direct"), signatures=main)
     return place / "direct"
 
 

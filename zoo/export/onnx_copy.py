@@ -22,7 +22,8 @@ def add(exported: Exported, source: Path | None = None) -> None:
     `source` has the SavedModel to convert where that of the export cannot be (`formats.without_transforms`). Where
     there can be no such form, or it would answer otherwise by more than `TOLERANCE`, the description says why.
     """
-    content, names, why = b"", [], _refusal(exported)
+    content, why = b"", _refusal(exported)
+    names: list[str] = []
     if not why:
         try:
             content, names = _converted(exported, source or exported.folder)
