@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zoo import catalogue
 from zoo.config import flags
-from zoo.runs import own_pool
+from zoo.runs import own_pool, sides
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
 from zoo.utils.text import printable
@@ -43,16 +43,20 @@ def main() -> None:
         given = {**found, **given}
     settings = flags.resume(given) if resume else flags.from_flags(given)
     use_backend(settings.backend)
-    open_source(resolve(settings))  # reports a wrong folder before the backend takes its seconds to start
+    resolved = resolve(settings)
+    # Reports a wrong folder before the backend takes its seconds to start.
+    sides.check(resolved, open_source(resolved).folds)
 
-    from zoo.runs.folder import read_record
+    from zoo.reports.tables import print_untested
+    from zoo.runs.folder import is_tested, read_record
     from zoo.training.tasks import base as tasks  # after the backend is chosen
     from zoo.training.train import train
 
     announce_device()
     finished = train(settings, resume)
     record = read_record(finished.folder)
-    tasks.of(settings.model).report.print_metrics(record, finished.title())
+    shown = tasks.of(settings.model).report.print_metrics if is_tested(record) else print_untested
+    shown(record, finished.title())
     for line in own_pool.in_words(record.get("corpora", {})):
         print(printable(line))
     print(f"results: {printable(str(finished.folder))}")

@@ -27,7 +27,10 @@ class RunConfig:
     corpus: str = _flag("iemocap", "run", "corpus; table or table:PATH for recordings of your own; several as a+b")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
-        "", "run", "all, few (at most four), or numbers such as 4 or 0,2 (default: all; few with --synthetic)"
+        "",
+        "run",
+        "all, few (at most four), numbers such as 4 or 0,2, or final: all clips are trained on, none tested "
+        "(default: all; few with --synthetic)",
     )
 
     data_root: str = _flag(
@@ -143,7 +146,9 @@ class RunConfig:
         most=0.99999,
         later=True,
     )
-    patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
+    patience: int = _flag(
+        20, "training", "stop after so many epochs without a better validation score, where there is one", least=1
+    )
 
     keep: str = _flag(
         "best", "training", "weights of the best epoch or of the last", choices=("best", "last"), later=True

@@ -44,11 +44,20 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
 
 def epoch_line(row: Mapping[str, float]) -> str:
     """Return the validation figures of an epoch as progress shows them."""
+    if "validation_ua" not in row:
+        return "no validation clips"
     return f"validation loss {row['validation_loss']:.3f}  UA {100 * row['validation_ua']:.1f} %"
 
 
 def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Draw losses above, validation UA and WA below. A None or NaN in the history leaves a gap."""
+    """Draw losses above, validation UA and WA below. A None or NaN in the history leaves a gap.
+
+    Without validation clips it is the training loss alone.
+    """
+    if "validation_ua" not in history[0]:
+        alone = {"Loss": {"training": ("k.-", column(history, "loss"))}}
+        save_png(learning_curves(alone, np.full(len(history), np.nan)), path, title)
+        return
     ua, wa = (100 * column(history, f"validation_{name}") for name in ("ua", "wa"))
     losses = {"training": ("k.-", column(history, "loss")), "validation": ("C0.--", column(history, "validation_loss"))}
     panels = {"Loss": losses, "Accuracy (%)": {"validation UA": ("C0.-", ua), "validation WA": ("k.:", wa)}}

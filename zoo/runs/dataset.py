@@ -23,6 +23,7 @@ from zoo.heads import further_names
 from zoo.runs import further_targets, own_pool, own_table
 from zoo.runs.open_run import OpenedRun
 from zoo.runs.protocol import is_pool, protocol_of
+from zoo.runs.sides import FINAL, final
 
 _FEW = 4
 _PATHS = (
@@ -256,11 +257,13 @@ def _said_of(clip: Clip, audio_sha256: str) -> list:
 def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:
     if wanted == "all":
         return folds
+    if wanted == FINAL:
+        return (final(folds),)
     if wanted == "few":
         return folds[:: -(-len(folds) // _FEW)]
     by_number = {fold.name.split("-")[0]: fold for fold in folds}  # "4-Actor_17-Actor_20" is fold 4
     numbers = dict.fromkeys(wanted.split(","))
     for number in numbers:
         if number not in by_number:
-            raise unknown("--fold", number, ["all", "few", *by_number])
+            raise unknown("--fold", number, ["all", "few", FINAL, *by_number])
     return tuple(by_number[number] for number in numbers)

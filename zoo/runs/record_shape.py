@@ -40,6 +40,7 @@ _FACTS = {
     "protocol?": str,
     "synthetic?": bool,
     "speaker_independent?": bool,
+    "sides?": [str],
     "leakage?": [str],
     "notes?": [str],
     "corpora?": {str: {"title": str, "licence": str, "address": str, "label_map": {str: str}, "label_source": str}},

@@ -115,7 +115,12 @@ def learning_rates(config: RunConfig, n_steps: int) -> keras.optimizers.schedule
 
 
 def best_epoch(history: History, score: str) -> int:
-    """Return the number (from 1) of the first epoch with the highest `score`, a column of the history."""
+    """Return the number (from 1) of the first epoch with the highest `score`, a column of the history.
+
+    It is the last epoch where there are no validation clips and so no such column.
+    """
+    if score not in history[-1]:
+        return len(history)
     return 1 + int(np.argmax([row[score] for row in history]))
 
 

@@ -16,7 +16,7 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
-from zoo.runs import begin, environment, upstream_runs
+from zoo.runs import begin, environment, sides, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.training import checkpoint, evaluate, fit_linear, same_audio, transfer
@@ -70,6 +70,7 @@ class Run:
             seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
         part += ", last epoch kept" * (self.config.keep == "last")
+        part += "".join(f", no {side} side" for side in sides.NAMES if side not in self.facts["sides"])
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", against each corpus's own clips" * self.config.normalize_corpora
@@ -90,13 +91,16 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     keras.config.set_dtype_policy(settings.precision)
     # Before anything is written and every clip is read.
     tasks.of(settings.model).check(settings, source.protocol)
+    sides.check(settings, source.folds)
     upstream_runs.check(settings, source.folds)
     with begin.opened(settings, resume) as folder, Progress() as progress:
         run = prepare(folder, settings, source, progress)
         records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
-        rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
-        scores = evaluate.recorded_scores(rows, settings, source.protocol, folder)
-        shown = (*_SHORT, *tasks.of(settings.model).FIGURES.short)
+        rows = [row for fold in run.source.folds if fold.test for row in read_rows(fold_folder(folder, fold))]
+        scores: dict[str, Any] = {"classes": list(source.protocol.classes)}  # all that is there without a test side
+        if rows:
+            scores = evaluate.recorded_scores(rows, settings, source.protocol, folder)
+        shown = (*_SHORT, *tasks.of(settings.model).FIGURES.short_of(run.facts["sides"]))
         folds = [{name: record[name] for name in shown} for record in records]
         tested = [clip for fold in run.source.folds for clip in fold.test]
         scores |= evaluate.of_people(tested, source.protocol)
@@ -176,6 +180,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         "protocol": f"{source.protocol.name} v{source.protocol.version}",
         "synthetic": source.synthetic,
         "speaker_independent": source.protocol.speaker_independent,
+        "sides": sides.present(source.folds),
         "notes": list(source.notes),
         **source.about,
         "warnings": [
@@ -249,13 +254,14 @@ def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
         (fit_linear.plot if linear else task.report.plot_curves)(history, folder / "curves.png", run.title(fold.name))
         task.after_training(folder / "model.keras", data, settings)
-        rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
+        rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings) if fold.test else []
         _check_unchanged(run, fold)
-        record = {**_record(fold, history, task.FIGURES.score, settings), **task.scores(rows, protocol)}
+        record = _record(fold, history, task.FIGURES.score, settings)
+        record |= task.scores(rows, protocol) if rows else {"classes": list(protocol.classes)}
         record |= evaluate.of_people(fold.test, protocol)
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
-    return read_record(folder, (*_SHORT, *tasks.of(settings.model).FIGURES.short))
+    return read_record(folder, (*_SHORT, *tasks.of(settings.model).FIGURES.short_of(run.facts["sides"])))
 
 
 def _check_unchanged(run: Run, fold: Fold) -> None:
@@ -277,6 +283,6 @@ def _record(fold: Fold, history, score: str, settings: RunConfig) -> dict[str, A
         "test_speakers": sorted({clip.speaker for clip in fold.test}),
         "epochs": len(history),
         "best_epoch": best,
-        score: history[best - 1][score],
+        **({score: history[best - 1][score]} if fold.validation else {}),
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
     }

@@ -132,6 +132,8 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
+    if not fold.validation:
+        return dict
     fold = _behind_enhancer(fold, config, "validation")
     truth, examples = np.array([example.label for example in fold.validation]), whole_batches(fold.validation)
     heads = heads_of(config, fold.outputs)
