@@ -83,7 +83,7 @@ def test_files_of_ingredients_that_cannot_be_read(tmp_path, content, said):
 
 
 def test_unknown_ingredients_are_refused(base):
-    with pytest.raises(UserError, match="unknown ingredient 'mixxup'. Did you mean 'mixup'"):
+    with pytest.raises(UserError, match=r"unknown ingredient 'mixxup'\. Did you mean 'mixup'"):
         ablation.variants(base, {}, ["mixxup"])
 
 

@@ -6,6 +6,7 @@ from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.data.schema import Fold
 from zoo.errors import UserError
+from zoo.runs import folds_of_final
 
 FINAL = "final"  # value of --fold, and the name of the fold that trains on every clip
 NAMES = ("train", "validation", "test")
@@ -23,7 +24,13 @@ def present(folds: Sequence[Fold]) -> list[str]:
 
 
 def check(config: RunConfig, folds: Sequence[Fold]) -> None:
-    """Raise UserError for settings that choose something on validation clips where folds have none."""
+    """Raise UserError for settings that choose something on validation clips where folds have none.
+
+    And for a run of --figures-from that is not of the same recipe's folds, or beside folds that are tested.
+    """
+    if config.figures_from and config.fold != FINAL:
+        raise UserError(f"--figures-from has no effect on --fold {config.fold}; leave it out, or give --fold {FINAL}")
+    folds_of_final.figures(config)
     if "validation" in present(folds):
         return
     found = f"--protocol {config.protocol}, fold {folds[0].name} has no validation clips"
