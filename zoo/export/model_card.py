@@ -30,11 +30,9 @@ def write(version: Path, run: Path, fold: str | None = None, notes: Sequence[str
     description = json.loads((version / DESCRIPTION).read_text())
     folders, record = finished_folds(run, fold)
     place = run if fold is None else folders[0]
-    check_holds(record, ("corpus", "leakage", "notes"), place / "metrics.json")
-    if is_tested(record):
-        check_holds(
-            record, ("dimensions",) if description["task"] == "continuous" else _OF_CLASSES, place / "metrics.json"
-        )
+    figures = ("dimensions",) if description["task"] == "continuous" else _OF_CLASSES
+    needed = ("corpus", "leakage", "notes", *(figures if is_tested(record) else ()))
+    check_holds(record, needed, place / "metrics.json")
     parts = [
         _head(version, description),
         _data(description, record, notes, saved.load(run / "config.json")),
@@ -151,8 +149,9 @@ def _mistaken(record: Figures, label: str) -> str:
 def _calibration(description: Figures) -> Iterator[str]:
     if description["calibration"]:
         of_others = description["calibration"].get("fitted_on")
-        whose = f" of the run {of_others}, whose models were trained on fewer speakers" if of_others else ""
-        yield f"\nProbabilities are calibrated by a temperature, {description['temperature']:.3f}, of validation clips{whose}."
+        whose = f" of the run {of_others}, its models trained on fewer speakers" if of_others else ""
+        temperature = f"{description['temperature']:.3f}"
+        yield f"\nProbabilities are calibrated by a temperature, {temperature}, of validation clips{whose}."
         yield "\n| clips | expected calibration error before | after |\n|---|---|---|"
         for side in (side for side in ("validation", "test") if side in description["calibration"]):
             found = description["calibration"][side]
@@ -200,9 +199,9 @@ def _training_time(record: Figures) -> Iterator[str]:
     """Say how long training took, where the record knows."""
     folds = [fold for fold in record.get("folds", [record]) if {"epochs", "seconds_per_epoch"} <= fold.keys()]
     if folds:
-        seconds = sum(fold["epochs"] * fold["seconds_per_epoch"] for fold in folds)
-        epochs = " and ".join(dict.fromkeys(str(fold["epochs"]) for fold in folds))
-        yield f"Training took {seconds / 60:.0f} minutes: {len(folds)} of its folds, {epochs} epochs each,"
+        minutes = sum(fold["epochs"] * fold["seconds_per_epoch"] for fold in folds) / 60
+        epochs = sum(fold["epochs"] for fold in folds)
+        yield f"Training took {minutes:.0f} minutes: {epochs} epochs, folds: {len(folds)}.\n"
 
 
 def _target(name: str, found: Figures) -> str:
