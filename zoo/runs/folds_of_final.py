@@ -50,10 +50,11 @@ def figures(config: RunConfig) -> dict[str, Any]:
                 f"--figures-from {run}: expected a run of the same {name} ({now}), found {before}. Give another"
             )
     changed = [line for line in saved.differences(theirs.settings, config) if line.partition(" ")[0] not in _OF_FOLDS]
+    less = "fewer speakers" if record.get("speaker_independent", True) else "a part of the clips"
     said = (
-        f"The figures are of other models: those of {len(record['folds'])} folds of the run {run.name} under "
-        f"{record['protocol']}, each trained on fewer speakers. This model is trained on all clips, and none are "
-        "left to test it."
+        f"The figures are of other models, those of the run {run.name} under {record['protocol']} (folds: "
+        f"{len(record['folds'])}), each trained on {less}. This model is trained on all clips, and none are left to "
+        "test it."
     )
     held = {name: record[name] for name in ("classes", *_FIGURES, *_ALSO) if name in record}
     facts = {"run": run.name, "protocol": record["protocol"], "said": said, "settings_that_differ": changed}
