@@ -23,6 +23,16 @@ def present(folds: Sequence[Fold]) -> list[str]:
     return [name for name in NAMES if all(getattr(fold, name) for fold in folds)]
 
 
+def need(config: RunConfig, folds: Sequence[Fold], *names: str) -> None:
+    """Raise UserError where folds lack one of the sides `names`, which a study cannot do without."""
+    for name in names:
+        if name not in present(folds):
+            raise UserError(
+                f"--protocol {config.protocol}, fold {folds[0].name} has no {name} clips, which this needs. Choose "
+                "another --protocol or --fold"
+            )
+
+
 def check(config: RunConfig, folds: Sequence[Fold]) -> None:
     """Raise UserError for settings that choose something on validation clips where folds have none.
 
