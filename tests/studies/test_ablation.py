@@ -20,6 +20,10 @@ def base():
     return from_flags(GIVEN)
 
 
+def settings(given, name, changes):
+    return ablation.settings(given, ablation.Variant(name, changes))
+
+
 def changes(variants):
     return {variant.name: dict(variant.changes) for variant in variants}
 
@@ -44,7 +48,7 @@ def test_each_is_left_out_and_alone(base):
     assert off["mixup"] == off["tempo"] == 0.0 and off["schedule"] == "decay", "also of those that are not studied"
     assert by_name["tempo alone"] == {**off, "tempo": 0.17}
     assert {variant.against for variant in found} == {"", "recipe", "plain"}
-    whole = ablation.settings(GIVEN, by_name["plain"])
+    whole = settings(GIVEN, "plain", by_name["plain"])
     assert ablation.ingredients(whole) == {} and whole.batch_size == base.batch_size
 
 
@@ -52,15 +56,19 @@ def test_further_ingredients_are_added_and_those_held_left_out(base):
     further = {"speeds": {"augment_waveforms": "speed", "copies": 2}, "masks": {"augment": "specaugment"}}
     by_name = changes(ablation.variants(base, further, ["speeds", "masks"]))
     assert by_name["with speeds"] == further["speeds"] and by_name["without masks"] == {"augment": "none"}
-    alone = ablation.settings(GIVEN, by_name["speeds alone"])
+    alone = settings(GIVEN, "speeds alone", by_name["speeds alone"])
     assert (alone.augment_waveforms, alone.copies, alone.mixup) == ("speed", 2, 0.0)
 
 
 def test_what_goes_with_an_ingredient_is_left_out_with_it():
     given = {**GIVEN, "augment_waveforms": "speed", "copies": 5}
     by_name = changes(ablation.variants(from_flags(given), {}, ["augment-waveforms"]))
-    left = ablation.settings(given, by_name["without augment-waveforms"])
+    left = settings(given, "without", by_name["without augment-waveforms"])
     assert (left.augment_waveforms, left.copies) == ("none", RunConfig.copies)
+    with pytest.raises(
+        UserError, match=r"with copies: --copies has no effect without .* name those to study with --on"
+    ):
+        settings(GIVEN, "with copies", {"copies": 5})
 
 
 @pytest.mark.parametrize(
