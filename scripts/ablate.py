@@ -43,7 +43,7 @@ def main() -> None:
     variants = ablation.variants(base, further, own["only"])
     fixed = {"patience": base.epochs}
     jobs = [
-        (variant, seed, resolve(ablation.settings(given, variant.changes, **fixed, seed=seed)))
+        (variant, seed, resolve(ablation.settings(given, variant, **fixed, seed=seed)))
         for seed in dict.fromkeys(own["seeds"])  # every variant once before the next seed
         for variant in variants
     ]

@@ -5,6 +5,7 @@
     python scripts/train.py --model attention_fcn --corpus ravdess --data-root DIR --fold 0 --out runs/mine --resume
     python scripts/train.py --model conv_lstm --corpus recola --data-root DIR
     python scripts/train.py --from-search searches/NAME
+    python scripts/train.py ... --fold final --epochs-from runs/FOLDS --figures-from runs/FOLDS
 
 Results lie in runs/NAME: config.json, metrics.json, predictions.csv and a figure of all folds together, and a folder
 per fold with its model.keras, history.csv and curves.png.
@@ -17,7 +18,8 @@ from pathlib import Path
 
 from zoo import catalogue
 from zoo.config import flags
-from zoo.runs import own_pool, sides
+from zoo.errors import UserError
+from zoo.runs import folds_of_final, own_pool, sides
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
 from zoo.utils.text import printable
@@ -32,8 +34,20 @@ def main() -> None:
         "--from-search", metavar="DIR", help="train the best trial of a search (tune.py), changed by the flags given"
     )
     flags.add_flags(parser)
+    parser.add_argument(
+        "--epochs-from",
+        type=Path,
+        metavar="RUN",
+        help="as many epochs as a finished run needed; keep the last",
+    )
     given = vars(parser.parse_args())
     resume, search = given.pop("resume"), given.pop("from_search")
+    if (folds := given.pop("epochs_from")) is not None:
+        for name in ("epochs", "keep"):
+            if name in given:
+                raise UserError(f"--epochs-from and --{name} exclude each other; give one of them")
+        given |= {"epochs": folds_of_final.epochs(folds), "keep": "last"}
+        print(f"--epochs {given['epochs']} --keep last, as {printable(str(folds))} had it")
     if search:
         from tuning.results.show import best_of
 

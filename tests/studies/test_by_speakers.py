@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_draws_are_nested_balanced_and_differ_by_seed():
     for seed in range(5):
         chosen = [{clip.speaker for clip in by_speakers.drawn(fold, n, seed).train} for n in (2, 4, 8, 12)]
         assert [len(one) for one in chosen] == [2, 4, 8, 12]
-        assert all(small < large for small, large in zip(chosen, chosen[1:], strict=False))
+        assert all(small < large for small, large in pairwise(chosen))
         assert all(sum(name[0] == "w" for name in one) == len(one) / 2 for one in chosen)
         assert len(by_speakers.drawn(fold, 4, seed).train) == 12, "all clips of a speaker"
     orders = {tuple(by_speakers.order(fold.train, seed)) for seed in range(5)}

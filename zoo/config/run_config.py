@@ -27,11 +27,9 @@ class RunConfig:
     corpus: str = _flag("iemocap", "run", "corpus; table or table:PATH for recordings of your own; several as a+b")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
-        "",
-        "run",
-        "all, few (at most four), numbers such as 4 or 0,2, or final: all clips are trained on, none tested "
-        "(default: all; few with --synthetic)",
+        "", "run", "all, few (at most four), numbers as in 0,2, or final: all clips (default: all; few if synthetic)"
     )
+    figures_from: str = _flag("", "run", "finished run of folds, whose figures --fold final names", later=True)
 
     data_root: str = _flag(
         "", "data", "the corpus's folder or table, of several the folder above (default: $SPEECH_CORPORA)"
@@ -146,9 +144,7 @@ class RunConfig:
         most=0.99999,
         later=True,
     )
-    patience: int = _flag(
-        20, "training", "stop after so many epochs without a better validation score, where there is one", least=1
-    )
+    patience: int = _flag(20, "training", "stop after so many epochs without a better validation score", least=1)
 
     keep: str = _flag(
         "best", "training", "weights of the best epoch or of the last", choices=("best", "last"), later=True

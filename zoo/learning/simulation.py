@@ -25,6 +25,7 @@ from zoo.learning.linear_learner import LinearLearner
 from zoo.learning.network_learner import NetworkLearner
 from zoo.learning.plan import Plan
 from zoo.metrics.classification import speaker_confusions
+from zoo.runs import sides
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.lock import alone_in
 from zoo.training.evaluate import differences
@@ -46,6 +47,7 @@ def run(config: RunConfig, plan: Plan, seeds: Sequence[int], out: Path, second: 
     config = replace(resolve(config), out=str(out))
     check(config, plan, seeds)
     source = open_source(config)
+    sides.need(config, source.folds, "validation", "test")
     for fold in source.folds:
         plans.check_pool(plan, fold.name, _counted(fold, source.protocol.classes))
     about = {"plan": asdict(plan), "config": _kept(config)}

@@ -60,6 +60,9 @@ def print_untested(record: Mapping[str, Any], title: str, console: Console | Non
         figures = [percent(fold["validation_ua"])] if validated else []
         shown.add_row(Text(printable(fold["fold"])), str(fold["epochs"]), str(fold["best_epoch"]), *figures)
     lines = ["no test side: there are no test figures"]
+    if theirs := record.get("figures_from"):
+        ua, wa = (with_interval(theirs[name], percent) for name in ("ua", "wa"))
+        lines += [theirs["said"], f"UA {ua}   WA {wa}"]
     if validated:
         mean = sum(fold["validation_ua"] for fold in folds) / len(folds)
         lines.append(f"validation UA {percent(mean)}, the mean of {len(folds)} folds")

@@ -36,6 +36,7 @@ _PATHS = (
     "from_run",
     "enhancer",
     "init_from",
+    "figures_from",
 )  # "random" is no path
 
 

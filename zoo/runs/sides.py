@@ -6,6 +6,7 @@ from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.data.schema import Fold
 from zoo.errors import UserError
+from zoo.runs import folds_of_final
 
 FINAL = "final"  # value of --fold, and the name of the fold that trains on every clip
 NAMES = ("train", "validation", "test")
@@ -22,8 +23,24 @@ def present(folds: Sequence[Fold]) -> list[str]:
     return [name for name in NAMES if all(getattr(fold, name) for fold in folds)]
 
 
+def need(config: RunConfig, folds: Sequence[Fold], *names: str) -> None:
+    """Raise UserError where folds lack one of the sides `names`, which a study cannot do without."""
+    for name in names:
+        if name not in present(folds):
+            raise UserError(
+                f"--protocol {config.protocol}, fold {folds[0].name} has no {name} clips, which this needs. Choose "
+                "another --protocol or --fold"
+            )
+
+
 def check(config: RunConfig, folds: Sequence[Fold]) -> None:
-    """Raise UserError for settings that choose something on validation clips where folds have none."""
+    """Raise UserError for settings that choose something on validation clips where folds have none.
+
+    And for a run of --figures-from that is not of the same recipe's folds, or beside folds that are tested.
+    """
+    if config.figures_from and config.fold != FINAL:
+        raise UserError(f"--figures-from has no effect on --fold {config.fold}; leave it out, or give --fold {FINAL}")
+    folds_of_final.figures(config)
     if "validation" in present(folds):
         return
     found = f"--protocol {config.protocol}, fold {folds[0].name} has no validation clips"

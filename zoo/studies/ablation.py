@@ -25,9 +25,10 @@ _LEFT_OUT = (
     *("mel_scale", "floor", "crop_seconds"),
     *("init_from", "init_fold", "fine_tune", "freeze_epochs", "fine_tune_rate", "init_normalization"),
 )
-# Fields that mean nothing without another one, and go with it.
-_GO_WITH = dict.fromkeys(("copies", "responses", "augment_snr", "noise"), "augment_waveforms")
+# Fields, and groups of fields, that mean nothing without another one, and go with it.
+_GO_WITH = {"copies": "augment_waveforms", "augment_noise": "augment_waveforms", "noise": "augment_waveforms"}
 _GO_WITH |= dict.fromkeys(("target_weights", "number_loss"), "also")
+_GO_WITH |= {"teacher_weight": "teacher", "temperature": "teacher", "contrastive_temperature": "contrastive"}
 
 Changes = Mapping[str, Any]
 
@@ -51,9 +52,10 @@ def ingredients(base: RunConfig) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for item in dataclasses.fields(base):
         value = getattr(base, item.name)
-        if item.metadata["group"] in _GROUPS_LEFT_OUT or item.name in _LEFT_OUT or value == item.default:
+        group = item.metadata["group"]
+        if group in _GROUPS_LEFT_OUT or item.name in _LEFT_OUT or value == item.default:
             continue
-        name = _GO_WITH.get(item.name, item.name)
+        name = _GO_WITH.get(item.name, _GO_WITH.get(group, item.name))
         found.setdefault(as_flag(name)[2:], {})[item.name] = value
     return found
 
@@ -102,10 +104,14 @@ def variants(base: RunConfig, further: Mapping[str, Changes], only: Iterable[str
     return [Variant(RECIPE, {}), *without, Variant(PLAIN, off), *alone]
 
 
-def settings(given: Mapping[str, Any], changes: Changes, **more: Any) -> RunConfig:
+def settings(given: Mapping[str, Any], variant: Variant, **more: Any) -> RunConfig:
     """Return the configuration of a variant: flags `given`, changed. Raises UserError where it cannot be."""
-    options = {**given.get("option", {}), **changes.get("option", {})}
-    return from_flags({**given, **changes, **more, **({"option": options} if options else {})})
+    options = {**given.get("option", {}), **variant.changes.get("option", {})}
+    try:
+        return from_flags({**given, **variant.changes, **more, **({"option": options} if options else {})})
+    except UserError as error:
+        said = f"{variant.name}: {error.message}. Change --ingredients, or name those to study with --only"
+        raise UserError(said, error.lines) from error
 
 
 def _has(base: RunConfig, field: str, value: Any) -> bool:

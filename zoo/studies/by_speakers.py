@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
-from scipy.optimize import curve_fit
+from scipy.optimize import least_squares
 
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
@@ -53,8 +53,8 @@ def power_law(counts: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
     """
     slope, intercept = np.polyfit(np.log(counts), np.log(np.maximum(errors, 1e-6)), 1)
     start = (float(np.exp(intercept)), float(-slope))
-    (a, b), _ = curve_fit(lambda n, a, b: a * n**-b, counts, errors, p0=start, maxfev=10_000)
-    return float(a), float(b)
+    found = least_squares(lambda law: law[0] * counts ** -law[1] - errors, start)
+    return float(found.x[0]), float(found.x[1])
 
 
 def extrapolate(counts: Sequence[int], uas: np.ndarray, factor: float = 2.0) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
-from zoo.runs import begin, environment, sides, upstream_runs
+from zoo.runs import begin, environment, folds_of_final, sides, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
 from zoo.training import checkpoint, evaluate, fit_linear, same_audio, transfer
@@ -183,6 +183,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         "sides": sides.present(source.folds),
         "notes": list(source.notes),
         **source.about,
+        **folds_of_final.figures(settings),
         "warnings": [
             *source.warnings,
             *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
