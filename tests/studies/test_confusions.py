@@ -104,9 +104,9 @@ def test_runs_that_do_not_fit_are_refused(tmp_path):
     one = a_run(tmp_path / "one")
     with pytest.raises(UserError, match="clip 03-01-02-01-01-01-01 is in another run too"):
         confusions.study([one, a_run(tmp_path / "again")])
-    with pytest.raises(UserError, match="expected a run as .*one, found another model, corpus or classes"):
+    with pytest.raises(UserError, match=r"expected a run as .*one, found another model, corpus or classes"):
         confusions.study([one, a_run(tmp_path / "other", model="attention_lstm")])
     with pytest.raises(UserError, match="expected classes calm, happy, neutral, found 'sad'"):
         confusions.study([a_run(tmp_path / "sad", [("04-01-01-01-01", "calm", "sad")])])
-    with pytest.raises(UserError, match="--votes .*absent: no such file"):
+    with pytest.raises(UserError, match=r"--votes .*absent: no such file"):
         confusions.study([one], tmp_path / "absent")
