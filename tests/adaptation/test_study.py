@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from zoo.adaptation import few_shot, prior
+from zoo.adaptation import class_means, few_shot, prior
 from zoo.adaptation.methods import plan_of
 from zoo.adaptation.network import as_trained
 from zoo.adaptation.speakers import Speaker
@@ -68,10 +68,10 @@ def test_of_some_clips_the_others_are_scored(rng):
     assert [found.own.tolist() for found in again] == [found.own.tolist() for found in draws]
 
 
-@pytest.mark.parametrize("method", ["prior", "prior_estimated", "batch_norm+prior"])
+@pytest.mark.parametrize("method", ["prior", "prior_estimated", "class_means", "class_means_prior", "batch_norm+prior"])
 @pytest.mark.parametrize("amount", [Amount(0), Amount(7)])
 def test_no_label_of_the_speaker_is_read_without_few_shot(method, amount, monkeypatch):
-    monkeypatch.setattr("zoo.adaptation.study.METHODS", {"batch_norm": as_trained})
+    monkeypatch.setattr("zoo.adaptation.study.ADAPT", {"batch_norm": as_trained})
     one = speaker(np.random.default_rng(1))
     other = replace(one, truth=np.roll(TRUTH, 1), clips=[replace(clip, label="wrong") for clip in one.clips])
     found = [score(each, plan_of(method), amount, 3, 0) for each in (one, other)]
@@ -80,17 +80,29 @@ def test_no_label_of_the_speaker_is_read_without_few_shot(method, amount, monkey
         np.testing.assert_array_equal(right.own, shuffled.own)
 
 
-def test_few_shot_fits_a_head_per_network_to_the_drawn_clips_alone(rng):
+def test_few_shot_methods_fit_to_the_drawn_clips_alone(rng):
     one = speaker(rng)
-    draws = score(one, plan_of("few_shot:0.3"), Amount(2, per_class=True), 3, 0)
-    for found in draws:
+    vectors = np.concatenate([np.stack(of) for of in one.features], axis=1)
+    for found in score(one, plan_of("few_shot_logistic:0.3"), Amount(2, per_class=True), 3, 0):
         assert np.bincount(TRUTH[found.own]).tolist() == [2, 2, 2]
         assert not set(found.own) & set(found.scored)
-        heads = [
-            few_shot.logistic(np.stack(of)[found.own], TRUTH[found.own], np.stack(of)[found.scored], 3, 0.3)
-            for of in one.features
-        ]
-        np.testing.assert_allclose(found.adapted, np.mean(heads, axis=0))
+        head = few_shot.logistic(vectors[found.own], TRUTH[found.own], vectors[found.scored], 3, 0.3)
+        expected = head * mean(one)[found.scored]
+        np.testing.assert_allclose(found.adapted, expected / expected.sum(axis=1, keepdims=True), atol=1e-6)
+    for found in score(one, plan_of("few_shot:2"), Amount(2, per_class=True), 3, 0):
+        fitted = class_means.fit_labelled(vectors[found.own], TRUTH[found.own], 3, 2.0)
+        expected = fitted.probabilities(vectors[found.scored], mean(one)[found.scored])
+        np.testing.assert_allclose(found.adapted, expected)
+
+
+def test_class_means_of_some_clips_answer_the_others(rng):
+    one = speaker(rng)
+    vectors = np.concatenate([np.stack(of) for of in one.features], axis=1)
+    for method, shares in (("class_means", None), ("class_means_prior", TRAINED)):
+        for found in score(one, plan_of(method), Amount(9), 2, 0):
+            fitted = class_means.fit(vectors[found.own], mean(one)[found.own], 5.0, shares)
+            expected = fitted.probabilities(vectors[found.scored], mean(one)[found.scored])
+            np.testing.assert_allclose(found.adapted, expected)
 
 
 def test_figures_are_means_over_draws_with_intervals_over_speakers(rng):

@@ -1,13 +1,9 @@
-"""Fit a head to a few labelled clips of a speaker, on the vectors in front of a network's head."""
-
-from collections.abc import Sequence
+"""Draw a few labelled clips of a speaker; fit a logistic regression to their vectors in front of a network's head."""
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 _LEAST = 1e-7  # deviation of a coordinate; below it, it is constant
-HEADS = ("logistic", "nearest_mean")
 
 
 def draw(labels: np.ndarray, per_class: int, rng: np.random.Generator) -> np.ndarray:
@@ -33,26 +29,6 @@ def logistic(vectors: np.ndarray, labels: np.ndarray, others: np.ndarray, n_clas
     mean, deviation = vectors.mean(axis=0), vectors.std(axis=0)
     deviation = np.where(deviation < _LEAST, 1.0, deviation)
     model = LogisticRegression(C=c, max_iter=1000).fit((vectors - mean) / deviation, labels)
-    return _columns(model.predict_proba((others - mean) / deviation), model.classes_, n_classes)
-
-
-def nearest_mean(vectors: np.ndarray, labels: np.ndarray, others: np.ndarray, n_classes: int, c: float) -> np.ndarray:
-    """Return probabilities (m, n_classes) by the cosine to each class's mean vector, times 1 / `c` in a softmax.
-
-    Snell, Swersky, Zemel: "Prototypical networks for few-shot learning", NIPS 2017, section 2.3, with cosines.
-    """
-    centre = vectors.mean(axis=0)
-    classes = np.unique(labels)
-    means = np.stack([vectors[labels == label].mean(axis=0) for label in classes]) - centre
-    cosines = _unit(others - centre) @ _unit(means).T
-    return _columns(softmax(cosines / c, axis=1), classes, n_classes)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _LEAST)
-
-
-def _columns(found: np.ndarray, classes: Sequence[int] | np.ndarray, n_classes: int) -> np.ndarray:
-    shares = np.zeros((len(found), n_classes))
-    shares[:, np.asarray(classes, int)] = found
+    shares = np.zeros((len(others), n_classes))
+    shares[:, model.classes_] = model.predict_proba((others - mean) / deviation)
     return shares

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 from zoo.errors import UserError, unknown
 
-FROM_LABELS = "few_shot"
+_ASSUMED = (
+    "ASSUMES that the speaker's clips have training's shares of classes. In acted corpora such as RAVDESS every "
+    "speaker has as many clips of each emotion, so that the assumption holds by design and favours this method; "
+    "speech as people use it is not like that"
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Method:
     strength: float
     strength_is: str
     assumes: str = ""
+    takes_labels: bool = False
 
 
 METHODS: Mapping[str, Method] = {
@@ -40,9 +45,7 @@ METHODS: Mapping[str, Method] = {
         False,
         1.0,
         "share of the correction",
-        "ASSUMES that the speaker's clips have training's shares of classes. In acted corpora such as RAVDESS every "
-        "speaker has as many clips of each emotion, so that the assumption holds by design and favours this method; "
-        "speech as people use it is not like that",
+        _ASSUMED,
     ),
     "prior_estimated": Method(
         "probabilities weighted by shares of classes estimated from the speaker's clips (EM)",
@@ -50,7 +53,33 @@ METHODS: Mapping[str, Method] = {
         1.0,
         "share of the correction",
     ),
-    FROM_LABELS: Method("a head fitted to labelled clips of the speaker", False, 0.1, "C of the logistic regression"),
+    "class_means": Method(
+        "probabilities times the nearness to the mean vector of each class, found from the speaker's own answers",
+        False,
+        5.0,
+        "weight of the cosine",
+    ),
+    "class_means_prior": Method(
+        "class_means, with probabilities weighted until the clips have the training's shares of classes",
+        False,
+        5.0,
+        "weight of the cosine",
+        _ASSUMED,
+    ),
+    "few_shot": Method(
+        "probabilities times the nearness to the mean vector of each class, of labelled clips of the speaker",
+        False,
+        5.0,
+        "weight of the cosine",
+        takes_labels=True,
+    ),
+    "few_shot_logistic": Method(
+        "probabilities times those of a logistic regression on the vectors of labelled clips of the speaker",
+        False,
+        0.1,
+        "C of the regression",
+        takes_labels=True,
+    ),
 }
 
 
@@ -78,7 +107,7 @@ class Plan:
 
     @property
     def takes_labels(self) -> bool:
-        return self.answers == FROM_LABELS
+        return bool(self.answers) and METHODS[self.answers].takes_labels
 
     @property
     def notes(self) -> list[str]:
@@ -118,7 +147,7 @@ def _strength(name: str, given: str) -> float:
         value = float(given)
     except ValueError:
         value = float("nan")
-    highest = 1e6 if name == FROM_LABELS else 1.0
+    highest = 1.0 if METHODS[name].strength_is.startswith("share") else 1000.0
     if not 0 < value <= highest:
         raise UserError(
             f"--method {name}:{given}: expected {METHODS[name].strength_is} above 0, at most {highest:g}, such as "

@@ -145,7 +145,7 @@ def _entropy(ignored, probabilities):
 
 
 Adapt = Callable[[FoldNetwork, Features, float], FoldNetwork]
-METHODS: Mapping[str, Adapt] = {
+ADAPT: Mapping[str, Adapt] = {
     "statistics": by_moments,
     "batch_norm": by_batch_norm,
     "entropy": by_entropy,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from zoo.adaptation.methods import Plan
-from zoo.adaptation.network import METHODS, open_network
+from zoo.adaptation.network import ADAPT, open_network
 from zoo.adaptation.speakers import check_network
 from zoo.data.audio.recording import BadClip
 from zoo.errors import UserError
@@ -40,7 +40,7 @@ def save(run: Path, plan: Plan, recordings: Sequence[str], out: Path) -> int:
     said = f"adapted to {len(features)} recordings of one speaker by {plan.name}; figures are those of the run before"
     for folder in opened.fold_folders:
         fold = open_network(folder / "model.keras", column_names(heads), len(opened.protocol.classes))
-        fold = METHODS[plan.network](fold, features, plan.network_strength)
+        fold = ADAPT[plan.network](fold, features, plan.network_strength)
         with written_aside(out / folder.name / "model.keras") as aside:
             fold.model().save(aside)
         _write_record(out / folder.name, read_record(folder), said)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.adaptation import few_shot, prior
-from zoo.adaptation.methods import Plan
-from zoo.adaptation.network import METHODS, as_trained
+from zoo.adaptation import class_means, few_shot, prior
+from zoo.adaptation.methods import METHODS, Plan
+from zoo.adaptation.network import ADAPT, as_trained
 from zoo.adaptation.speakers import Speaker, collect
 from zoo.errors import UserError
 from zoo.metrics.bootstrap import Parts, bootstrap_interval, figures
@@ -29,6 +29,7 @@ from zoo.utils.progress import Progress
 
 ALL = "all"
 FIGURES = ("wa", "ua")
+_LEAST = 1e-7  # of a probability of a head
 KINDS = ("stranger", "adapted", "change")
 
 
@@ -67,7 +68,7 @@ Answers = Sequence[tuple[np.ndarray, np.ndarray]]
 
 def answers_of(speaker: Speaker, plan: Plan, own: np.ndarray) -> Answers:
     """Return the answers of a speaker's networks to all clips, each adapted to the unlabelled clips at `own`."""
-    method = METHODS[plan.network] if plan.network else as_trained
+    method = ADAPT[plan.network] if plan.network else as_trained
     return [
         method(network, [features[position] for position in own], plan.network_strength).outputs(features)
         for network, features in zip(speaker.networks, speaker.features, strict=True)
@@ -75,25 +76,26 @@ def answers_of(speaker: Speaker, plan: Plan, own: np.ndarray) -> Answers:
 
 
 def behind(answers: Answers, plan: Plan, trained: np.ndarray, own: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-    """Return probabilities (n, classes) by the plan's method behind the networks: the mean over these.
+    """Return probabilities (n, classes) by the plan's method behind the networks, whose mean probabilities it changes.
 
-    `own` are positions of the speaker's clips, `labels` theirs where the plan takes some, `trained` the shares of
-    classes in training, which "prior" assumes and "prior_estimated" begins with.
+    `own` are positions of the speaker's clips, `labels` (own,) theirs where the plan takes some, `trained` the shares
+    of classes in training, which methods with "prior" assume and "prior_estimated" begins with.
     """
-    if labels is not None:
-        heads = [
-            few_shot.logistic(vectors[own], labels, vectors, len(trained), plan.answers_strength)
-            for vectors, _ in answers
-        ]
-        return np.mean(heads, axis=0)
-    found = np.mean([probabilities for _, probabilities in answers], axis=0)
-    if not plan.answers:
-        return found
+    given = np.mean([probabilities for _, probabilities in answers], axis=0)
+    vectors, strength = np.concatenate([vectors for vectors, _ in answers], axis=1), plan.answers_strength
+    if plan.answers == "few_shot_logistic":
+        head = few_shot.logistic(vectors[own], labels, vectors, len(trained), strength)
+        return prior.reweighted(given * np.maximum(head, _LEAST), np.ones(len(trained)))
+    if plan.answers == "few_shot":
+        return class_means.fit_labelled(vectors[own], labels, len(trained), strength).probabilities(vectors, given)
+    if plan.answers in ("class_means", "class_means_prior"):
+        shares = trained if METHODS[plan.answers].assumes else None
+        return class_means.fit(vectors[own], given[own], strength, shares).probabilities(vectors, given)
     if plan.answers == "prior":
-        weights = prior.weights_for(found[own], trained)
-    else:
-        weights = prior.estimate_prior(found[own], trained) / trained
-    return prior.reweighted(found, weights**plan.answers_strength)
+        return prior.reweighted(given, prior.weights_for(given[own], trained) ** strength)
+    if plan.answers == "prior_estimated":
+        return prior.reweighted(given, (prior.estimate_prior(given[own], trained) / trained) ** strength)
+    return given
 
 
 def score(speaker: Speaker, plan: Plan, amount: Amount, draws: int, seed: int) -> list[Outcome]:
