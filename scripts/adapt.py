@@ -17,7 +17,7 @@ clips of every class. Several runs, such as other seeds of the same folds, answe
 Figures lie in --out: adaptation.md, adaptation.csv and adaptation.json, as a stranger beside adapted.
 
 With --speaker DIR, recordings of your own speaker without labels, nothing is scored: --save writes the run adapted to
-them, which predict.py, export.py and zoo.load open as any run.
+them, which predict.py opens as any run.
 """
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
@@ -90,6 +90,8 @@ def _check(args: argparse.Namespace, plans: list) -> None:
         )
     if bool(args.save) == bool(args.out):
         raise UserError("expected --out DIR for figures, or --speaker and --save for a run of your own speaker")
+    if len({place.resolve() for place in args.runs}) < len(args.runs):
+        raise UserError("a run is given twice; give each one once")
     if args.draws < 1:
         raise UserError(f"--draws is {args.draws}, expected 1 or more")
     if args.save and (len(args.runs) > 1 or len(plans) > 1 or plans[0].answers):

@@ -25,7 +25,8 @@ def twin(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(twin, tmp_path_factory):
-    flags = {"data_root": str(twin), "fold": "0", "cache_dir": str(tmp_path_factory.mktemp("cache"))}
+    flags = {"data_root": str(twin), "synthetic": False, "fold": "0"}
+    flags |= {"cache_dir": str(tmp_path_factory.mktemp("cache"))}
     return tiny_runs.make(tmp_path_factory.mktemp("run") / "run", "fcn", "ravdess", names=[FOLD], **flags)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from zoo.adaptation import class_means, few_shot, prior
+from zoo.adaptation import class_means, few_shot, prior, study
 from zoo.adaptation.methods import plan_of
 from zoo.adaptation.network import as_trained
 from zoo.adaptation.speakers import Speaker
-from zoo.adaptation.study import Amount, check_amounts, score, summary
+from zoo.adaptation.study import Amount, as_stranger, check_amounts, summary
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 
@@ -34,6 +34,10 @@ def speaker(rng, name="a", truth=TRUTH, n_networks=2):
     clips = tuple(Clip(None, f"{name}{number}", name, "") for number in range(len(truth)))
     features = [list(rng.normal(size=(len(truth), 4)) + truth[:, None]) for _ in range(n_networks)]
     return Speaker(name, "0", clips, truth, [Answers(rng) for _ in range(n_networks)], features, TRAINED)
+
+
+def score(one, plan, amount, draws, seed):
+    return study.score(one, as_stranger(one), plan, amount, draws, seed)
 
 
 def mean(of):

@@ -98,16 +98,20 @@ def behind(answers: Answers, plan: Plan, trained: np.ndarray, own: np.ndarray, l
     return given
 
 
-def score(speaker: Speaker, plan: Plan, amount: Amount, draws: int, seed: int) -> list[Outcome]:
-    """Return the outcome of every draw of a speaker's clips; of all clips there is one."""
-    every, number = np.arange(len(speaker.clips)), zlib.crc32(speaker.name.encode())
-    stranger = answers_of(speaker, Plan(), every)
+def as_stranger(speaker: Speaker) -> Answers:
+    """Return the answers of a speaker's networks as training left them."""
+    return answers_of(speaker, Plan(), np.arange(len(speaker.clips)))
+
+
+def score(speaker: Speaker, stranger: Answers, plan: Plan, amount: Amount, draws: int, seed: int) -> list[Outcome]:
+    """Return the outcome of every draw of a speaker's clips; of all clips there is one. `stranger`: `as_stranger`."""
+    every, of_name = np.arange(len(speaker.clips)), zlib.crc32(speaker.name.encode())
     probabilities = behind(stranger, Plan(), speaker.trained, every, None)
     beforehand = answers_of(speaker, plan, every) if plan.network and amount.per_class else stranger
     outcomes = []
     for draw in range(draws if amount.n else 1):
         own, labels, answers = every, None, beforehand
-        rng = np.random.default_rng([seed, number, amount.n, draw])
+        rng = np.random.default_rng([seed, of_name, amount.n, draw])
         if amount.per_class:
             own = few_shot.draw(speaker.truth, amount.n, rng)
             labels = speaker.truth[own]
@@ -207,14 +211,15 @@ def measure(
     speakers = collect(runs, asked.side, data_root, progress)
     for of_plan in amounts.values():
         check_amounts(speakers, of_plan)
+    strangers = [as_stranger(speaker) for speaker in speakers]
     methods, done = {}, 0
     with progress.task("speakers", len(speakers) * sum(map(len, amounts.values()))) as advance:
         for plan, of_plan in amounts.items():
             found = []
             for amount in of_plan:
                 outcomes = []
-                for speaker in speakers:
-                    outcomes.append(score(speaker, plan, amount, asked.draws, asked.seed))
+                for speaker, stranger in zip(speakers, strangers, strict=True):
+                    outcomes.append(score(speaker, stranger, plan, amount, asked.draws, asked.seed))
                     advance(done := done + 1)
                 found.append(summary(speakers, outcomes, amount))
             methods[plan.name] = {"notes": plan.notes, "figures": found}
