@@ -26,7 +26,7 @@ import argparse
 import textwrap
 from pathlib import Path
 
-from zoo.adaptation.methods import METHODS, plan_of
+from zoo.adaptation.methods import METHODS, Plan, plan_of
 from zoo.config import saved
 from zoo.errors import UserError
 from zoo.utils.backends import use_backend
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(args: argparse.Namespace, plans: list) -> None:
+def _check(args: argparse.Namespace, plans: list[Plan]) -> None:
     if bool(args.speaker) != bool(args.save):
         raise UserError(
             "--speaker, recordings of your own speaker, and --save, where the adapted run goes, need each other"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny_runs
 
+from zoo import registry
 from zoo.adaptation import network as networks
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
@@ -87,18 +88,24 @@ def test_statistics_of_batch_normalisation_are_mixed_and_the_next_speaker_begins
         np.testing.assert_array_equal(layer.moving_variance, before)
 
 
-def test_entropy_falls_by_scale_and_shift_alone(fold):
+def test_entropy_falls_by_scale_and_shift_alone(rng):
+    keras.utils.set_random_seed(0)
+    network = registry.build("residual_bigru", 8, 12, stem_filters=4, filters=[4, 4, 8], recurrent_units=4)
+    answers = keras.Model(network.inputs, [networks.head_of(network).input, network.output])
+    weights = tuple(weight + rng.normal(0, 0.02, weight.shape) for weight in network.get_weights())
+    fold = networks.FoldNetwork(None, network, answers, weights, np.zeros(12), np.ones(12), 8)
+
     def entropy():
         shares = fold.outputs(CLIPS)[1]
         return -(shares * np.log(shares)).sum(axis=1).mean()
 
     networks.by_batch_norm(fold, CLIPS, 0.5)
-    before, weights = entropy(), {layer.name: layer.get_weights() for layer in fold.network.layers}
-    networks.by_entropy(fold, CLIPS, 0.5, epochs=3, learning_rate=0.01)
-    assert entropy() < before - 1e-4
-    for layer in fold.network.layers:
+    before, held = entropy(), {layer.name: layer.get_weights() for layer in network.layers}
+    networks.by_entropy(fold, CLIPS, 0.5, epochs=10)
+    assert entropy() < before - 1e-3
+    for layer in network.layers:
         same = slice(2, None) if layer in norms(fold) else slice(None)  # moving mean and variance
-        for was, now in zip(weights[layer.name][same], layer.get_weights()[same], strict=True):
+        for was, now in zip(held[layer.name][same], layer.get_weights()[same], strict=True):
             np.testing.assert_array_equal(was, now)
         assert layer.trainable
 

@@ -9,6 +9,7 @@ import numpy as np
 from zoo.adaptation.methods import Plan
 from zoo.adaptation.network import ADAPT, open_network
 from zoo.adaptation.speakers import check_network
+from zoo.config.run_config import RunConfig
 from zoo.data.audio.recording import BadClip
 from zoo.errors import UserError
 from zoo.features import from_config
@@ -53,7 +54,7 @@ def _write_record(folder: Path, record: Mapping[str, Any], said: str) -> None:
     write_json(folder / "metrics.json", {**record, "warnings": [*record.get("warnings", ()), said]})
 
 
-def _features(settings, recordings: Sequence[str]) -> list[np.ndarray]:
+def _features(settings: RunConfig, recordings: Sequence[str]) -> list[np.ndarray]:
     """Return the features of recordings. Raises UserError for one that cannot be used."""
     extractor = from_config.extractor(settings)
     with places.found(recordings) as found:

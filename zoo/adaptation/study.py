@@ -75,10 +75,10 @@ def answers_of(speaker: Speaker, plan: Plan, own: np.ndarray) -> Answers:
     ]
 
 
-def behind(answers: Answers, plan: Plan, trained: np.ndarray, own: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+def behind(answers: Answers, plan: Plan, trained: np.ndarray, own: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return probabilities (n, classes) by the plan's method behind the networks, whose mean probabilities it changes.
 
-    `own` are positions of the speaker's clips, `labels` (own,) theirs where the plan takes some, `trained` the shares
+    `own` are positions of the speaker's clips, `labels` theirs where the plan takes some, `trained` the shares
     of classes in training, which methods with "prior" assume and "prior_estimated" begins with.
     """
     given = np.mean([probabilities for _, probabilities in answers], axis=0)
@@ -106,11 +106,12 @@ def as_stranger(speaker: Speaker) -> Answers:
 def score(speaker: Speaker, stranger: Answers, plan: Plan, amount: Amount, draws: int, seed: int) -> list[Outcome]:
     """Return the outcome of every draw of a speaker's clips; of all clips there is one. `stranger`: `as_stranger`."""
     every, of_name = np.arange(len(speaker.clips)), zlib.crc32(speaker.name.encode())
-    probabilities = behind(stranger, Plan(), speaker.trained, every, None)
+    nothing = np.zeros(0, int)  # labels
+    probabilities = behind(stranger, Plan(), speaker.trained, every, nothing)
     beforehand = answers_of(speaker, plan, every) if plan.network and amount.per_class else stranger
     outcomes = []
     for draw in range(draws if amount.n else 1):
-        own, labels, answers = every, None, beforehand
+        own, labels, answers = every, nothing, beforehand
         rng = np.random.default_rng([seed, of_name, amount.n, draw])
         if amount.per_class:
             own = few_shot.draw(speaker.truth, amount.n, rng)
