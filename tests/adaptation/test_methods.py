@@ -42,8 +42,8 @@ def test_other_texts_are_refused(text, said):
 
 def test_an_assumption_is_said_wherever_it_is_made():
     for text in METHODS:
-        assert any("ASSUMES" in note for note in plan_of(text).notes) == text.endswith("prior")
-    assert any("ASSUMES" in note for note in plan_of("batch_norm+prior").notes)
+        assert plan_of(text).assumes.startswith("ASSUMES") == text.endswith("prior")
+    assert plan_of("batch_norm+prior").assumes == plan_of("class_means_prior").assumes
 
 
 def test_amounts_of_clips():

@@ -110,11 +110,15 @@ class Plan:
         return bool(self.answers) and METHODS[self.answers].takes_labels
 
     @property
-    def notes(self) -> list[str]:
-        """What is done and assumed, in sentences."""
-        rows = [(name, METHODS[name], strength) for name, strength in self.parts]
-        said = [f"{name}: {row.title}; {row.strength_is} {strength:g}" for name, row, strength in rows]
-        return said + [row.assumes for _, row, _ in rows if row.assumes]
+    def done(self) -> str:
+        """What is done, in words."""
+        rows = [(METHODS[name], strength) for name, strength in self.parts]
+        return ", then ".join(f"{row.title} ({row.strength_is} {strength:g})" for row, strength in rows)
+
+    @property
+    def assumes(self) -> str:
+        """What is assumed of the speaker's clips, "" where nothing is."""
+        return "".join(METHODS[name].assumes for name, _ in self.parts)
 
 
 def plan_of(text: str) -> Plan:

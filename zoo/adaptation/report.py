@@ -56,8 +56,10 @@ def remarks(record: Record) -> list[str]:
     ]
     if record["side"] == "validation":
         lines.append("validation speakers: training chose its epoch by them, so that all figures here are too high")
-    for name, found in record["methods"].items():
-        lines += [f"{name}: {line}" for line in found["notes"]]
+    methods = record["methods"]
+    lines += [f"{name}: {found['done']}" for name, found in methods.items()]
+    for text in dict.fromkeys(found["assumes"] for found in methods.values() if found["assumes"]):
+        lines.append(f"{', '.join(name for name in methods if methods[name]['assumes'] == text)}: {text}")
     return [*record["warnings"], *lines]
 
 

@@ -223,7 +223,7 @@ def measure(
                     outcomes.append(score(speaker, stranger, plan, amount, asked.draws, asked.seed))
                     advance(done := done + 1)
                 found.append(summary(speakers, outcomes, amount))
-            methods[plan.name] = {"notes": plan.notes, "figures": found}
+            methods[plan.name] = {"done": plan.done, "assumes": plan.assumes, "figures": found}
     return {**_facts(runs, speakers, asked), "methods": methods}
 
 
