@@ -14,7 +14,7 @@ FLOORS = [
     {"features"},
     {"inference"},
     {"training", "pretrained"},
-    {"studies", "export"},
+    {"studies", "export", "adaptation"},
     {"learning"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "training/fit", "serving", "export"}
