@@ -172,7 +172,12 @@ def _begun(
         starts, n_items, digest = _write_items(aside, items, shard_size)
         if not n_items:
             raise UserError("expected names of audio files, found none. Give a list that is not empty")
-        new = {"about": dict(about), "n_items": n_items, "items_sha256": digest, "shard_size": shard_size}
+        new = {
+            "about": json.loads(json.dumps(about)),
+            "n_items": n_items,
+            "items_sha256": digest,
+            "shard_size": shard_size,
+        }
         if is_begun:
             _check_same(folder, new)
         else:
