@@ -56,7 +56,7 @@ def main() -> None:
         "seconds": round(seconds, 1),
         "files_per_second": round(args.files / seconds, 1),
         "driver_peak_mb": peak,
-        "shards": len(list((answers / "shards").glob("*.jsonl"))),
+        "shards": len(list((answers / "shards").glob("[0-9]*.jsonl"))),
         "mb_written": round(sum(path.stat().st_size for path in (answers / "shards").iterdir()) / 1e6, 1),
         "load_average": [round(value, 1) for value in os.getloadavg()],
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
@@ -90,7 +90,7 @@ def watch(driver: subprocess.Popen, answers: Path, n_files: int, n_kills: int) -
     while driver.poll() is None:
         status = Path(f"/proc/{driver.pid}/status").read_text()
         peak = max([peak, *(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))])
-        done = len(list((answers / "shards").glob("*.jsonl")))
+        done = len(list((answers / "shards").glob("[0-9]*.jsonl")))
         children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()
         if killed < n_kills and children and done >= (killed + 1) * n_shards / (n_kills + 1):
             os.kill(int(children[killed % len(children)]), signal.SIGKILL)
@@ -101,7 +101,7 @@ def watch(driver: subprocess.Popen, answers: Path, n_files: int, n_kills: int) -
 
 def answered(answers: Path):
     """Yield the rows of all shards, in order."""
-    for path in sorted((answers / "shards").glob("*.jsonl")):
+    for path in sorted((answers / "shards").glob("[0-9]*.jsonl")):
         with path.open() as file:
             yield from map(json.loads, file)
 

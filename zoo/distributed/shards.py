@@ -27,7 +27,7 @@ import numpy as np
 from zoo.distributed.pool import Task
 from zoo.distributed.shard import FAILED, FAILED_HEADER, PLACE, name_of, write_failed
 from zoo.errors import UserError
-from zoo.utils.atomic_files import aside_of, written_aside
+from zoo.utils.atomic_files import ASIDE, aside_of, is_being_written, written_aside
 from zoo.utils.json_files import read_json
 from zoo.utils.portable import lock, unlock
 
@@ -79,6 +79,7 @@ class Shards:
         if "broken" in outcome:
             return self.give_up(task, outcome["broken"], 0.0, worker)
         self._running.discard(int(task))
+        self._lost(int(task)).unlink(missing_ok=True)  # of an earlier command
         self.done += 1
         return ""
 
@@ -164,7 +165,10 @@ def write_unusable(folder: Path, failed: Sequence[tuple[str, str, str]]) -> None
 def _begun(
     folder: Path, about: Mapping[str, Any], items: Iterable[Any], shard_size: int, suffix: str, resume: bool
 ) -> Shards:
-    is_begun = any((folder / PLACE).glob(f"*{suffix}"))
+    for leftover in [*folder.glob(f"{ASIDE}*"), *(folder / PLACE).glob(f"{ASIDE}*")]:
+        if not is_being_written(leftover):
+            leftover.unlink(missing_ok=True)
+    is_begun = any((folder / PLACE).glob(f"[0-9]*{suffix}"))
     if is_begun and not resume:
         raise UserError(f"{folder}: has results already; add --resume to go on with them, or choose another --out")
     aside = aside_of(folder / ITEMS)

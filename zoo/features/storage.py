@@ -112,7 +112,7 @@ def read_folder(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
 
     One shard is in memory at a time. Raises UserError where there is none, or one is damaged.
     """
-    paths = sorted(path for path in (folder / PLACE).glob("*") if path.suffix in SUFFIXES.values())
+    paths = sorted(path for path in (folder / PLACE).glob("[0-9]*") if path.suffix in SUFFIXES.values())
     if not paths:
         raise UserError(f"{folder}: expected a folder that extract.py made, found no shards of features in it")
     for path in paths:
