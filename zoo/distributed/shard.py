@@ -15,7 +15,7 @@ from zoo.utils.atomic_files import written_aside
 from zoo.utils.text import cell
 
 PLACE = "shards"
-FAILED = "-failed.csv"  # behind the name of a shard; sorted before its result, so that it is there first
+FAILED = "-failed"  # behind the name of a shard; sorted before its result, so that it is there first
 FAILED_HEADER = b"file,kind,error\n"
 
 Failed = list[tuple[str, str, str]]  # file, kind, error

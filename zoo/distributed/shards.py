@@ -32,7 +32,7 @@ from zoo.utils.json_files import read_json
 from zoo.utils.portable import lock, unlock
 
 MANIFEST, ITEMS = "manifest.json", "items.jsonl"
-_LOST = "-lost.csv"  # behind the name of a shard that was given up
+_LOST = "-lost"  # behind the name of a shard that was given up
 _UNUSABLE = "unusable.csv"  # what was no item in the first place
 _SHAPE = {"id": str, "about": {str: object}, "n_items": int, "items_sha256": str, "shard_size": int}
 
