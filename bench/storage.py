@@ -3,7 +3,7 @@
     python -m bench.storage --model compare_svm --corpus ravdess --data-root DIR --fold 4 --out record.json FOLDER
 
 Features are written in shards of 256 recordings, read back, and put into a cache of their own, by which train.py trains
-in FOLDER/runs. With --no-training the errors alone are recorded.
+in FOLDER. Further flags are train.py's. With --no-training the errors alone are recorded.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--no-training", action="store_true")
     parser.add_argument("--out", type=Path, required=True, help="file of the record, JSON")
     parser.add_argument("folder", type=Path, help="a new folder for shards, caches and runs")
-    args = parser.parse_args()
+    args, flags_of_training = parser.parse_known_args()
     given = {"model": args.model, "corpus": args.corpus, "data_root": args.data_root}
     config = resolved(flags.from_flags(given), listed=False)
     clips = clips_of(config)
@@ -54,7 +54,7 @@ def main() -> None:
         record[kind] |= {"largest_error_in_deviations": float(relative.max())}
         if not args.no_training:
             into_cache(place / "cache", config, found, back)
-            record[kind] |= scores(args, place)
+            record[kind] |= scores(args, flags_of_training, place)
         print(kind, record[kind], flush=True)
     del record["folder"], record["out"], record["data_root"]
     write_json(args.out, record)
@@ -84,11 +84,11 @@ class _Facts:
         self.seconds, self.audio_sha256 = seconds, audio_sha256
 
 
-def scores(args: argparse.Namespace, place: Path) -> dict[str, float]:
+def scores(args: argparse.Namespace, further: list[str], place: Path) -> dict[str, float]:
     """Train a fold on the features of a cache; return its figures on test clips."""
     command = [sys.executable, "scripts/train.py", "--model", args.model, "--corpus", args.corpus]
     command += ["--data-root", args.data_root, "--fold", args.fold, "--cache-dir", str(place / "cache")]
-    subprocess.run([*command, "--out", str(place / "run")], cwd=ROOT, check=True)
+    subprocess.run([*command, *further, "--out", str(place / "run")], cwd=ROOT, check=True)
     found = json.loads((place / "run" / "metrics.json").read_text())
     return {name: found[name]["value"] for name in ("ua", "wa")}
 
