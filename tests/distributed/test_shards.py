@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -129,6 +130,19 @@ def test_ended_driver_leaves_whole_shards_and_resumes(tmp_path, number):
         assert found.before >= 3
         drive(found, InProcess(tmp_path, fake_shards.job()), lambda line: None)
     assert lines(tmp_path) == items
+
+
+def test_worker_ends_with_a_driver_that_did_not_read_its_outcome(tmp_path):
+    """The system then resets the connection, in place of ending it."""
+    ours, theirs = socket.socketpair()
+    words = ["--folder", tmp_path, "--opener", fake_shards.job().opener, "--settings", '{"seconds": 0}']
+    command = [sys.executable, "-m", "zoo.distributed.worker", "--socket", theirs.fileno(), *words]
+    with theirs, (tmp_path / "log").open("w") as log:
+        worker = subprocess.Popen([*map(str, command)], pass_fds=[theirs.fileno()], stderr=log)
+    ours.sendall(b'{"shard": 0, "items": ["a"]}\n')
+    until(lambda: b"{}\n" in ours.recv(1 << 16, socket.MSG_PEEK))
+    ours.close()
+    assert worker.wait(10) == 3
 
 
 def test_resuming_other_work_is_refused(tmp_path):

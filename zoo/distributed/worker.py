@@ -11,6 +11,7 @@ import os
 import queue
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def main() -> None:
 
 def _receive(driver: socket.socket, contents: "queue.Queue[dict[str, Any]]") -> None:
     """Queue the tasks that come. End the process as soon as the driver has closed the socket, or was killed."""
-    with driver.makefile("rb") as lines:
+    # A driver that is killed before it has read all outcomes resets the connection.
+    with suppress(ConnectionResetError), driver.makefile("rb") as lines:
         for line in lines:
             contents.put(json.loads(line))
     os._exit(_DRIVER_GONE)  # files appear by renaming, so none is left half-written
