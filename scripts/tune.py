@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from tuning import space as spaces
-from tuning.distributed.drive import Pool
 from tuning.journal import NAMES
 from tuning.run_trial import feasible
 from tuning.search import Search, read
 from zoo.config import flags
 from zoo.data.corpora.names import without_folders
+from zoo.distributed.pool import Pool
 from zoo.errors import UserError
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import inner, open_source, resolve
@@ -114,13 +114,11 @@ def _pool(
     gpus_per_trial: float = 0.0,
 ) -> Pool:
     """Return the pool of workers: processes on this machine, or tasks of a Ray cluster."""
+    from tuning.distributed import drive
+
     if not ray:
-        from tuning.distributed.local_workers import LocalWorkers
-
-        return LocalWorkers(workers, folder, threads)
-    from tuning.distributed.ray_workers import RayWorkers
-
-    return RayWorkers(ray, workers, folder, cpus=cpus_per_trial, gpus=gpus_per_trial)
+        return drive.on_this_machine(workers, folder, threads)
+    return drive.on_ray(ray, workers, folder, cpus=cpus_per_trial, gpus=gpus_per_trial)
 
 
 def _begun(given: dict[str, Any]) -> bool:

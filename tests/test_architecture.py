@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "version", "recipes", "metrics", "layers"},
     {"utils", "registry", "losses", "heads"},
-    {"models", "config", "data", "reports", "losses_several", "confidence"},
+    {"models", "config", "data", "distributed", "reports", "losses_several", "confidence"},
     {"frontends", "catalogue"},
     {"runs", "serving"},
     {"features"},
