@@ -6,7 +6,7 @@
     python scripts/train.py --model conv_lstm --corpus recola --data-root DIR
     python scripts/train.py --from-search searches/NAME
     python scripts/train.py --model cnn1d_mfcc --corpus ravdess --data-root DIR --fold all --workers 2
-    python scripts/train.py --model cnn1d_mfcc --corpus ravdess --data-root DIR --seeds 0,1,2 --ray auto --workers 8 --out runs/three
+    python scripts/train.py --model cnn1d_mfcc --corpus ravdess --data-root DIR --seeds 0,1 --ray auto --out runs/two
 
 Results lie in runs/NAME: config.json, metrics.json, predictions.csv and a figure of all folds together, and a folder
 per fold with its model.keras, history.csv and curves.png. With --seeds, each seed has such a folder in --out, and
@@ -17,13 +17,15 @@ from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo import catalogue
 from zoo.config import flags
 from zoo.config.run_config import RunConfig
-from zoo.distributed.pool import Job, Pool
+from zoo.distributed import flags as worker_flags
 from zoo.errors import UserError
 from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
@@ -33,11 +35,7 @@ from zoo.utils.text import printable
 
 WORKERS: dict[str, dict[str, Any]] = {
     "seeds": {"metavar": "S,S,...", "help": "a run for each, in folders of --out, and their mean"},
-    "workers": {"type": int, "help": "folds trained side by side, each in a process (default: one by one in this one)"},
-    "threads": {"type": int, "help": "threads of each process on this machine (default: an even share)"},
-    "ray": {"metavar": "ADDRESS", "help": "train folds on a Ray cluster: auto, ray://HOST:10001, or local"},
-    "cpus_per_fold": {"type": float, "help": "cores of a fold on Ray (default: 1)"},
-    "gpus_per_fold": {"type": float, "help": "GPUs of a fold on Ray, 0.25 for four on one (default: 0)"},
+    **worker_flags.of("fold", "one after the other in this process"),
 }
 
 
@@ -65,36 +63,36 @@ def main() -> None:
         given = {**found, **given}
     seeds = _seeds(running.pop("seeds", None), given, resume)
     _check_workers(running)
-    every = [_settings(one, resume) for one in seeds.values()] if seeds else [_settings(given, resume)]
-    settings = every[0]
-    if running:  # this process may not take all of a GPU's memory
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        _check_devices(settings.devices, running)
-    use_backend(settings.backend)
-    open_source(resolve(settings))  # reports a wrong folder before the backend takes its seconds to start
+    every = _of_seeds(seeds, given, resume) if seeds else [_settings(given, resume)]
+    if running:
+        _check_devices(every[0].devices, running)
+        for name, value in (("TF_FORCE_GPU_ALLOW_GROWTH", "true"), ("XLA_PYTHON_CLIENT_PREALLOCATE", "false")):
+            os.environ.setdefault(name, value)  # this process may not take all of a GPU's memory
+    use_backend(every[0].backend)
+    open_source(resolve(every[0]))  # reports a wrong folder before the backend takes its seconds to start
     out = Path(given["out"]) if seeds else None
     if out:
-        several.begin(out, list(seeds), resume)
+        several.begin(out, seeds, resume)
+    _train(every, resume, running, out)
 
+
+def _train(every: Sequence[RunConfig], resume: bool, running: Mapping[str, Any], out: Path | None) -> None:
+    """Train runs, and print their figures; `out` is the folder around those of several seeds."""
     from zoo.runs.folder import read_record
     from zoo.training import side_by_side  # after the backend is chosen
     from zoo.training.tasks import base as tasks
     from zoo.training.train import train
 
     announce_device()
-    if running:
-        finished = side_by_side.train(every, resume, lambda *of: _pool(*of, **running), out)
-    else:
-        finished = [train(one, resume) for one in every]
-    records = [read_record(one.folder) for one in finished]
-    task = tasks.of(settings.model)
+    finished = side_by_side.train(every, resume, running, out) if running else [train(one, resume) for one in every]
+    task, records = tasks.of(every[0].model), [read_record(one.folder) for one in finished]
     for one, record in zip(finished, records, strict=True):
-        task.report.print_metrics(record, f"{one.title()}{f', seed {one.config.seed}' * bool(seeds)}")
+        task.report.print_metrics(record, f"{one.title()}{f', seed {one.config.seed}' if out else ''}")
     for line in own_pool.in_words(records[0].get("corpora", {})):
         print(printable(line))
     if out:
-        for line in several.summarise(out, dict(zip(seeds, records, strict=True)), task.FIGURES.compared):
+        by_seed = {one.config.seed: record for one, record in zip(finished, records, strict=True)}
+        for line in several.summarise(out, by_seed, task.FIGURES.compared):
             print(line)
     print(f"results: {printable(str(out or finished[0].folder))}")
 
@@ -103,29 +101,28 @@ def _settings(given: dict[str, Any], resume: bool) -> RunConfig:
     return flags.resume(given) if resume else flags.from_flags(given)
 
 
-def _seeds(text: str | None, given: dict[str, Any], resume: bool) -> dict[int, dict[str, Any]]:
-    """Return the flags of each seed's run, none for a single run; with `resume` the seeds may be those begun with."""
-    out = Path(given.get("out") or "")
-    if text is None and not (resume and given.get("out") and several.known(out)):
-        return {}
+def _seeds(text: str | None, given: dict[str, Any], resume: bool) -> list[int]:
+    """Return the seeds of several runs, none for a single run; with `resume` they may be those begun with."""
+    if text is None:
+        return several.known(Path(given["out"])) if resume and given.get("out") else []
     if not given.get("out"):
         raise UserError(f"--seeds {text} needs --out DIR, the folder of their runs")
     if "seed" in given:
         raise UserError(f"--seed {given['seed']} and --seeds exclude each other; give one of them")
-    seeds = several.known(out) if text is None else several.parse(text)
-    return {seed: {**given, "seed": seed, "out": str(several.folder(out, seed))} for seed in seeds}
+    return several.parse(text)
+
+
+def _of_seeds(seeds: Sequence[int], given: dict[str, Any], resume: bool) -> list[RunConfig]:
+    """Return the configuration of each seed's run. Those that a killed start did not reach have the flags of others."""
+    folders = [several.folder(Path(given["out"]), seed) for seed in seeds]
+    begun = next((folder for folder in folders if (folder / "config.json").is_file()), folders[0])
+    first = _settings({**given, "out": str(begun)}, resume)
+    return [replace(first, seed=seed, out=str(folder)) for seed, folder in zip(seeds, folders, strict=True)]
 
 
 def _check_workers(running: dict[str, Any]) -> None:
     """Raise UserError for flags of workers that are out of range, or have no effect together."""
-    for name, value in running.items():
-        least = {"workers": 1, "threads": 1, "cpus_per_fold": 0.01, "gpus_per_fold": 0.0}.get(name)
-        if least is not None and not value >= least:
-            raise UserError(f"--{name.replace('_', '-')} is {value}, expected at least {least:g}")
-    for name in ("threads",) if "ray" in running else ("cpus_per_fold", "gpus_per_fold"):
-        if name in running:
-            where = "on this machine alone" if "ray" in running else "with --ray alone"
-            raise UserError(f"--{name.replace('_', '-')} has an effect {where}; leave it out")
+    worker_flags.check(running, "fold")
     if "threads" in running and "workers" not in running:
         raise UserError(f"--threads {running['threads']} has an effect with --workers alone; add that, or leave it out")
 
@@ -136,26 +133,6 @@ def _check_devices(devices: int, running: dict[str, Any]) -> None:
     if devices > max(1, has):
         advice = f"Add --gpus-per-fold {devices}" if "ray" in running else "Leave --workers out"
         raise UserError(f"--devices {devices}: a worker has one device. {advice}, or leave --devices out")
-
-
-def _pool(
-    folder: Path,
-    job: Job,
-    workers: int = 1,
-    threads: int | None = None,
-    ray: str = "",
-    cpus_per_fold: float = 1.0,
-    gpus_per_fold: float = 0.0,
-) -> Pool:
-    """Return the pool of workers: processes on this machine, or tasks of a Ray cluster."""
-    if not ray:
-        from zoo.distributed.local_workers import LocalWorkers
-
-        return LocalWorkers(workers, folder, job, threads=threads)
-    from zoo.distributed.ray_workers import RayWorkers
-    from zoo.training.side_by_side import MARK
-
-    return RayWorkers(ray, workers, folder, job, MARK, cpus=cpus_per_fold, gpus=gpus_per_fold)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The backend is $KERAS_BACKEND. By name, the largest difference of all values tha
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from zoo.data.batches.clips import Example
 from zoo.data.batches.feature_store import InMemory
 from zoo.data.batches.segments import Rated
 from zoo.errors import UserError
-from zoo.frontends.log_mel import LogMel
+from zoo.features import from_config
 from zoo.frontends.opensmile import FEATURE_SETS
 from zoo.layers.masking import MaskedBatchNormalization
 from zoo.losses import BatchCCC, SequenceCCC, SumOfSquares
@@ -30,8 +31,8 @@ from zoo.training.fit import fit
 from zoo.training.tasks.base import FoldData
 from zoo.utils.progress import Progress
 
-CLASSES = {"model": "fcn", "corpus": "emodb", "bands": 4, "batch_size": 5, "weight_average": 0.9, "epochs": 2}
-CLASSES["option"] = {"block_dropout": 0.0, "dropout": 0.0, "hidden_units": 6}
+CLASSES = {"model": "cnn1d_mfcc", "corpus": "emodb", "coefficients": 12, "batch_size": 5, "weight_average": 0.9}
+CLASSES |= {"epochs": 2, "option": {"filters": [4, 3], "norm": True, "pool_size": 2, "dropout": 0.0}}
 RATINGS = {"model": "lstm_drnn", "corpus": "recola", "batch_size": 3, "segment_seconds": 0.4, "frame_seconds": 0.04}
 RATINGS |= {"epochs": 2, "option": {"recurrent_units": 3, "recurrent_layers": 1, "input_noise": 0.0}}
 
@@ -41,18 +42,18 @@ def largest(one, other):
     return max(float(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)).max()) for a, b in pairs)
 
 
-def classes(folder):
+def classes(folder, config):
     """13 clips: batches of 5, 4 and 4."""
     rng = np.random.default_rng(0)
 
     def examples(count):
-        clips = [rng.normal(index % 3, 1, (9 + index % 3, 4)).astype("float32") for index in range(count)]
+        clips = [rng.normal(index % 3, 1, (12, 3)).astype("float32") for index in range(count)]
         return [Example(InMemory(clip), index % 3, 1 + index % 2) for index, clip in enumerate(clips)]
 
-    return FoldData("0", folder, ("a", "b", "c"), examples(13), examples(3), LogMel(bands=4))
+    return FoldData("0", folder, ("a", "b", "c"), examples(13), examples(3), from_config.frontend(config))
 
 
-def ratings(folder):
+def ratings(folder, config):
     """7 or more segments of 10 frames in batches of 3, some frames without a rating."""
     rng = np.random.default_rng(0)
 
@@ -61,7 +62,9 @@ def ratings(folder):
         labels = rng.normal(size=(24, 2)).cumsum(axis=0).astype("float32")
         return Rated(str(number), InMemory(features), labels, np.arange(24) > number, 1)
 
-    return FoldData("0", folder, ("arousal", "valence"), [rated(n) for n in range(5)], [rated(n) for n in range(2)], None)
+    return FoldData(
+        "0", folder, ("arousal", "valence"), [rated(n) for n in range(5)], [rated(n) for n in range(2)], None
+    )
 
 
 def trained(folder, make, given, count, after_epoch=lambda: None):
@@ -69,38 +72,26 @@ def trained(folder, make, given, count, after_epoch=lambda: None):
     folder.mkdir(exist_ok=True)
     config = from_flags({**given, "backend": keras.backend.backend(), "devices": count})
     with Progress() as progress:
-        history = fit(make(folder), config, progress, after_epoch)
+        history = fit(make(folder, config), config, progress, after_epoch)
     model = keras.saving.load_model(folder / "model.keras")
     keras.backend.clear_session()
     return [*model.get_weights(), [row["loss"] for row in history]]
 
 
-class StoppedError(Exception):
-    pass
-
-
-def resumed(folder):
-    """Return what a training leaves that began on two devices and went on on one."""
-
-    def stop():
-        raise StoppedError
-
-    try:
-        trained(folder, classes, CLASSES, 2, stop)
-    except StoppedError:
-        return trained(folder, classes, CLASSES, 1)
+NETWORKS = {classes: CLASSES, ratings: RATINGS}
 
 
 def training(folder):
+    """Train on one device and on two, and from the state after the first epoch on two again on one."""
+
+    def copy():
+        if not (folder / "resumed").exists():
+            shutil.copytree(folder / "classes-2", folder / "resumed")
+
     one = {make: trained(folder / f"{make.__name__}-1", make, given, 1) for make, given in NETWORKS.items()}
-    found = {
-        make.__name__: largest(one[make], trained(folder / f"{make.__name__}-2", make, given, 2))
-        for make, given in NETWORKS.items()
-    }
-    return {**found, "resumed": largest(one[classes], resumed(folder / "resumed"))}
-
-
-NETWORKS = {classes: CLASSES, ratings: RATINGS}
+    two = {make: trained(folder / f"{make.__name__}-2", make, NETWORKS[make], 2, copy) for make in NETWORKS}
+    found = {make.__name__: largest(one[make], two[make]) for make in NETWORKS}
+    return {**found, "resumed": largest(one[classes], trained(folder / "resumed", classes, CLASSES, 1))}
 
 
 def losses():
@@ -132,7 +123,7 @@ def _loss_of_parts(tf, cut, loss, truth, prediction, weights):
     """Return the largest difference where the first replica has `cut` rows and the other the rest."""
 
     def value(call, *arrays):
-        truth, prediction, weights = map(tf.constant, arrays)
+        truth, prediction, weights = map(tf.convert_to_tensor, arrays)
         with tf.GradientTape() as tape:
             tape.watch(prediction)
             found = call(truth, prediction, sample_weight=weights)
@@ -141,14 +132,19 @@ def _loss_of_parts(tf, cut, loss, truth, prediction, weights):
     found = devices._Mean(keras.losses.get(loss)) if isinstance(loss, str) else loss
     whole = value(found, truth, prediction, weights)
     strategy = devices.several(2).strategy
-    parts = [[array[side] for array in (truth, prediction, weights)] for side in (np.s_[:cut], np.s_[cut:])]
-
-    def of_replica():
-        return value(devices.Loss(loss), *parts[tf.distribute.get_replica_context().replica_id_in_sync_group])
-
-    losses, gradients = (strategy.experimental_local_results(one) for one in strategy.run(tf.function(of_replica)))
+    parts = [_parts(strategy, array, cut) for array in (truth, prediction, weights)]
+    got = strategy.run(tf.function(lambda *arrays: value(devices.Loss(loss), *arrays)), parts)
+    losses, gradients = map(strategy.experimental_local_results, got)
     # Each replica has half of the loss, and the optimizer sums their gradients.
     return largest([2 * losses[0], 2 * losses[1], tf.concat(gradients, 0)], [whole[0], whole[0], whole[1]])
+
+
+def _parts(strategy, array, cut):
+    """Give one replica the first `cut` rows, and the other the rest."""
+    sides = (array[:cut], array[cut:])
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: sides[context.replica_id_in_sync_group]
+    )
 
 
 def normalization():
@@ -158,14 +154,13 @@ def normalization():
     rng = np.random.default_rng(2)
     inputs, upstream = rng.normal(3, 2, size=(2, 5, 6, 4)).astype("float32")
     mask = np.arange(6) < np.array([6, 2, 4, 1, 5])[:, None]
-    sides = (np.s_[:3], np.s_[3:])
 
-    def passed(layer, side):
-        features = tf.constant(inputs[side])
+    def passed(layer, features, mask, upstream):
+        features = tf.convert_to_tensor(features)
         with tf.GradientTape() as tape:
             tape.watch(features)
-            output = layer(features, tf.constant(mask[side]), training=True)
-            total = tf.reduce_sum(output * upstream[side])
+            output = layer(features, tf.convert_to_tensor(mask), training=True)
+            total = tf.reduce_sum(output * upstream)
         return output, *tape.gradient(total, [features, layer.gamma.value, layer.beta.value])
 
     def made():
@@ -175,11 +170,11 @@ def normalization():
         return layer
 
     one, strategy = made(), devices.several(2).strategy
-    whole = passed(one, np.s_[:])
+    whole = passed(one, inputs, mask, upstream)
     with strategy.scope():
         layer = made()
-    part = tf.function(lambda: passed(layer, sides[tf.distribute.get_replica_context().replica_id_in_sync_group]))
-    found = strategy.run(part)
+    arguments = [_parts(strategy, array, 3) for array in (inputs, mask, upstream)]
+    found = strategy.run(tf.function(lambda *arrays: passed(layer, *arrays)), arguments)
     output, features, gamma, beta = (strategy.experimental_local_results(value) for value in found)
     both = [tf.concat(output, 0), tf.concat(features, 0), tf.add_n(gamma), tf.add_n(beta)]
     return largest([*both, layer.moving_mean, layer.moving_variance], [*whole, one.moving_mean, one.moving_variance])

@@ -22,10 +22,9 @@ _APART = 1_000_003  # between the seeds of two replicas; those of a network's la
 def check(count: int) -> None:
     """Raise UserError where there are fewer devices than `count`. This starts the backend."""
     if count > 1 and len(found := available()) < count:
-        several = f"found {len(found)} ({', '.join(found)})"
         raise UserError(
-            f"--devices {count}: expected so many devices of {keras.backend.backend()} on this machine, {several}. Give "
-            "at most these, or leave --devices out"
+            f"--devices {count}: expected so many devices of {keras.backend.backend()} on this machine, found "
+            f"{len(found)} ({', '.join(found)}). Give at most these, or leave --devices out"
         )
 
 

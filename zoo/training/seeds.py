@@ -32,8 +32,8 @@ def begin(out: Path, seeds: Sequence[int], resume: bool) -> None:
         raise UserError(f"{out} exists already: add --resume to go on with its runs, or give another --out")
     if found and found != list(seeds):
         raise UserError(
-            f"--seeds {','.join(map(str, seeds))}: {out} has runs of the seeds {','.join(map(str, found))}. Give these, "
-            "or another --out"
+            f"--seeds {','.join(map(str, seeds))}: {out} has runs of the seeds {','.join(map(str, found))}. Give "
+            "these, or another --out"
         )
     if (out / "config.json").exists():
         raise UserError(f"{out} holds a single run, expected a folder for several seeds; give another --out")

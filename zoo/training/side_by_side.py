@@ -1,4 +1,4 @@
-"""Train the folds of one or several runs side by side, each in a worker's process; the results are those of one process.
+"""Train the folds of one or several runs side by side, each in a worker's process; results are those of one process.
 
 The driver holds the runs' locks, finds the clips and computes features; a worker trains and tests a fold
 (zoo.training.fold_worker), and the driver pools the folds. A killed worker's fold goes to another one, which goes on
@@ -7,27 +7,30 @@ behind its last whole epoch; a killed driver is started again with --resume.
 
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from zoo.config.run_config import RunConfig
+from zoo.distributed import flags
 from zoo.distributed.drive import drive
-from zoo.distributed.pool import Job, Pool, Task
+from zoo.distributed.pool import Job, Task
 from zoo.errors import UserError
 from zoo.runs import begin
-from zoo.runs.folder import fold_folder, is_finished
+from zoo.runs.folder import fold_folder, fold_folders, is_finished
 from zoo.training.train import Run, checked, pool_folds, prepare
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.progress import Progress
 
+_FOLDS_PER_PROCESS = 10  # then another one: building models repeatedly leaks memory
 MARK = "workers/folder.txt"  # by which the nodes of a cluster know that they see the folder
-MakePool = Callable[[Path, Job], Pool]
 
 
-def train(settings: Sequence[RunConfig], resume: bool, make_pool: MakePool, root: Path | None = None) -> list[Run]:
-    """Train and test the folds of runs on a pool's workers, and write the results as zoo.training.train does.
+def train(
+    settings: Sequence[RunConfig], resume: bool, workers: Mapping[str, Any], root: Path | None = None
+) -> list[Run]:
+    """Train and test the folds of runs on `workers` (zoo.distributed.flags), and write results as zoo.training.train.
 
     `root` is the folder around several runs; that of a single run by default. Raises UserError as zoo.training.train
     does, and for folds that failed, once the others are done.
@@ -42,8 +45,15 @@ def train(settings: Sequence[RunConfig], resume: bool, make_pool: MakePool, root
         if not folds.is_done():
             with written_aside(root / MARK) as aside:
                 aside.write_text(f"{uuid.uuid4()}\n")
-            drive(folds, make_pool(root, Job("zoo.training.fold_worker:opened", {"backend": settings[0].backend}, "fold")),
-                  progress.line)  # fmt: skip
+            job = Job("zoo.training.fold_worker:opened", {"backend": settings[0].backend}, "fold")
+            count = min(workers.get("workers", 1), len(folds))  # each worker has its share of the cores
+            pool = flags.pool({**workers, "workers": count}, root, job, MARK, per_process=_FOLDS_PER_PROCESS)
+            try:
+                drive(folds, pool, progress.line)
+            except Exception:
+                if not any(fold_folders(run.folder) for run in runs):  # `begin` removes what it has made, too
+                    shutil.rmtree(root / "workers", ignore_errors=True)
+                raise
         folds.check()
         for run in runs:
             for fold in run.source.folds:
@@ -67,6 +77,9 @@ class Folds:
                     content = {"run": name, "settings": run.config.saved(), "fold": fold.name}
                     below = place.relative_to(root).as_posix()
                     self._waiting.append(Task(below, content, below, (below,)))
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._running)
 
     def is_done(self) -> bool:
         return not (self._waiting or self._running)
