@@ -38,8 +38,12 @@ RATINGS |= {"epochs": 2, "option": {"recurrent_units": 3, "recurrent_layers": 1,
 
 
 def largest(one, other):
-    pairs = zip(one, other, strict=True)
-    return max(float(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)).max()) for a, b in pairs)
+    """Return the largest difference, of arrays with values above 1 as a share of these."""
+    found = [0.0]
+    for a, b in zip(one, other, strict=True):
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        found.append(float(np.abs(a - b).max() / max(1.0, np.abs(b).max())))
+    return max(found)
 
 
 def classes(folder, config):
@@ -111,7 +115,7 @@ def losses():
             "summed": (BatchCCC, "sum"),
         }.items()
     }  # fmt: skip
-    cases["classes"] = "sparse_categorical_crossentropy", np.array([0, 2, 1, 1, 0]), shares, rows
+    cases["cross_entropy"] = "sparse_categorical_crossentropy", np.array([0, 2, 1, 1, 0]), shares, rows
     smooth = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     cases["soft"] = smooth, np.eye(3, dtype="float32")[[0, 2, 1, 1, 0]], shares, rows
     cases["several"] = SeveralTargets([3, 0], [1.0, 0.5], [1.0, 2.0]), several.astype("float32"), several_out, rows

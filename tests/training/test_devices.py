@@ -52,7 +52,7 @@ def test_more_devices_than_there_are_name_those_found(found):
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has replicas")
 @pytest.mark.parametrize(
-    "loss", ["sse", "ccc", "ccc_sum", "summed", "classes", "soft", "several", "without_rows", "normalization"]
+    "loss", ["sse", "ccc", "ccc_sum", "summed", "cross_entropy", "soft", "several", "without_rows", "normalization"]
 )
 def test_losses_and_moments_of_replicas_are_those_of_the_whole_batch(found, loss):
     """Values and gradients, of replicas with 3 and 2 of 5 rows, and once with 5 and none."""

@@ -23,8 +23,8 @@ FOLDS = ["fold-0-03", "fold-1-08"]  # EmoDB's first two speakers
 
 
 def settings(root, out, **changes):
-    given = {"model": "fcn", "corpus": "emodb", "fold": "0,1", "epochs": 1, "bands": 8, "batch_size": 14}
-    given |= {"option": {"hidden_units": 8}, "data_root": str(root), "out": str(out), "crop_seconds": 0.2}
+    given = {"model": "cnn1d_mfcc", "corpus": "emodb", "fold": "0,1", "epochs": 1, "coefficients": 12}
+    given |= {"option": {"filters": [4, 3], "pool_size": 2}, "data_root": str(root), "out": str(out)}
     return from_flags({**given, "cache_dir": f"{root}-cache", "backend": keras.backend.backend(), **changes})
 
 
@@ -145,7 +145,9 @@ def test_folds_on_ray_are_those_of_one_process(emodb, alone, tmp_path, monkeypat
 
     for name, value in (("RAY_AUTH_MODE", "token"), ("RAY_AUTH_TOKEN", "0123456789abcdef0123456789abcdef")):
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    )
     try:
         run = side_by_side.train([settings(emodb, tmp_path / "run")], False, {"ray": "local", "workers": 1})[0]
     finally:

@@ -95,14 +95,24 @@ class _OfJax(Devices):
     def scope(self) -> AbstractContextManager:
         return self.distribution.scope()
 
+    def begin(self, model: keras.Model) -> None:
+        self.distribution.divides = True
+
 
 class _DataParallel(keras.distribution.DataParallel):
-    """As Keras has it, except for batches that do not divide, which each device computes whole."""
+    """Data parallelism for batches of any size.
+
+    As Keras divides data, all batches must be multiples of the number of devices. Here each device is given the whole
+    batch, and what layers return is divided, where JAX pads.
+    """
+
+    divides = False  # when networks are built there is nothing to be divided
 
     def get_data_layout(self, data_shape):
-        if data_shape[0] % self.num_model_replicas:
-            return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
-        return super().get_data_layout(data_shape)
+        return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
+
+    def get_tensor_layout(self, path):
+        return keras.distribution.TensorLayout([self.batch_dim_name], self.device_mesh) if self.divides else None
 
 
 class _OfTensorFlow(Devices):
