@@ -1,6 +1,7 @@
 """Write the result of one shard, in the process that makes it."""
 
 import csv
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from zoo.utils.atomic_files import written_aside
 from zoo.utils.text import cell
 
 PLACE = "shards"
-FAILED = "-failed.csv"  # behind the name of a shard; sorted before its result, so that it is there first
+FAILED = "-failed"  # behind the name of a shard; sorted before its result, so that it is there first
 FAILED_HEADER = b"file,kind,error\n"
 
 Failed = list[tuple[str, str, str]]  # file, kind, error
@@ -47,6 +48,18 @@ def write_failed(path: Path, failed: Sequence[tuple[str, str, str]]) -> None:
     with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         file.write(FAILED_HEADER.decode())
         csv.writer(file, lineterminator="\n").writerows([[cell(value) for value in row] for row in failed])
+
+
+def enter(folder: str, names: Sequence[str]) -> None:
+    """Make a folder the current one, where names are relative to it. Raises UserError where it is not on this node."""
+    if all(map(os.path.isabs, names)):
+        return
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: expected the folder that names of files are relative to ({error.strerror}). Give absolute names"
+        ) from error
 
 
 def guarded(make: Callable[[Path, Mapping[str, Any]], None]) -> Runner:

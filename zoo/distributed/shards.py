@@ -27,12 +27,12 @@ import numpy as np
 from zoo.distributed.pool import Task
 from zoo.distributed.shard import FAILED, FAILED_HEADER, PLACE, name_of, write_failed
 from zoo.errors import UserError
-from zoo.utils.atomic_files import aside_of, written_aside
+from zoo.utils.atomic_files import ASIDE, aside_of, is_being_written, written_aside
 from zoo.utils.json_files import read_json
 from zoo.utils.portable import lock, unlock
 
 MANIFEST, ITEMS = "manifest.json", "items.jsonl"
-_LOST = "-lost.csv"  # behind the name of a shard that was given up
+_LOST = "-lost"  # behind the name of a shard that was given up
 _UNUSABLE = "unusable.csv"  # what was no item in the first place
 _SHAPE = {"id": str, "about": {str: object}, "n_items": int, "items_sha256": str, "shard_size": int}
 
@@ -79,6 +79,7 @@ class Shards:
         if "broken" in outcome:
             return self.give_up(task, outcome["broken"], 0.0, worker)
         self._running.discard(int(task))
+        self._lost(int(task)).unlink(missing_ok=True)  # of an earlier command
         self.done += 1
         return ""
 
@@ -164,7 +165,10 @@ def write_unusable(folder: Path, failed: Sequence[tuple[str, str, str]]) -> None
 def _begun(
     folder: Path, about: Mapping[str, Any], items: Iterable[Any], shard_size: int, suffix: str, resume: bool
 ) -> Shards:
-    is_begun = any((folder / PLACE).glob(f"*{suffix}"))
+    for leftover in [*folder.glob(f"{ASIDE}*"), *(folder / PLACE).glob(f"{ASIDE}*")]:
+        if not is_being_written(leftover):
+            leftover.unlink(missing_ok=True)
+    is_begun = any((folder / PLACE).glob(f"[0-9]*{suffix}"))
     if is_begun and not resume:
         raise UserError(f"{folder}: has results already; add --resume to go on with them, or choose another --out")
     aside = aside_of(folder / ITEMS)
@@ -172,7 +176,12 @@ def _begun(
         starts, n_items, digest = _write_items(aside, items, shard_size)
         if not n_items:
             raise UserError("expected names of audio files, found none. Give a list that is not empty")
-        new = {"about": dict(about), "n_items": n_items, "items_sha256": digest, "shard_size": shard_size}
+        new = {
+            "about": json.loads(json.dumps(about)),
+            "n_items": n_items,
+            "items_sha256": digest,
+            "shard_size": shard_size,
+        }
         if is_begun:
             _check_same(folder, new)
         else:

@@ -1,12 +1,9 @@
 """Predict any number of files shard by shard, by the workers of a pool, into a folder (zoo.distributed.shards)."""
 
-import hashlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.data.audio.scan import file_sha256
 from zoo.distributed import shard
 from zoo.distributed.pool import Job, Runner
 from zoo.errors import UserError
@@ -14,12 +11,11 @@ from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import as_csv, as_json
 from zoo.inference.predictor import Predictor, in_turn
 from zoo.inference.workers import in_this_process
+from zoo.runs.digest import of_files, of_run
 from zoo.serving.versions import version_folder
 from zoo.utils.backends import announce_device, use_backend
 
 SUFFIXES = {"json": ".jsonl", "csv": ".csv"}
-_OF_RUN = ("config.json", "confidence.json", "fold-*/*.keras", "fold-*/*.json", "fold-*/*.npz")
-_NOT_OF_RUN = ("metrics.json",)  # figures alone, which studies may add to
 
 
 def job(options: Mapping[str, Any], kind: str, size: int, backend: str, model_sha256: str) -> Job:
@@ -37,7 +33,7 @@ def opened(options: Mapping[str, Any], kind: str, size: int, backend: str, model
     loaded: list[Predictor] = []
 
     def make(out: Path, content: Mapping[str, Any]) -> None:
-        enter(folder, content["items"])
+        shard.enter(folder, content["items"])
         if not loaded:
             loaded.append(_load(options, backend, model_sha256))
         lines = as_json if kind == "json" else as_csv()
@@ -53,30 +49,12 @@ def opened(options: Mapping[str, Any], kind: str, size: int, backend: str, model
     return shard.guarded(make)
 
 
-def enter(folder: str, names: Sequence[str]) -> None:
-    """Make a folder the current one, where names are relative to it. Raises UserError where it is not on this node."""
-    if all(map(os.path.isabs, names)):
-        return
-    try:
-        os.chdir(folder)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: expected the folder that names of files are relative to ({error.strerror}). Give absolute names"
-        ) from error
-
-
 def digest(place: Path, exported: bool) -> str:
     """Return the SHA-256 of what decides the predictions of a run's or an export's folder."""
-    if exported:
-        home = version_folder(place) or place
-        paths = [path for path in home.rglob("*") if path.is_file()]
-    else:
-        home = place
-        paths = [path for pattern in _OF_RUN for path in place.glob(pattern) if path.name not in _NOT_OF_RUN]
-    found = hashlib.sha256()
-    for path in sorted(paths):
-        found.update(f"{path.relative_to(home).as_posix()}\0{file_sha256(path)}\n".encode())
-    return found.hexdigest()
+    if not exported:
+        return of_run(place)
+    home = version_folder(place) or place
+    return of_files(home, (path for path in home.rglob("*") if path.is_file()))
 
 
 def _load(options: Mapping[str, Any], backend: str, model_sha256: str) -> Predictor:
