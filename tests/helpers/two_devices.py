@@ -197,6 +197,19 @@ def same_draws():
     return float((one == other).mean())
 
 
+def rows_of_devices():
+    """Return how many of 4 rows of a layer's output each device has, on JAX."""
+    import jax
+
+    shared = devices.several(2)
+    with shared.scope():
+        features = keras.Input((4,))
+        model = keras.Model(features, keras.layers.Dense(3)(features))
+        shared.begin(model)
+        output = jax.jit(lambda rows: model(rows))(np.ones((4, 4), "float32"))
+    return [shard.data.shape[0] for shard in output.addressable_shards]
+
+
 def main(folder):
     found = {}
     if keras.backend.backend() == "tensorflow":
@@ -205,6 +218,8 @@ def main(folder):
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         found = {**losses(), "normalization": normalization(), "same_draws": same_draws()}
+    else:
+        found["rows_of_devices"] = rows_of_devices()
     found |= training(folder)
     try:
         devices.check(3)

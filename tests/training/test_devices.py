@@ -59,6 +59,12 @@ def test_losses_and_moments_of_replicas_are_those_of_the_whole_batch(found, loss
     assert found[loss] < 1e-5
 
 
+@pytest.mark.backend
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX has arrays of several devices")
+def test_each_device_has_a_part_of_the_batch(found):
+    assert found["rows_of_devices"] == [2, 2]
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has replicas")
 def test_replicas_draw_different_dropout(found):
     assert found["same_draws"] < 0.8, "of 1000 values, both kept or both dropped: half by chance"

@@ -1,17 +1,17 @@
 """Folds and seeds on workers end as in one process, whatever is lost on the way."""
 
 import json
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from ray_cluster import two_nodes
 
 import zoo.training.train
 from zoo.config.flags import from_flags
 from zoo.data.synthetic.corpora import synthesize
-from zoo.distributed import flags
+from zoo.distributed import flags, ray_workers
 from zoo.distributed.pool import Ended
 from zoo.errors import UserError
 from zoo.runs.folder import read_record
@@ -49,11 +49,12 @@ class InThisProcess:
         return [] if self.ended else ["worker"]
 
     def start(self, worker, task):
+        outcome = None
         if self.deaths.get(task.name, 0):
             self.deaths[task.name] -= 1
-            self.ended.append(Ended(task.name, None, "exit code -9"))
         else:
-            self.ended.append(Ended(task.name, json.loads(json.dumps(self.perform(self.folder, round_trip(task))))))
+            outcome = self.perform(self.folder, json.loads(json.dumps(task.content)))
+        self.ended.append(Ended(task.name, outcome, "" if outcome else "exit code -9"))
 
     def wait(self, seconds):
         ended, self.ended = self.ended, []
@@ -61,10 +62,6 @@ class InThisProcess:
 
     def close(self):
         pass
-
-
-def round_trip(task):
-    return json.loads(json.dumps(task.content))
 
 
 @pytest.fixture
@@ -82,9 +79,8 @@ def without_times(record):
 
 
 def assert_same(one, other):
-    assert [{path.relative_to(run) for path in run.rglob("*")} for run in (one,)] == [
-        {path.relative_to(run) for path in run.rglob("*")} for run in (other,)
-    ]
+    files = [{path.relative_to(run) for path in run.rglob("*")} for run in (one, other)]
+    assert files[0] == files[1]
     for place in (Path(), *map(Path, FOLDS)):
         assert without_times(read_record(one / place)) == without_times(read_record(other / place))
         assert (one / place / "predictions.csv").read_text() == (other / place / "predictions.csv").read_text()
@@ -138,20 +134,18 @@ def test_folds_in_processes_are_those_of_one_process(emodb, alone, tmp_path, mon
     assert_same(alone, run.folder)
 
 
-@pytest.mark.slow
-def test_folds_on_ray_are_those_of_one_process(emodb, alone, tmp_path, monkeypatch):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
-    import ray
+@pytest.fixture(scope="module")
+def cluster():
+    yield from two_nodes()
 
-    for name, value in (("RAY_AUTH_MODE", "token"), ("RAY_AUTH_TOKEN", "0123456789abcdef0123456789abcdef")):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    )
-    try:
-        run = side_by_side.train([settings(emodb, tmp_path / "run")], False, {"ray": "local", "workers": 1})[0]
-    finally:
-        ray.shutdown()
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seen", [True, False], ids=["shared", "sent back"])
+def test_folds_on_ray_are_those_of_one_process(emodb, alone, cluster, tmp_path, monkeypatch, seen):
+    if not seen:
+        monkeypatch.setattr(ray_workers, "first_line", lambda path: b"")  # by which nodes would know the folder
+    workers = {"ray": cluster.address, "workers": 2}
+    (run,) = side_by_side.train([settings(emodb, tmp_path / "run")], False, workers)
     assert_same(alone, run.folder)
 
 

@@ -96,23 +96,27 @@ class _OfJax(Devices):
         return self.distribution.scope()
 
     def begin(self, model: keras.Model) -> None:
-        self.distribution.divides = True
+        alone = (layer.name for layer in layers_of(model) if isinstance(layer.output, keras.KerasTensor))
+        self.distribution.divided = frozenset(alone)
 
 
 class _DataParallel(keras.distribution.DataParallel):
     """Data parallelism for batches of any size.
 
     As Keras divides data, all batches must be multiples of the number of devices. Here each device is given the whole
-    batch, and what layers return is divided, where JAX pads.
+    batch, and what layers return is divided, where JAX pads: of layers by name, once the network is built.
     """
 
-    divides = False  # when networks are built there is nothing to be divided
+    divided: frozenset[str] = frozenset()
 
     def get_data_layout(self, data_shape):
         return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
 
     def get_tensor_layout(self, path):
-        return keras.distribution.TensorLayout([self.batch_dim_name], self.device_mesh) if self.divides else None
+        layer = path.split("/")[-2]  # NETWORK/LAYER/output
+        return (
+            keras.distribution.TensorLayout([self.batch_dim_name], self.device_mesh) if layer in self.divided else None
+        )
 
 
 class _OfTensorFlow(Devices):
