@@ -5,7 +5,9 @@ import tempfile
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.result import Result
@@ -19,7 +21,7 @@ def measure(quick: bool) -> list[Result]:
     trials = 5 if quick else 200
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     seconds = {name: _per_trial(name, trials) for name in ("local", "ray")}
-    note = f"from trial to trial of {trials} that do nothing, one worker; its start is not counted"
+    note = f"median from trial to trial of {trials} that do nothing, one worker"
     return [Result("search_ray", "s", seconds["ray"], seconds["local"], note=note)]
 
 
@@ -29,7 +31,7 @@ def empty(folder: Path, assignment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _per_trial(kind: str, trials: int) -> float:
-    """Return the seconds from the end of a trial to that of the next, by their mean."""
+    """Return the seconds from the end of a trial to that of the next, by their median."""
     ends: list[float] = []
 
     def note(line: str) -> None:
@@ -50,4 +52,4 @@ def _per_trial(kind: str, trials: int) -> float:
             drive(search, pool, note)
         finally:
             search.close()
-    return (ends[-1] - ends[0]) / (len(ends) - 1)
+    return median(after - before for before, after in pairwise(ends))
