@@ -14,8 +14,9 @@ from zoo.data.synthetic.corpora import synthesize
 from zoo.distributed import flags, ray_workers
 from zoo.distributed.pool import Ended
 from zoo.errors import UserError
-from zoo.runs.folder import read_record
+from zoo.runs.folder import read_record, read_rows
 from zoo.training import seeds, side_by_side
+from zoo.training.evaluate import differences
 from zoo.training.fit import fit
 from zoo.training.train import train
 
@@ -78,16 +79,23 @@ def without_times(record):
     return [without_times(value) for value in record] if isinstance(record, list) else record
 
 
-def assert_same(one, other):
+def assert_same(one, other, rounding=0.0):
+    """`rounding` is of networks trained with another number of threads."""
     files = [{path.relative_to(run) for path in run.rglob("*")} for run in (one, other)]
     assert files[0] == files[1]
     for place in (Path(), *map(Path, FOLDS)):
-        assert without_times(read_record(one / place)) == without_times(read_record(other / place))
-        assert (one / place / "predictions.csv").read_text() == (other / place / "predictions.csv").read_text()
+        records = [without_times(read_record(run / place)) for run in (one, other)]
+        assert differences("", *records) == [] if rounding else records[0] == records[1]
+        for row, expected in zip(read_rows(one / place), read_rows(other / place), strict=True):
+            if rounding:
+                numbers = [[float(value) for key, value in each.items() if key[:2] == "p_"] for each in (row, expected)]
+                np.testing.assert_allclose(*numbers, atol=rounding)
+            else:
+                assert row == expected
     for name in FOLDS:
         pair = [keras.saving.load_model(run / name / "model.keras", compile=False) for run in (one, other)]
         for array, expected in zip(*(model.get_weights() for model in pair), strict=True):
-            np.testing.assert_array_equal(array, expected)
+            np.testing.assert_allclose(array, expected, atol=rounding, rtol=0)
 
 
 def test_folds_and_seeds_on_workers_are_those_of_one_process(emodb, alone, workers, tmp_path):
@@ -130,7 +138,7 @@ def test_folds_that_fail_are_named_the_others_kept_and_resumed(emodb, alone, wor
 @pytest.mark.slow
 def test_folds_in_processes_are_those_of_one_process(emodb, alone, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    run = side_by_side.train([settings(emodb, tmp_path / "run")], False, {"workers": 1, "threads": 1})[0]
+    run = side_by_side.train([settings(emodb, tmp_path / "run")], False, {"workers": 1})[0]
     assert_same(alone, run.folder)
 
 
@@ -146,7 +154,7 @@ def test_folds_on_ray_are_those_of_one_process(emodb, alone, cluster, tmp_path, 
         monkeypatch.setattr(ray_workers, "first_line", lambda path: b"")  # by which nodes would know the folder
     workers = {"ray": cluster.address, "workers": 2}
     (run,) = side_by_side.train([settings(emodb, tmp_path / "run")], False, workers)
-    assert_same(alone, run.folder)
+    assert_same(alone, run.folder, rounding=1e-5)  # a fold has one thread there
 
 
 def test_figures_of_seeds_by_hand(tmp_path):
