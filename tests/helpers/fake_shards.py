@@ -23,10 +23,11 @@ def job(seconds=0.0):
 
 def opened(seconds):
     def make(folder, content):
-        with shard.result(folder, content["shard"], SUFFIX) as (aside, failed):
+        with shard.result(folder, content["shard"], SUFFIX) as (aside, failed), aside.open("w") as file:
             time.sleep(seconds)
-            lines = [one for item in content["items"] for one in _lines(folder, item, failed)]
-            aside.write_text("".join(lines))
+            for item in content["items"]:
+                file.writelines(_lines(folder, item, failed))
+                file.flush()
 
     return shard.guarded(make)
 

@@ -12,6 +12,7 @@ import soundfile
 import tiny_runs
 
 from zoo.config import flags
+from zoo.data.audio.read import read
 from zoo.data.batches.feature_store import features_of_clip
 from zoo.data.schema import Clip
 from zoo.distributed import command
@@ -133,6 +134,25 @@ def test_features_are_those_of_training(script, clips, tmp_path):
         assert np.abs(values - found[name]).max() < 0.05 and values.dtype == np.float32
 
 
+def test_embeddings_are_what_the_run_s_network_has_before_its_head(script, run, clips, tmp_path):
+    common = ("--model", "deep_spectrum_svm", "--from-run", run, "--list", "list.txt", "--out", "vectors")
+    code, _, said = script("extract.py", *common)
+    assert code == 1 and "3 failed" in said
+    vectors = dict(read_folder(tmp_path / "vectors"))
+    (fold,) = run.glob("fold-*")
+    whole = keras.saving.load_model(fold / "model.keras")
+    network = next(layer for layer in whole.layers if isinstance(layer, keras.Model))
+    inner = next(layer for layer in network.layers if isinstance(layer, keras.Model))
+    head = keras.Model(inner.get_layer("joint").output, inner.output)
+    assert list(vectors) == [name for name in clips if name.removesuffix(".wav").isdigit()]
+    for name, vector in list(vectors.items())[::3]:
+        waveform = read(tmp_path / name, 16_000)
+        batch = {"waveform": waveform[None], "n_samples": np.array([len(waveform)], np.int32)}
+        np.testing.assert_allclose(head(vector), whole.predict_on_batch(batch), atol=1e-5)
+    code, _, said = script("extract.py", *common, "--fold", "7", "--resume")
+    assert code == 2 and "unknown --fold '7'. Known: 0" in said
+
+
 def test_segments_of_a_table(script, clips, tmp_path):
     (tmp_path / "t.csv").write_text("file,start,end\n6.wav,0.1,0.3\n6.wav,0.0,0.2\n5.wav,,\n")
     code, _, said = script("extract.py", "--model", "fcn", "--corpus", "table", "--data-root", "t.csv", "--out", "f")
@@ -150,6 +170,7 @@ def test_segments_of_a_table(script, clips, tmp_path):
         (("--list", "list.txt", "--corpus", "ravdess", "--out", "f"), "--list and --corpus exclude each other"),
         (("--list", "list.txt", "--out", "f", "--fold", "0"), "--fold 0: has an effect with --from-run alone"),
         (("--list", "list.txt", "--out", "list.txt"), "--out list.txt: expected a folder, found a file"),
+        (("--model", "deep_spectrum_svm", "--list", "list.txt", "--out", "f"), "needs --from-run DIR"),
         (("--corpus", "table", "--data-root", "gone.csv", "--out", "f"), "gone.csv: expected a table"),
     ],
 )

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +34,7 @@ class _Worker:
     """A local worker: its process, started as needed, and the socket to it."""
 
     name: str
-    log: Path
+    log: Path | None
     environment: dict[str, str]
     cores: Sequence[int]
     process: subprocess.Popen | None = None
@@ -50,23 +50,31 @@ class _Worker:
 class LocalWorkers:
     """A pool (zoo.distributed.pool) of `count` processes on this machine, which end with this one.
 
-    Their output goes to FOLDER/workers/. Each has `threads` threads, by default an even share of the cores. Each is
-    followed by another after `per_process` tasks, unless that is 0.
+    Their output goes to FOLDER/workers/, without a folder to this process's standard error. Each has `threads` threads,
+    by default an even share of the cores, and is followed by another after `per_process` tasks, unless that is 0.
     """
 
-    def __init__(self, count: int, folder: Path, job: Job, *, threads: int | None = None, per_process: int = 0):
+    def __init__(self, count: int, folder: Path | None, job: Job, *, threads: int | None = None, per_process: int = 0):
         cores = shares(own_cores(), count) if count > 1 else [[]] * count
         gpus = visible_gpus()
         self._workers = [
             _Worker(
                 f"local-{index + 1}",
-                folder / "workers" / f"{index + 1}.log",
+                folder / "workers" / f"{index + 1}.log" if folder else None,
                 settings(index, count, cores[index], gpus, threads),
                 cores[index],
             )
             for index in range(count)
         ]
-        self._command = ["-c", _PROGRAM, json.dumps(sys.path), "--folder", str(folder), "--opener", job.opener]
+        self._command = [
+            "-c",
+            _PROGRAM,
+            json.dumps(sys.path),
+            "--folder",
+            str(folder or Path()),
+            "--opener",
+            job.opener,
+        ]
         self._command += ["--settings", json.dumps(dict(job.settings))]
         self._per_process = per_process
         self._selector = selectors.DefaultSelector()
@@ -129,17 +137,18 @@ class LocalWorkers:
             one.vain_starts += 1
             one.start_at = time.monotonic() + _PAUSE_SECONDS * one.vain_starts
         if one.vain_starts == _STARTS:
+            what = f"worker {one.name} ended {_STARTS} times before it was ready (exit code {code})"
+            if one.log is None:
+                raise UserError(f"{what}; what it printed is above")
             tail = one.log.read_bytes()[-1500:].decode(errors="replace").strip()
-            what = f"worker {one.name} ended {_STARTS} times before it was ready"
-            raise UserError(f"{what} (exit code {code}); {one.log} ends with:", tail)
+            raise UserError(f"{what}; {one.log} ends with:", tail)
         one.task = ""
         return [Ended(task, None, f"exit code {code}", began=ready)] if task else []
 
     def _launch(self, one: _Worker) -> None:
         ours, theirs = socket.socketpair()
         try:
-            one.log.parent.mkdir(parents=True, exist_ok=True)
-            with one.log.open("ab") as log, theirs:
+            with _appended(one.log) as log, theirs:
                 # Ctrl-C reaches this process only, which ends the others.
                 one.process = subprocess.Popen(
                     [sys.executable, *self._command, "--socket", str(theirs.fileno())],
@@ -148,7 +157,7 @@ class LocalWorkers:
                 )  # fmt: skip
         except OSError as error:
             ours.close()
-            raise UserError(f"{one.log}: no worker can be started ({error.strerror or error})") from error
+            raise UserError(f"{one.log or one.name}: no worker can be started ({error.strerror or error})") from error
         if one.cores and hasattr(os, "sched_setaffinity"):
             with suppress(ProcessLookupError):  # it died already
                 os.sched_setaffinity(one.process.pid, one.cores)
@@ -167,6 +176,17 @@ class LocalWorkers:
             code = one.process.wait()
         one.process = one.link = None
         return code
+
+
+@contextmanager
+def _appended(log: Path | None) -> Iterator[int]:
+    """Yield the descriptor of a file to append to, or that of standard error."""
+    if log is None:
+        yield 2
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        yield file.fileno()
 
 
 def shares(cores: Sequence[int], count: int) -> list[list[int]]:

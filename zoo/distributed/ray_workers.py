@@ -75,7 +75,7 @@ class RayWorkers:
         head = first_line(self._folder / self._mark)
         call = self._run.options(name=f"{self._noun} {task.name}")
         reference = call.remote(*self._job, str(self._folder), self._mark, head, task.content, task.place, former)
-        self._tasks[reference] = worker, task
+        self._tasks[reference] = worker, task if task.needs else task._replace(content={})  # what may be sent again
 
     def wait(self, seconds: float) -> list[Ended]:
         if not self._tasks:

@@ -98,7 +98,8 @@ class Shards:
         return f"{message}; its {len(names)} files are named in failed.csv"
 
     def collect_failed(self) -> int:
-        """Write failed.csv of what every shard's says; return of how many files."""
+        """Write failed.csv of what every shard's list says; return of how many files. Removes what killed ones left."""
+        _sweep(self.folder)
         n_failed, path = 0, self.folder / "failed.csv"
         with written_aside(path) as aside, aside.open("wb") as file:
             file.write(FAILED_HEADER)
@@ -165,9 +166,7 @@ def write_unusable(folder: Path, failed: Sequence[tuple[str, str, str]]) -> None
 def _begun(
     folder: Path, about: Mapping[str, Any], items: Iterable[Any], shard_size: int, suffix: str, resume: bool
 ) -> Shards:
-    for leftover in [*folder.glob(f"{ASIDE}*"), *(folder / PLACE).glob(f"{ASIDE}*")]:
-        if not is_being_written(leftover):
-            leftover.unlink(missing_ok=True)
+    _sweep(folder)
     is_begun = any((folder / PLACE).glob(f"[0-9]*{suffix}"))
     if is_begun and not resume:
         raise UserError(f"{folder}: has results already; add --resume to go on with them, or choose another --out")
@@ -196,6 +195,13 @@ def _begun(
     finally:
         aside.unlink(missing_ok=True)
     return Shards(folder, new, starts, suffix)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the unfinished files of processes that are gone."""
+    for path in [*folder.glob(f"{ASIDE}*"), *(folder / PLACE).glob(f"{ASIDE}*")]:
+        if not is_being_written(path):
+            path.unlink(missing_ok=True)
 
 
 def _check_same(folder: Path, new: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo import registry
 from zoo.config import saved
 from zoo.config.run_config import RunConfig, heeds
 from zoo.data.audio.recording import BadClip
@@ -74,6 +75,8 @@ def fold_of(run: Path, number: str | None) -> str:
 
 def resolved(config: RunConfig, listed: bool) -> RunConfig:
     """Return the configuration with the corpus's limits spelt out, or those of a list of files; as train.py does."""
+    if registry.get(config.model).frontend == "joint" and not config.from_run:
+        raise UserError(f"--model {config.model} needs --from-run DIR, a finished run of attention_blstm_fcn")
     if config.from_run:
         theirs = saved.load(Path(config.from_run) / "config.json")
         config = replace(config, from_run=str(Path(config.from_run).resolve()))

@@ -31,7 +31,12 @@ def use_backend(name: str) -> None:
 
 @cache
 def announce_device(name: str = "") -> None:
-    """Print the backend (by default Keras's) and its device to standard error, once: "TensorFlow 2.21 on CPU".
+    """Print what `device` returns to standard error, once."""
+    print(device(name), file=sys.stderr)
+
+
+def device(name: str = "") -> str:
+    """Return the version of a backend, by default Keras's, and its device: "TensorFlow 2.21 on CPU".
 
     States when a GPU is visible (device files of NVIDIA, or CUDA_VISIBLE_DEVICES) that the backend does not use.
     """
@@ -44,16 +49,17 @@ def announce_device(name: str = "") -> None:
         details = module.config.experimental.get_device_details
         devices = [f"GPU {details(gpu).get('device_name', '')}" for gpu in module.config.list_physical_devices("GPU")]
     elif name == "jax":
-        found = module.local_devices()
-        devices = [f"{device.platform.upper()} {device.device_kind}" for device in found if device.platform != "cpu"]
+        devices = [
+            f"{one.platform.upper()} {one.device_kind}" for one in module.local_devices() if one.platform != "cpu"
+        ]
     else:
         devices = [f"GPU {module.cuda.get_device_name(number)}" for number in range(module.cuda.device_count())]
     if devices:
-        device = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
+        found = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
     else:
         chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
         visible = any(Path("/dev").glob("nvidia[0-9]*")) if chosen is None else chosen not in ("", "-1")
-        device = "CPU; a GPU is visible but unused: install the backend's CUDA build" if visible else "CPU"
+        found = "CPU; a GPU is visible but unused: install the backend's CUDA build" if visible else "CPU"
     version = ".".join(module.__version__.split(".")[:2])
     title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[name]
-    print(f"{title} {version} on {device}", file=sys.stderr)
+    return f"{title} {version} on {found}"
