@@ -17,7 +17,8 @@ FLOORS = [
     {"studies", "export", "adaptation"},
     {"learning"},
 ]
-TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "training/fit", "serving", "export"}
+TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}
+TENSORFLOW |= {"training/devices", "serving", "export"}
 MODULES = {path.relative_to(ROOT / "zoo").with_suffix(""): path for path in sorted((ROOT / "zoo").rglob("*.py"))}
 
 

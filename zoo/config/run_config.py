@@ -267,6 +267,7 @@ class RunConfig:
 
     seed: int = _flag(0, "running", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
     backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=backends.BACKENDS)
+    devices: int = _flag(1, "running", "GPUs that share every batch of a training", least=1, most=1024, later=True)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
 
     def saved(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from zoo import heads
+from zoo import heads, registry
 from zoo.config.run_config import AUGMENTATIONS, RunConfig, heeds
 from zoo.errors import UserError, unknown
 
@@ -29,12 +29,28 @@ def check_together(config: RunConfig) -> None:
         raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
     if config.normalize_corpora and config.standardize_speakers:
         raise UserError("--normalize-corpora and --standardize-speakers exclude each other; give one of them")
+    if config.devices > 1:
+        check_devices(config)
     if config.clips and not config.synthetic:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
     for name in ("target_weights", "number_loss"):
         if not config.also and getattr(config, name) != getattr(RunConfig, name):
             raise UserError(f"{as_flag(name)} has no effect without --also; add that, or leave it out")
     heads.weights(config.target_weights, (config.target, *heads.further_names(config.also, config.target)))
+
+
+def check_devices(config: RunConfig) -> None:
+    """Raise UserError where one device alone can be used: for linear models, and on PyTorch."""
+    if registry.get(config.model).fitted == "linear":
+        raise UserError(
+            f"--devices {config.devices} has no effect on {config.model}, a linear model, which is solved at once; "
+            "leave it out"
+        )
+    if config.backend == "torch":
+        raise UserError(
+            f"--devices {config.devices}: expected --backend tensorflow or jax, found torch, on which Keras does not "
+            "share batches among devices yet. Choose one of these, or leave --devices out"
+        )
 
 
 def check_initial(config: RunConfig) -> None:

@@ -94,6 +94,11 @@ def fold_folder(run: Path, fold: Fold) -> Path:
     return run / f"fold-{fold.name}"
 
 
+def is_finished(folder: Path) -> bool:
+    """Say whether the folder of a fold has its results."""
+    return all((folder / name).is_file() for name in ("model.keras", "metrics.json"))
+
+
 def fold_name(folder: Path) -> str:
     """Return the name of the fold that has a folder in a run."""
     return folder.name.removeprefix("fold-")

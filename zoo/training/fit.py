@@ -11,7 +11,7 @@ import numpy as np
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend
-from zoo.training import checkpoint, transfer
+from zoo.training import checkpoint, devices, transfer
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
@@ -29,22 +29,28 @@ def fit(
     """
     make_repeatable(config.seed)
     task = tasks.of(config.model)
-    model, loss, batches = task.fitting(fold, config)
+    shared = devices.several(config.devices)
+    with shared.scope():
+        built, loss, batches = task.fitting(fold, config)
+    model, of_all = shared.network(built), shared.loss(loss)
     if config.init_from:
         model = transfer.begin(model, fold, config)
     validate = task.validator(model, fold, config)
 
     def enter(epoch: int) -> None:
         """Compile the model for the stage of an epoch."""
-        _compile_built(model, loss, transfer.stage(model, config, epoch), len(batches(1)))
+        with shared.scope():
+            _compile_built(model, of_all, transfer.stage(model, config, epoch), len(batches(1)))
 
     history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
+    shared.begin(model)
     while not finished(history, config):
         epoch = len(history) + 1
         if epoch in (1, config.freeze_epochs + 1):
             enter(epoch)
         name = f"fold {fold.name}, epoch {epoch}/{config.epochs}"
-        row, latest = _train(model, batches(epoch), name, config, progress)
+        with shared.scope():
+            row, latest = _train(model, batches(epoch), name, config, progress)
         seconds = row.pop("seconds")
         row = {"epoch": epoch, **row, **validate(), "seconds": seconds, "learning_rate": _learning_rate(model)}
         progress.line(
@@ -60,8 +66,10 @@ def fit(
     write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
     if config.keep == "best":
         model.set_weights(best)
+    shared.end(model)
     if config.init_from:
         transfer.unfreeze(model)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
+    if config.init_from or config.devices > 1:
         _compile_built(model, loss, config, len(batches(1)))
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)

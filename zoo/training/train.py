@@ -18,8 +18,8 @@ from zoo.features import augmented_copies, corpus_normalization, from_config, sp
 from zoo.features.extractor import Extractor
 from zoo.runs import begin, environment, folds_of_final, sides, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
-from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
-from zoo.training import checkpoint, evaluate, fit_linear, same_audio, transfer
+from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
+from zoo.training import checkpoint, devices, evaluate, fit_linear, same_audio, transfer
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
@@ -86,26 +86,42 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     With `resume`, finished folds are kept and an interrupted one continues after its last whole epoch. Raises UserError
     for anything a user can repair.
     """
+    settings, source = checked(settings)
+    devices.check(settings.devices)
+    with begin.opened(settings, resume) as folder, Progress() as progress:
+        run = prepare(folder, settings, source, progress)
+        for fold in run.source.folds:
+            finish_fold(run, fold, progress)
+        pool_folds(run)
+    return run
+
+
+def checked(settings: RunConfig) -> tuple[RunConfig, Source]:
+    """Return a configuration with all spelt out, and its clips, before anything is written and every clip is read.
+
+    Raises UserError for what cannot be trained.
+    """
     settings = resolve(settings)
     source = open_source(settings)
     keras.config.set_dtype_policy(settings.precision)
-    # Before anything is written and every clip is read.
     tasks.of(settings.model).check(settings, source.protocol)
     sides.check(settings, source.folds)
     upstream_runs.check(settings, source.folds)
-    with begin.opened(settings, resume) as folder, Progress() as progress:
-        run = prepare(folder, settings, source, progress)
-        records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
-        rows = [row for fold in run.source.folds if fold.test for row in read_rows(fold_folder(folder, fold))]
-        scores: dict[str, Any] = {"classes": list(source.protocol.classes)}  # all that is there without a test side
-        if rows:
-            scores = evaluate.recorded_scores(rows, settings, source.protocol, folder)
-        shown = (*_SHORT, *tasks.of(settings.model).FIGURES.short_of(run.facts["sides"]))
-        folds = [{name: record[name] for name in shown} for record in records]
-        tested = [clip for fold in run.source.folds for clip in fold.test]
-        scores |= evaluate.of_people(tested, source.protocol)
-        evaluate.write_results(folder, rows, {**run.facts, **scores, "folds": folds}, run.title())
-    return run
+    return settings, source
+
+
+def pool_folds(run: Run) -> None:
+    """Write the results of all finished folds together."""
+    task, tested = tasks.of(run.config.model), [fold for fold in run.source.folds if fold.test]
+    shown = (*_SHORT, *task.FIGURES.short_of(run.facts["sides"]))
+    records = [read_record(fold_folder(run.folder, fold), shown) for fold in run.source.folds]
+    rows = [row for fold in tested for row in read_rows(fold_folder(run.folder, fold))]
+    scores: dict[str, Any] = {"classes": list(run.source.protocol.classes)}  # all that is there without a test side
+    if rows:
+        scores = evaluate.recorded_scores(rows, run.config, run.source.protocol, run.folder)
+    folds = [{name: record[name] for name in shown} for record in records]
+    scores |= evaluate.of_people([clip for fold in tested for clip in fold.test], run.source.protocol)
+    evaluate.write_results(run.folder, rows, {**run.facts, **scores, "folds": folds}, run.title())
 
 
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
@@ -246,10 +262,10 @@ def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
             )
 
 
-def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
+def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Train and test a fold unless that is done; return its record."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
-    if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
+    if not is_finished(folder):
         task, data = tasks.of(settings.model), fold_data(of_fold(run, fold), fold)
         linear = registry.get(settings.model).fitted == "linear"
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
