@@ -84,6 +84,29 @@ def weights(text: str, names: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def adversaries(text: str) -> dict[str, float]:
+    """Return the scale of each adversary's reversed gradient by a value of --adversarial, "speaker=0.1,corpus=0.05".
+
+    Raises UserError for another form, a name given twice, and what is no number above 0, up to 100.
+
+    >>> adversaries("speaker=0.1")
+    {'speaker': 0.1}
+    """
+    found: dict[str, float] = {}
+    for part in text.split(",") if text else []:
+        name, _, value = (word.strip() for word in part.partition("="))
+        if not _NAME.fullmatch(name) or name in found:
+            what = "named twice" if name in found else "no name of letters, digits and _"
+            raise UserError(f"--adversarial {text}: {name!r} is {what}; expected NAME=SCALE,... as in speaker=0.1")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = math.nan
+        if not 0 < found[name] <= 100:
+            raise UserError(f"--adversarial: {name} has {value!r}, expected a number above 0, up to 100")
+    return found
+
+
 def make(classes: Sequence[str], further: Mapping[str, Any], target_weights: str = "", main: str = MAIN) -> Heads:
     """Return the heads of a network, the `main` one first.
 

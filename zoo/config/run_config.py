@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo import registry
+from zoo.config.auxiliary import Auxiliary
 from zoo.config.fields import flag as _flag
 from zoo.config.fields import start as _start
 from zoo.config.groups import COMMON
@@ -17,7 +18,7 @@ _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() fo
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Auxiliary):
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")

@@ -53,6 +53,20 @@ def check_devices(config: RunConfig) -> None:
         )
 
 
+def check_auxiliary(config: RunConfig) -> None:
+    """Raise UserError for settings of --teacher and --contrastive without these, and for what --adversarial names."""
+    needed = {"teacher_weight": "teacher", "temperature": "teacher", "contrastive_temperature": "contrastive"}
+    for name, of in needed.items():
+        if not getattr(config, of) and getattr(config, name) != getattr(RunConfig, name):
+            raise UserError(f"{as_flag(name)} has no effect without {as_flag(of)}; add that, or leave it out")
+    places = [place.strip() for place in config.teacher.split(",")] if config.teacher else []
+    if not all(places) or len(set(places)) < len(places):
+        raise UserError(f"--teacher {config.teacher}: expected different places, separated by commas")
+    for name in heads.adversaries(config.adversarial):
+        if name in (config.target, *heads.further_names(config.also, config.target)):
+            raise UserError(f"--adversarial {config.adversarial}: {name} is to be learnt too; leave one of both out")
+
+
 def check_initial(config: RunConfig) -> None:
     """Raise UserError for settings of --init-from without it, an unknown --fine-tune, or stages without epochs."""
     names = ("init_fold", "fine_tune", "freeze_epochs", "fine_tune_rate", "init_normalization", "adapt_batch_norm")

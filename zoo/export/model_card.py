@@ -101,9 +101,12 @@ def _data(description: Figures, record: Figures, notes: Sequence[str], settings:
 
 
 def _initial(description: Figures) -> Iterator[str]:
-    for one in description.get("initial", ()):
-        data = f"trained on {one['corpus']}; licence: {one['licence']}" if one["corpus"] else "trained on unknown data"
-        yield f"- It began with the weights of the {one['kind']} {one['name']}, {data}; SHA-256 `{one['sha256']}`."
+    """Yield a line for each model that it began with, and for each teacher once."""
+    learnt = {"initial": "began with the weights of", "teachers": "learnt the probabilities of"}
+    for name, verb in learnt.items():
+        for one in {one["sha256"]: one for one in description.get(name, ())}.values():
+            known = f"{one['corpus']}; licence: {one['licence']}" if one["corpus"] else "unknown data"
+            yield f"- It {verb} the {one['kind']} {one['name']}, trained on {known}; SHA-256 `{one['sha256']}`."
 
 
 def _classes(description: Figures, record: Figures) -> Iterator[str]:

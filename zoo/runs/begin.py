@@ -16,7 +16,7 @@ from zoo.utils.atomic_files import ASIDE, write_json
 
 _LOCK = ".lock"
 # What a start writes before the first fold is trained.
-_OF_A_START = ("config.json", "data.json", environment.FILE, "speakers.npz")
+_OF_A_START = ("config.json", "data.json", environment.FILE, "speakers.npz", "teacher.csv")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
 from zoo.errors import UserError, unknown
-from zoo.heads import further_names
+from zoo.heads import adversaries, further_names
 from zoo.runs import further_targets, own_pool, own_table
 from zoo.runs.open_run import OpenedRun
 from zoo.runs.protocol import is_pool, protocol_of
@@ -73,6 +73,7 @@ def resolve(config: RunConfig) -> RunConfig:
         limits = corpus.max_seconds, corpus.rating_seconds * heeds(config.model, "frame_seconds")
     protocol = protocol_of(config)
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
+    paths["teacher"] = ",".join(_absolute(place.strip()) for place in config.teacher.split(","))
     if config.noise_split == "time":
         paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
     return _with_heads(
@@ -144,10 +145,16 @@ def _open_table(config: RunConfig) -> Source:
 
 
 def _with_further_targets(source: Source, clips: Iterable[Clip], config: RunConfig) -> Source:
-    """Return the source with `clips` that lack the main target alone, and sentences on labels, for --also."""
-    if not config.also:
+    """Return the source with `clips` that lack the main target, for --teacher and --also, and sentences on labels.
+
+    Raises UserError for what training clips cannot teach, adversaries among it.
+    """
+    for fold in source.folds:
+        further_targets.adversaries(fold.train, adversaries(config.adversarial))
+    if not config.also and not config.teacher:
         return source
-    folds = further_targets.with_partly_labelled(source.folds, clips, further_names(config.also, config.target))
+    names = None if config.teacher else further_names(config.also, config.target)
+    folds = further_targets.with_partly_labelled(source.folds, clips, names)
     said = further_targets.remarks(folds, config.heads, source.protocol.classes)
     return replace(source, folds=folds, warnings=(*source.warnings, *said))
 

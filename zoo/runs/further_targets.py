@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from zoo.data.corpora.pool import CORPUS
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, unknown
 from zoo.heads import MOST_CLASSES, NUMBER
@@ -70,18 +71,21 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def with_partly_labelled(folds: Iterable[Fold], clips: Iterable[Clip], names: Collection[str]) -> tuple[Fold, ...]:
+def with_partly_labelled(
+    folds: Iterable[Fold], clips: Iterable[Clip], names: Collection[str] | None
+) -> tuple[Fold, ...]:
     """Return the folds, their training side with the clips that lack the main target alone.
 
-    Those have no label (""), but one of the targets `names`. A clip joins where neither its speaker nor its recording
-    is on the validation or the test side, and never one that a table's split column gives to these.
+    Those have no label (""), but one of the targets `names`; with None, for a teacher, they need none. A clip joins
+    where neither its speaker nor its recording is on the validation or the test side, and never one that a table's
+    split column gives to these.
     """
     partly = [
         clip
         for clip in clips
         if not clip.label
         and clip.trace is None
-        and not clip.targets.keys().isdisjoint(names)
+        and (names is None or not clip.targets.keys().isdisjoint(names))
         and clip.tags.get("split", "").casefold() in _TRAINING
     ]
     found = []
@@ -145,3 +149,31 @@ def _of_test_sides(folds: Sequence[Fold], name: str, classes: Sequence[str]) -> 
 
 def _values(clips: Iterable[Clip], name: str) -> list[str | float]:
     return [clip.targets[name] for clip in clips if name in clip.targets]
+
+
+def adversaries(clips: Sequence[Clip], names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the classes of what is to be unlearnt on training clips: their speakers, corpora, or another target's.
+
+    Raises UserError for a target that none of the clips has, that has one class only, or whose labels are numbers.
+    """
+    found = {}
+    for name in names:
+        labels = [adversary_label(clip, name) for clip in clips]
+        classes = sorted({str(label) for label in labels if label})
+        if not all(isinstance(label, str) for label in labels) or len(classes) < 2:
+            numbers = any(not isinstance(label, str) for label in labels)
+            what = "numbers" if numbers else f"{', '.join(map(repr, classes)) or 'none'}"
+            known = sorted({"speaker", *(target for clip in clips for target in clip.targets)})
+            raise UserError(
+                f"--adversarial {name}: expected two classes or more among {len(clips)} training clips, found {what}. "
+                f"Leave it out, or name another one: {', '.join(known)}; of several corpora also corpus"
+            )
+        found[name] = classes
+    return found
+
+
+def adversary_label(clip: Clip, name: str) -> str | float:
+    """Return a clip's speaker, corpus, or label of another target; "" where it is unknown."""
+    if name == "speaker":
+        return "" if clip.tags.get("speaker") == "unknown" else clip.speaker
+    return clip.tags[CORPUS] if name == "corpus" and CORPUS in clip.tags else clip.targets.get(name, "")

@@ -10,7 +10,7 @@ import keras
 from zoo import losses, losses_several
 from zoo.errors import UserError
 from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, waveform
-from zoo.layers import attention, long_convolution, lstm, masking, sparsity, window_statistics
+from zoo.layers import attention, gradient_reversal, long_convolution, lstm, masking, sparsity, window_statistics
 from zoo.layers import waveform as waveform_layers
 from zoo.runs import keras_archive
 
@@ -20,6 +20,7 @@ LAYERS = (
     attention,
     clean_speech,
     deep_spectrum,
+    gradient_reversal,
     log_mel,
     long_convolution,
     losses,

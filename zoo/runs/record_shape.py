@@ -51,6 +51,7 @@ _FACTS = {
     "noise_sha256?": str,
     "data_sha256?": str,
     "initial?": [{str: object}],
+    "teachers?": [{str: object}],
     "n_speakers?": int,
     "fold?": str,
     "folds?": [{"fold": str}],

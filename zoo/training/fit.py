@@ -31,16 +31,19 @@ def fit(
     task = tasks.of(config.model)
     shared = devices.several(config.devices)
     with shared.scope():
-        built, loss, batches = task.fitting(fold, config)
-    model, of_all = shared.network(built), shared.loss(loss)
+        built, loss, batches, extend = task.fitting(fold, config)
+    saved, of_all = shared.network(built), shared.loss(loss)
     if config.init_from:
-        model = transfer.begin(model, fold, config)
+        saved = transfer.begin(saved, fold, config)
+    with shared.scope():
+        extended = extend(saved)
+    model = saved if extended is saved else shared.network(extended)
     validate = task.validator(model, fold, config)
 
     def enter(epoch: int) -> None:
         """Compile the model for the stage of an epoch."""
         with shared.scope():
-            _compile_built(model, of_all, transfer.stage(model, config, epoch), len(batches(1)))
+            _compile_built(model, of_all, transfer.stage(saved, config, epoch), len(batches(1)))
 
     history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
     shared.begin(model)
@@ -68,11 +71,11 @@ def fit(
         model.set_weights(best)
     shared.end(model)
     if config.init_from:
-        transfer.unfreeze(model)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
+        transfer.unfreeze(saved)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
     if config.init_from or config.devices > 1:
         _compile_built(model, loss, config, len(batches(1)))
     with written_aside(fold.folder / "model.keras") as aside:
-        (with_frontend(fold.frontend, model) if fold.frontend else model).save(aside)
+        (with_frontend(fold.frontend, saved) if fold.frontend else saved).save(aside)
     return history
 
 

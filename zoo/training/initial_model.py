@@ -26,9 +26,10 @@ from zoo.runs.model_file import frontend, load_model, network_of, own_settings
 from zoo.runs.open_run import open_run
 from zoo.serving import saved_model
 from zoo.serving.versions import version_folder
+from zoo.training import seen_before
 
 _OPENSMILE = ("feature_set", "functionals", "functional_seconds", "frame_seconds")
-_VARIABLES = "variables/variables.data-00000-of-00001"  # of a SavedModel
+VARIABLES = "variables/variables.data-00000-of-00001"  # of a SavedModel
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ def _of_run(run: Path, config: RunConfig, fold: str) -> Initial:
     settings = opened.settings
     features = own_settings(frontend(model)) if opened.entry.takes_waveforms else _opensmile(settings)
     digest = sha256((folder / "model.keras").read_bytes()).hexdigest()
-    about = _about("run", run.name, digest, settings.corpus, opened.record["synthetic"])
+    about = about_model("run", run.name, digest, settings.corpus, opened.record["synthetic"])
     about |= {"model": settings.model, "protocol": opened.record["protocol"], "fold": fold_name(folder)}
-    about |= {"before": opened.record.get("initial", [])}
+    about |= {"before": seen_before.ancestors(opened.record)}
     weights, moments = _content(model)
     return Initial(weights, opened.outputs, moments, features, about, folder / "model.keras", settings)
 
@@ -122,12 +123,12 @@ def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
                 "same network"
             )
         features = own_settings(type(ours)(**features))  # with defaults for what earlier versions did not have
-    digest = description["files"][_VARIABLES]
+    digest = description["files"][VARIABLES]
     corpus = description["trained_on"].removeprefix("synthetic ")
-    about = _about("export", version.parent.name, digest, corpus, bool(description.get("synthetic")))
+    about = about_model("export", version.parent.name, digest, corpus, bool(description.get("synthetic")))
     about |= {"model": description["model"], "protocol": description.get("protocol", ""), "fold": chosen}
-    about |= {"before": description.get("initial", [])}
-    return Initial(networks[folds.index(chosen)], tuple(exported.outputs), None, features, about, version / _VARIABLES)
+    about |= {"before": seen_before.ancestors(description)}
+    return Initial(networks[folds.index(chosen)], tuple(exported.outputs), None, features, about, version / VARIABLES)
 
 
 def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
@@ -147,7 +148,7 @@ def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
 
 def _of_file(path: Path, network: keras.Model | None) -> Initial:
     digest = sha256(path.read_bytes()).hexdigest()
-    about = {**_about("file", path.name, digest, "", False), "model": "", "protocol": "", "fold": ""}
+    about = {**about_model("file", path.name, digest, "", False), "model": "", "protocol": "", "fold": ""}
     if path.suffix == ".keras":
         model = load_model(path, waveforms=False)
         has_frontend = any(hasattr(layer, "rate_hz") for layer in model.layers)
@@ -228,7 +229,8 @@ def _chosen(names: Sequence[str], config: RunConfig, fold: str) -> str:
     return by_number.get(number, names[0])
 
 
-def _about(kind: str, name: str, digest: str, corpus: str, synthetic: bool) -> dict[str, Any]:
+def about_model(kind: str, name: str, digest: str, corpus: str, synthetic: bool) -> dict[str, Any]:
+    """Return what records say of a model: run, export or file, its name, weights, corpus and the licence of that."""
     parts = corpus.split("+") if corpus else []
     known = [part in corpora.CORPORA or names.is_table(part) for part in parts]
     licences = [corpora.get(part).licence if one else "unknown" for part, one in zip(parts, known, strict=True)]

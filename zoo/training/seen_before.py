@@ -20,13 +20,15 @@ class Seen:
     """What an initial model was trained or validated on.
 
     `clips` are its clips, None where they cannot be listed, for the `reason`. `speakers` are theirs by corpus, and
-    those of the models that it began with itself.
+    those of the models that it began with itself, and of its teachers. `trained` are those clips that it was trained
+    on.
     """
 
     config: RunConfig | None
     clips: tuple[Clip, ...] | None
     speakers: Mapping[str, Sequence[str]]
     reason: str = ""
+    trained: tuple[Clip, ...] = ()
 
 
 def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) -> Seen:
@@ -59,21 +61,39 @@ def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) ->
     used = [fold for fold in source.folds if fold.name.split("-")[0] == number]
     clips = tuple(clip for fold in used for clip in (*fold.train, *fold.validation))
     known = {*speakers.get(corpus, ()), *(clip.speaker for clip in clips)}
-    return Seen(theirs, clips, {**speakers, corpus: sorted(known)})
+    trained = tuple(clip for fold in used for clip in fold.train)
+    return Seen(theirs, clips, {**speakers, corpus: sorted(known)}, trained=trained)
 
 
-def same_speakers(seen: Seen, fold: Fold, config: RunConfig) -> list[str]:
-    """Return a sentence where speakers tested in a fold are among those seen, by corpus and name."""
+def ancestors(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a record says of the models that its own began with, and of its teachers."""
+    return [*record.get("initial", ()), *record.get("teachers", ())]
+
+
+def trained_on(seen: Seen, config: RunConfig) -> Seen:
+    """Return what a model was trained on alone, without what its epoch was chosen by and without earlier models."""
+    corpus = _corpus(config)
+    speakers = {corpus: sorted({clip.speaker for clip in seen.trained})} if corpus in seen.speakers else {}
+    return replace(seen, clips=None if seen.clips is None else seen.trained, speakers=speakers)
+
+
+def same_speakers(seen: Seen, fold: Fold, config: RunConfig, side: str = "test") -> list[str]:
+    """Return a sentence where speakers of a side of a fold are among those seen, by corpus and name."""
     known = set(seen.speakers.get(_corpus(config), ()))
-    shared = sorted({clip.speaker for clip in fold.test} & known)
-    tested = len({clip.speaker for clip in fold.test})
-    return [f"{len(shared)} of {tested} test speakers are known to it: {shortened(shared)}"] if shared else []
+    speakers = {clip.speaker for clip in getattr(fold, side)}
+    shared = sorted(speakers & known)
+    return [f"{len(shared)} of {len(speakers)} {side} speakers are known to it: {shortened(shared)}"] if shared else []
 
 
 def same_audio(
-    seen: Seen, fold: Fold, audio_sha256: Mapping[str, str], extractor: Extractor, config: RunConfig
+    seen: Seen,
+    fold: Fold,
+    audio_sha256: Mapping[str, str],
+    extractor: Extractor,
+    config: RunConfig,
+    side: str = "test",
 ) -> list[str]:
-    """Return a sentence where recordings tested in a fold are among those seen, by the hash of their samples.
+    """Return a sentence where recordings of a side of a fold are among those seen, by the hash of their samples.
 
     The features of both are the same, so that those seen are usually in the cache.
     """
@@ -82,17 +102,23 @@ def same_audio(
     limits = replace(config, max_clip_seconds=seen.config.max_clip_seconds)
     found, _ = from_config.features_of(limits, extractor, seen.clips, on_bad_clip="skip")
     known = {item.audio_sha256 for item in found.values()}
-    shared = [clip.name for clip in fold.test if audio_sha256[clip.name] in known]
-    return [f"{len(shared)} of {len(fold.test)} test recordings are known to it: {shortened(shared)}"] if shared else []
+    clips = getattr(fold, side)
+    shared = [clip.name for clip in clips if audio_sha256[clip.name] in known]
+    return [f"{len(shared)} of {len(clips)} {side} recordings are known to it: {shortened(shared)}"] if shared else []
 
 
-def refuse(findings: Iterable[str], config: RunConfig) -> list[str]:
-    """Return findings as a result carries them. Raises UserError for any unless leakage is allowed."""
-    sentences = [f"{finding} (the model of --init-from was trained on them)." for finding in findings]
+def refuse(findings: Iterable[str], config: RunConfig, flag: str = "--init-from", place: str = "") -> list[str]:
+    """Return findings as a result carries them. Raises UserError for any unless leakage is allowed.
+
+    `flag` and `place` name the model.
+    """
+    sentences = [f"{finding} (the model of {flag} was trained on them)." for finding in findings]
     if sentences and not config.allow_leakage:
+        how = "Begin with" if flag == "--init-from" else "Give"
+        of_fold = " (--init-fold)" if flag == "--init-from" else ""
         raise UserError(
-            f"--init-from {config.init_from}: {' '.join(sentences)} Expected none. Begin with a model of other "
-            "speakers, or its fold that tests the same ones (--init-fold); --allow-leakage continues and marks results"
+            f"{flag} {place or config.init_from}: {' '.join(sentences)} Expected none. {how} a model of other "
+            f"speakers, or its fold that tests the same ones{of_fold}; --allow-leakage continues and marks results"
         )
     return sentences
 

@@ -19,7 +19,7 @@ from zoo.features.extractor import Extractor
 from zoo.runs import begin, environment, folds_of_final, sides, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
-from zoo.training import checkpoint, devices, evaluate, fit_linear, same_audio, transfer
+from zoo.training import checkpoint, devices, evaluate, fit_linear, same_audio, teacher, transfer
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
@@ -38,6 +38,7 @@ _DATA = {
     "enhancer_sha256": "models of --enhancer",
     "weights_sha256": "weights of --weights",
     "init_sha256": "weights of --init-from",
+    "teacher_sha256": "weights and probabilities of --teacher",
 }
 _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
 RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
@@ -48,7 +49,8 @@ class Run:
     """What the folds of a run share.
 
     `features` are those of every clip, `versions` those of altered copies of training clips, by the clip's name;
-    `facts` go into every metrics.json. `origins` are those of initial weights, by the fold's name.
+    `facts` go into every metrics.json. `origins` are those of initial weights, `teachers` and what is `taught` those of
+    --teacher, by the fold's name.
     """
 
     folder: Path
@@ -58,6 +60,8 @@ class Run:
     versions: Mapping[str, tuple[Features, ...]]
     facts: Mapping[str, Any]
     origins: Mapping[str, transfer.Origin] = field(default_factory=dict)
+    teachers: teacher.Teachers = field(default_factory=dict)
+    taught: teacher.Probabilities = field(default_factory=dict)
 
     def title(self, fold: str = "") -> str:
         """Return the title of every figure and table of the run."""
@@ -75,7 +79,7 @@ class Run:
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", against each corpus's own clips" * self.config.normalize_corpora
         part += ", refitted with validation clips" * self.config.refit
-        part += ", from other weights" * bool(self.config.init_from)
+        part += ", from other weights" * bool(self.config.init_from) + ", distilled" * bool(self.config.teacher)
         part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
         return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
@@ -127,7 +131,8 @@ def pool_folds(run: Run) -> None:
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
     """Read, check and audit every clip, and compute its features, before anything is trained."""
     extractor = from_config.extractor(settings)
-    origins = transfer.origins(settings, source)
+    origins, teachers = transfer.origins(settings, source), teacher.opened(settings, source)
+    teacher.audit(teachers, source, {}, None, settings)  # of speakers, before anything is read
     sounds = augmented_copies.open_sounds(settings, extractor.rate_hz)
     clips = source.clips
     with progress.task("features", len(clips)) as advance:
@@ -141,13 +146,16 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
         data["targets_sha256"] = targets_fingerprint(source, settings.heads)
     if "weights_sha256" in extractor.settings:
         data["weights_sha256"] = str(extractor.settings["weights_sha256"])
-    data |= transfer.hashes(origins)
+    taught_by = teacher.audit(teachers, source, hashes, extractor, settings)
+    taught, taught_sha256 = teacher.learn_from(folder, teachers, source, settings, progress)
+    data |= {**transfer.hashes(origins), **taught_sha256}
     _check_same_data(folder, data)
     leakage = audit_folds(source, hashes, settings.allow_leakage)
-    leakage += transfer.audit(origins, source, hashes, extractor, settings)
+    leakage += [*transfer.audit(origins, source, hashes, extractor, settings), *taught_by]
     facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
     facts |= {"initial": [origin.about for origin in origins.values()]} if origins else {}
-    run = Run(folder, settings, source, features, versions, facts, origins)
+    facts |= {"teachers": teacher.about(teachers)} if teachers else {}
+    run = Run(folder, settings, source, features, versions, facts, origins, teachers, taught)
     return _against_speakers(run) if settings.standardize_speakers else run
 
 
@@ -233,6 +241,8 @@ def fold_data(run: Run, fold: Fold) -> FoldData:
         task.examples(settings, protocol, run.features, fold.validation, training=False),
         from_config.frontend(settings),
         _training_examples(run, (*fold.train, *fold.validation)) if settings.refit else (),
+        fold.train,
+        run.taught.get(fold.name, {}),
     )
 
 
@@ -288,7 +298,8 @@ def _check_unchanged(run: Run, fold: Fold) -> None:
     before = {name: str(run.facts[name]) for name in _DATA if name in run.facts}
     sounds = augmented_copies.open_sounds(config, extractor.rate_hz).sha256
     upstream = upstream_runs.hashes(config, run.source.folds)
-    _check_same_data(run.folder, {**before, **sounds, **upstream, **transfer.hashes(run.origins)})
+    models = {**transfer.hashes(run.origins), **teacher.hashes(run.folder, run.teachers)}
+    _check_same_data(run.folder, {**before, **sounds, **upstream, **models})
 
 
 def _record(fold: Fold, history, score: str, settings: RunConfig) -> dict[str, Any]:

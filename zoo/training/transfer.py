@@ -187,17 +187,12 @@ def _by_name(
     if [array.shape[:-1] for array in given] != [array.shape[:-1] for array in own]:
         return list(given)
     new = [array.copy() for array in own]
-    known = _common(names)
-    for here, name in enumerate(_common(outputs)):
+    known = label_maps.common(names)
+    for here, name in enumerate(label_maps.common(outputs)):
         for array, source in zip(new, given, strict=True):
             if name in known:
                 array[..., here] = source[..., known.index(name)]
     return new
-
-
-def _common(names: Sequence[str]) -> list[str]:
-    """Return names as common English words: Anger and angry are one class."""
-    return [label_maps.WORDS.names.get(name.casefold(), name) for name in names]
 
 
 def _fits(given: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> bool:
@@ -210,8 +205,8 @@ def _shapes(arrays: Sequence[np.ndarray]) -> str:
 
 def _head_in_words(names: Sequence[str], protocol: Protocol) -> str:
     outputs = protocol.classes or protocol.targets
-    known = _common(names)
-    kept = [name for name, common in zip(outputs, _common(outputs), strict=True) if common in known]
+    known = label_maps.common(names)
+    kept = [name for name, common in zip(outputs, label_maps.common(outputs), strict=True) if common in known]
     new = [name for name in outputs if name not in kept]
     parts = (f"{what} {', '.join(some)}" for what, some in (("kept:", kept), ("new:", new)) if some)
     return "; ".join(parts)

@@ -93,6 +93,15 @@ LABEL_MAPS: dict[str, LabelMap] = {
 }
 
 
+def common(names: Iterable[str]) -> list[str]:
+    """Return names as common English words: Anger and angry are one class. Others stay as they are.
+
+    >>> common(["Anger", "emphatic"])
+    ['angry', 'emphatic']
+    """
+    return [WORDS.names.get(name.casefold(), name) for name in names]
+
+
 def of(corpus: str, labels: Iterable[str], path: Path | None = None) -> LabelMap:
     """Return the map of a corpus for the `labels` it has: the user's, in `path`, before that of the corpus.
 

@@ -1,7 +1,7 @@
 """The interface of a task: what training and evaluation need to know of classification, rating and enhancement."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +41,8 @@ class Figures(NamedTuple):
 @dataclass(frozen=True)
 class FoldData:
     """One fold, ready to train: `outputs` are the classes or rated dimensions, `train` and `validation` the task's
-    examples, `refit` what a linear model is fitted on in the end where that is more than `train`.
+    examples, `refit` what a linear model is fitted on in the end where that is more than `train`. `clips` are those of
+    `train`, in order; `taught` are a teacher's probabilities of them, by name.
     """
 
     name: str
@@ -51,14 +52,25 @@ class FoldData:
     validation: Sequence[Any]
     frontend: Any
     refit: Sequence[Any] = ()
+    clips: Sequence[Clip] = ()
+    taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def _same(network: keras.Model) -> keras.Model:
+    return network
 
 
 class Fitting(NamedTuple):
-    """The uncompiled network from features to outputs, its loss, and the batches of an epoch (from 1)."""
+    """The uncompiled network from features to outputs, its loss, and the batches of an epoch (from 1).
+
+    `extend` returns the network in training: with columns behind the network's own, which are not saved, by the same
+    layers.
+    """
 
     network: keras.Model
     loss: Any
     batches: Callable[[int], Any]
+    extend: Callable[[keras.Model], keras.Model] = _same
 
 
 class Report(Interface):

@@ -30,7 +30,7 @@ from zoo.inference.predictor import checked, in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
 from zoo.reports import classification as classification_report
-from zoo.training import several_targets
+from zoo.training import auxiliary, several_targets
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row
 
 report = classification_report
@@ -91,6 +91,10 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         network, loss = several_targets.extended(network, heads, fold.train, config)
     elif config.mixup or config.label_smoothing or config.soft_labels != "none":
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+    extend = None
+    if auxiliary.wanted(config):
+        train, loss, extend = auxiliary.added(fold, heads, loss, config)
+        fold = replace(fold, train=train)
     augment, fill = None, np.zeros((), np.float32)
     if registry.get(config.model).frontend == "log_mel":
         mean, variance = moments(features)
@@ -107,7 +111,8 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     if config.mixup or config.label_smoothing or config.soft_labels != "none":
         options["mixing"] = Mixing(config.mixup, len(fold.outputs), fill)
     batches = partial(training_batches, fold.train, config.batch_size, crop_frames, **options)
-    return Fitting(network, loss, lambda epoch: batches(epoch=epoch))
+    made = Fitting(network, loss, lambda epoch: batches(epoch=epoch))
+    return made._replace(extend=extend) if extend else made
 
 
 def _augmentation(config: RunConfig, fill: np.ndarray) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
