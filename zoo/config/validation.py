@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo import heads
-from zoo.config.run_config import AUGMENTATIONS, RunConfig, heeds
+from zoo.config.augmentation_fields import AUGMENTATIONS, RANGES
+from zoo.config.run_config import RunConfig, heeds
 from zoo.errors import UserError, unknown
 
 
@@ -29,6 +30,13 @@ def check_together(config: RunConfig) -> None:
         raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
     if config.normalize_corpora and config.standardize_speakers:
         raise UserError("--normalize-corpora and --standardize-speakers exclude each other; give one of them")
+    if config.sampling != "clips" and config.class_weights != "none":
+        raise UserError(
+            f"--sampling {config.sampling} and --class-weights {config.class_weights} both even classes out; give "
+            "--class-weights none with it"
+        )
+    if config.sampling == "corpora" and config.corpus_weights != "none":
+        raise UserError("--sampling corpora and --corpus-weights balanced both even corpora out; give one of them")
     if config.clips and not config.synthetic:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
     for name in ("target_weights", "number_loss"):
@@ -74,6 +82,7 @@ def check_augmentation(config: RunConfig) -> None:
     noise = "--perturb noise" if heeds(config.model, "perturb") else "--augment-waveforms noise"
     noisy = "noise" in (*kinds, config.perturb)
     needed = {"copies": ("--augment-waveforms", kinds), "responses": ("--augment-waveforms room", "room" in kinds)}
+    needed |= {name: (f"--augment-waveforms {kind}", kind in kinds) for name, kind in RANGES.items()}
     needed |= dict.fromkeys(("augment_snr", "noise"), (noise, noisy))
     for name, (flag, is_given) in needed.items():
         if not is_given and getattr(config, name) != getattr(RunConfig, name):
