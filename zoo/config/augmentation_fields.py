@@ -54,6 +54,14 @@ class AugmentationFields:
         most=0.5,
         later=True,
     )
+    snapshots: int = _flag(
+        1,
+        "soft_labels",
+        "cycles of the schedule, all run to their ends; their last networks' answers are averaged (Huang et al. 2017)",
+        least=1,
+        most=20,
+        later=True,
+    )
     sampling: str = _flag(
         "clips",
         "soft_labels",

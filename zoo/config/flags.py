@@ -13,7 +13,15 @@ from zoo import registry
 from zoo.config.groups import GROUPS
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import load
-from zoo.config.validation import as_flag, check_augmentation, check_initial, check_together, check_value, in_words
+from zoo.config.validation import (
+    as_flag,
+    check_augmentation,
+    check_initial,
+    check_snapshots,
+    check_together,
+    check_value,
+    in_words,
+)
 from zoo.errors import UserError, unknown
 
 _STUDY = "was moved to scripts/enhanced_ratings.py (MixedEmotions D4.2, Table 4.1)"
@@ -104,6 +112,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     check_together(config)
     check_augmentation(config)
     check_initial(config)
+    check_snapshots(config)
     return config
 
 

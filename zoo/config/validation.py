@@ -45,6 +45,20 @@ def check_together(config: RunConfig) -> None:
     heads.weights(config.target_weights, (config.target, *heads.further_names(config.also, config.target)))
 
 
+def check_snapshots(config: RunConfig) -> None:
+    """Raise UserError for cycles that do not divide the epochs, and for a schedule or weights that leave them none."""
+    if config.snapshots == 1:
+        return
+    if config.epochs % config.snapshots:
+        raise UserError(
+            f"--epochs is {config.epochs}, expected a multiple of --snapshots {config.snapshots}: its cycles are alike"
+        )
+    if config.schedule == "decay":
+        raise UserError("--snapshots needs --schedule cosine or one_cycle, found decay. Give one of them")
+    if config.init_from:
+        raise UserError("--snapshots and --init-from exclude each other; give one of them")
+
+
 def check_initial(config: RunConfig) -> None:
     """Raise UserError for settings of --init-from without it, an unknown --fine-tune, or stages without epochs."""
     names = ("init_fold", "fine_tune", "freeze_epochs", "fine_tune_rate", "init_normalization", "adapt_batch_norm")

@@ -70,6 +70,7 @@ class Run:
             seen = ", chosen on the recordings it is tested on"
         part = ", incomplete" if self.source.notes else ""
         part += ", last epoch kept" * (self.config.keep == "last")
+        part += f", mean of {self.config.snapshots} snapshots" * (self.config.snapshots > 1)
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", against each corpus's own clips" * self.config.normalize_corpora

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import librosa
 import numpy as np
 import pytest
 
@@ -25,7 +24,7 @@ def test_shifted_bands_repeat_the_edge(rng):
 @pytest.mark.parametrize("factor", [0.85, 1.0, 1.2])
 def test_a_warp_moves_frequencies_as_the_paper_defines(factor, rng):
     """Jaitly and Hinton 2013, eq 1, with its bend of 4,800 Hz at a rate of 16 kHz, inverted on a grid of 0.1 Hz."""
-    frequencies_hz = librosa.mel_frequencies(n_mels=66, fmin=0, fmax=8000, htk=True)
+    frequencies_hz = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 66) / 2595) - 1)  # in mel alike
     before_hz, bend_hz = np.linspace(0, 8000, 80_001), 4800 * min(factor, 1)
     slope = (8000 - bend_hz) / (8000 - bend_hz / factor)
     after_hz = np.where(before_hz <= bend_hz / factor, before_hz * factor, 8000 - slope * (8000 - before_hz))
