@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo import registry
+from zoo.config.augmentation_fields import AugmentationFields
 from zoo.config.auxiliary import Auxiliary
 from zoo.config.fields import flag as _flag
 from zoo.config.fields import start as _start
@@ -13,12 +14,11 @@ from zoo.config.groups import COMMON
 from zoo.utils import backends
 
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
-AUGMENTATIONS = ("noise", "room", "speed")  # of waveforms, as zoo.data.augmentation.conditions makes them
 _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() for name in entry.recipes))
 
 
 @dataclass(frozen=True)
-class RunConfig(Auxiliary):
+class RunConfig(Auxiliary, AugmentationFields):
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")
@@ -216,15 +216,6 @@ class RunConfig(Auxiliary):
     )
     perturb: str = _flag(
         "none", "segments", "training waveforms: other microphones, or --noise", choices=("none", "voice", "noise")
-    )
-
-    augment_waveforms: str = _flag(
-        "none", "copies", "train on altered copies too: noise, room, speed, or several, as in noise,speed", later=True
-    )
-    copies: int = _flag(3, "copies", "per clip; an epoch takes one of them or the clip itself", least=1, later=True)
-    responses: str = _flag("", "copies", "folder of impulse responses (default: drawn, decaying noise)", later=True)
-    augment_snr: tuple[float, ...] = _flag(
-        (0.0, 15.0), "augment_noise", "lowest and highest ratio in dB", least=-30.0, most=60.0, pair=True, later=True
     )
 
     solver: str = _flag(

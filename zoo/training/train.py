@@ -75,6 +75,7 @@ class Run:
         part = ", incomplete" if self.source.notes else ""
         part += ", last epoch kept" * (self.config.keep == "last")
         part += "".join(f", no {side} side" for side in sides.NAMES if side not in self.facts["sides"])
+        part += f", mean of {self.config.snapshots} snapshots" * (self.config.snapshots > 1)
         part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", against each corpus's own clips" * self.config.normalize_corpora
