@@ -90,6 +90,34 @@ def test_padding_changes_nothing_in_training_either(rng):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_a_causal_network_looks_back_only(rng):
+    """What the GRU gives at every step of 8 frames is the same whatever follows; the other network's is not."""
+    features = rng.normal(size=(2, 48, 10)).astype("float32")
+    features[1, 25:] = rng.normal(size=(23, 10))
+    features[1, :25] = features[0, :25]
+    batch = {"features": features, "n_frames": np.array([48, 48], "int32")}
+    same = {}
+    for causal in (True, False):
+        model = randomised(residual_bigru(3, 10, **SMALL, causal=causal), rng)
+        sequence = model.get_layer("gru" if causal else "bigru").output
+        one, other = outputs(keras.Model(model.inputs, sequence), batch)
+        assert one.shape == (6, 4 if causal else 8)
+        same[causal] = [np.abs(one[step] - other[step]).max() < 1e-5 for step in range(6)]
+    assert same[True] == [True] * 4 + [False] * 2  # step 3 is of frame 24, step 4 of frame 32
+    assert not any(same[False][:3])
+
+
+def test_a_causal_network_reads_the_last_frame_of_each_step(rng):
+    """It loses no frame: a change of the frame a step is of changes that step."""
+    model = randomised(residual_bigru(3, 10, **SMALL, causal=True), rng)
+    local = keras.Model(model.inputs, model.get_layer("sequence").output)
+    features = rng.normal(size=(25, 10)).astype("float32")
+    changed = features.copy()
+    changed[24] += 1
+    one, other = outputs(local, {"features": np.stack([features, changed]), "n_frames": np.array([25, 25], "int32")})
+    np.testing.assert_array_equal(np.abs(one - other).max(axis=1) > 1e-4, [False, False, False, True])
+
+
 @once
 def test_a_network_without_blocks_is_refused():
     with pytest.raises(ValueError, match="filters is empty"):

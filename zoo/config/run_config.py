@@ -85,7 +85,11 @@ class RunConfig(Auxiliary, AugmentationFields):
         later=True,
     )
     clip_mean: str = _flag(
-        "kept", "log_mel", "each band's mean over the clip (Atal 1974)", choices=("kept", "removed"), later=True
+        "kept",
+        "log_mel",
+        "each band's mean over the clip (Atal 1974), or up to each frame",
+        choices=("kept", "removed", "running"),
+        later=True,
     )
     rate_hz: int = _flag(22_050, "mfcc", "clips are resampled to this rate", least=4_000, most=192_000)
     coefficients: int = _flag(80, "mfcc", "mel-frequency cepstral coefficients", least=1)
