@@ -22,7 +22,7 @@ from zoo.confidence.fit import Fit
 from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.config.run_config import heeds
 from zoo.errors import UserError
-from zoo.export import agreement, confidence_signature, formats, onnx_copy, signatures, trained_run, warmup
+from zoo.export import agreement, confidence_signature, conversion, onnx_copy, signatures, trained_run, warmup
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
 from zoo.heads import Head, heads_of
@@ -88,7 +88,7 @@ def export(
         agreement.check(exported, trained)
         if with_onnx:
             with TemporaryDirectory(prefix="export-") as place:
-                onnx_copy.add(exported, formats.without_transforms(trained, exported, Path(place)))
+                onnx_copy.add(exported, conversion.without_transforms(trained, exported, Path(place)))
     return final
 
 

@@ -5,7 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from zoo.errors import UserError
-from zoo.export import formats
+from zoo.export.conversion import RefusedError, check_alike, check_installed
+from zoo.export.onnx_writer import PACKAGES, onnx_of
 from zoo.export.requests import answer, clips_of, requests_of
 from zoo.serving.description import DESCRIPTION, ONNX_PATH
 from zoo.serving.onnx_form import OnnxForm
@@ -19,7 +20,7 @@ LARGEST_BYTES = 50 * 2**20  # of an export's weights; larger ones are stored onc
 def add(exported: Exported, source: Path | None = None) -> None:
     """Write assets.extra/model.onnx and its entries in the description of a fresh export.
 
-    `source` has the SavedModel to convert where that of the export cannot be (`formats.without_transforms`). Where
+    `source` has the SavedModel to convert where that of the export cannot be (`conversion.without_transforms`). Where
     there can be no such form, or it would answer otherwise by more than `TOLERANCE`, the description says why.
     """
     content, why = b"", _refusal(exported)
@@ -27,7 +28,7 @@ def add(exported: Exported, source: Path | None = None) -> None:
     if not why:
         try:
             content, names = _converted(exported, source or exported.folder)
-        except formats.RefusedError as error:
+        except RefusedError as error:
             why = str(error)
     place = exported.folder / DESCRIPTION
     described = json.loads(place.read_text())
@@ -44,7 +45,7 @@ def _refusal(exported: Exported) -> str:
     if weights > LARGEST_BYTES:
         return f"its weights have {weights / 2**20:.0f} MiB, more than {LARGEST_BYTES / 2**20:.0f}"
     try:
-        formats.check_installed("onnx")
+        check_installed("onnx", PACKAGES)
     except UserError as error:
         return str(error)
     return ""
@@ -55,7 +56,7 @@ def _converted(exported: Exported, source: Path) -> tuple[bytes, list[str]]:
     signatures = exported.description["signatures"]
     main = "all_targets" if "all_targets" in signatures else "serving_default"
     names = [name for name in signatures if signatures[name] == signatures[main]]  # one function under two names
-    content = formats.onnx_of(source, main)
+    content = onnx_of(source, main)
     path = exported.folder / ONNX_PATH
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
@@ -64,8 +65,8 @@ def _converted(exported: Exported, source: Path) -> tuple[bytes, list[str]]:
         every = requests_of(exported, clips_of(exported.description))
         inputs = [request for name, request in every if name == main]
         requests = [(request, answer(exported.module.signatures, main, request)) for request in inputs]
-        formats.check_alike("onnx", requests, [form(request) for request in inputs], TOLERANCE)
+        check_alike("onnx", requests, [form(request) for request in inputs], TOLERANCE)
     except UserError as error:
         path.unlink()
-        raise formats.RefusedError(str(error)) from error
+        raise RefusedError(str(error)) from error
     return content, names

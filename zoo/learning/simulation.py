@@ -29,7 +29,8 @@ from zoo.runs import sides
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.lock import alone_in
 from zoo.training.evaluate import differences
-from zoo.training.train import Run, prepare
+from zoo.training.run import Run
+from zoo.training.train import prepare
 from zoo.utils.atomic_files import ASIDE, write_json
 from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress

@@ -20,7 +20,7 @@ from zoo.utils.backends import use_backend
 from zoo.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from zoo.training.train import Run
+    from zoo.training.run import Run
 
 # The process of a lost node may hold the fold's folder, on a shared disk, until it notices.
 _LOCK_SECONDS = 60.0
@@ -56,7 +56,7 @@ def _finish(folder: Path, settings: Mapping[str, Any], name: str) -> float:
         with alone_in(place, _LOCK_SECONDS):
             record = finish_fold(run, fold, progress)
     keras.backend.clear_session()
-    return float(record[tasks.of(run.config.model).FIGURES.score])
+    return float(record.get(tasks.of(run.config.model).FIGURES.score, 0.0))  # none without a validation side
 
 
 @lru_cache(maxsize=1)
@@ -68,7 +68,8 @@ def _prepared(folder: Path, settings: str) -> "Run":
     from zoo.training.train import prepare
 
     values = json.loads(settings)
-    config = RunConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    config = RunConfig(**given)
     keras.config.set_dtype_policy(config.precision)
     with Progress() as progress:
         return prepare(folder, config, open_source(config), progress)

@@ -19,7 +19,8 @@ from zoo.distributed.pool import Job, Task
 from zoo.errors import UserError
 from zoo.runs import begin
 from zoo.runs.folder import fold_folder, fold_folders, is_finished
-from zoo.training.train import Run, checked, pool_folds, prepare
+from zoo.training.run import Run
+from zoo.training.train import checked, pool_folds, prepare
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.progress import Progress
 

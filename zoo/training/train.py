@@ -1,7 +1,7 @@
 """Train and test every fold of a configuration, and write a run folder with models, predictions and figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
 from zoo.training import checkpoint, devices, evaluate, fit_linear, same_audio, teacher, transfer
 from zoo.training.fit import fit, kept_epoch
+from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
 from zoo.utils.atomic_files import write_json
@@ -42,47 +43,6 @@ _DATA = {
 }
 _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
 RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the folds of a run share.
-
-    `features` are those of every clip, `versions` those of altered copies of training clips, by the clip's name;
-    `facts` go into every metrics.json. `origins` are those of initial weights, `teachers` and what is `taught` those of
-    --teacher, by the fold's name.
-    """
-
-    folder: Path
-    config: RunConfig
-    source: Source
-    features: Mapping[str, Features]
-    versions: Mapping[str, tuple[Features, ...]]
-    facts: Mapping[str, Any]
-    origins: Mapping[str, transfer.Origin] = field(default_factory=dict)
-    teachers: teacher.Teachers = field(default_factory=dict)
-    taught: teacher.Probabilities = field(default_factory=dict)
-
-    def title(self, fold: str = "") -> str:
-        """Return the title of every figure and table of the run."""
-        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
-        where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
-        seen = (
-            ", not speaker-independent" if self.facts["leakage"] or not self.source.protocol.speaker_independent else ""
-        )
-        if self.source.protocol.selects_on_test:
-            seen = ", chosen on the recordings it is tested on"
-        part = ", incomplete" if self.source.notes else ""
-        part += ", last epoch kept" * (self.config.keep == "last")
-        part += "".join(f", no {side} side" for side in sides.NAMES if side not in self.facts["sides"])
-        part += f", mean of {self.config.snapshots} snapshots" * (self.config.snapshots > 1)
-        part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
-        part += ", against each speaker's own clips" * self.config.standardize_speakers
-        part += ", against each corpus's own clips" * self.config.normalize_corpora
-        part += ", refitted with validation clips" * self.config.refit
-        part += ", from other weights" * bool(self.config.init_from) + ", distilled" * bool(self.config.teacher)
-        part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
-        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
 
 
 def train(settings: RunConfig, resume: bool = False) -> Run:
