@@ -273,5 +273,6 @@ def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:
     numbers = dict.fromkeys(wanted.split(","))
     for number in numbers:
         if number not in by_number:
-            raise unknown("--fold", number, ["all", "few", FINAL, *by_number])
+            words = () if len(numbers) > 1 else ("all", "few", FINAL)  # stand by themselves
+            raise unknown("--fold", number, [*words, *by_number])
     return tuple(by_number[number] for number in numbers)
