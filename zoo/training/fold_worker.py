@@ -67,8 +67,10 @@ def _prepared(folder: Path, settings: str) -> "Run":
     from zoo.runs.dataset import open_source
     from zoo.training.train import prepare
 
-    values = json.loads(settings)
-    config = RunConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values: dict[str, Any] = json.loads(settings)
+    for name, value in values.items():
+        values[name] = tuple(value) if isinstance(value, list) else value
+    config = RunConfig(**values)
     keras.config.set_dtype_policy(config.precision)
     with Progress() as progress:
         return prepare(folder, config, open_source(config), progress)

@@ -57,7 +57,7 @@ def summarise(out: Path, records: Mapping[int, Mapping[str, Any]], names: Sequen
     lines = []
     for name in names:
         found = [record.get(name) for record in records.values()]
-        values = [value["value"] if isinstance(value, Mapping) else value for value in found]
+        values: list[Any] = [value["value"] if isinstance(value, Mapping) else value for value in found]
         if not all(isinstance(value, float) for value in values):
             continue
         deviation = stdev(values) if len(values) > 1 else None
