@@ -1,5 +1,6 @@
 """Propose trials, hand them out and keep their outcomes; a kill at any moment loses none."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,13 +25,14 @@ _MOST_INFEASIBLE, _MOST_INFEASIBLE_LATER = 100, 1000
 
 
 class Search:
-    """A search's folder, held by one process. Made by `Search.create` or `Search.open`.
+    """A search's folder, held by one process; thread-safe. Made by `Search.create` or `Search.open`.
 
     `notes` say what of its journal was damaged or did not fit.
     """
 
     def __init__(self, journal: journals.Journal, expect: Mapping[str, Any], feasible: Feasible | None):
         self.folder, self._journal, self._feasible = journal.folder, journal, feasible
+        self._lock = threading.RLock()
         self._stalled = False  # the tuner has nothing until a trial ends, or nothing at all
         self._asked = 0
         self._together = False  # events are written now, and reach the disk at the end of `together`
@@ -69,27 +71,28 @@ class Search:
         "prune_below": for each number of folds, the median of completed trials' mean score on so many. Raises
         UserError when many combinations in a row are infeasible, or the journal cannot be written.
         """
-        while True:
-            trial = self._first_waiting() or self._propose()
-            if isinstance(trial, str):
-                return trial
-            header = self.header
-            flags = spaces.flags({**header["base"], "model": header["model"]}, trial.values)
-            reason = self._feasible(flags) if self._feasible else None
-            if reason is None:
-                break
-            self._end(trial.id, {"status": "infeasible", "reason": reason}, worker)
-        self._put(replace(trial, status="running", worker=worker))
-        folds = header["inner_folds"]
-        return {
-            "trial": trial.id,
-            "values": trial.values,
-            "epochs": trial.epochs,
-            "parent": trial.parent,
-            "flags": flags,
-            "inner_folds": folds,
-            "prune_below": records.medians(self.trials, folds) if header["prune"] == "median" else None,
-        }
+        with self._lock:
+            while True:
+                trial = self._first_waiting() or self._propose()
+                if isinstance(trial, str):
+                    return trial
+                header = self.header
+                flags = spaces.flags({**header["base"], "model": header["model"]}, trial.values)
+                reason = self._feasible(flags) if self._feasible else None
+                if reason is None:
+                    break
+                self._end(trial.id, {"status": "infeasible", "reason": reason}, worker)
+            self._put(replace(trial, status="running", worker=worker))
+            folds = header["inner_folds"]
+            return {
+                "trial": trial.id,
+                "values": trial.values,
+                "epochs": trial.epochs,
+                "parent": trial.parent,
+                "flags": flags,
+                "inner_folds": folds,
+                "prune_below": records.medians(self.trials, folds) if header["prune"] == "median" else None,
+            }
 
     def finish(self, trial: str, outcome: Mapping[str, Any], worker: str) -> bool:
         """Write an outcome to disk; return False where the trial had one already.
@@ -97,38 +100,43 @@ class Search:
         Raises ValueError for an impossible outcome, such as a score beyond its metric's range, UserError when the
         journal cannot be written; then the trial still runs.
         """
-        if self._state[trial].status in ENDS:
-            return False
-        self._end(trial, outcome, worker)
-        return True
+        with self._lock:
+            if self._state[trial].status in ENDS:
+                return False
+            self._end(trial, outcome, worker)
+            return True
 
     def release(self, trial: str) -> None:
         """Take a running trial back from a dead worker; `next` hands it out again first."""
-        if self._state[trial].status == "running":
-            self._put(replace(self._state[trial], status="waiting", worker=""))
+        with self._lock:
+            if self._state[trial].status == "running":
+                self._put(replace(self._state[trial], status="waiting", worker=""))
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Let the events of several calls reach the disk at once, when the block ends: tell nobody of them before."""
-        self._together = True
-        try:
-            yield
-        finally:
-            self._together = False
-            self._journal.sync()
+        with self._lock:
+            self._together = True
+            try:
+                yield
+            finally:
+                self._together = False
+                self._journal.sync()
 
     def raise_to(self, trials: int) -> None:
         """Ask for so many finished trials in all. Raises UserError when more are finished already."""
-        finished = self._finished()
-        if trials < max(finished, 1):
-            raise UserError(f"{self.folder}: --trials is {trials}, but {finished} trials are finished")
-        if trials != self.asked:
-            self._append({"event": "trials", "trials": trials})
+        with self._lock:
+            finished = self._finished()
+            if trials < max(finished, 1):
+                raise UserError(f"{self.folder}: --trials is {trials}, but {finished} trials are finished")
+            if trials != self.asked:
+                self._append({"event": "trials", "trials": trials})
 
     @property
     def trials(self) -> list[Trial]:
         """All trials in the order of their proposal."""
-        return list(self._state.values())
+        with self._lock:
+            return list(self._state.values())
 
     @property
     def asked(self) -> int:
