@@ -156,6 +156,7 @@ def test_a_run_adapted_to_ones_own_speaker_is_opened_by_predict(run, twin, tmp_p
         (("--method", "batch_norm"), "expected --out DIR for figures"),
         (("--method", "batch_norm", "--out", "o", "--speaker", "x"), "need each other"),
         (("--method", "prior", "--speaker", "x", "--save", "s"), "one method of the network: statistics, batch_norm"),
+        (("--method", "entropy", "--speaker", "x", "--save", "s", "--clips", "3"), "are for figures, and --save makes"),
         (("--method", "few_shot", "--out", "o"), "--clips 1: expected less than speaker Actor_01 has, 1 clips of a"),
         (("--method", "batch_norm", "--clips", "8", "--out", "o"), "expected less than speaker Actor_01 has, 8 clips"),
         (("--method", "batch_norm", "--draws", "0", "--out", "o"), "--draws is 0, expected 1 or more"),
