@@ -90,6 +90,8 @@ def _check(args: argparse.Namespace, plans: list[Plan]) -> None:
         )
     if bool(args.save) == bool(args.out):
         raise UserError("expected --out DIR for figures, or --speaker and --save for a run of your own speaker")
+    if args.save and (args.clips or args.data_root or args.side != "test"):
+        raise UserError("--clips, --data-root and --side are for figures, and --save makes none; leave them out")
     if len({place.resolve() for place in args.runs}) < len(args.runs):
         raise UserError("a run is given twice; give each one once")
     if args.draws < 1:

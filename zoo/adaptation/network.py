@@ -121,15 +121,30 @@ def by_entropy(
     fold = by_batch_norm(fold, features, strength)
     for layer in fold.network.layers:
         layer.trainable = isinstance(layer, keras.layers.BatchNormalization)
-    inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in fold.network.inputs}
-    model = keras.Model(inputs, fold.network(inputs, training=False)[:, : fold.n_classes])
-    model.compile(keras.optimizers.Adam(learning_rate), loss=_entropy)
+    model = InUse(fold.network, fold.n_classes)
+    # XLA takes longer to compile a few steps on TensorFlow's CPU than they take.
+    jit = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.Adam(learning_rate), loss=_entropy, jit_compile=jit)
     rows, n_frames = padded(fold.standardized(features))
     given = {"features": rows, "n_frames": n_frames}
     model.fit(given, np.zeros((len(rows), 1)), batch_size=len(rows), epochs=epochs, shuffle=False, verbose=0)
     for layer in fold.network.layers:
         layer.trainable = True
     return fold
+
+
+class InUse(keras.Model):
+    """A network as it answers in use, also while it is fitted: without dropout, its statistics held.
+
+    A functional model around it would be given fit's training=True for every layer.
+    """
+
+    def __init__(self, network: keras.Model, n_classes: int):
+        super().__init__(name="in_use")
+        self.network, self.n_classes = network, n_classes
+
+    def call(self, inputs):
+        return self.network(inputs, training=False)[:, : self.n_classes]
 
 
 def check_batch_norm(fold: FoldNetwork) -> None:
