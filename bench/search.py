@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 
 from bench.result import Result
-from tuning.distributed.drive import drive
-from tuning.distributed.local_workers import LocalWorkers
+from tuning.distributed.drive import drive, on_this_machine
 from tuning.search import Search
 from zoo.data.synthetic.corpora import synthesize
 
@@ -42,7 +41,7 @@ def measure(quick: bool) -> list[Result]:
             search = Search.create(Path(folder) / name, description)
             start = time.perf_counter()
             try:
-                drive(search, LocalWorkers(workers, Path(folder) / name, threads=1), lambda line: None)
+                drive(search, on_this_machine(workers, Path(folder) / name, threads=1), lambda line: None)
             finally:
                 search.close()
             seconds[name] = time.perf_counter() - start

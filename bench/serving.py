@@ -13,12 +13,13 @@ import numpy as np
 from bench import inputs
 from bench.processes import in_own_process
 from bench.result import Result, median_seconds
+from zoo.serving.description import read_description
 
 SECONDS, BATCH, TARGET_MS = 4, 32, 40.0
 START = """
 import sys
 from zoo.inference.open_predictor import open_predictor
-list(open_predictor(sys.argv[1], exported=True).predict(sys.argv[2:]))
+list(open_predictor(sys.argv[1], exported=True, runtime=sys.argv[2]).predict(sys.argv[3:]))
 """
 
 
@@ -29,10 +30,24 @@ def measure(quick: bool) -> list[Result]:
         _write(clip)
         onnx = in_own_process(in_onnx, export, Path(folder) / "onnx")
         results = in_own_process(_answers, export, onnx, quick)
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", START, str(export), str(clip)], check=True, capture_output=True)
-        seconds = time.perf_counter() - start
-    return [*results, Result("startup", "s", seconds, note="a new process, TensorFlow, the export, one file answered")]
+        return [*results, *_starts(export, clip, 1 if quick else 3)]
+
+
+def _starts(export: Path, clip: Path, times: int) -> list[Result]:
+    """Time new processes that load an export, by ONNX Runtime and by TensorFlow in turns, and answer one file."""
+
+    def start(runtime: str) -> Callable[[], object]:
+        command = [sys.executable, "-c", START, str(export), runtime, str(clip)]
+        return lambda: subprocess.run(command, check=True, capture_output=True)
+
+    runtimes = ("onnx", "tensorflow") if "onnx" in read_description(export) else ("tensorflow",)
+    seconds = median_seconds({runtime: start(runtime) for runtime in runtimes}, times)
+    note = "a new process, the export, one file answered"
+    results = [Result("startup", "s", seconds["tensorflow"], note=f"TensorFlow: {note}")]
+    if "onnx" not in seconds:
+        return results
+    fast = Result("startup ONNX", "s", seconds["onnx"], seconds["tensorflow"], note=f"{note}, against TensorFlow")
+    return [*results, fast]
 
 
 def _export(folder: Path) -> Path:
@@ -43,7 +58,7 @@ def _export(folder: Path) -> Path:
 
     flags = {"corpus": "emodb", "synthetic": True, "clips": 120, "fold": "0", "epochs": 1, "cache_dir": str(folder)}
     run = train(from_flags({**flags, "out": str(folder / "run")}))
-    return export.export(run.folder, folder / "export")
+    return export.export(run.folder, folder / "export", with_onnx=True)
 
 
 def in_onnx(export: Path, folder: Path) -> Path | None:

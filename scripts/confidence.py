@@ -8,7 +8,8 @@
 
 The fit of --measure goes to RUN/confidence.json: predict.py then gives `confidence` and `abstained`, and export.py puts
 both into the export's description.json and its signature with_confidence. The threshold is the lowest one with at most
-the wanted error on the validation clips, or that which answers the wanted share of them (default: 80 %).
+the wanted error on the validation clips, or that which answers the wanted share of them (default: 80 %). A run on all
+clips (train.py --fold final) has none: its fit is that of the folds it names with --figures-from.
 
 Judged on the test clips, by fits of each fold's own validation speakers: AUROC of errors, area under the risk-coverage
 curve, calibration, UA at 80 % coverage, and what the fitted threshold does. They lie in --out: figures.json,
@@ -44,7 +45,7 @@ def main() -> None:
     use_backend(args.backend or settings.backend)
 
     from zoo.reports import confidence as report
-    from zoo.runs import confidence_file
+    from zoo.runs import confidence_file, folds_of_final
     from zoo.runs.open_run import open_run
     from zoo.studies import confidence as study
     from zoo.studies.confidence_clips import collect
@@ -52,6 +53,7 @@ def main() -> None:
     from zoo.utils.text import printable
 
     opened = open_run(args.run)
+    final, opened = opened, folds_of_final.of_final(opened) or opened
     with_functionals = any(MEASURES[name].takes_functionals for name in measures)
     with Progress() as progress:
         folds = collect(opened, args.data_root, with_functionals, progress, args.pool)
@@ -62,10 +64,13 @@ def main() -> None:
         record = study.study(opened, folds, measures, wanted, {args.measure: fits}, others, progress, optional)
     out = args.out or args.run / "confidence"
     report.write(record, out)
-    path = confidence_file.save(opened, fits)
+    fits = fits if final is opened else {confidence_file.ALL: fits[confidence_file.ALL]}
+    path = confidence_file.save(final, fits)
     report.print_table(record)
     for name, reason in record["left_out"].items():
         print(f"not judged: {name} ({printable(reason)})")
+    if final is not opened:
+        print(f"fitted and judged on {printable(str(opened.folder))}: models trained on fewer speakers than this one")
     print(f"results: {printable(str(out))}")
     print(f"fit by {args.measure}: {printable(str(path))}")
 

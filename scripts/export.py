@@ -17,7 +17,9 @@ import argparse
 from pathlib import Path
 
 from zoo.errors import UserError
+from zoo.serving.description import read_description
 from zoo.utils.backends import use_backend
+from zoo.utils.text import printable
 
 
 def main() -> None:
@@ -36,6 +38,8 @@ def main() -> None:
     model.add_argument(
         "--max-seconds", type=float, help="longer audio is refused (default: 60; 300 for continuous ratings)"
     )
+    second = "leave out assets.extra/model.onnx, by which zoo.load and predict.py start without TensorFlow"
+    model.add_argument("--without-onnx", action="store_true", help=second)
     leaves = "leave out the confidence that scripts/confidence.py fitted for the run"
     model.add_argument("--without-confidence", action="store_true", help=leaves)
     calibration = parser.add_argument_group("calibration of probabilities")
@@ -49,7 +53,6 @@ def main() -> None:
     tf.config.set_visible_devices([], "GPU")
     from zoo.export import export, fit_temperature, formats, model_card, rebuild
     from zoo.serving.versions import version_folder
-    from zoo.utils.text import printable
 
     if version_folder(args.run) and not (args.run / "config.json").is_file():
         own = ("note", "fold", "postprocess", "max_seconds", "without_confidence", "calibrate", "data_root")
@@ -57,7 +60,7 @@ def main() -> None:
         if given or args.format != "saved_model":
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])
             raise UserError(f"{words}: for runs, and {args.run} is an export, which keeps its own; leave it out")
-        print(f"exported: {printable(str(rebuild.rebuild(args.run, args.out, args.version)))}")
+        _say(rebuild.rebuild(args.run, args.out, args.version, not args.without_onnx))
         return
 
     options = {"fold": args.fold, "version": args.version}
@@ -67,10 +70,17 @@ def main() -> None:
         calibration = fit_temperature.calibrate(args.run, args.fold, args.data_root)
         options |= {"calibration": calibration, "temperature": calibration["temperature"]}
     if args.format == "saved_model":
-        folder = export.export(args.run, args.out, **options)
+        folder = export.export(args.run, args.out, with_onnx=not args.without_onnx, **options)
         print(f"model card: {printable(str(model_card.write(folder, args.run, args.fold, args.note)))}")
     else:
         folder = formats.export(args.run, args.out, args.format, **options)
+    _say(folder)
+
+
+def _say(folder: Path) -> None:
+    """Name the export, and say why it has no ONNX form, if it has none."""
+    if why := read_description(folder).get("without_onnx"):
+        print(f"without an ONNX form, so that it takes seconds longer to load: {printable(why)}")
     print(f"exported: {printable(str(folder))}")
 
 

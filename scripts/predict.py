@@ -7,37 +7,48 @@
     find . -name '*.wav' -print0 | python scripts/predict.py DIR --from-stdin
     python scripts/predict.py DIR <(ffmpeg -i clip.m4a -f wav -)
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
+    python scripts/predict.py DIR --list files.parquet --out answers/ --workers 4    # a folder of shards
+    python scripts/predict.py DIR --list files.parquet --out answers/ --workers 64 --ray auto
 
 Reads WAV, FLAC, OGG (Vorbis or Opus), MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. In a
 folder, audio is known by its suffix, or without one by its content; audio of other formats, links to folders, links
 that lead nowhere and folders that cannot be read count as files that cannot be used. Lists are UTF-8 or UTF-16, a name
-a line, or names that end in NUL. A pipe that is named is read up to 512 MiB and two minutes. A stream is refused where
-it begins like a file, a compressed format or text.
+a line, or names that end in NUL; of .parquet, and .csv and .tsv with a header, the column "file". A pipe that is named
+is read up to 512 MiB and two minutes. A stream is refused where it begins like a file, a compressed format or text.
 
 Probabilities are averaged over the folds of a run; all but one of them were trained on any clip of the run's own
 corpus, so on these they are no test. Where a confidence was fitted (scripts/confidence.py), `confidence` estimates the
 probability that the emotion is right, and `abstained` is true below its threshold: the emotion is still the likeliest
-one, and not to be relied on. A network for continuous ratings gives a row per frame, with its time in seconds.
-Files that cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code
-is then 1. It is 2 where nothing could begin: a wrong option, model, list or stream, or names of which none is there. In
-words and in CSV, what would act on a terminal is escaped in names, as \\x1b; a CSV's cell then begins with an
-apostrophe.
+one, and not to be relied on. A network for continuous ratings gives a row per frame, with its time in seconds. Files
+that cannot be used are named on standard error, and in FILE.failed.csv beside --out, and left out; the exit code is
+then 1. It is 2 where nothing could begin: a wrong option, model, list or stream, or names of which none is there. In
+words and in CSV, what would act on a terminal is escaped in names, as \\x1b; the cell then begins with an apostrophe.
+
+A folder as --out gets shards/NNNNNN.jsonl, or .csv with --csv, whose rows are in the list's order whatever the number
+of workers, and failed.csv. A shard that ended its worker three times is given up, and its files are named there. With
+--resume, shards that are finished stay, and the others are made.
 """
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from zoo.config import saved
+from zoo.distributed import command
 from zoo.errors import UserError, unknown
+from zoo.inference.in_words import for_terminal
 from zoo.inference.places import Places
-from zoo.inference.predictions_file import Answers, Failure, Lines, Row, Sheet, as_csv, as_json, kind_of
+from zoo.inference.predictions_file import Answers, Failure, Lines, Sheet, as_csv, as_json, kind_of
 from zoo.inference.raw_audio import FORMATS, RawAudio
-from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
 from zoo.utils.text import printable
+
+_SHARD_BATCHES = 16  # of files that are read together: a shard's batches are those of the whole list
 
 
 def main() -> int:
@@ -64,11 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     kind = output.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="one JSON object per line")
     kind.add_argument("--csv", action="store_true", help="comma-separated values with a header")
-    output.add_argument("--out", type=Path, help="file for the predictions, .jsonl or .csv (default: standard output)")
+    out = "file for the predictions, .jsonl or .csv, or a folder, ending in / (default: standard output)"
+    output.add_argument("--out", help=out)
     output.add_argument("--resume", action="store_true", help="leave out the files that --out already has")
     running = parser.add_argument_group("running")
     running.add_argument("--workers", type=int, default=1, help="processes, each with its own model (default: 1)")
+    computed = "exports: onnx, which starts within a second, or tensorflow (default: auto, the first they have)"
+    running.add_argument("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help=computed)
     running.add_argument("--backend", help="runs: Keras backend (default: the run's)")
+    command.add_flags(running, "1024; of ratings 16")
     stream = parser.add_argument_group("streams")
     stream.add_argument("--stream", action="store_true", help="standard input is raw audio, mono; a line per hop, live")
     stream.add_argument("--rate", type=int, help="its sampling rate in Hz (default: the model's)")
@@ -104,8 +119,14 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError("expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them")
     if args.resume and not args.out:
         raise UserError("--resume continues a file of predictions; name it with --out")
-    if not 1 <= args.workers <= 64:
-        raise UserError(f"--workers is {args.workers}, expected 1 to 64")
+    command.check(args)
+    if (given := _given(args, "ray", "shard_size")) and not _into_shards(args):
+        raise UserError(f"{given}: for a folder of shards; name it with --out DIR/")
+
+
+def _into_shards(args: argparse.Namespace) -> bool:
+    """Return whether --out is a folder."""
+    return bool(args.out) and (bool(args.ray) or args.out.endswith("/") or Path(args.out).is_dir())
 
 
 def _find(args: argparse.Namespace) -> bool:
@@ -115,6 +136,8 @@ def _find(args: argparse.Namespace) -> bool:
 
     is_run, name = (args.model / "config.json").is_file(), args.model.name
     if is_run or not (version_folder(args.model) or name == str(args.model) in pretrained.names()):
+        if args.runtime != "auto":
+            raise UserError(f"--runtime is for exports, and {args.model} is a run, which has --backend; leave it out")
         use_backend(args.backend or saved.load(args.model / "config.json").backend)
         return False
     args.model = pretrained.find(args.model)
@@ -132,6 +155,8 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
     if args.postprocess and not continuous:
         raise UserError(f"--postprocess is for ratings; {args.model} predicts classes of emotion. Leave it out")
     size = 1 if continuous else READ_AHEAD
+    if _into_shards(args):
+        return _into_folder(args, exported, size)
     listed = sys.stdin.buffer if args.from_stdin else None
     with places.found(args.audio, args.list, listed) as found:
         if args.out:
@@ -148,12 +173,42 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
     return 1 if failed else 0
 
 
+def _into_folder(args: argparse.Namespace, exported: bool, size: int) -> int:
+    """Write the answers into the folder --out, shard by shard."""
+    from zoo.distributed import shards
+    from zoo.inference import places
+    from zoo.inference import shards as predictions
+
+    kind, unusable = "csv" if args.csv else "json", dict[str, tuple[str, str, str]]()
+    options = {**_options(args, exported), "place": str(args.model.resolve())}
+    backend, digest = "" if exported else os.environ["KERAS_BACKEND"], predictions.digest(args.model, exported)
+    about = {**options, "place": args.model.name, "backend": backend, "model_sha256": digest, "format": kind}
+    about["folder_of_names"] = str(Path.cwd())
+    files = places.in_turn(
+        args.audio,
+        args.list,
+        sys.stdin.buffer if args.from_stdin else None,
+        lambda name, message: unusable.setdefault(name, (name, "missing", message)),
+    )
+    n_files = args.shard_size or _SHARD_BATCHES * size
+    with shards.opened(Path(args.out), about, files, n_files, predictions.SUFFIXES[kind], args.resume) as found:
+        shards.write_unusable(found.folder, list(unusable.values()))
+        return command.work(found, predictions.job(options, kind, size, backend, digest), args)
+
+
+def _options(args: argparse.Namespace, exported: bool) -> dict[str, Any]:
+    """Return what `open_predictor` is called with."""
+    options = {"place": str(args.model), "exported": exported, "fold": args.fold}
+    options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess}
+    return {**options, "runtime": args.runtime} if exported else options
+
+
 def _into_file(args: argparse.Namespace, exported: bool, found: Places, size: int, continuous: bool) -> list[Failure]:
     """Write the answers to --out; return what failed."""
     from zoo.utils.progress import Progress
 
-    failed = list(found.failed)
-    with Sheet(args.out, kind_of(args.out, args.json, args.csv), args.resume, continuous) as sheet:
+    out, failed = Path(args.out), list(found.failed)
+    with Sheet(out, kind_of(out, args.json, args.csv), args.resume, continuous) as sheet:
         sheet.add(Answers([], failed))
         # What comes by a pipe may be another recording than the one that had its name before.
         todo = [path for path in found.files if str(path) in found.pipes or not sheet.answered(path)]
@@ -179,12 +234,11 @@ def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: 
     from zoo.inference.open_predictor import open_predictor
     from zoo.inference.predictor import in_turn
 
-    options = {"place": str(args.model), "exported": exported, "fold": args.fold}
-    options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess}
+    options = _options(args, exported)
     if args.workers > 1 and paths:
         return workers.by_workers(options, in_turn(paths, size), args.workers)
     predictor = open_predictor(**options)
-    announce_device("tensorflow" if exported else "")
+    announce_device(runtime_of_exports() if exported else "")
     return workers.in_this_process(predictor, in_turn(paths, size))
 
 
@@ -193,12 +247,12 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     from zoo.serving import saved_model
 
     if exported:
-        model = saved_model.load(args.model)
+        model = saved_model.load(args.model, args.runtime)
     else:
         from zoo.inference.stream_run import of_run
 
         model = of_run(args.model, args.fold)
-    announce_device("tensorflow" if exported else "")
+    announce_device(runtime_of_exports() if exported else "")
     sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
     stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
@@ -215,12 +269,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
 
 
 def _row_writer(args: argparse.Namespace) -> Lines:
-    return as_json if args.json else as_csv() if args.csv else _for_terminal
-
-
-def _for_terminal(row: Row) -> str:
-    parts = _in_words(row | {"file": printable(row["file"])} if "file" in row else row).removesuffix("\n").split("\t")
-    return "\t".join(map(printable, parts)) + "\n"
+    return as_json if args.json else as_csv() if args.csv else for_terminal
 
 
 def _show(rows: list[dict], show: Lines) -> int:
@@ -235,33 +284,6 @@ def _level(words: str) -> tuple[float, float]:
     except ValueError as error:
         raise UserError(f"--level is {words!r}, expected MEAN,DEVIATION such as 0,0.05") from error
     return mean, deviation
-
-
-def _in_words(row: Row) -> str:
-    mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
-    place = [row["file"]] if "file" in row else []
-    if "start" in row:
-        place = [f"{row['start']:.2f} to {row['end']:.2f} s"]
-    elif row.get("time") is not None:
-        place.append(f"{row['time']:.2f} s")
-    if row["reason"]:
-        parts = [*place, "no emotion" if "probabilities" in row else "no ratings", row["reason"]]
-    elif "probabilities" in row:
-        shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
-        parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]
-        if row["confidence"] is not None:
-            parts.append(f"confidence {row['confidence']:.3f}{', abstained' if row['abstained'] else ''}")
-        for name, value in row.get("targets", {}).items():
-            one = isinstance(value, dict)
-            parts.append(
-                f"{name} "
-                + (f"{value['prediction']} {max(value['probabilities'].values()):.3f}" if one else f"{value:.4g}")
-            )
-    else:
-        others = ("file", "time", "trained_on", "reason")
-        ratings = (f"{name} {value:+.3f}" for name, value in row.items() if name not in others)
-        parts = [*place, "  ".join(ratings)]
-    return "\t".join(parts) + f"{mark}\n"
 
 
 if __name__ == "__main__":

@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from tuning import space as spaces
-from tuning.distributed.drive import Pool
 from tuning.journal import NAMES
+from tuning.replay import read
 from tuning.run_trial import feasible
-from tuning.search import Search, read
+from tuning.search import Search
 from zoo.config import flags
 from zoo.data.corpora.names import without_folders
+from zoo.distributed import flags as worker_flags
+from zoo.distributed.pool import Pool
 from zoo.errors import UserError
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import inner, open_source, resolve
@@ -45,13 +47,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "resume": {"action": "store_true", "help": "go on with the search in --out"},
     "show": {"action": "store_true", "help": "write and print what the search in --out found"},
 }
-WORKERS: dict[str, dict[str, Any]] = {
-    "workers": {"type": int, "help": "trials at a time (default: 1)"},
-    "threads": {"type": int, "help": "threads of each process on this machine (default: an even share)"},
-    "ray": {"metavar": "ADDRESS", "help": "run trials on a Ray cluster: auto, ray://HOST:10001, or local"},
-    "cpus_per_trial": {"type": float, "help": "cores of a trial on Ray (default: 1)"},
-    "gpus_per_trial": {"type": float, "help": "GPUs of a trial on Ray, 0.25 for four on one (default: 0)"},
-}
+WORKERS = worker_flags.of("trial", "1")
 _REPLACED = "is gone: no port is opened any more. --ray ADDRESS runs trials on other machines (docs/cluster.md)"
 
 
@@ -70,7 +66,7 @@ def main() -> None:
             raise UserError(f"--{name} {given[name]}: this flag {_REPLACED}")
     own = {name: given.pop(name) for name in SEARCH if name in given}
     running = {name: given.pop(name) for name in WORKERS if name in given}
-    _check_workers(running)
+    worker_flags.check(running, "trial")
     from tuning.distributed.drive import drive
     from tuning.results.show import show
 
@@ -93,18 +89,6 @@ def main() -> None:
         print(f"results: {printable(str(given['out']))}")
 
 
-def _check_workers(running: dict[str, Any]) -> None:
-    """Raise UserError for flags of workers that are out of range, or have no effect together."""
-    for name, value in running.items():
-        least = {"workers": 1, "threads": 1, "cpus_per_trial": 0.01, "gpus_per_trial": 0.0}.get(name)
-        if least is not None and not value >= least:
-            raise UserError(f"--{name.replace('_', '-')} is {value}, expected at least {least:g}")
-    for name in ("threads",) if "ray" in running else ("cpus_per_trial", "gpus_per_trial"):
-        if name in running:
-            where = "on this machine alone" if "ray" in running else "with --ray alone"
-            raise UserError(f"--{name.replace('_', '-')} has an effect {where}; leave it out")
-
-
 def _pool(
     folder: Path,
     workers: int = 1,
@@ -114,13 +98,11 @@ def _pool(
     gpus_per_trial: float = 0.0,
 ) -> Pool:
     """Return the pool of workers: processes on this machine, or tasks of a Ray cluster."""
+    from tuning.distributed import drive
+
     if not ray:
-        from tuning.distributed.local_workers import LocalWorkers
-
-        return LocalWorkers(workers, folder, threads)
-    from tuning.distributed.ray_workers import RayWorkers
-
-    return RayWorkers(ray, workers, folder, cpus=cpus_per_trial, gpus=gpus_per_trial)
+        return drive.on_this_machine(workers, folder, threads)
+    return drive.on_ray(ray, workers, folder, cpus=cpus_per_trial, gpus=gpus_per_trial)
 
 
 def _begun(given: dict[str, Any]) -> bool:
@@ -169,7 +151,7 @@ def _space(model: str, base: dict[str, Any], own: dict[str, Any]) -> spaces.Spac
 def _open(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Continue a search. Flags given again must be those it was begun with."""
     folder = Path(given["out"])
-    header, _, _ = read(folder)
+    header = read(folder).header
     if "backend" in header["base"]:
         use_backend(header["base"]["backend"])  # before keras-tuner imports Keras
     names = ("tuner", "inner_folds", "prune", "max_epochs")

@@ -8,16 +8,17 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "version", "recipes", "metrics", "layers"},
     {"utils", "registry", "losses", "losses_auxiliary", "heads"},
-    {"models", "config", "data", "reports", "losses_several", "confidence"},
+    {"models", "config", "data", "distributed", "reports", "losses_several", "confidence"},
     {"frontends", "catalogue"},
     {"runs", "serving"},
     {"features"},
     {"inference"},
     {"training", "pretrained"},
-    {"studies", "export"},
+    {"studies", "export", "adaptation"},
     {"learning"},
 ]
-TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "training/fit", "serving", "export"}
+TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}
+TENSORFLOW |= {"training/devices", "serving", "export"}
 MODULES = {path.relative_to(ROOT / "zoo").with_suffix(""): path for path in sorted((ROOT / "zoo").rglob("*.py"))}
 
 

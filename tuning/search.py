@@ -24,15 +24,6 @@ Feasible = Callable[[dict[str, Any]], str | None]
 _MOST_INFEASIBLE, _MOST_INFEASIBLE_LATER = 100, 1000
 
 
-def read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial]]:
-    """Return header, number of trials asked for and trials of a search; another process may be running it.
-
-    Raises UserError where there is no search, or its journal is damaged in both files.
-    """
-    found = replay.read(folder)
-    return found.header, found.asked, found.trials
-
-
 class Search:
     """A search's folder, held by one process; thread-safe. Made by `Search.create` or `Search.open`.
 

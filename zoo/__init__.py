@@ -9,14 +9,17 @@ if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
 
 
-def load(place: "str | Path") -> "Pretrained":
+def load(place: "str | Path", runtime: str = "auto") -> "Pretrained":
     """Loads an exported model: by its name in saved_models/, or by its folder.
 
         model = zoo.load("attention_blstm_fcn-ravdess")
         model.predict("clip.wav")       # {"file": ..., "emotion": ..., "probabilities": {...}, "trained_on": ...}
 
+    `runtime` computes it: "onnx" (ONNX Runtime, which starts within a second; not for models without that form),
+    "tensorflow", or "auto", the first of them that can.
+
     Raises zoo.errors.UserError for an unknown name or a damaged export.
     """
     from zoo import pretrained  # here, not above: the package is imported by what needs no TensorFlow
 
-    return pretrained.load(place)
+    return pretrained.load(place, runtime)

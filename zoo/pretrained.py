@@ -106,12 +106,13 @@ class Pretrained:
         return Ratings(file=name, time=time, ratings=ratings, trained_on=trained_on, reason=rows[0]["reason"])
 
 
-def load(place: str | Path) -> Pretrained:
+def load(place: str | Path, runtime: str = "auto") -> Pretrained:
     """Load a model of saved_models/ by its name, or an export by its folder.
 
-    Raises UserError for a name that is not there (it lists those that are), or an export that is damaged.
+    `runtime` is "auto", "onnx" or "tensorflow", as in zoo.serving.saved_model.load. Raises UserError for a name that is
+    not there (it lists those that are), or an export that is damaged.
     """
-    return Pretrained(saved_model.load(find(place)))
+    return Pretrained(saved_model.load(find(place), runtime))
 
 
 def find(place: str | Path) -> Path:

@@ -56,7 +56,13 @@ _SMALL_DATA = {
     "mixup": 0.3,
     "label_smoothing": 0.1,
 }
-RESIDUAL_BIGRU = {"small_data": _SMALL_DATA, "quick": {**_SMALL_DATA, "epochs": 8}}
+# Steps of 80 ms in front of the GRU in place of 160: chosen on actors 1-16 of RAVDESS alone (ravdess-inner).
+_UNSEEN_SPEAKERS = {**_SMALL_DATA, "option": {"fine_blocks": 1}}
+RESIDUAL_BIGRU = {
+    "unseen_speakers": _UNSEEN_SPEAKERS,
+    "small_data": _SMALL_DATA,
+    "quick": {**_UNSEEN_SPEAKERS, "epochs": 8},
+}
 
 # The paper validates nothing: as many epochs as it says. It states no window; librosa's, 2,048 and 512 samples.
 _KHAN_PAPER = {

@@ -13,7 +13,7 @@ from zoo.export import export, signatures
 from zoo.export.rebuild import rebuild
 from zoo.export.requests import wav
 from zoo.serving import saved_model
-from zoo.serving.description import DESCRIPTION
+from zoo.serving.description import DESCRIPTION, ONNX_PATH
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def old(tmp_path, monkeypatch):
 
 
 def test_an_export_made_anew_answers_as_before_and_refuses_silence(old, tmp_path, rng):
-    new = rebuild(old.parent, tmp_path / "new", version=3)
+    new = rebuild(old.parent, tmp_path / "new", version=3, with_onnx=True)
     before, after = saved_model.load(old), saved_model.load(new)
     clips = [0.1 * rng.normal(size=size).astype(np.float32) for size in (4_000, 9_000)]
     quiet = 1e-4 * rng.normal(size=4_000)
@@ -36,10 +36,13 @@ def test_an_export_made_anew_answers_as_before_and_refuses_silence(old, tmp_path
     assert len(before.on_wav_bytes([wav(quiet, 16_000)])) == 1
     with pytest.raises(tf.errors.InvalidArgumentError, match="silent"):
         after.on_wav_bytes([wav(quiet, 16_000)])
-    facts = ("files", "signatures")
+    assert saved_model.load(new, "onnx").forms
+    facts = ("files", "signatures", "onnx")
     assert {**after.description, **dict.fromkeys(facts)} == {**before.description, **dict.fromkeys(facts)}
     card = (tmp_path / "new" / "model_card.md").read_text()
-    assert card == f"`fcn`, version 3.\n- `{after.description['files']['saved_model.pb']}` saved_model.pb\n"
+    assert card == f"`fcn`, version 3.\n- `{after.description['files']['saved_model.pb']}` saved_model.pb\n" + (
+        f"- `{after.description['files'][ONNX_PATH]}` {ONNX_PATH}\n"
+    )
 
 
 def test_an_export_whose_front_end_holds_weights_is_refused(old, tmp_path):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from zoo.config.augmentation_fields import AUGMENTATIONS
 from zoo.config.flags import from_flags
-from zoo.config.run_config import AUGMENTATIONS
 from zoo.data.audio.read import read
 from zoo.data.audio.recording import BadClip
+from zoo.data.augmentation import pitch_and_formants
 from zoo.data.augmentation.additive_noise import active, open_noises
 from zoo.data.augmentation.conditions import augmenter
 from zoo.data.schema import Clip
@@ -96,6 +97,14 @@ def loudest_hz(waveform):
         ({"augment_waveforms": "noise,speed"}, "--augment-waveforms noise needs --noise DIR"),
         ({"augment_waveforms": "speed", "noise": "DIR"}, "--noise has no effect without --augment-waveforms noise"),
         ({"augment_waveforms": "speed", "responses": "DIR"}, "--responses has no effect without --augment-waveforms r"),
+        ({"augment_waveforms": "pitch", "speed_range": (0.8, 1.2)}, "--speed-range has no effect without --augment-w"),
+        ({"augment_waveforms": "speed", "pitch_range": (0.8, 1.2)}, "--pitch-range has no effect without --augment-w"),
+        (
+            {"vocal_tract_range": (0.8, 1.2)},
+            "--vocal-tract-range has no effect without --augment-waveforms vocal_tract",
+        ),
+        ({"augment_waveforms": "pitch", "pitch_range": (1.2, 0.8)}, "--pitch-range is 1.2 0.8, expected two numbers"),
+        ({"augment_waveforms": "pitch", "pitch_range": (0.1, 0.8)}, "--pitch-range is 0.1, expected 0.5 to 2"),
         ({"copies": 2}, "--copies has no effect without --augment-waveforms;"),
         ({"augment_snr": (0.0, 9.0)}, "--augment-snr has no effect without --augment-waveforms noise"),
         ({"augment_snr": (9.0, 0.0)}, "--augment-snr is 9 0, expected two numbers, the lower one first"),
@@ -182,10 +191,15 @@ def test_rooms_are_drawn_or_read(clips, tmp_path):
 
 
 def test_other_ways_of_altering_are_other_data(tmp_path, monkeypatch):
-    given = settings(tmp_path, "speed")
-    before = augmented_copies.open_sounds(given, RATE_HZ).sha256
-    monkeypatch.setattr(augmented_copies, "SPEEDS", (0.8, 1.2))
-    assert augmented_copies.open_sounds(given, RATE_HZ).sha256 != before
+    ranges = [{}, {"speed_range": (0.8, 1.2)}, {"pitch_range": (0.8, 1.2)}, {"vocal_tract_range": (0.8, 1.2)}]
+    found = [settings(tmp_path, "speed,pitch,vocal_tract", **one) for one in ranges]
+    found += [settings(tmp_path, "speed"), settings(tmp_path, "pitch"), settings(tmp_path, "vocal_tract")]
+    hashes = [augmented_copies.open_sounds(one, RATE_HZ).sha256["copies_sha256"] for one in found]
+    monkeypatch.setattr(pitch_and_formants, "METHOD", "another")
+    hashes += [augmented_copies.open_sounds(one, RATE_HZ).sha256["copies_sha256"] for one in (found[0], found[5])]
+    assert len(set(hashes)) == 9
+    # Of speed alone the hash is that of runs before there were other voices, which go on with their copies.
+    assert hashes[4] == "8f17abfb6ef44ead348e4393a394449f539a03be426fc39d9311f768bdced333"
 
 
 def test_a_silent_clip_cannot_be_in_noise(noise, clips, tmp_path):

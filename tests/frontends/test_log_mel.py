@@ -128,6 +128,19 @@ def test_trimming_leaves_a_pause_inside_and_at_least_a_frame():
     assert len(silence) == 50 and np.abs(silence).max() < 1e-5  # no frame of it is louder than the others
 
 
+def test_a_running_mean_is_of_the_frames_so_far(utterances):
+    """A clip's beginning has the features it has alone, and the last frame is that less the whole clip's mean."""
+    layer, whole = LogMel(clip_mean="running"), LogMel()
+    clip, begun = utterances[0], utterances[0][: len(utterances[0]) // 320 * 160]
+    found, alone = run(layer, [clip, begun])
+    frames = reference(clip, whole)
+    expected = frames - np.cumsum(frames, axis=0) / np.arange(1, len(frames) + 1)[:, None]
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+    np.testing.assert_allclose(alone[:-2], found[: len(alone) - 2], atol=1e-3)  # two windows reach behind the cut
+    (louder,) = run(layer, [0.5 * clip])
+    np.testing.assert_allclose(louder, found, atol=5e-3)
+
+
 def test_gain_and_microphone_leave_no_trace_where_the_mean_is_removed(utterances):
     layer = LogMel(trim_db=40.0, clip_mean="removed")
     quiet, loud = run(layer, [0.1 * utterances[0], utterances[0]])

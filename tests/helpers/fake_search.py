@@ -45,14 +45,12 @@ class FakeSearch:
 
 
 if __name__ == "__main__":
-    from tuning.distributed.drive import drive
-    from tuning.distributed.local_workers import LocalWorkers
-    from tuning.distributed.ray_workers import RayWorkers
+    from tuning.distributed.drive import drive, on_ray, on_this_machine
     from zoo.utils.cli import run
 
     def main(folder, trials, ray=""):
-        options = {"runner": "fake_runner:trial", "trials_per_process": 4}
-        pool = RayWorkers(ray, 2, folder, **options) if ray else LocalWorkers(1, folder, **options)
+        options = {"runner": "fake_runner:trial", "per_process": 4}
+        pool = on_ray(ray, 2, folder, **options) if ray else on_this_machine(1, folder, **options)
         drive(FakeSearch(folder, [{"seconds": 0.3 if ray else 0.02}] * trials), pool)
 
     run(lambda: main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

@@ -25,13 +25,13 @@ SMALL = {
 }
 
 
-def make(folder, model, corpus, n_folds=1, **flags):
-    """Writes a run of `n_folds` folds; returns its folder."""
+def make(folder, model, corpus, n_folds=1, names=(), **flags):
+    """Writes a run of `n_folds` folds, or of those named; returns its folder."""
     settings = resolve(
         config.from_flags({"model": model, "corpus": corpus, "synthetic": True, **SMALL[model], **flags})
     )
     protocol = protocols.get(settings.protocol, settings.corpus)
-    names = [f"{number}-x" for number in range(n_folds)]
+    names = names or [f"{number}-x" for number in range(n_folds)]
     for seed, name in enumerate(names):
         keras.utils.set_random_seed(seed)
         network(settings, protocol, seed).save(made(folder / f"fold-{name}") / "model.keras")

@@ -86,7 +86,7 @@ def test_help_names_every_flag_in_its_group_with_its_default_and_choices():
             assert f"(default: {item.default}" in actions[name].help
     text = " ".join(parser.format_help().split())
     assert "recipes differ" in text and "--snr-level" not in text
-    assert "paper, tuned, quick, small_data, look_ahead" in text, "every preset of the registry"
+    assert "paper, tuned, quick, unseen_speakers, small_data, look_ahead" in text, "every preset of the registry"
 
 
 def test_each_network_heeds_what_has_an_effect_on_it():

@@ -15,7 +15,7 @@ from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.runs.dataset import Source
 from zoo.studies import cross_corpus, cross_corpus_cells, cross_corpus_report
-from zoo.training.train import Run
+from zoo.training.run import Run
 
 CLASSES = ("angry", "sad")
 CORPORA = ("a", "b", "c")

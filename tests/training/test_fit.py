@@ -10,8 +10,10 @@ import pytest
 from zoo.config.flags import from_flags
 from zoo.data.batches.clips import Example
 from zoo.data.batches.feature_store import InMemory
+from zoo.errors import UserError
 from zoo.frontends.log_mel import LogMel
 from zoo.recipes import RESIDUAL_BIGRU
+from zoo.runs.model_file import load_model, network_of
 from zoo.training import fit as fitting
 from zoo.training.tasks import classification
 from zoo.training.tasks.base import FoldData
@@ -52,16 +54,100 @@ def test_a_run_that_is_stopped_after_an_epoch_ends_the_same(tmp_path):
     def stop():
         raise StoppedError
 
-    expected, weights = trained(tmp_path / "whole", settings())
+    config = settings(band_warp=0.1, sampling="balanced", class_weights="none")
+    expected, weights = trained(tmp_path / "whole", config)
     with pytest.raises(StoppedError):
-        trained(tmp_path / "stopped", settings(), stop)
-    history, found = trained(tmp_path / "stopped", settings())
+        trained(tmp_path / "stopped", config, stop)
+    history, found = trained(tmp_path / "stopped", config)
     for one, other in zip(weights, found, strict=True):
         np.testing.assert_array_equal(one, other)
     untimed = [[{**row, "seconds": 0} for row in rows] for rows in (expected, history)]
     assert untimed[0] == untimed[1] and len(history) == 2
     with (tmp_path / "stopped" / "history.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
+
+
+def test_snapshots_are_of_each_cycles_end_and_their_mean_answer_is_kept(tmp_path, monkeypatch):
+    """Two cycles of two epochs, stopped in the second, against the probabilities of both cycles' ends."""
+    config = settings(snapshots=2, epochs=4, patience=1, weight_average=0.0)
+    ends, rates, train = [], [], fitting._train
+
+    def watched(model, *arguments):
+        row, latest = train(model, *arguments)
+        ends.append(model.get_weights())
+        rates.append(fitting._learning_rate(model))
+        return row, latest
+
+    monkeypatch.setattr(fitting, "_train", watched)
+    history, whole = trained(tmp_path / "whole", config)
+    assert rates[0] == pytest.approx(rates[2]) and rates[1] == pytest.approx(rates[3], abs=1e-9)
+    assert rates[1] < 0.1 * rates[0]
+
+    def stop():
+        if len(ends) == 7:  # in the middle of the second cycle
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        trained(tmp_path / "stopped", config, stop)
+    again, resumed = trained(tmp_path / "stopped", config)
+    assert [row | {"seconds": 0} for row in again] == [row | {"seconds": 0} for row in history] and len(again) == 4
+    for one, other in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    task = fold(tmp_path, np.random.default_rng(0))
+    network = classification.fitting(task, config).network
+    saved = network_of(load_model(tmp_path / "whole" / "model.keras"))
+    inputs = {"features": np.ones((2, 12, 8), "float32"), "n_frames": np.array([12, 9], "int32")}
+    answers = []
+    for weights in (ends[1], ends[3]):
+        network.set_weights(weights)
+        answers.append(network.predict(inputs, verbose=0))
+    np.testing.assert_allclose(saved.predict(inputs, verbose=0), np.mean(answers, axis=0), atol=1e-6)
+    assert np.abs(answers[0] - answers[1]).max() > 1e-4
+    found = classification.validator(saved, task, config)()
+    assert {name: history[-1][name] for name in found} == pytest.approx(found)
+    assert fitting.kept_epoch(history, "validation_ua", config) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"snapshots": 3, "epochs": 4}, "--epochs is 4, expected a multiple of --snapshots 3"),
+        ({"snapshots": 2, "schedule": "decay"}, "--snapshots needs --schedule cosine or one_cycle, found decay"),
+        ({"snapshots": 2, "init_from": "RUN"}, "--snapshots and --init-from exclude each other"),
+        ({"snapshots": 0}, "--snapshots is 0, expected 1 to 20"),
+        ({"sampling": "balanced"}, "--sampling balanced and --class-weights balanced both even classes out"),
+        (
+            {"sampling": "corpora", "class_weights": "none", "corpus_weights": "balanced"},
+            "--sampling corpora and --c",
+        ),
+        ({"sampling": "even"}, "unknown --sampling 'even'"),
+        ({"band_warp": 0.7}, "--band-warp is 0.7, expected 0.0 to 0.5"),
+        ({"model": "cnn1d_mfcc", "band_warp": 0.1}, "--band-warp has no effect on cnn1d_mfcc"),
+        ({"model": "egemaps_svm", "sampling": "balanced"}, "--sampling has no effect on egemaps_svm"),
+        ({"model": "conv_lstm", "snapshots": 2}, "--snapshots has no effect on conv_lstm"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, message):
+    with pytest.raises(UserError) as error:
+        settings(**changes) if "model" not in changes else from_flags(changes)
+    assert str(error.value).startswith(message)
+
+
+def test_warped_bands_are_of_training_alone(tmp_path):
+    task = fold(tmp_path, np.random.default_rng(0))
+    given = {**PLAIN, "augment": "none", "band_shift": 0, "tempo": 0.0}
+    plain, warped = (classification.fitting(task, settings(**given, band_warp=share)) for share in (0.0, 0.2))
+    moved = 0
+    for one, other in zip(plain.batches(1), warped.batches(1), strict=True):
+        moved += np.abs(np.subtract(one[0]["features"], other[0]["features"])).max() > 0.1
+        for place in (1, 2):
+            np.testing.assert_array_equal(one[place], other[place])
+        np.testing.assert_array_equal(one[0]["n_frames"], other[0]["n_frames"])
+    assert moved == len(warped.batches(1))
+    warped.network.set_weights(plain.network.get_weights())
+    scores = [classification.validator(one.network, task, settings())() for one in (plain, warped)]
+    assert scores[0] == scores[1]
 
 
 @pytest.mark.backend

@@ -126,6 +126,17 @@ def test_two_classes_have_two_scores_and_one_without_training_clips_is_never_pre
     assert np.delete(output, known, axis=1).max(initial=0) < 1e-6
 
 
+def test_without_validation_clips_the_one_c_is_fitted(tmp_path):
+    values, labels = clips(150, 1)
+    train = examples(values, labels)
+    history, found = fitted(tmp_path / "a", "egemaps_svm", train, (), complexities=(1e-4,))
+    _, same = fitted(tmp_path / "b", "egemaps_svm", train, train[:9], complexities=(1e-4,))
+    np.testing.assert_array_equal(outputs(found, values), outputs(same, values))
+    assert history[0].keys() == {"epoch", "c", "seconds"}
+    fit_linear.plot(history, tmp_path / "curves.png", "nothing to draw")
+    assert not (tmp_path / "curves.png").exists()
+
+
 def test_the_c_with_the_best_validation_score_is_kept(tmp_path):
     values, labels = clips(150, 1)
     others, other_labels = clips(90, 2)

@@ -15,9 +15,9 @@ import pytest
 from fake_search import FakeSearch, finished
 
 from tuning import trials
-from tuning.distributed import local_workers
-from tuning.distributed.drive import drive
-from tuning.distributed.local_workers import LocalWorkers
+from tuning.distributed.drive import drive, on_this_machine
+from zoo.distributed import local_workers
+from zoo.distributed.pool import Task
 from zoo.errors import UserError
 
 HELPERS = Path(__file__).parents[1] / "helpers"
@@ -53,7 +53,7 @@ class Driving:
 
     def __init__(self, folder, values, runner="fake_runner:trial", workers=1, **options):
         self.search, self.folder, self.error, self.lines = FakeSearch(folder, values), folder, None, []
-        pool = LocalWorkers(workers, folder, runner=runner, **options)
+        pool = on_this_machine(workers, folder, runner=runner, **options)
         self.thread = threading.Thread(target=self._drive, args=(pool,), daemon=True)
         self.thread.start()
 
@@ -83,7 +83,7 @@ def started(*command, **options):
 
 
 def test_two_workers_finish_each_trial_once_and_give_way_after_their_share(tmp_path):
-    ended = Driving(tmp_path, [{"seconds": 0.1}] * 7, workers=2, trials_per_process=2).ends()
+    ended = Driving(tmp_path, [{"seconds": 0.1}] * 7, workers=2, per_process=2).ends()
     assert sorted(one["trial"] for one in ended) == [f"{n:04}" for n in range(1, 8)]
     assert {one["worker"] for one in ended} == {"local-1", "local-2"}
     assert fake_runner.DONE.items() <= ended[0].items() and 0.1 <= ended[0]["seconds"] < 5
@@ -168,10 +168,11 @@ def test_worker_that_cannot_start_ends_the_search_with_the_reason(tmp_path, monk
 
 
 def test_worker_that_dies_between_two_trials_is_replaced(tmp_path):
-    pool = LocalWorkers(1, tmp_path, runner="fake_runner:trial")
+    pool = on_this_machine(1, tmp_path, runner="fake_runner:trial")
 
     def outcome(number, values):
-        pool.start(pool.free()[0], {"trial": f"{number:04}", "values": values})
+        name = f"{number:04}"
+        pool.start(pool.free()[0], Task(name, {"trial": name, "values": values}, f"trials/{name}"))
         while not (ended := pool.wait(5.0)):
             pass
         return ended[0].outcome

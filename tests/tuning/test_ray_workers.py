@@ -1,6 +1,5 @@
 """Trials on a real Ray cluster of several nodes on this machine: each is finished once, whatever is killed."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -9,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from fake_search import FakeSearch, finished
+from ray_cluster import two_nodes
 
-from tuning.distributed import ray_workers
-from tuning.distributed.drive import drive
+from tuning.distributed.drive import drive, on_ray
+from zoo.distributed import ray_workers
 from zoo.errors import UserError
 
 HELPERS = Path(__file__).parents[1] / "helpers"
@@ -19,22 +19,8 @@ FAKE = "fake_runner:trial"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster(tmp_path_factory):
-    """A head without cores and two nodes of one core, which listen on loopback alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(HELPERS), str(HELPERS.parents[1]), *sys.path]))
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef0123456789abcdef")
-        pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
-        from ray.cluster_utils import Cluster
-
-        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        for _ in range(2):
-            found.add_node(num_cpus=1)
-        yield found
-        found.shutdown()
+def cluster():
+    yield from two_nodes()
 
 
 def until(true, seconds=60.0):
@@ -53,7 +39,7 @@ def shared(folder):
 def test_trials_of_a_killed_node_are_run_again_on_another(tmp_path, cluster):
     node, lines = cluster.add_node(num_cpus=1), []
     search = FakeSearch(shared(tmp_path), [{"seconds": 1.0}] * 8)
-    pool = ray_workers.RayWorkers(cluster.address, 3, tmp_path, runner=FAKE)
+    pool = on_ray(cluster.address, 3, tmp_path, runner=FAKE)
     thread = threading.Thread(target=drive, args=(search, pool, lines.append))
     thread.start()
     until(lambda: len(list(tmp_path.glob("trials/*/runs.jsonl"))) >= 3)
@@ -79,7 +65,7 @@ def test_killed_driver_resumes_and_leaves_no_task_behind(tmp_path, cluster):
 
 def test_folder_that_nodes_do_not_see_comes_back(tmp_path, cluster):
     search = FakeSearch(tmp_path, [{}, {"parent": "0001"}])  # no journal, hence not shared
-    drive(search, ray_workers.RayWorkers(cluster.address, 1, tmp_path, runner=FAKE), lambda line: None)
+    drive(search, on_ray(cluster.address, 1, tmp_path, runner=FAKE), lambda line: None)
     assert [one["status"] for one in finished(tmp_path)] == ["completed"] * 2
     lines = [path.read_text().splitlines() for path in sorted(tmp_path.glob("trials/*/runs.jsonl"))]
     assert [len(each) for each in lines] == [1, 1]
@@ -89,11 +75,11 @@ def test_a_continued_trial_finds_what_it_continues(tmp_path):
     assignment = {"trial": "0002", "parent": "0001", "values": {}}
     (tmp_path / "trials" / "0001").mkdir(parents=True)
     (tmp_path / "trials" / "0001" / "runs.jsonl").write_text("{}\n")
-    assert ray_workers.run("continued_runner:trial", "/absent", b"x", assignment, None) == (None, b""), (
-        "files are missing"
-    )
-    former = {"0001": ray_workers.packed(tmp_path / "trials" / "0001")}
-    outcome, archive = ray_workers.run("continued_runner:trial", "/absent", b"x", assignment, former)
+    settings = '{"runner": "continued_runner:trial"}'
+    job = ("tuning.distributed.perform:opened", settings, "/absent", "search.jsonl", b"x", assignment, "trials/0002")
+    assert ray_workers.run(*job, None) == (None, b""), "files are missing"
+    former = {"trials/0001": ray_workers.packed(tmp_path / "trials" / "0001")}
+    outcome, archive = ray_workers.run(*job, former)
     assert outcome["reason"] == "found 0001/runs.jsonl"
     ray_workers.unpack(archive, tmp_path / "back")
     assert (tmp_path / "back" / "model").read_text() == "weights"
@@ -113,16 +99,16 @@ def test_archive_that_leads_out_of_its_folder_is_refused(tmp_path):
 
 def test_more_than_a_node_has_is_refused_and_so_is_a_cluster_that_is_not_there(tmp_path, cluster):
     with pytest.raises(UserError, match=r"--gpus-per-trial is 0.5, expected at most 0"):
-        ray_workers.RayWorkers(cluster.address, 1, tmp_path, gpus=0.5)
+        on_ray(cluster.address, 1, tmp_path, gpus=0.5)
     import ray
 
     ray.shutdown()
     with pytest.raises(UserError, match="--ray nonsense: no cluster answers"):
-        ray_workers.RayWorkers("nonsense", 1, tmp_path)
+        on_ray("nonsense", 1, tmp_path)
 
 
 def test_runner_that_a_node_does_not_have_ends_the_search(tmp_path, cluster):
-    pool = ray_workers.RayWorkers(cluster.address, 1, tmp_path, runner="no_such_module:trial")
+    pool = on_ray(cluster.address, 1, tmp_path, runner="no_such_module:trial")
     with pytest.raises(UserError, match=r"(?s)could not begin trial 0001.*no_such_module.*Install this project"):
         drive(FakeSearch(tmp_path, [{}]), pool, lambda line: None)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tuning import search
+from tuning import replay
 from tuning import space as spaces
 from tuning.journal import Journal
 from tuning.results import figures, show, tensorboard
@@ -196,7 +196,7 @@ def test_what_is_absent_is_printed(tmp_path, capsys, monkeypatch):
 
 
 def test_learning_curve_by_hand(tmp_path):
-    (found,) = figures.curves(written(tmp_path, [completed(1, 0.5)]), search.read(tmp_path)[2])
+    (found,) = figures.curves(written(tmp_path, [completed(1, 0.5)]), replay.read(tmp_path).trials)
     # Folds end at 0.4, 0.5, 0.6 after 3, 4 and 5 epochs in equal steps.
     means = [(0.4 / 3 + 0.5 / 4 + 0.6 / 5) / 3 * n for n in (1, 2, 3)] + [(0.5 + 0.48) / 2, 0.6]
     assert found.mean == pytest.approx(means)
@@ -273,9 +273,9 @@ import sys, json
 from pathlib import Path
 sys.modules["tensorflow"] = None
 folder = Path(sys.argv[1])
-from tuning import search
+from tuning import replay
 from tuning.results import show, tensorboard as hparams
-header, _, trials = search.read(folder)
+header, _, trials, _ = replay.read(folder)
 hparams.write(folder, header["space"], trials)
 assert not {"keras", "keras_tuner"} & set(sys.modules)
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer

@@ -13,7 +13,8 @@ import pytest
 from tuning import oracles
 from tuning import trials as records
 from tuning.journal import Journal
-from tuning.search import Search, read
+from tuning.replay import read
+from tuning.search import Search
 from tuning.space import TUNERS
 from zoo.errors import UserError
 
@@ -57,7 +58,7 @@ def work(search, log=None):
 
 
 def kept(folder):
-    return [(t.id, t.values, t.epochs, t.parent, t.status, t.score) for t in read(folder)[2]]
+    return [(t.id, t.values, t.epochs, t.parent, t.status, t.score) for t in read(folder).trials]
 
 
 def killed_after(acts, folder, log):
@@ -89,13 +90,13 @@ def test_killed_search_ends_as_an_undisturbed_one(tmp_path, tuner):
         child.start()
         child.join()
         assert child.exitcode == -signal.SIGKILL
-        assert set(log.read_text().split()) <= {t.id for t in read(folder)[2] if t.status == "completed"}
+        assert set(log.read_text().split()) <= {t.id for t in read(folder).trials if t.status == "completed"}
     assert log.read_text()
     for each in (folder, tmp_path / "quiet"):
         with closing(Search.open(each, feasible=infeasible)) as search:
             work(search)
     assert kept(folder) == kept(tmp_path / "quiet")
-    statuses = [trial.status for trial in read(folder)[2]]
+    statuses = [trial.status for trial in read(folder).trials]
     assert statuses.count("completed") == TRIALS[tuner] and set(statuses) <= {"completed", "infeasible"}
 
 
@@ -141,7 +142,7 @@ def test_infeasible_trials_do_not_count(tmp_path):
     assert search.next("a") == "done"
     assert [trial.status for trial in search.trials] == ["infeasible", "completed", "pruned", "failed"]
     assert records.best(search.trials).id == "0002"
-    header, asked, again = read(tmp_path)
+    header, asked, again, _ = read(tmp_path)
     assert (header["model"], asked, again) == ("fcn", 3, search.trials)
 
 
@@ -275,7 +276,9 @@ def test_events_of_a_group_reach_the_disk_together_and_a_kill_loses_none(tmp_pat
     monkeypatch.setattr("os.fsync", lambda file, sync=os.fsync: synced.append(sync(file)))
     with search.together():
         begun = [search.next("a") for _ in range(10)]
-        assert not synced and len(read(tmp_path)[2]) == 10, "they are in the files already: a kill leaves them there"
+        assert not synced and len(read(tmp_path).trials) == 10, (
+            "they are in the files already: a kill leaves them there"
+        )
     assert len(synced) == 2  # one of each file
     search.finish(begun[0]["trial"], outcome(begun[0]["values"]), "a")
     assert len(synced) == 4
@@ -291,4 +294,4 @@ def test_threads_share_a_search(tmp_path):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(worker, "abcd"))
-    assert [(t.id, t.status) for t in read(tmp_path)[2]] == [(f"{n:04d}", "completed") for n in range(1, 41)]
+    assert [(t.id, t.status) for t in read(tmp_path).trials] == [(f"{n:04d}", "completed") for n in range(1, 41)]

@@ -92,7 +92,7 @@ def test_where_it_is_ignored_it_stays_ignored(tmp_path):
 
 
 def test_every_script_takes_ctrl_c_before_it_imports_anything_else():
-    scripts = [*(ROOT / "scripts").glob("*.py"), ROOT / "bench" / "__main__.py", ROOT / "tuning/distributed/worker.py"]
+    scripts = [*(ROOT / "scripts").glob("*.py"), ROOT / "bench" / "__main__.py", ROOT / "zoo/distributed/worker.py"]
     for path in scripts:
         lines = [line for line in path.read_text().splitlines() if line.startswith(("import ", "from "))]
         assert lines[0].startswith("from zoo.utils.cli import run"), path

@@ -17,7 +17,7 @@ sys.modules["fcntl"] = sys.modules["resource"] = None
 for name in ("sched_getaffinity", "sched_setaffinity", "getloadavg"):
     delattr(os, name)
 from pathlib import Path
-from tuning.distributed.local_workers import shares
+from zoo.distributed.local_workers import shares
 from tuning.journal import Journal, read
 from zoo.errors import UserError
 from zoo.inference.predictions_file import Answers, Sheet

@@ -1,120 +1,105 @@
 """Hand the trials of a search to workers until the search is done; a lost worker's trial goes to another."""
 
-import signal
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tuning import trials
+from tuning.distributed.perform import RUNNER
+from tuning.journal import NAMES
 from tuning.trials import STOP
+from zoo.distributed import drive as tasks
+from zoo.distributed.local_workers import LocalWorkers
+from zoo.distributed.pool import Job, Pool, Task
+from zoo.distributed.ray_workers import RayWorkers
 from zoo.errors import UserError
 
 if TYPE_CHECKING:
     from tuning.search import Search
 
-_DEATHS = 3  # of workers that run it, until a trial counts as failed
-_WAIT_SECONDS = 0.5  # for a trial to end, until workers are looked after again
-
-
-class Ended(NamedTuple):
-    """How a trial ended: with the outcome its worker reports, or without one.
-
-    Then `cause` says why, and `began` whether the trial was being run, so that it may be at fault.
-    """
-
-    trial: str
-    outcome: Mapping[str, Any] | None
-    cause: str = ""
-    began: bool = True
-
-
-class Pool(Protocol):
-    """A number of workers, each of which runs one trial at a time. Used from one thread."""
-
-    def free(self) -> list[str]:
-        """Return the names of the workers without a trial."""
-
-    def start(self, worker: str, assignment: Mapping[str, Any]) -> None:
-        """Give a free worker a trial, as `Search.next` returns it."""
-
-    def wait(self, seconds: float) -> list[Ended]:
-        """Return the trials that ended, as soon as one has, at the latest after so many seconds."""
-
-    def close(self) -> None:
-        """End all workers."""
+_TRIALS_PER_PROCESS = 10  # then another one: building models repeatedly leaks memory
 
 
 def drive(search: "Search", pool: Pool, on_event: Callable[[str], None] = print) -> None:
-    """Run a search to its end on the workers of a pool, which is closed then.
+    """Run a search to its end on the workers of a pool, as zoo.distributed.drive does, and with its errors."""
+    tasks.drive(_Trials(search), pool, on_event)
 
-    Raises UserError where no worker can be started, or a disk is full; KeyboardInterrupt on Ctrl-C and SIGTERM.
+
+def on_this_machine(
+    count: int,
+    folder: Path,
+    threads: int | None = None,
+    *,
+    runner: str = RUNNER,
+    per_process: int = _TRIALS_PER_PROCESS,
+) -> Pool:
+    """Return a pool of `count` processes on this machine that run trials of the search in `folder`."""
+    return LocalWorkers(count, folder, _job(runner), threads=threads, per_process=per_process)
+
+
+def on_ray(
+    address: str,
+    count: int,
+    folder: Path,
+    *,
+    cpus: float = 1.0,
+    gpus: float = 0.0,
+    runner: str = RUNNER,
+    per_process: int = _TRIALS_PER_PROCESS,
+) -> Pool:
+    """Return a pool of `count` trials at a time on a Ray cluster; `cpus` and `gpus` are those of a trial.
+
+    Raises UserError as zoo.distributed.ray_workers.RayWorkers does.
     """
-    running: dict[str, tuple[str, float]] = {}  # worker and start by trial
-    deaths: Counter[str] = Counter()
-    done = sum(trial.status in trials.COUNTED for trial in search.trials) >= search.asked
-    ask = not done
-    with _sigterm_interrupts():
+    resources = {"cpus": cpus, "gpus": gpus}
+    return RayWorkers(address, count, folder, _job(runner), NAMES[0], **resources, per_process=per_process)
+
+
+def _job(runner: str) -> Job:
+    return Job("tuning.distributed.perform:opened", {"runner": runner}, "trial")
+
+
+class _Trials:
+    """The trials of a search as tasks (zoo.distributed.drive.Work)."""
+
+    def __init__(self, search: "Search"):
+        self._search = search
+
+    def is_done(self) -> bool:
+        return sum(trial.status in trials.COUNTED for trial in self._search.trials) >= self._search.asked
+
+    def together(self) -> AbstractContextManager:
+        return self._search.together()
+
+    def next(self, worker: str) -> Task | str:
+        found = self._search.next(worker)
+        if isinstance(found, str):
+            return found
+        names = [name for name in (found["trial"], found.get("parent")) if name]
+        places = [f"trials/{name}" for name in names]
+        return Task(found["trial"], found, places[0], tuple(places))
+
+    def begins(self, task: str, worker: str) -> str:
+        return f"trial {task} begins on {worker}"
+
+    def release(self, task: str, worker: str, cause: str) -> str:
+        self._search.release(task)
+        return f"{worker} was lost with trial {task}: {cause}"
+
+    def give_up(self, task: str, reason: str, seconds: float, worker: str) -> str:
+        return self.finish(task, trials.outcome({"status": "failed", "reason": reason, "seconds": seconds}), worker)
+
+    def finish(self, task: str, outcome: Mapping[str, Any], worker: str) -> str:
+        """Keep a trial's outcome. Raises UserError for one that ends the search."""
+        if outcome["status"] == STOP:
+            self._search.release(task)
+            raise UserError(f"trial {task} on {worker}: {outcome['reason']}")
         try:
-            while running or not done:
-                begun: list[tuple[str, Mapping[str, Any]]] = []
-                with search.together():
-                    for worker in pool.free() if ask else ():
-                        found = search.next(worker)
-                        if isinstance(found, str):
-                            done, ask = found == "done", False  # until a trial ends
-                            break
-                        begun.append((worker, found))
-                for worker, assignment in begun:
-                    running[assignment["trial"]] = worker, time.monotonic()
-                    pool.start(worker, assignment)
-                    on_event(f"trial {assignment['trial']} begins on {worker}")
-                if ended := pool.wait(_WAIT_SECONDS):
-                    with search.together():
-                        lines = [_take(search, one, *running.pop(one.trial), deaths) for one in ended]
-                    for line in lines:
-                        on_event(line)
-                    ask = True
-        finally:
-            pool.close()
-
-
-def _take(search: "Search", ended: Ended, worker: str, since: float, deaths: Counter[str]) -> str:
-    """Keep a trial's outcome, or take it back from a lost worker; return what to say of it.
-
-    Raises UserError for an outcome that ends the search.
-    """
-    trial, outcome = ended.trial, ended.outcome
-    if outcome is None:
-        deaths[trial] += ended.began
-        if deaths[trial] < _DEATHS:
-            search.release(trial)
-            return f"{worker} was lost with trial {trial}: {ended.cause}"
-        reason = f"its worker died {_DEATHS} times ({ended.cause})"
-        outcome = trials.outcome({"status": "failed", "reason": reason, "seconds": time.monotonic() - since})
-    if outcome["status"] == STOP:
-        search.release(trial)
-        raise UserError(f"trial {trial} on {worker}: {outcome['reason']}")
-    try:
-        search.finish(trial, outcome, worker)
-    except ValueError as error:  # impossible for this search
-        outcome = trials.outcome({"status": "failed", "reason": f"refused: {error}", "seconds": outcome["seconds"]})
-        search.finish(trial, outcome, worker)
-    score = "" if outcome["score"] is None else f" {outcome['score']:.4f}"
-    reason = f": {outcome['reason']}" if outcome["reason"] else ""
-    return f"trial {trial} {outcome['status']}{score} in {outcome['seconds']:.0f} s on {worker}{reason}"
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Make SIGTERM end the search as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():  # signals do not reach it
-        yield
-        return
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
+            self._search.finish(task, outcome, worker)
+        except ValueError as error:  # impossible for this search
+            outcome = trials.outcome({"status": "failed", "reason": f"refused: {error}", "seconds": outcome["seconds"]})
+            self._search.finish(task, outcome, worker)
+        score = "" if outcome["score"] is None else f" {outcome['score']:.4f}"
+        reason = f": {outcome['reason']}" if outcome["reason"] else ""
+        return f"trial {task} {outcome['status']}{score} in {outcome['seconds']:.0f} s on {worker}{reason}"

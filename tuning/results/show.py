@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tuning import search
+from tuning import replay
 from tuning import space as spaces
 from tuning import trials as records
 from tuning.results import figures, tensorboard
@@ -106,7 +106,7 @@ def _flags(header: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
 
 def _read(folder: Path) -> tuple[Mapping[str, Any], int, list[Trial], Trial]:
     """Return header, number of trials asked for, trials and the best one."""
-    header, asked, trials = search.read(folder)
+    header, asked, trials, _ = replay.read(folder)
     best = records.best(trials)
     if best is not None:
         return header, asked, trials, best

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from zoo.confidence.measures import MEASURES, inputs_of_engines
 
@@ -51,7 +50,7 @@ class Fit:
         `functionals` (n, 88) are eGeMAPS's, for measures that take them.
         """
         values = score(self.measure, np.asarray(probabilities, np.float64), functionals, self.engines)
-        return expit(self.slope * values + self.intercept)
+        return sigmoid(self.slope * values + self.intercept)
 
     def content(self) -> dict[str, Any]:
         """Return the fit as JSON has it."""
@@ -59,6 +58,11 @@ class Fit:
         own = {"measure": self.measure, "classes": list(self.classes), "wanted": dict(self.wanted)}
         numbers = {"slope": self.slope, "intercept": self.intercept, "threshold": self.threshold}
         return {**own, **numbers, "engines": engines, "validation": dict(self.validation)}
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-values)). SciPy's takes longer to import than a clip to classify."""
+    return 0.5 * (1 + np.tanh(0.5 * values))
 
 
 def score(
@@ -85,7 +89,7 @@ def engine_inputs(measure: str, probabilities: np.ndarray, functionals: np.ndarr
 def estimate(measure: str, engine: Engine, inputs: np.ndarray) -> np.ndarray:
     """Return one engine's estimate: the probability of being right, or the share of raters that agree, 0..1."""
     output = engine.output(inputs)
-    return np.clip(output, 0, 1) if MEASURES[measure].of_agreement else expit(output)
+    return np.clip(output, 0, 1) if MEASURES[measure].of_agreement else sigmoid(output)
 
 
 def from_content(content: Any, classes: tuple[str, ...]) -> Fit:

@@ -18,6 +18,7 @@ from zoo.config.validation import (
     check_augmentation,
     check_auxiliary,
     check_initial,
+    check_snapshots,
     check_together,
     check_value,
     in_words,
@@ -113,6 +114,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     check_augmentation(config)
     check_initial(config)
     check_auxiliary(config)
+    check_snapshots(config)
     return config
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo import registry
+from zoo.config.augmentation_fields import AugmentationFields
 from zoo.config.auxiliary import Auxiliary
 from zoo.config.fields import flag as _flag
 from zoo.config.fields import start as _start
@@ -13,12 +14,11 @@ from zoo.config.groups import COMMON
 from zoo.utils import backends
 
 CACHE_VARIABLE = "SPEECH_ZOO_CACHE"
-AUGMENTATIONS = ("noise", "room", "speed")  # of waveforms, as zoo.data.augmentation.conditions makes them
 _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() for name in entry.recipes))
 
 
 @dataclass(frozen=True)
-class RunConfig(Auxiliary):
+class RunConfig(Auxiliary, AugmentationFields):
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")
@@ -28,8 +28,9 @@ class RunConfig(Auxiliary):
     corpus: str = _flag("iemocap", "run", "corpus; table or table:PATH for recordings of your own; several as a+b")
     protocol: str = _flag("", "run", "named division into folds (default: the corpus's usual one)")
     fold: str = _flag(
-        "", "run", "all, few (at most four), or numbers such as 4 or 0,2 (default: all; few with --synthetic)"
+        "", "run", "all, few (at most four), numbers as in 0,2, or final: all clips (default: all; few if synthetic)"
     )
+    figures_from: str = _flag("", "run", "finished run of folds, whose figures --fold final names", later=True)
 
     data_root: str = _flag(
         "", "data", "the corpus's folder or table, of several the folder above (default: $SPEECH_CORPORA)"
@@ -84,7 +85,11 @@ class RunConfig(Auxiliary):
         later=True,
     )
     clip_mean: str = _flag(
-        "kept", "log_mel", "each band's mean over the clip (Atal 1974)", choices=("kept", "removed"), later=True
+        "kept",
+        "log_mel",
+        "each band's mean over the clip (Atal 1974), or up to each frame",
+        choices=("kept", "removed", "running"),
+        later=True,
     )
     rate_hz: int = _flag(22_050, "mfcc", "clips are resampled to this rate", least=4_000, most=192_000)
     coefficients: int = _flag(80, "mfcc", "mel-frequency cepstral coefficients", least=1)
@@ -217,15 +222,6 @@ class RunConfig(Auxiliary):
         "none", "segments", "training waveforms: other microphones, or --noise", choices=("none", "voice", "noise")
     )
 
-    augment_waveforms: str = _flag(
-        "none", "copies", "train on altered copies too: noise, room, speed, or several, as in noise,speed", later=True
-    )
-    copies: int = _flag(3, "copies", "per clip; an epoch takes one of them or the clip itself", least=1, later=True)
-    responses: str = _flag("", "copies", "folder of impulse responses (default: drawn, decaying noise)", later=True)
-    augment_snr: tuple[float, ...] = _flag(
-        (0.0, 15.0), "augment_noise", "lowest and highest ratio in dB", least=-30.0, most=60.0, pair=True, later=True
-    )
-
     solver: str = _flag(
         "liblinear", "linear", "coordinate descent, or stochastic gradient descent (SVM)", choices=("liblinear", "sgd")
     )
@@ -267,6 +263,7 @@ class RunConfig(Auxiliary):
 
     seed: int = _flag(0, "running", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
     backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=backends.BACKENDS)
+    devices: int = _flag(1, "running", "GPUs that share every batch of a training", least=1, most=1024, later=True)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
 
     def saved(self) -> dict[str, Any]:

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from zoo import heads
-from zoo.config.run_config import AUGMENTATIONS, RunConfig, heeds
+from zoo import heads, registry
+from zoo.config.augmentation_fields import AUGMENTATIONS, RANGES
+from zoo.config.run_config import RunConfig, heeds
 from zoo.errors import UserError, unknown
 
 
@@ -29,12 +30,35 @@ def check_together(config: RunConfig) -> None:
         raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
     if config.normalize_corpora and config.standardize_speakers:
         raise UserError("--normalize-corpora and --standardize-speakers exclude each other; give one of them")
+    if config.devices > 1:
+        check_devices(config)
+    if config.sampling != "clips" and config.class_weights != "none":
+        raise UserError(
+            f"--sampling {config.sampling} and --class-weights {config.class_weights} both even classes out; give "
+            "--class-weights none with it"
+        )
+    if config.sampling == "corpora" and config.corpus_weights != "none":
+        raise UserError("--sampling corpora and --corpus-weights balanced both even corpora out; give one of them")
     if config.clips and not config.synthetic:
         raise UserError("--clips is the size of a synthetic twin; expected --synthetic with it, found none. Add it")
     for name in ("target_weights", "number_loss"):
         if not config.also and getattr(config, name) != getattr(RunConfig, name):
             raise UserError(f"{as_flag(name)} has no effect without --also; add that, or leave it out")
     heads.weights(config.target_weights, (config.target, *heads.further_names(config.also, config.target)))
+
+
+def check_devices(config: RunConfig) -> None:
+    """Raise UserError where one device alone can be used: for linear models, and on PyTorch."""
+    if registry.get(config.model).fitted == "linear":
+        raise UserError(
+            f"--devices {config.devices} has no effect on {config.model}, a linear model, which is solved at once; "
+            "leave it out"
+        )
+    if config.backend == "torch":
+        raise UserError(
+            f"--devices {config.devices}: expected --backend tensorflow or jax, found torch, on which Keras does not "
+            "share batches among devices yet. Choose one of these, or leave --devices out"
+        )
 
 
 def check_auxiliary(config: RunConfig) -> None:
@@ -49,6 +73,23 @@ def check_auxiliary(config: RunConfig) -> None:
     for name in heads.adversaries(config.adversarial):
         if name in (config.target, *heads.further_names(config.also, config.target)):
             raise UserError(f"--adversarial {config.adversarial}: {name} is to be learnt too; leave one of both out")
+
+
+def check_snapshots(config: RunConfig) -> None:
+    """Raise UserError for cycles that do not divide the epochs, and for a schedule or weights that leave them none."""
+    if config.snapshots == 1:
+        return
+    if config.epochs % config.snapshots:
+        raise UserError(
+            f"--epochs is {config.epochs}, expected a multiple of --snapshots {config.snapshots}: its cycles are alike"
+        )
+    if config.schedule == "decay":
+        raise UserError("--snapshots needs --schedule cosine or one_cycle, found decay. Give one of them")
+    for name in ("init_from", "contrastive", "adversarial"):
+        if getattr(config, name):
+            raise UserError(f"--snapshots and {as_flag(name)} exclude each other; give one of them")
+    if config.devices > 1:
+        raise UserError("--snapshots and --devices exclude each other; give one of them")
 
 
 def check_initial(config: RunConfig) -> None:
@@ -88,6 +129,7 @@ def check_augmentation(config: RunConfig) -> None:
     noise = "--perturb noise" if heeds(config.model, "perturb") else "--augment-waveforms noise"
     noisy = "noise" in (*kinds, config.perturb)
     needed = {"copies": ("--augment-waveforms", kinds), "responses": ("--augment-waveforms room", "room" in kinds)}
+    needed |= {name: (f"--augment-waveforms {kind}", kind in kinds) for name, kind in RANGES.items()}
     needed |= dict.fromkeys(("augment_snr", "noise"), (noise, noisy))
     for name, (flag, is_given) in needed.items():
         if not is_given and getattr(config, name) != getattr(RunConfig, name):

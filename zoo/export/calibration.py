@@ -5,9 +5,8 @@ and the expected calibration error (section 2).
 """
 
 import numpy as np
+import scipy  # its parts are imported when used
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 
 from zoo.metrics import confidence
 
@@ -18,7 +17,7 @@ _RANGE = (0.05, 20.0)  # of temperatures
 def with_temperature(probabilities: ArrayLike, temperature: float) -> np.ndarray:
     """Returns softmax(log p / T) over the last axis: flatter for a `temperature` above 1, the same for 1."""
     scores = np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST_PROBABILITY)) / temperature
-    return softmax(scores, axis=-1)
+    return scipy.special.softmax(scores, axis=-1)
 
 
 def log_loss(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -36,7 +35,9 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:
     def loss(log_temperature: float) -> float:
         return log_loss(with_temperature(probabilities, np.exp(log_temperature)), labels)
 
-    found = minimize_scalar(loss, bounds=tuple(np.log(_RANGE)), method="bounded", options={"xatol": 1e-6})
+    found = scipy.optimize.minimize_scalar(
+        loss, bounds=tuple(np.log(_RANGE)), method="bounded", options={"xatol": 1e-6}
+    )
     return float(np.exp(found.x))
 
 

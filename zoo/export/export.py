@@ -3,6 +3,7 @@
     OUT/N/saved_model.pb, variables/     the graph (zoo.export.signatures) and its weights
     OUT/N/assets/description.json        outputs, limits, front-end, training, figures, checksums
     OUT/N/assets/classes.txt             the outputs' names, one a line
+    OUT/N/assets.extra/model.onnx        the main signature once more, for ONNX Runtime
 
 It is made and checked in a folder without a number beside them: a server sees N once it is complete.
 """
@@ -11,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -20,7 +22,7 @@ from zoo.confidence.fit import Fit
 from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.config.run_config import heeds
 from zoo.errors import UserError
-from zoo.export import agreement, confidence_signature, signatures, trained_run, warmup
+from zoo.export import agreement, confidence_signature, conversion, onnx_copy, signatures, trained_run, warmup
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
 from zoo.heads import Head, heads_of
@@ -50,6 +52,7 @@ def export(
     calibration: Mapping[str, Any] | None = None,
     max_seconds: float | None = None,
     without_confidence: bool = False,
+    with_onnx: bool = False,
 ) -> Path:
     """Write a run as a SavedModel and return its folder, `out`/N.
 
@@ -62,6 +65,7 @@ def export(
         calibration: how the temperature was found, for the description.
         max_seconds: longer recordings are refused; by default `LONGEST_SECONDS`.
         without_confidence: the run's confidence.json, if it has one, is left out.
+        with_onnx: the main signature is stored in ONNX too, where that can be (zoo.export.onnx_copy).
 
     Raises UserError for a confidence that no graph can hold, or that was not fitted on the temperature's
     probabilities, a run that is not finished or of another version, an option its kind does not have, a
@@ -80,7 +84,11 @@ def export(
             before, after = frames_around(trained.networks, plan.steps_per_frame)
             content["stream"] = {"before_frames": before, "after_frames": after}
         complete(aside, content, plan.outputs, out.name)
-        agreement.check(saved_model.load(aside), trained)
+        exported = saved_model.load(aside)
+        agreement.check(exported, trained)
+        if with_onnx:
+            with TemporaryDirectory(prefix="export-") as place:
+                onnx_copy.add(exported, conversion.without_transforms(trained, exported, Path(place)))
     return final
 
 

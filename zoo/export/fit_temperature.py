@@ -7,8 +7,8 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.export.calibration import expected_calibration_error, fit_temperature, log_loss, with_temperature
-from zoo.runs import dataset
-from zoo.runs.folder import read_rows
+from zoo.runs import dataset, folds_of_final
+from zoo.runs.folder import is_tested, read_rows
 from zoo.runs.open_run import check_predicts, open_run
 from zoo.training.tasks import classification
 
@@ -18,11 +18,15 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
 
     It applies to each fold's model, before answers are averaged: no clip of the corpus can calibrate the average, as
     all folds but one were trained on it. Returns {"temperature", "validation", "test"}, the last two with {"clips",
-    "ece_before", "ece_after", "log_loss_before", "log_loss_after"}; test figures are of the run's recorded predictions.
+    "ece_before", "ece_after", "log_loss_before", "log_loss_after"}; test figures are of the run's recorded predictions,
+    absent without a test side. For a run on all clips, the run of its folds (--figures-from) is calibrated, and
+    "fitted_on" is its name.
 
     Raises UserError for a run of ratings, one that is not finished, or a corpus that is not there.
     """
     opened = open_run(run, fold)
+    if (theirs := folds_of_final.of_final(opened)) and opened.entry.task == "emotion":
+        return {**calibrate(theirs.folder, None, data_root), "fitted_on": theirs.folder.name}
     settings, folders, classes = opened.settings, opened.fold_folders, opened.protocol.classes
     if opened.entry.task != "emotion":
         raise UserError(f"--calibrate is for probabilities, and {run} predicts ratings; leave it out")
@@ -39,6 +43,9 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
         for row in classification.test_rows(folder, clips[folder.name], source.protocol, opened.corpus, settings)
     ]
     validation = _table(rows, classes)
+    if not is_tested(opened.record):
+        temperature = fit_temperature(*validation)
+        return {"temperature": temperature, "validation": _figures(*validation, temperature)}
     shares = [f"p_{name}" for name in classes]
     recorded = [row for folder in folders for row in read_rows(folder, ("truth",), shares)]
     if unknown := sorted({row["truth"] for row in recorded} - set(classes)):

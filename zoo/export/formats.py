@@ -10,32 +10,26 @@ formats has assertions: for input that the SavedModel refuses (NaN, audio that i
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from zoo.errors import UserError, unknown
+from zoo.errors import unknown
+from zoo.export import conversion, trained_run
+from zoo.export.conversion import Answers, check_alike, refusing, without_transforms
+from zoo.export.onnx_writer import PACKAGES, onnx_of
 from zoo.export.requests import Inputs, default_requests
-from zoo.layers.masking import layers_of
 from zoo.serving import saved_model
 from zoo.serving.description import DESCRIPTION
+from zoo.serving.onnx_form import AGAIN, OnnxForm
 from zoo.serving.saved_model import Exported
 from zoo.serving.versions import new_version
 
 TOLERANCE = 1e-4
-ONNX_OPSET = 17
-_AGAIN = "_1"  # OpenVINO adds it to the name of an output that an input has, and it is added here for ONNX
-Answers = list[dict[str, np.ndarray]]
-
-
-class RefusedError(UserError):
-    """A network that a format cannot hold, or a runtime cannot run; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,8 @@ def export(
     check_installed(format)
     with TemporaryDirectory(prefix="export-") as place:
         exported = saved_model.load(saved.export(run, Path(place) / "saved", fold, **options))
-        source = _without_transforms(run, fold, exported, Path(place)) if FORMATS[format].direct else exported.folder
+        direct = FORMATS[format].direct
+        source = without_transforms(trained_run.load(run, fold), exported, Path(place)) if direct else exported.folder
         with new_version(out, version) as (aside, final):
             convert(source, format, aside, exported)
             shutil.copytree(exported.folder / "assets", aside / DESCRIPTION.parent)
@@ -77,11 +72,7 @@ def check_installed(format: str) -> None:
     """Raise UserError for an unknown format, or one with packages that are not installed."""
     if format not in FORMATS:
         raise unknown("--format", format, ["saved_model", *FORMATS])
-    absent = [package for package in FORMATS[format].packages if find_spec(package) is None]
-    if absent:
-        raise UserError(
-            f"--format {format} needs {', '.join(absent)}: pip install -e '.[{format}]', or choose another format"
-        )
+    conversion.check_installed(format, FORMATS[format].packages)
 
 
 def convert(source: Path, format: str, folder: Path, expected: Exported) -> Path:
@@ -91,111 +82,20 @@ def convert(source: Path, format: str, folder: Path, expected: Exported) -> Path
     """
     requests = default_requests(expected)
     path = FORMATS[format].write(source, folder)
-    answers = FORMATS[format].run(path, [inputs for inputs, _ in requests])
-    for (inputs, right), answer in zip(requests, answers, strict=True):
-        for name, values in right.items():
-            found, same_shape = answer[name], answer[name].shape == values.shape
-            if not (same_shape and np.allclose(found, values, rtol=0, atol=TOLERANCE)):
-                shape = np.shape(next(iter(inputs.values())))
-                difference = f"{np.abs(found - values).max():.2g}" if same_shape else f"its shape, {found.shape}"
-                raise RefusedError(
-                    f"{format}: {name} for a request of shape {shape} differs from the run's by {difference}, expected "
-                    f"at most {TOLERANCE:g}; it was not written. Use another format"
-                )
+    check_alike(format, requests, FORMATS[format].run(path, [inputs for inputs, _ in requests]), TOLERANCE)
     return path
-
-
-def _without_transforms(run: Path, fold: str | None, exported: Exported, place: Path) -> Path:
-    """Save the run again, its long convolutions computed directly; where it has none, `exported` is as good."""
-    import tensorflow as tf
-
-    from zoo.export import signatures, trained_run
-    from zoo.export.agreement import plan_of
-
-    trained = trained_run.load(run, fold)
-    long = [layer for network in trained.networks for layer in layers_of(network) if hasattr(layer, "method")]
-    if not long:
-        return exported.folder
-    for layer in long:
-        layer.method = "direct"
-    module, functions = signatures.build(trained.frontend, trained.networks, plan_of(exported.description))
-    default = {"serving_default": functions["serving_default"]}
-    tf.saved_model.save(module, str(place / "direct"), signatures=default)
-    return place / "direct"
 
 
 def _write_onnx(source: Path, folder: Path) -> Path:
-    import onnx
-    import tensorflow as tf
-    import tf2onnx
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    module = tf.saved_model.load(str(source))  # without it, its variables would be gone
-    function = module.signatures["serving_default"]
-    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-    inputs, outputs = ([tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs))
-    with _refusing("ONNX: tf2onnx cannot convert it"):
-        model, _ = tf2onnx.convert.from_graph_def(
-            frozen.graph.as_graph_def(),
-            input_names=inputs,
-            output_names=outputs,
-            opset=ONNX_OPSET,
-            custom_op_handlers={"FloorDiv": (_floor_division, [])},
-        )
-    names = {name: name.partition(":")[0] for name in inputs}
-    described = [name + _AGAIN * (name in names.values()) for name in sorted(function.structured_outputs)]
-    _rename(model.graph, {**names, **dict(zip(outputs, described, strict=True))})
-    foreign = sorted(_operations(model.graph) - {schema.name for schema in onnx.defs.get_all_schemas()})
-    if foreign:
-        raise RefusedError(f"ONNX: no operation for {', '.join(foreign)}")
     path = folder / "model.onnx"
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(onnx_of(source, "serving_default"))
     return path
 
 
-def _floor_division(context: Any, node: Any, name: str, arguments: Any) -> None:
-    """Convert FloorDiv: ONNX divides whole numbers towards zero and tf2onnx leaves it so, -7 // 2 would be -3."""
-    left, right = node.input
-    made = {"shapes": [context.get_shape(node.output[0])], "dtypes": [context.get_dtype(node.output[0])]}
-    last = {**made, "outputs": [node.output[0]], "name": name}
-    is_float = context.get_dtype(left) in (1, 10, 11)  # onnx.TensorProto.FLOAT, FLOAT16, DOUBLE
-    context.remove_node(name)
-    if is_float:
-        context.make_node("Floor", context.make_node("Div", [left, right], **made).output, **last)
-        return
-    rest = context.make_node("Mod", [left, right], **made)
-    whole = context.make_node("Sub", [left, rest.output[0]], **made)
-    context.make_node("Div", [whole.output[0], right], **last)
-
-
-def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Rename tensors of an ONNX graph, in the bodies of its loops too."""
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                _rename(inner, names)
-
-
-def _operations(graph: Any) -> set[str]:
-    """Return the operations of an ONNX graph, those in the bodies of its loops too."""
-    inner = (part for node in graph.node for item in node.attribute for part in (item.g, *item.graphs))
-    return {node.op_type for node in graph.node}.union(*map(_operations, inner))
-
-
 def _run_onnx(path: Path, requests: Sequence[Inputs]) -> Answers:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    with _refusing("ONNX: onnxruntime cannot run it"):
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        inputs, outputs = [item.name for item in session.get_inputs()], [item.name for item in session.get_outputs()]
-        found = [session.run(outputs, {name: request[name] for name in inputs}) for request in requests]
-    return [_named(request, zip(outputs, rows, strict=True)) for request, rows in zip(requests, found, strict=True)]
+    with refusing("ONNX: onnxruntime cannot run it"):
+        form = OnnxForm(path)
+        return [form(request) for request in requests]
 
 
 def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
@@ -206,7 +106,7 @@ def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
     check_installed("openvino")
     import openvino
 
-    with _refusing("OpenVINO cannot run it", _openvino_reason):
+    with refusing("OpenVINO cannot run it", _openvino_reason):
         model = openvino.Core().read_model(str(source))
         compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         found = [compiled(dict(request)).items() for request in requests]
@@ -218,14 +118,14 @@ def openvino_answers(source: Path, requests: Sequence[Inputs]) -> Answers:
 
 def _named(request: Inputs, answer: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Remove what the format added to the names of outputs that an input has, too."""
-    return {name.removesuffix(_AGAIN) if name.removesuffix(_AGAIN) in request else name: rows for name, rows in answer}
+    return {name.removesuffix(AGAIN) if name.removesuffix(AGAIN) in request else name: rows for name, rows in answer}
 
 
 def _write_openvino(source: Path, folder: Path) -> Path:
     import openvino
 
     path = folder / "model.xml"
-    with _refusing("OpenVINO cannot read it", _openvino_reason):
+    with refusing("OpenVINO cannot read it", _openvino_reason):
         openvino.save_model(openvino.Core().read_model(str(source)), str(path), compress_to_fp16=False)
     return path
 
@@ -240,7 +140,7 @@ def _write_litert(source: Path, folder: Path) -> Path:
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=["serving_default"])
     path = folder / "model.tflite"
-    with _refusing("LiteRT", _litert_reason):
+    with refusing("LiteRT", _litert_reason):
         path.write_bytes(converter.convert())
     return path
 
@@ -254,23 +154,13 @@ def _litert_reason(message: str) -> str | None:
 def _run_litert(path: Path, requests: Sequence[Inputs]) -> Answers:
     from ai_edge_litert.interpreter import Interpreter
 
-    with _refusing("LiteRT cannot run it"):
+    with refusing("LiteRT cannot run it"):
         run = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
         return [{name: np.array(value) for name, value in run(**request).items()} for request in requests]
 
 
-@contextmanager
-def _refusing(what: str, reason: Callable[[str], str | None] = lambda message: None) -> Iterator[None]:
-    """Raise RefusedError with a library's reason, by default the first line of its error, for whatever it raises."""
-    try:
-        yield
-    except Exception as error:  # the libraries' exceptions share no class
-        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
-        raise RefusedError(f"{what}: {reason(str(error)) or first.strip()[:300]}") from error
-
-
 FORMATS = {
-    "onnx": Format(("tf2onnx", "onnx", "onnxruntime"), _write_onnx, _run_onnx, direct=True),
+    "onnx": Format(PACKAGES, _write_onnx, _run_onnx, direct=True),
     "openvino": Format(("openvino",), _write_openvino, openvino_answers),
     "litert": Format(("ai_edge_litert",), _write_litert, _run_litert, direct=True),
 }

@@ -9,13 +9,14 @@ from typing import Any
 from zoo.config import saved
 from zoo.config.run_config import RunConfig
 from zoo.data.corpora import registry as corpora
-from zoo.runs import command_line, own_pool
-from zoo.runs.folder import check_holds, finished_folds, read_rows
+from zoo.runs import command_line, folds_of_final, own_pool
+from zoo.runs.folder import check_holds, finished_folds, is_tested
 from zoo.runs.protocol import protocol_of
 from zoo.serving.description import DESCRIPTION
 from zoo.utils.atomic_files import written_aside
 
 _WORST = 3  # classes that are listed
+_OF_CLASSES = ("classes", "n_clips", "ua", "wa", "per_speaker", "per_class", "confusion")
 
 Figures = Mapping[str, Any]
 
@@ -29,17 +30,14 @@ def write(version: Path, run: Path, fold: str | None = None, notes: Sequence[str
     description = json.loads((version / DESCRIPTION).read_text())
     folders, record = finished_folds(run, fold)
     place = run if fold is None else folders[0]
-    figures = (
-        ("dimensions",) if description["task"] == "continuous" else ("n_clips", "ua", "wa", "per_speaker", "per_class")
-    )
-    check_holds(record, ("corpus", "leakage", "notes", *figures), place / "metrics.json")
+    figures = ("dimensions",) if description["task"] == "continuous" else _OF_CLASSES
+    needed = ("corpus", "leakage", "notes", *(figures if is_tested(record) else ()))
+    check_holds(record, needed, place / "metrics.json")
     parts = [
         _head(version, description),
         _data(description, record, notes, saved.load(run / "config.json")),
-        _ratings(record)
-        if description["task"] == "continuous"
-        else _classes(description, record, read_rows(place, ("truth", "prediction"))),
-        _origin(version, description, run),
+        _ratings(record) if description["task"] == "continuous" else _classes(description, record),
+        _origin(version, description, run, record),
     ]
     with written_aside(path) as aside:
         aside.write_text("\n".join(line for part in parts for line in part) + "\n")
@@ -53,8 +51,9 @@ def carry_over(old: Path, new: Path) -> Path | None:
         return None
     text = card.read_text().replace(f", version {old.name}.", f", version {new.name}.", 1)
     before, after = (json.loads((version / DESCRIPTION).read_text())["files"] for version in (old, new))
-    for name, digest in after.items():
-        text = text.replace(before[name], digest)
+    for name, digest in before.items():
+        text = text.replace(digest, after.get(name, digest))
+    text += "".join(f"- `{digest}` {name}\n" for name, digest in after.items() if name not in before)
     path = new.parent / "model_card.md"
     with written_aside(path) as aside:
         aside.write_text(text)
@@ -110,8 +109,21 @@ def _initial(description: Figures) -> Iterator[str]:
             yield f"- It {verb} the {one['kind']} {one['name']}, trained on {known}; SHA-256 `{one['sha256']}`."
 
 
-def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+def _classes(description: Figures, record: Figures) -> Iterator[str]:
     yield "\n## How well it does\n"
+    theirs = record.get(folds_of_final.KEY)
+    if theirs:
+        yield f"**{theirs['said']}**\n"
+        yield from (f"- its settings: {line}" for line in theirs["settings_that_differ"])
+        yield from (f"- of those folds: {line}" for line in (*theirs.get("leakage", ()), *theirs.get("notes", ())))
+    if theirs or is_tested(record):
+        yield from _figures(theirs or record)
+    else:
+        yield "It was not tested: no clips are left that it was not trained on, and it names no figures of others."
+    yield from _calibration(description)
+
+
+def _figures(record: Figures) -> Iterator[str]:
     yield f"On {record['n_clips']} test clips: UA {_percent(record['ua'])}, WA {_percent(record['wa'])}."
     if people := record.get("human_ceiling"):
         yield f"One rater against the others: UA {_percent(people['ua'])}, WA {_percent(people['wa'])}."
@@ -124,14 +136,28 @@ def _classes(description: Figures, record: Figures, rows: Sequence[Mapping[str, 
     yield "\nBad at:\n"
     worst = sorted(record["per_class"].items(), key=lambda item: item[1]["recall"] or 0.0)[:_WORST]
     for label, score in (pair for pair in worst if (pair[1]["recall"] or 0.0) < 1):
-        taken = [row["prediction"] for row in rows if row["truth"] == label and row["prediction"] != label]
-        mistaken = f", most often taken for {max(sorted(set(taken)), key=taken.count)}" if taken else ""
+        mistaken = _mistaken(record, label)
         yield f"- {label}: {100 * (score['recall'] or 0.0):.0f} % of {score['n']} found{mistaken}"
     yield "- speech unlike its corpus: other languages, rooms, microphones, and emotions that are not acted"
+
+
+def _mistaken(record: Figures, label: str) -> str:
+    """Say which class a class is most often taken for, by the confusion matrix; of several the first by name."""
+    row = record["confusion"][record["classes"].index(label)]
+    others = sorted(
+        (-count, name) for name, count in zip(record["classes"], row, strict=True) if name != label and count
+    )
+    return f", most often taken for {others[0][1]}" if others else ""
+
+
+def _calibration(description: Figures) -> Iterator[str]:
     if description["calibration"]:
-        yield f"\nProbabilities are calibrated by a temperature, {description['temperature']:.3f}, of validation clips."
+        of_others = description["calibration"].get("fitted_on")
+        whose = f" of the run {of_others}, its models trained on fewer speakers" if of_others else ""
+        temperature = f"{description['temperature']:.3f}"
+        yield f"\nProbabilities are calibrated by a temperature, {temperature}, of validation clips{whose}."
         yield "\n| clips | expected calibration error before | after |\n|---|---|---|"
-        for side in ("validation", "test"):
+        for side in (side for side in ("validation", "test") if side in description["calibration"]):
             found = description["calibration"][side]
             yield f"| {side} | {found['ece_before']:.3f} | {found['ece_after']:.3f} |"
     if description.get("confidence"):
@@ -157,7 +183,7 @@ def _ratings(record: Figures) -> Iterator[str]:
     yield "\nBad at: ratings of other raters, languages, rooms and microphones than those of its corpus."
 
 
-def _origin(version: Path, description: Figures, run: Path) -> Iterator[str]:
+def _origin(version: Path, description: Figures, run: Path, record: Figures) -> Iterator[str]:
     given = [*command_line.of(saved.load(run / "config.json")), "--data-root", "DIR", "--out", "RUN"]
     if description["synthetic"]:
         given = [word for word in given if word not in ("--data-root", "DIR")]
@@ -166,10 +192,20 @@ def _origin(version: Path, description: Figures, run: Path) -> Iterator[str]:
     export += ["--postprocess"] if description.get("postprocess") else []
     yield "\n## Made by\n"
     yield f"```\npython scripts/train.py {shlex.join(given)}\npython scripts/export.py {shlex.join(export)}\n```\n"
+    yield from _training_time(record)
     yield "with " + ", ".join(f"{name} {found}" for name, found in description["run_versions"].items())
     yield "\n## Checksums (SHA-256)\n"
     for name, digest in {**description["files"], **description["run_files"]}.items():
         yield f"- `{digest}` {name}"
+
+
+def _training_time(record: Figures) -> Iterator[str]:
+    """Say how long training took, where the record knows."""
+    folds = [fold for fold in record.get("folds", [record]) if {"epochs", "seconds_per_epoch"} <= fold.keys()]
+    if folds:
+        minutes = sum(fold["epochs"] * fold["seconds_per_epoch"] for fold in folds) / 60
+        epochs = sum(fold["epochs"] for fold in folds)
+        yield f"Training took {minutes:.0f} minutes: {epochs} epochs, folds: {len(folds)}.\n"
 
 
 def _target(name: str, found: Figures) -> str:

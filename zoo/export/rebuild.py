@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import UserError
-from zoo.export import export, model_card, signatures
+from zoo.export import export, model_card, onnx_copy, signatures
 from zoo.export.agreement import TOLERANCE, plan_of
 from zoo.export.requests import answer, clips_of, requests_of
 from zoo.frontends.log_mel import LogMel
@@ -22,10 +22,10 @@ from zoo.version import __version__
 FRONTENDS = {layer.__name__: layer for layer in (LogMel, Mfcc, StandardWaveform)}  # those without weights
 
 
-def rebuild(place: Path, out: Path, version: int | None = None) -> Path:
+def rebuild(place: Path, out: Path, version: int | None = None, with_onnx: bool = False) -> Path:
     """Write an export with today's checks of requests and today's reader of WAV files; return its folder, `out`/N.
 
-    The card beside `place` goes with it.
+    The card beside `place` goes with it. `with_onnx` as in `export.export`.
 
     `place` is an export whose signatures take waveforms. Features of a waveform are computed by this version's
     front-end, by the settings in the description; what follows them is the old graph's signature "features".
@@ -41,9 +41,13 @@ def rebuild(place: Path, out: Path, version: int | None = None) -> Path:
     with new_version(out, version) as (aside, final):
         module, functions = _build(old, frontend)
         described = export.save(module, functions, aside)
-        content: dict[str, Any] = {**old.description, "zoo_version": __version__, "signatures": described}
+        kept = {name: value for name, value in old.description.items() if name not in ("onnx", "without_onnx")}
+        content: dict[str, Any] = {**kept, "zoo_version": __version__, "signatures": described}
         export.complete(aside, content, old.outputs, out.name)
-        _compare(old, saved_model.load(aside))
+        new = saved_model.load(aside)
+        _compare(old, new)
+        if with_onnx:
+            onnx_copy.add(new)
     model_card.carry_over(old.folder, final)
     return final
 

@@ -1,4 +1,4 @@
-"""Augment training data by noise, rooms and speed: altered copies of utterances, and noise added to segments.
+"""Augment training data: utterances in noise, rooms, other speeds and voices, and noise added to segments.
 
 Networks on features of utterances take one copy or the utterance itself per epoch, linear models all of them; networks
 on waveforms get new noise in each segment and epoch. Validation and test data stay as they are. The seed of copies is
@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from zoo.config.augmentation_fields import RANGES
 from zoo.config.run_config import RunConfig
 from zoo.config.saved import cache_folder
 from zoo.config.validation import augmentations
 from zoo.data.audio.scan import arrays_sha256
+from zoo.data.augmentation import pitch_and_formants
 from zoo.data.augmentation.additive_noise import SNR_LEVELS, Noises, speech_power
-from zoo.data.augmentation.conditions import SPEEDS, augmenter
+from zoo.data.augmentation.conditions import augmenter
 from zoo.data.augmentation.impulse_responses import REVERBERATION_SECONDS, exponential, load_responses
 from zoo.data.batches.feature_store import Features, extract
 from zoo.data.schema import Clip
@@ -129,7 +131,8 @@ def _altered(config: RunConfig, sounds: Sounds, number: int, rate_hz: int) -> Ca
         rng = np.random.default_rng((SEED, number))
         responses = {f"{index:03d}": exponential(rng, rate_hz) for index in range(_DRAWN_RESPONSES)}
     kinds, ratios_db = augmentations(config), (lowest_db, highest_db)
-    alter = augmenter(kinds, sounds.noises, responses, snr_db=ratios_db, seed=SEED, rate_hz=rate_hz)
+    ranges = {kind: getattr(config, name) for name, kind in RANGES.items()}
+    alter = augmenter(kinds, sounds.noises, responses, snr_db=ratios_db, ranges=ranges, seed=SEED, rate_hz=rate_hz)
     return lambda waveform, clip: alter(waveform, clip, number)
 
 
@@ -138,7 +141,11 @@ def _settings(config: RunConfig, sounds: Sounds, number: int) -> dict[str, Any]:
     kinds = augmentations(config)
     settings: dict[str, Any] = {"augmentation": sorted(kinds), "copy": number, "copies_seed": SEED}
     if "speed" in kinds:
-        settings["speeds"] = SPEEDS
+        settings["speeds"] = [float(factor) for factor in config.speed_range]
+    if "pitch" in kinds or "vocal_tract" in kinds:
+        settings["voice"] = pitch_and_formants.METHOD
+    for name in ("pitch_range", "vocal_tract_range"):
+        settings |= {name: [float(factor) for factor in getattr(config, name)]} if RANGES[name] in kinds else {}
     if "room" in kinds:
         drawn = ["exponential", _DRAWN_RESPONSES, *REVERBERATION_SECONDS]
         settings["responses"] = sounds.sha256.get("responses_sha256", drawn)

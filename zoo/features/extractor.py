@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from zoo.frontends import opensmile
+
+if TYPE_CHECKING:
+    import keras
 
 LEAST_SECONDS = 0.025  # of a clip: a window of the usual front-ends
 
@@ -27,8 +29,10 @@ class Extractor:
     least_seconds: float = LEAST_SECONDS
 
 
-def of_layer(frontend: keras.layers.Layer) -> Extractor:
+def of_layer(frontend: "keras.layers.Layer") -> Extractor:
     """Run a front-end layer on one recording at a time, padded to whole seconds so that few shapes are compiled."""
+    import keras
+
     waveform, n_samples = keras.Input((None,)), keras.Input((), dtype="int32")
     model = keras.Model([waveform, n_samples], frontend(waveform, n_samples))
 

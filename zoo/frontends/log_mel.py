@@ -7,7 +7,7 @@ from zoo.frontends.mel_filterbank import mel_filters
 from zoo.frontends.stft import HAMMING, framing, mel_energies, transform_constants
 from zoo.layers.masking import InFloat32, frame_mask, register, zero_padding
 
-CLIP_MEANS = ("kept", "removed")
+CLIP_MEANS = ("kept", "removed", "running")
 
 
 @register
@@ -32,7 +32,8 @@ class LogMel(InFloat32):
         trim_db: above 0, frames at both ends are left out that are so many dB below the clip's loudest frame. The
             loudest one always stays.
         clip_mean: "kept", or "removed" from each band (Atal 1974, of cepstra): what a microphone's response and the
-            gain add to every frame. It is the mean over the frames that are left.
+            gain add to every frame. It is the mean over the frames that are left; or with "running" over those up to
+            each frame, so that later ones change nothing (the first frame becomes 0).
     """
 
     def __init__(
@@ -72,6 +73,9 @@ class LogMel(InFloat32):
             features, n_frames = _trimmed(features, n_frames, power, self.trim_db)
         if self.clip_mean == "removed":
             features = _centred(features, n_frames)
+        elif self.clip_mean == "running":
+            counts = ops.arange(1, ops.shape(features)[1] + 1, dtype="float32")
+            features = features - ops.cumsum(features, axis=1) / counts[None, :, None]
         return features, n_frames
 
     def n_frames(self, n_samples):

@@ -29,10 +29,14 @@ def open_predictor(
     fold: str | None = None,
     max_seconds: float | None = None,
     postprocessed: bool = False,
+    runtime: str = "auto",
 ) -> Predictor:
-    """Load the models of a run's folder, or of an export's; the options after `exported` are for runs."""
+    """Load the models of a run's folder, or of an export's.
+
+    `runtime` is for exports (zoo.serving.saved_model.load), the other options are for runs.
+    """
     if exported:
-        return export_predictor.of_export(saved_model.load(place))
+        return export_predictor.of_export(saved_model.load(place, runtime))
     from zoo.inference.run_predictor import of_run  # imports Keras, which exports do without
 
     return of_run(Path(place), fold, max_seconds, postprocessed)

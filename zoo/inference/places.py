@@ -2,13 +2,15 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from zoo.data.audio import find, pipes
+from zoo.data.audio import find, list_files, pipes
+from zoo.data.audio.formats import READABLE_SUFFIXES
 from zoo.data.audio.lists import names_in
 from zoo.errors import UserError
 from zoo.inference.predictions_file import Answers, Failure
@@ -56,7 +58,7 @@ def found(named: Sequence[str], list_: Path | None = None, standard_input: Binar
         raise UserError([*(failure.error for failure in failed.values()), *map(_ABSENT.format, files)][0])
     piped = [file for file in files if pipes.is_pipe(file)]
     if list_:
-        files += find.audio_files(_listed(list_), on_bad)
+        files += find.audio_files(list_files.names_of(list_, f"--list {list_}"), on_bad)
     if standard_input:
         files += find.audio_files(names_in(standard_input, "--from-stdin"), on_bad)
     with tempfile.TemporaryDirectory(prefix="zoo-pipes-") if piped else nullcontext("") as folder:
@@ -70,11 +72,25 @@ def found(named: Sequence[str], list_: Path | None = None, standard_input: Binar
         yield Places(wanted, list(failed.values()), {str(copy): str(pipe) for pipe, copy in copies.items()})
 
 
-def _listed(list_: Path) -> list[str]:
-    try:
-        if list_.is_block_device() or list_.is_char_device():
-            raise UserError(f"--list {list_}: expected a list of audio files, found a device; for input, --from-stdin")
-        with list_.open("rb") as file:
-            return names_in(file, f"--list {list_}")
-    except (OSError, ValueError) as error:
-        raise UserError(f"--list {list_}: cannot be read ({getattr(error, 'strerror', error)})") from error
+def in_turn(
+    named: Sequence[str],
+    list_: Path | None,
+    standard_input: BinaryIO | None,
+    on_bad: Callable[[str, str], None],
+) -> Iterator[str]:
+    """Yield the files that are named, those in a list and those in a list on standard input, without holding them.
+
+    Files may come twice; pipes are refused. A name of a usual form that ends like audio is not looked up, which takes
+    a millisecond on some disks: reading says what is wrong with it. Of what cannot be used else, `on_bad` gets name and
+    message. Errors are those of `found`.
+    """
+    lists = [iter(named)]
+    if list_:
+        lists.append(list_files.names_of(list_, f"--list {list_}"))
+    if standard_input:
+        lists.append(iter(names_in(standard_input, "--from-stdin")))
+    for name in chain.from_iterable(lists):
+        if name.lower().endswith(READABLE_SUFFIXES) and name.isascii() and name.isprintable():
+            yield str(Path(name))
+        else:
+            yield from map(str, find.audio_files([name], on_bad))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from zoo.errors import UserError
 from zoo.metrics.regression import ccc
@@ -134,6 +133,8 @@ def from_content(content: Mapping[str, Any]) -> PostProcess:
 
 
 def _median(trace: np.ndarray, frames: int) -> np.ndarray:
+    from scipy.ndimage import median_filter  # not for all who import this module to predict
+
     half = frames // 2  # edges are padded here: SciPy 1.15 and 1.16 err where a window is longer than the trace
     return median_filter(np.pad(trace, half, mode="edge"), frames)[half : half + len(trace)]
 

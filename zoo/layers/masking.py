@@ -6,6 +6,8 @@ from inspect import Parameter, signature
 import keras
 from keras import ops
 
+from zoo.layers.replicas import summed
+
 register = keras.saving.register_keras_serializable("zoo")
 
 
@@ -79,7 +81,8 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
     with the mask as a vector, and the gradient (first derivatives only) is written out.
 
     Call: (batch, frames, ..., channels), mask (batch, frames) -> same shape. In training padding may hold any values
-    below 1e18, which convolutions of silence do. Scale and centre must be on.
+    below 1e18, which convolutions of silence do. Scale and centre must be on. On several devices the moments are those
+    of the whole batch, as Keras has it with `synchronized`.
     """
 
     def call(self, inputs, mask, training=None):
@@ -89,7 +92,7 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
         if training and self.trainable:
             real = ops.broadcast_to(ops.cast(mask, "float32"), (*ops.shape(inputs)[:-1], 1))
             vectors, real = ops.reshape(inputs, (-1, inputs.shape[-1])), ops.reshape(real, (-1, 1))
-            count = ops.sum(real)
+            count = summed(ops.sum(real))
             mean, variance = _moments(ops.stop_gradient(vectors), real, count)
             for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + value * (1 - self.momentum))
@@ -130,10 +133,13 @@ def masked_input(n_inputs: int):
 
 
 def _moments(vectors, real, count):
-    """(n, channels), (n, 1) of which `count` are one and the others zero -> mean and variance, (channels,) each."""
+    """(n, channels), (n, 1) of which `count` are one and the others zero -> mean and variance, (channels,) each.
+
+    `count` and moments are over all replicas.
+    """
     real = ops.transpose(real)
-    mean = ops.matmul(real, vectors)[0] / count
-    return mean, ops.matmul(real, ops.square(vectors - mean))[0] / count
+    mean = summed(ops.matmul(real, vectors)[0]) / count
+    return mean, summed(ops.matmul(real, ops.square(vectors - mean))[0]) / count
 
 
 def _normalize(vectors, gamma, beta, real, count, mean, inverse_deviation):
@@ -149,10 +155,12 @@ def _normalize(vectors, gamma, beta, real, count, mean, inverse_deviation):
             upstream = arguments[0] if upstream is None else upstream  # PyTorch gives it a name
             # Products, as TensorFlow's sum over a first axis takes several times as long.
             total, of_scale = (ops.matmul(ops.transpose(real), one)[0] for one in (upstream, upstream * vectors))
-            of_gamma = (of_scale - mean * total) * inverse_deviation
+            # Gamma and beta get this replica's part, which the optimizer sums; moments are those of all replicas.
+            own, own_total = (of_scale - mean * total) * inverse_deviation, total
+            of_gamma, total = ops.unstack(summed(ops.stack([own, total])), 2)
             slope = scale * inverse_deviation * of_gamma
             through_moments = vectors * (slope / count) + (scale * total - mean * slope) / count
-            return (upstream * scale - through_moments) * real, of_gamma, total
+            return (upstream * scale - through_moments) * real, own, own_total
 
         return (vectors * scale + (beta - mean * scale)) * real, gradients
 

@@ -12,7 +12,8 @@ from zoo.data.schema import Clip, Fold
 from zoo.learning.learner import Predictions, calibrated, check_classes
 from zoo.runs.model_file import load_model, network_of
 from zoo.training.fit import fit
-from zoo.training.train import Run, fold_data
+from zoo.training.run import Run
+from zoo.training.train import fold_data
 from zoo.utils.progress import Progress
 
 

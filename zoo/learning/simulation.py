@@ -25,10 +25,12 @@ from zoo.learning.linear_learner import LinearLearner
 from zoo.learning.network_learner import NetworkLearner
 from zoo.learning.plan import Plan
 from zoo.metrics.classification import speaker_confusions
+from zoo.runs import sides
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.lock import alone_in
 from zoo.training.evaluate import differences
-from zoo.training.train import Run, prepare
+from zoo.training.run import Run
+from zoo.training.train import prepare
 from zoo.utils.atomic_files import ASIDE, write_json
 from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress
@@ -46,6 +48,7 @@ def run(config: RunConfig, plan: Plan, seeds: Sequence[int], out: Path, second: 
     config = replace(resolve(config), out=str(out))
     check(config, plan, seeds)
     source = open_source(config)
+    sides.need(config, source.folds, "validation", "test")
     for fold in source.folds:
         plans.check_pool(plan, fold.name, _counted(fold, source.protocol.classes))
     about = {"plan": asdict(plan), "config": _kept(config)}

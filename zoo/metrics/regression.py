@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import kendalltau
 
 from zoo.metrics.bootstrap import Parts, bootstrap_interval, check_speakers
 from zoo.metrics.undefined import number, ratio, with_interval
@@ -138,6 +137,8 @@ def kendall(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
     >>> round(float(kendall([0.0, 1.0, 2.0], [0.0, 1.0, 1.0])), 3)  # 2 / sqrt(3 * 2)
     0.816
     """
+    from scipy.stats import kendalltau  # takes a second to import, and every prediction imports this module
+
     truth, prediction = _checked(truth, prediction)
     columns = zip(truth.reshape(len(truth), -1).T, prediction.reshape(len(truth), -1).T, strict=True)
     taus = [kendalltau(*pair).statistic if len(truth) > 1 else np.nan for pair in columns]

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
+import scipy  # its parts are imported when used: scipy.stats takes a second
 from numpy.typing import ArrayLike
-from scipy.stats import binom
 
 from zoo.metrics.bootstrap import Parts, Pool, draws, figures, mean_figures, percentiles
 
@@ -100,7 +100,7 @@ def mcnemar(reference: ArrayLike, other: ArrayLike, paired: bool = True) -> floa
     p = []
     for a, b in _pairs(len(reference), len(other), paired):
         only = np.count_nonzero(reference[a] & ~other[b]), np.count_nonzero(other[b] & ~reference[a])
-        p.append(min(1.0, 2 * float(binom.cdf(min(only), sum(only), 0.5))))
+        p.append(min(1.0, 2 * float(scipy.stats.binom.cdf(min(only), sum(only), 0.5))))
     return p[0] if len(p) == 1 else min(1.0, 2 * float(np.median(p)))
 
 

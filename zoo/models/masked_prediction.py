@@ -1,5 +1,8 @@
 """Put a head on a network that predicts hidden frames of its input, for training without labels."""
 
+import re
+from math import prod
+
 import keras
 from keras import layers, ops
 
@@ -9,7 +12,7 @@ SEQUENCE = "bigru"  # the layer whose output is read, a vector for every so many
 
 
 def frames_per_step(network: keras.Model) -> int:
-    """Return how many frames of the input a vector of the sequence stands for: 2 for every halving of the grid.
+    """Return how many frames of the input a vector of the sequence stands for: the convolutions' strides, multiplied.
 
     Raises UserError for a network without such a sequence.
     """
@@ -19,7 +22,10 @@ def frames_per_step(network: keras.Model) -> int:
             f"--model {network.name}: expected a network with a recurrent layer {SEQUENCE!r} behind convolutions, "
             "found none. Pre-train residual_bigru"
         )
-    return 2 ** (1 + sum(name.startswith("block") and name.endswith("_sum") for name in names))
+    convolutions = [
+        network.get_layer(name) for name in names if name == "stem_conv" or re.fullmatch(r"block\d+_conv", name)
+    ]
+    return prod(layer.strides[0] for layer in convolutions)
 
 
 def with_masked_prediction(model: keras.Model, n_bands: int) -> keras.Model:

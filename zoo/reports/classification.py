@@ -1,8 +1,10 @@
 """Show the results of a classification run: confusion matrix, learning curves, table of figures."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -11,6 +13,9 @@ from rich.text import Text
 from zoo.reports.figures import column, learning_curves, save_png
 from zoo.reports.tables import decimal, percent, print_record, print_titled, table, with_interval
 from zoo.utils.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: Path, title: str) -> None:
@@ -22,12 +27,16 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
     from matplotlib.figure import Figure
 
     counts, classes = np.asarray(record["confusion"]), record["classes"]
-    n_true = counts.sum(axis=1, keepdims=True)
-    shares = 100 * counts / np.maximum(n_true, 1)
-
     size_inches = 2.2 + 0.85 * len(classes)
     figure = Figure(figsize=(size_inches + 0.6, size_inches))
-    axes = figure.add_subplot()
+    draw_confusion(figure.add_subplot(), counts, classes)
+    save_png(figure, folder / "confusion.png", title)
+
+
+def draw_confusion(axes: Axes, counts: np.ndarray, classes: Sequence[str], counted: str = "clips") -> None:
+    """Draw counts (C, C) with rows truth and columns prediction, as `plot` does, on Matplotlib's axes."""
+    n_true = counts.sum(axis=1, keepdims=True)
+    shares = 100 * counts / np.maximum(n_true, 1)
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=100)
     for row, predicted in np.ndindex(*counts.shape):
         share = f"{shares[row, predicted]:.1f} %" if n_true[row, 0] else "–"
@@ -38,17 +47,25 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
     ticks = range(len(classes))
     axes.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, [f"{name} ({n})" for name, n in zip(classes, n_true[:, 0], strict=True)])
-    axes.set(xlabel="Predicted", ylabel="True (clips)")
-    save_png(figure, folder / "confusion.png", title)
+    axes.set(xlabel="Predicted", ylabel=f"True ({counted})")
 
 
 def epoch_line(row: Mapping[str, float]) -> str:
     """Return the validation figures of an epoch as progress shows them."""
+    if "validation_ua" not in row:
+        return "no validation clips"
     return f"validation loss {row['validation_loss']:.3f}  UA {100 * row['validation_ua']:.1f} %"
 
 
 def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Draw losses above, validation UA and WA below. A None or NaN in the history leaves a gap."""
+    """Draw losses above, validation UA and WA below. A None or NaN in the history leaves a gap.
+
+    Without validation clips it is the training loss alone.
+    """
+    if "validation_ua" not in history[0]:
+        alone = {"Loss": {"training": ("k.-", column(history, "loss"))}}
+        save_png(learning_curves(alone, np.full(len(history), np.nan)), path, title)
+        return
     ua, wa = (100 * column(history, f"validation_{name}") for name in ("ua", "wa"))
     losses = {"training": ("k.-", column(history, "loss")), "validation": ("C0.--", column(history, "validation_loss"))}
     panels = {"Loss": losses, "Accuracy (%)": {"validation UA": ("C0.-", ua), "validation WA": ("k.:", wa)}}

@@ -48,6 +48,27 @@ def print_titled(title: str, lines: Sequence[str], shown: Table, console: Consol
     console.print(shown)
 
 
+def print_untested(record: Mapping[str, Any], title: str, console: Console | None = None) -> None:
+    """Print the record of a run without a test side: the kept epoch of each fold, and its validation UA if it has one.
+
+    A validation score of the best epoch is chosen on the same clips, and so too high.
+    """
+    folds = record["folds"]
+    validated = all("validation_ua" in fold for fold in folds)
+    shown = table("Fold", numbers=("Epochs", "Kept", *(["Validation UA"] if validated else [])))
+    for fold in folds:
+        figures = [percent(fold["validation_ua"])] if validated else []
+        shown.add_row(Text(printable(fold["fold"])), str(fold["epochs"]), str(fold["best_epoch"]), *figures)
+    lines = ["no test side: there are no test figures"]
+    if theirs := record.get("figures_from"):
+        ua, wa = (with_interval(theirs[name], percent) for name in ("ua", "wa"))
+        lines += [theirs["said"], f"UA {ua}   WA {wa}"]
+    if validated:
+        mean = sum(fold["validation_ua"] for fold in folds) / len(folds)
+        lines.append(f"validation UA {percent(mean)}, the mean of {len(folds)} folds")
+    print_record(record, title, lines, shown, console)
+
+
 def print_record(
     metrics: Mapping[str, Any], title: str, lines: Sequence[str], shown: Table, console: Console | None = None
 ) -> None:

@@ -16,9 +16,9 @@ from zoo.runs.protocol import is_pool
 def of(settings: RunConfig) -> list[str]:
     """Return the flags of train.py that make a configuration, beyond its recipe and without places.
 
-    The folder of noise is written as NOISE, the model of --init-from as INITIAL, those of --teacher as
-    TEACHER1, TEACHER2, ... Ratios that a study chose, and classes
-    found in the data, have no flag.
+    The folder of noise is written as NOISE, the model of --init-from as INITIAL, those of --teacher as TEACHER1,
+    TEACHER2, ..., the run of --figures-from as FOLDS. Ratios that a study chose, and classes found in the data, have no
+    flag.
     """
     first = ["model", "recipe", "corpus", "synthetic", "protocol", "fold"]
     if is_table(settings.corpus) or is_pool(settings):
@@ -34,6 +34,8 @@ def of(settings: RunConfig) -> list[str]:
         given["noise"] = "time:NOISE" if settings.noise_split == "time" else "NOISE"
     if settings.init_from:
         given["init_from"] = "INITIAL"
+    if settings.figures_from:
+        given["figures_from"] = "FOLDS"
     if settings.teacher:
         given["teacher"] = ",".join(f"TEACHER{number}" for number, _ in enumerate(settings.teacher.split(","), 1))
     return words({**given, **({"option": options} if options else {})})

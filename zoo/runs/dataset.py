@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from zoo.config.run_config import RunConfig, divided_noise, heeds
 from zoo.config.saved import cache_folder
@@ -24,6 +23,7 @@ from zoo.heads import adversaries, further_names
 from zoo.runs import further_targets, own_pool, own_table
 from zoo.runs.open_run import OpenedRun
 from zoo.runs.protocol import is_pool, protocol_of
+from zoo.runs.sides import FINAL, final
 
 _FEW = 4
 _PATHS = (
@@ -36,6 +36,7 @@ _PATHS = (
     "from_run",
     "enhancer",
     "init_from",
+    "figures_from",
 )  # "random" is no path
 
 
@@ -185,6 +186,8 @@ def inner(source: Source, n_folds: int) -> Source:
             f"--inner-folds is {n_folds}, expected 2 to {len(set(speakers))}, the speakers of fold {outer.name} "
             "without its test speakers"
         )
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # a second, which --help has not
+
     stratified = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
     divisions = stratified if source.protocol.classes else GroupKFold(n_folds)
     labels, folds = [clip.label for clip in clips], []
@@ -262,11 +265,14 @@ def _said_of(clip: Clip, audio_sha256: str) -> list:
 def _chosen(folds: tuple[Fold, ...], wanted: str) -> tuple[Fold, ...]:
     if wanted == "all":
         return folds
+    if wanted == FINAL:
+        return (final(folds),)
     if wanted == "few":
         return folds[:: -(-len(folds) // _FEW)]
     by_number = {fold.name.split("-")[0]: fold for fold in folds}  # "4-Actor_17-Actor_20" is fold 4
     numbers = dict.fromkeys(wanted.split(","))
     for number in numbers:
         if number not in by_number:
-            raise unknown("--fold", number, ["all", "few", *by_number])
+            words = () if len(numbers) > 1 else ("all", "few", FINAL)  # stand by themselves
+            raise unknown("--fold", number, [*words, *by_number])
     return tuple(by_number[number] for number in numbers)

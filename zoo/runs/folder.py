@@ -23,6 +23,8 @@ def read_rows(folder: Path, columns: Sequence[str] = (), numbers: Sequence[str] 
     """
     path = folder / "predictions.csv"
     if not path.exists():
+        if (folder / "metrics.json").is_file():
+            check_tested(read_record(folder), folder)
         raise UserError(f"{path}: predictions.csv is absent, which this needs. {_RESTORE}")
     try:
         if not path.is_file():
@@ -68,12 +70,33 @@ def read_record(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
 def check_holds(record: Mapping[str, Any], needed: Sequence[str], path: Path) -> None:
     """Raise UserError for a record, read from `path`, without some of the entries `needed`."""
     if absent := ", ".join(name for name in needed if name not in record):
+        check_tested(record, path.parent)
         raise UserError(f"{path}: expected a run's figures, found none of {absent}. {_ADVICE}")
+
+
+def is_tested(record: Mapping[str, Any]) -> bool:
+    """Return whether a run has test clips; records of earlier versions, which do not say so, always have."""
+    return "test" in record.get("sides", ("test",))
+
+
+def check_tested(record: Mapping[str, Any], run: Path) -> None:
+    """Raise UserError for the record of a run without test clips."""
+    if not is_tested(record):
+        raise UserError(
+            f"{run}: {record.get('protocol', 'its protocol')} has no test side here (its sides: "
+            f"{', '.join(record['sides'])}), so that there are no test figures and no predictions.csv. Give a run with "
+            "test clips"
+        )
 
 
 def fold_folder(run: Path, fold: Fold) -> Path:
     """Return the folder of a fold's files in a run."""
     return run / f"fold-{fold.name}"
+
+
+def is_finished(folder: Path) -> bool:
+    """Say whether the folder of a fold has its results."""
+    return all((folder / name).is_file() for name in ("model.keras", "metrics.json"))
 
 
 def fold_name(folder: Path) -> str:

@@ -32,7 +32,17 @@ _KERAS = {"keras", "keras.src.models.functional", "keras.src.models.sequential"}
 }
 # Keras has others that open files, load models, run code, or make gigabytes of a few numbers (RepeatVector, Embedding).
 _LAYERS = {
-    *("Activation", "Add", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Conv2D", "Dense"),
+    *(
+        "Activation",
+        "Add",
+        "Average",
+        "BatchNormalization",
+        "Bidirectional",
+        "Concatenate",
+        "Conv1D",
+        "Conv2D",
+        "Dense",
+    ),
     *("DepthwiseConv1D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePooling1D", "GRU", "GRUCell", "Identity"),
     *("InputLayer", "LSTM", "LSTMCell", "MaxPooling1D", "MaxPooling2D", "Normalization", "ReLU", "Reshape", "RNN"),
     *("SimpleRNN", "SimpleRNNCell", "Softmax", "ZeroPadding2D"),

@@ -40,6 +40,7 @@ _FACTS = {
     "protocol?": str,
     "synthetic?": bool,
     "speaker_independent?": bool,
+    "sides?": [str],
     "leakage?": [str],
     "notes?": [str],
     "corpora?": {str: {"title": str, "licence": str, "address": str, "label_map": {str: str}, "label_source": str}},
@@ -55,6 +56,7 @@ _FACTS = {
     "fold?": str,
     "folds?": [{"fold": str}],
 }
+_FACTS["figures_from?"] = {"run": str, "protocol": str, "said": str, "settings_that_differ": [str], **_CLASSES}
 RECORD: dict[str, Any] = {**_FACTS, **_CLASSES, **_RATINGS, "postprocessed?": _RATINGS, "targets?": {str: _TARGET}}
 # What every reader of a finished run relies on.
 NEEDED = ("model", "corpus", "protocol", "synthetic", "bad_clips", "versions")

@@ -33,7 +33,7 @@ def check(settings: RunConfig, folds: Sequence[Fold]) -> None:
         if theirs.protocol != settings.protocol:
             found = f"{flag} {run} was trained under {theirs.protocol}, this is {settings.protocol}"
             raise UserError(f"{found}: clips it was trained on would be tested. Add --protocol {theirs.protocol}")
-        for fold in folds:
+        for fold in (fold for fold in folds if fold.test):
             tested = {row["clip"] for row in read_rows(folder_of(name, settings, fold.name), ("clip",))}
             unseen = sorted({clip.name for clip in fold.test} - tested)
             if unseen:

@@ -17,6 +17,7 @@ WITH_CONFIDENCE = "with_confidence"  # the signature of exports with a fitted co
 FORMAT = 1  # of description.json; another number says that its keys mean something else
 DESCRIPTION = Path("assets") / "description.json"
 _NAMES = Path("assets") / "classes.txt"
+ONNX_PATH = "assets.extra/model.onnx"  # what the description's "onnx" names the signatures of
 _GRAPH = ("saved_model.pb", "variables/variables.index")  # files that every SavedModel has
 _LONGEST = 2**31 - 1  # counts are 32-bit integers in the graph
 
@@ -123,6 +124,7 @@ _IF_PRESENT: dict[str, tuple[str, Check]] = {
     "folds": ("different names", _is_names),
     "targets": ("targets with different names, the classes of each, or none for a number", _is_targets),
     "run_files": _SUMS,
+    "onnx": ("names of signatures", _is_names),
 }
 
 
@@ -207,6 +209,8 @@ def _check_together(path: Path, content: Mapping[str, Any]) -> None:
         "functionals at a rate that is no multiple of 100 Hz": on_waveforms or content["rate_hz"] % 100 == 0,
         "functionals of a clip for ratings": continuous or on_waveforms or "functionals" in frontend,
         "a stream without its signature": ("stream" in content) <= ("stream" in signatures),
+        "an ONNX form of no signature": {*content.get("onnx", ())} <= {*signatures},
+        "an ONNX form without a checksum": ("onnx" in content) <= (ONNX_PATH in content["files"]),
     }
     checks |= _target_checks(content)
     for found, holds in checks.items():

@@ -1,29 +1,48 @@
-"""Load exported models and call their signatures, by TensorFlow alone: neither Keras nor the run is needed."""
+"""Load exported models and call their signatures, by TensorFlow or ONNX Runtime, without Keras or the run."""
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo.data.batches.by_length import padded
-from zoo.errors import UserError
-from zoo.serving import graph_audit
-from zoo.serving.description import WITH_CONFIDENCE, check_files, damaged, heads_of, outputs_of, read_description
+from zoo.errors import UserError, unknown
+from zoo.serving import graph_audit, onnx_form
+from zoo.serving.description import (
+    ONNX_PATH,
+    WITH_CONFIDENCE,
+    check_files,
+    damaged,
+    heads_of,
+    outputs_of,
+    read_description,
+)
+from zoo.serving.onnx_form import OnnxForm
 from zoo.serving.versions import version_folder
 
+RUNTIMES = ("auto", "onnx", "tensorflow")
 _CLIP_SECONDS = (0.06, 60.0)  # where a clip is one row of openSMILE's functionals
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An export, loaded. `module` is what TensorFlow makes of it; `description` is description.json."""
+    """An export, opened. `description` is description.json; `forms` are the signatures that ONNX Runtime computes.
+
+    All others are TensorFlow's, which loads the SavedModel once one is called.
+    """
 
     folder: Path
     description: Mapping[str, Any]
-    module: Any
+    forms: Mapping[str, OnnxForm] = field(default_factory=dict)
+
+    @cached_property
+    def module(self) -> Any:
+        """What TensorFlow makes of the SavedModel, checked first. Raises UserError where it is damaged or not safe."""
+        return _load_module(self.folder, self.description)
 
     @property
     def rate_hz(self) -> int:
@@ -95,7 +114,12 @@ class Exported:
         return [row[:count] for row, count in zip(answers["arousal_valence"], answers["n_frames"], strict=False)]
 
     def run_each(self, signature: str, **request: np.ndarray) -> list[np.ndarray | str]:
-        """Return what `run` does; rows that the graph refuses, or has no output for, get the reason in words."""
+        """Return what `run` does; rows that the graph refuses, or has no output for, get the reason in words.
+
+        An ONNX form refuses nothing.
+        """
+        if signature in self.forms:
+            return list(self.run(signature, **request))
         import tensorflow as tf
 
         size = len(next(iter(request.values())))
@@ -112,6 +136,8 @@ class Exported:
         return [output for one in alone for output in self.run_each(signature, **one)]
 
     def _call(self, signature: str, **request) -> dict[str, np.ndarray]:
+        if signature in self.forms:
+            return self.forms[signature](request)
         import tensorflow as tf
 
         tensors = {name: tf.convert_to_tensor(value) for name, value in request.items()}
@@ -126,20 +152,49 @@ def limits_seconds(description: Mapping[str, Any]) -> tuple[float, float]:
     return description["shortest"] * unit, description["longest"] * unit
 
 
-def load(place: Path | str) -> Exported:
-    """Load an export: the folder of a version, or the newest version in a folder of them.
+def load(place: Path | str, runtime: str = "tensorflow") -> Exported:
+    """Open an export: the folder of a version, or the newest version in a folder of them.
 
-    Its files, operations and description are checked before TensorFlow loads it, so that it can neither read or write
-    other files nor run code. Raises UserError for what is no export, is damaged, of another format, or not safe.
+    `runtime` is "tensorflow", which loads the SavedModel at once; "onnx", by ONNX Runtime what the export holds in that
+    form and the rest by TensorFlow; or "auto", "onnx" where that is possible. The ONNX form does not refuse a request,
+    so that only those who check recordings first should choose it.
+
+    Files, operations and description are checked before anything of it runs, so that it can neither read or write other
+    files nor run code. Raises UserError for what is no export, is damaged, of another format, or not safe, and for an
+    unknown runtime or one that it cannot have.
     """
+    if runtime not in RUNTIMES:
+        raise unknown("runtime", runtime, RUNTIMES)
     place = Path(place)
     folder = version_folder(place)
     if not folder:
         found = "neither saved_model.pb nor a numbered version" if place.is_dir() else "no such folder"
         raise UserError(f"{place}: expected an exported model, found {found}; make one with scripts/export.py")
+    if runtime == "tensorflow":
+        graph_audit.check(folder)
+    exported = Exported(folder, read_description(folder))
+    check_files(folder, exported.description["files"])
+    has_onnx = "onnx" in exported.description and onnx_form.is_installed()
+    if runtime == "onnx" or (runtime == "auto" and has_onnx):
+        return _with_onnx(exported)
+    _ = exported.module  # loaded now, so that what is wrong with it is said now
+    return exported
+
+
+def _with_onnx(exported: Exported) -> Exported:
+    if "onnx" not in exported.description:
+        raise UserError(
+            f"{exported.folder}: holds no ONNX form. Choose the runtime tensorflow, or make it anew: "
+            "scripts/export.py EXPORT --out DIR"
+        )
+    if not onnx_form.is_installed():
+        raise UserError("the runtime onnx needs onnxruntime: pip install onnxruntime, or choose tensorflow")
+    form = OnnxForm(exported.folder / ONNX_PATH)
+    return Exported(exported.folder, exported.description, dict.fromkeys(exported.description["onnx"], form))
+
+
+def _load_module(folder: Path, description: Mapping[str, Any]) -> Any:
     graph_audit.check(folder)
-    description = read_description(folder)
-    check_files(folder, description["files"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -152,7 +207,7 @@ def load(place: Path | str) -> Exported:
             raise damaged(folder, f"no signature {name}")
         if (own := _signature(module.signatures[name])) != described:
             raise damaged(folder, f"the signature {name} with {own}, described as {described}"[:600])
-    return Exported(folder, description, module)
+    return module
 
 
 def _signature(function: Any) -> dict[str, Any]:

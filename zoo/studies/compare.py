@@ -108,7 +108,7 @@ def compare_runs(
             raise UserError(f"{folder} is given twice; give another run's folder")
     runs = [read_run(folder, with_settings=not by_run, postprocessed=postprocessed) for folder in folders]
     for run in runs[1:]:
-        _check_comparable(runs[0], run)
+        check_comparable(runs[0], run)
     systems = _systems(runs, by_run)
     if len(systems) < 2:
         found = f"the {len(runs)} runs differ in their seed only and are one system; expected two"
@@ -146,7 +146,7 @@ def warnings(record: Mapping[str, Any]) -> list[str]:
     return list(record.get("warnings") or [])
 
 
-def _check_comparable(first: FinishedRun, run: FinishedRun) -> None:
+def check_comparable(first: FinishedRun, run: FinishedRun) -> None:
     """Raise UserError unless two runs have one task, corpus, protocol, outputs, and test clips with the same truth."""
     where = f"{first.folder} and {run.folder} cannot be compared"
     facts = {

@@ -73,6 +73,8 @@ def collect(
     for fold in chosen:
         if not fold.validation:
             raise UserError(f"{run.folder}: fold {fold.name} has no validation clips, on which confidence is fitted")
+        if not fold.test:
+            raise UserError(f"{run.folder}: fold {fold.name} has no test clips, on which confidence is judged")
     vectors = _functionals(run, chosen, progress) if with_functionals else None
     answers = []
     for folder, fold in zip(folders, chosen, strict=True):

@@ -32,8 +32,9 @@ from zoo.studies import cross_corpus_cells
 from zoo.studies.cross_corpus_cells import OTHERS, Rows
 from zoo.training import checkpoint, fit_linear
 from zoo.training.fit import fit, kept_epoch
+from zoo.training.run import Run
 from zoo.training.tasks import classification
-from zoo.training.train import Run, fold_data, of_fold, prepare
+from zoo.training.train import fold_data, of_fold, prepare
 from zoo.utils.atomic_files import write_csv, write_json
 from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress

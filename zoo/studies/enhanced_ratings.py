@@ -31,8 +31,9 @@ from zoo.config.run_config import RunConfig
 from zoo.features import noisy_copies
 from zoo.runs.dataset import Source
 from zoo.runs.folder import corpus_name, fold_folder
+from zoo.training.run import Run
 from zoo.training.tasks import continuous
-from zoo.training.train import Run, train
+from zoo.training.train import train
 from zoo.utils.atomic_files import write_csv, write_json
 from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress

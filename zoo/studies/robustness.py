@@ -25,7 +25,7 @@ from zoo.data.schema import Fold
 from zoo.errors import UserError
 from zoo.features import from_config, speaker_normalization
 from zoo.runs import dataset
-from zoo.runs.folder import check_holds, fold_folder, read_rows
+from zoo.runs.folder import check_holds, check_tested, fold_folder, read_rows
 from zoo.runs.lock import alone_in
 from zoo.runs.open_run import OpenedRun, open_run
 from zoo.runs.record_shape import RECORD
@@ -101,6 +101,7 @@ def measure(run: Path, asked: Asked, out: Path | None = None, data_root: str = "
 def _open(run: Path, asked: Asked, data_root: str) -> Tested:
     opened = open_run(run, asked.fold)
     settings = opened.settings
+    check_tested(opened.record, run)
     if opened.entry.task == "enhancement":
         raise UserError(
             f"{run}: expected a run that recognises emotions, found one of {settings.model}, with figures by ratio in "

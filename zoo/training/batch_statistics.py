@@ -15,7 +15,7 @@ from zoo.errors import UserError
 _STEPS = 20_000  # of a batch: inputs of some layers have a hundred channels in every band
 
 
-def adapt(network: keras.Model, features: Sequence[np.ndarray]) -> list[str]:
+def adapt(network: keras.Model, features: Sequence[np.ndarray], weight: float = 1.0) -> list[str]:
     """Set the moving statistics of every batch normalisation of a network; return these layers' names, in order.
 
     `features` are those of unlabelled clips, (frames, bands) each, as the network takes them (before its
@@ -23,8 +23,10 @@ def adapt(network: keras.Model, features: Sequence[np.ndarray]) -> list[str]:
 
         mean = sum(x) / n,    variance = sum((x - mean)^2) / n
 
-    in place of the averages over training's batches. Layers are set one after the other from the input on, so that
-    each one's inputs are those behind its adapted predecessors. Raises UserError without clips or such layers.
+    in place of the averages over training's batches. With a `weight` below 1, in 0..1, both are mixed with those of
+    training, weight * new + (1 - weight) * trained (Schneider et al.: "Improving robustness against common corruptions
+    by covariate shift adaptation", NeurIPS 2020, section 3). Layers are set one after the other from the input on, so
+    that each one's inputs are those behind its adapted predecessors. Raises UserError without clips or such layers.
     """
     if not features:
         raise UserError("batch normalisation: expected clips to take its statistics of, found none")
@@ -37,14 +39,15 @@ def adapt(network: keras.Model, features: Sequence[np.ndarray]) -> list[str]:
         raise UserError(f"--adapt-batch-norm: {inner.name} has no batch normalisation. Leave it out")
     for layer in found:
         mean, variance = _statistics(keras.Model(inner.input, layer.input), features)
-        layer.moving_mean.assign(mean)
-        layer.moving_variance.assign(variance)
+        for variable, new in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            trained = np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
+            variable.assign(weight * new + (1 - weight) * trained)
     return [layer.name for layer in found]
 
 
 def _run(model: keras.Model, features: Sequence[np.ndarray]) -> list[np.ndarray]:
     def normalized(rows: np.ndarray, n_frames: np.ndarray) -> list[np.ndarray]:
-        output = keras.ops.convert_to_numpy(model.predict_on_batch({"features": rows, "n_frames": n_frames}))
+        output = keras.ops.convert_to_numpy(model({"features": rows, "n_frames": n_frames}, training=False))
         return [row[:count] for row, count in zip(output, n_frames, strict=True)]
 
     return in_batches(normalized, features)
@@ -59,7 +62,8 @@ def _statistics(model: keras.Model, features: Sequence[np.ndarray]) -> tuple[np.
 
     def merge(rows: np.ndarray, n_frames: np.ndarray) -> list[None]:
         nonlocal count, mean, square
-        outputs = keras.tree.flatten(model.predict_on_batch({"features": rows, "n_frames": n_frames}))
+        # Called directly: to compile a model that is used once takes longer than to run it.
+        outputs = keras.tree.flatten(model({"features": rows, "n_frames": n_frames}, training=False))
         values = np.asarray(keras.ops.convert_to_numpy(outputs[0]), np.float64)
         if len(outputs) > 1:
             values = values[np.asarray(keras.ops.convert_to_numpy(outputs[1]), bool)]

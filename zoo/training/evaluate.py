@@ -22,9 +22,13 @@ _ROUNDING = 1e-5
 
 
 def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
-    """Write predictions.csv, a figure and, last, metrics.json, which shows that all are complete."""
-    write_csv(folder / "predictions.csv", rows)
-    tasks.of(summary["model"]).report.plot(summary, rows, folder, title)
+    """Write predictions.csv, a figure and, last, metrics.json, which shows that all are complete.
+
+    Without a test side there are no `rows`, and metrics.json is all.
+    """
+    if rows:
+        write_csv(folder / "predictions.csv", rows)
+        tasks.of(summary["model"]).report.plot(summary, rows, folder, title)
     write_json(folder / "metrics.json", summary)
 
 

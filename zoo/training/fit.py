@@ -11,7 +11,7 @@ import numpy as np
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend
-from zoo.training import checkpoint, transfer
+from zoo.training import checkpoint, devices, snapshots, transfer
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
@@ -29,49 +29,73 @@ def fit(
 
     With --init-from the network begins with other weights and may be trained in stages (zoo.training.transfer). Writes
     model.keras (waveforms in, the weights of the epoch to keep, or their moving average) and history.csv; returns the
-    history, a row per epoch. What `after_epoch` raises ends the training, which can be resumed. `task` is the network's
-    own by default.
+    history, a row per epoch. With --snapshots the model is the mean of all cycles' networks, and the last row's
+    validation figures are that model's. What `after_epoch` raises ends the training, which can be resumed. `task` is
+    the network's own by default.
     """
     make_repeatable(config.seed)
     task = task or tasks.of(config.model)
-    saved, loss, batches, extend = task.fitting(fold, config)
+    shared = devices.several(config.devices)
+    with shared.scope():
+        built, loss, batches, extend = task.fitting(fold, config)
+    saved, of_all = shared.network(built), shared.loss(loss)
     if config.init_from:
         saved = transfer.begin(saved, fold, config)
-    model = extend(saved)
+    with shared.scope():
+        extended = extend(saved)
+    model = saved if extended is saved else shared.network(extended)
     validate = task.validator(model, fold, config)
 
     def enter(epoch: int) -> None:
         """Compile the model for the stage of an epoch."""
-        _compile_built(model, loss, transfer.stage(saved, config, epoch), len(batches(1)))
+        with shared.scope():
+            stage = snapshots.cycle(transfer.stage(saved, config, epoch))
+            _compile_built(model, of_all, stage, len(batches(1)))
 
     history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
+    shared.begin(model)
     while not finished(history, config, task):
         epoch = len(history) + 1
         if epoch in (1, config.freeze_epochs + 1):
             enter(epoch)
+        elif snapshots.begins_cycle(epoch, config):
+            snapshots.begin_anew(model.optimizer)
         name = f"fold {fold.name}, epoch {epoch}/{config.epochs}"
-        row, latest = _train(model, batches(epoch), name, config, progress)
+        with shared.scope():
+            row, latest = _train(model, batches(epoch), name, config, progress)
         seconds = row.pop("seconds")
         row = {"epoch": epoch, **row, **validate(), "seconds": seconds, "learning_rate": _learning_rate(model)}
         progress.line(
             f"fold {fold.name} epoch {epoch:3d}  loss {row['loss']:.3f}  {task.report.epoch_line(row)}  {seconds:.1f} s"
         )
         history.append(row)
-        if best_epoch(history, task.FIGURES.score) == epoch:
-            best = model.get_weights()
+        best = _weights_to_keep(model, best, history, config)
         model.set_weights(latest)
         checkpoint.save(fold.folder, model, history, best)
         write_csv(fold.folder / "history.csv", history)
         after_epoch()
-    write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
-    if config.keep == "best":
+    if config.snapshots > 1:
+        saved = snapshots.averaged(saved, best)
+        history[-1] |= task.validator(saved, fold, config)()
+    elif config.keep == "best":
         model.set_weights(best)
+    shared.end(model)
+    write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
     if config.init_from:
         transfer.unfreeze(saved)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
+    if config.init_from or config.devices > 1:
         _compile_built(model, loss, config, len(batches(1)))
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, saved) if fold.frontend else saved).save(aside)
     return history
+
+
+def _weights_to_keep(model, before: list[np.ndarray], history: History, config: RunConfig) -> list[np.ndarray]:
+    """Return the weights of the best epoch so far, or with --snapshots those of all ended cycles, one after another."""
+    if config.snapshots > 1:
+        return [*before, *model.get_weights()] if snapshots.begins_cycle(len(history) + 1, config) else before
+    is_best = best_epoch(history, tasks.of(config.model).FIGURES.score) == len(history)
+    return model.get_weights() if is_best else before
 
 
 def make_repeatable(seed: int) -> None:
@@ -121,19 +145,27 @@ def learning_rates(config: RunConfig, n_steps: int) -> keras.optimizers.schedule
 
 
 def best_epoch(history: History, score: str) -> int:
-    """Return the number (from 1) of the first epoch with the highest `score`, a column of the history."""
+    """Return the number (from 1) of the first epoch with the highest `score`, a column of the history.
+
+    It is the last epoch where there are no validation clips and so no such column.
+    """
+    if score not in history[-1]:
+        return len(history)
     return 1 + int(np.argmax([row[score] for row in history]))
 
 
 def kept_epoch(history: History, score: str, config: RunConfig) -> int:
     """Return the number (from 1) of the epoch whose weights a run of this configuration keeps."""
-    return len(history) if config.keep == "last" else best_epoch(history, score)
+    return len(history) if config.keep == "last" or config.snapshots > 1 else best_epoch(history, score)
 
 
 def finished(history: History, config: RunConfig, task: Any = None) -> bool:
-    """Say whether the last epoch is done or patience has ended, which begins behind the frozen epochs."""
-    if not history:
-        return False
+    """Say whether the last epoch is done or patience has ended, which begins behind the frozen epochs.
+
+    Snapshots are of whole cycles, whatever the patience.
+    """
+    if not history or config.snapshots > 1:
+        return len(history) >= config.epochs
     best = max(best_epoch(history, (task or tasks.of(config.model)).FIGURES.score), config.freeze_epochs)
     return len(history) >= config.epochs or len(history) - best >= config.patience
 

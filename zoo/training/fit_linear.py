@@ -27,7 +27,7 @@ from zoo.errors import UserError
 from zoo.features import from_config
 from zoo.frontends.compose import with_frontend, with_normalization
 from zoo.reports.figures import save_png
-from zoo.training.fit import make_repeatable
+from zoo.training.fit import best_epoch, make_repeatable
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
@@ -71,7 +71,7 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
                 f"fold {fold.name} C {c:g}  {task.report.epoch_line(history[-1])}  {history[-1]['seconds']:.1f} s"
             )
             advance(number)
-    best = [config.complexities[int(np.argmax([row[task.FIGURES.score] for row in history]))]] * head.output_shape[-1]
+    best = [config.complexities[best_epoch(history, task.FIGURES.score) - 1]] * head.output_shape[-1]
     if registry.get(config.model).task == "continuous":
         columns = [f"{task.FIGURES.score}_{name}" for name in fold.outputs]
         best = [config.complexities[int(np.argmax([row[column] for row in history]))] for column in columns]
@@ -90,10 +90,12 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
 
 
 def plot(history: History, path: Path, title: str) -> None:
-    """Draw the validation score of every C to a PNG."""
+    """Draw the validation score of every C to a PNG; nothing where there are no validation clips."""
     from matplotlib.figure import Figure
 
-    score = next(name for name in history[0] if name in ("validation_ua", "validation_ccc"))
+    score = next((name for name in history[0] if name in ("validation_ua", "validation_ccc")), "")
+    if not score:
+        return
     figure = Figure(figsize=(5, 3.5), layout="constrained")
     axes = figure.subplots()
     rows = [row for row in history if len(set(str(row["c"]).split())) == 1]

@@ -12,6 +12,7 @@ from zoo.features import from_config
 from zoo.features.extractor import Extractor
 from zoo.runs.dataset import open_source
 from zoo.runs.folder import corpus_name
+from zoo.runs.sides import FINAL
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def of(about: Mapping[str, Any], config: RunConfig, theirs: RunConfig | None) ->
         places = {name: getattr(config, name) for name in ("data_root", "cache_dir", "clips")}
         theirs = replace(theirs, **places, synthetic=config.synthetic)
     try:
-        source = open_source(replace(theirs, allow_incomplete=True, fold="all"))
+        fold = FINAL if about["fold"] == FINAL else "all"
+        source = open_source(replace(theirs, allow_incomplete=True, fold=fold))
     except UserError as error:
         return Seen(None, None, speakers, f"its clips are not here ({error.message})")
     number = about["fold"].split("-")[0]

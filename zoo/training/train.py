@@ -1,7 +1,7 @@
 """Train and test every fold of a configuration, and write a run folder with models, predictions and figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
-from zoo.runs import begin, environment, upstream_runs
+from zoo.runs import begin, environment, folds_of_final, sides, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
-from zoo.runs.folder import corpus_name, fold_folder, read_record, read_rows
-from zoo.training import checkpoint, evaluate, fit_linear, same_audio, teacher, transfer
+from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
+from zoo.training import checkpoint, devices, evaluate, fit_linear, same_audio, teacher, transfer
 from zoo.training.fit import fit, kept_epoch
+from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
 from zoo.utils.atomic_files import write_json
@@ -44,68 +45,48 @@ _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
 RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
 
 
-@dataclass(frozen=True)
-class Run:
-    """What the folds of a run share.
-
-    `features` are those of every clip, `versions` those of altered copies of training clips, by the clip's name;
-    `facts` go into every metrics.json. `origins` are those of initial weights, `teachers` and what is `taught` those of
-    --teacher, by the fold's name.
-    """
-
-    folder: Path
-    config: RunConfig
-    source: Source
-    features: Mapping[str, Features]
-    versions: Mapping[str, tuple[Features, ...]]
-    facts: Mapping[str, Any]
-    origins: Mapping[str, transfer.Origin] = field(default_factory=dict)
-    teachers: teacher.Teachers = field(default_factory=dict)
-    taught: teacher.Probabilities = field(default_factory=dict)
-
-    def title(self, fold: str = "") -> str:
-        """Return the title of every figure and table of the run."""
-        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
-        where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
-        seen = (
-            ", not speaker-independent" if self.facts["leakage"] or not self.source.protocol.speaker_independent else ""
-        )
-        if self.source.protocol.selects_on_test:
-            seen = ", chosen on the recordings it is tested on"
-        part = ", incomplete" if self.source.notes else ""
-        part += ", last epoch kept" * (self.config.keep == "last")
-        part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
-        part += ", against each speaker's own clips" * self.config.standardize_speakers
-        part += ", against each corpus's own clips" * self.config.normalize_corpora
-        part += ", refitted with validation clips" * self.config.refit
-        part += ", from other weights" * bool(self.config.init_from) + ", distilled" * bool(self.config.teacher)
-        part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
-        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
-
-
 def train(settings: RunConfig, resume: bool = False) -> Run:
     """Train and test the chosen folds, and write their results and the pooled ones.
 
     With `resume`, finished folds are kept and an interrupted one continues after its last whole epoch. Raises UserError
     for anything a user can repair.
     """
+    settings, source = checked(settings)
+    devices.check(settings.devices)
+    with begin.opened(settings, resume) as folder, Progress() as progress:
+        run = prepare(folder, settings, source, progress)
+        for fold in run.source.folds:
+            finish_fold(run, fold, progress)
+        pool_folds(run)
+    return run
+
+
+def checked(settings: RunConfig) -> tuple[RunConfig, Source]:
+    """Return a configuration with all spelt out, and its clips, before anything is written and every clip is read.
+
+    Raises UserError for what cannot be trained.
+    """
     settings = resolve(settings)
     source = open_source(settings)
     keras.config.set_dtype_policy(settings.precision)
-    # Before anything is written and every clip is read.
     tasks.of(settings.model).check(settings, source.protocol)
+    sides.check(settings, source.folds)
     upstream_runs.check(settings, source.folds)
-    with begin.opened(settings, resume) as folder, Progress() as progress:
-        run = prepare(folder, settings, source, progress)
-        records = [_finish_fold(run, fold, progress) for fold in run.source.folds]
-        rows = [row for fold in run.source.folds for row in read_rows(fold_folder(folder, fold))]
-        scores = evaluate.recorded_scores(rows, settings, source.protocol, folder)
-        shown = (*_SHORT, *tasks.of(settings.model).FIGURES.short)
-        folds = [{name: record[name] for name in shown} for record in records]
-        tested = [clip for fold in run.source.folds for clip in fold.test]
-        scores |= evaluate.of_people(tested, source.protocol)
-        evaluate.write_results(folder, rows, {**run.facts, **scores, "folds": folds}, run.title())
-    return run
+    return settings, source
+
+
+def pool_folds(run: Run) -> None:
+    """Write the results of all finished folds together."""
+    task, tested = tasks.of(run.config.model), [fold for fold in run.source.folds if fold.test]
+    shown = (*_SHORT, *task.FIGURES.short_of(run.facts["sides"]))
+    records = [read_record(fold_folder(run.folder, fold), shown) for fold in run.source.folds]
+    rows = [row for fold in tested for row in read_rows(fold_folder(run.folder, fold))]
+    scores: dict[str, Any] = {"classes": list(run.source.protocol.classes)}  # all that is there without a test side
+    if rows:
+        scores = evaluate.recorded_scores(rows, run.config, run.source.protocol, run.folder)
+    folds = [{name: record[name] for name in shown} for record in records]
+    scores |= evaluate.of_people([clip for fold in tested for clip in fold.test], run.source.protocol)
+    evaluate.write_results(run.folder, rows, {**run.facts, **scores, "folds": folds}, run.title())
 
 
 def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progress) -> Run:
@@ -184,8 +165,10 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         "protocol": f"{source.protocol.name} v{source.protocol.version}",
         "synthetic": source.synthetic,
         "speaker_independent": source.protocol.speaker_independent,
+        "sides": sides.present(source.folds),
         "notes": list(source.notes),
         **source.about,
+        **folds_of_final.figures(settings),
         "warnings": [
             *source.warnings,
             *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
@@ -250,22 +233,23 @@ def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
             )
 
 
-def _finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
+def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Train and test a fold unless that is done; return its record."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
-    if not all((folder / name).is_file() for name in ("model.keras", "metrics.json")):
+    if not is_finished(folder):
         task, data = tasks.of(settings.model), fold_data(of_fold(run, fold), fold)
         linear = registry.get(settings.model).fitted == "linear"
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
         (fit_linear.plot if linear else task.report.plot_curves)(history, folder / "curves.png", run.title(fold.name))
         task.after_training(folder / "model.keras", data, settings)
-        rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings)
+        rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings) if fold.test else []
         _check_unchanged(run, fold)
-        record = {**_record(fold, history, task.FIGURES.score, settings), **task.scores(rows, protocol)}
+        record = _record(fold, history, task.FIGURES.score, settings)
+        record |= task.scores(rows, protocol) if rows else {"classes": list(protocol.classes)}
         record |= evaluate.of_people(fold.test, protocol)
         evaluate.write_results(folder, rows, {**run.facts, **record}, run.title(fold.name))
     checkpoint.remove(folder)
-    return read_record(folder, (*_SHORT, *tasks.of(settings.model).FIGURES.short))
+    return read_record(folder, (*_SHORT, *tasks.of(settings.model).FIGURES.short_of(run.facts["sides"])))
 
 
 def _check_unchanged(run: Run, fold: Fold) -> None:
@@ -288,6 +272,6 @@ def _record(fold: Fold, history, score: str, settings: RunConfig) -> dict[str, A
         "test_speakers": sorted({clip.speaker for clip in fold.test}),
         "epochs": len(history),
         "best_epoch": best,
-        score: history[best - 1][score],
+        **({score: history[best - 1][score]} if fold.validation else {}),
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
     }

@@ -31,9 +31,20 @@ def use_backend(name: str) -> None:
 
 @cache
 def announce_device(name: str = "") -> None:
-    """Print the backend (by default Keras's) and its device to standard error, once: "TensorFlow 2.21 on CPU".
+    """Print what `device` returns to standard error, once."""
+    print(device(name), file=sys.stderr)
 
-    States when a GPU is visible (device files of NVIDIA, or CUDA_VISIBLE_DEVICES) that the backend does not use.
+
+def runtime_of_exports() -> str:
+    """Return what computes the exports that this process has loaded."""
+    return "tensorflow" if "tensorflow" in sys.modules else "onnxruntime"
+
+
+def device(name: str = "") -> str:
+    """Return the version of a backend, by default Keras's, and its device: "TensorFlow 2.21 on CPU".
+
+    `name` may be onnxruntime too. States when a GPU is visible (device files of NVIDIA, or CUDA_VISIBLE_DEVICES) that
+    the backend does not use.
     """
     if not name:
         import keras
@@ -44,16 +55,20 @@ def announce_device(name: str = "") -> None:
         details = module.config.experimental.get_device_details
         devices = [f"GPU {details(gpu).get('device_name', '')}" for gpu in module.config.list_physical_devices("GPU")]
     elif name == "jax":
-        found = module.local_devices()
-        devices = [f"{device.platform.upper()} {device.device_kind}" for device in found if device.platform != "cpu"]
-    else:
+        devices = [
+            f"{one.platform.upper()} {one.device_kind}" for one in module.local_devices() if one.platform != "cpu"
+        ]
+    elif name == "torch":
         devices = [f"GPU {module.cuda.get_device_name(number)}" for number in range(module.cuda.device_count())]
+    else:  # ONNX Runtime's CPU build
+        devices = []
     if devices:
-        device = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
+        found = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
     else:
         chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
         visible = any(Path("/dev").glob("nvidia[0-9]*")) if chosen is None else chosen not in ("", "-1")
-        device = "CPU; a GPU is visible but unused: install the backend's CUDA build" if visible else "CPU"
+        unused = visible and name != "onnxruntime"
+        found = "CPU; a GPU is visible but unused: install the backend's CUDA build" if unused else "CPU"
     version = ".".join(module.__version__.split(".")[:2])
-    title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[name]
-    print(f"{title} {version} on {device}", file=sys.stderr)
+    title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[name]
+    return f"{title} {version} on {found}"

@@ -4,10 +4,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+import soxr
 
 from zoo.data.augmentation import conditions, impulse_responses
 from zoo.data.augmentation.additive_noise import SIDES, Noises, active
 from zoo.data.augmentation.conditions import Condition
+from zoo.data.augmentation.pitch_and_formants import change_voice
 from zoo.errors import UserError
 
 RATE_HZ = 16_000
@@ -133,6 +135,33 @@ def test_speed_changes_length_and_pitch_alike():
         np.testing.assert_allclose(np.argmax(spectrum) / 16, 1000 * factors[-1], atol=1)
         assert variant.dtype == np.float32
     assert 0.9 <= min(factors) < 0.93 and 1.07 < max(factors) <= 1.1 + 1e-3 and len(set(factors)) == 30
+
+
+def test_other_voices_have_factors_of_their_ranges(monkeypatch, speech):
+    asked = []
+    monkeypatch.setattr(
+        conditions, "change_voice", lambda waveform, rate_hz, *factors: asked.append(factors) or waveform
+    )
+    ranges = {"pitch": (0.5, 2.0), "vocal_tract": (0.8, 1.1)}
+    for kinds in (("pitch",), ("vocal_tract",), ("vocal_tract", "pitch")):
+        for number in range(400):
+            augment(*kinds, ranges=ranges)(speech, "a", number)
+    (pitches, same), (kept, tracts) = np.transpose(asked[:400]), np.transpose(asked[400:800])
+    np.testing.assert_array_equal(asked[800:], np.transpose([pitches, tracts]))  # each draws the same beside the other
+    assert (same == 1).all() and (kept == 1).all()
+    assert 0.5 <= min(pitches) < 0.51 and 1.95 < max(pitches) <= 2 and np.median(pitches) == pytest.approx(1, abs=0.1)
+    assert (
+        0.8 <= min(tracts) < 0.81 and 1.09 < max(tracts) <= 1.1 and np.median(tracts) == pytest.approx(0.95, abs=0.03)
+    )
+
+
+def test_another_voice_comes_behind_speed_and_before_the_room(speech):
+    ranges = {"speed": (1.25, 1.25), "pitch": (1.1, 1.1), "vocal_tract": (0.9, 0.9)}
+    found = augment("room", "pitch", "speed", "vocal_tract", ranges=ranges)(speech, "a", 0)
+    fast = soxr.resample(speech, 20_000, RATE_HZ, quality="HQ")
+    expected = change_voice(fast, RATE_HZ, 1.1, 0.9)
+    rooms = [impulse_responses.convolve(expected, response) for response in RESPONSES.values()]
+    assert len(found) == round(0.8 * RATE_HZ) and any(np.array_equal(found, room) for room in rooms)
 
 
 def test_rooms_are_drawn_from_all_and_apart_from_speed(speech):

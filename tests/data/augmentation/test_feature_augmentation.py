@@ -1,8 +1,11 @@
 """What is done to features in training, against NumPy."""
 
-import numpy as np
+from types import SimpleNamespace
 
-from zoo.data.augmentation.feature_augmentation import change_tempo, mixup, shift_bands
+import numpy as np
+import pytest
+
+from zoo.data.augmentation.feature_augmentation import change_tempo, mixup, shift_bands, warp_bands
 
 
 def test_shifted_bands_repeat_the_edge(rng):
@@ -16,6 +19,29 @@ def test_shifted_bands_repeat_the_edge(rng):
         assert any(np.array_equal(shifted, one) for one in possible)
     assert seen == set(range(5))
     assert np.array_equal(shift_bands(features, rng, 0), features)
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.0, 1.2])
+def test_a_warp_moves_frequencies_as_the_paper_defines(factor, rng):
+    """Jaitly and Hinton 2013, eq 1, with its bend of 4,800 Hz at a rate of 16 kHz, inverted on a grid of 0.1 Hz."""
+    frequencies_hz = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 66) / 2595) - 1)  # in mel alike
+    before_hz, bend_hz = np.linspace(0, 8000, 80_001), 4800 * min(factor, 1)
+    slope = (8000 - bend_hz) / (8000 - bend_hz / factor)
+    after_hz = np.where(before_hz <= bend_hz / factor, before_hz * factor, 8000 - slope * (8000 - before_hz))
+    source_hz = before_hz[np.searchsorted(after_hz, frequencies_hz[1:-1])]
+    features = rng.normal(size=(3, 64)).astype("float32")
+    found = warp_bands(features, SimpleNamespace(uniform=lambda low, high: (factor - 1) / 0.2), 0.2, frequencies_hz)
+    expected = np.stack([np.interp(source_hz, frequencies_hz[1:-1], frame) for frame in features])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=0.02)  # the grid's step is up to 0.4 % of a band's width
+
+
+def test_a_warp_draws_its_factor_from_its_share_and_none_leaves_features(rng):
+    features, frequencies_hz = rng.normal(size=(4, 40)).astype("float32"), np.linspace(0, 100, 42)
+    np.testing.assert_array_equal(warp_bands(features, rng, 0.0, frequencies_hz), features)
+    ramp = np.tile(frequencies_hz[1:-1], (1, 1)).astype("float32")  # each band holds its centre
+    factors = [frequencies_hz[10] / warp_bands(ramp, rng, 0.15, frequencies_hz)[0, 9] for _ in range(300)]
+    assert 0.85 <= min(factors) < 0.87 and 1.13 < max(factors) <= 1.151
 
 
 def test_another_tempo_is_numpys_interpolation(rng):

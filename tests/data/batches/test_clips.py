@@ -62,6 +62,25 @@ def test_an_epoch_can_be_repeated_and_differs_from_others(examples):
     assert epoch(3) == epoch(3) and len({epoch(3), epoch(4), epoch(3, seed=1)}) == 3
 
 
+def test_an_epoch_of_another_sampling_has_each_class_alike_and_draws_each_time_anew(examples):
+    """A rare class's clip is there several times, each time with another crop."""
+    examples = [replace(one, label=int(index > 10)) for index, one in enumerate(examples)]  # 11 and 2 clips
+
+    def epoch(number, sampling="balanced", seed=0):
+        made = training_batches(examples, 4, 20, seed=seed, epoch=number, sampling=sampling).as_numpy_iterator()
+        rows = [row for inputs, *targets in made for row in zip(inputs["features"], *targets, strict=True)]
+        return [(int(frames[0, 0]), int(frames[0, 1]), int(label)) for frames, label, _ in rows]
+
+    found = epoch(1)
+    assert [label for _, _, label in found].count(1) in (6, 7) and len(found) == 13
+    assert all(label == examples[clip].label for clip, _, label in found)
+    assert epoch(1) == found and epoch(2) != found and epoch(1, seed=1) != found
+    assert len({start for number in range(1, 9) for clip, start, _ in epoch(number) if clip == 12}) == 1  # 18 frames
+    plain = training_batches(examples, 4, 20, seed=0, epoch=1).as_numpy_iterator()
+    same = training_batches(examples, 4, 20, seed=0, epoch=1, sampling="clips").as_numpy_iterator()
+    assert all(np.array_equal(one[0]["features"], two[0]["features"]) for one, two in zip(plain, same, strict=True))
+
+
 @pytest.fixture
 def altered(examples, tmp_path):
     """The same clips with three versions each, the last one with none."""

@@ -200,6 +200,7 @@ EXPECTED = {
     "ravdess-song-actors": 1_012,
     "emodb-speakers": 535,
 }
+EXPECTED |= {"ravdess-inner": 960, "ravdess-strangers": 1_200, "ravdess-emobox-6": 1_440, "ravdess-luna-5": 1_440}
 EXPECTED |= {"ravdess-actors": 1_440, "ravdess-random-67": 1_440, "cremad-actors": 7_442, "mediaeval-2013": 744}
 EXPECTED |= {"avec-2016": 18, "recola-nested": 18, "recola-kfold-10": 18, "iemocap-impro-4": 2_943, "iemocap-4": 5_531}
 EXPECTED |= {"ravdess-both-actors": 2_452, "ravdess-both-random-67": 2_452, "recola-full": 46}

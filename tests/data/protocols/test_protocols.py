@@ -13,6 +13,7 @@ from zoo.data.protocols.lookup import DEFAULT_PROTOCOL, PROTOCOLS
 from zoo.data.schema import Clip, Fold, Trace
 from zoo.errors import UserError
 from zoo.runs import dataset
+from zoo.runs.sides import final, present
 
 
 def clip(name: str, speaker: str, label: str, **tags: str) -> Clip:
@@ -110,6 +111,10 @@ TOTALS = {
     "aibo-2": (9959 + 8257, 1),
     "ravdess-random-67": (1440, 1),
     "ravdess-actors": (1440, 6),
+    "ravdess-inner": (960, 4),
+    "ravdess-strangers": (1200, 1),
+    "ravdess-emobox-6": (1440, 6),
+    "ravdess-luna-5": (1440, 5),
     "ravdess-both-random-67": (2452, 1),
     "ravdess-both-actors": (2452, 6),
     "ravdess-song-actors": (1012, 6),
@@ -143,14 +148,14 @@ def test_complete_corpus(name, request):
     assert {c.name for fold in formed for side in fold.sides for c in side} == set(chosen)
     assert len({fold.name for fold in formed}) == len(formed)
     for fold in formed:
-        assert all(fold.sides)
+        assert set(present([fold])) == {"train", "validation", "test"} - set(protocol.without)
         assert {c.label for c in fold.train} == set(protocol.classes or [""])
         train, validation, test = ({c.speaker for c in side} for side in fold.sides)
         assert bool(train & (validation | test)) != protocol.speaker_independent
         assert bool(validation & test) == (protocol.selects_on_test or not protocol.speaker_independent)
         if protocol.classes:
             assert sorted(name for side in fold.sides for name in names(side)) == sorted(chosen)
-    tested = Counter(name for fold in formed for name in names(fold.test))
+    tested = Counter(name for fold in formed for name in names(fold.test or fold.validation))
     assert set(tested.values()) == {len(formed) if name == "recola-kfold-10" else 1}
     if protocol.classes and len(formed) > 1:
         assert len(tested) == len(chosen)
@@ -410,3 +415,53 @@ def test_clips_that_cannot_be_used_are_dropped():
     assert [[len(side) for side in fold.sides] for fold in kept.folds] == [[8, 6, 2], [8, 5, 3], [8, 5, 3]]
     with pytest.raises(UserError, match=r"Expected clips on every side; left are train 9, validation 6, test 0\. Rep"):
         dataset.drop_clips(mine, [{"clip": f"dev_{i}"} for i in (1, 2, 3)])
+
+
+# From the public split files, as design/encoders.md quotes them.
+EMOBOX = ["1 11 20 21", "4 10 12 14", "8 9 19 23", "3 5 7 24", "2 15 16 18", "6 13 17 22"]
+LUNA = ["2 5 14 15 16", "3 6 7 13 18", "10 11 12 19 20", "8 17 21 23 24", "1 4 9 22"]
+
+
+def actors(clips):
+    return sorted({int(clip.speaker.removeprefix("Actor_")) for clip in clips})
+
+
+def test_inner_folds_hold_actors_1_to_16_alone_and_need_no_others():
+    found = folds("ravdess-inner", ravdess(n_actors=20))  # complete for it: --allow-incomplete is not needed
+    assert [actors(fold.validation) for fold in found] == [[*range(k, k + 4)] for k in (1, 5, 9, 13)]
+    for fold in found:
+        assert sorted(actors(fold.train) + actors(fold.validation)) == [*range(1, 17)] and not fold.test
+        assert (len(fold.train), len(fold.validation)) == (12 * 60, 4 * 60)
+        assert {clip.tags["channel"] for clip in fold.train} == {"speech"}
+
+
+def test_strangers_are_actors_17_to_20_without_validation():
+    for n_actors in (20, 24):
+        (fold,) = folds("ravdess-strangers", ravdess(n_actors))
+        assert (actors(fold.train), fold.validation, actors(fold.test)) == ([*range(1, 17)], (), [17, 18, 19, 20])
+    with pytest.raises(UserError, match="Actor_20: expected 60 clips, found 0"):
+        folds("ravdess-strangers", ravdess(19))
+
+
+@pytest.mark.parametrize(("name", "groups"), [("ravdess-emobox-6", EMOBOX), ("ravdess-luna-5", LUNA)])
+def test_groups_of_others_are_tested_in_turn(name, groups):
+    found = folds(name, ravdess())
+    assert [actors(fold.test) for fold in found] == [[*map(int, group.split())] for group in groups]
+    assert all(actors(fold.train) == sorted({*range(1, 25)} - {*actors(fold.test)}) for fold in found)
+    assert not any(fold.validation for fold in found)
+
+
+def test_a_side_that_the_protocol_has_must_not_be_empty():
+    only = [clip for clip in ravdess() if clip.speaker not in ("Actor_17", "Actor_18", "Actor_19", "Actor_20")]
+    with pytest.raises(UserError, match=r"no clip for test. Expected speakers for training and test"):
+        folds("ravdess-strangers", only, allow_incomplete=True)
+
+
+def test_the_final_fold_trains_on_every_clip_once():
+    every = folds("ravdess-actors", ravdess())
+    fold = final(every)
+    assert fold.name == "final" and fold.sides[1:] == ((), ())
+    assert sorted(clip.name for clip in fold.train) == sorted(
+        c.name for c in ravdess() if c.tags["channel"] == "speech"
+    )
+    assert present([fold]) == ["train"] and present(every) == ["train", "validation", "test"]

@@ -14,9 +14,11 @@ import soxr
 
 from zoo.data.augmentation.additive_noise import SNR_LEVELS, Noises, add, within_one
 from zoo.data.augmentation.impulse_responses import convolve
+from zoo.data.augmentation.pitch_and_formants import change_voice
 from zoo.errors import UserError
 
-SPEEDS = (0.9, 1.1)  # after Ko et al. 2015: 0.9, 1 and 1.1
+# Of factors, lowest and highest: Ko et al. 2015 (0.9, 1 and 1.1); three semitones; Jaitly and Hinton 2013.
+RANGES = {"speed": (0.9, 1.1), "pitch": (0.84, 1.19), "vocal_tract": (0.9, 1.1)}
 
 Responses = Mapping[str, np.ndarray]
 
@@ -78,21 +80,27 @@ def augmenter(
     *,
     snr_db: tuple[float, float] = (0.0, 15.0),
     level: str = SNR_LEVELS[0],
+    ranges: Mapping[str, tuple[float, ...]] = RANGES,
     seed: int,
     rate_hz: int,
 ) -> Callable[[np.ndarray, str, int], np.ndarray]:
     """Return a function that makes variants for training of (waveform (samples,), clip name, variant number).
 
-    `kinds` are applied in this order: "speed", resampling by a factor uniform in `SPEEDS`, which changes tempo and
-    pitch together and the length to round(samples / factor); "room", one of `responses`; "noise" of the training side,
-    at a ratio uniform in `snr_db`. A kind draws the same whichever others there are. Raises as `degrader`'s does.
+    `kinds` are applied in this order: "speed", resampling by a factor, which changes tempo, pitch and formants together
+    and the length to round(samples / factor); "pitch" and "vocal_tract", the fundamental frequency and the formants by
+    a factor each, at the same length; "room", one of `responses`; "noise" of the training side, at a ratio uniform in
+    `snr_db`. Factors are uniform in `ranges`, that of pitch on a logarithmic scale. A kind draws the same whichever
+    others there are. Raises as `degrader`'s does.
     """
     rooms = [response for _, response in sorted((responses or {}).items())]
 
     def augment(waveform: np.ndarray, clip: str, number: int) -> np.ndarray:
-        if "speed" in kinds:
-            factor = float(_random(seed, clip, number, "speed").uniform(*SPEEDS))
-            waveform = soxr.resample(waveform, rate_hz * factor, rate_hz, quality="HQ")
+        changed = [kind for kind in RANGES if kind in kinds]
+        drawn = {kind: _factor(kind, ranges[kind], _random(seed, clip, number, kind)) for kind in changed}
+        if "speed" in drawn:
+            waveform = soxr.resample(waveform, rate_hz * drawn["speed"], rate_hz, quality="HQ")
+        if "pitch" in drawn or "vocal_tract" in drawn:
+            waveform = change_voice(waveform, rate_hz, drawn.get("pitch", 1.0), drawn.get("vocal_tract", 1.0))
         if "room" in kinds:
             waveform = convolve(waveform, rooms[int(_random(seed, clip, number, "room").integers(len(rooms)))])
         if "noise" in kinds:
@@ -103,6 +111,11 @@ def augmenter(
         return within_one(waveform)
 
     return augment
+
+
+def _factor(kind: str, limits: tuple[float, ...], rng: np.random.Generator) -> float:
+    lowest, highest = limits
+    return lowest * (highest / lowest) ** rng.random() if kind == "pitch" else float(rng.uniform(lowest, highest))
 
 
 def _random(*about: object) -> np.random.Generator:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_WARPED_SHARE = 0.6  # of half the rate, which holds the formants: 4.8 kHz of 8 (Jaitly and Hinton 2013, section 2)
+
 
 def specaugment(features: np.ndarray, rng: np.random.Generator, fill: np.ndarray) -> np.ndarray:
     """Mask random stretches of time and of bands of features (frames, bands) by `fill` (bands,), the training mean.
@@ -29,6 +31,24 @@ def shift_bands(features: np.ndarray, rng: np.random.Generator, most: int) -> np
     n_bands = features.shape[1]
     shift = rng.integers(-most, most + 1)
     return features[:, np.clip(np.arange(n_bands) - shift, 0, n_bands - 1)]
+
+
+def warp_bands(features: np.ndarray, rng: np.random.Generator, share: float, frequencies_hz: np.ndarray) -> np.ndarray:
+    """Warp the frequencies of features (frames, bands) by a factor uniform in 1 - `share` to 1 + `share`.
+
+    Vocal-tract length perturbation (Jaitly and Hinton 2013, eq 1): frequencies are multiplied by the factor up to a
+    bend, and from there the line goes to half the rate, which stays. Between two bands features are linear in Hz.
+    `frequencies_hz` (bands + 2,) are the bands' centres, equally far apart in mel, with both ends of the axis.
+    """
+    factor = 1 + share * rng.uniform(-1, 1)
+    highest_hz = frequencies_hz[-1]
+    bend_hz = _WARPED_SHARE * highest_hz * min(factor, 1)  # behind the warp; 1 / factor of it before
+    before_hz = np.interp(frequencies_hz[1:-1], [0, bend_hz, highest_hz], [0, bend_hz / factor, highest_hz])
+    places = np.interp(before_hz, frequencies_hz[1:-1], np.arange(features.shape[1]))
+    lower = places.astype(int)
+    upper = np.minimum(lower + 1, features.shape[1] - 1)
+    part = (places - lower).astype(np.float32)
+    return (1 - part) * features[:, lower] + part * features[:, upper]
 
 
 def change_tempo(features: np.ndarray, n_frames: int) -> np.ndarray:

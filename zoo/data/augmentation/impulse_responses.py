@@ -6,8 +6,7 @@ A response is float32 (samples,) of unit energy with its direct path at sample 0
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.signal import oaconvolve
+import scipy  # its parts are imported when used
 
 from zoo.data.audio.find import audio_by_name
 from zoo.data.audio.read import decode, to_mono
@@ -55,7 +54,9 @@ def convolve(waveform: np.ndarray, response: np.ndarray) -> np.ndarray:
     """
     if not waveform.any():
         return waveform.astype(np.float32)
-    result = oaconvolve(waveform.astype(np.float64), response.astype(np.float64), mode="full")[: len(waveform)]
+    result = scipy.signal.oaconvolve(waveform.astype(np.float64), response.astype(np.float64), mode="full")[
+        : len(waveform)
+    ]
     return (result * np.sqrt(_energy(waveform) / _energy(result))).astype(np.float32)
 
 
@@ -143,7 +144,7 @@ def _absorption(delays: np.ndarray, orders: np.ndarray, seconds: float) -> float
     def excess(absorption: float) -> float:
         return _decay_seconds(np.bincount(steps, (1 - absorption) ** orders / delays**2)) - seconds
 
-    return float(brentq(excess, 0.02, 0.95, xtol=1e-3))
+    return float(scipy.optimize.brentq(excess, 0.02, 0.95, xtol=1e-3))
 
 
 def _decay_seconds(energy: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from zoo.data.augmentation.feature_augmentation import change_tempo, mixup
 from zoo.data.batches.by_length import padded
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.prefetch import batches
+from zoo.data.batches.sampling import draw
 
 _CHUNK_BATCHES = 8  # a batch has neighbours in length among so many batches of shuffled clips
 _BUCKETS = 4
@@ -25,6 +26,7 @@ class Example:
     """
 
     name: str = field(default="", kw_only=True)  # of the clip, for errors
+    corpus: str = field(default="", kw_only=True)  # of several
     features: Features
     label: int
     weight: float = 1.0
@@ -54,16 +56,23 @@ def training_batches(
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     tempo: float = 0.0,
     mixing: Mixing | None = None,
+    sampling: str = "clips",
 ) -> Any:
     """Return one epoch of training: ({"features", "n_frames"}, label, weight) batches.
 
     All draws depend on (seed, epoch, clip) alone, so an epoch can be repeated after a crash. Each clip is there once,
-    as itself or as one of its versions, all equally likely, its length changed by up to the share `tempo`; those longer
-    than `max_frames` are cropped at random. Batches have `batch_size` clips or slightly fewer: no small, noisy last
-    one. With `mixing` labels are (batch, classes), and a clip has at least half of its mixture with another of its
-    batch, which is of like length.
+    unless `sampling` draws others (zoo.data.batches.sampling), as itself or as one of its versions, all equally likely,
+    its length changed by up to the share `tempo`; those longer than `max_frames` are cropped at random. Batches have
+    `batch_size` clips or slightly fewer: no small, noisy last one. With `mixing` labels are (batch, classes), and a
+    clip has at least half of its mixture with another of its batch, which is of like length.
     """
+    # Of all clips and versions, so that no epoch has shapes of its own.
+    every = np.array([item.n_frames for one in examples for item in (one.features, *one.versions)]) * (1 + tempo)
+    boundaries = _boundaries(np.minimum(np.ceil(every), max_frames).astype(int))
     # The 1 keeps these draws apart from those of crops: (seed, epoch, clip, 0) is (seed, epoch, clip).
+    rng = np.random.default_rng((seed, epoch, 0, 4))
+    kinds = [example.label for example in examples], [example.corpus for example in examples]
+    examples = [examples[index] for index in draw(sampling, *kinds, rng)]
     drawn = np.random.default_rng((seed, epoch, 0, 1)).random(len(examples))
     choices = [(example.features, *example.versions) for example in examples]
     taken = [choice[int(value * len(choice))] for choice, value in zip(choices, drawn, strict=True)]
@@ -81,9 +90,6 @@ def training_batches(
         crop = crop if source == lengths[index] else change_tempo(crop, lengths[index])
         return augment(crop, rng) if augment else crop
 
-    # Of all versions, so that no epoch has shapes of its own.
-    every = np.array([features.n_frames for choice in choices for features in choice]) * (1 + tempo)
-    boundaries = _boundaries(np.minimum(np.ceil(every), max_frames).astype(int))
     mix = None if mixing is None else _mixer(mixing, len(examples), (seed, epoch, 0, 3))
     return _dataset(examples, plan, lengths, load, boundaries, mix)
 

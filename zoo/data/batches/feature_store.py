@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from zoo.data.audio.read import read
 from zoo.data.audio.recording import CANCELLED, LOUDEST, QUIETEST, BadClip, check_finite
 from zoo.data.audio.scan import Probe, file_sha256, probe
 from zoo.data.schema import Clip
@@ -140,6 +141,18 @@ def extract(
                 bad.append({"clip": clip.name, "kind": error.kind, "reason": str(error)})
             progress(done)
     return found, bad
+
+
+def features_of_clip(
+    clip: Clip,
+    frontend: Callable[[np.ndarray], np.ndarray],
+    rate_hz: int = 16_000,
+    min_seconds: float = 0.025,
+    max_seconds: float = 60.0,
+) -> np.ndarray:
+    """Return a clip's features, float32 (frames, bands), as `extract` does, without a cache. Raises BadClip as that."""
+    waveform = read(clip.path, rate_hz, min_seconds, max_seconds, segment=clip.segment)
+    return _compute(clip, waveform, frontend, None, 0)
 
 
 def fingerprint(features_of: Callable[[np.ndarray], np.ndarray], rate_hz: int, seconds: float) -> str:

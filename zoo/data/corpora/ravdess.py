@@ -36,8 +36,18 @@ def load(root: Path) -> Loaded:
         if name["emotion"] not in EMOTIONS:
             return NO_EMOTION
         tags = {"channel": CHANNELS[name["channel"]]}
-        sex = "male" if int(name["actor"]) % 2 else "female"
-        targets = {"sex": sex, "intensity": INTENSITIES[name["intensity"]], "statement": STATEMENTS[name["statement"]]}
-        return Clip(path, path.stem, f"Actor_{name['actor']}", EMOTIONS[name["emotion"]], tags, targets=targets)
+        facts = _facts(name)
+        return Clip(path, path.stem, f"Actor_{name['actor']}", EMOTIONS[name["emotion"]], tags, targets=facts)
 
     return collect(root, [f"{actors}/*" for actors in INSIDE], _NAME, read_clip)
+
+
+def facts_of(clip: str) -> dict[str, str]:
+    """Return sex, intensity and statement by a clip's name, as `load` does; nothing for a name of another form."""
+    match = _NAME.fullmatch(clip)
+    return _facts(match) if match else {}
+
+
+def _facts(name: re.Match[str]) -> dict[str, str]:
+    sex = "male" if int(name["actor"]) % 2 else "female"
+    return {"sex": sex, "intensity": INTENSITIES[name["intensity"]], "statement": STATEMENTS[name["statement"]]}

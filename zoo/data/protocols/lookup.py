@@ -69,8 +69,9 @@ def surplus(differences: Sequence[Difference]) -> list[Difference]:
 def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool = False) -> Division:
     """Divide the loader's `clips` by a protocol.
 
-    Raises UserError for counts that differ, and folds with no clip to test or validate on (`allow_incomplete` leaves
-    these folds out and makes notes of both); and where no fold is left or one has no training clip, or none of a class.
+    Raises UserError for counts that differ, and folds with no clip to test or validate on, unless the protocol is
+    without that side (`allow_incomplete` leaves these folds out and makes notes of both); and where no fold is left or
+    one has no training clip, or none of a class.
     """
     chosen, differences = protocol.select(clips), count_differences(protocol, clips)
     problems = list(map(str, differences))
@@ -83,7 +84,8 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
             f"  {lines}\n{_advice(protocol, differences)}",
         )
     formed = protocol.divide(chosen)
-    lacking = {fold.name: [side for side in ("validation", "test") if not getattr(fold, side)] for fold in formed}
+    sides = [side for side in ("validation", "test") if side not in protocol.without]
+    lacking = {fold.name: [side for side in sides if not getattr(fold, side)] for fold in formed}
     usable = [fold for fold in formed if not lacking[fold.name]]
     absent = {name: " and ".join(sides) for name, sides in lacking.items() if sides}
     left_out = [f"fold {name} is left out: no clip for {sides}" for name, sides in absent.items()]
@@ -91,7 +93,7 @@ def division(protocol: Protocol, clips: Sequence[Clip], allow_incomplete: bool =
         advice = "add the corpus's other speakers" if chosen else protocol.to_complete
         raise UserError(
             f"{'; '.join([f'{protocol.name}: no complete division of {_counted(chosen)}', *left_out])}. Expected "
-            f"speakers for training, validation and test: {advice}."
+            f"speakers for {', '.join(['training', *sides[:-1]])} and {sides[-1]}: {advice}."
         )
     for fold in usable:
         _check_training(fold, protocol)

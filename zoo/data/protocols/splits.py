@@ -20,8 +20,9 @@ class Protocol:
     `select` keeps the protocol's clips of a loader's, labelled with `classes`; `divide` makes folds of them. `expected`
     is the number of clips of the complete corpus by (group, class), empty where no source states it. `paper` is the
     source of the division. Continuous ratings have `targets` in place of classes: the rated dimensions in the order of
-    outputs and traces. With `selects_on_test`, validation and test are the same clips. `to_complete` says what to do
-    where clips are absent, `to_train` where a fold has none of a class to train on.
+    outputs and traces. With `selects_on_test`, validation and test are the same clips. `without` names the sides that
+    no fold of it has, "validation" or "test". `to_complete` says what to do where clips are absent, `to_train` where a
+    fold has none of a class to train on.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Protocol:
     targets: tuple[str, ...] = ()
     speaker_independent: bool = True
     selects_on_test: bool = False
+    without: tuple[str, ...] = ()
     to_complete: str = "Complete the corpus"
     to_train: str = "Add the corpus's other speakers"
 
@@ -59,6 +61,13 @@ def select(clips: Iterable[Clip], names: Mapping[str, str], **tags: str) -> list
         for clip in clips
         if clip.label in names and all(clip.tags.get(tag) == value for tag, value in tags.items())
     ]
+
+
+def select_of_speakers(
+    clips: Iterable[Clip], names: Mapping[str, str], speakers: Collection[str], **tags: str
+) -> list[Clip]:
+    """Return the clips of some speakers as `select` does."""
+    return [clip for clip in select(clips, names, **tags) if clip.speaker in speakers]
 
 
 def select_by_tag(clips: Iterable[Clip], names: Mapping[str, str], tag: str, file: str, instead: str) -> list[Clip]:
@@ -113,6 +122,16 @@ def by_consecutive_speakers(clips: Sequence[Clip], size: int) -> list[Fold]:
 def by_speaker_groups(clips: Sequence[Clip], n_groups: int) -> list[Fold]:
     """Make `n_groups` runs of consecutive speakers, nearly equal in number; fold k tests k and validates on k - 1."""
     return _rotate(clips, _runs(_speakers(clips), n_groups))
+
+
+def validated_in_turn(clips: Sequence[Clip], groups: Sequence[Sequence[str]]) -> list[Fold]:
+    """Make a fold for each group of speakers: it validates, the other groups train, nobody is tested."""
+    return [divided(f"{k}-{_span(group)}", clips, group, []) for k, group in enumerate(groups)]
+
+
+def tested_in_turn(clips: Sequence[Clip], groups: Sequence[Sequence[str]]) -> list[Fold]:
+    """Make a fold for each group of speakers: it is tested, all others train, nobody validates."""
+    return [divided(f"{k}-{'_'.join(group)}", clips, [], group) for k, group in enumerate(groups)]
 
 
 def train_ohm_test_mont(clips: Sequence[Clip]) -> list[Fold]:

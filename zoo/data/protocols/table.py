@@ -18,6 +18,11 @@ def _same(classes: Iterable[str]) -> dict[str, str]:
     return {label: label for label in classes}
 
 
+def _named(actors: Iterable[int]) -> tuple[str, ...]:
+    """Return the names of RAVDESS's actors."""
+    return tuple(f"Actor_{actor:02d}" for actor in actors)
+
+
 _IEMOCAP = {"neu": "neutral", "hap": "happy", "exc": "happy", "sad": "sad", "ang": "angry"}
 _IEMOCAP_CLASSES = ("neutral", "happy", "sad", "angry")
 _SESSIONS = tuple(f"session {session}" for session in range(1, 6))
@@ -27,11 +32,14 @@ _AIBO_2_FILE = "labels/IS2009EmotionChallenge/chunk_labels_2cl_corpus.txt"
 _PARTS = ("train", "test")
 _SPEECH = tuple(EMOTIONS.values())
 _SONG = _SPEECH[:6]
-_ACTORS = tuple(f"Actor_{actor:02d}" for actor in range(1, 25))
+_ACTORS = _named(range(1, 25))
 _SINGERS = tuple(actor for actor in _ACTORS if actor != "Actor_18")
 _EMODB = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
 _CREMAD = ("anger", "disgust", "fear", "happy", "neutral", "sad")
 _CREMAD_VOTES = "processedResults/summaryTable.csv"
+_INNER, _STRANGERS = _ACTORS[:16], _ACTORS[16:20]
+_EMOBOX = ((1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22))
+_LUNA = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
 _BOTH = (8, 16, 16, 16, 16, 16, 8, 8)  # of each actor, speech and song together
 _BOTH_WITHOUT_SONG = (4, 8, 8, 8, 8, 8, 8, 8)
 _AVEC_PARTS = ("train", "dev")
@@ -57,6 +65,7 @@ _speech = partial(
     select=partial(splits.select, names=_same(_SPEECH), channel="speech"),
     expected=_table(_ACTORS, _SPEECH, (4, 8, 8, 8, 8, 8, 8, 8) * 24),
 )
+_unvalidated = partial(_speech, without=("validation",))
 _both = partial(
     _ravdess,
     classes=_SPEECH,
@@ -141,6 +150,36 @@ _ROWS = (
         title="speech, groups of four consecutive actors, the group before for validation",
         paper="our choice",
         divide=partial(splits.by_consecutive_speakers, size=4),
+    ),
+    _speech(
+        name="ravdess-inner",
+        title="speech of actors 1-16 alone, to choose recipes on: each group of four validates, nobody is tested",
+        paper="our choice",
+        select=partial(splits.select_of_speakers, names=_same(_SPEECH), speakers=_INNER, channel="speech"),
+        divide=partial(splits.validated_in_turn, groups=[_INNER[first : first + 4] for first in range(0, 16, 4)]),
+        expected=_table(_INNER, _SPEECH, (4, 8, 8, 8, 8, 8, 8, 8) * 16),
+        without=("test",),
+    ),
+    _unvalidated(
+        name="ravdess-strangers",
+        title="speech, trained on actors 1-16 for a fixed number of epochs, tested on 17-20, without validation; "
+        "actors 21-24 are not used",
+        paper="our choice",
+        select=partial(splits.select_of_speakers, names=_same(_SPEECH), speakers=_INNER + _STRANGERS, channel="speech"),
+        divide=partial(splits.tested_in_turn, groups=[_STRANGERS]),
+        expected=_table(_INNER + _STRANGERS, _SPEECH, (4, 8, 8, 8, 8, 8, 8, 8) * 20),
+    ),
+    _unvalidated(
+        name="ravdess-emobox-6",
+        title="speech, the six groups of actors that EmoBox tests in turn, without validation",
+        paper="Ma et al. 2024 (EmoBox), whose groups these are; they choose on a part of the training clips",
+        divide=partial(splits.tested_in_turn, groups=[_named(group) for group in _EMOBOX]),
+    ),
+    _unvalidated(
+        name="ravdess-luna-5",
+        title="speech, the five groups of actors of Luna-Jimenez et al., tested in turn, without validation",
+        paper="Luna-Jimenez et al. 2021 (Sensors 21, 7665), whose groups these are",
+        divide=partial(splits.tested_in_turn, groups=[_named(group) for group in _LUNA]),
     ),
     _ravdess(
         name="ravdess-song-actors",

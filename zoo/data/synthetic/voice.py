@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import scipy  # its parts are imported when used: scipy.signal takes seconds
 from numpy.random import Generator
-from scipy import signal
 
 FRAMES_PER_SECOND = 50  # pitch, formants and amplitudes are drawn at this rate
 
@@ -206,7 +206,7 @@ def _smooth(track: np.ndarray, n_frames: int) -> np.ndarray:
     window = np.hanning(n_frames + 2)[1:-1]
     padded = np.pad(track, [(n_frames // 2,) * 2] + [(0, 0)] * (track.ndim - 1), mode="edge")
     window = (window / window.sum()).reshape(-1, *[1] * (track.ndim - 1))
-    return signal.convolve(padded, window, mode="valid", method="direct")
+    return scipy.signal.convolve(padded, window, mode="valid", method="direct")
 
 
 def _glottal_flow(f0_hz: np.ndarray, jitter: float, rate_hz: int, rng: Generator) -> np.ndarray:
@@ -224,7 +224,7 @@ def _radiated(flow: np.ndarray, brightness_hz: float, rate_hz: int) -> np.ndarra
     """Differentiate for the radiation at the lips and darken above `brightness_hz`; unit power."""
     pulses = np.diff(flow, prepend=flow[0])
     pole = np.exp(-2 * np.pi * brightness_hz / rate_hz)
-    pulses = signal.lfilter([1 - pole], [1, -pole], pulses)
+    pulses = scipy.signal.lfilter([1 - pole], [1, -pole], pulses)
     return pulses / np.std(pulses)
 
 
@@ -246,15 +246,15 @@ def _formants(source: np.ndarray, formants_hz: np.ndarray, rate_hz: int) -> np.n
     hop = rate_hz // FRAMES_PER_SECOND
     for frame, start in enumerate(range(0, len(source), hop)):
         block = slice(start, start + hop)
-        filtered[block], state = signal.sosfilt(sections[min(frame, len(sections) - 1)], source[block], zi=state)
+        filtered[block], state = scipy.signal.sosfilt(sections[min(frame, len(sections) - 1)], source[block], zi=state)
     return filtered
 
 
 def _hiss(n_samples: int, speaker: Speaker, rate_hz: int, rng: Generator) -> np.ndarray:
     """Return fricative noise of unit power around 4 kHz for a man."""
     centre_hz = rng.uniform(3000, 5000) * speaker.formant_scale
-    numerator, denominator = signal.iirpeak(centre_hz, 3, fs=rate_hz)
-    noise = signal.lfilter(numerator, denominator, rng.standard_normal(n_samples))
+    numerator, denominator = scipy.signal.iirpeak(centre_hz, 3, fs=rate_hz)
+    noise = scipy.signal.lfilter(numerator, denominator, rng.standard_normal(n_samples))
     return noise / np.std(noise)
 
 

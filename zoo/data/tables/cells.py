@@ -176,7 +176,9 @@ def _read_parquet(path: Path) -> Cells:
     try:
         from pyarrow import ArrowInvalid, parquet
     except ImportError as error:
-        raise UserError(f"{path}: Parquet needs pyarrow (pip install pyarrow), or save the table as CSV") from error
+        raise UserError(
+            f"{path}: Parquet needs pyarrow: pip install -e '.[parquet]', or save the table as CSV"
+        ) from error
     try:
         table = parquet.read_table(path)
     except (OSError, ArrowInvalid) as error:

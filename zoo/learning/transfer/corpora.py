@@ -12,6 +12,7 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import from_config
 from zoo.runs.dataset import Source, drop_clips, open_source, resolve
+from zoo.runs.sides import need
 from zoo.utils.progress import Progress
 
 
@@ -34,6 +35,7 @@ def read(config: RunConfig, progress: Progress) -> Corpus:
     """Read a corpus: features of its clips, and labels by their common names; clips without one are left out."""
     config = resolve(config)
     source, extractor = open_source(config), from_config.extractor(config)
+    need(config, source.folds, "test")
     named = label_maps.of(config.corpus, {clip.label for clip in source.clips})
     folds = []
     for fold in source.folds:

@@ -1,6 +1,6 @@
 """The interface of a task: what training and evaluation need to know of classification, rating and enhancement."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +32,10 @@ class Figures(NamedTuple):
     score: str  # column of the history that chooses the best epoch; higher is better
     compared: tuple[str, ...]  # of a record: must come out again when the run is evaluated again
     short: tuple[str, ...]  # of a fold's record: repeated in its run's record
+
+    def short_of(self, sides: Collection[str]) -> list[str]:
+        """Return the names of `short` that folds with these sides have; names of validation figures say so."""
+        return [name for name in self.short if ("validation" if name.startswith("validation") else "test") in sides]
 
 
 @dataclass(frozen=True)

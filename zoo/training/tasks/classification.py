@@ -15,7 +15,7 @@ import numpy as np
 from zoo import registry
 from zoo.config.run_config import RunConfig
 from zoo.data import votes
-from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment
+from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment, warp_bands
 from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
 from zoo.data.batches.feature_store import Features
 from zoo.data.corpora.pool import CORPUS, corpus_weights
@@ -24,6 +24,7 @@ from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
+from zoo.frontends.mel_filterbank import mel_frequencies
 from zoo.heads import column_names, heads_of
 from zoo.inference.categorical import groups_of, load_classifier
 from zoo.inference.predictor import checked, in_turn, read_all
@@ -73,6 +74,7 @@ def examples(
             label,
             weights.get(clip.label, 1.0) * share,
             name=clip.name,
+            corpus=clip.tags.get(CORPUS, ""),
             labels=several_targets.labels_of(clip, heads, votes.distribution(clip, classes) if soft else None),
         )
         for clip, label, share in zip(clips, labels, shares, strict=True)
@@ -100,7 +102,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         mean, variance = moments(features)
         network = with_normalization(mean, variance, network)
         fill = mean.astype(np.float32)
-        augment = _augmentation(config, fill)
+        augment = _augmentation(config, fill, fold.frontend.rate_hz)
     elif config.standardize != "none":
         values = np.stack([item.read() for item in features]).astype(np.float64)
         axes = 0 if config.standardize == "coefficient" else (0, 1)
@@ -108,6 +110,7 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     crop_frames = fold.frontend.n_frames(round(config.crop_seconds * fold.frontend.rate_hz))
 
     options: dict[str, Any] = {"seed": config.seed, "augment": augment, "tempo": config.tempo}
+    options["sampling"] = config.sampling
     if config.mixup or config.label_smoothing or config.soft_labels != "none":
         options["mixing"] = Mixing(config.mixup, len(fold.outputs), fill)
     batches = partial(training_batches, fold.train, config.batch_size, crop_frames, **options)
@@ -115,12 +118,17 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     return made._replace(extend=extend) if extend else made
 
 
-def _augmentation(config: RunConfig, fill: np.ndarray) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+def _augmentation(
+    config: RunConfig, fill: np.ndarray, rate_hz: int
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """Return what is done to a clip's features, apart from its tempo; hidden bands and frames get the value `fill`."""
+    frequencies_hz = mel_frequencies(config.bands + 2, rate_hz / 2, config.mel_scale)
 
     def augment(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if config.band_shift:
             features = shift_bands(features, rng, config.band_shift)
+        if config.band_warp:
+            features = warp_bands(features, rng, config.band_warp, frequencies_hz)
         return specaugment(features, rng, fill) if config.augment == "specaugment" else features
 
     return augment
@@ -137,6 +145,8 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
+    if not fold.validation:
+        return dict
     fold = _behind_enhancer(fold, config, "validation")
     truth, examples = np.array([example.label for example in fold.validation]), whole_batches(fold.validation)
     heads = heads_of(config, fold.outputs)

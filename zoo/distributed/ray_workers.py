@@ -1,11 +1,13 @@
-"""Run trials as tasks of a Ray cluster, each with its cores and GPUs.
+"""Run tasks on a Ray cluster, each with its cores and GPUs.
 
-Ray brings authentication, scheduling, autoscaling and the news of lost nodes; the search stays with its driver. The
-nodes need this project installed, and the corpus at the same path. A trial is trained in the search's own folder where
-its node sees that (a shared disk); else in a temporary one, which comes back as a ZIP archive with the outcome.
+Ray brings authentication, scheduling, autoscaling and the news of lost nodes; the list of tasks stays with the driver.
+The nodes need this project installed. A task writes into the pool's own folder where its node sees that (a shared
+disk); else into a temporary one, which comes back as a ZIP archive with the outcome.
 """
 
+import functools
 import io
+import json
 import os
 import socket
 import tempfile
@@ -14,21 +16,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuning.distributed.drive import Ended
-from tuning.distributed.worker import RUNNER, load, perform
-from tuning.journal import NAMES
+from zoo.distributed.pool import Ended, Job, Runner, Task
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
 
-_MOST_BYTES = 1 << 30  # of a trial's folder that is sent
+_MOST_BYTES = 1 << 30  # of a task's folder that is sent
 
 
 class RayWorkers:
-    """A pool (tuning.distributed.drive) of `count` tasks at a time on a Ray cluster, which go when this process ends.
+    """A pool (zoo.distributed.pool) of `count` tasks at a time on a Ray cluster, which go when this process ends.
 
     `address`: "auto" for the cluster of this machine, "local" for one of this process's own, which listens on loopback
-    alone, or "ray://HOST:10001". `cpus` and `gpus` are those of a trial; parts of a GPU are shared. Raises UserError
-    where Ray is not installed, the cluster does not answer, or no node has so much.
+    alone, or "ray://HOST:10001". `mark` is a file in `folder` whose first line no other folder has, by which nodes know
+    that they see it. `cpus` and `gpus` are those of a task; parts of a GPU are shared. A process is followed by another
+    after `per_process` tasks, unless that is 0. Raises UserError where Ray is not installed, the cluster does not
+    answer, or no node has so much.
     """
 
     def __init__(
@@ -36,13 +38,14 @@ class RayWorkers:
         address: str,
         count: int,
         folder: Path,
+        job: Job,
+        mark: str,
         *,
         cpus: float = 1.0,
         gpus: float = 0.0,
-        runner: str = RUNNER,
-        trials_per_process: int = 10,
+        per_process: int = 0,
     ):
-        self._ray = connect(address, local_cpus=max(1, round(count * cpus)))
+        self._ray, self._noun = connect(address, local_cpus=max(1, round(count * cpus))), job.noun
         self._check_resources({"CPU": cpus, "GPU": gpus})
         threads = str(max(1, int(cpus)))
         variables = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
@@ -52,25 +55,27 @@ class RayWorkers:
             num_cpus=cpus,
             num_gpus=gpus,
             max_retries=0,  # the driver counts deaths
-            max_calls=trials_per_process,  # then another process: building models repeatedly leaks memory
+            max_calls=per_process,
             runtime_env={"env_vars": variables},
         )(run)
-        self._folder, self._runner = folder.resolve(), runner
+        self._folder, self._mark = folder.resolve(), mark
+        self._job = job.opener, json.dumps(dict(job.settings), sort_keys=True)
         self._names = [f"ray-{number}" for number in range(1, count + 1)]
-        self._tasks: dict[Any, tuple[str, Mapping[str, Any]]] = {}  # worker and assignment by the task's reference
+        self._tasks: dict[Any, tuple[str, Task]] = {}  # worker and task by Ray's reference
 
     def free(self) -> list[str]:
         taken = {worker for worker, _ in self._tasks.values()}
         return [name for name in self._names if name not in taken]
 
-    def start(self, worker: str, assignment: Mapping[str, Any]) -> None:
-        former = any((self._folder / "trials" / name).is_dir() for name in _folders(assignment))
-        self._submit(worker, assignment, {} if not former else None)
+    def start(self, worker: str, task: Task) -> None:
+        there = any((self._folder / place).is_dir() for place in task.needs)
+        self._submit(worker, task, {} if not there else None)
 
-    def _submit(self, worker: str, assignment: Mapping[str, Any], former: Mapping[str, bytes] | None) -> None:
-        task = self._run.options(name=f"trial {assignment['trial']}")
-        reference = task.remote(self._runner, str(self._folder), _journal_head(self._folder), assignment, former)
-        self._tasks[reference] = worker, assignment
+    def _submit(self, worker: str, task: Task, former: Mapping[str, bytes] | None) -> None:
+        head = first_line(self._folder / self._mark)
+        call = self._run.options(name=f"{self._noun} {task.name}")
+        reference = call.remote(*self._job, str(self._folder), self._mark, head, task.content, task.place, former)
+        self._tasks[reference] = worker, task if task.needs else task._replace(content={})  # what may be sent again
 
     def wait(self, seconds: float) -> list[Ended]:
         if not self._tasks:
@@ -86,34 +91,33 @@ class RayWorkers:
         self._ray.shutdown()
 
     def _ended(self, reference: Any) -> Ended | None:
-        """Return how a task's trial ended; None where it is sent again, with the files it was begun with."""
-        worker, assignment = self._tasks.pop(reference)
-        trial, errors = assignment["trial"], self._ray.exceptions
+        """Return how a task ended; None where it is sent again, with the files it needs."""
+        worker, task = self._tasks.pop(reference)
+        errors = self._ray.exceptions
         try:
             outcome, archive = self._ray.get(reference)
-        except (errors.RayTaskError, errors.RuntimeEnvSetupError) as error:  # not the trial's: `perform` takes those
+        except (errors.RayTaskError, errors.RuntimeEnvSetupError) as error:  # before the task itself
             lines = str(error).strip().splitlines()
             raise UserError(
-                f"a Ray worker could not begin trial {trial}: {lines[-1]}. Install this project on every node, in the "
-                "same version (docs/cluster.md)"
+                f"a Ray worker could not begin {self._noun} {task.name}: {lines[-1]}. Install this project on every "
+                "node, in the same version (docs/cluster.md)"
             ) from error
         except errors.RayError as error:  # its process, its node or its memory
             sentence = str(error).strip().splitlines()[0].partition(". ")[0]
-            return Ended(trial, None, f"{type(error).__name__}: {sentence}")
+            return Ended(task.name, None, f"{type(error).__name__}: {sentence}")
         if outcome is None:
-            names = _folders(assignment)
-            self._submit(worker, assignment, {name: packed(self._folder / "trials" / name) for name in names})
+            self._submit(worker, task, {place: packed(self._folder / place) for place in task.needs})
             return None
         if archive:
-            unpack(archive, self._folder / "trials" / trial)
-        return Ended(trial, outcome)
+            unpack(archive, self._folder / task.place)
+        return Ended(task.name, outcome)
 
     def _check_resources(self, wanted: Mapping[str, float]) -> None:
         there = self._ray.nodes()
         for name, number in wanted.items():
             most = max((node["Resources"].get(name, 0.0) for node in there if node["Alive"]), default=0.0)
             if number > most:
-                flag = {"CPU": "--cpus-per-trial", "GPU": "--gpus-per-trial"}[name]
+                flag = f"--{name.lower()}s-per-{self._noun}"
                 raise UserError(f"{flag} is {number:g}, expected at most {most:g}, what the largest node of Ray has")
 
 
@@ -135,7 +139,7 @@ def connect(address: str, local_cpus: int) -> Any:
         options |= {"num_cpus": local_cpus, "include_dashboard": False}
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except Exception as error:  # of no narrower class where a node does not start in time
         found = str(error).strip().splitlines()[0]
         raise UserError(
             f"--ray {address}: no cluster answers ({found}). Give auto on a machine of a running cluster, "
@@ -145,33 +149,39 @@ def connect(address: str, local_cpus: int) -> Any:
 
 
 def run(
-    runner: str, folder: str, head: bytes, assignment: Mapping[str, Any], former: Mapping[str, bytes] | None
-) -> tuple[dict[str, Any] | None, bytes]:
-    """Run a trial on a node; return its outcome, and its folder as an archive unless the search's folder is shared.
+    opener: str,
+    settings: str,
+    folder: str,
+    mark: str,
+    head: bytes,
+    content: Mapping[str, Any],
+    place: str,
+    former: Mapping[str, bytes] | None,
+) -> tuple[Mapping[str, Any] | None, bytes]:
+    """Run a task on a node; return its outcome, and its folder as an archive unless the pool's folder is shared.
 
-    `head` is the beginning of the search's journal, by which a shared folder is known. `former` are archives of what is
-    left of the trial, and of the one it continues; None if there are some that were not sent: where they are needed,
-    the outcome is None.
+    `head` is the first line of the file `mark` in a shared folder. `former` are archives of the folders that the task
+    needs; None if there are some that were not sent: where they are needed, the outcome is None.
     """
-    function = load(runner)
-    if head and _journal_head(Path(folder)) == head:
-        return perform(function, Path(folder), assignment), b""
+    perform = _opened(opener, settings)
+    if head and first_line(Path(folder, mark)) == head:
+        return perform(Path(folder), content), b""
     if former is None:
         return None, b""
-    with tempfile.TemporaryDirectory(prefix=f"{socket.gethostname()}-") as place:
+    with tempfile.TemporaryDirectory(prefix=f"{socket.gethostname()}-") as temporary:
         for name, archive in former.items():
-            unpack(archive, Path(place) / "trials" / name)
-        outcome = perform(function, Path(place), assignment)
-        return outcome, packed(Path(place) / "trials" / assignment["trial"])
+            unpack(archive, Path(temporary, name))
+        outcome = perform(Path(temporary), content)
+        return outcome, packed(Path(temporary, place))
 
 
-def _folders(assignment: Mapping[str, Any]) -> list[str]:
-    """Return the names of a trial's folder and of that of the trial it continues."""
-    return [name for name in (assignment["trial"], assignment.get("parent")) if name]
+@functools.lru_cache(maxsize=1)  # a process of Ray runs many tasks, and may serve another job later
+def _opened(opener: str, settings: str) -> Runner:
+    return Job(opener, json.loads(settings)).open()
 
 
-def _journal_head(folder: Path) -> bytes:
-    path = folder / NAMES[0]
+def first_line(path: Path) -> bytes:
+    """Return the first line of a file, at most 64 KiB of it; nothing where there is no file."""
     if not path.is_file():
         return b""
     with path.open("rb") as file:
@@ -184,7 +194,7 @@ def packed(folder: Path) -> bytes:
     size = sum(path.stat().st_size for path in files)
     if size > _MOST_BYTES:
         raise UserError(
-            f"{folder}: {size:,} bytes, expected at most {_MOST_BYTES:,} to send. Share the search's folder"
+            f"{folder}: {size:,} bytes, expected at most {_MOST_BYTES:,} to send. Share the folder with the nodes"
         )
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -199,7 +209,7 @@ def unpack(content: bytes, folder: Path) -> None:
         for name in archive.namelist():
             place = (folder / name).resolve()
             if not place.is_relative_to(folder.resolve()):
-                raise UserError(f"{folder}: the archive of a trial names {name!r}, outside of its folder")
+                raise UserError(f"{folder}: an archive names {name!r}, outside of its folder")
             place.parent.mkdir(parents=True, exist_ok=True)
             with written_aside(place) as aside:
                 aside.write_bytes(archive.read(name))

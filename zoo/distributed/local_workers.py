@@ -1,4 +1,4 @@
-"""Run trials in processes on this machine, each with its cores or GPU; start another where one dies."""
+"""Run tasks in processes on this machine, each with its cores or GPU; start another where one dies."""
 
 import json
 import os
@@ -8,21 +8,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from tuning.distributed.drive import Ended
-from tuning.distributed.worker import READY, RUNNER
+from zoo.distributed.pool import Ended, Job, Task
+from zoo.distributed.worker import READY
 from zoo.errors import UserError
 from zoo.utils.portable import cores as own_cores
 
-_STARTS = 5  # in a row that end before the worker is ready, until the search is given up
+_STARTS = 5  # in a row that end before the worker is ready, until the work is given up
 _PAUSE_SECONDS = 0.2  # before the second start; that much longer before each further one
 _TERM_SECONDS = 3.0  # to end on SIGTERM, before SIGKILL
+# The search path by argument: a folder called zoo where the command runs is none of ours.
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1))\n"
+    "from zoo.utils.cli import run\nfrom zoo.distributed.worker import main\nrun(main)"
+)
 
 
 @dataclass
@@ -30,63 +34,66 @@ class _Worker:
     """A local worker: its process, started as needed, and the socket to it."""
 
     name: str
-    log: Path
+    log: Path | None
     environment: dict[str, str]
     cores: Sequence[int]
     process: subprocess.Popen | None = None
     link: socket.socket | None = None
-    trial: str = ""  # that it runs
+    task: str = ""  # that it runs
     ready: bool = False
-    n_trials: int = 0  # that its process was given
+    n_tasks: int = 0  # that its process was given
     received: bytes = b""  # of a line that is not whole yet
     vain_starts: int = 0
     start_at: float = 0.0
 
 
 class LocalWorkers:
-    """A pool (tuning.distributed.drive) of `count` processes on this machine, which end with this one.
+    """A pool (zoo.distributed.pool) of `count` processes on this machine, which end with this one.
 
-    Their output goes to FOLDER/workers/. Each process is followed by another after `trials_per_process` trials, since
-    building models repeatedly leaks memory.
+    Their output goes to FOLDER/workers/, without a folder to this process's standard error. Each has `threads` threads,
+    by default an even share of the cores, and is followed by another after `per_process` tasks, unless that is 0.
     """
 
-    def __init__(
-        self,
-        count: int,
-        folder: Path,
-        threads: int | None = None,
-        runner: str = RUNNER,
-        trials_per_process: int = 10,
-    ):
+    def __init__(self, count: int, folder: Path | None, job: Job, *, threads: int | None = None, per_process: int = 0):
         cores = shares(own_cores(), count) if count > 1 else [[]] * count
         gpus = visible_gpus()
         self._workers = [
             _Worker(
                 f"local-{index + 1}",
-                folder / "workers" / f"{index + 1}.log",
+                folder / "workers" / f"{index + 1}.log" if folder else None,
                 settings(index, count, cores[index], gpus, threads),
                 cores[index],
             )
             for index in range(count)
         ]
-        self._command = ["-m", "tuning.distributed.worker", "--folder", str(folder), "--runner", runner]
-        self._trials_per_process = trials_per_process
+        self._command = [
+            "-c",
+            _PROGRAM,
+            json.dumps(sys.path),
+            "--folder",
+            str(folder or Path()),
+            "--opener",
+            job.opener,
+        ]
+        self._command += ["--settings", json.dumps(dict(job.settings))]
+        self._per_process = per_process
         self._selector = selectors.DefaultSelector()
 
     def free(self) -> list[str]:
         now = time.monotonic()
-        return [one.name for one in self._workers if not one.trial and now >= one.start_at]
+        return [one.name for one in self._workers if not one.task and now >= one.start_at]
 
-    def start(self, worker: str, assignment: Mapping[str, Any]) -> None:
+    def start(self, worker: str, task: Task) -> None:
         one = next(one for one in self._workers if one.name == worker)
-        if one.process is not None and (one.n_trials >= self._trials_per_process or one.process.poll() is not None):
+        spent = 0 < self._per_process <= one.n_tasks
+        if one.process is not None and (spent or one.process.poll() is not None):
             self._end(one)
         if one.process is None:
             self._launch(one)
-        one.trial, one.n_trials = assignment["trial"], one.n_trials + 1
+        one.task, one.n_tasks = task.name, one.n_tasks + 1
         assert one.link is not None
         with suppress(BrokenPipeError, ConnectionResetError):  # it died just now, which `wait` finds
-            one.link.sendall(json.dumps(assignment).encode() + b"\n")
+            one.link.sendall(json.dumps(task.content).encode() + b"\n")
 
     def wait(self, seconds: float) -> list[Ended]:
         ended = []
@@ -119,28 +126,29 @@ class LocalWorkers:
             if found == READY:
                 one.ready, one.vain_starts = True, 0
             else:
-                ended.append(Ended(one.trial, found))
-                one.trial = ""
+                ended.append(Ended(one.task, found))
+                one.task = ""
         return ended
 
     def _died(self, one: _Worker) -> list[Ended]:
-        ready, trial = one.ready, one.trial
+        ready, task = one.ready, one.task
         code = self._end(one)
         if not ready:
             one.vain_starts += 1
             one.start_at = time.monotonic() + _PAUSE_SECONDS * one.vain_starts
         if one.vain_starts == _STARTS:
+            what = f"worker {one.name} ended {_STARTS} times before it was ready (exit code {code})"
+            if one.log is None:
+                raise UserError(f"{what}; what it printed is above")
             tail = one.log.read_bytes()[-1500:].decode(errors="replace").strip()
-            what = f"worker {one.name} ended {_STARTS} times before it ran a trial"
-            raise UserError(f"{what} (exit code {code}); {one.log} ends with:", tail)
-        one.trial = ""
-        return [Ended(trial, None, f"exit code {code}", began=ready)] if trial else []
+            raise UserError(f"{what}; {one.log} ends with:", tail)
+        one.task = ""
+        return [Ended(task, None, f"exit code {code}", began=ready)] if task else []
 
     def _launch(self, one: _Worker) -> None:
         ours, theirs = socket.socketpair()
         try:
-            one.log.parent.mkdir(parents=True, exist_ok=True)
-            with one.log.open("ab") as log, theirs:
+            with _appended(one.log) as log, theirs:
                 # Ctrl-C reaches this process only, which ends the others.
                 one.process = subprocess.Popen(
                     [sys.executable, *self._command, "--socket", str(theirs.fileno())],
@@ -149,11 +157,11 @@ class LocalWorkers:
                 )  # fmt: skip
         except OSError as error:
             ours.close()
-            raise UserError(f"{one.log}: no worker can be started ({error.strerror or error})") from error
+            raise UserError(f"{one.log or one.name}: no worker can be started ({error.strerror or error})") from error
         if one.cores and hasattr(os, "sched_setaffinity"):
             with suppress(ProcessLookupError):  # it died already
                 os.sched_setaffinity(one.process.pid, one.cores)
-        one.link, one.ready, one.n_trials, one.received = ours, False, 0, b""
+        one.link, one.ready, one.n_tasks, one.received = ours, False, 0, b""
         self._selector.register(ours, selectors.EVENT_READ, one)
 
     def _end(self, one: _Worker) -> int:
@@ -168,6 +176,17 @@ class LocalWorkers:
             code = one.process.wait()
         one.process = one.link = None
         return code
+
+
+@contextmanager
+def _appended(log: Path | None) -> Iterator[int]:
+    """Yield the descriptor of a file to append to, or that of standard error."""
+    if log is None:
+        yield 2
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        yield file.fileno()
 
 
 def shares(cores: Sequence[int], count: int) -> list[list[int]]:

@@ -1,0 +1,74 @@
+"""What conversions of an export to other formats have in common: refusals, comparison, networks without FFTs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.export.requests import Inputs
+from zoo.export.trained_run import Trained
+from zoo.layers.masking import layers_of
+from zoo.serving.saved_model import Exported
+
+Answers = list[dict[str, np.ndarray]]
+_MAIN = ("serving_default", "all_targets")  # signatures that other formats hold
+
+
+class RefusedError(UserError):
+    """A network that a format cannot hold, or a runtime cannot run; the message says why."""
+
+
+def check_installed(format: str, packages: Sequence[str]) -> None:
+    """Raise UserError where a format's packages, which the extra of its name brings, are not installed."""
+    absent = [package for package in packages if find_spec(package) is None]
+    if absent:
+        raise UserError(
+            f"--format {format} needs {', '.join(absent)}: pip install -e '.[{format}]', or choose another format"
+        )
+
+
+def check_alike(
+    format: str, requests: Sequence[tuple[Inputs, dict[str, np.ndarray]]], answers: Answers, tolerance: float
+) -> None:
+    """Raise RefusedError where answers in a format differ from those expected, beside the inputs, by more than that."""
+    for (inputs, right), answer in zip(requests, answers, strict=True):
+        for name, values in right.items():
+            found, same_shape = answer[name], answer[name].shape == values.shape
+            if not (same_shape and np.allclose(found, values, rtol=0, atol=tolerance)):
+                shape = np.shape(next(iter(inputs.values())))
+                difference = f"{np.abs(found - values).max():.2g}" if same_shape else f"its shape, {found.shape}"
+                raise RefusedError(
+                    f"{format}: {name} for a request of shape {shape} differs from the run's by {difference}, expected "
+                    f"at most {tolerance:g}; it was not written. Use another format"
+                )
+
+
+def without_transforms(trained: Trained, exported: Exported, place: Path) -> Path:
+    """Save a run again, its long convolutions computed directly; where it has none, `exported` is as good."""
+    import tensorflow as tf
+
+    from zoo.export import signatures
+    from zoo.export.agreement import plan_of
+
+    long = [layer for network in trained.networks for layer in layers_of(network) if hasattr(layer, "method")]
+    if not long:
+        return exported.folder
+    for layer in long:
+        layer.method = "direct"
+    module, functions = signatures.build(trained.frontend, trained.networks, plan_of(exported.description))
+    main = {name: function for name, function in functions.items() if name in _MAIN}
+    tf.saved_model.save(module, str(place / "direct"), signatures=main)
+    return place / "direct"
+
+
+@contextmanager
+def refusing(what: str, reason: Callable[[str], str | None] = lambda message: None) -> Iterator[None]:
+    """Raise RefusedError with a library's reason, by default the first line of its error, for whatever it raises."""
+    try:
+        yield
+    except Exception as error:  # the libraries' exceptions share no class
+        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        raise RefusedError(f"{what}: {reason(str(error)) or first.strip()[:300]}") from error
