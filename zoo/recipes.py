@@ -36,7 +36,7 @@ ZHAO = {"paper": _ZHAO_PAPER, "tuned": _ZHAO_TUNED, "quick": {**_ZHAO_TUNED, "ep
 # What makes small data go far, each from its paper (train.py --help names them). Values are those of a first trial of
 # this network; none was searched. Features have no gain and no microphone in them, and no silence at their ends.
 # Expected: UA 59 % (seeds: 57 to 63) on four unseen actors of RAVDESS, one core, 4 s an epoch, by
-# train.py --model residual_bigru --corpus ravdess --data-root DIR --allow-incomplete --fold 4
+# train.py --model residual_bigru --recipe small_data --corpus ravdess --data-root DIR --allow-incomplete --fold 4
 _SMALL_DATA = {
     "bands": 64,
     "floor": 1e-6,
