@@ -113,7 +113,7 @@ def test_failed_renaming_loses_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_ended_driver_leaves_whole_shards_and_resumes(tmp_path, number):
-    command = [sys.executable, str(HELPERS / "fake_shards.py"), str(tmp_path), "200", "1"]
+    command = [sys.executable, str(HELPERS / "fake_shards.py"), str(tmp_path), "1000", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as driver:
         until(lambda: len(list((tmp_path / "shards").glob(f"[0-9]*{SUFFIX}"))) > 2)
         driver.send_signal(number)
@@ -123,9 +123,9 @@ def test_ended_driver_leaves_whole_shards_and_resumes(tmp_path, number):
         signal.SIGINT: (130, "interrupted; what was finished is kept\n"),
     }[number]
     assert lines(tmp_path) == [f"item {number}" for number in range(len(lines(tmp_path)))] != []
-    assert len(lines(tmp_path)) % 10 == 0 and len(lines(tmp_path)) < 200
+    assert len(lines(tmp_path)) % 10 == 0 and len(lines(tmp_path)) < 1_000
     until(lambda: not Path(f"/proc/{driver.pid}").exists())
-    items = [f"item {number}" for number in range(200)]
+    items = [f"item {number}" for number in range(1_000)]
     with shards.opened(tmp_path, {}, iter(items), 10, SUFFIX, resume=True) as found:
         assert found.before >= 3
         drive(found, InProcess(tmp_path, fake_shards.job()), lambda line: None)

@@ -74,6 +74,7 @@ def test_the_card_names_every_target(several):
     run, folder, _ = several
     metrics = json.loads((run / "metrics.json").read_text())
     metrics |= {"n_clips": 9, "per_speaker": {}, "per_class": {}, "leakage": [], "notes": []}
+    metrics |= {"classes": ["anger"], "confusion": [[9]]}
     (run / "metrics.json").write_text(json.dumps(metrics))
     rows = [{"truth": "anger", "prediction": "anger"}]
     (run / "predictions.csv").write_text("truth,prediction\n" + ",".join(rows[0].values()) + "\n")

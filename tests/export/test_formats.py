@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
-from zoo.export import formats
-from zoo.export.formats import FORMATS, RefusedError, export
+from zoo.export import conversion, formats
+from zoo.export.conversion import RefusedError
+from zoo.export.formats import FORMATS, export
 from zoo.serving import saved_model
 
 
@@ -103,7 +104,7 @@ def test_other_answers_are_not_published(made, emotion, tmp_path, monkeypatch):
 def test_unknown_formats_and_absent_runtimes_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"unknown --format 'onyx'. Did you mean 'onnx'"):
         export(tmp_path, tmp_path / "out", "onyx")
-    monkeypatch.setattr(formats, "find_spec", lambda name: None)
+    monkeypatch.setattr(conversion, "find_spec", lambda name: None)
     for format in FORMATS:
         with pytest.raises(UserError, match=rf"--format {format} needs .*pip install -e '\.\[{format}\]'"):
             export(tmp_path, tmp_path / "out", format)

@@ -87,7 +87,7 @@ def test_outputs_that_are_no_probabilities_become_no_class(emotion, outputs, fou
     def spoilt(**request):
         return {"probabilities": tf.constant(outputs(own(**request)["probabilities"].numpy()))}
 
-    broken = replace(exported, module=SimpleNamespace(signatures={"serving_default": spoilt}))
+    broken = replace(exported, loaded=SimpleNamespace(signatures={"serving_default": spoilt}))
     bad: list[BadClip] = []
     clips = [np.random.default_rng(n).normal(0, 0.1, 8_000) for n in range(3)]
     rows = list(of_export(broken).predict(clips, bad.append))
@@ -104,7 +104,7 @@ def test_a_clip_that_the_graph_refuses_does_not_lose_its_batch(emotion):
         tf.debugging.Assert(tf.reduce_all(waveform < 0.9), ["waveform: too near to 1"])
         return own(waveform=waveform, n_samples=n_samples)
 
-    broken = replace(exported, module=SimpleNamespace(signatures={"serving_default": strict}))
+    broken = replace(exported, loaded=SimpleNamespace(signatures={"serving_default": strict}))
     bad: list[BadClip] = []
     good = np.sin(np.arange(8_000)) / 2
     rows = list(of_export(broken).predict([good, 2 * good, good[:4_000]], bad.append))
@@ -213,6 +213,7 @@ def test_any_value_of_a_description_is_used_or_refused_in_words(tmp_path, name):
     (folder / "variables").mkdir()
     right = json.loads((folder / DESCRIPTION).read_text())
     for file in right["files"]:
+        (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_text("x")
     right["files"] = dict.fromkeys(right["files"], sha256(b"x").hexdigest())
     loaded(folder, right)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,17 +32,18 @@ _CLIP_SECONDS = (0.06, 60.0)  # where a clip is one row of openSMILE's functiona
 class Exported:
     """An export, opened. `description` is description.json; `forms` are the signatures that ONNX Runtime computes.
 
-    All others are TensorFlow's, which loads the SavedModel once one is called.
+    All others are TensorFlow's, which loads the SavedModel (`loaded`) once one is called.
     """
 
     folder: Path
     description: Mapping[str, Any]
+    loaded: Any = None
     forms: Mapping[str, OnnxForm] = field(default_factory=dict)
 
     @cached_property
     def module(self) -> Any:
         """What TensorFlow makes of the SavedModel, checked first. Raises UserError where it is damaged or not safe."""
-        return _load_module(self.folder, self.description)
+        return self.loaded or _load_module(self.folder, self.description)
 
     @property
     def rate_hz(self) -> int:
@@ -190,7 +191,7 @@ def _with_onnx(exported: Exported) -> Exported:
     if not onnx_form.is_installed():
         raise UserError("the runtime onnx needs onnxruntime: pip install onnxruntime, or choose tensorflow")
     form = OnnxForm(exported.folder / ONNX_PATH)
-    return Exported(exported.folder, exported.description, dict.fromkeys(exported.description["onnx"], form))
+    return replace(exported, forms=dict.fromkeys(exported.description["onnx"], form))
 
 
 def _load_module(folder: Path, description: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
+import scipy  # its parts are imported when used
 
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
@@ -53,7 +53,7 @@ def power_law(counts: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
     """
     slope, intercept = np.polyfit(np.log(counts), np.log(np.maximum(errors, 1e-6)), 1)
     start = (float(np.exp(intercept)), float(-slope))
-    found = least_squares(lambda law: law[0] * counts ** -law[1] - errors, start)
+    found = scipy.optimize.least_squares(lambda law: law[0] * counts ** -law[1] - errors, start)
     return float(found.x[0]), float(found.x[1])
 
 

@@ -8,8 +8,8 @@ preservation", DAFx). librosa has a phase vocoder, too, which takes ten seconds 
 """
 
 import numpy as np
+import scipy  # its parts are imported when used
 import soxr
-from scipy import signal
 
 METHOD = "phase vocoder of 32 ms, true envelope of 2.5 ms"  # of which altered copies in the cache are
 
@@ -50,11 +50,11 @@ def change_voice(waveform: np.ndarray, rate_hz: int, pitch: float = 1.0, formant
 
 
 def _spectra(waveform: np.ndarray, n_fft: int) -> np.ndarray:
-    return signal.stft(waveform, nperseg=n_fft, noverlap=n_fft - n_fft // _HOPS)[2]
+    return scipy.signal.stft(waveform, nperseg=n_fft, noverlap=n_fft - n_fft // _HOPS)[2]
 
 
 def _waveform(spectra: np.ndarray, n_fft: int) -> np.ndarray:
-    return signal.istft(spectra, nperseg=n_fft, noverlap=n_fft - n_fft // _HOPS)[1]
+    return scipy.signal.istft(spectra, nperseg=n_fft, noverlap=n_fft - n_fft // _HOPS)[1]
 
 
 def _of_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
