@@ -57,6 +57,8 @@ _SMALL_DATA = {
     "label_smoothing": 0.1,
 }
 # Steps of 80 ms in front of the GRU in place of 160: chosen on actors 1-16 of RAVDESS alone (ravdess-inner).
+# Expected: UA 63 % (seeds: 61 to 65) on four unseen actors after training on 16, one core, 6 s an epoch, by
+# train.py --model residual_bigru --corpus ravdess --data-root DIR --protocol ravdess-strangers --keep last
 _UNSEEN_SPEAKERS = {**_SMALL_DATA, "option": {"fine_blocks": 1}}
 RESIDUAL_BIGRU = {
     "unseen_speakers": _UNSEEN_SPEAKERS,
