@@ -114,7 +114,11 @@ def test_failed_renaming_loses_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_ended_driver_leaves_whole_shards_and_resumes(tmp_path, number):
     command = [sys.executable, str(HELPERS / "fake_shards.py"), str(tmp_path), "1000", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as driver:
+
+    def with_interrupts():  # the tests may run without them
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=with_interrupts) as driver:
         until(lambda: len(list((tmp_path / "shards").glob(f"[0-9]*{SUFFIX}"))) > 2)
         driver.send_signal(number)
         said = driver.communicate(timeout=20)[1]

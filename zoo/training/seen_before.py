@@ -107,6 +107,8 @@ def same_audio(
         limits = replace(config, max_clip_seconds=seen.config.max_clip_seconds)
         found, _ = from_config.features_of(limits, extractor, seen.clips, on_bad_clip="skip")
         known |= {item.audio_sha256 for item in found.values()}
+    if not known:
+        return []
     clips = getattr(fold, side)
     shared = [clip.name for clip in clips if audio_sha256[clip.name] in known]
     return [f"{len(shared)} of {len(clips)} {side} recordings are known to it: {shortened(shared)}"] if shared else []
