@@ -98,6 +98,19 @@ def test_ratings_and_several_targets_have_the_form_of_what_predicts(exported):
         alike(rows(version, "tensorflow")[1], found)
 
 
+def test_a_network_on_functionals_has_the_form_under_both_names(functionals, tmp_path):
+    """Its input n_frames is an output, too, which ONNX has to call otherwise."""
+    mine = shutil.copytree(functionals[1], tmp_path / "mine")
+    onnx_copy.add(saved_model.load(mine))
+    by_onnx = saved_model.load(mine, "onnx")
+    assert sorted(by_onnx.forms) == ["features", "serving_default"]
+    bands = by_onnx.description["signatures"]["features"]["inputs"]["features"]["shape"][-1]
+    features = [np.random.default_rng(0).normal(size=(size, bands)).astype(np.float32) for size in (5, 9)]
+    expected = saved_model.load(mine).on_features(features)
+    for found, right in zip(by_onnx.on_features(features), expected, strict=True):
+        np.testing.assert_allclose(found, right, atol=1e-5)
+
+
 def test_other_signatures_are_computed_by_tensorflow(with_form):
     by_onnx = saved_model.load(with_form, "onnx")
     features = [np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)]
