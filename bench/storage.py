@@ -85,7 +85,7 @@ class _Facts:
 
 
 def scores(args: argparse.Namespace, further: list[str], place: Path) -> dict[str, float]:
-    """Train a fold on the features of a cache; return its figures on test clips."""
+    """Train one fold on cached features; return its scores on the test clips."""
     command = [sys.executable, "scripts/train.py", "--model", args.model, "--corpus", args.corpus]
     command += ["--data-root", args.data_root, "--fold", args.fold, "--cache-dir", str(place / "cache")]
     subprocess.run([*command, *further, "--out", str(place / "run")], cwd=ROOT, check=True)

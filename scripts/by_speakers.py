@@ -1,4 +1,4 @@
-"""Train a network on fewer speakers, and show how it learns from more: a curve, and what twice as many would give.
+"""Draw a network's learning curve by number of training speakers, and extrapolate it to twice as many speakers.
 
     python scripts/by_speakers.py --model residual_bigru --corpus ravdess --data-root DIR --protocol ravdess-inner \\
         --speakers 4,8,12 --seeds 0 1 2 --out docs/runs/speakers

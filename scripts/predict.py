@@ -197,7 +197,7 @@ def _into_folder(args: argparse.Namespace, exported: bool, size: int) -> int:
 
 
 def _options(args: argparse.Namespace, exported: bool) -> dict[str, Any]:
-    """Return what `open_predictor` is called with."""
+    """Return the keyword arguments of `open_predictor`."""
     options = {"place": str(args.model), "exported": exported, "fold": args.fold}
     options |= {"max_seconds": args.max_clip_seconds, "postprocessed": args.postprocess}
     return {**options, "runtime": args.runtime} if exported else options

@@ -60,7 +60,7 @@ def test_a_student_that_agrees_has_the_least_loss(logits):
 
 
 def eq_2(labels, vectors, temperature):
-    """Khosla et al. 2020, eq 2, as it is printed, for classes (batch,); the mean over clips with a positive."""
+    """Compute eq 2 of Khosla et al. 2020 by loops, for classes (batch,): the mean over clips that have a positive."""
     z = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     losses = []
     for i in range(len(z)):

@@ -99,7 +99,7 @@ def test_ratings_and_several_targets_have_the_form_of_what_predicts(exported):
 
 
 def test_a_network_on_functionals_has_the_form_under_both_names(functionals, tmp_path):
-    """Its input n_frames is an output, too, which ONNX has to call otherwise."""
+    """Check a network with an input and an output of the same name, n_frames, which ONNX does not allow."""
     mine = shutil.copytree(functionals[1], tmp_path / "mine")
     onnx_copy.add(saved_model.load(mine))
     by_onnx = saved_model.load(mine, "onnx")
@@ -132,7 +132,7 @@ def test_a_new_process_answers_without_tensorflow():
 
 
 def test_help_of_every_script_imports_nothing_that_takes_seconds():
-    """All in one process: what one of them imports, the next would find."""
+    """Run every script with --help in one process, and check which modules were imported by then."""
     code = BLOCKED.replace('"scipy", ', "").replace("'scipy', ", "") + (
         "import contextlib, io, runpy\n"
         "from pathlib import Path\n"

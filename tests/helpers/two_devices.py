@@ -58,7 +58,7 @@ def classes(folder, config):
 
 
 def ratings(folder, config):
-    """7 or more segments of 10 frames in batches of 3, some frames without a rating."""
+    """Return batches of 3 segments of 10 frames, 7 segments or more, some frames without a rating."""
     rng = np.random.default_rng(0)
 
     def rated(number):
@@ -72,7 +72,7 @@ def ratings(folder, config):
 
 
 def trained(folder, make, given, count, after_epoch=lambda: None):
-    """Return the weights and the losses of a training on `count` devices."""
+    """Train on `count` devices; return the weights and the loss of each epoch."""
     folder.mkdir(exist_ok=True)
     config = from_flags({**given, "backend": keras.backend.backend(), "devices": count})
     with Progress() as progress:

@@ -21,7 +21,7 @@ BACKEND = keras.backend.backend()
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """The largest differences between two virtual devices and one, of a process of its own."""
+    """Return the largest differences between training on two virtual devices and on one, from a separate process."""
     if BACKEND == "torch":
         pytest.skip("Keras shares no batches on PyTorch")
     paths = os.pathsep.join([str(HELPER.parents[2]), str(HELPER.parent)])

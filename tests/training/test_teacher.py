@@ -33,7 +33,7 @@ CLASSES = {"W": "angry", "T": "sad", "N": "neutral"}
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    """A table of which every fourth clip has no label, and two teachers on EmoDB's twin."""
+    """Return a table in which every fourth clip has no label, and two teachers trained on EmoDB's synthetic twin."""
     folder = tmp_path_factory.mktemp("distilled")
     root = synthesize("emodb", folder / "emodb", 70, seconds=(0.3, 0.4))
     chosen = [path for path in sorted(root.glob("wav/*.wav")) if path.stem[5] in CLASSES]

@@ -37,7 +37,7 @@ def opened(settings: RunConfig, resume: bool) -> Iterator[Path]:
                 if begun:
                     write_json(folder / "config.json", settings.saved())
                 yield folder
-            except Exception:
+            except Exception:  # raised again behind the removal
                 if begun and not fold_folders(folder):
                     _forget(folder)
                 raise

@@ -1,4 +1,4 @@
-"""Learning curves by number of training speakers: nested draws, and a power law through the errors.
+"""Draw nested sets of training speakers, and fit a power law to the errors of networks trained on them.
 
 The error 1 - UA of n speakers is taken as a * n ** -b (Cortes et al. 1994; Hestness et al. 2017, arXiv 1712.00409). A
 lower bound of the error, which a corpus may have, cannot be told from so few points: the curve goes on without one, and
@@ -36,7 +36,7 @@ def order(clips: Sequence[Clip], seed: int) -> list[str]:
 
 
 def drawn(fold: Fold, n_speakers: int, seed: int) -> Fold:
-    """Return the fold with the training clips of `n_speakers` of its speakers. Raises UserError for fewer."""
+    """Return the fold with training clips of `n_speakers` speakers alone. Raises UserError where it has fewer."""
     speakers = order(fold.train, seed)
     if not 1 <= n_speakers <= len(speakers):
         raise UserError(f"--speakers {n_speakers}: expected 1 to {len(speakers)}, the training speakers of {fold.name}")

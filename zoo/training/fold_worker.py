@@ -33,7 +33,7 @@ def opened(backend: str) -> Runner:
 
 
 def _perform(root: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Train and test a fold of a run below `root`; return its score, or the reason why that cannot be done."""
+    """Train and test one fold of a run below `root`; return its validation score, or why it failed."""
     try:
         return {"score": _finish(root / content["run"], content["settings"], content["fold"])}
     except Exception as error:

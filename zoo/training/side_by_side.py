@@ -51,7 +51,7 @@ def train(
             pool = flags.pool({**workers, "workers": count}, root, job, MARK, per_process=_FOLDS_PER_PROCESS)
             try:
                 drive(folds, pool, progress.line)
-            except Exception:
+            except Exception:  # raised again behind the removal
                 if not any(fold_folders(run.folder) for run in runs):  # `begin` removes what it has made, too
                     shutil.rmtree(root / "workers", ignore_errors=True)
                 raise

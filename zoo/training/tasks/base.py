@@ -61,7 +61,7 @@ def _same(network: keras.Model) -> keras.Model:
 
 
 class Fitting(NamedTuple):
-    """The uncompiled network from features to outputs, its loss, and the batches of an epoch (from 1).
+    """Hold an uncompiled network, its loss, and a function from an epoch's number (from 1) to its batches.
 
     `extend` returns the network in training: with columns behind the network's own, which are not saved, by the same
     layers.
