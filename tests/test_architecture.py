@@ -16,6 +16,7 @@ FLOORS = [
     {"training", "pretrained"},
     {"studies", "export", "adaptation"},
     {"learning"},
+    {"commands"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}
 TENSORFLOW |= {"training/devices", "serving", "export"}

@@ -92,10 +92,14 @@ def test_where_it_is_ignored_it_stays_ignored(tmp_path):
 
 
 def test_every_script_takes_ctrl_c_before_it_imports_anything_else():
-    scripts = [*(ROOT / "scripts").glob("*.py"), ROOT / "bench" / "__main__.py", ROOT / "zoo/distributed/worker.py"]
-    for path in scripts:
+    starts = [*(ROOT / "scripts").glob("update_*.py"), ROOT / "bench" / "__main__.py"]
+    starts += [ROOT / "zoo/distributed/worker.py", ROOT / "zoo/commands/start.py"]
+    for path in starts:
         lines = [line for line in path.read_text().splitlines() if line.startswith(("import ", "from "))]
         assert lines[0].startswith("from zoo.utils.cli import run"), path
+    for path in set((ROOT / "scripts").glob("*.py")) - set(starts):
+        lines = [line for line in path.read_text().splitlines() if line.startswith(("import ", "from "))]
+        assert lines == ["from zoo.commands.start import start"], path
 
 
 def test_taking_ctrl_c_imports_nothing_slow():

@@ -1,0 +1,1 @@
+"""The commands of `ser` and of scripts/, a module each."""

@@ -1,0 +1,39 @@
+"""Compare finished runs on the same test clips: differences with intervals, and tests of them.
+
+    python scripts/compare.py runs/A runs/B runs/C
+
+Runs of one configuration that differ in their seed only are one system, whose figures are means over the seeds. Every
+system is compared with the first.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from zoo.studies.compare import compare_runs
+from zoo.studies.compare_table import FORMATS, SUFFIXES, format_of, print_comparison
+from zoo.utils.atomic_files import written_aside
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that train.py made; two or more")
+    what = parser.add_argument_group("comparison")
+    what.add_argument("--all-pairs", action="store_true", help="compare every system with every other")
+    what.add_argument("--by-run", action="store_true", help="take every run by itself, also where only seeds differ")
+    what.add_argument("--postprocess", action="store_true", help="compare ratings after their post-processing")
+    output = parser.add_argument_group("output").add_mutually_exclusive_group()
+    output.add_argument("--format", choices=list(FORMATS), help="print in this format (default: tables for a terminal)")
+    named = f"write to a file named *{', *'.join(SUFFIXES)} instead"
+    output.add_argument("--out", type=Path, metavar="FILE", help=named)
+    args = parser.parse_args()
+    form = format_of(args.out) if args.out else args.format  # before minutes of work
+    comparison = compare_runs(args.runs, args.all_pairs, args.by_run, args.postprocess)
+    if args.out:
+        with written_aside(args.out) as aside:
+            aside.write_text(FORMATS[form](comparison))
+    elif form:
+        sys.stdout.write(FORMATS[form](comparison))
+    else:
+        print_comparison(comparison)
+    return 0

@@ -1,0 +1,33 @@
+"""Score an ensemble of finished runs: the mean of their probabilities on the same test clips.
+
+    python scripts/ensemble.py runs/SEED-0 runs/SEED-1 runs/SEED-2 --out runs/three-seeds
+
+Runs are of one protocol and the same test clips, usually one configuration with several seeds. Their recorded
+predictions are averaged, each run alike; nothing is chosen by the test clips. --out gets metrics.json, with the own
+figures of its members, and predictions.csv; scripts/compare.py --by-run compares that folder with runs.
+"""
+
+import argparse
+from pathlib import Path
+
+from zoo.errors import UserError
+from zoo.reports import classification
+from zoo.reports.tables import percent
+from zoo.studies import ensemble
+from zoo.utils.text import printable
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that train.py made; two or more")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for its figures")
+    args = parser.parse_args()
+    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise UserError(f"--out {args.out} exists already; give a new folder")
+    record, rows = ensemble.ensemble(args.runs)
+    ensemble.write(record, rows, args.out)
+    names = ", ".join(member["run"] for member in record["members"])
+    classification.print_metrics(record, f"mean of {len(args.runs)} runs ({names}), {record['protocol']}")
+    mean, deviation = (percent(record[f"{name}_of_members"]) for name in ("mean_ua", "deviation_of_ua"))
+    print(f"each by itself: UA {mean} on average, standard deviation {deviation}")
+    print(f"results: {printable(str(args.out))}")

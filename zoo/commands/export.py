@@ -1,0 +1,82 @@
+"""Export a trained run as a SavedModel for TensorFlow Serving, or in another format.
+
+    python scripts/export.py runs/NAME --out saved_models/NAME            # saved_models/NAME/1/saved_model.pb ...
+    python scripts/export.py runs/NAME --out DIR --fold 0 --calibrate --data-root CORPUS
+    python scripts/export.py runs/NAME --out DIR --postprocess            # continuous ratings
+    python scripts/export.py runs/NAME --out DIR --format onnx
+    python scripts/export.py runs/NAME --out DIR --without-confidence     # although confidence.py fitted one
+    python scripts/export.py saved_models/NAME --out saved_models/NAME    # an older export, by this version's rules
+
+The export gets its number, the next free one, once it has been loaded and compared with the run on every signature.
+docs/serving.md says how to serve it.
+"""
+
+import argparse
+from pathlib import Path
+
+from zoo.errors import UserError
+from zoo.serving.description import read_description
+from zoo.utils.backends import use_backend
+from zoo.utils.text import printable
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder that train.py made, or an export to make anew")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets the numbered version")
+    parser.add_argument("--version", type=int, help="its number, above the newest (default: the next)")
+    names = ("saved_model", "onnx", "openvino", "litert")
+    parser.add_argument("--format", choices=names, default="saved_model", help="file format (default: saved_model)")
+    parser.add_argument(
+        "--note", action="append", default=[], help="a sentence on the data for the model card; may be repeated"
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--fold", help="number of the one fold to export (default: all, averaged)")
+    model.add_argument("--postprocess", action="store_true", help="continuous ratings: with the fitted post-processing")
+    model.add_argument(
+        "--max-seconds", type=float, help="longer audio is refused (default: 60; 300 for continuous ratings)"
+    )
+    second = "leave out assets.extra/model.onnx, by which zoo.load and predict.py start without TensorFlow"
+    model.add_argument("--without-onnx", action="store_true", help=second)
+    leaves = "leave out the confidence that scripts/confidence.py fitted for the run"
+    model.add_argument("--without-confidence", action="store_true", help=leaves)
+    calibration = parser.add_argument_group("calibration of probabilities")
+    calibration.add_argument("--calibrate", action="store_true", help="fit a temperature on the validation clips")
+    calibration.add_argument("--data-root", default="", help="the corpus's folder (default: as in the run)")
+    args = parser.parse_args()
+    use_backend("tensorflow")
+    import tensorflow as tf
+
+    # On a GPU, Keras would write NVIDIA's operations into the graph, which run nowhere else.
+    tf.config.set_visible_devices([], "GPU")
+    from zoo.export import export, fit_temperature, formats, model_card, rebuild
+    from zoo.serving.versions import version_folder
+
+    if version_folder(args.run) and not (args.run / "config.json").is_file():
+        own = ("note", "fold", "postprocess", "max_seconds", "without_confidence", "calibrate", "data_root")
+        given = [name for name in own if getattr(args, name) != parser.get_default(name)]
+        if given or args.format != "saved_model":
+            words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])
+            raise UserError(f"{words}: for runs, and {args.run} is an export, which keeps its own; leave it out")
+        _say(rebuild.rebuild(args.run, args.out, args.version, not args.without_onnx))
+        return
+
+    options = {"fold": args.fold, "version": args.version}
+    options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
+    options |= {"without_confidence": args.without_confidence}
+    if args.calibrate:
+        fitted = fit_temperature.calibrate(args.run, args.fold, args.data_root)
+        options |= {"calibration": fitted, "temperature": fitted["temperature"]}
+    if args.format == "saved_model":
+        folder = export.export(args.run, args.out, with_onnx=not args.without_onnx, **options)
+        print(f"model card: {printable(str(model_card.write(folder, args.run, args.fold, args.note)))}")
+    else:
+        folder = formats.export(args.run, args.out, args.format, **options)
+    _say(folder)
+
+
+def _say(folder: Path) -> None:
+    """Name the export, and say why it has no ONNX form, if it has none."""
+    if why := read_description(folder).get("without_onnx"):
+        print(f"without an ONNX form, so that it takes seconds longer to load: {printable(why)}")
+    print(f"exported: {printable(str(folder))}")
