@@ -19,7 +19,7 @@ FLOORS = [
     {"commands"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}
-TENSORFLOW |= {"training/devices", "serving", "export", "commands/export"}
+TENSORFLOW |= {"training/devices", "serving", "export", "commands/export", "commands/serve_request"}
 MODULES = {path.relative_to(ROOT / "zoo").with_suffix(""): path for path in sorted((ROOT / "zoo").rglob("*.py"))}
 
 
