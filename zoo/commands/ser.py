@@ -69,7 +69,7 @@ def overview(width: int) -> str:
     grouped = {name for names in groups.values() for name in names}
     groups["Other"] = [name for name in known if name not in grouped]
     blocks = [_block(title, {name: known[name] for name in names}, width) for title, names in groups.items() if names]
-    opening = "usage: ser [--verbose] COMMAND ...\n\nRecognise emotion in speech. ser COMMAND --help explains a command."
+    opening = "usage: ser [--verbose] COMMAND ...\n\nRecognise emotion in speech. ser COMMAND --help explains one."
     options = "--verbose, with every command, shows the logs of TensorFlow and other libraries; --version, the version."
     return "\n\n".join([opening, *blocks, textwrap.fill(options, max(width, 40))])
 
