@@ -52,7 +52,7 @@ def held_back() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    stderr, own = os.dup(2), sys.stderr
+    stderr, own, is_replaced = os.dup(2), sys.stderr, sys.stderr is not sys.__stderr__
     words = [sys.executable, "-I", "-S", log_filter.__file__]
     # A session of its own: the Ctrl-C that ends this process is not for it.
     reader = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=stderr, start_new_session=True)
@@ -60,7 +60,7 @@ def held_back() -> Iterator[None]:
     os.dup2(reader.stdin.fileno(), 2)
     reader.stdin.close()
     interrupts.stderr = stderr
-    if own is sys.__stderr__:
+    if not is_replaced:
         # Never closed: loggers that are made meanwhile keep it.
         sys.stderr = os.fdopen(stderr, "w", buffering=1, encoding=own.encoding, errors=own.errors, closefd=False)
     try:
@@ -87,5 +87,5 @@ class _Quietly:
                 with held_back():
                     load(module)
 
-            spec.loader.exec_module = quietly
+            spec.loader.exec_module = quietly  # type: ignore[method-assign]
         return spec
