@@ -98,10 +98,9 @@ def test_help_calls_a_program_what_the_user_called_it(typed, monkeypatch, capsys
 
 
 def test_predict_explains_itself_and_takes_the_example(typed):
-    code, out, err = typed("predict")
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "as in: ser predict attention_blstm_fcn-ravdess clip.wav. `ser models` lists models; --example" in err
-    code, out, err = typed("predict", "attention_blstm_fcn-ravdess")
-    assert code == 2 and "--example tries the model" in err
+    for words in ((), ("attention_blstm_fcn-ravdess",)):
+        code, out, err = typed("predict", *words)
+        assert (code, out, err.count("\n")) == (2, "", 1) and "expected a model, and audio files" in err
+        assert "as in: ser predict attention_blstm_fcn-ravdess clip.wav; `ser models` lists models, --example" in err
     code, out, _ = typed("predict", "attention_blstm_fcn-ravdess", "--example", "--json")
     assert code == 0 and json.loads(out)["file"].endswith("sense_and_sensibility.wav")

@@ -109,12 +109,13 @@ def _given(args: argparse.Namespace, *names: str) -> str:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.model is None:
-        raise UserError(
-            f"expected a model and audio, as in: {Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav. `ser "
-            "models` lists models; --example in place of the audio is a recording that comes with the package"
-        )
     places = args.audio or args.list or args.from_stdin
+    if args.model is None or not (places or args.stream):
+        example = f"{Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav"
+        raise UserError(
+            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; `ser "
+            "models` lists models, --example in place of audio tries one"
+        )
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
         if places or refused or args.workers != 1:
@@ -125,11 +126,6 @@ def _check(args: argparse.Namespace) -> None:
         return
     if given := _given(args, "rate", "format", "hop", "window", "look_ahead", "level"):
         raise UserError(f"{given}: for streams; leave out, or add --stream")
-    if not places:
-        raise UserError(
-            "expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them; --example tries "
-            "the model"
-        )
     if args.resume and not args.out:
         raise UserError("--resume continues a file of predictions; name it with --out")
     command.check(args)
