@@ -113,8 +113,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.model is None or not (places or args.stream):
         example = f"{Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav"
         raise UserError(
-            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; `ser "
-            "models` lists models, --example in place of audio tries one"
+            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; "
+            "`ser models` lists models, --example in place of audio tries one"
         )
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
