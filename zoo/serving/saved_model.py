@@ -189,7 +189,7 @@ def _with_onnx(exported: Exported) -> Exported:
             "scripts/export.py EXPORT --out DIR"
         )
     if not onnx_form.is_installed():
-        raise UserError("the runtime onnx needs onnxruntime: pip install onnxruntime, or choose tensorflow")
+        raise UserError("the runtime onnx needs onnxruntime, found none: pip install onnxruntime. Or choose tensorflow")
     form = OnnxForm(exported.folder / ONNX_PATH)
     return replace(exported, forms=dict.fromkeys(exported.description["onnx"], form))
 
