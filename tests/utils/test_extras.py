@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.distributed import flags
 from zoo.errors import UserError
 from zoo.utils import extras
 
@@ -41,3 +42,43 @@ def test_nothing_is_said_of_what_is_there_and_all_of_what_is_absent(monkeypatch)
 def test_no_other_module_names_extras_in_its_own_words():
     for path in (*(ROOT / "zoo").rglob("*.py"), *(ROOT / "tuning").rglob("*.py")):
         assert "pip install -e" not in path.read_text(), path
+
+
+@pytest.fixture
+def without_opensmile(monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "opensmile" else object())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--model", "egemaps_svm", "--corpus", "emodb", "--synthetic"],
+        ["tune", "--model", "egemaps_svm", "--corpus", "emodb", "--synthetic", "--trials", "1", "--out", "search"],
+        [
+            "learn",
+            "--model",
+            "egemaps_svm",
+            "--corpus",
+            "emodb",
+            "--synthetic",
+            "--strategy",
+            "random",
+            "--out",
+            "learn",
+        ],
+        ["extract", "--model", "egemaps_svm", "--corpus", "emodb", "--synthetic", "--out", "features/"],
+    ],
+)
+def test_commands_notice_an_absent_package_before_they_write(without_opensmile, script, tmp_path, words):
+    code, out, err = script(f"{words[0]}.py", *words[1:])
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "error: --model egemaps_svm, whose features are openSMILE's, needs opensmile, found none: pip"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ray_cluster_is_not_asked_for_without_ray(monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^--ray auto needs ray, found none: pip install 'speech-emotion-zoo\[ray\]'$"):
+        flags.check({"ray": "auto"}, "fold")

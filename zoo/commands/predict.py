@@ -143,8 +143,8 @@ def _find(args: argparse.Namespace) -> bool:
     from zoo import pretrained
     from zoo.serving.versions import version_folder
 
-    is_run, name = (args.model / "config.json").is_file(), args.model.name
-    if is_run or not (version_folder(args.model) or name == str(args.model) in pretrained.names()):
+    is_named = args.model.name == str(args.model) and (not args.model.exists() or args.model.name in pretrained.names())
+    if (args.model / "config.json").is_file() or not (is_named or version_folder(args.model)):
         if args.runtime != "auto":
             raise UserError(f"--runtime is for exports, and {args.model} is a run, which has --backend; leave it out")
         use_backend(args.backend or saved.load(args.model / "config.json").backend)

@@ -23,7 +23,7 @@ from zoo.config.validation import (
     check_value,
     in_words,
 )
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 
 _STUDY = "was moved to scripts/enhanced_ratings.py (MixedEmotions D4.2, Table 4.1)"
 # Flags of earlier versions, which must not be taken for abbreviations of others.
@@ -92,9 +92,13 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         given["column"] = parse_columns(given["column"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
-    model = given.get("model", RunConfig.model)
+    for item in dataclasses.fields(RunConfig):
+        if isinstance(given.get(item.name), str):
+            given[item.name] = spelt(given[item.name], item.metadata.get("choices", ()))
+    model = given["model"] = spelt(given.get("model", RunConfig.model), registry.MODELS)
     recipes = registry.get(model).recipes
     recipe = given.get("recipe") or ("quick" if given.get("synthetic") else next(iter(recipes)))
+    recipe = spelt(recipe, recipes)
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
     preset = dict(recipes[recipe])

@@ -5,7 +5,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 from zoo.utils import extras
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -16,6 +16,7 @@ def use_backend(name: str) -> None:
 
     Raises UserError for an unknown backend, one that is not installed, or a keras already running on another.
     """
+    name = spelt(name, BACKENDS)
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS)
     if name != "tensorflow":  # which the package itself brings
