@@ -72,6 +72,8 @@ def main() -> None:
         if "option" in given:
             given["option"] = {**found.get("option", {}), **flags.parse_options(given["option"])}
         given = {**found, **given}
+    elif not resume:
+        flags.need_corpus(given)
     seeds = _seeds(running.pop("seeds", None), given, resume)
     _check_workers(running)
     every = _of_seeds(seeds, given, resume) if seeds else [_settings(given, resume)]

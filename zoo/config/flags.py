@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -120,6 +121,16 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     check_auxiliary(config)
     check_snapshots(config)
     return config
+
+
+def need_corpus(given: Mapping[str, Any]) -> None:
+    """Raise UserError, with an example, where the flags a user gave say nothing of where the recordings are."""
+    if not {"corpus", "data_root", "synthetic", "out"} & set(given) and not os.environ.get("SPEECH_CORPORA"):
+        name = Path(sys.argv[0]).name
+        raise UserError(
+            f"expected a network and a corpus, as in: {name} --model residual_bigru --corpus ravdess --data-root DIR",
+            f"--synthetic in place of --data-root DIR tries it without a corpus; {name} --help lists networks and corpora",
+        )
 
 
 def resume(given: Mapping[str, Any]) -> RunConfig:
