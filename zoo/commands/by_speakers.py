@@ -11,7 +11,6 @@ as many steps; --same-epochs trains all for --epochs. --out gets a record for ea
 curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py hold.
 """
 
-import argparse
 import shlex
 import sys
 from dataclasses import replace
@@ -25,6 +24,7 @@ from zoo.errors import UserError
 from zoo.runs.dataset import Source, open_source, resolve
 from zoo.studies import by_speakers
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
@@ -65,8 +65,8 @@ def main() -> None:
     print(f"results: {printable(str(out))}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
     study = parser.add_argument_group("learning curve")
     study.add_argument("--speakers", required=True, metavar="N,N,...", help="numbers of training speakers")
     study.add_argument("--seeds", type=int, nargs="+", default=[0], help="of draws and networks (default: 0)")

@@ -9,7 +9,6 @@ Results lie in --out: matrix.json, .csv, .md, .png and .svg, and a folder per fo
 on: finished folds are kept. The other flags are those of train.py.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
 from zoo.studies.cross_corpus_cells import check_families
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 _NORMALIZE = {"both": (False, True), "off": (False,), "on": (True,)}
@@ -57,10 +57,9 @@ def main() -> None:
 
 
 def parse() -> dict:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, conflict_handler="resolve"
-    )
+    parser = Parser(description=__doc__)
     flags.add_flags(parser)
+    parser.hide(("corpus", "fold", "seed"))  # the study sets them
     study = parser.add_argument_group("study")
     study.add_argument("--corpora", nargs="+", required=True, metavar="CORPUS", help="two or more")
     what = "features standardised by each corpus's own clips: both | on | off (default: both)"

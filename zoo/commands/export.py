@@ -11,17 +11,17 @@ The export gets its number, the next free one, once it has been loaded and compa
 docs/serving.md says how to serve it.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.errors import UserError
 from zoo.serving.description import read_description
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder that train.py made, or an export to make anew")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the numbered version")
     parser.add_argument("--version", type=int, help="its number, above the newest (default: the next)")

@@ -32,13 +32,14 @@ from zoo.learning.labelling.label_file import Label, file_name
 from zoo.learning.raters.how_many import LEVELS
 from zoo.learning.strategies import STRATEGIES
 from zoo.utils.atomic_files import csv_text, write_csv
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 Subparsers = Any  # argparse's own type has no public name
 
 
 def main() -> int | None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_next, _add_add, _add_accept, _add_retract, _add_ask, _add_raters, _add_export, _add_simulate):
         add(commands)

@@ -18,6 +18,7 @@ from typing import Any
 from zoo.config import flags
 from zoo.errors import UserError
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 _PLAN = ("strategy", "query", "budget", "initial", "batch", "second_view")
@@ -81,12 +82,12 @@ def _compare(folders: list[Path], out: Path, others: dict[str, Any]) -> None:
     print(report.markdown(report.compare([curves.load(folder) for folder in folders], out)))
 
 
-def parse() -> argparse.ArgumentParser:
+def parse() -> Parser:
     from zoo.learning.plan import QUERY, SECOND_VIEW, STRATEGIES, Plan
     from zoo.learning.semi_supervised import Sure
     from zoo.learning.strategies import STRATEGIES as QUERIES
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     none = argparse.SUPPRESS
     plan = parser.add_argument_group("labelling")
     plan.add_argument("--strategy", default=none, help=f"{' | '.join(STRATEGIES)} (default: {Plan.strategy})")
@@ -115,4 +116,5 @@ def parse() -> argparse.ArgumentParser:
     together = "draw several results together and compare them"
     parser.add_argument("--compare", type=Path, nargs="+", default=none, metavar="DIR", help=together)
     flags.add_flags(parser)
+    parser.hide(("seed",))  # --seeds
     return parser

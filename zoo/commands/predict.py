@@ -45,6 +45,7 @@ from zoo.inference.places import Places
 from zoo.inference.predictions_file import Answers, Failure, Lines, Sheet, as_csv, as_json, kind_of
 from zoo.inference.raw_audio import FORMATS, RawAudio
 from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 _SHARD_BATCHES = 16  # of files that are read together: a shard's batches are those of the whole list
@@ -59,8 +60,8 @@ def main() -> int:
     return _stream(args, exported) if args.stream else _files(args, exported)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
     parser.add_argument("model", type=Path, help="folder that train.py or export.py made, or a name in saved_models/")
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
@@ -94,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--look-ahead", type=float, help=later)
     level = "MEAN,DEVIATION of the samples (default: of the audio received so far)"
     stream.add_argument("--level", type=_level, help=level)
+    parser.hide(("look_ahead", "level", "postprocess", "runtime", "ray", "shard_size"))
+    parser.hide(("cpus_per_shard", "gpus_per_shard", "backend", "max_clip_seconds"))
     return parser
 
 

@@ -9,18 +9,18 @@ angles of Russell 1980; emotions without one, such as disgust, have empty cells.
 can train on it (train.py --corpus table:with-quadrants.csv --target quadrant) and compare with people of the other.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.data.corpora import quadrants
 from zoo.data.tables import quadrants as quadrant_tables
 from zoo.errors import UserError
 from zoo.utils.atomic_files import write_csv
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("table", type=Path, help="CSV or TSV with a header")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new CSV")
     parser.add_argument("--emotion", default="emotion", help="column of emotions (default: emotion)")

@@ -30,6 +30,7 @@ from zoo.runs import folds_of_final, own_pool, sides
 from zoo.runs.dataset import open_source, resolve
 from zoo.training import seeds as several
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 WORKERS: dict[str, dict[str, Any]] = {
@@ -39,9 +40,7 @@ WORKERS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=catalogue.in_plain_text(), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, epilog=catalogue.in_plain_text())
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its flags")
     parser.add_argument(
         "--from-search", metavar="DIR", help="train the best trial of a search (tune.py), changed by the flags given"
@@ -56,6 +55,7 @@ def main() -> None:
         metavar="RUN",
         help="as many epochs as a finished run needed; keep the last",
     )
+    parser.hide(["from_search", "epochs_from", *(name for name in WORKERS if name != "workers")])
     given = vars(parser.parse_args())
     running = {name: given.pop(name) for name in WORKERS if name in given}
     resume, search = given.pop("resume"), given.pop("from_search")

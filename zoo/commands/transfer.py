@@ -11,7 +11,6 @@ words (anger is angry). Results lie in --out: transfer.json, .csv, .md, .png and
 go on: finished folds and seeds are kept. The other flags are those of train.py.
 """
 
-import argparse
 import shlex
 import sys
 from dataclasses import replace
@@ -24,6 +23,7 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 
 # Of the target alone, not of a source read the same way.
 _OF_TARGET = ("protocol", "fold", "data_root", "target", "classes", "column", "label_map", "from_names", "audio_root")
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def parse() -> dict:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     study = parser.add_argument_group("transfer")
     study.add_argument("--source", default="", help="corpus with many labels (linear models)")
     study.add_argument("--source-root", default="", metavar="DIR", help="its folder or table")
