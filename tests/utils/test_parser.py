@@ -4,7 +4,7 @@ import pytest
 
 from zoo.config import flags
 from zoo.errors import UserError
-from zoo.utils.parser import Parser
+from zoo.utils.parser import Numbers, Parser
 
 
 def parser(**options):
@@ -53,6 +53,35 @@ def test_words_behind_two_hyphens_are_no_options():
     tried = Parser()
     tried.add_argument("audio", nargs="*")
     assert tried.parse_args(["a.wav", "--", "--epoch.wav", "--help"]).audio == ["a.wav", "--epoch.wav", "--help"]
+
+
+def test_whole_numbers_are_apart_by_spaces_or_commas():
+    tried = Parser(prog="ser try")
+    tried.add_argument("--seeds", action=Numbers, nargs="+")
+    assert (
+        tried.parse_args(["--seeds", "0,1", "2"]).seeds
+        == tried.parse_args(["--seeds", "0", "1", "2"]).seeds
+        == [0, 1, 2]
+    )
+    for wrong in ("0,,1", "0.5", "a"):
+        with pytest.raises(UserError, match=f"--seeds is '{wrong}', expected whole numbers. ser try --help"):
+            tried.parse_args(["--seeds", wrong])
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "now"),
+    [
+        ("predict", "RUN --stream --rate 8000", "--rate is now called --rate-hz"),
+        ("predict", "RUN --stream --format s16le", "--format is now called --sample-format"),
+        ("predict", "RUN --stream --window=2", "--window is now called --window-seconds"),
+        ("export", "RUN --out X --max-seconds 9", "--max-seconds is now called --max-clip-seconds"),
+        ("label", "next --count 3", "--count is now called --clips"),
+        ("quadrants", "a.csv --scale 1 5", "--scale is now called --rating-scale"),
+        ("by_speakers", "--speakers 4 --on test", "--on is now called --side"),
+    ],
+)
+def test_old_names_of_options_answer_with_the_new_one(script, command, words, now):
+    assert script(f"{command}.py", *words.split()) == (2, "", f"error: {now}\n")
 
 
 def helped(tried, capsys, *words):

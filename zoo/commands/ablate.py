@@ -22,7 +22,7 @@ from zoo.errors import UserError
 from zoo.runs.dataset import open_source, resolve
 from zoo.studies import ablation
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.parser import Parser
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     study = parser.add_argument_group("ablation")
     study.add_argument("--ingredients", type=Path, metavar="FILE", help="JSON of further ingredients")
     study.add_argument("--only", nargs="+", default=[], metavar="NAME", help="ingredients studied (default: all)")
-    study.add_argument("--seeds", type=int, nargs="+", default=[0], help="of every run (default: 0)")
+    study.add_argument("--seeds", action=Numbers, nargs="+", default=[0], help="of every run (default: 0)")
     study.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs/ and --out's name)")
     config_flags.add_flags(parser)
     parser.hide(("seed",))  # --seeds

@@ -20,7 +20,7 @@ from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
 from zoo.studies.cross_corpus_cells import check_families
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.parser import Parser
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 _NORMALIZE = {"both": (False, True), "off": (False,), "on": (True,)}
@@ -64,7 +64,7 @@ def parse() -> dict:
     study.add_argument("--corpora", nargs="+", required=True, metavar="CORPUS", help="two or more")
     what = "features standardised by each corpus's own clips: both | on | off (default: both)"
     study.add_argument("--normalize", default="both", help=what)
-    study.add_argument("--seeds", type=int, nargs="+", default=(0,), help="of each training (default: 0)")
+    study.add_argument("--seeds", action=Numbers, nargs="+", default=(0,), help="of each training (default: 0)")
     named = "NAME=A,B: corpora of one family of languages, compared with the others; may be repeated"
     alone = "leave out the row trained on all other corpora together, which takes most of the time"
     study.add_argument("--no-others", action="store_true", help=alone)

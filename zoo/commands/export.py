@@ -34,7 +34,7 @@ def main() -> None:
     model.add_argument("--fold", help="number of the one fold to export (default: all, averaged)")
     model.add_argument("--postprocess", action="store_true", help="continuous ratings: with the fitted post-processing")
     model.add_argument(
-        "--max-seconds", type=float, help="longer audio is refused (default: 60; 300 for continuous ratings)"
+        "--max-clip-seconds", type=float, help="longer audio is refused (default: 60; 300 for continuous ratings)"
     )
     second = "leave out assets.extra/model.onnx, by which zoo.load and predict.py start without TensorFlow"
     model.add_argument("--without-onnx", action="store_true", help=second)
@@ -53,7 +53,7 @@ def main() -> None:
     from zoo.serving.versions import version_folder
 
     if version_folder(args.run) and not (args.run / "config.json").is_file():
-        own = ("note", "fold", "postprocess", "max_seconds", "without_confidence", "calibrate", "data_root")
+        own = ("note", "fold", "postprocess", "max_clip_seconds", "without_confidence", "calibrate", "data_root")
         given = [name for name in own if getattr(args, name) != parser.get_default(name)]
         if given or args.format != "saved_model":
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])
@@ -62,7 +62,7 @@ def main() -> None:
         return
 
     options = {"fold": args.fold, "version": args.version}
-    options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
+    options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_clip_seconds}
     options |= {"without_confidence": args.without_confidence}
     if args.calibrate:
         fitted = fit_temperature.calibrate(args.run, args.fold, args.data_root)

@@ -18,7 +18,7 @@ from typing import Any
 from zoo.config import flags
 from zoo.errors import UserError
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.parser import Parser
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 _PLAN = ("strategy", "query", "budget", "initial", "batch", "second_view")
@@ -100,7 +100,7 @@ def parse() -> Parser:
     plan.add_argument("--initial", type=int, default=none, metavar="N", help=first)
     plan.add_argument("--batch", type=int, default=none, metavar="N", help=f"labels at a time (default: {Plan.batch})")
     seeds = "of what is drawn, a curve each (default: 0 1 2)"
-    plan.add_argument("--seeds", type=int, nargs="+", default=none, metavar="N", help=seeds)
+    plan.add_argument("--seeds", action=Numbers, nargs="+", default=none, metavar="N", help=seeds)
     machine = parser.add_argument_group("labels by the machine")
     least = f"calibrated probability from which it labels a clip (default: {Sure.confidence})"
     machine.add_argument("--confidence", type=float, default=none, metavar="P", help=least)

@@ -87,15 +87,15 @@ def _parser() -> Parser:
     command.add_flags(running, "1024; of ratings 16")
     stream = parser.add_argument_group("streams")
     stream.add_argument("--stream", action="store_true", help="standard input is raw audio, mono; a line per hop, live")
-    stream.add_argument("--rate", type=int, help="its sampling rate in Hz (default: the model's)")
-    stream.add_argument("--format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
-    stream.add_argument("--hop", type=float, help="seconds of new audio between lines")
-    stream.add_argument("--window", type=float, help="seconds of audio per prediction, where state cannot be carried")
-    later = "seconds of later audio per rating, where state cannot be carried"
-    stream.add_argument("--look-ahead", type=float, help=later)
+    stream.add_argument("--rate-hz", type=int, help="its sampling rate in Hz (default: the model's)")
+    stream.add_argument("--sample-format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
+    stream.add_argument("--hop-seconds", type=float, help="new audio between lines")
+    stream.add_argument("--window-seconds", type=float, help="audio per prediction, where state cannot be carried")
+    later = "later audio per rating, where state cannot be carried"
+    stream.add_argument("--look-ahead-seconds", type=float, help=later)
     level = "MEAN,DEVIATION of the samples (default: of the audio received so far)"
     stream.add_argument("--level", type=_level, help=level)
-    parser.hide(("look_ahead", "level", "postprocess", "runtime", "ray", "shard_size"))
+    parser.hide(("look_ahead_seconds", "level", "postprocess", "runtime", "ray", "shard_size"))
     parser.hide(("cpus_per_shard", "gpus_per_shard", "backend", "max_clip_seconds"))
     return parser
 
@@ -113,10 +113,12 @@ def _check(args: argparse.Namespace) -> None:
         if places or refused or args.workers != 1:
             what = refused or "files and --workers"
             raise UserError(f"--stream takes its audio from standard input and prints its answers; leave {what} out")
-        if (args.format or "s16le") not in FORMATS:
-            raise unknown("--format", args.format, FORMATS)
+        if (args.sample_format or "s16le") not in FORMATS:
+            raise unknown("--sample-format", args.sample_format, FORMATS)
         return
-    if given := _given(args, "rate", "format", "hop", "window", "look_ahead", "level"):
+    if given := _given(
+        args, "rate_hz", "sample_format", "hop_seconds", "window_seconds", "look_ahead_seconds", "level"
+    ):
         raise UserError(f"{given}: for streams; leave out, or add --stream")
     if not places:
         raise UserError("expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them")
@@ -257,10 +259,10 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
 
         model = of_run(args.model, args.fold)
     announce_device(runtime_of_exports() if exported else "")
-    sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
-    stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
+    sizes = {"window_seconds": args.window_seconds, "look_ahead_seconds": args.look_ahead_seconds}
+    stream = Stream(model, args.hop_seconds, **sizes, level=args.level, rate_hz=args.rate_hz)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
-    show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.format or "s16le")  # type: ignore[arg-type]
+    show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.sample_format or "s16le")  # type: ignore[arg-type]
     n_rows = 0
     for samples in audio:
         n_rows += _show(stream.push(samples), show)

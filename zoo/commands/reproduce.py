@@ -20,7 +20,7 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import use_backend
-from zoo.utils.parser import Parser
+from zoo.utils.parser import Numbers, Parser
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ TABLES = {
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("table", help=f"known: {', '.join(TABLES)}")
-    parser.add_argument("--seeds", type=int, nargs="+", help="seeds of each network (default: the table's)")
+    parser.add_argument("--seeds", action=Numbers, nargs="+", help="seeds of each network (default: the table's)")
     config_flags.add_flags(parser)
     parser.hide(("model", "seed"))  # the table names them
     given = vars(parser.parse_args())

@@ -34,7 +34,7 @@ from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 WORKERS: dict[str, dict[str, Any]] = {
-    "seeds": {"metavar": "S,S,...", "help": "a run for each, in folders of --out, and their mean"},
+    "seeds": {"nargs": "+", "metavar": "N", "help": "a run for each, in folders of --out, and their mean"},
     **worker_flags.of("fold", "one after the other in this process"),
 }
 
@@ -72,7 +72,7 @@ def main() -> None:
         if "option" in given:
             given["option"] = {**found.get("option", {}), **flags.parse_options(given["option"])}
         given = {**found, **given}
-    seeds = _seeds(running.pop("seeds", None), given, resume)
+    seeds = _seeds(_joined(running.pop("seeds", None)), given, resume)
     _check_workers(running)
     every = _of_seeds(seeds, given, resume) if seeds else [_settings(given, resume)]
     if running:
@@ -114,6 +114,10 @@ def _train(every: Sequence[RunConfig], resume: bool, running: Mapping[str, Any],
 
 def _settings(given: dict[str, Any], resume: bool) -> RunConfig:
     return flags.resume(given) if resume else flags.from_flags(given)
+
+
+def _joined(words: Sequence[str] | None) -> str | None:
+    return None if words is None else ",".join(words)
 
 
 def _seeds(text: str | None, given: dict[str, Any], resume: bool) -> list[int]:

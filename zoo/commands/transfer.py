@@ -23,7 +23,7 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
-from zoo.utils.parser import Parser
+from zoo.utils.parser import Numbers, Parser
 
 # Of the target alone, not of a source read the same way.
 _OF_TARGET = ("protocol", "fold", "data_root", "target", "classes", "column", "label_map", "from_names", "audio_root")
@@ -65,7 +65,9 @@ def parse() -> dict:
     known = "pooled, autoencoder, ...; the table that is printed has all (default: all of the model)"
     study.add_argument("--methods", nargs="+", default=[], metavar="NAME", help=known)
     study.add_argument("--budgets", nargs="+", type=int, default=[10, 25, 50, 100], metavar="N", help="labelled clips")
-    study.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="draws of labelled clips")
+    study.add_argument(
+        "--seeds", action=Numbers, nargs="+", default=[0, 1, 2], metavar="N", help="draws of labelled clips"
+    )
     flags.add_flags(parser)
     return vars(parser.parse_args())
 

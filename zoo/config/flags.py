@@ -40,7 +40,7 @@ _MOVED = {
 # Fields that are mappings, each entry a flag of its own, and how the help writes an entry.
 MAPPINGS = {"option": "NAME=VALUE", "column": "NAME=THEIRS"}
 
-# What the help calls the values of texts; "WORD" where there are choices or a name is enough.
+# What the help calls the values of texts; others are a WORD.
 _VALUES = {
     **dict.fromkeys(("model", "recipe", "corpus", "protocol", "target", "colormap", "backend"), "NAME"),
     **dict.fromkeys(("data_root", "audio_root", "cache_dir", "noise", "responses", "out"), "DIR"),
@@ -77,7 +77,7 @@ def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
     elif item.metadata.get("words"):
         options.update(type=_names, metavar="A,B,...")
     else:
-        options.update(type=kind, metavar=_value_of(name, kind))
+        options.update(type=kind, metavar=_VALUES.get(name) or ("WORD" if kind is str else None))
         if isinstance(item.default, tuple):
             options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
         if item.default != "":
@@ -87,11 +87,6 @@ def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
         if "choices" in item.metadata:
             options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
     group.add_argument(as_flag(name), **options)
-
-
-def _value_of(name: str, kind: Any) -> str:
-    """Return what the help calls the value of a flag."""
-    return _VALUES.get(name) or {int: "N", float: "X", tuple[float, ...]: "X"}.get(kind, "WORD")
 
 
 def _has_effect(model: str, name: str) -> bool:

@@ -12,7 +12,18 @@ from typing import Any, NoReturn
 from zoo.errors import UserError, did_you_mean, unknown
 
 # Names of options of earlier versions and what they are called now, where a command has the new one.
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "--count": "--clips",
+    "--format": "--sample-format",
+    "--hop": "--hop-seconds",
+    "--look-ahead": "--look-ahead-seconds",
+    "--max-seconds": "--max-clip-seconds",
+    "--on": "--side",
+    "--rate": "--rate-hz",
+    "--scale": "--rating-scale",
+    "--window": "--window-seconds",
+}
+_UNITS = ("hz", "ms", "seconds")
 _EXAMPLES = 3  # in short help
 _KINDS = {"int": "a whole number", "float": "a number"}
 
@@ -134,6 +145,16 @@ class Parser(argparse.ArgumentParser):
         return "\n".join(lines)
 
 
+class Numbers(argparse.Action):
+    """Whole numbers, apart by spaces or commas: --seeds 0 1 2 and --seeds 0,1,2."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        words = [word for value in values for word in value.split(",")]
+        if not all(re.fullmatch(r" *-?\d+ *", word) for word in words):
+            parser.error(f"{option_string} is {' '.join(values)!r}, expected whole numbers")
+        setattr(namespace, self.dest, [int(word) for word in words])
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Formats help with short names of values, so that most options take one line."""
 
@@ -141,7 +162,10 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, **{"max_help_position": 28, **options})
 
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
-        return "N" if action.type is int else "X" if action.type is float else action.dest.upper()
+        unit = action.dest.rpartition("_")[2]
+        if action.type not in (int, float) or unit in _UNITS:
+            return unit.upper() if unit in _UNITS else action.dest.upper()
+        return "N" if action.type is int else "X"
 
 
 def _value(name: str, words: Sequence[str]) -> str | None:
