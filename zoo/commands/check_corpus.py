@@ -25,6 +25,7 @@ from zoo.data.protocols.lookup import get
 from zoo.data.protocols.splits import Protocol
 from zoo.data.tables import check as check_table
 from zoo.runs import own_table
+from zoo.utils.parser import Parser
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable
 
@@ -34,9 +35,8 @@ MOST_GROUPS = 6  # in the table of counts: IEMOCAP's sessions, not RAVDESS's act
 
 def main() -> int:
     """Return 0 for a clean corpus, 1 where there are findings; a user's mistake raises UserError."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"{corpora.in_plain_text()}\n\n"
         "Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
     )
