@@ -11,6 +11,7 @@ from zoo.config import saved
 from zoo.config.flags import from_flags, need_corpus
 from zoo.data.corpora import pool
 from zoo.data.corpora import registry as corpora
+from zoo.data.protocols import pool as protocols_of_pools
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError, did_you_mean, missing, spelt
 from zoo.runs.dataset import resolve
@@ -43,8 +44,7 @@ def test_networks_recipes_protocols_corpora_and_choices_may_be_in_capitals():
     config = resolve(from_flags(given))
     found = config.model, config.corpus, config.recipe, config.protocol, config.on_bad_clip, config.backend
     assert found == ("residual_bigru", "ravdess", "small_data", "ravdess-actors", "skip", "jax")
-    pooled = resolve(from_flags({"model": "fcn", "corpus": "RAVDESS+EmoDB", "protocol": "POOL-speakers"}))
-    assert (pooled.corpus, pooled.protocol) == ("ravdess+emodb", "pool-speakers")
+    assert protocols_of_pools.get("Pool-Speakers", "ravdess+emodb", ()).name == "pool-speakers"
     assert registry.get("FCN") is registry.MODELS["fcn"] and corpora.get("EmoDB") is corpora.CORPORA["emodb"]
 
 
