@@ -5,10 +5,10 @@
     python scripts/by_speakers.py ... --protocol ravdess-strangers --speakers 4,8,12,16 --side test
 
 A draw is of one fold and seed: its speakers are drawn at random, women and men in turn, the smaller draw part of the
-larger. Networks are scored on the fold's validation speakers (mean UA of the last ten epochs), or with --side test and no
-validation side on its test speakers, once, after the last epoch. Fewer speakers train for more epochs, so that all take
-as many steps; --same-epochs trains all for --epochs. --out gets a record for each finished run, curve.csv, curve.json,
-curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py hold.
+larger. Networks are scored on the fold's validation speakers (mean UA of the last ten epochs), or with --side test and
+no validation side on its test speakers, once, after the last epoch. Fewer speakers train for more epochs, so that all
+take as many steps; --same-epochs trains all for --epochs. --out gets a record for each finished run, curve.csv,
+curve.json, curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py hold.
 """
 
 import shlex
@@ -101,10 +101,10 @@ def _scored(source: Source, on: str) -> Source:
     for fold in source.folds:
         if on == "test" and fold.validation:
             raise UserError(
-                f"--side test: fold {fold.name} has validation clips, which score. Leave it out, or choose a --protocol "
-                "without them, such as ravdess-strangers"
+                f"--side test: fold {fold.name} has validation clips, which score. Leave it out, or choose a "
+                "--protocol without them, such as ravdess-strangers"
             )
         if not getattr(fold, on):
-            raise UserError(f"fold {fold.name} has no {on} clips to score on; choose another --protocol, or --on")
+            raise UserError(f"fold {fold.name} has no {on} clips to score on; choose another --protocol, or --side")
         folds.append(replace(fold, test=() if on == "validation" else fold.test))
     return replace(source, folds=tuple(folds))
