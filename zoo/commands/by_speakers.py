@@ -8,7 +8,8 @@ A draw is of one fold and seed: its speakers are drawn at random, women and men 
 larger. Networks are scored on the fold's validation speakers (mean UA of the last ten epochs), or with --side test and
 no validation side on its test speakers, once, after the last epoch. Fewer speakers train for more epochs, so that all
 take as many steps; --same-epochs trains all for --epochs. --out gets a record for each finished run, curve.csv,
-curve.json, curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py hold.
+curve.json, curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py
+hold.
 """
 
 import shlex
