@@ -117,6 +117,11 @@ def _begun(given: dict[str, Any]) -> bool:
 def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Begin a search after checking its configuration, its space and its data."""
     settings = resolve(flags.from_flags(given))
+    if settings.network_file:
+        raise UserError(
+            f"--model {given['model']}: a search takes networks of the zoo and of installed packages, and "
+            "this is one of a file. Make a package of it (docs/add-a-network.md), or give another network"
+        )
     use_backend(settings.backend)  # before a builder's module imports Keras
     for name in upstream_runs.named(settings):
         raise UserError(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from zoo import registry
+from zoo import own_network, registry
 from zoo.config.groups import GROUPS
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import load
@@ -91,6 +91,7 @@ def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
 
 def _has_effect(model: str, name: str) -> bool:
     """Return whether an option has an effect on a network; those of the command itself have. For Parser.heeds."""
+    model = _own_network({"model": model}).get("model", model)
     registry.get(model)
     return name not in RunConfig.__dataclass_fields__ or heeds(model, name)
 
@@ -107,12 +108,16 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         given["column"] = parse_columns(given["column"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
+    given |= _own_network(given)
     model = given.get("model", RunConfig.model)
     recipes = registry.get(model).recipes
     recipe = given.get("recipe") or ("quick" if given.get("synthetic") else next(iter(recipes)))
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
     preset = dict(recipes[recipe])
+    for name in preset:
+        if name not in RunConfig.__dataclass_fields__:
+            raise unknown(f"setting of {model}", name, RunConfig.__dataclass_fields__)
     # What belongs to the recipe's optimizer and schedule goes with them.
     for choice, own in (("optimizer", "momentum"), ("schedule", "decay")):
         if given.get(choice, preset.get(choice)) != preset.get(choice):
@@ -131,6 +136,15 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     check_auxiliary(config)
     check_snapshots(config)
     return config
+
+
+def _own_network(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return model and network_file where --model names a network of a file, and let the registry know it."""
+    text, place = given.get("model", ""), given.get("network_file")
+    if not own_network.is_named(text):
+        return {"network_file": ""}
+    named = own_network.find(text, Path(place) if place else None)
+    return {"model": registry.know(named), "network_file": str(named.path)}
 
 
 def resume(given: Mapping[str, Any]) -> RunConfig:
