@@ -16,6 +16,7 @@ FLOORS = [
     {"training", "pretrained"},
     {"studies", "export", "adaptation"},
     {"learning"},
+    {"pages"},
     {"commands"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}
