@@ -14,7 +14,7 @@ from zoo.data.audio.read import open_audio, open_file, stored
 
 WINDOW_SECONDS = 0.032  # of a spectrum; neighbours overlap by half, or more where a picture has more columns
 TOP_HZ = 8_000  # of the picture: what most models hear
-RANGE_DB = 60.0  # of the picture: from its loudest cells, which are black, to white
+RANGE_DB = 70.0  # of the picture: from its loudest cells, which are black, to white
 LOUDEST_SHARE = 0.999  # of the cells lie below the loudest: a click does not make the rest white
 _LEVELS = 16  # of grey: four bits a pixel
 _FRAMES = 256  # spectra at a time
