@@ -26,9 +26,18 @@ class OptionError(ValueError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Return the error for a name that is not in a table, e.g. `unknown("model", "fnc", MODELS)`."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}")
+    return UserError(f"unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'fcn'?" for the known name nearest to `name`, or nothing where none is near.
+
+    >>> did_you_mean("TRIAN", ["train", "tune"])
+    " Did you mean 'train'?"
+    """
+    by_case = {one.casefold(): one for one in known}
+    near = get_close_matches(name.casefold(), by_case, n=1)
+    return f" Did you mean {by_case[near[0]]!r}?" if near else ""
 
 
 def shortened(names: Sequence[str]) -> str:

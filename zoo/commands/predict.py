@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import zoo
 from zoo.config import saved
 from zoo.distributed import command
 from zoo.errors import UserError, unknown
@@ -52,6 +53,8 @@ _SHARD_BATCHES = 16  # of files that are read together: a shard's batches are th
 
 def main() -> int:
     args = _parser().parse_intermixed_args()  # RUN --json clip.wav: "audio" may be empty
+    if args.example:
+        args.audio.append(str(zoo.example_clip()))
     _check(args)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # of names that it has no letters for
@@ -61,16 +64,18 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, help="folder that train.py or export.py made, or a name in saved_models/")
+    model = "folder that train.py or export.py made, or a name that `ser models` lists"
+    parser.add_argument("model", type=Path, nargs="?", help=model)
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
+    parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
     parser.add_argument("--from-stdin", action="store_true", help="standard input names them, one a line")
-    model = parser.add_argument_group("model")
-    model.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
+    which = parser.add_argument_group("model")
+    which.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
     seconds = "runs: longer files are refused (default: 60; a day for ratings)"
-    model.add_argument("--max-clip-seconds", type=float, help=seconds)
+    which.add_argument("--max-clip-seconds", type=float, help=seconds)
     fitted = "runs' ratings: with the post-processing fitted on validation"
-    model.add_argument("--postprocess", action="store_true", help=fitted)
+    which.add_argument("--postprocess", action="store_true", help=fitted)
     output = parser.add_argument_group("output")
     kind = output.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="one JSON object per line")
@@ -105,6 +110,12 @@ def _given(args: argparse.Namespace, *names: str) -> str:
 
 def _check(args: argparse.Namespace) -> None:
     places = args.audio or args.list or args.from_stdin
+    if args.model is None or not (places or args.stream):
+        example = f"{Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav"
+        raise UserError(
+            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; `ser "
+            "models` lists models, --example in place of audio tries one"
+        )
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
         if places or refused or args.workers != 1:
@@ -115,8 +126,6 @@ def _check(args: argparse.Namespace) -> None:
         return
     if given := _given(args, "rate", "format", "hop", "window", "look_ahead", "level"):
         raise UserError(f"{given}: for streams; leave out, or add --stream")
-    if not places:
-        raise UserError("expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them")
     if args.resume and not args.out:
         raise UserError("--resume continues a file of predictions; name it with --out")
     command.check(args)

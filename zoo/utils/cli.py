@@ -8,13 +8,13 @@ from zoo.utils import interrupts  # isort: skip  # takes Ctrl-C
 import atexit
 import errno
 import gc
-import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 
 from zoo.errors import UserError
+from zoo.utils import quiet
 from zoo.utils.text import printable
 
 # Of disks and folders; any other error of the system is a bug and keeps its traceback.
@@ -28,12 +28,11 @@ OUTPUT_CLOSED = 141  # what a shell gives for SIGPIPE
 
 def run(main: Callable[[], int | None]) -> None:
     """Call `main` and end the process with its exit code."""
-    sys.argv[1:] = joined_values(sys.argv[1:])
+    sys.argv[1:] = joined_values(quiet.without_flag(sys.argv[1:]))
+    quiet.begin()
     # By its default, after every 700 new objects, the collector goes through modules and graphs that stay: a second of
     # every start.
     gc.set_threshold(20_000)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is no error
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every new length of clip
     interrupts.watch()
     try:
         try:

@@ -22,6 +22,8 @@ _PATIENCE_SECONDS = 10.0  # for helpers to be ended and progress to be shown; th
 _IMPORTS = "<frozen importlib._bootstrap>"
 _MAIN = threading.main_thread()
 
+stderr = 2  # file descriptor of standard error; zoo.utils.quiet changes it for a while
+
 _came = threading.Event()
 _ending = threading.Event()
 _code = INTERRUPTED
@@ -37,9 +39,9 @@ def end_at_once() -> NoReturn:
     """Print the line on standard error and end this process, without clearing up."""
     if not _ending.is_set():
         _ending.set()
-        shown_cursor = "\x1b[?25h" if os.isatty(2) else ""  # progress bars hide it
+        shown_cursor = "\x1b[?25h" if os.isatty(stderr) else ""  # progress bars hide it
         with suppress(OSError):  # no buffer, whose lock the interrupted code may hold
-            os.write(2, f"{shown_cursor}{MESSAGE}\n".encode())
+            os.write(stderr, f"{shown_cursor}{MESSAGE}\n".encode())
     os._exit(_code)
 
 
