@@ -56,7 +56,7 @@ class Page(HTMLParser):
 
     @property
     def text(self):
-        return " ".join("".join(self.texts).split())
+        return " ".join(" ".join(self.texts).split())
 
     @property
     def data(self):

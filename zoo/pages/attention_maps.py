@@ -61,7 +61,7 @@ def _attentive(network: "keras.Model") -> tuple[list["keras.layers.Layer"], "ker
 
 
 def overlay(features: np.ndarray, weights: np.ndarray | None = None) -> bytes:
-    """Return a picture (WebP) of features (frames, bands), time to the right, coloured where weights exceed their mean."""
+    """Return a picture (WebP) of features (frames, bands), time to the right; weights above their mean in colour."""
     from PIL import Image
 
     low, high = np.quantile(features, [0.02, 0.998])
