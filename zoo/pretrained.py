@@ -9,6 +9,8 @@ import zoo
 from zoo.errors import UserError, unknown
 from zoo.inference.clips import Clip, is_clip, names_of, whole_hz
 from zoo.inference.export_predictor import of_export
+from zoo.inference.rows import MIX, Segment
+from zoo.inference.segments import segments
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 from zoo.serving.listing import Listed, listed
@@ -90,6 +92,19 @@ class Pretrained:
         if is_clip(clips) or not isinstance(clips, (list, tuple)):
             return self._predict([clips], rate_hz)[0]
         return self._predict(clips, rate_hz)
+
+    def segments(self, clip: Clip, rate_hz: int | None = None, channels: str = MIX) -> list[Segment]:
+        """Classify a recording of any length in windows of speech: a row per window (zoo.inference.rows), by time.
+
+        `clip` and `rate_hz` are as in `predict`. `channels` is "mix" (the mean of all), "split" (rows for each), "left"
+        or "right".
+
+        Raises UserError for a model of ratings, which rates recordings of any length by `predict`, and BadClip.
+        """
+        if self.exported.continuous:
+            raise UserError("segments() is for classes of emotion, and this model rates frames; use predict()")
+        rate_hz = self.rate_hz if rate_hz is None else whole_hz(rate_hz, "rate_hz")
+        return segments(self._predictor, clip, names_of([clip])[0], rate_hz, channels)
 
     def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
         """Return a zoo.inference.stream.Stream of this model, with its options."""

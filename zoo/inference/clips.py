@@ -52,7 +52,7 @@ def waveform_of(
         return read(Path(clip), rate_hz, min_seconds, max_seconds)
     if isinstance(clip, _CONTENT):
         return read_bytes(bytes(clip), name, rate_hz, min_seconds, max_seconds)
-    samples = _in_columns(as_floats(clip, name), name)
+    samples = in_columns(as_floats(clip, name), name)
     check_rate(clip_rate_hz, samples.shape[1], name)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, as in a file of doubles
         samples = samples.astype(np.float32)
@@ -92,7 +92,7 @@ def whole_hz(rate_hz: Any, name: str) -> int:
     return int(rate_hz)
 
 
-def _in_columns(samples: np.ndarray, name: str) -> np.ndarray:
+def in_columns(samples: np.ndarray, name: str) -> np.ndarray:
     """Return samples (n, channels). Time is the longer dimension."""
     if samples.size == 0:
         raise BadClip(name, "empty", f"samples of the shape {samples.shape}")
