@@ -12,6 +12,7 @@ import soundfile
 from pages import Page, check_alone
 
 from zoo.data.audio.recording import BadClip
+from zoo.errors import UserError
 from zoo.pages import embedded_audio, recording
 
 HOSTILE = "<script>alert(1)</script>\"'&.wav"
@@ -46,6 +47,7 @@ def row(start, end, shares, channel="mix", **more):
         "reason": None if shares else "silent: no speech",
         "speech_seconds": (end - start) / 2 if shares else 0.0,
         "quality": quality,
+        "trained_on": "emodb",
         **more,
     }
 
@@ -68,7 +70,7 @@ def model(tmp_path):
             asked.append((path, channels))
             return list(rows)
 
-        exported = SimpleNamespace(folder=folder)
+        exported = SimpleNamespace(folder=folder, continuous=bool(ratings))
         return SimpleNamespace(
             exported=exported,
             description=known,
@@ -210,7 +212,7 @@ def test_sound_is_the_recordings_as_mp3_or_left_out(model, clip, monkeypatch):
 def test_no_speech_at_all(model, clip):
     page = Page(recording.page(model([]), clip(loud=0.0)))
     check_alone(page)
-    assert "No speech was found in this recording." in page.text and page.data["charts"] == []
+    assert "No emotion was found in this recording" in page.text and page.data["charts"] == []
 
 
 def test_a_second_alone(model, clip):
@@ -278,3 +280,9 @@ def test_bad_audio_is_refused(model, tmp_path):
 def test_a_shipped_model_of_ratings_by_the_command(script, clip):
     code, shown, _ = script("report.py", "conv_lstm-standin", clip(3.0), "--out", "page.html")
     assert code == 0 and re.match(r"report: page\.html \(0\.\d MB\)", shown)
+
+
+def test_a_model_of_ratings_has_no_rows_by_channel(model, clip):
+    one = model(ratings={"time": [], "ratings": {"arousal": [], "valence": []}, "reason": "silent"})
+    with pytest.raises(UserError, match="--channels split: for models of classes"):
+        recording.page(one, clip(channels=2), channels="split")
