@@ -2,6 +2,7 @@
 
     python scripts/report.py attention_blstm_fcn-ravdess call.wav --out call.html
     python scripts/report.py MODEL call.wav --out call.html --channels split --audio none
+    python scripts/report.py attention_blstm_fcn-ravdess --example --out example.html
     python scripts/report.py runs/NAME --out run.html                     # a run of train.py
     python scripts/report.py runs/A runs/B --out compared.html            # the first, and how the others differ from it
 
@@ -16,6 +17,7 @@ the worst errors with their sound, for which it needs the corpus (the run's --da
 import argparse
 from pathlib import Path
 
+import zoo
 from zoo.errors import UserError
 from zoo.utils.text import printable
 
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("others", type=Path, nargs="*", metavar="FILE", help=others)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, a name ending in .html")
     recording = parser.add_argument_group("recordings")
+    recording.add_argument("--example", action="store_true", help="take the recording that comes with the package")
     channels = "mix them, or give each its rows, or take one (default: mix)"
     recording.add_argument("--channels", choices=("mix", "split", "left", "right"), help=channels)
     sound = "put the sound into the page, or leave it out (default: auto, in up to an hour)"
@@ -60,6 +63,8 @@ def _of_recording(args: argparse.Namespace) -> str:
     ]
     if refused:
         raise UserError(f"{', '.join(refused)}: for runs, and {args.model} is none; leave it out")
+    if args.example:
+        args.others.append(zoo.example_clip())
     if len(args.others) != 1:
         raise UserError(
             f"expected one recording behind the model, found {len(args.others)}; give a file such as call.wav"
@@ -72,7 +77,8 @@ def _of_runs(args: argparse.Namespace) -> str:
     from zoo.config import saved
     from zoo.utils.backends import use_backend
 
-    refused = [flag for flag, value in (("--channels", args.channels), ("--audio", args.audio)) if value is not None]
+    given = (("--channels", args.channels), ("--audio", args.audio), ("--example", args.example or None))
+    refused = [flag for flag, value in given if value is not None]
     if refused:
         raise UserError(f"{', '.join(refused)}: for a recording, and {args.model} is a run; leave it out")
     if no_runs := [folder for folder in args.others if not (folder / "config.json").is_file()]:

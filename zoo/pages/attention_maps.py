@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SIZE = (560, 128)  # pixels
 _COLOR = np.array([213, 94, 0], float)  # Okabe and Ito's vermilion, over greys
 _STRONGEST = 0.8  # share of the colour where the weight is largest
+_FAINT = 3.0  # times the mean: maps whose largest weight is below have less colour, as they prefer little
 
 # Waveform (samples,) -> features (frames, bands), and weights by the name of their layer: (frames,) or (frames, bands),
 # of fewer frames and bands where the network pools before it.
@@ -60,7 +61,7 @@ def _attentive(network: "keras.Model") -> tuple[list["keras.layers.Layer"], "ker
 
 
 def overlay(features: np.ndarray, weights: np.ndarray | None = None) -> bytes:
-    """Return a picture (WebP) of features (frames, bands), time to the right, with weights over them in colour."""
+    """Return a picture (WebP) of features (frames, bands), time to the right; weights above their mean in colour."""
     from PIL import Image
 
     low, high = np.quantile(features, [0.02, 0.998])
@@ -68,7 +69,8 @@ def overlay(features: np.ndarray, weights: np.ndarray | None = None) -> bytes:
     picture = _stretched(grey, Image.Resampling.BILINEAR)[..., None].repeat(3, axis=2)
     if weights is not None:
         grid = weights if weights.ndim == 2 else weights[:, None]
-        alpha = _stretched(grid / (grid.max() or 1), Image.Resampling.BILINEAR)[..., None]
+        above = grid / (grid.mean() or 1) - 1
+        alpha = _stretched(above / (max(_FAINT - 1, above.max())), Image.Resampling.BILINEAR).clip(0, 1)[..., None]
         picture = picture * (1 - _STRONGEST * alpha) + _COLOR * _STRONGEST * alpha
     written = io.BytesIO()
     Image.fromarray(np.rint(picture).astype(np.uint8)).save(written, "WEBP", quality=80)

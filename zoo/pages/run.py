@@ -34,6 +34,8 @@ def page(folders: Sequence[Path], data_root: str = "", n_clips: int = CLIPS, pro
     run = open_run(folders[0])
     if run.entry.task not in ("emotion", "continuous"):
         raise UserError(f"{run.folder}: a run of {run.settings.model}, which predicts no emotion; give one of emotions")
+    if data_root and run.settings.synthetic:
+        raise UserError(f"--data-root is for real speech, and {run.folder} is of a synthetic twin; leave it out")
     compared = _compared(folders) if len(folders) > 1 else None
     tested = is_tested(run.record)
     shown: dict[str, Any] = {}

@@ -82,3 +82,8 @@ def _line(name: str, inside: Sequence[tuple[Row, float]], names: Sequence[str]) 
     total = sum(seconds.values())
     shares = {one: value / total if total else None for one, value in seconds.items()}
     return {"name": name, "speech_seconds": total, "shares": shares}
+
+
+def plain(values: np.ndarray) -> list[float | None]:
+    """Return values (n,) as JSON has them, to four decimals; NaN becomes null."""
+    return [None if np.isnan(one) else round(float(one), 4) for one in values]

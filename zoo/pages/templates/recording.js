@@ -7,7 +7,7 @@
   const audio = at("audio"), tracks = at("tracks"), cursor = at("cursor"), whole = data.seconds;
   const buttons = [...document.querySelectorAll(".seg")];
   const shortest = Math.min(whole, Math.max(1, whole / 200));
-  let from = 0, to = whole, now = 0, stop = null, current = -1;
+  let from = 0, to = whole, now = 0, stop = null, current = null;
 
   const clock = (seconds) => {
     const tenths = Math.round(seconds * 10), rest = ((tenths % 600) / 10).toFixed(1).padStart(4, "0");
@@ -86,11 +86,13 @@
     cursor.hidden = share < 0 || share > 1;
     cursor.style.left = `${gutter() + share * lane().width}px`;
     at("time").textContent = `${clock(now)} / ${clock(whole)}`;
-    const found = data.segments.findIndex(([start, end]) => start <= now && now < end);
-    if (found === current) return;
-    current = found;
+    const found = data.segments.flatMap(([start, end], number) => (start <= now && now < end ? [number] : []));
+    if (String(found) === current) return;
+    current = String(found);
     for (const one of document.querySelectorAll(".current")) one.classList.remove("current");
-    for (const one of document.querySelectorAll(`[data-n="${found}"]`)) one.classList.add("current");
+    for (const number of found) {
+      for (const one of document.querySelectorAll(`[data-n="${number}"]`)) one.classList.add("current");
+    }
   }
 
   function seek(time) {
@@ -132,9 +134,8 @@
   };
   const next = (step) => {
     const starts = data.segments.map(([start]) => start);
-    const before = starts.filter((start) => start <= now).length - 1;
-    const number = Math.min(starts.length - 1, Math.max(0, before + step));
-    if (starts.length) play(number);
+    const beyond = starts.filter((start) => (step > 0 ? start > now + 0.01 : start < now - 0.5));
+    if (beyond.length) play(starts.indexOf(step > 0 ? Math.min(...beyond) : Math.max(...beyond)));
   };
 
   if (audio) {
