@@ -9,9 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from zoo.errors import UserError
+from zoo.errors import UserError, unknown
 from zoo.inference.rows import MIX
 from zoo.learning.labelling import label_file
+from zoo.pages.page import colors_of, ink_on
 from zoo.utils.atomic_files import csv_text
 from zoo.utils.json_files import parse_json
 from zoo.web import comparison, labels, pictures
@@ -42,14 +43,16 @@ class Api:
         """Take the token once, and give a cookie in its place that programs of the page cannot read."""
         given = await _body(request, {"token": str})
         if not self.token or not same(given["token"], self.token):
-            return JSONResponse({"error": "This is not the token that ser web printed when it started"}, 401)
+            return JSONResponse({"error": "This is not the token that ser web printed when it started"}, 403)
         answer = JSONResponse({"ok": True})
         answer.set_cookie(COOKIE, session_of(self.token), httponly=True, samesite="strict", max_age=30 * 86_400)
         return answer
 
     async def state(self, _request: Request) -> Response:
         def found() -> dict[str, Any]:
-            facts = {"model": self.models.describe(), "classes": list(self._classes()), "rater": self.rater}
+            classes = self._classes()
+            colors = {name: [color, ink_on(color)] for name, color in colors_of(list(classes)).items()}
+            facts = {"model": self.models.describe(), "classes": classes, "colors": colors, "rater": self.rater}
             facts |= {"strategies": list(labels.QUEUE_STRATEGIES), "methods": methods()}
             return {**facts, "folder": str(self.project.folder), "most_megabytes": self.most_bytes // 10**6}
 
@@ -159,8 +162,12 @@ class Api:
         number, action = request.path_params["number"], request.path_params["action"]
 
         def change() -> None:
-            if action in ("cancel", "resume"):
-                getattr(self.trainings, action)(number)
+            if action == "cancel":
+                self.trainings.cancel(number)
+            elif action == "resume":
+                self.trainings.resume(number)
+            elif action != "use":
+                raise unknown("action", action, ("cancel", "resume", "use"))
             elif number == "0" or self.trainings.one(number)["state"] == "done":
                 self.models.use("" if number == "0" else number)
             else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -16,7 +16,7 @@ from zoo.web.api import HANDLED, STATIC, Api
 from zoo.web.security import PAGES, Guard
 
 _PAGES = {path: f"{path.strip('/') or 'recordings'}.html" for path in PAGES}
-_VENDOR = Path(zoo.pages.__file__).parent / "vendor"
+_SHARED = Path(zoo.pages.__file__).parent  # libraries and the style that reports have too
 
 
 def application(api: Api, host: str, names: Sequence[str] = ()) -> ASGIApp:
@@ -24,8 +24,9 @@ def application(api: Api, host: str, names: Sequence[str] = ()) -> ASGIApp:
     one = "/api/recordings/{file:str}"
     routes = [
         *(Route(path, _page, methods=["GET"]) for path in _PAGES),
+        Route("/static/page.css", _style),
         Mount("/static", StaticFiles(directory=STATIC)),
-        Mount("/vendor", StaticFiles(directory=_VENDOR)),
+        Mount("/vendor", StaticFiles(directory=_SHARED / "vendor")),
         Route("/api/login", api.login, methods=["POST"]),
         Route("/api/state", api.state),
         Route("/api/recordings", api.recordings, methods=["GET"]),
@@ -43,10 +44,7 @@ def application(api: Api, host: str, names: Sequence[str] = ()) -> ASGIApp:
         Route("/api/training", api.training, methods=["GET"]),
         Route("/api/training", api.begin, methods=["POST"]),
         Route("/api/training/{number:str}/comparison", api.compare),
-        *(
-            Route(f"/api/training/{{number:str}}/{{action:str}}", api.change, methods=["POST"])
-            for _ in range(1)
-        ),
+        Route("/api/training/{number:str}/{action:str}", api.change, methods=["POST"]),
     ]
 
     @asynccontextmanager
@@ -60,3 +58,7 @@ def application(api: Api, host: str, names: Sequence[str] = ()) -> ASGIApp:
 async def _page(request: Request) -> Response:
     text = (STATIC / _PAGES[request.url.path]).read_text(encoding="utf-8")
     return HTMLResponse(text.replace("{{nonce}}", request.scope["nonce"]))
+
+
+async def _style(_request: Request) -> Response:
+    return FileResponse(_SHARED / "templates" / "page.css")
