@@ -36,6 +36,7 @@ MOST_EPOCHS = 500
 _JOB = {"method": str, "epochs": int, "command": [str], "pid": int, "cancelled": bool, "tested": str, "notes": [str]}
 _JOB |= {"folds": int, "clips": int, "started": str, "before": str}
 _LAST_BYTES = 4_096  # of a log
+TRAIN = [sys.executable, "-m", "zoo.commands.ser", "train"]
 
 
 def methods() -> dict[str, str]:
@@ -128,7 +129,7 @@ class Trainings:
     def _run(self, number: str) -> None:
         folder, job = self.folder(number), self._job(number)
         with (folder / "log.txt").open("ab") as log:
-            words = [sys.executable, "-m", "zoo.commands.ser", "train", *job["command"]]
+            words = [*TRAIN, *job["command"]]
             environment = {**os.environ, "COLUMNS": "120"}
             process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
