@@ -19,6 +19,7 @@ from zoo.data.synthetic.voice import draw_speaker, utterance
 MUST_RUN = "BROWSER_TESTS"  # set by .ci/run: then nothing is skipped
 RATE_HZ = 16_000
 PATIENCE_MS = 60_000
+PAUSE_SECONDS, SENTENCE_SECONDS = 2.0, 1.6  # the detector of speech parts sentences at such pauses
 
 
 def chromium_or_skip() -> str:
@@ -60,11 +61,11 @@ def web(folder: Path, *options: str) -> Iterator[str]:
         server.stdout.close()
 
 
-def interview(path: Path, kind: str, emotions: tuple[str, ...], seed: int) -> Path:
-    """Write a recording of a synthetic speaker who says a sentence in each emotion, with pauses of a second."""
+def interview(path: Path, emotions: tuple[str, ...], seed: int) -> Path:
+    """Write a recording of a synthetic man who says a sentence in each emotion, each after `PAUSE_SECONDS`."""
     rng = np.random.default_rng(seed)
-    speaker = draw_speaker(kind, rng)
-    pause = 1e-4 * rng.standard_normal(RATE_HZ)
-    parts = [part for emotion in emotions for part in (pause, utterance(emotion, speaker, 1.6, rng, RATE_HZ))]
+    speaker, pause = draw_speaker("M", rng), 1e-4 * rng.standard_normal(round(PAUSE_SECONDS * RATE_HZ))
+    spoken = [utterance(emotion, speaker, SENTENCE_SECONDS, rng, RATE_HZ) for emotion in emotions]
+    parts = [part for sentence in spoken for part in (pause, sentence)]
     soundfile.write(path, np.concatenate([*parts, pause]).astype(np.float32), RATE_HZ)
     return path

@@ -1,25 +1,27 @@
-"""Recordings of tones like speech, for tests of ser web."""
+"""Recordings of synthetic speech, and a model of them, for tests of ser web."""
 
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from zoo.data.synthetic.voice import draw_speaker, utterance
+
 RATE_HZ = 16_000
+PAUSE_SECONDS = 2
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
-def tone(seconds: float, hertz: float = 220.0, amplitude: float = 0.3) -> np.ndarray:
-    """A tone of syllables, which swell twice a second, and quiet noise."""
-    time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    swell = np.maximum(0, np.sin(2 * np.pi * 2 * time)) ** 0.5
-    noise = np.random.default_rng(0).standard_normal(len(time))
-    return amplitude * swell * np.sin(2 * np.pi * hertz * time) + 1e-4 * noise
+def voice(seconds: float, peak: float = 0.3, seed: int = 0) -> np.ndarray:
+    """A synthetic sentence with samples up to `peak`; the detector of speech finds these."""
+    rng = np.random.default_rng(seed)
+    spoken = utterance("calm", draw_speaker("M", rng), seconds, rng, RATE_HZ)
+    return peak * spoken / np.abs(spoken).max()
 
 
 def wav(path: Path, *parts: np.ndarray) -> bytes:
-    """Write parts with a second of near silence behind each; return the file's bytes."""
-    quiet = 1e-4 * np.random.default_rng(1).standard_normal(RATE_HZ)
+    """Write parts with two seconds of near silence behind each; return the file's bytes."""
+    quiet = 1e-4 * np.random.default_rng(1).standard_normal(PAUSE_SECONDS * RATE_HZ)
     soundfile.write(path, np.concatenate([sound for part in parts for sound in (part, quiet)]), RATE_HZ)
     return path.read_bytes()
 

@@ -1,7 +1,7 @@
 """A project in a temporary folder, and a server of it in this process whose model is one of a few lines."""
 
 import pytest
-from web_sounds import CLASSES, RATE_HZ, loudness, tone, wav
+from web_sounds import CLASSES, RATE_HZ, loudness, voice, wav
 
 from zoo.inference.predictor import Predictor
 
@@ -13,7 +13,7 @@ def project(tmp_path, monkeypatch):
     from zoo.web import models
     from zoo.web.project import Project
 
-    predictor = Predictor(CLASSES, "tones", RATE_HZ, 0.025, 60.0, loudness)
+    predictor = Predictor(CLASSES, "nothing", RATE_HZ, 0.025, 60.0, loudness)
     monkeypatch.setattr(models, "open_predictor", lambda *_: predictor)
     return Project(tmp_path / "project")
 
@@ -40,7 +40,7 @@ def upload(tmp_path):
     """Uploads a recording by a client; returns its file name."""
 
     def add(client, name="one.wav", *parts):
-        content = wav(tmp_path / "upload.wav", *(parts or (tone(2.0), tone(2.0, 330, 0.1))))
+        content = wav(tmp_path / "upload.wav", *(parts or (voice(2.0), voice(2.0, 0.1, 1))))
         answer = client.post("/api/recordings", params={"name": name}, content=content)
         assert answer.status_code == 201, answer.text
         return answer.json()["file"]

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import PATIENCE_MS, chromium_or_skip, interview, web
+from browser import PATIENCE_MS, PAUSE_SECONDS, SENTENCE_SECONDS, chromium_or_skip, interview, web
 
 from zoo.learning.labelling import label_file
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-EMOTIONS = ("sad", "angry", "sad", "angry")
+EMOTIONS = ("calm", "angry", "calm", "angry")
 PAGES = ("/", "/queue", "/training")
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds")
-    return [interview(folder / f"Talk {n}.wav", "FM"[n % 2], EMOTIONS, n) for n in range(3)]
+    return [interview(folder / f"Talk {n}.wav", EMOTIONS, n) for n in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def opened(chromium):
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: complaints.append(said.text) if is_complaint(said) else None)
         return page
 
     yield tab
@@ -76,6 +76,12 @@ def filled(served, sounds):
     said = {f"Talk-{n}.wav": {"name": f"Talk {n}.wav", "speaker": f"Speaker {n}"} for n in range(3)}
     (folder / "recordings.json").write_text(json.dumps(said))
     return folder, address
+
+
+def is_complaint(said):
+    """Whether a message of the console is of a mistake; that a server refuses what tests want refused is none."""
+    refused = re.search(r"status of 40[013] ", said.text) is not None
+    return said.type in ("error", "warning") and not refused
 
 
 def open_recording(page, address, name):
@@ -123,7 +129,7 @@ def test_the_microphone_is_recorded_as_wav(served, opened):
     page.get_by_role("link", name=re.compile("^Recording 2")).wait_for()
     (path,) = (folder / "audio").glob("Recording-*.wav")
     samples, rate_hz = soundfile.read(path)
-    assert samples.ndim == 1 and 2.5 < len(samples) / rate_hz < 10 and np.abs(samples).max() > 0.05
+    assert samples.ndim == 1 and 2.5 < len(samples) / rate_hz < 10 and np.abs(samples).max() > 0.01
     path.unlink()
 
 
@@ -134,8 +140,8 @@ def test_labels_by_keyboard_training_and_comparison(filled, opened):
     rows = page.locator("#segments tbody tr")
     assert rows.count() == 4
     page.locator("#now").get_by_text("Segment 1 of 4").wait_for()
-    page.keyboard.press("4")  # sad; goes on to the next
-    page.get_by_text("Saved: sad.").wait_for()
+    page.keyboard.press("2")  # calm; goes on to the next
+    page.get_by_text("Saved: calm.").wait_for()
     page.locator("#now").get_by_text("Segment 2 of 4").wait_for()
     page.keyboard.press("3")  # happy, by mistake
     page.get_by_text("Saved: happy.").wait_for()
@@ -146,7 +152,7 @@ def test_labels_by_keyboard_training_and_comparison(filled, opened):
     page.keyboard.press("k")
     page.locator("#now").get_by_text("Segment 2 of 4").wait_for()
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("4")
+    page.keyboard.press("2")
     page.keyboard.press("5")
     page.locator("#lane .labelled").nth(3).wait_for()
     page.keyboard.press(" ")
@@ -164,8 +170,8 @@ def test_labels_by_keyboard_training_and_comparison(filled, opened):
     for number in range(8):
         title = page.locator("#card-title").inner_text()
         minute, second = re.search(r"(\d+):(\d+\.\d) to", title).groups()
-        which = round((60 * int(minute) + float(second) - 1) / 2.6)
-        page.keyboard.press("45"[which % 2])
+        which = round((60 * int(minute) + float(second) - PAUSE_SECONDS) / (PAUSE_SECONDS + SENTENCE_SECONDS))
+        page.keyboard.press("25"[which % 2])
         page.locator("#waiting tbody tr").nth(number).locator(".mine").get_by_text(EMOTIONS[which]).wait_for()
     page.get_by_text(re.compile("Saved: ")).wait_for()
     page.reload()
@@ -222,10 +228,10 @@ def test_the_token_is_asked_for_and_leaves_the_address(chromium, opened, tmp_pat
         assert "token" not in opening.url
         page = chromium.new_context().new_page()
         page.goto(address.partition("#")[0])
-        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("textbox", name="Token").fill("wrong")
         page.get_by_role("button", name="Open").click()
         page.get_by_text("That was not the token.").wait_for()
-        page.get_by_label("Token").fill("a-token-of-24-characters")
+        page.get_by_role("textbox", name="Token").fill("a-token-of-24-characters")
         page.get_by_role("button", name="Open").click()
         page.get_by_text("No recordings yet").wait_for()
         page.context.close()

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from web_sounds import tone, wav
+from web_sounds import voice, wav
 
 from zoo.data.labels import Label
 from zoo.errors import UserError
@@ -25,8 +25,9 @@ def labelled(project, tmp_path):
     """Puts recordings into the project, each with labels of its two segments; a speaker where given."""
 
     def make(*labels, speakers=()):
+        content = wav(project.folder / "both.wav", voice(0.5), voice(0.5))
         for number, pair in enumerate(labels):
-            wav(project.audio / f"{number}.wav", tone(1.0), tone(1.0, 330))
+            (project.audio / f"{number}.wav").write_bytes(content)
             if speakers:
                 project.say(f"{number}.wav", speaker=speakers[number])
             said = [Label(f"audio/{number}.wav", name, "anna", start=2.0 * n, end=2.0 * n + 1) for n, name in enumerate(pair) if name]

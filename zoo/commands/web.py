@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (default: 8000)")
     token = f"what a browser has to give, {LEAST_TOKEN} characters or more (default: one is made where --host needs it)"
     parser.add_argument("--token", default="", help=token)
+    channels = "mix all, or give each its segments, or take one (default: mix)"
+    parser.add_argument("--channels", choices=("mix", "split", "left", "right"), default="mix", help=channels)
     classes = "emotions to choose from (default: the model's)"
     parser.add_argument("--classes", default="", metavar="A,B,C", help=classes)
     parser.add_argument("--rater", default="", metavar="NAME", help="who labels, until the page is told otherwise")
@@ -92,7 +94,7 @@ def _api(args: argparse.Namespace, token: str):
     from zoo.web.training import Trainings
 
     project = Project(args.data)
-    models = Models(project, args.model)
+    models = Models(project, args.model, args.channels)
     classes = tuple(name.strip() for name in args.classes.split(",") if name.strip())
     rater = args.rater.strip() or _user()
     return Api(project, models, Trainings(project, models), rater, token, args.most_megabytes * 10**6, classes)

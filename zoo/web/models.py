@@ -9,7 +9,8 @@ from zoo.config import saved
 from zoo.errors import UserError
 from zoo.inference.open_predictor import is_continuous, open_predictor
 from zoo.inference.predictor import Predictor
-from zoo.inference.segments import segments
+from zoo.inference.recordings import Reading, rows
+from zoo.inference.rows import MIX
 from zoo.learning.labelling.queue import Model
 from zoo.utils.atomic_files import write_json
 from zoo.utils.backends import use_backend
@@ -23,11 +24,12 @@ _ROWS = {"rows": [dict]}
 class Models:
     """The model at work, one at a time: the one of the command line, or a run on the project's labels.
 
-    `base` is that of the command line; trainings begin with it. The choice is kept in the project's model.json.
+    `base` is that of the command line; trainings begin with it. `channels` is as in zoo.inference.recordings.Reading.
+    The choice is kept in the project's model.json.
     """
 
-    def __init__(self, project: Project, base: str):
-        self._project, self._lock = project, threading.Lock()
+    def __init__(self, project: Project, base: str, channels: str = MIX):
+        self._project, self._lock, self._reading = project, threading.Lock(), Reading("always", channels)
         self.base = found(Path(base))
         self._chosen = project.folder / "model.json"
         self._predictor: Predictor | None = None
@@ -63,8 +65,7 @@ class Models:
             with self._lock:  # one prediction at a time: each uses all cores
                 if not kept.exists():
                     predictor = self._opened()
-                    rows = segments(predictor, path, file, predictor.rate_hz)
-                    write_json(kept, {"rows": rows})
+                    write_json(kept, {"rows": list(rows(predictor, [path], self._reading, names=[file]))})
         return read_json(kept, "rows of a recording", _ROWS, "Delete it; it is made again")["rows"]
 
     def known_rows(self, file: str) -> list[dict[str, Any]] | None:
@@ -72,7 +73,7 @@ class Models:
         return self.rows(file) if self._kept(file).exists() else None
 
     def _kept(self, file: str) -> Path:
-        return self._project.cache / "rows" / file / f"{self.model.state()}.json"
+        return self._project.cache / "rows" / file / f"{self._reading.channels}-{self.model.state()}.json"
 
     def _opened(self) -> Predictor:
         if self._predictor is None:
