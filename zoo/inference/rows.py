@@ -51,6 +51,15 @@ class Segment(_Optional):
 KEYS = tuple(key for key in Segment.__annotations__ if key not in _Optional.__annotations__)
 
 
+def placed(row: Mapping[str, Any], place: Mapping[str, Any], speech_seconds: float, quality: Quality) -> Segment:
+    """Return a row of zoo.inference.predictor as one of this schema; `place` has file, channel, start and end."""
+    facts = {"speech_seconds": round(speech_seconds, 3), "quality": quality}
+    targets = {"targets": row["targets"]} if "targets" in row else {}
+    found = {**{key: row.get(key) for key in KEYS}, **place, **facts}
+    trained_on = found.pop("trained_on")
+    return Segment(**found, **targets, trained_on=trained_on)  # type: ignore[typeddict-item]
+
+
 def flat_quality(quality: Mapping[str, Any]) -> dict[str, Any]:
     """Return a quality as columns of a table; notes become one text."""
     return {**quality, "notes": " ".join(quality["notes"])}
