@@ -50,11 +50,10 @@ def shown(model: Pretrained, path: Path, pictures: FileView, channels: str) -> d
     def group_of(row: Row) -> str:
         return row["speaker"] or "unknown" if speakers else _name_of(row["channel"], n_channels)
 
-    notes = dict.fromkeys(note for row in rows for note in row["quality"]["notes"])
     nothing = [] if any(row["emotion"] for row in rows) else [f"No emotion was found in this recording{without}."]
     return {
         "template": "classes.html",
-        "warnings": [*nothing, *notes],
+        "warnings": [*nothing, *_notes(rows)],
         "places": [[row["start"], row["end"]] for row in rows],
         "charts": [_stacked(lane["name"], lane["rows"], colors) for lane in lanes.values()],
         "lanes": list(lanes.values()),
@@ -81,6 +80,15 @@ def _rows(model: Pretrained, path: Path, channels: str) -> tuple[Sequence[Row], 
         if error.kind not in WITHOUT_SPEECH:
             raise
         return [], f": {error.found}"
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Return what is to be said of the sound of all segments, and of how many there are remarks in the table."""
+    every = [row["quality"]["notes"] for row in rows]
+    shared = [note for note in every[0] if all(note in notes for notes in every)] if every else []
+    remarked = sum(bool(set(notes) - set(shared)) for notes in every)
+    some = f"The table has remarks on the sound of {remarked} of the {len(rows)} segments." if remarked else ""
+    return [*shared, some] if some else shared
 
 
 def _segment(number: int, row: Row, seconds: float) -> dict[str, Any]:
@@ -126,7 +134,7 @@ def _stacked(name: str, rows: Sequence[Row], colors: Mapping[str, str]) -> dict[
 
 def _table_row(row: Row, n_channels: int) -> dict[str, Any]:
     level = row["quality"]["level_dbfs"]
-    remarks = "; ".join([*([row["reason"]] if row["reason"] else []), *row["quality"]["notes"]])
+    remarks = " ".join([*([row["reason"]] if row["reason"] else []), *row["quality"]["notes"]])
     likeliest = None if row["emotion"] is None else row["probabilities"][row["emotion"]]
     name = _name_of(row["channel"], n_channels)
     return {**row, "probability": likeliest, "level": level, "remarks": remarks, "channel_name": name}
