@@ -46,16 +46,23 @@ def shown(model: Pretrained, path: Path, pictures: FileView, channels: str) -> d
         lane = lanes.setdefault(name, {"name": name if n_channels > 1 else "Emotion", "segments": [], "rows": []})
         lane["segments"].append(_segment(number, row, pictures.seconds))
         lane["rows"].append(row)
+    lanes = dict(sorted(lanes.items()))  # "Channel 1", "Channel 2"; "Left", "Right"
 
     def group_of(row: Row) -> str:
         return row["speaker"] or "unknown" if speakers else _name_of(row["channel"], n_channels)
 
-    nothing = [] if any(row["emotion"] for row in rows) else [f"No emotion was found in this recording{without}."]
+    reasons = without or "; ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"]))
+    why = f": {reasons}" if reasons else ""
+    nothing = [] if any(row["emotion"] for row in rows) else [f"No emotion was found in this recording{why}."]
     return {
         "template": "classes.html",
         "warnings": [*nothing, *_notes(rows)],
         "places": [[row["start"], row["end"]] for row in rows],
-        "charts": [_stacked(lane["name"], lane["rows"], colors) for lane in lanes.values()],
+        "charts": [
+            _stacked(lane["name"], lane["rows"], colors)
+            for lane in lanes.values()
+            if any(row["emotion"] for row in lane["rows"])
+        ],
         "lanes": list(lanes.values()),
         "colors": colors,
         "unsure": any(row["abstained"] for row in rows),
@@ -73,13 +80,13 @@ def shown(model: Pretrained, path: Path, pictures: FileView, channels: str) -> d
 
 
 def _rows(model: Pretrained, path: Path, channels: str) -> tuple[Sequence[Row], str]:
-    """Return the rows of a recording, and why there are none, as ": silent ..."."""
+    """Return the rows of a recording, and why there are none, "" where there are."""
     try:
         return model.segments(path, channels=channels), ""
     except BadClip as error:
         if error.kind not in WITHOUT_SPEECH:
             raise
-        return [], f": {error.found}"
+        return [], error.found
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -99,7 +106,7 @@ def _segment(number: int, row: Row, seconds: float) -> dict[str, Any]:
         "number": number,
         "emotion": emotion,
         "abstained": row["abstained"],
-        "label": emotion or "–",
+        "label": emotion or "no emotion",
         "title": f"{place}: {said}{unsure}{', ' + row['reason'] if row['reason'] else ''}",
         "left": f"{100 * row['start'] / seconds:.4f}",
         "width": f"{100 * (row['end'] - row['start']) / seconds:.4f}",
