@@ -17,6 +17,7 @@ FLOORS = [
     {"studies", "export", "adaptation"},
     {"learning"},
     {"pages"},
+    {"web"},
     {"commands"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}

@@ -9,7 +9,8 @@ import zoo
 from zoo.errors import UserError, spelt, unknown
 from zoo.inference.clips import Clip, is_clip, names_of, whole_hz
 from zoo.inference.export_predictor import of_export
-from zoo.inference.recordings import Reading, rows
+from zoo.inference.reading import Reading
+from zoo.inference.recordings import rows
 from zoo.inference.rows import MIX, Segment
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model

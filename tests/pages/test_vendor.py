@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = [ROOT / "zoo/pages/vendor"]
+FOLDERS = [ROOT / "zoo/pages/vendor", ROOT / "tests/web/vendor"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)

@@ -3,47 +3,22 @@
 All rows of classes have the schema of zoo.inference.rows. Models of ratings have rows as their predictor gives them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
-from zoo.errors import UserError, unknown
 from zoo.inference.clips import Clip, names_of
 from zoo.inference.predictor import OnBad, Predictor, in_turn, raise_bad
 from zoo.inference.quality import quality_of
+from zoo.inference.reading import CLIP_SECONDS, OnMixed, Reading
 from zoo.inference.rows import MIX, placed
 from zoo.inference.segments import segments
 from zoo.inference.sources import Source, View, Whole, source_of, wholes
 from zoo.inference.speech import has_speech, no_speech, scores_of, speech_seconds
 
-CHANNELS = (MIX, "split", "left", "right")
-SEGMENTS = ("auto", "always", "never")
-CLIP_SECONDS = 30.0  # longer recordings are predicted in windows, unless told otherwise
-
-OnMixed = Callable[[str, int], None]  # name of a recording and its number of channels
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How recordings become rows.
-
-    `segments` is "auto" (windows of speech for recordings longer than `CLIP_SECONDS`, one row for others), "always" or
-    "never"; `channels` "mix" (their mean), "split" (rows for each), "left" (the first) or "right" (the second).
-    `any_sound` gives sound without speech an emotion too. Raises UserError for other values.
-    """
-
-    segments: str = "auto"
-    channels: str = MIX
-    any_sound: bool = False
-
-    def __post_init__(self) -> None:
-        if self.channels not in CHANNELS:
-            raise unknown("channels", str(self.channels), CHANNELS)
-        if self.segments not in SEGMENTS:
-            raise unknown("segments", str(self.segments), SEGMENTS)
 
 
 class _Judged(NamedTuple):
@@ -78,7 +53,7 @@ def rows(
     is None and whose "reason" says why, and so does a window for which the model has no finite output.
     """
     if predictor.frame_seconds:
-        check_ratings(reading)
+        reading.check_ratings()
         yield from predictor.predict(clips, on_bad, names, clips_hz)
         return
     for some, of_some in zip(in_turn(clips), in_turn(names or names_of(clips)), strict=True):
@@ -90,12 +65,6 @@ def rows(
                 yield from _rows(predictor, one, answered, reading, on_mixed)
             except BadClip as error:
                 on_bad(error)
-
-
-def check_ratings(reading: Reading) -> None:
-    """Raise UserError for options that models of ratings do not have."""
-    if reading != Reading():
-        raise UserError("expected a model of classes with segments, channels or any sound, found one of ratings")
 
 
 def _open_each(

@@ -1,9 +1,9 @@
 """Define the row of a window of a recording: the one schema of JSON, CSV, reports and the web page."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
-MIX: Literal["mix"] = "mix"
+MIX = "mix"
 
 
 class Quality(TypedDict):

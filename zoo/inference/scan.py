@@ -74,7 +74,7 @@ class _Scan:
         joined = np.concatenate([self._held, samples])
         count = len(joined) // silero.FRAME
         frames, self._held = joined[: count * silero.FRAME], joined[count * silero.FRAME :]
-        power = np.square(frames.reshape(count, -1), dtype=np.float64).mean(axis=1)
+        power = np.square(frames.reshape(-1, silero.FRAME), dtype=np.float64).mean(axis=1)
         self._levels.append(10 * np.log10(power + 1e-12))
 
     def finish(self) -> Scanned:

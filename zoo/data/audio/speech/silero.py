@@ -27,6 +27,8 @@ class Detector:
         """Return the probabilities of speech (frames,) of the frames that more samples (n,) at 16 kHz complete."""
         self._held = np.concatenate([self._held, samples.astype(np.float32)])
         count = (len(self._held) - _CONTEXT) // FRAME
+        if count < 1:
+            return np.empty(0, np.float32)
         views = np.lib.stride_tricks.sliding_window_view(self._held, _CONTEXT + FRAME)[::FRAME]
         found = []
         for first in range(0, count, _AT_ONCE):
@@ -35,7 +37,7 @@ class Detector:
             probabilities, *self._state = session().run(None, request)
             found.append(probabilities)
         self._held = self._held[count * FRAME :]
-        return np.concatenate(found) if found else np.zeros(0, np.float32)
+        return np.concatenate(found)
 
 
 def scores(samples: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Cut a recording into windows of speech, by the probability of speech and the level of its frames."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from zoo.data.audio.speech.silero import FRAME, RATE_HZ
@@ -11,6 +13,9 @@ _SHORTEST_SECONDS = 0.2  # of speech: shorter bursts are none
 _EDGE_SECONDS = 0.1  # kept before and behind speech: quiet consonants
 _PAUSE_SECONDS = 0.5  # within a window, between words
 _LONGER_PAUSE_SECONDS = 1.5  # within a window that would be too short else
+# What is kept around speech where there is a pause, as clips of corpora have it: of training clips of RAVDESS a shipped
+# model gets UA 0.25 with 0.1 s, 0.34 with 0.25 s, 0.62 with 0.5 s, 0.70 with 1 s, and 0.70 on whole clips.
+_AROUND_SECONDS = 1.0
 
 
 def is_speech(scores: np.ndarray) -> np.ndarray:
@@ -38,7 +43,8 @@ def windows(speech: np.ndarray, levels_db: np.ndarray, most_seconds: float = MOS
             joined[-1] = joined[-1][0], last
         else:
             joined.append((max(first, joined[-1][1] if joined else 0), last))
-    return [part for region in joined for part in _split(*region, levels_db, least, most)]
+    parts = [part for region in joined for part in _split(*region, levels_db, least, most)]
+    return _widened(parts, len(speech), most)
 
 
 def _belongs(before: tuple[int, int], after: tuple[int, int], least: int, most: int) -> bool:
@@ -60,6 +66,16 @@ def _split(first: int, last: int, levels_db: np.ndarray, least: int, most: int) 
         parts.append((first, at))
         first = at
     return [*parts, (first, last)]
+
+
+def _widened(parts: list[tuple[int, int]], n_frames: int, most: int) -> list[tuple[int, int]]:
+    """Widen windows into the pauses around them, of which neighbours get half each."""
+    middles = [(before[1] + after[0]) // 2 for before, after in pairwise(parts)]
+    found = []
+    for (first, last), low, high in zip(parts, [0, *middles], [*middles, n_frames], strict=False):
+        more = min(_frames(_AROUND_SECONDS), (most - last + first) // 2)
+        found.append((max(low, first - more), min(high, last + more)))
+    return found
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
