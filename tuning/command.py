@@ -24,7 +24,7 @@ from tuning.journal import NAMES
 from tuning.replay import read
 from tuning.run_trial import feasible
 from tuning.search import Search
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.data.corpora.names import without_folders
 from zoo.distributed import flags as worker_flags
 from zoo.distributed.pool import Pool
@@ -113,6 +113,7 @@ def _begun(given: dict[str, Any]) -> bool:
 def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Begin a search after checking its configuration, its space and its data."""
     settings = resolve(flags.from_flags(given))
+    packages.check(settings)
     use_backend(settings.backend)  # before a builder's module imports Keras
     for name in upstream_runs.named(settings):
         raise UserError(

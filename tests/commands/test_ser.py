@@ -1,6 +1,7 @@
 """The console command `ser`: its list of commands, its suggestions, and how it starts them."""
 
 import ast
+import json
 import runpy
 import sys
 import time
@@ -94,3 +95,12 @@ def test_help_calls_a_program_what_the_user_called_it(typed, monkeypatch, capsys
     with pytest.raises(SystemExit):
         runpy.run_path(str(ROOT / "scripts" / "compare.py"), run_name="__main__")
     assert capsys.readouterr().out.startswith("usage: compare.py [-h]")
+
+
+def test_predict_explains_itself_and_takes_the_example(typed):
+    for words in ((), ("attention_blstm_fcn-ravdess",)):
+        code, out, err = typed("predict", *words)
+        assert (code, out, err.count("\n")) == (2, "", 1) and "expected a model, and audio files" in err
+        assert "as in: ser predict attention_blstm_fcn-ravdess clip.wav; `ser models` lists models, --example" in err
+    code, out, _ = typed("predict", "attention_blstm_fcn-ravdess", "--example", "--json")
+    assert code == 0 and json.loads(out)["file"].endswith("sense_and_sensibility.wav")

@@ -5,10 +5,11 @@
     python scripts/by_speakers.py ... --protocol ravdess-strangers --speakers 4,8,12,16 --side test
 
 A draw is of one fold and seed: its speakers are drawn at random, women and men in turn, the smaller draw part of the
-larger. Networks are scored on the fold's validation speakers (mean UA of the last ten epochs), or with --side test and no
-validation side on its test speakers, once, after the last epoch. Fewer speakers train for more epochs, so that all take
-as many steps; --same-epochs trains all for --epochs. --out gets a record for each finished run, curve.csv, curve.json,
-curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py hold.
+larger. Networks are scored on the fold's validation speakers (mean UA of the last ten epochs), or with --side test and
+no validation side on its test speakers, once, after the last epoch. Fewer speakers train for more epochs, so that all
+take as many steps; --same-epochs trains all for --epochs. --out gets a record for each finished run, curve.csv,
+curve.json, curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py
+hold.
 """
 
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
+from zoo.config import packages
 from zoo.config.run_config import RunConfig
 from zoo.data.schema import Fold
 from zoo.errors import UserError
@@ -41,6 +43,7 @@ def main() -> None:
     source = _scored(open_source(base), own["side"])
     for fold in source.folds:
         by_speakers.drawn(fold, counts[-1], seed=0)
+    packages.check(base)
     use_backend(base.backend)
 
     from zoo.studies import by_speakers_report, validation_runs
@@ -101,8 +104,8 @@ def _scored(source: Source, on: str) -> Source:
     for fold in source.folds:
         if on == "test" and fold.validation:
             raise UserError(
-                f"--side test: fold {fold.name} has validation clips, which score. Leave it out, or choose a --protocol "
-                "without them, such as ravdess-strangers"
+                f"--side test: fold {fold.name} has validation clips, which score. Leave it out, or choose a "
+                "--protocol without them, such as ravdess-strangers"
             )
         if not getattr(fold, on):
             raise UserError(f"fold {fold.name} has no {on} clips to score on; choose another --protocol, or --on")

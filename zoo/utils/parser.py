@@ -24,6 +24,7 @@ RENAMED = {
     "--window": "--window-seconds",
 }
 _UNITS = ("hz", "ms", "seconds")
+_VERBOSE = "show the logs of TensorFlow and other libraries"
 _EXAMPLES = 3  # in short help
 _KINDS = {"int": "a whole number", "float": "a number"}
 
@@ -37,6 +38,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any):
         super().__init__(**{"formatter_class": _Formatter, "allow_abbrev": False, **options})
+        # zoo.utils.cli takes it, wherever it is; here for help and suggestions.
+        self.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS, help=_VERBOSE)
         self.gone: dict[str, str] = {}
         self.heeds: Callable[[str, str], bool] | None = None
         self._rare: set[str] = set()
