@@ -5,7 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
 from zoo.version import __version__
 
@@ -15,13 +16,12 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 # A notebook becomes Markdown when it is read, see notebook_as_markdown.
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}
-exclude_patterns = ["_build", "runs/**/model_card.md"]
+exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"Speech-emotion zoo {version}"
 html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 4
-suppress_warnings = ["misc.highlighting_failure"]  # outputs and configurations are in blocks without a language
 highlight_language = "none"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -32,6 +32,7 @@ autodoc_default_options = {"members": True, "show-inheritance": False}
 def setup(app) -> None:
     app.connect("source-read", notebook_as_markdown)
     app.connect("source-read", diagram_as_list)
+    app.connect("source-read", modules_in_full)
     app.connect("autodoc-process-docstring", docstring_as_text)
 
 
@@ -63,6 +64,20 @@ def _boxes(diagram: str) -> str:
             if box[1] != "end":
                 lines.append(f"  - `{box[2] or box[1]}`" + (f": {box[3]}" if box[3] else ""))
     return "\n".join(lines) + "\n"
+
+
+def modules_in_full(app, name: str, source: list[str]) -> None:
+    """Replace <!-- modules: NAME PACKAGE.* --> by a section for each module, made from its docstrings."""
+    source[0] = re.sub(r"<!-- modules: (.*?) -->", lambda found: _sections(found[1].split()), source[0])
+
+
+def _sections(names: list[str]) -> str:
+    modules = []
+    for name in names:
+        folder = ROOT.joinpath(*name.removesuffix(".*").split("."))
+        inside = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+        modules += [name.replace("*", one) for one in inside] if name.endswith(".*") else [name]
+    return "\n\n".join(f"## `{one}`\n\n```{{eval-rst}}\n.. automodule:: {one}\n```" for one in modules)
 
 
 def docstring_as_text(app, what: str, name: str, obj, options, lines: list[str]) -> None:
