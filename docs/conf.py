@@ -8,7 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from zoo.version import __version__
+from zoo.utils import quiet  # noqa: E402
+from zoo.version import __version__  # noqa: E402
+
+quiet.begin()  # autodoc imports TensorFlow
 
 project = "Speech-emotion zoo"
 author = "the authors of the speech-emotion zoo"
@@ -26,6 +29,7 @@ highlight_language = "none"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # Keras's own
 autodoc_default_options = {"members": True, "show-inheritance": False}
 
 
@@ -60,9 +64,8 @@ def _boxes(diagram: str) -> str:
     for line in diagram.splitlines():
         if group := re.match(r" *subgraph \w+ \[(.*)\]", line):
             lines.append(f"- {group[1]}")
-        elif box := re.match(r' +(\w+)(?:\["(.*?)(?:: (.*))?"\])?$', line):
-            if box[1] != "end":
-                lines.append(f"  - `{box[2] or box[1]}`" + (f": {box[3]}" if box[3] else ""))
+        elif (box := re.match(r' +(\w+)(?:\["(.*?)(?:: (.*))?"\])?$', line)) and box[1] != "end":
+            lines.append(f"  - `{box[2] or box[1]}`" + (f": {box[3]}" if box[3] else ""))
     return "\n".join(lines) + "\n"
 
 
@@ -81,7 +84,7 @@ def _sections(names: list[str]) -> str:
 
 
 def docstring_as_text(app, what: str, name: str, obj, options, lines: list[str]) -> None:
-    """Show a docstring as it is written: prose with `code`, indented blocks and examples as they stand."""
+    """Show a docstring as it is written: prose with `code`, lists of arguments, examples, indented blocks."""
     shown: list[str] = []
     for block in re.split(r"\n\s*\n", "\n".join(lines).strip("\n")):
         if block.lstrip().startswith(">>>"):
@@ -89,11 +92,21 @@ def docstring_as_text(app, what: str, name: str, obj, options, lines: list[str])
         elif block.startswith(" "):
             shown += ["::", "", *(f"    {line}" for line in block.splitlines()), ""]
         else:
-            shown += [*_prose(block).splitlines(), ""]
+            head = re.match(r"(?:\S.*\n?)*", block)[0]
+            shown += [*_prose(head).splitlines(), "", *_items(block[len(head) :]), ""]
     lines[:] = shown
+
+
+def _items(text: str) -> list[str]:
+    """Make a list of indented lines: one that is indented least begins an item, others go on with it."""
+    lines = text.splitlines()
+    least = min((len(line) - len(line.lstrip()) for line in lines), default=0)
+    return [("  " if line[least] == " " else "- ") + _prose(line.strip()) for line in lines]
 
 
 def _prose(text: str) -> str:
     """Escape what reStructuredText would read as markup; text in backticks is code."""
     pieces = re.split(r"(`[^`]+`)", text)
-    return "".join(f"`{piece}`" if number % 2 else re.sub(r"([*|_\\`])", r"\\\1", piece) for number, piece in enumerate(pieces))
+    return "".join(
+        f"`{piece}`" if number % 2 else re.sub(r"([*|_\\`])", r"\\\1", piece) for number, piece in enumerate(pieces)
+    )

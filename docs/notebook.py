@@ -1,6 +1,6 @@
 """Run the notebook docs/python.ipynb in this process and write what its cells print into it.
 
-    python docs/notebook.py            # after a change of the notebook, or of what it shows
+python docs/notebook.py            # after a change of the notebook, or of what it shows
 """
 
 import ast
@@ -8,14 +8,17 @@ import contextlib
 import io
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from zoo.utils import quiet
 
 NOTEBOOK = Path(__file__).with_name("python.ipynb")
 
 
 def run(notebook: dict[str, Any], folder: Path) -> list[str]:
-    """Run the code cells one after the other in `folder`; return what each printed, with its last value as Jupyter shows it."""
+    """Run the code cells one after the other in `folder`; return what each printed, its last value too."""
     names: dict[str, Any] = {"__name__": "__main__"}
     before = Path.cwd()
     os.chdir(folder)
@@ -42,8 +45,7 @@ def _printed(source: str, names: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    import tempfile
-
+    quiet.begin()
     notebook = json.loads(NOTEBOOK.read_text())
     with tempfile.TemporaryDirectory() as folder:
         printed = run(notebook, Path(folder))
