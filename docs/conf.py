@@ -34,6 +34,7 @@ autodoc_default_options = {"members": True, "show-inheritance": False}
 
 
 def setup(app) -> None:
+    """Connect what is changed on the way from the files to the pages."""
     app.connect("source-read", notebook_as_markdown)
     app.connect("source-read", diagram_as_list)
     app.connect("source-read", modules_in_full)
@@ -91,6 +92,8 @@ def docstring_as_text(app, what: str, name: str, obj, options, lines: list[str])
             shown += [*block.splitlines(), ""]
         elif block.startswith(" "):
             shown += ["::", "", *(f"    {line}" for line in block.splitlines()), ""]
+        elif re.search(r"\n .*\n\S", block):  # NAME: what it is, with lines that go on
+            shown += [*_items(block), ""]
         else:
             head = re.match(r"(?:\S.*\n?)*", block)[0]
             shown += [*_prose(head).splitlines(), "", *_items(block[len(head) :]), ""]
