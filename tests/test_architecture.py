@@ -16,6 +16,8 @@ FLOORS = [
     {"training", "pretrained"},
     {"studies", "export", "adaptation"},
     {"learning"},
+    {"pages"},
+    {"web"},
     {"commands"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}

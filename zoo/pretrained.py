@@ -9,6 +9,9 @@ import zoo
 from zoo.errors import UserError, spelt, unknown
 from zoo.inference.clips import Clip, is_clip, names_of, whole_hz
 from zoo.inference.export_predictor import of_export
+from zoo.inference.reading import Reading
+from zoo.inference.recordings import rows
+from zoo.inference.rows import MIX, Segment
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
 from zoo.serving.listing import Listed, listed
@@ -16,23 +19,6 @@ from zoo.serving.saved_model import Exported
 from zoo.serving.versions import version_folder
 
 MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
-
-
-class Emotion(TypedDict):
-    """A classification: the likeliest class, and the probability of each in 0..1.
-
-    `confidence` is the estimated probability that the emotion is right, `abstained` says that it is below the model's
-    threshold; both are None for a model without a fitted confidence. All values are None for a recording without
-    speech; `reason`, None otherwise, says why.
-    """
-
-    file: str
-    emotion: str | None
-    probabilities: dict[str, float | None]
-    confidence: float | None
-    abstained: bool | None
-    trained_on: str
-    reason: str | None
 
 
 class Ratings(TypedDict):
@@ -48,7 +34,7 @@ class Ratings(TypedDict):
     reason: str | None
 
 
-Answer = Emotion | Ratings
+Answer = Segment | Ratings
 
 
 class Pretrained:
@@ -64,12 +50,16 @@ class Pretrained:
         self._predictor = of_export(exported)
 
     @overload
-    def predict(self, clips: Clip, rate_hz: int | None = None) -> Answer: ...  # type: ignore[overload-overlap]
+    def predict(  # type: ignore[overload-overlap]
+        self, clips: Clip, rate_hz: int | None = None, any_sound: bool = False
+    ) -> Answer: ...
 
     @overload
-    def predict(self, clips: Sequence[Clip], rate_hz: int | None = None) -> list[Answer]: ...
+    def predict(self, clips: Sequence[Clip], rate_hz: int | None = None, any_sound: bool = False) -> list[Answer]: ...
 
-    def predict(self, clips: Clip | Sequence[Clip], rate_hz: int | None = None) -> Answer | list[Answer]:
+    def predict(
+        self, clips: Clip | Sequence[Clip], rate_hz: int | None = None, any_sound: bool = False
+    ) -> Answer | list[Answer]:
         """Predict one clip, or several, in order.
 
         A clip is one of
@@ -81,23 +71,40 @@ class Pretrained:
 
         Channels are mixed down by their mean. Any other list or tuple is one of clips: `[array, "a.wav"]`. Two lists
         of numbers are two channels; for two clips make arrays of them. The "file" of what is no path is "#" and its
-        position. A clip without speech has the answer None, and "reason" says why.
+        position. A clip without speech has the answer None, and "reason" says why; with `any_sound` tones, music and
+        noise are classified too. Longer recordings than a clip: `segments`.
 
         Raises zoo.data.audio.recording.BadClip, a zoo.errors.UserError, for a clip that cannot be used, UserError for
         what is none, such as integers, which are to be divided by their full scale.
         """
         rate_hz = self.rate_hz if rate_hz is None else whole_hz(rate_hz, "rate_hz")
         if is_clip(clips) or not isinstance(clips, (list, tuple)):
-            return self._predict([clips], rate_hz)[0]
-        return self._predict(clips, rate_hz)
+            return self._predict([clips], rate_hz, any_sound)[0]
+        return self._predict(clips, rate_hz, any_sound)
+
+    def segments(
+        self, clip: Clip, rate_hz: int | None = None, channels: str = MIX, any_sound: bool = False
+    ) -> list[Segment]:
+        """Classify a recording of any length in windows of speech: a row per window (zoo.inference.rows), by time.
+
+        `clip` and `rate_hz` are as in `predict`. `channels` is "mix" (the mean of all), "split" (rows for each), "left"
+        or "right". Windows are cut of speech, or of the whole recording with `any_sound`.
+
+        Raises UserError for a model of ratings, which rates recordings of any length by `predict`, and BadClip.
+        """
+        if self.exported.continuous:
+            raise UserError("segments() is for classes of emotion, and this model rates frames; use predict()")
+        rate_hz = self.rate_hz if rate_hz is None else whole_hz(rate_hz, "rate_hz")
+        reading = Reading("always", channels, any_sound)
+        return list(rows(self._predictor, [clip], reading, clips_hz=rate_hz))  # type: ignore[arg-type]
 
     def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
         """Return a zoo.inference.stream.Stream of this model, with its options."""
         return Stream(self.exported, hop_seconds, **options)
 
-    def _predict(self, clips: Sequence[Any], rate_hz: int) -> list[Any]:
+    def _predict(self, clips: Sequence[Any], rate_hz: int, any_sound: bool) -> list[Any]:
         if not self.exported.continuous:
-            return list(self._predictor.predict(clips, clips_hz=rate_hz))
+            return list(rows(self._predictor, clips, Reading("never", any_sound=any_sound), clips_hz=rate_hz))
         return [self._rate(*pair, rate_hz) for pair in zip(clips, names_of(clips), strict=True)]
 
     def _rate(self, clip: Clip, name: str, rate_hz: int) -> Ratings:

@@ -34,6 +34,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ import zoo
 from zoo.config import saved
 from zoo.distributed import command
 from zoo.errors import UserError, unknown
+from zoo.inference import reading
 from zoo.inference.in_words import for_terminal
 from zoo.inference.places import Places
 from zoo.inference.predictions_file import Answers, Failure, Lines, Sheet, as_csv, as_json, kind_of
@@ -76,6 +78,7 @@ def _parser() -> Parser:
     model.add_argument("--max-clip-seconds", type=float, help=seconds)
     fitted = "runs' ratings: with the post-processing fitted on validation"
     model.add_argument("--postprocess", action="store_true", help=fitted)
+    reading.add_flags(parser.add_argument_group("recordings (models of classes)"))
     output = parser.add_argument_group("output")
     kind = output.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="one JSON object per line")
@@ -120,6 +123,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
+        refused = ", ".join(filter(None, [refused, *reading.reading_of(args).given()]))
         if places or refused or args.workers != 1:
             what = refused or "files and --workers"
             raise UserError(f"--stream takes its audio from standard input and prints its answers; leave {what} out")
@@ -167,6 +171,8 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
     continuous = is_continuous(args.model, exported)
     if args.postprocess and not continuous:
         raise UserError(f"--postprocess is for ratings; {args.model} predicts classes of emotion. Leave it out")
+    if continuous:
+        reading.reading_of(args).check_ratings()
     size = 1 if continuous else READ_AHEAD
     if _into_shards(args):
         return _into_folder(args, exported, size)
@@ -196,7 +202,8 @@ def _into_folder(args: argparse.Namespace, exported: bool, size: int) -> int:
     options = {**_options(args, exported), "place": str(args.model.resolve())}
     backend, digest = "" if exported else os.environ["KERAS_BACKEND"], predictions.digest(args.model, exported)
     about = {**options, "place": args.model.name, "backend": backend, "model_sha256": digest, "format": kind}
-    about["folder_of_names"] = str(Path.cwd())
+    how = reading.reading_of(args)
+    about |= {"folder_of_names": str(Path.cwd()), **asdict(how)}
 
     def note_unusable(name: str, message: str) -> None:
         unusable.setdefault(name, (name, "missing", message))
@@ -205,7 +212,7 @@ def _into_folder(args: argparse.Namespace, exported: bool, size: int) -> int:
     n_files = args.shard_size or _SHARD_BATCHES * size
     with shards.opened(Path(args.out), about, files, n_files, predictions.SUFFIXES[kind], args.resume) as found:
         shards.write_unusable(found.folder, list(unusable.values()))
-        return command.work(found, predictions.job(options, kind, size, backend, digest), args)
+        return command.work(found, predictions.job(options, how, kind, size, backend, digest), args)
 
 
 def _options(args: argparse.Namespace, exported: bool) -> dict[str, Any]:
@@ -220,7 +227,8 @@ def _into_file(args: argparse.Namespace, exported: bool, found: Places, size: in
     from zoo.utils.progress import Progress
 
     out, failed = Path(args.out), list(found.failed)
-    with Sheet(out, kind_of(out, args.json, args.csv), args.resume, continuous) as sheet:
+    several = continuous or reading.reading_of(args).has_several_rows
+    with Sheet(out, kind_of(out, args.json, args.csv), args.resume, several) as sheet:
         sheet.add(Answers([], failed))
         # What comes by a pipe may be another recording than the one that had its name before.
         todo = [path for path in found.files if str(path) in found.pipes or not sheet.answered(path)]
@@ -246,12 +254,12 @@ def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: 
     from zoo.inference.open_predictor import open_predictor
     from zoo.inference.predictor import in_turn
 
-    options = _options(args, exported)
+    options, how, notice = _options(args, exported), reading.reading_of(args), reading.MixedNotice()
     if args.workers > 1 and paths:
-        return workers.by_workers(options, in_turn(paths, size), args.workers)
+        return workers.by_workers(options, in_turn(paths, size), args.workers, how, notice)
     predictor = open_predictor(**options)
     announce_device(runtime_of_exports() if exported else "")
-    return workers.in_this_process(predictor, in_turn(paths, size))
+    return workers.in_this_process(predictor, in_turn(paths, size), how, notice)
 
 
 def _stream(args: argparse.Namespace, exported: bool) -> int:

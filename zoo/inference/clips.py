@@ -17,7 +17,7 @@ MOST_CHANNELS = 8  # of samples, which do not say which of their dimensions is t
 
 # A path, the bytes of an audio file, or samples: an array, a tensor, a list of numbers or of lists of numbers.
 Clip = str | os.PathLike[str] | bytes | ArrayLike
-_CONTENT = (bytes, bytearray, memoryview)
+CONTENT = (bytes, bytearray, memoryview)
 _EXPECTED = f"samples (n,), (n, channels) or (channels, n), floats in -1..1 of at most {MOST_CHANNELS} channels"
 
 
@@ -28,7 +28,7 @@ def is_clip(value: Any) -> bool:
         while isinstance(first, (list, tuple)) and first:
             first = first[0]
         return isinstance(first, (Number, np.generic)) or any(isinstance(part, Number) for part in value)
-    return is_file(value) or isinstance(value, _CONTENT) or hasattr(value, "__array__")
+    return is_file(value) or isinstance(value, CONTENT) or hasattr(value, "__array__")
 
 
 def is_file(clip: Any) -> TypeGuard[str | os.PathLike[str]]:
@@ -50,9 +50,9 @@ def waveform_of(
     """
     if is_file(clip):
         return read(Path(clip), rate_hz, min_seconds, max_seconds)
-    if isinstance(clip, _CONTENT):
+    if isinstance(clip, CONTENT):
         return read_bytes(bytes(clip), name, rate_hz, min_seconds, max_seconds)
-    samples = _in_columns(as_floats(clip, name), name)
+    samples = in_columns(as_floats(clip, name), name)
     check_rate(clip_rate_hz, samples.shape[1], name)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, as in a file of doubles
         samples = samples.astype(np.float32)
@@ -92,7 +92,7 @@ def whole_hz(rate_hz: Any, name: str) -> int:
     return int(rate_hz)
 
 
-def _in_columns(samples: np.ndarray, name: str) -> np.ndarray:
+def in_columns(samples: np.ndarray, name: str) -> np.ndarray:
     """Return samples (n, channels). Time is the longer dimension."""
     if samples.size == 0:
         raise BadClip(name, "empty", f"samples of the shape {samples.shape}")

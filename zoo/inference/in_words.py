@@ -1,6 +1,7 @@
 """Write a row of predictions as a line for people to read."""
 
 from zoo.inference.predictions_file import Row
+from zoo.inference.rows import MIX
 from zoo.utils.text import printable
 
 
@@ -13,8 +14,10 @@ def for_terminal(row: Row) -> str:
 def _in_words(row: Row) -> str:
     mark = "\ttrained on synthetic speech" if row["trained_on"].startswith("synthetic") else ""
     place = [row["file"]] if "file" in row else []
+    if row.get("channel", MIX) != MIX:
+        place.append(f"channel {row['channel']}")
     if "start" in row:
-        place = [f"{row['start']:.2f} to {row['end']:.2f} s"]
+        place.append(f"{row['start']:.2f} to {row['end']:.2f} s")
     elif row.get("time") is not None:
         place.append(f"{row['time']:.2f} s")
     if row["reason"]:
@@ -34,4 +37,5 @@ def _in_words(row: Row) -> str:
         others = ("file", "time", "trained_on", "reason")
         ratings = (f"{name} {value:+.3f}" for name, value in row.items() if name not in others)
         parts = [*place, "  ".join(ratings)]
+    parts += row.get("quality", {}).get("notes", ())
     return "\t".join(parts) + f"{mark}\n"

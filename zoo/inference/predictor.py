@@ -38,7 +38,7 @@ class Predictor:
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
     `frame_seconds` apart (0: probabilities); or in words, why it has none. `rate_long` instead rates files longer than
     `whole_seconds`, in windows. `judge` gives classes their confidence. With several `heads`, the columns of further
-    targets follow the probabilities.
+    targets follow the probabilities. Recordings up to `longest_seconds` are classified in windows.
     """
 
     outputs: tuple[str, ...]
@@ -52,6 +52,7 @@ class Predictor:
     rate_long: Callable[[Path], np.ndarray] | None = None
     heads: Heads = ()
     judge: Judge = without_fit
+    longest_seconds: float = 86_400.0
 
     def predict(
         self,
@@ -79,9 +80,13 @@ class Predictor:
                 if not isinstance(result, BadClip):
                     yield from self._rows(name, *result)
                 elif result.kind in WITHOUT_SPEECH:
-                    yield self._without_speech(name, result)
+                    yield self._without_answer(name, result)
                 else:
                     on_bad(result)
+
+    def row(self, name: str, result: tuple[np.ndarray, Row] | BadClip) -> Row:
+        """Return the row of a classification, or of why there is none."""
+        return self._without_answer(name, result) if isinstance(result, BadClip) else next(self._rows(name, *result))
 
     def _predict(
         self, clips: Sequence[Clip], names: Sequence[str], clips_hz: int | None
@@ -94,6 +99,12 @@ class Predictor:
             except BadClip as error:
                 return [error]
         read = list(read_each(clips, self.rate_hz, self.min_seconds, self.max_seconds, names, clips_hz))
+        return self.judged(read, names)
+
+    def judged(
+        self, read: Sequence[np.ndarray | BadClip], names: Sequence[str]
+    ) -> list[tuple[np.ndarray, Row] | BadClip]:
+        """Return outputs of waveforms (samples,) with their confidence, or why there is none."""
         waveforms = [result for result in read if not isinstance(result, BadClip)]
         outputs = iter(zip(waveforms, self.predict_waveforms(waveforms), strict=True) if waveforms else ())
         return [
@@ -123,7 +134,7 @@ class Predictor:
         for frame, values in enumerate(output):
             yield {"file": file, "time": round(frame * self.frame_seconds, 3), **named(self.outputs, values), **rest}
 
-    def _without_speech(self, file: str, error: BadClip) -> Row:
+    def _without_answer(self, file: str, error: BadClip) -> Row:
         rest = {"trained_on": self.trained_on, "reason": reason(error)}
         if not self.frame_seconds:
             return {"file": file, **no_emotion(self.outputs), **further_targets(self.heads, None), **rest}

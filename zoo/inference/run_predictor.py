@@ -35,11 +35,11 @@ def of_run(
     run = open_run(folder, fold)
     check_predicts(run.settings, folder)
     if run.entry.task == "emotion":
-        return _classifiers(run, max_seconds or CLIP_SECONDS)
+        return _classifiers(run, max_seconds or CLIP_SECONDS, max_seconds or DAY_SECONDS)
     return _raters(run, max_seconds or DAY_SECONDS, int(postprocessed))
 
 
-def _classifiers(run: OpenedRun, max_seconds: float) -> Predictor:
+def _classifiers(run: OpenedRun, max_seconds: float, longest_seconds: float) -> Predictor:
     folds = [load_classifier(folder, run.settings) for folder in run.fold_folders]
 
     def predict_waveforms(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -47,7 +47,15 @@ def _classifiers(run: OpenedRun, max_seconds: float) -> Predictor:
 
     limits = folds[0].rate_hz, folds[0].min_seconds, max_seconds
     judge = judge_of(confidence_file.load(run), folds[0].rate_hz)
-    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, heads=folds[0].heads, judge=judge)
+    return Predictor(
+        run.outputs,
+        run.corpus,
+        *limits,
+        predict_waveforms,
+        heads=folds[0].heads,
+        judge=judge,
+        longest_seconds=longest_seconds,
+    )
 
 
 def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:

@@ -1,6 +1,7 @@
 """Predict any number of files shard by shard, by the workers of a pool, into a folder (zoo.distributed.shards)."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from zoo.errors import UserError
 from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import as_csv, as_json
 from zoo.inference.predictor import Predictor, in_turn
+from zoo.inference.reading import MixedNotice, Reading
 from zoo.inference.workers import in_this_process
 from zoo.runs.digest import of_files, of_run
 from zoo.serving.versions import version_folder
@@ -18,19 +20,27 @@ from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
 SUFFIXES = {"json": ".jsonl", "csv": ".csv"}
 
 
-def job(options: Mapping[str, Any], kind: str, size: int, backend: str, model_sha256: str) -> Job:
+def job(options: Mapping[str, Any], reading: Reading, kind: str, size: int, backend: str, model_sha256: str) -> Job:
     """Return what workers do: predict the files of a shard, `size` at a time, and write "json" lines or "csv".
 
     `options` are those of `open_predictor`, in JSON's types; `backend` is that of Keras, "" for exports.
     """
-    settings = {"options": dict(options), "kind": kind, "size": size, "backend": backend}
+    settings = {"options": dict(options), "reading": asdict(reading), "kind": kind, "size": size, "backend": backend}
     settings |= {"model_sha256": model_sha256, "folder": str(Path.cwd())}
     return Job("zoo.inference.shards:opened", settings, "shard")
 
 
-def opened(options: Mapping[str, Any], kind: str, size: int, backend: str, model_sha256: str, folder: str) -> Runner:
+def opened(
+    options: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    kind: str,
+    size: int,
+    backend: str,
+    model_sha256: str,
+    folder: str,
+) -> Runner:
     """Return the function that predicts a shard; names of files are relative to `folder`."""
-    loaded: list[Predictor] = []
+    loaded, how, notice = list[Predictor](), Reading(**reading), MixedNotice()
 
     def make(out: Path, content: Mapping[str, Any]) -> None:
         shard.enter(folder, content["items"])
@@ -42,7 +52,7 @@ def opened(options: Mapping[str, Any], kind: str, size: int, backend: str, model
             shard.result(out, content["shard"], SUFFIXES[kind]) as (aside, failed),
             aside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
         ):
-            for rows, bad in in_this_process(loaded[0], batches):
+            for rows, bad in in_this_process(loaded[0], batches, how, notice):
                 file.writelines(map(lines, rows))
                 failed += bad
 

@@ -3,15 +3,19 @@
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from zoo.data.audio.recording import BadClip
 from zoo.distributed.local_workers import LocalWorkers
 from zoo.distributed.pool import Ended, Job, Pool, Runner, Task
 from zoo.errors import UserError
 from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import Answers, Failure
 from zoo.inference.predictor import Predictor
+from zoo.inference.reading import OnMixed, Reading
+from zoo.inference.recordings import rows
 from zoo.utils.backends import device, runtime_of_exports
 
 _AHEAD = 2  # batches per worker that wait for the one before them
@@ -19,45 +23,61 @@ _DEATHS = 2  # of workers that predict a batch, until the command ends
 _WAIT_SECONDS = 0.5
 
 
-def in_this_process(predictor: Predictor, batches: Iterable[Sequence[Path]]) -> Iterator[Answers]:
-    """Predict batch after batch of files."""
+def in_this_process(
+    predictor: Predictor, batches: Iterable[Sequence[Path]], reading: Reading, on_mixed: OnMixed
+) -> Iterator[Answers]:
+    """Predict batch after batch of files; `on_mixed` gets those whose channels are mixed down."""
     for paths in batches:
         failed: list[Failure] = []
-        rows = list(predictor.predict(paths, lambda e: failed.append(Failure(str(e.path), e.kind, str(e)))))  # noqa: B023
-        yield Answers(rows, failed)
+
+        def on_bad(error: BadClip, failed: list[Failure] = failed) -> None:
+            failed.append(Failure(str(error.path), error.kind, str(error)))
+
+        yield Answers(list(rows(predictor, paths, reading, on_bad, on_mixed=on_mixed)), failed)
 
 
-def by_workers(options: Mapping[str, Any], batches: Iterable[Sequence[Path]], n_workers: int) -> Iterator[Answers]:
+def by_workers(
+    options: Mapping[str, Any],
+    batches: Iterable[Sequence[Path]],
+    n_workers: int,
+    reading: Reading,
+    on_mixed: OnMixed,
+) -> Iterator[Answers]:
     """Predict batches of files in `n_workers` processes, in the batches' order.
 
     `options` are what each gives to `open_predictor`, in JSON's types. The batch of a process that has ended by itself
     is predicted by another. Raises UserError as `open_predictor`, and for a batch that ended two.
     """
-    pool = LocalWorkers(n_workers, None, Job("zoo.inference.workers:opened", {"options": dict(options)}))
+    settings = {"options": dict(options), "reading": asdict(reading)}
+    pool = LocalWorkers(n_workers, None, Job("zoo.inference.workers:opened", settings))
     tasks = (Task(str(number), {"files": [str(path) for path in paths]}, "") for number, paths in enumerate(batches))
     try:
-        yield from _in_order(pool, tasks, _AHEAD * n_workers)
+        yield from _in_order(pool, tasks, _AHEAD * n_workers, on_mixed)
     finally:
         pool.close()
 
 
-def opened(options: Mapping[str, Any]) -> Runner:
+def opened(options: Mapping[str, Any], reading: Mapping[str, Any]) -> Runner:
     """Return the function that predicts a batch, in a worker."""
     loaded: list[Predictor] = []
+
+    how = Reading(**reading)
 
     def answer(_: Path, content: Mapping[str, Any]) -> dict[str, Any]:
         try:
             if not loaded:
                 loaded.append(open_predictor(**options))
-            rows, failed = next(in_this_process(loaded[0], [[Path(name) for name in content["files"]]]))
+            paths, mixed = [Path(name) for name in content["files"]], list[tuple[str, int]]()
+            found = next(in_this_process(loaded[0], [paths], how, lambda *one: mixed.append(one)))
         except UserError as error:
             return {"error": str(error)}
-        return {"rows": rows, "failed": failed, "device": device(runtime_of_exports() if options["exported"] else "")}
+        on = device(runtime_of_exports() if options["exported"] else "")
+        return {"rows": found.rows, "failed": found.failed, "device": on, "mixed": mixed[:1]}
 
     return answer
 
 
-def _in_order(pool: Pool, tasks: Iterator[Task], ahead: int) -> Iterator[Answers]:
+def _in_order(pool: Pool, tasks: Iterator[Task], ahead: int, on_mixed: OnMixed) -> Iterator[Answers]:
     """Yield the answers of tasks numbered from 0, in order, while workers are at most `ahead` of the one to come."""
     running: dict[str, Task] = {}
     again: list[Task] = []
@@ -83,6 +103,8 @@ def _in_order(pool: Pool, tasks: Iterator[Task], ahead: int) -> Iterator[Answers
             if not announced:  # all of them use one kind of device
                 print(ended.outcome["device"], file=sys.stderr)
                 announced = True
+            for mixed in ended.outcome["mixed"]:
+                on_mixed(*mixed)
             failed = [Failure(*failure) for failure in ended.outcome["failed"]]
             done[int(task.name)] = Answers(ended.outcome["rows"], failed)
         while n_yielded in done:

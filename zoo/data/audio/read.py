@@ -30,7 +30,7 @@ from zoo.data.audio.recording import (
 
 _LFS_HEAD = b"version https://git-lfs"
 _BLOCK_SECONDS = 30
-_AT_ONCE = 1 << 23  # values, 32 MiB: between two blocks of an MP3, libsndfile loses some of the sound
+AT_ONCE = 1 << 23  # values, 32 MiB: between two blocks of an MP3, libsndfile loses some of the sound
 _WITHOUT_PLACES = ("MP3", "OGG")  # of samples: these are decoded from the beginning, as seeking is not exact in them
 _TO_WAV = "ffmpeg -i {name} {new}"
 _NO_FILES = {
@@ -107,7 +107,7 @@ def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60
     """
     with open_file(path) as stream, open_audio(stream, path) as audio:
         check_length(audio.frames, audio.samplerate, path, min_seconds, max_seconds)
-        return np.concatenate(list(stored(audio, path, _AT_ONCE))), audio.samplerate
+        return np.concatenate(list(stored(audio, path, AT_ONCE))), audio.samplerate
 
 
 def resample(mono: np.ndarray, file_rate_hz: int, rate_hz: int) -> np.ndarray:
@@ -236,7 +236,7 @@ def _measured(
     with open_audio(stream, name) as audio:
         bounds = within(segment, audio.frames, audio.samplerate, name)
         check_length(bounds[1] - bounds[0], audio.samplerate, name, min_seconds, max_seconds)
-        for block in stored(audio, name, _AT_ONCE, bounds):
+        for block in stored(audio, name, AT_ONCE, bounds):
             parts.append(mix(block))
             level.add_stored(block, parts[-1])
             size = np.abs(block)

@@ -38,6 +38,8 @@ BAD_KINDS = {
     "too-loud": ("samples about -1..1", "Divide integers by their full scale: 32768 for 16 bits."),
     "rate": ("a usual sampling rate and number of channels", "Convert it to 16 kHz mono."),
     "silent": ("speech", "Leave the clip out."),
+    "no speech found": ("speech", "Leave the clip out, or add --any-sound."),
+    "channel": ("a recording with a right channel", "Choose --channels mix, split or left."),
     "cancelling": ("channels that can be mixed", "Take one of its channels, or turn the sign of the other."),
     "too-short": ("a longer clip", "Leave the clip out."),
     "too-long": ("one utterance", "Cut the recording into utterances, or leave it out."),
@@ -45,7 +47,7 @@ BAD_KINDS = {
     "undefined": ("features and predictions that are finite", "Leave the clip out."),
 }
 # Valid recordings without an answer: predict gives them a row whose emotion is null; training leaves them out.
-WITHOUT_SPEECH = ("silent", "cancelling")
+WITHOUT_SPEECH = ("silent", "cancelling", "no speech found")
 
 
 class BadClip(UserError):  # noqa: N818
