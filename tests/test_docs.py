@@ -1,5 +1,6 @@
 """The documentation: commands that parse, links that lead somewhere, a notebook that runs, figures of the FAQ."""
 
+import argparse
 import importlib.util
 import json
 import re
@@ -37,7 +38,7 @@ def in_blocks(text: str) -> list[str]:
     """Return the command lines that a page's blocks hold, each in full, and those in cells of tables."""
     blocks = "\n".join(BLOCK.findall(text)).replace("\\\n", " ")
     cells = [cell for cell in re.findall(r"\| `((?:ser|python) [^`]+)`", text) if re.search(r" --(?!help)", cell)]
-    return [found for line in blocks.splitlines() for found in re.findall(rf"(?:^|\| ){COMMAND}", line)] + cells
+    return [found for line in blocks.splitlines() for found in re.findall(rf"(?:^|\| |&& )(?:\.venv/bin/)?{COMMAND}", line)] + cells
 
 
 def in_prose(text: str) -> list[str]:
@@ -76,8 +77,9 @@ def read(monkeypatch, tmp_path):
             return reading
 
         with monkeypatch.context() as patch:
-            for method in (Parser.parse_args, Parser.parse_intermixed_args):
-                patch.setattr(Parser, method.__name__, until_read(method))
+            for parser in (argparse.ArgumentParser, Parser):
+                for method in ("parse_args", "parse_intermixed_args"):
+                    patch.setattr(parser, method, until_read(getattr(parser, method)))
             patch.setattr(sys, "argv", [f"ser {name}", *words])
             with pytest.raises(OptionsRead):
                 start.command(name)()
