@@ -8,7 +8,7 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 # What several tests of a file share is made once; tests/conftest.py puts the files in order.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint bench test-tfio wheel-test clean
+.PHONY: demo test lint bench docs test-tfio wheel-test clean
 
 demo: .venv/base
 	$(BIN)/python scripts/train.py --model attention_blstm_fcn --corpus iemocap --synthetic
@@ -26,6 +26,10 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m bench
 
+# The documentation site, without network: docs/_build/index.html. A broken link is an error.
+docs: .venv/dev
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/.doctrees docs docs/_build
+
 # A wheel, built and tried outside the checkout.
 wheel-test: .venv/dev
 	$(BIN)/python .ci/check_wheel.py
@@ -40,7 +44,7 @@ test-tfio: .venv-tfio/done
 	touch $@ && rm -f .venv/dev
 
 .venv/dev: .venv/base
-	$(BIN)/pip install -q $(PINS) -e '.[dev,jax,onnx,opensmile,openvino,litert,ray,rooms,serving,tensorboard,torch]'
+	$(BIN)/pip install -q $(PINS) -e '.[dev,docs,jax,onnx,opensmile,openvino,litert,ray,rooms,serving,tensorboard,torch]'
 	touch $@
 
 .venv-tfio/done: setup.cfg constraints-tfio.txt

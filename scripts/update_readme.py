@@ -1,4 +1,4 @@
-"""Write the tables in README.md from the registry and the corpora. --check only says whether they are current."""
+"""Write the tables of networks and corpora in docs/. --check only says whether they are current."""
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
@@ -8,18 +8,20 @@ from zoo import catalogue
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.parser import Parser
 
-README = Path(__file__).parents[1] / "README.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = (DOCS / "networks.md", DOCS / "corpora.md")
 
 
 def main() -> int:
     parser = Parser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a table is out of date")
     args = parser.parse_args()
-    new = catalogue.fill(README)
+    filled = {page: catalogue.fill(page) for page in PAGES}
     if args.check:
-        return int(new != README.read_text())
-    with written_aside(README) as aside:
-        aside.write_text(new)
+        return int(any(text != page.read_text() for page, text in filled.items()))
+    for page, text in filled.items():
+        with written_aside(page) as aside:
+            aside.write_text(text)
     return 0
 
 

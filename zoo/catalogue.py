@@ -1,4 +1,4 @@
-"""The README's tables, generated from the registry and the corpora, which cannot be out of date."""
+"""List networks and corpora: the tables of the documentation, and the list at the end of `ser train --help-all`."""
 
 from pathlib import Path
 
@@ -42,8 +42,9 @@ def fill(path: Path) -> str:
     text = path.read_text()
     for name, table in (("networks", networks()), ("corpora", corpora())):
         before, start, rest = text.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition("\n<!-- end -->")
-        text = before + start + table + end + after
+        if start:
+            _, end, after = rest.partition("\n<!-- end -->")
+            text = before + start + table + end + after
     return text
 
 

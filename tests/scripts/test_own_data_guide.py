@@ -10,13 +10,13 @@ from zoo.data.corpora import registry
 from zoo.data.synthetic.corpora import synthesize
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("--recipe", "quick", "--epochs", "1", "--bands", "12")  # of train.py
+QUICK = ("--recipe", "quick", "--epochs", "1", "--bands", "12")  # of ser train
 
 
 def commands():
     """Return the words of each command in the guide's first block."""
     block = (ROOT / "docs" / "own-data.md").read_text().split("<!-- commands -->")[1].split("<!-- end -->")[0]
-    return [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("python ")]
+    return [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("ser ")]
 
 
 @pytest.fixture
@@ -38,9 +38,10 @@ def mine(tmp_path):
 def test_the_guide_leads_from_recordings_to_a_served_model(script, mine):
     told = {}
     for name, *words in commands():
-        code, printed, errors = script(Path(name).name, *words, *(QUICK if name.endswith("train.py") else ()))
+        file = f"{name.replace('-', '_')}.py"
+        code, printed, errors = script(file, *words, *(QUICK if name == "train" else ()))
         assert code == 0, f"{name}: {errors}{printed}"
-        told[Path(name).name, words[0] if name.endswith("label.py") else ""] = printed
+        told[name, words[0] if name == "label" else ""] = printed
     assert len(told) == 7
     with (mine.parent / "queue.csv").open() as file:
         queue = list(csv.DictReader(file))

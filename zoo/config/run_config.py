@@ -22,7 +22,7 @@ _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() fo
 class RunConfig(Auxiliary, AugmentationFields):
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
-    model: str = _flag("attention_blstm_fcn", "run", "network; see README for the table")
+    model: str = _flag("attention_blstm_fcn", "run", "network; ser train --help-all lists them")
     recipe: str = _flag(
         "", "run", f"training preset: {_PRESETS} (default: the network's first; quick with --synthetic)"
     )

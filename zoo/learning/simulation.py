@@ -77,7 +77,7 @@ def check_model(config: RunConfig, flag: str) -> None:
     if entry.task != "emotion":
         raise UserError(
             f"{flag} {config.model} gives no probabilities of classes, by which machine and queries decide. Choose a "
-            "network that classifies (README has the table)"
+            "network that classifies (ser train --help-all lists them)"
         )
     if entry.fitted == "linear" and (entry.frontend != "acoustic" or "components" in entry.options):
         raise UserError(

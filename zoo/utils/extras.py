@@ -24,6 +24,7 @@ EXTRAS = {
     "litert": ("ai_edge_litert",),
     "serving": ("tensorflow_serving",),
     "tfio": ("tensorflow_io",),
+    "docs": ("sphinx", "myst_parser", "furo"),
 }
 _LICENCES = {"opensmile": "; its licence allows research and other non-commercial use only"}
 

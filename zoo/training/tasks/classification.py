@@ -45,7 +45,9 @@ FIGURES = Figures(
 def check(config: RunConfig, protocol: Protocol) -> None:
     if not protocol.classes:
         found = f"--model {config.model} predicts classes of emotion, and {protocol.name} has none"
-        raise UserError(f"{found}. Choose another --corpus, or a network for continuous ratings (README has the table)")
+        raise UserError(
+            f"{found}. Choose another --corpus, or a network for continuous ratings (ser train --help-all lists them)"
+        )
     if registry.get(config.model).frontend == "joint":
         joint_vector.check(config)
     from_config.frontend(config)

@@ -47,7 +47,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         found = (
             f"--model {config.model} predicts ratings all along a recording, and {protocol.name} has classes of emotion"
         )
-        raise UserError(f"{found}. Choose another --corpus, or a network for classes (README has the table)")
+        raise UserError(f"{found}. Choose another --corpus, or a network for classes (see ser train --help-all)")
     if config.perturb != "none" and not on_waveforms(config):
         raise UserError(f"--perturb {config.perturb} is for waveforms, {config.model} is on functionals. Leave it out")
     if config.perturb == "noise":
