@@ -18,15 +18,21 @@ from zoo.errors import UserError
 
 TEMPLATE = """\
 import keras
+from keras import layers
+
+from zoo.layers.attention import AttentionMap, WeightedSum
+from zoo.layers.masking import masked_input
 
 ENTRY = {"frontend": "log_mel", "task": "emotion"}
 
 
-def build(n_outputs, n_inputs, *, seed=0, name=None):
-    features = keras.Input((None, n_inputs), name="features")
-    n_frames = keras.Input((), dtype="int32", name="n_frames")
-    output = ...  # (batch, n_outputs), softmax
-    return keras.Model({"features": features, "n_frames": n_frames}, output, name=name)"""
+def build(n_outputs, n_inputs, *, filters=32, dropout=0.2, seed=0, name=None):
+    inputs, frames, mask = masked_input(n_inputs)  # features and n_frames; padding is zero; true where frames are real
+    hidden = layers.Conv1D(filters, 5, padding="same", activation="relu")(frames)
+    hidden = WeightedSum()(hidden, AttentionMap()(hidden, mask))  # (batch, filters), padding left out
+    hidden = layers.Dropout(dropout, seed=seed)(hidden)
+    output = layers.Dense(n_outputs, activation="softmax", dtype="float32")(hidden)
+    return keras.Model(inputs, output, name=name)"""
 ADVICE = "docs/add-a-network.md has a template"
 _NAME = re.compile(r"(.+\.py):(\w+)(?:@([0-9a-f]{12}))?")
 _KNOWN = ("frontend", "task", "title", "paper", "settings")

@@ -164,7 +164,7 @@ def _own_network(given: Mapping[str, Any]) -> dict[str, str]:
     text, place = given.get("model", ""), given.get("network_file")
     if not own_network.is_named(text):
         return {"network_file": ""}
-    named = own_network.find(text, Path(place) if place else None)
+    named = own_network.find(text, Path(place) if place and "@" in text else None)
     return {"model": registry.know(named), "network_file": str(named.path)}
 
 

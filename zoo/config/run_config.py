@@ -268,7 +268,9 @@ class RunConfig(Auxiliary, AugmentationFields):
     network_file: str = _flag("", "network", "file of --model FILE.py:builder", flag=False, later=True)
 
     def __post_init__(self) -> None:
-        if self.network_file:  # a network of a user's own: every process that reads the record has to know it
+        if self.network_file and own_network.is_named(
+            self.model
+        ):  # a network of a user's own: every process that reads the record has to know it
             registry.know(own_network.find(self.model, Path(self.network_file)))
 
     def saved(self) -> dict[str, Any]:
