@@ -29,7 +29,7 @@ _UNFINISHED = "not finished"
 
 
 def show(folder: Path) -> None:
-    """Print what a search found; write trials.csv, importance.csv, PNGs and tensorboard/ into its folder.
+    """Print what a search found; write trials.csv, importance.csv, figures and tensorboard/ into its folder.
 
     Raises UserError where there is no search, no trial is completed, or a trial's history is damaged.
     """
@@ -40,7 +40,7 @@ def show(folder: Path) -> None:
     shares, trust = importance_of(header["space"], trials)
     if shares:
         write_csv(folder / "importance.csv", shares)
-        figures.plot_importance(shares, folder / "importance.png", f"{header['model']}, importance\n{trust}")
+        figures.plot_importance(shares, folder / "importance.png", f"{header['model']}: {trust}")
     _print_importance(shares, trust, console)
     title = f"{header['model']}, {sum(trial.status == 'completed' for trial in trials)} completed trials"
     figures.plot_parallel(header["space"], trials, best, folder / "parallel.png", title)

@@ -24,7 +24,7 @@ _CALM_HEADINGS = ("calm right", "neutral right", "calm taken for neutral", "neut
 
 
 def write(record: Record, folder: Path) -> None:
-    """Write confusions.md, confusions.csv (a row per group, value, true and predicted class), .json, .png, .svg, .pdf."""
+    """Write confusions.md, confusions.csv (a row per group, value, true and predicted class), .json and figures."""
     write_json(folder / "confusions.json", record)
     write_csv(folder / "confusions.csv", _cells(record))
     with written_aside(folder / "confusions.md") as aside:

@@ -96,7 +96,9 @@ def learning_curves(
         if kept is not None:
             text = label if not np.isnan(score[kept - 1]) else "epoch {epoch}, kept"
             text = text.format(epoch=kept, score=score[kept - 1])
-            axes.axvline(kept, color=style.GREY, linewidth=1, linestyle="-.", zorder=0, label=text)
+            # Named once, in the last panel.
+            shown = {"label": text} if ylabel == list(panels)[-1] else {}
+            axes.axvline(kept, color=style.GREY, linewidth=1, linestyle="-.", zorder=0, **shown)
         axes.set_ylabel(ylabel)
         axes.grid()
         axes.legend()
