@@ -55,12 +55,13 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="session", autouse=True)
 def small_figures():
-    """Saves figures small and without a layout: both take most of their time."""
+    """Saves figures small, without a layout and as PNG alone: these take most of their time."""
     from zoo.reports import figures
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "DPI", 20)
         patch.setattr(figures, "LAYOUT", "none")
+        patch.setattr(figures, "FORMATS", ("png",))
         yield
 
 

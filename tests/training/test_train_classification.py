@@ -61,7 +61,7 @@ def trained(emodb, tmp_path_factory):
 @pytest.mark.backend
 def test_folder_holds_everything_and_no_leftovers(trained):
     run, _ = trained
-    summaries = {"metrics.json", "predictions.csv", "confusion.png"}
+    summaries = {"metrics.json", "predictions.csv", "confusion.png", "tables.tex"}
     own = {"config.json", "data.json", "versions.json", ".lock"}
     assert {path.name for path in run.iterdir()} == {*summaries, *own, *FOLDS.values()}
     for name in FOLDS.values():

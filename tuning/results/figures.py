@@ -140,7 +140,7 @@ def _parallel(host: Axes, space: Mapping[str, Any], done: Sequence[Trial], names
     width = max(len(names), 1)
     host.set(xlim=(0, width), ylim=(0, 1), yticks=[])
     host.set_xticks(range(len(names) + 1), [*(fill(parameter_name(name), _LONGEST) for name in names), "score"])
-    host.tick_params(axis="x", length=0)
+    host.tick_params(axis="x", length=0, pad=9)  # below the lowest value
     host.spines[:].set_visible(False)
     axes = [(space[name], [trial.values[name] for trial in done]) for name in names] + [(None, list(scores))]
     heights = [_axis(host, place / width, *axis) for place, axis in enumerate(axes)]

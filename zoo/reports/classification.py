@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from zoo.reports import style
+from zoo.reports import latex, style
 from zoo.reports.figures import column, learning_curves, save
 from zoo.reports.tables import decimal, percent, print_record, print_titled, table, with_interval
 from zoo.utils.text import printable
@@ -66,6 +66,12 @@ def draw_confusion(axes: Axes, counts: np.ndarray, classes: Sequence[str], count
     axes.spines[:].set_visible(True)
     cells = "" if few else "; cells: % of the true class"
     axes.set(xlabel=f"Predicted class{cells}", ylabel=f"True class (number of {counted})")
+
+
+def tex(record: Mapping[str, Any], title: str) -> str:
+    """Return the tables of a run for LaTeX: figures of each class, and the confusion matrix."""
+    matrix = latex.confusion(record["confusion"], record["classes"], title)
+    return "\n".join([latex.NEEDS, latex.per_class(record, title), matrix])
 
 
 def epoch_line(row: Mapping[str, float]) -> str:

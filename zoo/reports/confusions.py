@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.reports import style
+from zoo.reports import latex, style
 from zoo.reports.classification import confusion_inches, draw_confusion
 from zoo.reports.figures import save
 from zoo.reports.tables import decimal, percent
@@ -24,19 +24,38 @@ _CALM_HEADINGS = ("calm right", "neutral right", "calm taken for neutral", "neut
 
 
 def write(record: Record, folder: Path) -> None:
-    """Write confusions.md, confusions.csv (a row per group, value, true and predicted class), .json and figures."""
+    """Write confusions.md, .tex, .csv (a row per group, value, true and predicted class), .json and figures."""
     write_json(folder / "confusions.json", record)
     write_csv(folder / "confusions.csv", _cells(record))
     with written_aside(folder / "confusions.md") as aside:
         aside.write_text("\n".join(markdown(record)) + "\n", encoding="utf-8")
-    _, about = title(record).split(" of ", 1)
+    about = title(record).removeprefix("Confusions of ")
+    with written_aside(folder / "confusions.tex") as aside:
+        aside.write_text(tex(record, about), encoding="utf-8")
     save(confusions_figure(record), folder / "confusions.png", "Confusion of test clips", about)
+
+
+def tex(record: Record, about: str) -> str:
+    """Return the tables for LaTeX: recall of each class, the confusion matrix, and that of people if it is there."""
+    every = record["figures"]["all"]["all"]
+    counts = record["groups"]["all"]["all"]
+    rows = [
+        [name, str(sum(row)), percent(every["recalls"][name]).removesuffix(" %")]
+        for name, row in zip(record["classes"], counts, strict=True)
+    ]
+    caption = f"{about}: recall of each class (%). UA {percent(every['ua'])}, WA {percent(every['wa'])}."
+    found = [latex.table(("Class", "Clips", "Recall"), rows, caption, latex.label("classes", about))]
+    found.append(latex.confusion(counts, record["classes"], about))
+    if "people" in record:
+        found.append(latex.confusion(record["people"]["confusion"], record["people"]["classes"], "Raters of CREMA-D"))
+    return "\n".join([latex.NEEDS, *found])
 
 
 def title(record: Record) -> str:
     """Return the heading of table and figure."""
     corpus = f"{'SYNTHETIC ' if record['synthetic'] else ''}{record['corpus']}"
-    return f"Confusions of {record['model']} on {corpus}, {record['protocol']}, {record['clips']} test clips"
+    name = record.get("name") or record["model"]
+    return f"Confusions of {name} on {corpus}, {record['protocol']}, {record['clips']} test clips"
 
 
 def markdown(record: Record) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from zoo.reports import style
+from zoo.reports import latex, style
 from zoo.reports.figures import column, learning_curves, save
 from zoo.reports.tables import decimal, print_record, table, with_interval
 from zoo.utils.text import printable
@@ -56,6 +56,11 @@ def traces_figure(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
     every[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     every[-1].set_xlabel("Time (s)")
     return figure
+
+
+def tex(record: Mapping[str, Any], title: str) -> str:
+    """Return the table of a run for LaTeX: figures of each dimension."""
+    return "\n".join([latex.NEEDS, latex.ratings(record, title)])
 
 
 def epoch_line(row: Mapping[str, float]) -> str:

@@ -54,6 +54,11 @@ def enhancement_figure(record: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def tex(record: Mapping[str, Any], title: str) -> str:
+    """Return "": an enhancement's figures are drawn, and have no table for LaTeX."""
+    return ""
+
+
 def epoch_line(row: Mapping[str, float]) -> str:
     """Return the validation figures of an epoch as progress shows them."""
     return f"validation MSE {row['validation_mse']:.3f}, of noisy speech {row['validation_mse_noisy']:.3f}"

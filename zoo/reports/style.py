@@ -84,7 +84,7 @@ def styled(draw: Drawing) -> Drawing:
 def wrapped(text: str, inches: float, points: float) -> str:
     """Return text in lines that are no wider than `inches`, at a font size in points; its own line breaks stay."""
     width = max(20, int(72 * inches / (_CHARACTER * points)))
-    return "\n".join(textwrap.fill(printable(line), width) for line in text.split("\n"))
+    return "\n".join(textwrap.fill(printable(line), width, break_on_hyphens=False) for line in text.split("\n"))
 
 
 def name(text: str) -> str:

@@ -111,6 +111,6 @@ def differences_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.barh(names, [100 * row["difference"] for row in found], color=style.BLUE)
         axes.axvline(0, color=style.BLACK, linewidth=0.8)
         axes.invert_yaxis()
-        axes.set(xlabel="Change of validation UA (percentage points)", title=titles[against])
+        axes.set(xlabel="Change of UA (percentage points)", title=titles[against])
         axes.grid(axis="x")
     return figure

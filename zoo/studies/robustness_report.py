@@ -125,7 +125,7 @@ def curve_figure(record: Record) -> Figure:
     from matplotlib.figure import Figure
 
     rows, ratios = record["conditions"], record["settings"]["snr_db"]
-    figure = Figure(figsize=(style.COLUMN_INCHES, 3.0))
+    figure = Figure(figsize=(style.COLUMN_INCHES, 3.4))
     axes = figure.subplots()
     for number, name in enumerate(rows[0]["figures"]):
         (clean, *values), (_, *low), (_, *high) = _bounds(name, rows)
@@ -136,7 +136,7 @@ def curve_figure(record: Record) -> Figure:
     axes.set_xticks(ratios)
     axes.set(xlabel="Signal-to-noise ratio (dB)", ylabel=_axis_of(list(rows[0]["figures"])))
     axes.grid()
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return figure
 
 

@@ -122,14 +122,9 @@ def curve_figure(history: History, kept: int | None = None) -> Figure | None:
     best = history[kept - 1] if kept else max(history, key=lambda row: row[score])
     if best in rows:
         c, value = values[rows.index(best)]
-        axes.plot(
-            [c],
-            [value],
-            "s",
-            color=style.ORANGE,
-            markersize=6,
-            label=f"C = {c:g}, kept: {value:{'.1f' if factor == 100 else '.3f'}}",
-        )
+        shown = f"{value:.1f} %" if factor == 100 else f"{value:.3f}"
+        look = {"marker": "s", "color": style.ORANGE, "markersize": 6, "linestyle": "none"}
+        axes.plot([c], [value], label=f"C = {c:g}, kept: {shown}", **look)
         axes.legend()
     axes.set(xlabel="C, inverse strength of regularisation", ylabel=label)
     style.plain_numbers(axes.xaxis)

@@ -159,6 +159,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
     now = environment.here(settings)
     others = environment.note(folder, now)
     return {
+        **({"name": settings.name} if settings.name else {}),
         "model": settings.model,
         "recipe": settings.recipe,
         "corpus": settings.corpus,

@@ -103,10 +103,10 @@ def raters_figure(record: Row) -> Figure:
     """Draw agreement with a further rater and with the actor, and accuracy of simulated raters, over votes per clip."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(style.PAGE_INCHES, 2.8))
+    figure = Figure(figsize=(style.PAGE_INCHES, 3.0))
     further, intended, simulated = figure.subplots(1, 3)
-    _curves(further, record["how_many"], "further", "Agreement with one further rater (%)")
-    _curves(intended, record["how_many"], "intended", "Agreement with the actor's emotion (%)")
+    _curves(further, record["how_many"], "further", "Agrees with a further rater (%)")
+    _curves(intended, record["how_many"], "intended", "Agrees with the actor (%)")
     for row in summary(record["whom"]):
         shown = [n for n in GRID if row[f"accuracy_{n:g}"]["value"] is not None]
         low, mean, high = ([100 * row[f"accuracy_{n:g}"][key] for n in shown] for key in ("low", "value", "high"))
