@@ -23,7 +23,7 @@ from bench.result import Result
 from zoo.utils.atomic_files import write_json
 
 NAMES = ("logmel", "acoustics", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search")
-NAMES += ("search_ray", "serving", "streaming", "tables")
+NAMES += ("search_ray", "serving", "streaming", "tables", "imports")
 LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 

@@ -66,6 +66,14 @@ def small_figures():
 
 
 @pytest.fixture
+def all_formats(monkeypatch):
+    """Saves figures as PNG, SVG and PDF, as outside the tests."""
+    from zoo.reports import figures
+
+    monkeypatch.setattr(figures, "FORMATS", ("png", "svg", "pdf"))
+
+
+@pytest.fixture
 def script(monkeypatch, capsys, tmp_path):
     """Runs a script in an empty working folder; returns its exit code, standard output and standard error."""
     import keras

@@ -243,8 +243,8 @@ def test_colours_differ_for_the_colour_blind_as_well():
         assert distances.min() > 0.12
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_figures_are_saved_as_png_svg_and_pdf_and_the_same_each_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "FORMATS", ("png", "svg", "pdf"))
     monkeypatch.setattr(figures, "LAYOUT", "constrained")
     about = "a$b$c_d \x1b[31m on 50 % <b>&amp;"
     for folder in ("one", "two"):
@@ -263,6 +263,7 @@ def test_figures_are_saved_as_png_svg_and_pdf_and_the_same_each_time(tmp_path, m
 def test_svg_for_a_page_is_the_element_alone():
     text = figures.svg(classification.curves_figure(HISTORY), "Learning curves")
     assert text.startswith("<svg") and text.rstrip().endswith("</svg>") and ">Learning curves</text>" in text
+    assert "<title>Learning curves</title>" in text, "for programs that read pages aloud"
 
 
 def test_the_marked_epoch_is_the_one_that_is_kept_not_the_best():

@@ -18,8 +18,8 @@ from zoo.utils.atomic_files import write_csv, write_json
 @pytest.fixture
 def run(tmp_path):
     """Write a run into a folder named so; its model is named likewise unless `settings` state it."""
-    return lambda name, rows, settings=None, **facts: write_run(
-        tmp_path / name, rows, {"model": name, **(settings or {})}, **facts
+    return lambda folder, rows, settings=None, **facts: write_run(
+        tmp_path / folder, rows, {"model": folder, **(settings or {})}, **facts
     )
 
 

@@ -184,6 +184,17 @@ def test_leakage_is_refused_or_marked(untrained, tmp_path):
     assert "SYNTHETIC" in run.title()
 
 
+def test_a_run_is_called_by_its_name_and_may_be_called_otherwise_later(untrained, emodb, tmp_path):
+    given = settings(emodb, tmp_path / "run", fold="0", name="Our_net & 50 %")
+    run = train(given)
+    assert run.title("0-03").startswith("Our_net & 50 % on SYNTHETIC emodb, emodb-speakers, fold 0-03")
+    assert read_record(run.folder)["name"] == "Our_net & 50 %"
+    tables = (run.folder / "tables.tex").read_text()
+    assert r"\caption{Our\_net \& 50 \% on SYNTHETIC emodb" in tables and r"\label{tab:classes-our-net-50-on-" in tables
+    again = train(replace(given, name=""), resume=True)
+    assert again.title().startswith("fcn (paper) on") and sum(untrained.values()) == 1
+
+
 CHANGES = {
     "another recording": lambda wav: shutil.copy(wav / "15a01Wa.wav", wav / "11a01Wa.wav"),
     "a clip less": lambda wav: (wav / "11a01Wa.wav").unlink(),
