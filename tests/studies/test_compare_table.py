@@ -172,3 +172,13 @@ def test_no_form_of_a_table_has_what_acts_on_a_terminal_or_a_spreadsheet(tmp_pat
     rows = list(csv.DictReader(io.StringIO(texts["csv"])))
     assert {row["system"] for row in rows} == {"'=1+1", r"'a\x1b]0;owned\x07\u202e\nb"}
     assert r"a\x1b]0;owned\x07\u202e\nb" in texts["terminal"]
+
+
+def test_latex_has_a_caption_and_a_label_for_each_table(tmp_path):
+    text = FORMATS["latex"](compared(tmp_path, names=("a", "b", "c")))
+    assert re.findall(r"\\label\{(.*?)\}", text) == [
+        "tab:systems-emodb-emodb-speakers-v1",
+        "tab:differences-emodb-emodb-speakers-v1",
+    ]
+    captions = re.findall(r"\\caption\{(.*?)\}\n", text)
+    assert captions[0].startswith("emodb, emodb-speakers v1: 48 clips") and captions[1] == "Differences from a."

@@ -61,7 +61,7 @@ def trained(emodb, tmp_path_factory):
 @pytest.mark.backend
 def test_folder_holds_everything_and_no_leftovers(trained):
     run, _ = trained
-    summaries = {"metrics.json", "predictions.csv", "confusion.png"}
+    summaries = {"metrics.json", "predictions.csv", "confusion.png", "tables.tex"}
     own = {"config.json", "data.json", "versions.json", ".lock"}
     assert {path.name for path in run.iterdir()} == {*summaries, *own, *FOLDS.values()}
     for name in FOLDS.values():
@@ -182,6 +182,17 @@ def test_leakage_is_refused_or_marked(untrained, tmp_path):
         assert read_record(folder)["speaker_independent"] is False
     assert "not speaker-independent" in run.title() and "not speaker-independent" in run.title("0-random")
     assert "SYNTHETIC" in run.title()
+
+
+def test_a_run_is_called_by_its_name_and_may_be_called_otherwise_later(untrained, emodb, tmp_path):
+    given = settings(emodb, tmp_path / "run", fold="0", name="Our_net & 50 %")
+    run = train(given)
+    assert run.title("0-03").startswith("Our_net & 50 % on SYNTHETIC emodb, emodb-speakers, fold 0-03")
+    assert read_record(run.folder)["name"] == "Our_net & 50 %"
+    tables = (run.folder / "tables.tex").read_text()
+    assert r"\caption{Our\_net \& 50 \% on SYNTHETIC emodb" in tables and r"\label{tab:classes-our-net-50-on-" in tables
+    again = train(replace(given, name=""), resume=True)
+    assert again.title().startswith("fcn (paper) on") and sum(untrained.values()) == 1
 
 
 CHANGES = {

@@ -218,14 +218,11 @@ def test_learning_curve_by_hand(tmp_path):
     assert (found.whole, found.objective, found.trial) == (3, "validation_ua", "0001")
 
 
-def test_parallel_axes_and_lines(monkeypatch):
+def test_parallel_axes_and_lines():
     wanted = (1, 0.5, 1e-4, None), (2, 0.7, 1e-3, [64, 32])
     trials = [completed(n, s, learning_rate=rate, **{UNITS: u}) for n, s, rate, u in wanted]
-    drawn = []
-    monkeypatch.setattr(figures, "save_png", lambda figure, path: drawn.append(figure))
-    figures.plot_parallel(SPACE, trials, trials[1], "unused.png", "a title")
-    host, rate, units, score = drawn[0].axes
-    assert [label.get_text() for label in host.get_xticklabels()] == ["learning_rate", "recurrent_units", "score"]
+    host, rate, units, score = figures.parallel_figure(SPACE, trials, trials[1]).axes
+    assert [label.get_text() for label in host.get_xticklabels()] == ["learning rate", "recurrent\nunits", "score"]
     assert (rate.get_yscale(), rate.get_ylim()) == ("log", (1e-4, 1e-2))
     assert [label.get_text() for label in units.get_yticklabels()] == ["[64]", "[64, 32]", "null"]
     first, second = host.get_lines()

@@ -31,7 +31,7 @@ _UNFINISHED = "not finished"
 
 
 def show(folder: Path, as_json: bool = False) -> None:
-    """Print what a search found; write trials.csv, importance.csv, PNGs and tensorboard/ into its folder.
+    """Print what a search found; write trials.csv, importance.csv, figures and tensorboard/ into its folder.
 
     With `as_json` one JSON document is printed, and nothing else.
 
@@ -44,7 +44,7 @@ def show(folder: Path, as_json: bool = False) -> None:
     shares, trust = importance_of(header["space"], trials)
     if shares:
         write_csv(folder / "importance.csv", shares)
-        figures.plot_importance(shares, folder / "importance.png", f"{header['model']}, importance\n{trust}")
+        figures.plot_importance(shares, folder / "importance.png", f"{header['model']}: {trust}")
     _print_importance(shares, trust, console)
     title = f"{header['model']}, {sum(trial.status == 'completed' for trial in trials)} completed trials"
     figures.plot_parallel(header["space"], trials, best, folder / "parallel.png", title)

@@ -27,6 +27,8 @@ def main() -> int:
     what.add_argument("--all-pairs", action="store_true", help="compare every system with every other")
     what.add_argument("--by-run", action="store_true", help="take every run by itself, also where only seeds differ")
     what.add_argument("--postprocess", action="store_true", help="compare ratings after their post-processing")
+    name = "what tables call a system; once for each, in the order of their first runs (default: as train.py --name)"
+    what.add_argument("--name", action="append", default=[], metavar="WORDS", help=name)
     output = parser.add_argument_group("output").add_mutually_exclusive_group()
     output.add_argument("--format", choices=list(FORMATS), help="print in this format (default: tables for a terminal)")
     output.add_argument("--json", action="store_true", help="print one JSON document")
@@ -34,7 +36,7 @@ def main() -> int:
     output.add_argument("--out", type=Path, metavar="FILE", help=named)
     args = parser.parse_args()
     form = format_of(args.out) if args.out else args.format  # before minutes of work
-    comparison = compare_runs(args.runs, args.all_pairs, args.by_run, args.postprocess)
+    comparison = compare_runs(args.runs, args.all_pairs, args.by_run, args.postprocess, args.name)
     if args.json:
         sys.stdout.write(as_json(comparison))
     elif args.out:

@@ -31,6 +31,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     fold: str = _flag(
         "", "run", "all, few (at most four), numbers as in 0,2, or final: all clips (default: all; few if synthetic)"
     )
+    name: str = _flag("", "run", "what tables and figures call the run (default: network and recipe)", later=True)
     figures_from: str = _flag("", "run", "finished run of folds, whose figures --fold final names", later=True)
 
     data_root: str = _flag(

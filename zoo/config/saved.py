@@ -12,10 +12,10 @@ from zoo.config.validation import check_value
 from zoo.errors import UserError, missing
 from zoo.utils.json_files import parse_json, read_regular
 
-# Fields that say where things lie or are computed, not what comes out; --resume lets them differ.
+# Fields that say where things lie, are computed or how they are called, not what comes out; --resume lets them differ.
 PLACES = (
     *("data_root", "audio_root", "label_map", "cache_dir", "noise", "responses", "weights", "init_from", "teacher"),
-    *("figures_from", "devices", "out", "network_file"),
+    *("figures_from", "devices", "out", "network_file", "name"),
 )
 NETWORK_FILE = "network.py"  # in a run's folder: the copy of the file of --model FILE.py:builder
 _OLD = ("heard", "enhance", "condition", "noise_split", "snr_level")

@@ -50,4 +50,5 @@ class Run:
         part += ", refitted with validation clips" * self.config.refit
         part += ", from other weights" * bool(self.config.init_from) + ", distilled" * bool(self.config.teacher)
         part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
-        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
+        name = self.config.name or f"{self.config.model} ({self.config.recipe})"
+        return f"{name} on {corpus}, {where}{part}{seen}"

@@ -162,6 +162,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
     now = environment.here(settings)
     others = environment.note(folder, now)
     return {
+        **({"name": settings.name} if settings.name else {}),
         "model": settings.model,
         "recipe": settings.recipe,
         "corpus": settings.corpus,
@@ -243,7 +244,9 @@ def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         task, data = tasks.of(settings.model), fold_data(of_fold(run, fold), fold)
         linear = registry.get(settings.model).fitted == "linear"
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
-        (fit_linear.plot if linear else task.report.plot_curves)(history, folder / "curves.png", run.title(fold.name))
+        kept = kept_epoch(history, task.FIGURES.score, settings)
+        plot = fit_linear.plot if linear else task.report.plot_curves
+        plot(history, folder / "curves.png", run.title(fold.name), kept)
         task.after_training(folder / "model.keras", data, settings)
         rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings) if fold.test else []
         _check_unchanged(run, fold)
