@@ -160,6 +160,29 @@ class LayerAverage(ExplicitMask):
 
 
 @register
+class LayerWeights(ExplicitMask):
+    """Learns a weight for each layer of an encoder, a softmax over those that are there (Yang et al. 2021, SUPERB).
+
+    Call: a clip's vectors (batch, layers, channels), at most `most_layers`, mask (batch, layers) -> weights (batch,
+    layers) in float32.
+    """
+
+    def __init__(self, most_layers=64, **kwargs):
+        super().__init__(**kwargs)
+        self.most_layers = most_layers
+
+    def build(self, vectors_shape, mask_shape=None):
+        self.scores = self.add_weight(shape=(self.most_layers,), initializer="zeros", name="scores")
+
+    def call(self, vectors, mask):
+        scores = ops.cast(self.scores, "float32")[None, : ops.shape(vectors)[1]]
+        return ops.softmax(ops.where(mask, scores, -1e9), axis=-1)
+
+    def compute_output_spec(self, vectors, mask):
+        return keras.KerasTensor(vectors.shape[:2], "float32")
+
+
+@register
 class RelativePositionBias(ExplicitMask):
     """A learned bias of attention scores by the bucketed distance between frames (Chen et al. 2022, WavLM, eq 3-5).
 

@@ -45,7 +45,7 @@ _LAYERS = {
     ),
     *("DepthwiseConv1D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePooling1D", "GRU", "GRUCell", "Identity"),
     *("InputLayer", "LSTM", "LSTMCell", "MaxPooling1D", "MaxPooling2D", "Normalization", "ReLU", "Reshape", "RNN"),
-    *("SimpleRNN", "SimpleRNNCell", "Softmax", "ZeroPadding2D"),
+    *("LayerNormalization", "SimpleRNN", "SimpleRNNCell", "Softmax", "ZeroPadding2D"),
 }
 _OPERATIONS = {"Add", "Cast", "Divide", "FloorDivide", "Mean", "Multiply", "Negative", "Subtract", "TrueDivide"}
 LARGEST_NUMBER = 2**18  # of units, bands, taps, positions; sampling rates are below it

@@ -29,6 +29,14 @@ DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
 DTYPES = {"float32": "F32", "float16": "F16"}
 POSITIONS = "positions/kernel"
 _FORMAT = 1
+# Of random encoders; published ones of the same name have these sizes.
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {"hidden": 32, "n_layers": 2, "heads": 4, "feed_forward": 48, "conv_filters": (16,) * 7}
+    | {"position_kernel": 16, "position_groups": 4, "buckets": 32, "max_distance": 40},
+    "base": {},
+    "large": {"hidden": 1024, "n_layers": 24, "heads": 16, "feed_forward": 4096}
+    | {"conv_norm": "layer", "norm_first": True, "conv_bias": True},
+}
 Written = tuple[str, tuple[int, ...], Callable[[], np.ndarray]]  # a tensor's name, shape, and what reads it
 
 
@@ -57,8 +65,7 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
     shape, or not known: these are named.
     """
     published = hugging_face.read(source)
-    if (out / DESCRIPTION).exists():
-        raise UserError(f"{out}: holds a converted encoder already; choose another folder")
+    _check_new(out)
     with hugging_face.Tensors(source) as tensors:
         prefix = _prefix(tensors, source)
         head = hugging_face.head(published, tensors)
@@ -66,23 +73,60 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
         unused = _checked(tensors, known, prefix, published)
         with written_aside(out / WEIGHTS) as aside:
             _write(aside, _ours(tensors, known, prefix), dtype)
-    content = {
-        "format": _FORMAT,
-        "config": asdict(published.config),
-        "head": asdict(head) if head else None,
-        "licence": published.licence,
-        "sha256": checksum(out / WEIGHTS),
-        "dtype": dtype,
-        "source": {path.name: checksum(path) for path in hugging_face.files(source)},
-        "settings": published.settings,
-        "waveform": published.waveform,
-    }
-    write_json(out / DESCRIPTION, content)
+    checksums = {path.name: checksum(path) for path in hugging_face.files(source)}
+    about = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
+    _describe(out, published.config, head, published.licence, dtype, **about)
     return unused
+
+
+def make_random(family: str, size: str, out: Path, seed: int = 0) -> None:
+    """Write an encoder with random weights, of a family and a size of `SIZES`, to try the program.
+
+    Raises UserError for an unknown family or size.
+    """
+    if family not in hugging_face.FAMILIES or size not in SIZES:
+        expected = f"one of {', '.join(hugging_face.FAMILIES)}, then - and {', '.join(SIZES)}"
+        raise UserError(f"--random {family}-{size}: expected {expected}, such as wavlm-base")
+    _check_new(out)
+    config = EncoderConfig(family=family, **SIZES[size])
+    rng = np.random.default_rng(seed)
+    inputs = {
+        place.name: place.ours(np.broadcast_to(np.float32(0), place.shape))
+        for place in wav2vec2.places(config).values()
+    }
+    taps, hidden = config.position_kernel, config.hidden
+    inputs[POSITIONS] = np.broadcast_to(np.float32(0), (taps, hidden // config.position_groups, hidden))
+
+    def draw(name: str) -> np.ndarray:
+        shape, scale = inputs[name].shape, name.rpartition("/")[2]
+        if scale in ("gamma", "constant"):
+            return np.ones(shape, np.float32)
+        if scale in ("beta", "bias"):
+            return np.zeros(shape, np.float32)
+        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
+
+    with written_aside(out / WEIGHTS) as aside:
+        _write(aside, ((name, one.shape, partial(draw, name)) for name, one in inputs.items()), "float32")
+    _describe(out, config, None, "none: random weights", "float32", random=True)
+
+
+def is_random(folder: Path) -> bool:
+    """Return whether a converted folder was made by `make_random`. False where there is none."""
+    path = folder / DESCRIPTION
+    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("random"))
 
 
 def read(folder: Path) -> Converted:
     """Read a converted folder and check its weights. Raises UserError where it is none, or damaged."""
+    found = describe(folder)
+    if (sha256 := checksum(folder / WEIGHTS)) != found.sha256:
+        differs = f"expected SHA-256 {found.sha256[:12]}..., found {sha256[:12]}..."
+        raise UserError(f"{folder / WEIGHTS}: changed since it was converted ({differs}); convert the encoder again")
+    return found
+
+
+def describe(folder: Path) -> Converted:
+    """Return what a converted folder says of itself; its weights are not read. Raises UserError where it is none."""
     path = folder / DESCRIPTION
     if not path.is_file():
         raise UserError(f"{folder}: expected an encoder that ser convert-weights made, found no {DESCRIPTION}")
@@ -93,13 +137,9 @@ def read(folder: Path) -> Converted:
         }
         head = content["head"] and EncoderHead(**{**content["head"], "labels": tuple(content["head"]["labels"])})
         rest = {name: content[name] for name in ("licence", "sha256", "dtype", "settings", "waveform")}
-        found = Converted(folder, EncoderConfig(**config), head, **rest)
+        return Converted(folder, EncoderConfig(**config), head, **rest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: damaged, or of another version ({error!r}); convert the encoder again") from error
-    if (sha256 := checksum(folder / WEIGHTS)) != found.sha256:
-        differs = f"expected SHA-256 {found.sha256[:12]}..., found {sha256[:12]}..."
-        raise UserError(f"{folder / WEIGHTS}: changed since it was converted ({differs}); convert the encoder again")
-    return found
 
 
 def load_into(network: "keras.Model", converted: Converted) -> None:
@@ -142,6 +182,20 @@ def write_back(converted: Converted, out: Path) -> None:
             _write(aside, items(), "float32")
     write_json(out / "config.json", converted.settings)
     write_json(out / "preprocessor_config.json", converted.waveform)
+
+
+def _check_new(out: Path) -> None:
+    if (out / DESCRIPTION).exists():
+        raise UserError(f"{out}: holds a converted encoder already; choose another folder")
+
+
+def _describe(
+    out: Path, config: EncoderConfig, head: EncoderHead | None, licence: str, dtype: str, **about: Any
+) -> None:
+    """Write encoder.json, last of all: a folder without it is no converted encoder."""
+    content = {"format": _FORMAT, "config": asdict(config), "head": asdict(head) if head else None, "licence": licence}
+    content |= {"sha256": checksum(out / WEIGHTS), "dtype": dtype, "settings": {}, "waveform": {}, **about}
+    write_json(out / DESCRIPTION, content)
 
 
 def _prefix(tensors: hugging_face.Tensors, source: Path) -> str:
