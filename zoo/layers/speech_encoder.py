@@ -74,6 +74,21 @@ class InstanceNormalization(ExplicitMask):
 
 
 @register
+class Gelu(Weightless, ExplicitMask):
+    """Computes x times the normal distribution function of x (Hendrycks, Gimpel 2016), exactly.
+
+    By erf, which ONNX has; Keras's own takes erfc on TensorFlow, which ONNX has not.
+    """
+
+    def call(self, inputs):
+        half = ops.cast(0.5, inputs.dtype)
+        return half * inputs * (1 + ops.erf(inputs * ops.cast(math.sqrt(0.5), inputs.dtype)))
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+@register
 class PositionalConvolution(ExplicitMask):
     """Convolves frames in groups of channels, as wav2vec 2.0 encodes positions (Baevski et al. 2020, section 2).
 

@@ -18,6 +18,7 @@ from zoo.layers.speech_encoder import (
     AttentionProduct,
     ClipStandardization,
     GatedPositionBias,
+    Gelu,
     InstanceNormalization,
     LayerAverage,
     PositionalConvolution,
@@ -129,7 +130,7 @@ def speech_encoder(
     if mask is not None:
         frames = ZeroPadding(name="projected")(frames, mask)
     positions = PositionalConvolution(config.position_kernel, config.position_groups, name="positions")(frames)
-    frames = layers.Add(name="positioned")([frames, layers.Activation("gelu", name="positions_gelu")(positions)])
+    frames = layers.Add(name="positioned")([frames, Gelu(name="positions_gelu")(positions)])
     if not config.norm_first:
         frames = _norm(frames, config, "encoder_norm")
     frames = layers.Dropout(dropout, seed=seed, name="encoder_dropout")(frames)
@@ -177,7 +178,7 @@ def _convolutions(frames, n_samples, config: EncoderConfig, reference_padding: b
         elif index == 0:
             mask = None if reference_padding else FrameMask(name=f"{name}_mask")(frames, count)
             frames = InstanceNormalization(config.epsilon, name=f"{name}_norm")(frames, mask=mask)
-        frames = layers.Activation("gelu", name=f"{name}_gelu")(frames)
+        frames = Gelu(name=f"{name}_gelu")(frames)
     return frames
 
 
@@ -194,7 +195,7 @@ def _layer(frames, mask, bias, config: EncoderConfig, name: str, dropout: float,
         frames = _norm(frames, config, f"{name}_attention_norm")
     passed = _norm(frames, config, f"{name}_final_norm") if config.norm_first else frames
     passed = layers.Dense(config.feed_forward, name=f"{name}_wide")(passed)
-    passed = layers.Dropout(dropout, seed=seed + 2, name=f"{name}_wide_dropout")(layers.Activation("gelu")(passed))
+    passed = layers.Dropout(dropout, seed=seed + 2, name=f"{name}_wide_dropout")(Gelu(name=f"{name}_gelu")(passed))
     passed = layers.Dense(config.hidden, name=f"{name}_narrow")(passed)
     passed = layers.Dropout(dropout, seed=seed + 3, name=f"{name}_dropout")(passed)
     frames = layers.Add(name=f"{name}_sum")([frames, passed])
