@@ -144,12 +144,10 @@ class AttentionProduct(Weightless, ExplicitMask):
         if training and self.dropout:
             shares = keras.random.dropout(shares, self.dropout, seed=self._generator)
         outputs = ops.transpose(ops.matmul(shares, values), (0, 2, 1, 3))
-        batch, frames = ops.shape(outputs)[:2]
-        return ops.reshape(outputs, (batch, frames, outputs.shape[2] * outputs.shape[3]))
+        return ops.reshape(outputs, (ops.shape(outputs)[0], -1, outputs.shape[2] * outputs.shape[3]))
 
     def _by_head(self, frames):
-        batch, length = ops.shape(frames)[:2]
-        grouped = ops.reshape(frames, (batch, length, self.heads, frames.shape[-1] // self.heads))
+        grouped = ops.reshape(frames, (ops.shape(frames)[0], -1, self.heads, frames.shape[-1] // self.heads))
         return ops.transpose(grouped, (0, 2, 1, 3))
 
     def compute_output_spec(self, queries, keys, values, mask=None, bias=None, training=False):
