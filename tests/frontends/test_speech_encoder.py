@@ -104,8 +104,8 @@ def test_a_run_from_training_to_its_export(folder, script, tmp_path):
     assert code == 0, err
     clip = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
     assert (tmp_path / "export" / "1" / "assets.extra" / "model.onnx").is_file()
-    of_export = open_predictor(tmp_path / "export").predict_waveforms([clip])[0]
-    of_run = open_predictor(tmp_path / "run").predict_waveforms([clip])[0]
+    of_export = open_predictor(tmp_path / "export", True).predict_waveforms([clip])[0]
+    of_run = open_predictor(tmp_path / "run", False).predict_waveforms([clip])[0]
     np.testing.assert_allclose(of_export, of_run, atol=1e-5)
 
 

@@ -142,9 +142,8 @@ def _encoder(config: RunConfig) -> keras.layers.Layer:
         config.weights, layer=config.encoder_layer, frames=config.encoder_frames, name="speech_encoder"
     )
     if config.model in FAMILIES and config.model != layer.config.family:
-        raise UserError(
-            f"--weights {config.weights}: expected an encoder of {config.model}, found {layer.config.family}"
-        )
+        found = f"--weights {config.weights}: expected {config.model}, found {layer.config.family}"
+        raise UserError(f"{found}; give --model {layer.config.family}, or other weights")
     return layer
 
 
