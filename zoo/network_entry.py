@@ -17,7 +17,8 @@ SETTINGS = {
     "functionals": frozenset({"functionals", "windows", "steps"}),
     "acoustic": _ALTERED_COPIES | {"functionals", "clip", "pools"},
     "joint": frozenset({"joint"}),
-    "image": frozenset({"image"}),
+    "image": frozenset({"image", "weights"}),
+    "encoder": frozenset({"encoder", "weights"}),
 }
 
 
@@ -30,7 +31,7 @@ class Entry:
         (MFCCs of clean speech from those of noisy speech).
     frontend: log_mel, mfcc (statistics of MFCCs and their deltas), mfcc_frames (MFCCs of every frame), waveform,
         functionals (openSMILE, in windows), acoustic (openSMILE, of the utterance), joint (vector of a run's network),
-        or image (an image network on the spectrogram).
+        image (an image network on the spectrogram), or encoder (hidden states of a frozen speech encoder).
     fitted: gradient (epoch by epoch) or linear (by scikit-learn).
     settings: groups of RunConfig's fields that have an effect, beyond those of every network.
     options: keywords of the builder.

@@ -59,6 +59,11 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
     )
 
 
+def _encoder(title: str, paper: str) -> Entry:
+    title = f"learned average of a frozen {title}'s layers, a dense layer"
+    return network_row("encoder_head", paper, "encoder", recipes.ENCODER, title, 197_956, shape=(4, 768))
+
+
 def _image(title: str) -> Entry:
     return _linear(f"linear SVM on fc7 of {title} on spectrograms", ZHAO_2019, 16_388, 4_096, "image", recipes.SVM)
 
@@ -124,6 +129,17 @@ MODELS: dict[str, Entry] = {
     "alexnet_svm": _image("AlexNet"),
     "vgg16_svm": _image("VGG16"),
     "vgg19_svm": _image("VGG19"),
+    "wav2vec2": _encoder("wav2vec 2.0", "Baevski et al. 2020, NeurIPS; Pepino et al. 2021, Interspeech"),
+    "hubert": _encoder("HuBERT", "Hsu et al. 2021, IEEE/ACM TASLP; Yang et al. 2021, Interspeech (SUPERB)"),
+    "wavlm": _encoder("WavLM", "Chen et al. 2022, IEEE JSTSP; Yang et al. 2021, Interspeech (SUPERB)"),
+    "encoder_svm": _linear(
+        "linear SVM on the mean of one layer of a frozen speech encoder",
+        "Yang et al. 2021, Interspeech (SUPERB)",
+        3_076,
+        768,
+        "encoder",
+        recipes.ENCODER_SVM,
+    ),
     "mfcc_svr": _linear(
         "linear SVR on mean and variance of MFCCs over 8 s", ENHANCEMENT, 54, 26, "mfcc_frames", recipes.MFCC_SVR
     ),

@@ -118,7 +118,9 @@ class RunConfig(Auxiliary, AugmentationFields):
         False, "pools", "by each corpus's own training clips, an unseen one's by its unlabelled test clips", later=True
     )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
-    weights: str = _flag("", "image", "file of its weights (docs/baselines.md), or random, which says nothing of it")
+    weights: str = _flag("", "weights", "file of an image network, or folder of an encoder (docs/encoders.md)")
+    encoder_layer: str = _flag("all", "encoder", "its hidden states: all, last, middle, or a number", later=True)
+    encoder_frames: bool = _flag(False, "encoder", "keep the frames of one layer, not their mean", later=True)
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
 
     option: Mapping[str, Any] = _flag(

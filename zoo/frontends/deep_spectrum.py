@@ -36,6 +36,8 @@ class DeepSpectrum(keras.layers.Layer):
     colour map.
     """
 
+    weights_elsewhere = True
+
     def __init__(
         self, network, weights, weights_sha256=None, colormap="viridis", seed=0, rate_hz=16_000, picture=None, **kwargs
     ):

@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features
+from zoo.features import from_config
 from zoo.runs import sides
 from zoo.runs.dataset import Source
 from zoo.training import teacher, transfer
@@ -44,7 +45,7 @@ class Run:
         part += ", last epoch kept" * (self.config.keep == "last")
         part += "".join(f", no {side} side" for side in sides.NAMES if side not in self.facts["sides"])
         part += f", mean of {self.config.snapshots} snapshots" * (self.config.snapshots > 1)
-        part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
+        part += ", RANDOM WEIGHTS" * from_config.has_random_weights(self.config)
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", against each corpus's own clips" * self.config.normalize_corpora
         part += ", refitted with validation clips" * self.config.refit

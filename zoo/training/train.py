@@ -42,7 +42,7 @@ _DATA = {
     "teacher_sha256": "weights and probabilities of --teacher",
 }
 _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
-RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
+RANDOM_WEIGHTS = "random weights: features of an untrained network, no baseline to be reported"
 
 
 def train(settings: RunConfig, resume: bool = False) -> Run:
@@ -175,7 +175,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         **folds_of_final.figures(settings),
         "warnings": [
             *source.warnings,
-            *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
+            *([RANDOM_WEIGHTS] if from_config.has_random_weights(settings) else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
             *([corpus_normalization.NOTE] if settings.normalize_corpora else []),
             *([f"the run {environment.sentence(others, now)}"] if others else []),
