@@ -187,7 +187,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "synthetic": record["synthetic"],
         "warnings": list(record.get("warnings", ())),
         "folds": [fold_name(folder) for folder in opened.fold_folders],
-        **{name: record[name] for name in ("initial", "teachers") if record.get(name)},
+        **{name: record[name] for name in ("stand_in", "initial", "teachers") if record.get(name)},
         "recipe": settings.recipe,
         "metrics": {name: record[name] for name in figures},
         "run_versions": record["versions"],

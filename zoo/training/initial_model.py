@@ -21,7 +21,7 @@ from zoo.data.corpora import registry as corpora
 from zoo.errors import UserError, unknown
 from zoo.features import from_config
 from zoo.runs import keras_archive, pretraining_file
-from zoo.runs.folder import fold_name
+from zoo.runs.folder import STAND_IN, fold_name
 from zoo.runs.model_file import frontend, load_model, network_of, own_settings
 from zoo.runs.open_run import open_run
 from zoo.serving import saved_model
@@ -102,7 +102,7 @@ def _of_run(run: Path, config: RunConfig, fold: str) -> Initial:
     settings = opened.settings
     features = own_settings(frontend(model)) if opened.entry.takes_waveforms else _opensmile(settings)
     digest = sha256((folder / "model.keras").read_bytes()).hexdigest()
-    about = about_model("run", run.name, digest, settings.corpus, opened.record["synthetic"])
+    about = about_model("run", run.name, digest, opened.real_corpus, opened.record["synthetic"])
     about |= {"model": settings.model, "protocol": opened.record["protocol"], "fold": fold_name(folder)}
     about |= {"before": seen_before.ancestors(opened.record)}
     weights, moments = _content(model)
@@ -244,9 +244,7 @@ def _chosen(names: Sequence[str], config: RunConfig, fold: str) -> str:
 
 def about_model(kind: str, name: str, digest: str, corpus: str, synthetic: bool) -> dict[str, Any]:
     """Return what records say of a model: run, export or file, its name, weights, corpus and the licence of that."""
-    parts = corpus.split("+") if corpus else []
-    known = [part in corpora.CORPORA or names.is_table(part) for part in parts]
-    licences = [corpora.get(part).licence if one else "unknown" for part, one in zip(parts, known, strict=True)]
+    licences = [_licence(part) for part in corpus.split("+")] if corpus else []
     if synthetic:
         licences = ["none, a synthetic twin"]
     return {
@@ -256,6 +254,12 @@ def about_model(kind: str, name: str, digest: str, corpus: str, synthetic: bool)
         "corpus": f"{'synthetic ' * synthetic}{corpus}",
         "licence": "; ".join(dict.fromkeys(licences)) or "unknown",
     }
+
+
+def _licence(corpus: str) -> str:
+    """Return the licence of a corpus by its name in records; of a stand-in that of what it was made from."""
+    name = corpus.rpartition(" ")[2].lower() if corpus.startswith(STAND_IN) else corpus
+    return corpora.get(name).licence if name in corpora.CORPORA or names.is_table(name) else "unknown"
 
 
 def _opensmile(config: RunConfig) -> dict[str, Any]:
