@@ -97,7 +97,6 @@ def test_names_are_listed(named, tmp_path, monkeypatch):
     assert pretrained.names() == ["fcn-tiny"]
     for place, found in (
         ("fcn-tin", r"unknown model 'fcn-tin'\. Did you mean 'fcn-tiny'\? Known: fcn-tiny"),
-        (named, "found a run; export it with"),
         (tmp_path / "absent", "no such folder"),
     ):
         with pytest.raises(UserError, match=found):

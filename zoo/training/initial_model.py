@@ -22,7 +22,7 @@ from zoo.errors import UserError, unknown
 from zoo.features import from_config
 from zoo.runs import keras_archive, pretraining_file
 from zoo.runs.folder import STAND_IN, fold_name
-from zoo.runs.model_file import frontend, load_model, network_of, own_settings
+from zoo.runs.model_file import bare, frontend, head_of, load_model, network_of, own_settings
 from zoo.runs.open_run import open_run
 from zoo.serving import saved_model
 from zoo.serving.versions import version_folder
@@ -79,11 +79,6 @@ def read(config: RunConfig, fold: str, network: keras.Model | None = None) -> In
     return found
 
 
-def bare(network: keras.Model) -> keras.Model:
-    """Return the network behind a standardisation, itself where there is none."""
-    return next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
-
-
 def weights_of(network: keras.Model) -> dict[str, list[np.ndarray]]:
     """Return the arrays of each layer with weights, by its name."""
     return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
@@ -112,7 +107,7 @@ def _of_run(run: Path, config: RunConfig, fold: str) -> Initial:
 def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
     exported = saved_model.load(version)
     description = exported.description
-    networks = _by_layer(exported.module.weights)
+    networks = by_layer(exported.module.weights)
     folds = description.get("folds") or [str(number) for number in range(len(networks))]
     chosen = _chosen(folds, config, fold)
     features = {name: value for name, value in description["frontend"].items() if name != "kind"}
@@ -144,7 +139,7 @@ def _of_pretraining(place: Path, record: Mapping[str, Any], network: keras.Model
     return replace(found, about=about)
 
 
-def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
+def by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
     """Return the arrays of an export's variables, which are named LAYER/..., by layer for each of its networks."""
     networks: list[dict[str, list[np.ndarray]]] = []
     known: set[str] = set()
@@ -208,11 +203,6 @@ def _with_head_of(network: keras.Model, group: Any) -> keras.Model:
         if item["name"] == head.name and "units" in item["config"]:
             item["config"]["units"] = int(stored[max(stored)].shape[-1])
     return type(network).from_config(config)
-
-
-def head_of(network: keras.Model) -> keras.layers.Layer:
-    """Return the last layer with weights, which gives the outputs."""
-    return next(layer for layer in reversed(network.layers) if layer.weights)
 
 
 def _content(model: keras.Model) -> tuple[dict[str, list[np.ndarray]], tuple[np.ndarray, np.ndarray] | None]:
