@@ -52,7 +52,7 @@ def print_results(results: Mapping[str, Any], console: Console | None = None) ->
     """Print what is to be said, and the figures of each group that has clips, those not trained on first."""
     console = console or Console()
     for line in lines_of(results):
-        console.print(Text(printable(line)))
+        console.print(Text(printable(line)), soft_wrap=True)
     if not results["not_trained_on"]:
         console.print(Text("no clip is left that it was not trained on: there are no test figures", style="bold"))
     for group in _TITLES:
