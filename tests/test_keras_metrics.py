@@ -1,6 +1,7 @@
 """Keras metrics give over batches what zoo.metrics and audmetric give at once."""
 
 import doctest
+from itertools import pairwise
 
 import audmetric
 import keras
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.backend
 def batches(n, rng):
     """Cut 0..n into uneven batches, one of a single value."""
     cuts = [0, 1, *sorted(rng.choice(np.arange(2, n), 5, replace=False).tolist()), n]
-    return [slice(*pair) for pair in zip(cuts, cuts[1:], strict=False)]
+    return [slice(*pair) for pair in pairwise(cuts)]
 
 
 def test_ccc_over_batches_is_that_of_all_ratings(rng):

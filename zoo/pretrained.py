@@ -162,8 +162,8 @@ class Pretrained(Model):
             return {fold: self.exported.folder / name for fold, name in files.items()}
         why = self.description.get("without_keras", "it was exported by an earlier version, or with --without-keras")
         raise UserError(
-            f"{self.exported.folder}: holds no Keras model to be trained further: {why}. Train its run further (train.py "
-            "--init-from), or export it again: scripts/export.py RUN --out DIR, or EXPORT --out DIR without its run"
+            f"{self.exported.folder}: holds no Keras model to be trained further: {why}. Train its run further by "
+            "train.py --init-from, or export it again: scripts/export.py RUN --out DIR, or EXPORT without its run"
         )
 
 

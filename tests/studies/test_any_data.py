@@ -77,10 +77,8 @@ def score(clips, known, predictor=PREDICTOR, **options):
 def test_figures_by_hand_apart_from_clips_of_training(clips):
     """The fifth is of training and the sixth of validation; of the others, a has all 2 right and b 1 of 2."""
     found, rows = score(clips, known(clips[4], validation=[clips[5]]))
-    assert found["clips"] == {
-        **{"all": 8, "not_trained_on": 4, "validation": 1, "training": 1},
-        **{"no_class": 1, "no_answer": 1},
-    }
+    names = ("all", "not_trained_on", "validation", "training", "no_class", "no_answer")
+    assert found["clips"] == dict(zip(names, (8, 4, 1, 1, 1, 1), strict=True))
     unseen = found["not_trained_on"]
     assert unseen["confusion"] == [[2, 1], [0, 1]] and unseen["wa"]["value"] == 3 / 4
     assert unseen["ua"]["value"] == pytest.approx((2 / 3 + 1) / 2)

@@ -29,8 +29,10 @@ from zoo.utils.backends import use_backend
 from zoo.utils.text import printable
 
 # Fields of RunConfig that say which data and how it is read; each is a flag, as train.py has it.
-DATA = ("target", "column", "label_map", "from_names", "audio_root", "synthetic", "clips", "allow_incomplete")
-DATA += ("on_bad_clip", "max_clip_seconds")
+DATA = (
+    *("target", "column", "label_map", "from_names", "audio_root"),
+    *("synthetic", "clips", "allow_incomplete", "on_bad_clip", "max_clip_seconds"),
+)
 
 
 def main() -> int:
@@ -93,7 +95,9 @@ def _on_other_data(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
     """Score a run or an export on other data, print and write the results; return the exit code."""
     exported = not (args.run / "config.json").is_file()
     if exported and (args.fold or args.backend or "max_clip_seconds" in given):
-        raise UserError(f"--fold, --backend and --max-clip-seconds are for runs, and {args.run} is none; leave them out")
+        raise UserError(
+            f"--fold, --backend and --max-clip-seconds are for runs, and {args.run} is none; leave them out"
+        )
     if not exported and args.runtime:
         raise UserError(f"--runtime is for exports, and {args.run} is a run; leave it out")
     if not exported:

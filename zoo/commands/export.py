@@ -13,6 +13,7 @@ docs/serving.md says how to serve it.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import UserError
 from zoo.serving.description import read_description
@@ -70,7 +71,7 @@ def main() -> None:
         fitted = fit_temperature.calibrate(args.run, args.fold, args.data_root)
         options |= {"calibration": fitted, "temperature": fitted["temperature"]}
     if args.format == "saved_model":
-        forms = {"with_onnx": not args.without_onnx, "with_keras": not args.without_keras}
+        forms: dict[str, Any] = {"with_onnx": not args.without_onnx, "with_keras": not args.without_keras}
         folder = export.export(args.run, args.out, **forms, **options)
         print(f"model card: {printable(str(model_card.write(folder, args.run, args.fold, args.note)))}")
     else:

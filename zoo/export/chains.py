@@ -1,13 +1,14 @@
 """Compute post-processing of ratings in the graph, as zoo.inference.postprocess does."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from zoo.inference.postprocess import PostProcess
 
 
-def postprocessed(ratings, n_frames, chain: PostProcess):
+def postprocessed(ratings: Any, n_frames: Any, chain: PostProcess) -> tf.Tensor:
     """Apply a chain to ratings (batch, frames, dimensions), each recording up to its own end; in float64, as there."""
     columns = []
     for column, steps in enumerate(chain.chains.values()):

@@ -23,8 +23,16 @@ from zoo.confidence.fit import Fit
 from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.config.run_config import heeds
 from zoo.errors import UserError
-from zoo.export import agreement, confidence_signature, conversion, keras_copy, onnx_copy, signatures, trained_run
-from zoo.export import warmup
+from zoo.export import (
+    agreement,
+    confidence_signature,
+    conversion,
+    keras_copy,
+    onnx_copy,
+    signatures,
+    trained_run,
+    warmup,
+)
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
 from zoo.heads import Head, heads_of

@@ -89,10 +89,10 @@ def _data(description: Figures, record: Figures, notes: Sequence[str], settings:
     several = record.get("corpora") or {record["corpus"]: vars(corpora.get(record["corpus"]))}
     if made := record.get("stand_in"):
         source = made["made_from"].partition(",")[0]
-        several = {source: vars(corpora.get(source.lower()))}
+        several, other = {source: vars(corpora.get(source.lower()))}, made["stand_in_for"]
         yield (
-            f"- Trained on a stand-in for {made['stand_in_for']}: recordings joined from {source} speech, under ratings "
-            f"that were generated from the acted emotion, not given by people. Nothing of {made['stand_in_for']} is in it."
+            f"- Trained on a stand-in for {other}: recordings joined from {source} speech, under ratings that were "
+            f"generated from the acted emotion, not given by people. Nothing of {other} is in it."
         )
     for corpus in several.values():
         if description["synthetic"]:

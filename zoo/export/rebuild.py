@@ -50,7 +50,7 @@ def rebuild(
     settings = {name: value for name, value in old.description["frontend"].items() if name != "kind"}
     frontend = FRONTENDS[kind](**settings)
     networks, why = _networks(old)
-    forms = {"with_onnx": with_onnx, "with_keras": with_keras}
+    forms: dict[str, Any] = {"with_onnx": with_onnx, "with_keras": with_keras}
     if networks:
         try:
             return _write(old, frontend, networks, out, version, **forms)

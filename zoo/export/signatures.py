@@ -245,7 +245,7 @@ def _ratings(networks: Sequence[keras.Model], plan: Plan) -> Answer:
 
     def answer(features, n_steps):
         n_frames = n_steps // plan.steps_per_frame
-        ratings, embedded = [], {}
+        ratings, embedded = [], dict[str, tf.Tensor]()
         if plan.segment_frames:
             raws = [_in_segments(network, features, n_steps, plan) for network in networks]
         else:

@@ -34,7 +34,9 @@ def lines_of(results: Mapping[str, Any]) -> list[str]:
             f"they are marked, and reported apart. Not trained on: {counts['not_trained_on']}."
         )
     if results["same_speakers"]:
-        lines.append(f"{results['same_speakers']} of the clips it was not trained on are of speakers it was trained on.")
+        lines.append(
+            f"{results['same_speakers']} of the clips it was not trained on are of speakers it was trained on."
+        )
     if absent := results["labels_without_class"]:
         words = ", ".join(f"{name} {n}" for name, n in absent.items())
         lines.append(

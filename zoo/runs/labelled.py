@@ -80,8 +80,8 @@ def _table(config: RunConfig, member: Member, alone: bool) -> Part:
             f"{path.name} names no speaker of {unknown_speakers} clips, whose files stand for one: intervals over "
             "speakers are too narrow"
         )
-    record = {"corpus": names.of_table(path), "synthetic": False}
-    return _of(record["corpus"], loaded.clips, record, path.resolve(), notes)
+    name = names.of_table(path)
+    return _of(name, loaded.clips, {"corpus": name, "synthetic": False}, path.resolve(), notes)
 
 
 def _of(kind: str, clips: Iterable[Clip], record: Mapping[str, Any], root: Path, notes: Iterable[str]) -> Part:

@@ -18,8 +18,8 @@ _ADVICE = "Restore it, or delete it: evaluate.py then says that it cannot be che
 
 def write(folder: Path, fold: Fold, features: Mapping[str, Any], rate_hz: int) -> None:
     """Write the hashes of a fold's clips into its folder; `features` hold `audio_sha256` by the clip's name."""
-    sides = ([features[clip.name].audio_sha256 for clip in side] for side in (fold.train, fold.validation))
-    write_json(folder / FILE, clip_hashes.of(*sides, rate_hz).content())
+    train, validation = ([features[clip.name].audio_sha256 for clip in side] for side in (fold.train, fold.validation))
+    write_json(folder / FILE, clip_hashes.of(train, validation, rate_hz).content())
 
 
 def of_folds(folders: Iterable[Path]) -> ClipHashes | None:

@@ -110,7 +110,7 @@ class Exported:
         answers = self._call("stream", features=features[None], first=first, count=count, state=state)
         return answers["ratings"][0], answers["state"]
 
-    def run(self, signature: str, **request) -> list[np.ndarray]:
+    def run(self, signature: str, **request: Any) -> list[np.ndarray]:
         """Call a signature with a batch of inputs; returns the rows of its outputs, without padding."""
         answers = self._call(signature, **request)
         if signature.startswith("all_targets"):

@@ -180,8 +180,8 @@ def _classes(predictor: Predictor, rows: Sequence[Row]) -> dict[str, Any] | None
         return None
     truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
     found = classification.evaluate(truth, prediction, predictor.outputs, speakers)
-    indices = [classification.class_indices(names, predictor.outputs) for names in (truth, prediction)]
-    _, by_speaker = classification.speaker_confusions(*indices, speakers, len(predictor.outputs))
+    true, predicted = (classification.class_indices(names, predictor.outputs) for names in (truth, prediction))
+    _, by_speaker = classification.speaker_confusions(true, predicted, speakers, len(predictor.outputs))
     low, high = bootstrap_interval([list(by_speaker)], _recalls)
     for row, least, most in zip(found["per_class"].values(), low, high, strict=True):
         row |= {"recall_low": number(least), "recall_high": number(most)}

@@ -8,8 +8,8 @@ from zoo.config.run_config import RunConfig
 from zoo.data.corpora import label_maps
 from zoo.inference import export_predictor
 from zoo.inference.predictor import Predictor
-from zoo.reports import classification as classification_report
 from zoo.reports import any_data as report
+from zoo.reports import classification as classification_report
 from zoo.runs import labelled
 from zoo.runs.labelled import Part
 from zoo.runs.open_run import open_run

@@ -89,7 +89,7 @@ def _said(corpus: str, checked: Sequence[str], reasons: Sequence[str], about: Ma
     how = {
         ("audio", "names"): "Clips that it was trained on are recognised by their audio, and by corpus and name.",
         ("audio",): "Clips that it was trained on are recognised by their audio.",
-        ("names",): "Clips that it was trained on are recognised by corpus and name alone: it holds no hashes of audio.",
+        ("names",): "Clips that it was trained on are recognised by corpus and name: it holds no hashes of audio.",
         ("corpus",): f"It was trained on {corpus}, another corpus, and holds no hashes of audio to compare clips by.",
     }
     nothing = f"Whether it was trained on these clips cannot be checked: it was trained on {corpus} and holds no hashes"
