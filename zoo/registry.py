@@ -230,7 +230,7 @@ def check_answers(name: str, run: Any) -> None:
         raise UserError(f"{found}. Put it in front of others: train.py --model mfcc_svr --enhancer RUN")
 
 
-def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras.Model":
+def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options: Any) -> "keras.Model":
     """Build a network, uncompiled, with `options` (keywords of its builder) over its row's.
 
     `n_outputs` are classes or rated dimensions; `n_inputs` bands, channels or functionals, as its front-end gives.

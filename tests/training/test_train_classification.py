@@ -18,9 +18,12 @@ from quick_check import checked_with
 import zoo.training.train
 from zoo import registry
 from zoo.config.flags import from_flags
+from zoo.data.audio.read import read
+from zoo.data.audio.scan import audio_sha256
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend, with_normalization
+from zoo.runs import training_clips
 from zoo.runs.folder import read_record, read_rows
 from zoo.training.evaluate import differences, evaluate_run
 from zoo.training.fit import fit
@@ -67,7 +70,7 @@ def test_folder_holds_everything_and_no_leftovers(trained):
     for name in FOLDS.values():
         assert {path.name for path in (run / name).iterdir()} == {
             *summaries,
-            *("model.keras", "history.csv", "curves.png"),
+            *("model.keras", "history.csv", "curves.png", "training_clips.json"),
         }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in run.rglob("*.png"))
     assert [fold["fold"] for fold in read_record(run)["folds"]] == ["0-03", "1-08"]
@@ -83,6 +86,19 @@ def test_no_test_speaker_was_trained_on(trained, emodb):
         tested = {row["clip"][:2] for row in read_rows(run / name)}
         assert tested == {name[-2:]} == set(read_record(run / name)["test_speakers"])
         assert {speaker_of[file] for file in hashes} == set(speaker_of.values()) - tested
+
+
+@pytest.mark.backend
+def test_folds_keep_hashes_of_the_clips_that_they_were_trained_on(trained, emodb):
+    """By the audio of every file: a tested speaker's are on no side, each other one's on one."""
+    run, _ = trained
+    audio = {path.name[:2]: audio_sha256(read(path)) for path in sorted(emodb.glob("wav/*.wav"))}
+    for name in FOLDS.values():
+        known, record = training_clips.of_folds([run / name]), read_record(run / name)
+        assert (len(known.train), len(known.validation)) == (record["train_clips"], record["validation_clips"])
+        assert {speaker for speaker, digest in audio.items() if not known.side_of(digest)} == {name[-2:]}
+    both = training_clips.of_folds([run / name for name in FOLDS.values()])
+    assert all(both.side_of(digest) for digest in audio.values())
 
 
 @pytest.mark.backend

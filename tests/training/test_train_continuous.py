@@ -76,7 +76,7 @@ def test_folder_holds_everything(trained):
     own = {"config.json", "data.json", "versions.json", ".lock"}
     assert {path.name for path in run.iterdir()} == {*summaries, *own, *folders}
     for name in folders:
-        files = {"model.keras", "history.csv", "curves.png", "postprocess.json"}
+        files = {"model.keras", "history.csv", "curves.png", "postprocess.json", "training_clips.json"}
         assert {path.name for path in (run / name).iterdir()} == {*summaries, *files}
 
 

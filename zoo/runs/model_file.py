@@ -98,3 +98,13 @@ def network_of(model: keras.Model) -> keras.Model:
     if not any(hasattr(layer, "rate_hz") for layer in model.layers):
         return model
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
+def bare(network: keras.Model) -> keras.Model:
+    """Return the network behind a standardisation, itself where there is none."""
+    return next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
+
+
+def head_of(network: keras.Model) -> keras.layers.Layer:
+    """Return the last layer with weights, which gives the outputs."""
+    return next(layer for layer in reversed(network.layers) if layer.weights)

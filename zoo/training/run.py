@@ -10,6 +10,7 @@ from zoo.data.batches.feature_store import Features
 from zoo.features import from_config
 from zoo.runs import sides
 from zoo.runs.dataset import Source
+from zoo.runs.folder import corpus_name
 from zoo.training import teacher, transfer
 
 
@@ -34,7 +35,7 @@ class Run:
 
     def title(self, fold: str = "") -> str:
         """Return the title of every figure and table of the run."""
-        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
+        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{corpus_name({**self.facts, 'synthetic': False})}"
         where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
         seen = (
             ", not speaker-independent" if self.facts["leakage"] or not self.source.protocol.speaker_independent else ""

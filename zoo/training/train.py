@@ -16,7 +16,7 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
-from zoo.runs import begin, environment, folds_of_final, sides, upstream_runs
+from zoo.runs import begin, environment, folds_of_final, sides, training_clips, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
 from zoo.training import checkpoint, devices, elsewhere, evaluate, fit_linear, same_audio, teacher, transfer
@@ -248,6 +248,7 @@ def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         plot = fit_linear.plot if linear else task.report.plot_curves
         plot(history, folder / "curves.png", run.title(fold.name), kept)
         task.after_training(folder / "model.keras", data, settings)
+        training_clips.write(folder, fold, run.features, from_config.rate_hz(settings))
         rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings) if fold.test else []
         _check_unchanged(run, fold)
         record = _record(fold, history, task.FIGURES.score, settings)
