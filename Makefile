@@ -8,7 +8,7 @@ PINS := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.vers
 # What several tests of a file share is made once; tests/conftest.py puts the files in order.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint bench test-tfio clean
+.PHONY: demo test lint bench test-tfio wheel-test clean
 
 demo: .venv/base
 	$(BIN)/python scripts/train.py --model attention_blstm_fcn --corpus iemocap --synthetic
@@ -25,6 +25,10 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m bench
+
+# A wheel, built and tried outside the checkout.
+wheel-test: .venv/dev
+	$(BIN)/python .ci/check_wheel.py
 
 # In-graph decoding needs tensorflow-io, which needs TensorFlow 2.16: an environment of its own.
 test-tfio: .venv-tfio/done

@@ -25,7 +25,7 @@ from tuning.journal import NAMES
 from tuning.replay import read
 from tuning.run_trial import feasible
 from tuning.search import Search
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.data.corpora.names import without_folders
 from zoo.distributed import flags as worker_flags
 from zoo.distributed.pool import Pool
@@ -122,6 +122,7 @@ def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
             f"--model {given['model']}: a search takes networks of the zoo and of installed packages, and "
             "this is one of a file. Make a package of it (docs/add-a-network.md), or give another network"
         )
+    packages.check(settings)
     use_backend(settings.backend)  # before a builder's module imports Keras
     for name in upstream_runs.named(settings):
         raise UserError(

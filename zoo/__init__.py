@@ -7,6 +7,7 @@ from zoo.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
+    from zoo.serving.listing import Listed
 
 
 def load(place: "str | Path", runtime: str = "auto") -> "Pretrained":
@@ -23,3 +24,18 @@ def load(place: "str | Path", runtime: str = "auto") -> "Pretrained":
     from zoo import pretrained  # here, not above: the package is imported by what needs no TensorFlow
 
     return pretrained.load(place, runtime)
+
+
+def list_models() -> "list[Listed]":
+    """List the models that `load` takes by name, sorted: name, title, task, outputs, trained_on, licence, megabytes.
+
+    Raises zoo.errors.UserError for a damaged one.
+    """
+    from zoo import pretrained
+
+    return pretrained.list_models()
+
+
+def example_clip() -> Path:
+    """Return the path of a recording of speech to try models on: 5.3 s, 16 kHz, in the public domain."""
+    return Path(__file__).parent / "examples" / "sense_and_sensibility.wav"

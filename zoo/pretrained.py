@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, TypedDict, overload
 
 import zoo
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 from zoo.inference.clips import Clip, is_clip, names_of, whole_hz
 from zoo.inference.export_predictor import of_export
 from zoo.inference.stream import Stream
 from zoo.serving import saved_model
+from zoo.serving.listing import Listed, listed
 from zoo.serving.saved_model import Exported
 from zoo.serving.versions import version_folder
 
@@ -117,7 +118,7 @@ def load(place: str | Path, runtime: str = "auto") -> Pretrained:
 
 def find(place: str | Path) -> Path:
     """Return the folder of an export's version, the newest where `place` has several. Raises UserError as `load`."""
-    found = version_folder(Path(place)) or version_folder(folder() / place)
+    found = version_folder(Path(place)) or version_folder(folder() / spelt(str(place), names()))
     if found:
         return found
     if (Path(place) / "config.json").is_file():
@@ -128,7 +129,7 @@ def find(place: str | Path) -> Path:
         raise UserError(
             f"{place}: no such model, for none is in {folder()}; give one's folder, or theirs in {MODELS_VARIABLE}"
         )
-    raise unknown("model", str(place), names())
+    raise UserError(f"{unknown('model', str(place), names()).message}; nor is a folder of this name here")
 
 
 def names() -> list[str]:
@@ -137,6 +138,15 @@ def names() -> list[str]:
     return sorted(path.name for path in paths if version_folder(path))
 
 
+def list_models() -> list[Listed]:
+    """Describe the models that `load` knows. Raises UserError for a damaged one."""
+    return listed(folder() / name for name in names())
+
+
 def folder() -> Path:
-    """Return the folder of named models: $SPEECH_ZOO_MODELS, or saved_models/ beside the package."""
-    return Path(os.environ.get(MODELS_VARIABLE) or Path(zoo.__file__).parents[1] / "saved_models")
+    """Return the folder of named models: $SPEECH_ZOO_MODELS, that of an installation, or of a checkout."""
+    if chosen := os.environ.get(MODELS_VARIABLE):
+        return Path(chosen)
+    package = Path(zoo.__file__).parent
+    installed = package / "saved_models"  # where setup.py puts them
+    return installed if installed.is_dir() else package.parent / "saved_models"

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zoo import own_network, recipes
-from zoo.errors import OptionError, UserError, unknown
+from zoo.errors import OptionError, UserError, spelt, unknown
 from zoo.network_entry import SETTINGS, Entry, network_row
 from zoo.recipes import Presets
 
@@ -153,6 +153,7 @@ _elsewhere: dict[str, Entry] = {}  # of files and other packages; a file's name 
 
 def get(name: str) -> Entry:
     """Return the row of a network, also of another package or a file that is known. UserError lists the known ones."""
+    name = spelt(name, MODELS)
     if name in MODELS or name in _elsewhere:
         return MODELS.get(name) or _elsewhere[name]
     points = {point.name: point for point in entry_points(group=NETWORKS_GROUP)}

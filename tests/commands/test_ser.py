@@ -1,6 +1,7 @@
 """The console command `ser`: its list of commands, its suggestions, and how it starts them."""
 
 import ast
+import json
 import runpy
 import sys
 import time
@@ -45,6 +46,13 @@ def test_every_command_is_listed_in_one_group_with_its_first_line(typed):
 def test_every_command_has_a_start_in_scripts():
     for name in MODULES:
         assert f'start("{name.replace("_", "-")}")' in (ROOT / "scripts" / f"{name}.py").read_text()
+
+
+def test_ctrl_c_is_taken_before_anything_else_is_imported():
+    for path in (ROOT / "zoo" / "commands" / "ser.py", ROOT / "zoo" / "utils" / "cli.py"):
+        first = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom | ast.Import))
+        assert isinstance(first, ast.ImportFrom)
+        assert (first.module, first.names[0].name) in (("zoo.utils.cli", "run"), ("zoo.utils", "interrupts"))
 
 
 def test_a_line_for_each_command_fits_a_terminal():
@@ -94,3 +102,12 @@ def test_help_calls_a_program_what_the_user_called_it(typed, monkeypatch, capsys
     with pytest.raises(SystemExit):
         runpy.run_path(str(ROOT / "scripts" / "compare.py"), run_name="__main__")
     assert capsys.readouterr().out.startswith("usage: compare.py [-h]")
+
+
+def test_predict_explains_itself_and_takes_the_example(typed):
+    for words in ((), ("attention_blstm_fcn-ravdess",)):
+        code, out, err = typed("predict", *words)
+        assert (code, out, err.count("\n")) == (2, "", 1) and "expected a model, and audio files" in err
+        assert "as in: ser predict attention_blstm_fcn-ravdess clip.wav; `ser models` lists models, --example" in err
+    code, out, _ = typed("predict", "attention_blstm_fcn-ravdess", "--example", "--json")
+    assert code == 0 and json.loads(out)["file"].endswith("sense_and_sensibility.wav")

@@ -24,7 +24,7 @@ from zoo.errors import UserError
 from zoo.registry import MODELS
 from zoo.runs import command_line
 from zoo.runs.dataset import resolve
-from zoo.utils import backends, cli
+from zoo.utils import backends, cli, extras
 from zoo.utils.atomic_files import write_json
 from zoo.utils.parser import Parser
 
@@ -354,7 +354,7 @@ def test_a_closed_output_ends_the_script_silently(size):
 def test_backend_is_chosen_before_keras_and_cannot_change_after(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.delitem(sys.modules, "keras", raising=False)
-    monkeypatch.setattr("importlib.util.find_spec", lambda wanted: object())
+    monkeypatch.setattr(extras, "find_spec", lambda wanted: object())
     backends.use_backend("jax")
     assert os.environ["KERAS_BACKEND"] == "jax"
 

@@ -204,7 +204,7 @@ def test_what_is_absent_is_printed(tmp_path, capsys, monkeypatch):
     (written(tmp_path, several(2)) / "trials").rename(tmp_path / "elsewhere")
     show.show(tmp_path)
     printed = capsys.readouterr().out
-    for words in ("no learning curves", "10 completed trials, found 2", "pip install -e '.[tensorboard]'"):
+    for words in ("no learning curves", "10 completed trials, found 2", "speech-emotion-zoo[tensorboard]"):
         assert words in printed
     absent = ("importance.csv", "importance.png", "learning-curves.png", tensorboard.FOLDER)
     assert not [name for name in absent if (tmp_path / name).exists()]

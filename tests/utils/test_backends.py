@@ -1,6 +1,7 @@
 """The line about backend and device, on devices that are made up."""
 
 import sys
+from fnmatch import fnmatch
 from types import SimpleNamespace as Object
 
 import keras
@@ -43,14 +44,34 @@ def test_the_gpu_of_each_backend_is_named(announced):
     assert announced("torch", Object(__version__="2.13.0+cu130", cuda=ONE_GPU)) == f"PyTorch 2.13 on GPU {KIND}"
 
 
+UNUSED = "; a GPU is there, but unused: install the backend's CUDA build"
+ABSENT = "; CUDA_VISIBLE_DEVICES=0 asks for a GPU, but none is there"
+
+
 @pytest.mark.parametrize(
-    ("chosen", "files", "unused"),
-    [(None, [], False), (None, ["nvidia0"], True), ("0", [], True), ("-1", ["nvidia0"], False), ("", [], False)],
+    ("chosen", "files", "said"),
+    [
+        (None, [], ""),
+        (None, ["nvidia0"], UNUSED),
+        (None, ["dxg"], UNUSED),
+        ("0", ["nvidia0"], UNUSED),
+        ("0", [], ABSENT),
+        ("-1", ["nvidia0"], ""),
+        ("", ["nvidia0"], ""),
+        ("", [], ""),
+    ],
 )
-def test_a_visible_gpu_that_is_not_used_is_stated(announced, monkeypatch, chosen, files, unused):
-    monkeypatch.setattr(backends.Path, "glob", lambda *_: iter(files))
+def test_a_gpu_that_is_unused_or_asked_for_and_absent_is_stated(announced, monkeypatch, chosen, files, said):
+    monkeypatch.setattr(backends.Path, "glob", lambda _, pattern: (name for name in files if fnmatch(name, pattern)))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    line = announced("jax", jax("cpu"))
-    assert line.startswith("JAX 0.10 on CPU") and ("a GPU is visible but unused" in line) is unused
+    assert announced("jax", jax("cpu")) == f"JAX 0.10 on CPU{said}"
+
+
+def test_onnx_runtime_names_the_runtime_that_can_use_a_gpu(monkeypatch):
+    monkeypatch.setattr(backends.Path, "glob", lambda _, pattern: iter(["nvidia0"]))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", Object(__version__="1.31.1"))
+    expected = "ONNX Runtime 1.31 on CPU; a GPU is there, but unused: --runtime tensorflow can use it"
+    assert backends.device("onnxruntime") == expected

@@ -97,7 +97,7 @@ def test_short_help_has_examples_and_leaves_rare_options_to_help_all(capsys):
     short, whole = helped(tried, capsys, "--help"), helped(tried, capsys, "--help-all")
     assert "--rare-thing" not in short and "--rare-thing" in whole
     assert "--epochs N" in short and "    ser try --epochs 3" in short and "Long words." not in short
-    assert "Long words." in whole and "ser try --help-all explains all 5 options" in short
+    assert "Long words." in whole and "ser try --help-all explains all 6 options" in short
     with pytest.raises(UserError, match="ser try --help-all lists all options"):
         tried.parse_args(["RUN", "--epoch"])
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
+from zoo.config import packages
 from zoo.errors import UserError
 from zoo.runs.dataset import open_source, resolve
 from zoo.studies import ablation
@@ -51,6 +52,7 @@ def main() -> None:
         raise UserError(f"--fold {base.fold or 'all'}: expected the number of one fold with validation clips. Give it")
     # Test clips are not opened.
     source = replace(source, folds=tuple(replace(fold, test=()) for fold in source.folds))
+    packages.check(base)
     use_backend(base.backend)
 
     from zoo.studies import ablation_report, validation_runs

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
+from zoo.config import packages
 from zoo.config.run_config import RunConfig
 from zoo.data.schema import Fold
 from zoo.errors import UserError
@@ -42,6 +43,7 @@ def main() -> None:
     source = _scored(open_source(base), own["side"])
     for fold in source.folds:
         by_speakers.drawn(fold, counts[-1], seed=0)
+    packages.check(base)
     use_backend(base.backend)
 
     from zoo.studies import by_speakers_report, validation_runs

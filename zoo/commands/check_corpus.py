@@ -46,7 +46,7 @@ def main() -> int:
         "Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
     )
     what = parser.add_argument_group("what to check")
-    what.add_argument("--corpus", required=True, metavar="NAME", help="the corpus; see below")
+    what.add_argument("--corpus", required=True, type=corpora.as_spelt, metavar="NAME", help="the corpus; see below")
     for name in ("target", "column", "label_map", "from_names", "audio_root"):
         flags.add_flag(what, name)
     usual = f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})"

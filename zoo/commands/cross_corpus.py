@@ -12,7 +12,7 @@ on: finished folds are kept. The other flags are those of train.py.
 import sys
 from pathlib import Path
 
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.data.corpora.names import SEPARATOR
 from zoo.data.corpora.pool import members
 from zoo.errors import UserError, unknown
@@ -38,6 +38,7 @@ def main() -> None:
     if normalize != "off":
         flags.from_flags({**given, "normalize_corpora": True})  # refuses networks that cannot
     settings = flags.from_flags(given)
+    packages.check(settings)
     use_backend(settings.backend)
     settings = resolve(settings)
     source = open_source(settings)  # reports a wrong folder before the backend takes its seconds to start

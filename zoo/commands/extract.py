@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.config.groups import GROUPS
 from zoo.config.run_config import RunConfig
 from zoo.distributed import command, shards
@@ -59,6 +59,7 @@ def main() -> int:
     if args.format == "parquet":
         storage.pyarrow("--format parquet")
     config = resolved(flags.from_flags(given), bool(args.list))
+    packages.check(config)
     wanted = Wanted(config, args.storage, args.format, _fold(config, args.fold), args.cached)
     unusable: dict[str, tuple[str, str, str]] = {}
 

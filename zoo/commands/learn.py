@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.errors import UserError
 from zoo.utils.backends import announce_device, use_backend
 from zoo.utils.parser import Numbers, Parser
@@ -49,6 +49,7 @@ def _simulate(own: dict[str, Any], given: dict[str, Any], out: Path) -> None:
     if "seed" in given:
         raise UserError("--seed is for train.py; give the seeds of the curves, as in --seeds 0 1 2")
     settings = flags.from_flags({"model": "compare_svm", **given})
+    packages.check(settings)
     use_backend(settings.backend)
 
     from zoo.learning import curves, report, simulation  # after the backend is chosen

@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import zoo
 from zoo.config import saved
 from zoo.distributed import command
 from zoo.errors import UserError, unknown
@@ -53,6 +54,8 @@ _SHARD_BATCHES = 16  # of files that are read together: a shard's batches are th
 
 def main() -> int:
     args = _parser().parse_intermixed_args()  # RUN --json clip.wav: "audio" may be empty
+    if args.example:
+        args.audio.append(str(zoo.example_clip()))
     _check(args)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # of names that it has no letters for
@@ -62,8 +65,9 @@ def main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(description=__doc__)
-    parser.add_argument("model", type=Path, help="folder that train.py or export.py made, or a name in saved_models/")
+    parser.add_argument("model", type=Path, nargs="?", help="folder of a run or an export, or a name of `ser models`")
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
+    parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
     parser.add_argument("--from-stdin", action="store_true", help="standard input names them, one a line")
     model = parser.add_argument_group("model")
@@ -108,6 +112,12 @@ def _given(args: argparse.Namespace, *names: str) -> str:
 
 def _check(args: argparse.Namespace) -> None:
     places = args.audio or args.list or args.from_stdin
+    if args.model is None or not (places or args.stream):
+        example = f"{Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav"
+        raise UserError(
+            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; "
+            "`ser models` lists models, --example in place of audio tries one"
+        )
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
         if places or refused or args.workers != 1:
@@ -120,8 +130,6 @@ def _check(args: argparse.Namespace) -> None:
         args, "rate_hz", "sample_format", "hop_seconds", "window_seconds", "look_ahead_seconds", "level"
     ):
         raise UserError(f"{given}: for streams; leave out, or add --stream")
-    if not places:
-        raise UserError("expected audio files or folders, --list FILE, --from-stdin or --stream, found none of them")
     if args.resume and not args.out:
         raise UserError("--resume continues a file of predictions; name it with --out")
     command.check(args)
@@ -139,8 +147,8 @@ def _find(args: argparse.Namespace) -> bool:
     from zoo import pretrained
     from zoo.serving.versions import version_folder
 
-    is_run, name = (args.model / "config.json").is_file(), args.model.name
-    if is_run or not (version_folder(args.model) or name == str(args.model) in pretrained.names()):
+    is_named = args.model.name == str(args.model) and (not args.model.exists() or args.model.name in pretrained.names())
+    if (args.model / "config.json").is_file() or not (is_named or version_folder(args.model)):
         if args.runtime != "auto":
             raise UserError(f"--runtime is for exports, and {args.model} is a run, which has --backend; leave it out")
         use_backend(args.backend or saved.load(args.model / "config.json").backend)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
+from zoo.config import packages
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
 from zoo.runs.dataset import open_source, resolve
@@ -80,6 +81,7 @@ def main() -> None:
     runs = _runs(published, given, out, seeds or published.seeds)
     use_backend(runs[0].backend)
     for settings in runs:
+        packages.check(settings)
         open_source(resolve(settings))  # a wrong folder fails before hours are spent
 
     from zoo.training.train import train

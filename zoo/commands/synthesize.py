@@ -19,7 +19,9 @@ def main() -> int:
         "example: python scripts/synthesize.py --corpus iemocap --out corpora/iemocap-synthetic --clips 200",
     )
     what = parser.add_argument_group("what to write")
-    what.add_argument("--corpus", required=True, metavar="NAME", help="layout to follow; see below")
+    what.add_argument(
+        "--corpus", required=True, type=corpora.as_spelt, metavar="NAME", help="layout to follow; see below"
+    )
     what.add_argument("--clips", type=int, default=0, metavar="N", help="number of clips (default: as usual for it)")
     what.add_argument("--layout", default="", metavar="NAME", help="release to follow, e.g. website (recola only)")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bytes (default: %(default)s)")

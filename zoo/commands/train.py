@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import catalogue
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.config.run_config import RunConfig
 from zoo.distributed import flags as worker_flags
 from zoo.errors import UserError
@@ -72,6 +72,8 @@ def main() -> None:
         if "option" in given:
             given["option"] = {**found.get("option", {}), **flags.parse_options(given["option"])}
         given = {**found, **given}
+    elif not resume:
+        flags.need_corpus(given)
     seeds = _seeds(_joined(running.pop("seeds", None)), given, resume)
     _check_workers(running)
     every = _of_seeds(seeds, given, resume) if seeds else [_settings(given, resume)]
@@ -79,6 +81,7 @@ def main() -> None:
         _check_devices(every[0].devices, running)
         for name, value in (("TF_FORCE_GPU_ALLOW_GROWTH", "true"), ("XLA_PYTHON_CLIENT_PREALLOCATE", "false")):
             os.environ.setdefault(name, value)  # this process may not take all of a GPU's memory
+    packages.check(every[0])
     use_backend(every[0].backend)
     resolved = resolve(every[0])
     # Reports a wrong folder before the backend takes its seconds to start.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import registry
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.runs.dataset import open_source, resolve
@@ -37,6 +37,7 @@ def main() -> None:
         raise UserError("--seed is for train.py; give the seeds of the draws, as in --seeds 0 1 2")
     target = flags.from_flags({"model": "compare_svm", **given})
     source = _source(target, own["source"], own["source_root"])
+    packages.check(target)
     use_backend(target.backend)
     for config in (target, source):
         if config:

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from zoo.config.validation import (
     check_value,
     in_words,
 )
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 from zoo.utils.parser import Parser
 
 _STUDY = "was moved to scripts/enhanced_ratings.py (MixedEmotions D4.2, Table 4.1)"
@@ -108,10 +109,12 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         given["column"] = parse_columns(given["column"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
+    given = _as_spelt(given)
     given |= _own_network(given)
-    model = given.get("model", RunConfig.model)
+    model = given["model"] = spelt(given.get("model", RunConfig.model), registry.MODELS)
     recipes = registry.get(model).recipes
     recipe = given.get("recipe") or ("quick" if given.get("synthetic") else next(iter(recipes)))
+    recipe = spelt(recipe, recipes)
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
     preset = dict(recipes[recipe])
@@ -136,6 +139,24 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     check_auxiliary(config)
     check_snapshots(config)
     return config
+
+
+def _as_spelt(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags with choices in the letters that fields have: --on-bad-clip SKIP is skip."""
+    fields = RunConfig.__dataclass_fields__
+    choices = {name: fields[name].metadata.get("choices", ()) for name in given if name in fields}
+    words = {name: spelt(given[name], known) for name, known in choices.items() if isinstance(given[name], str)}
+    return {**given, **words}
+
+
+def need_corpus(given: Mapping[str, Any]) -> None:
+    """Raise UserError, with an example, where the flags a user gave say nothing of where the recordings are."""
+    if not {"corpus", "data_root", "synthetic", "out"} & set(given) and not os.environ.get("SPEECH_CORPORA"):
+        name = Path(sys.argv[0]).name
+        raise UserError(
+            f"expected a network and a corpus, as in: {name} --model residual_bigru --corpus ravdess --data-root DIR",
+            f"--synthetic in place of --data-root DIR tries it without one; {name} --help-all lists both",
+        )
 
 
 def _own_network(given: Mapping[str, Any]) -> dict[str, str]:

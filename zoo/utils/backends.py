@@ -5,7 +5,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
+from zoo.utils import extras
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -15,12 +16,11 @@ def use_backend(name: str) -> None:
 
     Raises UserError for an unknown backend, one that is not installed, or a keras already running on another.
     """
-    from importlib.util import find_spec
-
+    name = spelt(name, BACKENDS)
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS)
-    if find_spec(name) is None:
-        raise UserError(f"backend {name!r} is not installed: pip install {name}")
+    if name != "tensorflow":  # which the package itself brings
+        extras.need(name, f"the backend {name}", "choose another backend")
     if "keras" in sys.modules:
         import keras
 
@@ -43,8 +43,8 @@ def runtime_of_exports() -> str:
 def device(name: str = "") -> str:
     """Return the version of a backend, by default Keras's, and its device: "TensorFlow 2.21 on CPU".
 
-    `name` may be onnxruntime too. States when a GPU is visible (device files of NVIDIA, or CUDA_VISIBLE_DEVICES) that
-    the backend does not use.
+    `name` may be onnxruntime too. Says when a GPU is there (a device file of NVIDIA or of WSL) that the backend does
+    not use, and when CUDA_VISIBLE_DEVICES asks for one and none is there.
     """
     if not name:
         import keras
@@ -65,10 +65,17 @@ def device(name: str = "") -> str:
     if devices:
         found = devices[0].rstrip() + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
     else:
-        chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-        visible = any(Path("/dev").glob("nvidia[0-9]*")) if chosen is None else chosen not in ("", "-1")
-        unused = visible and name != "onnxruntime"
-        found = "CPU; a GPU is visible but unused: install the backend's CUDA build" if unused else "CPU"
+        found = f"CPU{_why_no_gpu(name)}"
     version = ".".join(module.__version__.split(".")[:2])
     title = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[name]
     return f"{title} {version} on {found}"
+
+
+def _why_no_gpu(name: str) -> str:
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None and chosen.strip() in ("", "-1"):
+        return ""  # the user's choice
+    if any(path for pattern in ("nvidia[0-9]*", "dxg") for path in Path("/dev").glob(pattern)):
+        advice = "--runtime tensorflow can use it" if name == "onnxruntime" else "install the backend's CUDA build"
+        return f"; a GPU is there, but unused: {advice}"
+    return "" if chosen is None else f"; CUDA_VISIBLE_DEVICES={chosen} asks for a GPU, but none is there"

@@ -10,7 +10,7 @@ from zoo.data import elsewhere
 from zoo.data.corpora import aibo, cremad, emodb, emotion_in_music, iemocap, names, ravdess, recola
 from zoo.data.corpora.files import Loaded
 from zoo.data.tables import table
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 
 DATA_ROOT_VARIABLE = "SPEECH_CORPORA"
 
@@ -118,11 +118,18 @@ def get(name: str) -> Corpus:
     if names.is_table(name):
         title = " ".join(filter(None, ["a table" if name == names.TABLE else "the table", name.partition(":")[2]]))
         return Corpus(title, "that of its owner", "own recordings", table, folders=(), n_clips=0, rate_hz=0)
+    name = spelt(name, CORPORA)
     if name not in CORPORA:
         if found := elsewhere.find(name):
             return found.CORPUS
         raise unknown("corpus", name, [*CORPORA, *elsewhere.names(), "table", "table:PATH"])
     return CORPORA[name]
+
+
+def as_spelt(corpus: str) -> str:
+    """Return a value of --corpus with the names of corpora as they are written here: RAVDESS+EmoDB is ravdess+emodb."""
+    parts = [word.partition(":") for word in corpus.split(names.SEPARATOR)]
+    return names.SEPARATOR.join(spelt(kind, (*CORPORA, names.TABLE)) + colon + place for kind, colon, place in parts)
 
 
 def in_plain_text() -> str:

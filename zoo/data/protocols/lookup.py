@@ -8,7 +8,7 @@ from zoo.data import elsewhere
 from zoo.data.protocols.splits import Division, Protocol
 from zoo.data.protocols.table import DEFAULT_PROTOCOL, PROTOCOLS
 from zoo.data.schema import Clip, Fold
-from zoo.errors import UserError, shortened, unknown
+from zoo.errors import UserError, shortened, spelt, unknown
 
 _PROBLEMS_SHOWN = 20
 
@@ -16,7 +16,7 @@ _PROBLEMS_SHOWN = 20
 def get(name: str | None, corpus: str) -> Protocol:
     """Return the protocol `name` of `corpus` (None or "": its default); UserError lists the corpus's protocols."""
     known = {row.name: row for row in of(corpus)}
-    name = name or next(iter(known))
+    name = spelt(name or next(iter(known)), known)
     if name not in known:
         raise unknown(f"{corpus} protocol", name, known)
     return known[name]
