@@ -24,6 +24,7 @@ EXTRAS = {
     "litert": ("ai_edge_litert",),
     "serving": ("tensorflow_serving",),
     "tfio": ("tensorflow_io",),
+    "web": ("starlette", "uvicorn"),
 }
 _LICENCES = {"opensmile": "; its licence allows research and other non-commercial use only"}
 
