@@ -66,8 +66,9 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    model = "folder that train.py or export.py made, or a name that `ser models` lists"
-    parser.add_argument("model", type=Path, nargs="?", help=model)
+    parser.add_argument(
+        "model", type=Path, nargs="?", help="folder of train.py or export.py, or a name of `ser models`"
+    )
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
@@ -115,19 +116,17 @@ def _check(args: argparse.Namespace) -> None:
     places = args.audio or args.list or args.from_stdin
     if args.model is None or not (places or args.stream):
         example = f"{Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav"
-        raise UserError(
-            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; `ser "
-            "models` lists models, --example in place of audio tries one"
-        )
+        expected = "expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in"
+        raise UserError(f"{expected}: {example}; `ser models` lists models, --example in place of audio tries one")
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
         refused = ", ".join(filter(None, [refused, *reading.reading_of(args).given()]))
         if places or refused or args.workers != 1:
             what = refused or "files and --workers"
             raise UserError(f"--stream takes its audio from standard input and prints its answers; leave {what} out")
-        if (args.format or "s16le") not in FORMATS:
-            raise unknown("--format", args.format, FORMATS)
-        return
+        if (args.format or "s16le") in FORMATS:
+            return
+        raise unknown("--format", args.format, FORMATS)
     if given := _given(args, "rate", "format", "hop", "window", "look_ahead", "level"):
         raise UserError(f"{given}: for streams; leave out, or add --stream")
     if args.resume and not args.out:
@@ -275,9 +274,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
     show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.format or "s16le")  # type: ignore[arg-type]
-    n_rows = 0
-    for samples in audio:
-        n_rows += _show(stream.push(samples), show)
+    n_rows = sum(_show(stream.push(samples), show) for samples in audio)
     n_rows += _show(stream.finish(), show)
     if rest := audio.rest_bytes:
         print(f"error: the stream ended inside a sample: its last {rest} bytes are left out", file=sys.stderr)

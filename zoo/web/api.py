@@ -1,4 +1,4 @@
-"""Answer the page's requests. Every answer is JSON but sounds, pictures and tables; mistakes are {"error": sentence}."""
+"""Answer the page's requests: JSON, sounds, pictures and tables; a mistake is {"error": sentence}."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

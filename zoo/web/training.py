@@ -171,9 +171,8 @@ def table(project: Project) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     kept, notes = _enough(rows, groups, LEAST_GROUPS if tested else 1)
     if len({row["emotion"] for row in kept}) < 2:
         needed = f", each in {LEAST_GROUPS} {tested} or more" if tested else ""
-        raise UserError(
-            f"Expected labels of at least two classes{needed}, found too few. Label more segments first. {' '.join(notes)}"
-        )
+        expected = f"Expected labels of at least two classes{needed}, found too few"
+        raise UserError(f"{expected}. Label more segments first. {' '.join(notes)}".rstrip())
     columns = ("file", "start", "end", "channel", "emotion", "source")
     named = [{**{name: row[name] for name in columns}} for row in kept]
     if by_speaker:
@@ -254,4 +253,3 @@ def _last_error(log: Path) -> str:
     lines = log.read_bytes()[-_LAST_BYTES:].decode(errors="replace").splitlines()
     found = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return found[-1] if found else ("" if not lines or "interrupted" in lines[-1] else lines[-1])
-
