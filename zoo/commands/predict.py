@@ -66,9 +66,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "model", type=Path, nargs="?", help="folder of train.py or export.py, or a name of `ser models`"
-    )
+    parser.add_argument("model", type=Path, nargs="?", help="run, export, or a name that `ser models` lists")
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
