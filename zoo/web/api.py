@@ -53,8 +53,8 @@ class Api:
             classes = self._classes()
             colors = {name: [color, ink_on(color)] for name, color in colors_of(list(classes)).items()}
             facts = {"model": self.models.describe(), "classes": classes, "colors": colors, "rater": self.rater}
-            facts |= {"strategies": list(labels.QUEUE_STRATEGIES), "methods": methods()}
-            return {**facts, "folder": str(self.project.folder), "most_megabytes": self.most_bytes // 10**6}
+            facts |= {"strategies": list(labels.QUEUE_STRATEGIES), "methods": methods(facts["model"]["base"])}
+            return {**facts, "folder": self.project.folder.name, "most_megabytes": self.most_bytes // 10**6}
 
         return JSONResponse(await run_in_threadpool(found))
 

@@ -72,8 +72,8 @@ async function compare(article, one) {
   target.replaceChildren(
     make("p", {}, make("strong", {}, `Unweighted accuracy ${percent(comparison.before.ua)} before, ${percent(comparison.after.ua)} after`), `: ${words}.`),
     make("table", {},
-      make("caption", {}, `Recall on ${comparison.clips} labelled segments of ${groups}, each predicted without having learned from its `
-        + `${one.tested.slice(0, -1)}. Few segments give rough figures.`),
+      make("caption", {}, `Recall on ${comparison.clips} labelled segments of ${groups}. After: each is predicted by a model that did not `
+        + `learn from its ${one.tested.slice(0, -1)}. Few segments give rough figures.`),
       make("thead", {}, make("tr", {}, make("th", { scope: "col", class: "words" }, "Emotion"),
         make("th", { scope: "col" }, `Before (${one.before})`), make("th", { scope: "col" }, "After"))),
       make("tbody", {}, ...comparison.classes.map((name) => make("tr", {}, make("th", { scope: "row", class: "words" }, name),
