@@ -52,7 +52,12 @@ class Api:
         def found() -> dict[str, Any]:
             classes = self._classes()
             colors = {name: [color, ink_on(color)] for name, color in colors_of(list(classes)).items()}
-            facts = {"model": self.models.describe(), "classes": classes, "colors": colors, "rater": self.rater}
+            facts: dict[str, Any] = {
+                "model": self.models.describe(),
+                "classes": classes,
+                "colors": colors,
+                "rater": self.rater,
+            }
             facts |= {"strategies": list(labels.QUEUE_STRATEGIES), "methods": methods(facts["model"]["base"])}
             return {**facts, "folder": self.project.folder.name, "most_megabytes": self.most_bytes // 10**6}
 

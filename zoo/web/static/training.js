@@ -48,7 +48,7 @@ function draw(article, one) {
   new uPlot({
     width: Math.max(280, plot.clientWidth || 640), height: 180, legend: { show: false }, cursor: { show: false },
     scales: { x: { time: false }, y: { range: () => [0, 1] } },
-    axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100], label: "epoch", labelSize: 18 },
+    axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100], size: 26, label: "epoch", labelSize: 18 },
       { ...axis, values: (_, ticks) => ticks.map((tick) => `${Math.round(100 * tick)} %`) }],
     series: [{}, ...curves.map(() => ({ stroke: css("--accent"), width: 1.5, points: { size: 5 } }))],
   }, [Array.from({ length }, (_, n) => n + 1),
