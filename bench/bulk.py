@@ -6,7 +6,6 @@ Makes FOLDER/wavs, the files: links to 50 recordings of 0.3 s. The record has se
 its end, and the driver's largest memory.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -21,6 +20,8 @@ import numpy as np
 import soundfile
 
 from zoo.utils.atomic_files import write_json
+from zoo.utils.cli import run
+from zoo.utils.parser import Parser
 
 _DISTINCT = 50
 _PER_FOLDER = 1000
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("run", type=Path, help="model that predicts")
     parser.add_argument("folder", type=Path, help="a new folder for the files and the answers")
     parser.add_argument("--files", type=int, default=100_000, help="number of files")
@@ -107,4 +108,4 @@ def answered(answers: Path):
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

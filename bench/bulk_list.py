@@ -3,7 +3,6 @@
 python -m bench.bulk_list FOLDER --files 1000000 --out record.json
 """
 
-import argparse
 import json
 import resource
 import sys
@@ -13,10 +12,12 @@ from pathlib import Path
 from zoo.distributed import shards
 from zoo.inference import places
 from zoo.utils.atomic_files import write_json
+from zoo.utils.cli import run
+from zoo.utils.parser import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a new folder")
     parser.add_argument("--files", type=int, default=1_000_000, help="number of names")
     parser.add_argument("--out", type=Path, required=True, help="file of the record, JSON")
@@ -55,4 +56,4 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

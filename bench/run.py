@@ -7,7 +7,6 @@
 Absolute numbers are this machine's; only ratios are compared with a target. All goes into runs/bench.json too.
 """
 
-import argparse
 import os
 import platform
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from bench import inputs
 from bench.processes import in_own_process
 from bench.result import Result
 from zoo.utils.atomic_files import write_json
+from zoo.utils.parser import Parser
 
 NAMES = ("logmel", "acoustics", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search")
 NAMES += ("search_ray", "serving", "streaming", "tables")
@@ -28,9 +28,7 @@ LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(NAMES)} (default: all)")
     parser.add_argument("--backends", nargs="+", choices=("jax", "torch"), default=[], help="measure their step too")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that all of it runs, and nothing more")

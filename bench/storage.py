@@ -21,13 +21,15 @@ from zoo.data.batches import feature_store
 from zoo.features import from_config, storage
 from zoo.features.shards import clips_of, resolved
 from zoo.utils.atomic_files import write_json
+from zoo.utils.cli import run
+from zoo.utils.parser import Parser
 
 ROOT = Path(__file__).parents[1]
 _SHARD_SIZE = 256
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     for name in ("--model", "--corpus", "--data-root", "--fold"):
         parser.add_argument(name, required=True)
     parser.add_argument("--no-training", action="store_true")
@@ -94,4 +96,4 @@ def scores(args: argparse.Namespace, further: list[str], place: Path) -> dict[st
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

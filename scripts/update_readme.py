@@ -2,17 +2,17 @@
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
-import argparse
 from pathlib import Path
 
 from zoo import catalogue
 from zoo.utils.atomic_files import written_aside
+from zoo.utils.parser import Parser
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a table is out of date")
     args = parser.parse_args()
     new = catalogue.fill(README)

@@ -7,19 +7,19 @@ AlexNet took over 16 GB of memory.
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
-import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "serving.md"
 START, END = "<!-- formats -->\n", "\n<!-- end -->"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when it is out of date")
     args = parser.parse_args()
     use_backend("tensorflow")

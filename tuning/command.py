@@ -24,7 +24,7 @@ from tuning.journal import NAMES
 from tuning.replay import read
 from tuning.run_trial import feasible
 from tuning.search import Search
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.data.corpora.names import without_folders
 from zoo.distributed import flags as worker_flags
 from zoo.distributed.pool import Pool
@@ -32,6 +32,7 @@ from zoo.errors import UserError
 from zoo.runs import upstream_runs
 from zoo.runs.dataset import inner, open_source, resolve
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 SEARCH: dict[str, dict[str, Any]] = {
@@ -50,7 +51,7 @@ _REPLACED = "is gone: no port is opened any more. --ray ADDRESS runs trials on o
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     for title, table in (("search", SEARCH), ("workers", WORKERS)):
         group = parser.add_argument_group(title)
         for name, options in table.items():
@@ -58,6 +59,7 @@ def main() -> None:
     for name in ("--host", "--port"):
         parser.add_argument(name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     flags.add_flags(parser)
+    parser.hide([name for name in WORKERS if name != "workers"])
     given = vars(parser.parse_args())
     for name in ("host", "port"):
         if name in given:
@@ -111,6 +113,7 @@ def _begun(given: dict[str, Any]) -> bool:
 def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Begin a search after checking its configuration, its space and its data."""
     settings = resolve(flags.from_flags(given))
+    packages.check(settings)
     use_backend(settings.backend)  # before a builder's module imports Keras
     for name in upstream_runs.named(settings):
         raise UserError(

@@ -5,6 +5,7 @@ Scripts turn it into one message on standard error and exit code 2; everything e
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -38,6 +39,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_case = {one.casefold(): one for one in known}
     near = get_close_matches(name.casefold(), by_case, n=1)
     return f" Did you mean {by_case[near[0]]!r}?" if near else ""
+
+
+def spelt(name: str, known: Iterable[str]) -> str:
+    """Return the known name that `name` is but for capitals, or `name` itself where there is none, or several.
+
+    >>> spelt("RAVDESS", ["ravdess", "emodb"])
+    'ravdess'
+    """
+    known = list(known)
+    same = [one for one in known if one.casefold() == name.casefold()]
+    return same[0] if len(same) == 1 and name not in known else name
+
+
+def missing(place: Path) -> str:
+    """Return "no such folder", with the name that lies beside it and is nearest, for a message on a path."""
+    beside = place.parent.iterdir() if place.parent.is_dir() else ()
+    return f"no such folder.{did_you_mean(place.name, (one.name for one in beside))}".removesuffix(".")
 
 
 def shortened(names: Sequence[str]) -> str:

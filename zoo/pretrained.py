@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypedDict, overload
 
 import zoo
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 from zoo.inference.clips import Clip, is_clip, names_of, whole_hz
 from zoo.inference.export_predictor import of_export
 from zoo.inference.reading import Reading
@@ -125,7 +125,7 @@ def load(place: str | Path, runtime: str = "auto") -> Pretrained:
 
 def find(place: str | Path) -> Path:
     """Return the folder of an export's version, the newest where `place` has several. Raises UserError as `load`."""
-    found = version_folder(Path(place)) or version_folder(folder() / place)
+    found = version_folder(Path(place)) or version_folder(folder() / spelt(str(place), names()))
     if found:
         return found
     if (Path(place) / "config.json").is_file():

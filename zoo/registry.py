@@ -9,7 +9,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from zoo import recipes
-from zoo.errors import OptionError, UserError, unknown
+from zoo.errors import OptionError, UserError, spelt, unknown
 from zoo.recipes import Presets
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ MODELS: dict[str, Entry] = {
 
 def get(name: str) -> Entry:
     """Return the row of a network. Raises UserError that lists the known ones."""
+    name = spelt(name, MODELS)
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     return MODELS[name]

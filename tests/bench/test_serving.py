@@ -11,8 +11,8 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from zoo.export import conversion
 from zoo.export.export import export
+from zoo.utils import extras
 
 serving = pytest.importorskip("bench.serving")
 
@@ -44,6 +44,6 @@ def test_onnx_and_the_saved_model_take_turns_on_the_same_clip(exported, tmp_path
 
 
 def test_without_onnx_there_is_nothing_to_ask(exported, tmp_path, monkeypatch):
-    monkeypatch.setattr(conversion, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert serving.in_onnx(exported, tmp_path / "onnx") is None
     assert not (tmp_path / "onnx").exists()

@@ -269,7 +269,7 @@ def test_runs_that_cannot_be_exported_are_refused(emotion, ratings, tmp_path):
         (emotion[0], {"fold": "5"}, "unknown fold"),
         (emotion[0], {"with_postprocess": True}, "--postprocess is for continuous"),
         (emotion[0], {"temperature": 1000.0}, "expected 0.01 to 100"),
-        (emotion[0], {"max_seconds": 0.5}, "--max-seconds is 0.5"),
+        (emotion[0], {"max_seconds": 0.5}, "--max-clip-seconds is 0.5"),
         (ratings[0], {"temperature": 2.0}, "temperature is for probabilities"),
     ):
         with pytest.raises(UserError, match=found):

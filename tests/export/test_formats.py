@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
-from zoo.export import conversion, formats
+from zoo.export import formats
 from zoo.export.conversion import RefusedError
 from zoo.export.formats import FORMATS, export
 from zoo.serving import saved_model
+from zoo.utils import extras
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_other_answers_are_not_published(made, emotion, tmp_path, monkeypatch):
     def wrong(path, requests):
         return [{name: rows + 2e-4 for name, rows in answer.items()} for answer in right(path, requests)]
 
-    monkeypatch.setitem(FORMATS, "openvino", formats.Format(("openvino",), formats._write_openvino, wrong))
+    monkeypatch.setitem(FORMATS, "openvino", formats.Format(formats._write_openvino, wrong))
     with pytest.raises(RefusedError, match=r"openvino: probabilities for a request of shape .* by 0.0002"):
         export(emotion[0], tmp_path / "out", "openvino")
     assert list((tmp_path / "out").iterdir()) == []
@@ -104,9 +105,9 @@ def test_other_answers_are_not_published(made, emotion, tmp_path, monkeypatch):
 def test_unknown_formats_and_absent_runtimes_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"unknown --format 'onyx'. Did you mean 'onnx'"):
         export(tmp_path, tmp_path / "out", "onyx")
-    monkeypatch.setattr(conversion, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     for format in FORMATS:
-        with pytest.raises(UserError, match=rf"--format {format} needs .*pip install -e '\.\[{format}\]'"):
+        with pytest.raises(UserError, match=rf"--format {format} needs .*pip install 'speech-emotion-zoo\[{format}\]'"):
             export(tmp_path, tmp_path / "out", format)
 
 

@@ -1,6 +1,5 @@
 """The card says what the run's files say, and its commands make the run's configuration again."""
 
-import argparse
 import json
 import shlex
 from pathlib import Path
@@ -18,12 +17,13 @@ from zoo.runs.dataset import resolve
 from zoo.runs.folder import read_record
 from zoo.serving.description import DESCRIPTION
 from zoo.utils.atomic_files import write_csv, write_json
+from zoo.utils.parser import Parser
 
 EXPORT = Path(__file__).parents[2] / "saved_models" / "attention_blstm_fcn-ravdess" / "1"
 
 
 def parsed(words):
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     config_flags.add_flags(parser)
     return resolve(config_flags.from_flags(vars(parser.parse_args(words))))
 

@@ -198,10 +198,10 @@ def test_an_absent_file_ends_a_command_but_no_list(script, run, clips, tmp_path,
     [
         ([], "found none of them"),
         (["a.wav", "--resume"], "name it with --out"),
-        (["a.wav", "--rate", "8000"], "--rate: for streams"),
+        (["a.wav", "--rate-hz", "8000"], "--rate-hz: for streams"),
         (["a.wav", "--workers", "0"], "--workers is 0"),
         (["--stream", "a.wav"], "takes its audio from standard input"),
-        (["--stream", "--format", "s24le"], "unknown --format 's24le'"),
+        (["--stream", "--sample-format", "s24le"], "unknown --sample-format 's24le'"),
         (["--list", "absent"], "--list absent: cannot be read"),
     ],
 )

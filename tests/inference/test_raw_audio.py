@@ -118,7 +118,7 @@ def test_samples_are_returned_as_they_come():
 def test_floats_taken_for_integers_are_refused():
     for scale in (1e-3, 0.1, 1.0):
         raw = (scale * np.sin(np.arange(16_000) / 7)).astype("<f4").tobytes()
-        with pytest.raises(UserError, match=r"found 32-bit floats. Add --format f32le"):
+        with pytest.raises(UserError, match=r"found 32-bit floats. Add --sample-format f32le"):
             samples(raw)
         assert len(samples(raw, "f32le")[0]) == 16_000
 

@@ -226,10 +226,10 @@ def stream(script, monkeypatch):
 
 def test_the_command_prints_the_rows_of_the_stream(stream, causal, causal_live):
     samples = speech(1.2)
-    words = [causal, "--json", "--hop", "0.2", "--level", "-0.09,0.06"]
+    words = [causal, "--json", "--hop-seconds", "0.2", "--level", "-0.09,0.06"]
     expected = pushed(causal_live, samples, hop_seconds=0.2, level=(-0.09, 0.06))
     for data, form in ((np.round(samples * 32768).astype("<i2"), "s16le"), (samples.astype("<f4"), "f32le")):
-        code, out, err = stream(data.tobytes(), *words, "--format", form)
+        code, out, err = stream(data.tobytes(), *words, "--sample-format", form)
         assert code == 0 and "latency 0.24 s (state)" in err
         rows = [json.loads(line) for line in out.splitlines()]
         np.testing.assert_allclose(values(rows), values(expected), atol=2e-6)
@@ -241,7 +241,7 @@ def test_streams_that_break_off(stream, causal):
         (data[:-1], ["--csv"], 1, 1 + 29, "inside a sample: its last 1 bytes"),
         (b"", [], 1, 0, "ended before there was enough"),
         (b"RIFF" + data, [], 2, 0, "found an audio file"),
-        (np.array([np.nan], "<f4").tobytes(), ["--format", "f32le"], 2, 0, "NaN or infinity at sample 0"),
+        (np.array([np.nan], "<f4").tobytes(), ["--sample-format", "f32le"], 2, 0, "NaN or infinity at sample 0"),
         (data, ["--level", "1"], 2, 0, "--level is '1'"),
     ):
         found_code, out, err = stream(sent, causal, *words)
@@ -253,6 +253,6 @@ def test_a_run_on_another_one_streams_without_it(stream):
     run = SAVED_RUNS / "joint"
     assert not Path(json.loads((run / "config.json").read_text())["from_run"]).exists()
     data = np.round(speech(1.5) * 32768).astype("<i2").tobytes()
-    code, out, err = stream(data, run, "--json", "--hop", "0.5", "--window", "1")
+    code, out, err = stream(data, run, "--json", "--hop-seconds", "0.5", "--window-seconds", "1")
     assert code == 0, err
     assert [json.loads(line)["end"] for line in out.splitlines()] == [1.0, 1.5]

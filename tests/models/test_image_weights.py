@@ -13,8 +13,8 @@ from scipy.io import savemat
 from zoo.errors import UserError
 from zoo.models import image_networks
 from zoo.models.image_networks import Network, body, layout
-from zoo.models.weights import readers
 from zoo.models.weights.image import INPUT, MEAN, convert, read
+from zoo.utils import extras
 
 SIDE = 8
 MEAN_RGB = np.array(MEAN[::-1], np.float32)
@@ -119,8 +119,8 @@ def test_safetensors_under_the_zoos_names(state, images, tmp_path):
 
 
 def test_safetensors_without_the_package(monkeypatch, tmp_path):
-    monkeypatch.setattr(readers, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install safetensors"):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'speech-emotion-zoo\[weights\]'"):
         dict(read(tmp_path / "tiny.safetensors", layout("tiny")))
 
 

@@ -189,6 +189,16 @@ def test_mixed_channels_are_said(model, clip):
     assert "Its 3 channels were mixed" in Page(recording.page(model(ROWS), clip(channels=3))).text
 
 
+def test_remarks_on_all_segments_stand_above_and_on_some_in_the_table(model, clip):
+    rows = [row(0.0, 4.0, [0.7, 0.2, 0.1]), row(4.0, 8.0, [0.7, 0.2, 0.1])]
+    for one, notes in zip(rows, (["Muffled."], ["Muffled.", "Very quiet."]), strict=True):
+        one["quality"] = {**one["quality"], "notes": notes}
+    page = Page(recording.page(model(rows), clip()))
+    header = page.text.partition("Timeline")[0]
+    assert "Muffled." in header and "Very quiet." not in header and "sound of 1 of the 2 segments" in header
+    assert [line[-1] for line in page.rows("2 segments")[1:]] == ["Muffled.", "Muffled. Very quiet."]
+
+
 def test_rows_by_speaker(model, clip):
     rows = [{**ROWS[0], "speaker": "A"}, {**ROWS[2], "speaker": "B"}]
     assert [line[0] for line in Page(recording.page(model(rows), clip())).rows("By speaker")[1:]] == ["A", "B", "all"]

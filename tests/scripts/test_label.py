@@ -107,7 +107,7 @@ def test_the_rater_model_is_printed_and_says_whom_to_ask(clips, label, tmp_path)
         "probability": rows(out)[0]["probability"], "rater": "a", "bits": "",
     }  # fmt: skip
     assert "of 41 labelled clips need more votes" in errors
-    code, out, _ = label("ask", "labels.csv", "--rule", "agreement", "--level", "2", "--count", "5")
+    code, out, _ = label("ask", "labels.csv", "--rule", "agreement", "--level", "2", "--clips", "5")
     assert code == 0 and [row["file"] for row in rows(out)] == ["clips/open.wav"]
     assert label("ask", "labels.csv", "--rule", "agreement", "--level", "2", "--most", "2")[1] == ""
 
@@ -146,7 +146,7 @@ NEXT = ("next", "--pool", "clips", "--model", "model")
 def test_the_least_certain_clips_come_first_without_those_labelled(clips, label, model):
     add(label, "1", "sad", "anna")
     (clips / "text.wav").write_text("no audio")
-    code, out, errors = label(*NEXT, "--labels", "labels.csv", "--count", "3")
+    code, out, errors = label(*NEXT, "--labels", "labels.csv", "--clips", "3")
     assert code == 0 and [row["file"] for row in rows(out)] == ["clips/2.wav", "clips/3.wav", "clips/4.wav"]
     first = rows(out)[0]
     assert first | {"p_angry": "", "p_sad": ""} == {
@@ -294,7 +294,7 @@ def test_labels_that_cannot_be_are_refused(clips, label, words, expected):
             "rows.csv, line 2: expected predictions",
         ),
         ((*NEXT, "--strategy", "sure"), "unknown strategy 'sure'"),
-        ((*NEXT, "--count", "0"), "--count is 0"),
+        ((*NEXT, "--clips", "0"), "--clips is 0"),
         ((*NEXT, "--strategy", "novelty"), "need the features of a run"),
         (("next", "--pool", "none", "--model", "model"), "none"),
         (("next", "--pool", "clips", "--model", "nothing"), "nothing"),

@@ -70,7 +70,7 @@ def test_the_command_draws_a_curve_on_test_speakers(script, twin, tmp_path):
     words = ["--model", "fcn", "--corpus", "ravdess", "--data-root", twin, "--bands", "8", "--option", "hidden_units=8"]
     words += ["--batch-size", "32", "--crop-seconds", "0.2", "--epochs", "1", "--keep", "last", "--out", "out"]
     code, _, errors = script(
-        "by_speakers.py", *words, "--protocol", "ravdess-strangers", "--speakers", "4,16", "--on", "test"
+        "by_speakers.py", *words, "--protocol", "ravdess-strangers", "--speakers", "4,16", "--side", "test"
     )
     assert code == 0, errors
     records = [json.loads((tmp_path / "out" / f"{n}-speakers-fold-0-seed-0.json").read_text()) for n in (4, 16)]
@@ -85,7 +85,7 @@ def test_the_command_draws_a_curve_on_test_speakers(script, twin, tmp_path):
         assert [row["speakers"] for row in csv.DictReader(file)] == ["4", "16"]
     for more, said in (
         (["--protocol", "ravdess-strangers", "--speakers", "4,16"], "has no validation clips to score on"),
-        (["--protocol", "ravdess-actors", "--speakers", "4,8", "--on", "test"], "has validation clips, which score"),
+        (["--protocol", "ravdess-actors", "--speakers", "4,8", "--side", "test"], "has validation clips, which score"),
         (["--protocol", "ravdess-inner", "--speakers", "4,13"], "--speakers 13: expected 1 to 12"),
         (["--protocol", "ravdess-inner", "--speakers", "4"], "expected two whole numbers or more"),
     ):

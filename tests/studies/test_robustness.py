@@ -255,7 +255,7 @@ def test_three_rooms_are_drawn_by_the_seed(run):
 
 def test_simulated_rooms_name_the_extra_that_is_absent(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
-    with pytest.raises(UserError, match=r"pip install -e '.\[rooms\]'"):
+    with pytest.raises(UserError, match=r"pip install 'speech-emotion-zoo\[rooms\]'. Or take exponential ones"):
         measure(run, Asked(rooms="simulated"))
     assert not (run / "robustness").exists()
 

@@ -32,6 +32,7 @@ from zoo.studies import confidence_clips
 from zoo.training.evaluate import evaluate_run
 from zoo.training.tasks import classification
 from zoo.training.train import train
+from zoo.utils import extras
 from zoo.utils.progress import Progress
 
 needs_opensmile = pytest.mark.skipif(
@@ -58,7 +59,7 @@ def settings(cache, out, **flags):
 
 
 def is_there(format):
-    return all(find_spec(package) for package in FORMATS[format].packages)
+    return not extras.absent(format)
 
 
 def recordings(cache):

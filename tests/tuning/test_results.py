@@ -1,6 +1,5 @@
 """Tables by hand, commands by train.py's own parser, TensorBoard's files by TensorBoard."""
 
-import argparse
 import csv
 import json
 import shlex
@@ -20,6 +19,7 @@ from tuning.results import importance as shares
 from tuning.trials import Trial
 from zoo.config import flags
 from zoo.errors import UserError
+from zoo.utils.parser import Parser
 
 UNITS = "option.recurrent_units"
 SPACE = {
@@ -133,7 +133,7 @@ def parsed(command):
     """Parse a command as train.py does."""
     words = shlex.split(command)
     assert words[:2] == ["python", "scripts/train.py"]
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     flags.add_flags(parser)
     return flags.from_flags(vars(parser.parse_args(words[2:])))
 
@@ -189,7 +189,7 @@ def test_what_is_absent_is_printed(tmp_path, capsys, monkeypatch):
     (written(tmp_path, several(2)) / "trials").rename(tmp_path / "elsewhere")
     show.show(tmp_path)
     printed = capsys.readouterr().out
-    for words in ("no learning curves", "10 completed trials, found 2", "pip install -e '.[tensorboard]'"):
+    for words in ("no learning curves", "10 completed trials, found 2", "speech-emotion-zoo[tensorboard]"):
         assert words in printed
     absent = ("importance.csv", "importance.png", "learning-curves.png", tensorboard.FOLDER)
     assert not [name for name in absent if (tmp_path / name).exists()]

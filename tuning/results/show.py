@@ -4,7 +4,6 @@ import shlex
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tuning.results.importance import importance_of
 from tuning.trials import Trial
 from zoo.errors import UserError
 from zoo.runs import command_line
+from zoo.utils import extras
 from zoo.utils.atomic_files import write_csv
 from zoo.utils.text import printable
 
@@ -50,12 +50,12 @@ def show(folder: Path) -> None:
     else:
         console.print("no learning curves: the folders of the best trials are not here")
     # soft_wrap: a line break put in by the terminal's width would end up in what is copied.
-    if find_spec("tensorboard"):
+    if not extras.absent("tensorboard"):
         tensorboard.write(folder, header["space"], trials)
         place = shlex.quote(str(folder / tensorboard.FOLDER))
         console.print(Text(f"HParams: tensorboard --logdir {printable(place)}"), soft_wrap=True)
     else:
-        console.print(Text("no files for TensorBoard's HParams: install it with pip install -e '.[tensorboard]'"))
+        console.print(Text(f"no files for TensorBoard's HParams: {extras.to_install('tensorboard')}"), soft_wrap=True)
     console.print(Text(f"best trial: {best.id}, as a command (add --out and a folder of your own):"))
     console.print(Text(printable(best_flags(header, best))), soft_wrap=True)
 

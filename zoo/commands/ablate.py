@@ -11,7 +11,6 @@ each finished run (NAME.json), table.md, table.csv and table.png; models lie in 
 go on. All flags of train.py hold for all runs.
 """
 
-import argparse
 import shlex
 import sys
 from dataclasses import replace
@@ -19,21 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
+from zoo.config import packages
 from zoo.errors import UserError
 from zoo.runs.dataset import open_source, resolve
 from zoo.studies import ablation
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     study = parser.add_argument_group("ablation")
     study.add_argument("--ingredients", type=Path, metavar="FILE", help="JSON of further ingredients")
     study.add_argument("--only", nargs="+", default=[], metavar="NAME", help="ingredients studied (default: all)")
-    study.add_argument("--seeds", type=int, nargs="+", default=[0], help="of every run (default: 0)")
+    study.add_argument("--seeds", action=Numbers, nargs="+", default=[0], help="of every run (default: 0)")
     study.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs/ and --out's name)")
     config_flags.add_flags(parser)
+    parser.hide(("seed",))  # --seeds
     given = vars(parser.parse_args())
     own: dict[str, Any] = {name: given.pop(name) for name in ("ingredients", "only", "seeds", "runs")}
     out, base = _checked(given)
@@ -50,6 +52,7 @@ def main() -> None:
         raise UserError(f"--fold {base.fold or 'all'}: expected the number of one fold with validation clips. Give it")
     # Test clips are not opened.
     source = replace(source, folds=tuple(replace(fold, test=()) for fold in source.folds))
+    packages.check(base)
     use_backend(base.backend)
 
     from zoo.studies import ablation_report, validation_runs

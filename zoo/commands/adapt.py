@@ -28,6 +28,7 @@ from zoo.adaptation.methods import METHODS, Plan, plan_of
 from zoo.config import saved
 from zoo.errors import UserError
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
@@ -55,13 +56,13 @@ def main() -> None:
     print(f"results: {printable(str(args.out))}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     listed = "".join(f"\n  {name}: {row.title}" for name, row in METHODS.items())
     about = "\n".join(
         textwrap.fill(line, 118, subsequent_indent="    ") if line.startswith("  ") and ":" in line[:20] else line
         for line in (__doc__ or "").replace("METHODS", listed).splitlines()
     )
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=about)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that train.py made, of classes")
     parser.add_argument(
         "--method", nargs="+", required=True, metavar="METHOD", help="one or several, each with figures"

@@ -2,16 +2,16 @@
 
     python scripts/by_speakers.py --model residual_bigru --corpus ravdess --data-root DIR --protocol ravdess-inner \\
         --speakers 4,8,12 --seeds 0 1 2 --out docs/runs/speakers
-    python scripts/by_speakers.py ... --protocol ravdess-strangers --speakers 4,8,12,16 --on test
+    python scripts/by_speakers.py ... --protocol ravdess-strangers --speakers 4,8,12,16 --side test
 
 A draw is of one fold and seed: its speakers are drawn at random, women and men in turn, the smaller draw part of the
-larger. Networks are scored on the fold's validation speakers (mean UA of the last ten epochs), or with --on test and no
-validation side on its test speakers, once, after the last epoch. Fewer speakers train for more epochs, so that all take
-as many steps; --same-epochs trains all for --epochs. --out gets a record for each finished run, curve.csv, curve.json,
-curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py hold.
+larger. Networks are scored on the fold's validation speakers (mean UA of the last ten epochs), or with --side test and
+no validation side on its test speakers, once, after the last epoch. Fewer speakers train for more epochs, so that all
+take as many steps; --same-epochs trains all for --epochs. --out gets a record for each finished run, curve.csv,
+curve.json, curve.md and curve.png; models lie in --runs. Repeat an interrupted command to go on. All flags of train.py
+hold.
 """
 
-import argparse
 import shlex
 import sys
 from dataclasses import replace
@@ -19,18 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
+from zoo.config import packages
 from zoo.config.run_config import RunConfig
 from zoo.data.schema import Fold
 from zoo.errors import UserError
 from zoo.runs.dataset import Source, open_source, resolve
 from zoo.studies import by_speakers
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 
 def main() -> None:
     given = vars(_parser().parse_args())
-    own: dict[str, Any] = {name: given.pop(name) for name in ("speakers", "seeds", "on", "same_epochs", "runs")}
+    own: dict[str, Any] = {name: given.pop(name) for name in ("speakers", "seeds", "side", "same_epochs", "runs")}
     for name, instead in (("seed", "--seeds"), ("patience", "none: all epochs are trained")):
         if name in given:
             raise UserError(f"--{name} {given[name]} has no effect here; give {instead}")
@@ -38,9 +40,10 @@ def main() -> None:
         raise UserError("--out: expected a folder for records and the curve, found none. Add it")
     out, counts = Path(given.pop("out")), _counts(own["speakers"])
     base = resolve(config_flags.from_flags(given))
-    source = _scored(open_source(base), own["on"])
+    source = _scored(open_source(base), own["side"])
     for fold in source.folds:
         by_speakers.drawn(fold, counts[-1], seed=0)
+    packages.check(base)
     use_backend(base.backend)
 
     from zoo.studies import by_speakers_report, validation_runs
@@ -65,12 +68,12 @@ def main() -> None:
     print(f"results: {printable(str(out))}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
     study = parser.add_argument_group("learning curve")
     study.add_argument("--speakers", required=True, metavar="N,N,...", help="numbers of training speakers")
-    study.add_argument("--seeds", type=int, nargs="+", default=[0], help="of draws and networks (default: 0)")
-    study.add_argument("--on", choices=("validation", "test"), default="validation", help="speakers that score")
+    study.add_argument("--seeds", action=Numbers, nargs="+", default=[0], help="of draws and networks (default: 0)")
+    study.add_argument("--side", choices=("validation", "test"), default="validation", help="speakers that score")
     study.add_argument("--same-epochs", action="store_true", help="train fewer speakers in fewer steps")
     study.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs/ and --out's name)")
     config_flags.add_flags(parser)
@@ -83,7 +86,7 @@ def _run(base: RunConfig, source: Source, fold: Fold, count: int, seed: int, own
     epochs = round(base.epochs * (1 if own["same_epochs"] else len(fold.train) / len(some.train)))
     settings = replace(base, seed=seed, epochs=epochs, patience=epochs, fold=fold.name.split("-")[0])
     length = "as many" if own["same_epochs"] else "more, for as many steps"
-    about = {"study": "by speakers", "speakers": count, "scored": own["on"], "length": length}
+    about = {"study": "by speakers", "speakers": count, "scored": own["side"], "length": length}
     name = f"{count}-speakers-fold-{settings.fold}-seed-{seed}"
     return name, settings, replace(source, folds=(some,)), about
 
@@ -101,8 +104,8 @@ def _scored(source: Source, on: str) -> Source:
     for fold in source.folds:
         if on == "test" and fold.validation:
             raise UserError(
-                f"--on test: fold {fold.name} has validation clips, which score. Leave it out, or choose a --protocol "
-                "without them, such as ravdess-strangers"
+                f"--side test: fold {fold.name} has validation clips, which score. Leave it out, or choose a "
+                "--protocol without them, such as ravdess-strangers"
             )
         if not getattr(fold, on):
             raise UserError(f"fold {fold.name} has no {on} clips to score on; choose another --protocol, or --on")

@@ -25,6 +25,7 @@ from zoo.data.protocols.lookup import get
 from zoo.data.protocols.splits import Protocol
 from zoo.data.tables import check as check_table
 from zoo.runs import own_table
+from zoo.utils.parser import Parser
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable
 
@@ -34,14 +35,13 @@ MOST_GROUPS = 6  # in the table of counts: IEMOCAP's sessions, not RAVDESS's act
 
 def main() -> int:
     """Return 0 for a clean corpus, 1 where there are findings; a user's mistake raises UserError."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"{corpora.in_plain_text()}\n\n"
         "Exit code: 0 the corpus is clean, 1 there are findings, 2 the command or the folder is wrong.",
     )
     what = parser.add_argument_group("what to check")
-    what.add_argument("--corpus", required=True, metavar="NAME", help="the corpus; see below")
+    what.add_argument("--corpus", required=True, type=corpora.as_spelt, metavar="NAME", help="the corpus; see below")
     for name in ("target", "column", "label_map", "from_names", "audio_root"):
         flags.add_flag(what, name)
     usual = f"the corpus's folder (default: its usual name below ${corpora.DATA_ROOT_VARIABLE})"

@@ -6,17 +6,17 @@ Runs of one configuration that differ in their seed only are one system, whose f
 system is compared with the first.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from zoo.studies.compare import compare_runs
 from zoo.studies.compare_table import FORMATS, SUFFIXES, format_of, print_comparison
 from zoo.utils.atomic_files import written_aside
+from zoo.utils.parser import Parser
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that train.py made; two or more")
     what = parser.add_argument_group("comparison")
     what.add_argument("--all-pairs", action="store_true", help="compare every system with every other")

@@ -16,7 +16,6 @@ curve, calibration, UA at 80 % coverage, and what the fitted threshold does. The
 figures.csv, table.md, risk_coverage.png and reliability.png, both as .svg too.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.confidence import threshold
@@ -24,6 +23,7 @@ from zoo.confidence.measures import MEASURES
 from zoo.config import saved
 from zoo.errors import UserError, unknown
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 
 _DEFAULT = [name for name, row in MEASURES.items() if not row.takes_functionals and not row.self_labelled]
 
@@ -73,8 +73,8 @@ def main() -> None:
     print(f"fit by {args.measure}: {printable(str(path))}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder that train.py made, of classes")
     fit = parser.add_argument_group("fit")
     listed = ", ".join(MEASURES)

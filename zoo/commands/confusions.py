@@ -11,17 +11,17 @@ Writes confusions.md, confusions.csv, confusions.json and confusions.png to --ou
 calm against neutral, and each group.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.reports import confusions as report
 from zoo.reports.tables import percent
 from zoo.studies.confusions import study
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that train.py made, of classes")
     parser.add_argument("--votes", type=Path, metavar="FILE", help="CREMA-D's tabulatedVotes.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for tables and figure")

@@ -8,12 +8,13 @@ Reads MatConvNet's .mat, torchvision's VGG in .safetensors or .npz, and Keras's 
 checked. Pickled files (.pth) are refused, with two lines that make an .npz of one.
 """
 
-import argparse
 from pathlib import Path
+
+from zoo.utils.parser import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("network", help="alexnet, vgg16 or vgg19")
     parser.add_argument("weights", type=Path, help="published file")
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")

@@ -9,11 +9,10 @@ Results lie in --out: matrix.json, .csv, .md, .png and .svg, and a folder per fo
 on: finished folds are kept. The other flags are those of train.py.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.data.corpora.names import SEPARATOR
 from zoo.data.corpora.pool import members
 from zoo.errors import UserError, unknown
@@ -21,6 +20,7 @@ from zoo.runs import own_pool
 from zoo.runs.dataset import open_source, resolve
 from zoo.studies.cross_corpus_cells import check_families
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 _NORMALIZE = {"both": (False, True), "off": (False,), "on": (True,)}
@@ -38,6 +38,7 @@ def main() -> None:
     if normalize != "off":
         flags.from_flags({**given, "normalize_corpora": True})  # refuses networks that cannot
     settings = flags.from_flags(given)
+    packages.check(settings)
     use_backend(settings.backend)
     settings = resolve(settings)
     source = open_source(settings)  # reports a wrong folder before the backend takes its seconds to start
@@ -57,15 +58,14 @@ def main() -> None:
 
 
 def parse() -> dict:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, conflict_handler="resolve"
-    )
+    parser = Parser(description=__doc__)
     flags.add_flags(parser)
+    parser.hide(("corpus", "fold", "seed"))  # the study sets them
     study = parser.add_argument_group("study")
     study.add_argument("--corpora", nargs="+", required=True, metavar="CORPUS", help="two or more")
     what = "features standardised by each corpus's own clips: both | on | off (default: both)"
     study.add_argument("--normalize", default="both", help=what)
-    study.add_argument("--seeds", type=int, nargs="+", default=(0,), help="of each training (default: 0)")
+    study.add_argument("--seeds", action=Numbers, nargs="+", default=(0,), help="of each training (default: 0)")
     named = "NAME=A,B: corpora of one family of languages, compared with the others; may be repeated"
     alone = "leave out the row trained on all other corpora together, which takes most of the time"
     study.add_argument("--no-others", action="store_true", help=alone)

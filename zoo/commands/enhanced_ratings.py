@@ -10,20 +10,18 @@ folders are runs like any other. Given again with --resume, the same command goe
 other flags are those of train.py for mfcc_svr.
 """
 
-import argparse
-
 from zoo.config import flags
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, conflict_handler="resolve"
-    )
+    parser = Parser(description=__doc__)
     flags.add_flags(parser)
+    parser.hide(("model",))
     ratios = " ".join(f"{snr_db:g}" for snr_db in RunConfig.snr)
     parser.add_argument("--enhance", default="mixed", help="matched | mixed: enhancers (default: mixed)")
     parser.add_argument("--snr", type=float, nargs="+", default=RunConfig.snr, help=f"in dB (default: {ratios})")

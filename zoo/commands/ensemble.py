@@ -7,18 +7,18 @@ predictions are averaged, each run alike; nothing is chosen by the test clips. -
 figures of its members, and predictions.csv; scripts/compare.py --by-run compares that folder with runs.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.errors import UserError
 from zoo.reports import classification
 from zoo.reports.tables import percent
 from zoo.studies import ensemble
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that train.py made; two or more")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for its figures")
     args = parser.parse_args()

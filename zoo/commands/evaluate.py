@@ -5,7 +5,6 @@
 Exit code 1 when a figure differs. Whether two runs differ by more than chance is what scripts/compare.py tests.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo import registry
@@ -13,10 +12,11 @@ from zoo.config import saved
 from zoo.errors import UserError
 from zoo.runs import own_pool
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder that train.py made")
     data = parser.add_argument_group("data")
     data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")

@@ -11,17 +11,17 @@ The export gets its number, the next free one, once it has been loaded and compa
 docs/serving.md says how to serve it.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.errors import UserError
 from zoo.serving.description import read_description
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder that train.py made, or an export to make anew")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the numbered version")
     parser.add_argument("--version", type=int, help="its number, above the newest (default: the next)")
@@ -34,7 +34,7 @@ def main() -> None:
     model.add_argument("--fold", help="number of the one fold to export (default: all, averaged)")
     model.add_argument("--postprocess", action="store_true", help="continuous ratings: with the fitted post-processing")
     model.add_argument(
-        "--max-seconds", type=float, help="longer audio is refused (default: 60; 300 for continuous ratings)"
+        "--max-clip-seconds", type=float, help="longer audio is refused (default: 60; 300 for continuous ratings)"
     )
     second = "leave out assets.extra/model.onnx, by which zoo.load and predict.py start without TensorFlow"
     model.add_argument("--without-onnx", action="store_true", help=second)
@@ -53,7 +53,7 @@ def main() -> None:
     from zoo.serving.versions import version_folder
 
     if version_folder(args.run) and not (args.run / "config.json").is_file():
-        own = ("note", "fold", "postprocess", "max_seconds", "without_confidence", "calibrate", "data_root")
+        own = ("note", "fold", "postprocess", "max_clip_seconds", "without_confidence", "calibrate", "data_root")
         given = [name for name in own if getattr(args, name) != parser.get_default(name)]
         if given or args.format != "saved_model":
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])
@@ -62,7 +62,7 @@ def main() -> None:
         return
 
     options = {"fold": args.fold, "version": args.version}
-    options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_seconds}
+    options |= {"with_postprocess": args.postprocess, "max_seconds": args.max_clip_seconds}
     options |= {"without_confidence": args.without_confidence}
     if args.calibrate:
         fitted = fit_temperature.calibrate(args.run, args.fold, args.data_root)

@@ -14,13 +14,12 @@ With --resume, shards that are finished stay, and the others are made.
     for name, features in read_folder(Path("features")):  # float32 (frames, columns), from any --storage
 """
 
-import argparse
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.config.groups import GROUPS
 from zoo.config.run_config import RunConfig
 from zoo.distributed import command, shards
@@ -28,6 +27,7 @@ from zoo.errors import UserError
 from zoo.features import storage
 from zoo.features.shards import Wanted, clips_of, fold_of, items_of, resolved, run_of
 from zoo.inference import places
+from zoo.utils.parser import Parser
 
 _GROUPS = ("spectrum", "log_mel", "mfcc", "functionals", "windows", "steps", "clip", "joint", "image")
 _FIELDS: tuple[str, ...] = (
@@ -59,6 +59,7 @@ def main() -> int:
     if args.format == "parquet":
         storage.pyarrow("--format parquet")
     config = resolved(flags.from_flags(given), bool(args.list))
+    packages.check(config)
     wanted = Wanted(config, args.storage, args.format, _fold(config, args.fold), args.cached)
     unusable: dict[str, tuple[str, str, str]] = {}
 
@@ -72,8 +73,8 @@ def main() -> int:
         return command.work(found, wanted.job(), args)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
     groups["run"].add_argument("--list", type=Path, help="file that names recordings, in place of a corpus")
     groups["joint"].add_argument("--fold", help="number of the fold whose network is used (default: its only one)")
@@ -90,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     workers = parser.add_argument_group("workers")
     workers.add_argument("--workers", type=int, default=1, help="processes, each with its own front-end (default: 1)")
     command.add_flags(workers, str(_SHARD_SIZE))
+    parser.hide(set(_names()) - {*flags.OFTEN, "from_run"} | {"ray", "shard_size", "cpus_per_shard", "gpus_per_shard"})
+    parser.hide(("cached", "storage"))
     parser.set_defaults(out="")
     return parser
 

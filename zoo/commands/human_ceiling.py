@@ -6,7 +6,6 @@ It needs no audio. Each rater is compared with the class that most of the other 
 tie, the rater is left out and counted. UA is the mean over those classes; intervals are over actors.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,11 @@ from zoo.errors import UserError
 from zoo.metrics.human_ceiling import human_ceiling
 from zoo.reports.tables import percent, print_titled, table, with_interval
 from zoo.utils.atomic_files import write_json
+from zoo.utils.parser import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("votes", type=Path, help="CREMA-D's tabulatedVotes.csv")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     args = parser.parse_args()

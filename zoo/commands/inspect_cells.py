@@ -8,7 +8,6 @@ the mean F0 around each frame. Prints the best, and writes cells.csv (all correl
 The recording lasts at most ten minutes. Needs the opensmile package.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo import registry
@@ -16,12 +15,13 @@ from zoo.config import saved
 from zoo.errors import UserError
 from zoo.frontends import opensmile
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 
 SHOWN = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder that train.py made")
     parser.add_argument("recording", type=Path, help="audio file")
     parser.add_argument_group("model").add_argument("--fold", help="number of the fold (default: the run's first)")

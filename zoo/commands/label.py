@@ -1,6 +1,6 @@
 """Label recordings by several people and models, and say what to label next and whom to ask.
 
-    python scripts/label.py next --pool folder/ --model runs/mine --strategy least-certain --count 50 --out queue.csv
+    python scripts/label.py next --pool folder/ --model runs/mine --strategy least-certain --clips 50 --out queue.csv
     python scripts/label.py add labels.csv clip.wav angry --rater anna
     python scripts/label.py add labels.csv long.wav sad --rater ben --start 12.5 --end 14
     python scripts/label.py show labels.csv
@@ -32,13 +32,14 @@ from zoo.learning.labelling.label_file import Label, file_name
 from zoo.learning.raters.how_many import LEVELS
 from zoo.learning.strategies import STRATEGIES
 from zoo.utils.atomic_files import csv_text, write_csv
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 Subparsers = Any  # argparse's own type has no public name
 
 
 def main() -> int | None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_next, _add_add, _add_accept, _add_retract, _add_ask, _add_raters, _add_export, _add_simulate):
         add(commands)
@@ -65,7 +66,7 @@ def _add_next(commands: Subparsers) -> None:
     model = "run of train.py, export, or a name in saved_models/"
     parser.add_argument("--model", type=Path, required=True, help=model)
     parser.add_argument("--strategy", default="least-certain", help=f"{', '.join(STRATEGIES)} (default: least-certain)")
-    parser.add_argument("--count", type=int, default=50, help="clips in the queue (default: 50)")
+    parser.add_argument("--clips", type=int, default=50, help="clips in the queue (default: 50)")
     parser.add_argument("--labels", type=Path, metavar="LABELS", help="leave out the clips that people have labelled")
     parser.add_argument("--seed", type=int, default=0, help="of random draws and ties (default: 0)")
     _out(parser)
@@ -107,7 +108,7 @@ def _add_ask(commands: Subparsers) -> None:
     level = "where asking ends (default: 0.9 for posterior, 3 for the others)"
     parser.add_argument("--level", type=float, help=level)
     parser.add_argument("--most", type=int, default=10, metavar="N", help="votes of a clip at most (default: 10)")
-    parser.add_argument("--count", type=int, metavar="N", help="list so many clips (default: all)")
+    parser.add_argument("--clips", type=int, metavar="N", help="list so many clips (default: all)")
     _out(parser)
 
 
@@ -129,7 +130,9 @@ def _add_simulate(commands: Subparsers) -> None:
     measure = "measure what asking raters one after another saves, on drawn votes and simulated raters"
     parser = _command(commands, "simulate", measure, _simulate, labels=False)
     parser.add_argument("--votes", type=Path, required=True, metavar="FILE", help="CREMA-D's tabulatedVotes.csv")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)), help="of draws (default: 0 to 9)")
+    parser.add_argument(
+        "--seeds", action=Numbers, nargs="+", default=list(range(10)), help="of draws (default: 0 to 9)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the records")
 
 
@@ -139,10 +142,10 @@ def _next(args: argparse.Namespace) -> None:
 
     if args.strategy not in STRATEGIES:
         raise unknown("strategy", args.strategy, STRATEGIES)
-    if args.count < 1:
-        raise UserError(f"--count is {args.count}, expected 1 or more")
+    if args.clips < 1:
+        raise UserError(f"--clips is {args.clips}, expected 1 or more")
     present = _read(args.labels) if args.labels and args.labels.exists() else []
-    wanted = Wanted(args.pool, args.strategy, args.count, args.seed, args.labels or Path("labels.csv"))
+    wanted = Wanted(args.pool, args.strategy, args.clips, args.seed, args.labels or Path("labels.csv"))
     with Progress() as progress, tempfile.TemporaryDirectory() as folder:
         beside = Path(folder, "queue") if args.out == "-" else Path(args.out)
         found = make(_model(args.model), wanted, present, beside, progress, _say)
@@ -221,7 +224,7 @@ def _ask(args: argparse.Namespace) -> None:
     rated = Rated.of(_read(args.labels))
     found = rated.to_ask(args.rule, level, args.most)
     _say(f"{len(found)} of {len(rated.segments)} labelled clips need more votes")
-    _write(found[: args.count], args.out)
+    _write(found[: args.clips], args.out)
 
 
 def _raters(args: argparse.Namespace) -> None:

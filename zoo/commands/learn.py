@@ -15,9 +15,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.errors import UserError
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Numbers, Parser
 from zoo.utils.text import printable
 
 _PLAN = ("strategy", "query", "budget", "initial", "batch", "second_view")
@@ -48,6 +49,7 @@ def _simulate(own: dict[str, Any], given: dict[str, Any], out: Path) -> None:
     if "seed" in given:
         raise UserError("--seed is for train.py; give the seeds of the curves, as in --seeds 0 1 2")
     settings = flags.from_flags({"model": "compare_svm", **given})
+    packages.check(settings)
     use_backend(settings.backend)
 
     from zoo.learning import curves, report, simulation  # after the backend is chosen
@@ -81,12 +83,12 @@ def _compare(folders: list[Path], out: Path, others: dict[str, Any]) -> None:
     print(report.markdown(report.compare([curves.load(folder) for folder in folders], out)))
 
 
-def parse() -> argparse.ArgumentParser:
+def parse() -> Parser:
     from zoo.learning.plan import QUERY, SECOND_VIEW, STRATEGIES, Plan
     from zoo.learning.semi_supervised import Sure
     from zoo.learning.strategies import STRATEGIES as QUERIES
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     none = argparse.SUPPRESS
     plan = parser.add_argument_group("labelling")
     plan.add_argument("--strategy", default=none, help=f"{' | '.join(STRATEGIES)} (default: {Plan.strategy})")
@@ -99,7 +101,7 @@ def parse() -> argparse.ArgumentParser:
     plan.add_argument("--initial", type=int, default=none, metavar="N", help=first)
     plan.add_argument("--batch", type=int, default=none, metavar="N", help=f"labels at a time (default: {Plan.batch})")
     seeds = "of what is drawn, a curve each (default: 0 1 2)"
-    plan.add_argument("--seeds", type=int, nargs="+", default=none, metavar="N", help=seeds)
+    plan.add_argument("--seeds", action=Numbers, nargs="+", default=none, metavar="N", help=seeds)
     machine = parser.add_argument_group("labels by the machine")
     least = f"calibrated probability from which it labels a clip (default: {Sure.confidence})"
     machine.add_argument("--confidence", type=float, default=none, metavar="P", help=least)
@@ -115,4 +117,5 @@ def parse() -> argparse.ArgumentParser:
     together = "draw several results together and compare them"
     parser.add_argument("--compare", type=Path, nargs="+", default=none, metavar="DIR", help=together)
     flags.add_flags(parser)
+    parser.hide(("seed",))  # --seeds
     return parser

@@ -7,15 +7,15 @@
 figures on RECOLA. The ones in docs/reproduction.md are of 200 s without a delay.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.data.corpora import registry as corpora
 from zoo.data.synthetic.recola_standin import write_standin
+from zoo.utils.parser import Parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder of RAVDESS, as train.py takes it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
     parser.add_argument("--seconds", type=float, default=200.0, help="of each recording (default: %(default)s)")

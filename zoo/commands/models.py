@@ -7,7 +7,6 @@ They lie in the installed package, or in saved_models/ of a checkout; the variab
 folder of models, as scripts/export.py writes them.
 """
 
-import argparse
 import json
 import shutil
 import sys
@@ -17,11 +16,12 @@ import zoo
 from zoo import pretrained
 from zoo.errors import UserError
 from zoo.serving.listing import Listed
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     args = parser.parse_args()
     found = zoo.list_models()

@@ -48,6 +48,7 @@ from zoo.inference.places import Places
 from zoo.inference.predictions_file import Answers, Failure, Lines, Sheet, as_csv, as_json, kind_of
 from zoo.inference.raw_audio import FORMATS, RawAudio
 from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 _SHARD_BATCHES = 16  # of files that are read together: a shard's batches are those of the whole list
@@ -64,19 +65,19 @@ def main() -> int:
     return _stream(args, exported) if args.stream else _files(args, exported)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, nargs="?", help="run, export, or a name that `ser models` lists")
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
+    parser.add_argument("model", type=Path, nargs="?", help="folder of a run or an export, or a name of `ser models`")
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
     parser.add_argument("--from-stdin", action="store_true", help="standard input names them, one a line")
-    which = parser.add_argument_group("model")
-    which.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
+    model = parser.add_argument_group("model")
+    model.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
     seconds = "runs: longer files are refused (default: 60; a day for ratings)"
-    which.add_argument("--max-clip-seconds", type=float, help=seconds)
+    model.add_argument("--max-clip-seconds", type=float, help=seconds)
     fitted = "runs' ratings: with the post-processing fitted on validation"
-    which.add_argument("--postprocess", action="store_true", help=fitted)
+    model.add_argument("--postprocess", action="store_true", help=fitted)
     reading.add_flags(parser.add_argument_group("recordings (models of classes)"))
     output = parser.add_argument_group("output")
     kind = output.add_mutually_exclusive_group()
@@ -93,14 +94,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_flags(running, "1024; of ratings 16")
     stream = parser.add_argument_group("streams")
     stream.add_argument("--stream", action="store_true", help="standard input is raw audio, mono; a line per hop, live")
-    stream.add_argument("--rate", type=int, help="its sampling rate in Hz (default: the model's)")
-    stream.add_argument("--format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
-    stream.add_argument("--hop", type=float, help="seconds of new audio between lines")
-    stream.add_argument("--window", type=float, help="seconds of audio per prediction, where state cannot be carried")
-    later = "seconds of later audio per rating, where state cannot be carried"
-    stream.add_argument("--look-ahead", type=float, help=later)
+    stream.add_argument("--rate-hz", type=int, help="its sampling rate in Hz (default: the model's)")
+    stream.add_argument("--sample-format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
+    stream.add_argument("--hop-seconds", type=float, help="new audio between lines")
+    stream.add_argument("--window-seconds", type=float, help="audio per prediction, where state cannot be carried")
+    later = "later audio per rating, where state cannot be carried"
+    stream.add_argument("--look-ahead-seconds", type=float, help=later)
     level = "MEAN,DEVIATION of the samples (default: of the audio received so far)"
     stream.add_argument("--level", type=_level, help=level)
+    parser.hide(("look_ahead_seconds", "level", "postprocess", "runtime", "ray", "shard_size"))
+    parser.hide(("cpus_per_shard", "gpus_per_shard", "backend", "max_clip_seconds"))
     return parser
 
 
@@ -114,18 +117,22 @@ def _check(args: argparse.Namespace) -> None:
     places = args.audio or args.list or args.from_stdin
     if args.model is None or not (places or args.stream):
         example = f"{Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav"
-        expected = "expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in"
-        raise UserError(f"{expected}: {example}; `ser models` lists models, --example in place of audio tries one")
+        raise UserError(
+            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; "
+            "`ser models` lists models, --example in place of audio tries one"
+        )
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
         refused = ", ".join(filter(None, [refused, *reading.reading_of(args).given()]))
         if places or refused or args.workers != 1:
             what = refused or "files and --workers"
             raise UserError(f"--stream takes its audio from standard input and prints its answers; leave {what} out")
-        if (args.format or "s16le") in FORMATS:
-            return
-        raise unknown("--format", args.format, FORMATS)
-    if given := _given(args, "rate", "format", "hop", "window", "look_ahead", "level"):
+        if (args.sample_format or "s16le") not in FORMATS:
+            raise unknown("--sample-format", args.sample_format, FORMATS)
+        return
+    if given := _given(
+        args, "rate_hz", "sample_format", "hop_seconds", "window_seconds", "look_ahead_seconds", "level"
+    ):
         raise UserError(f"{given}: for streams; leave out, or add --stream")
     if args.resume and not args.out:
         raise UserError("--resume continues a file of predictions; name it with --out")
@@ -144,8 +151,8 @@ def _find(args: argparse.Namespace) -> bool:
     from zoo import pretrained
     from zoo.serving.versions import version_folder
 
-    is_run, name = (args.model / "config.json").is_file(), args.model.name
-    if is_run or not (version_folder(args.model) or name == str(args.model) in pretrained.names()):
+    is_named = args.model.name == str(args.model) and (not args.model.exists() or args.model.name in pretrained.names())
+    if (args.model / "config.json").is_file() or not (is_named or version_folder(args.model)):
         if args.runtime != "auto":
             raise UserError(f"--runtime is for exports, and {args.model} is a run, which has --backend; leave it out")
         use_backend(args.backend or saved.load(args.model / "config.json").backend)
@@ -268,11 +275,13 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
 
         model = of_run(args.model, args.fold)
     announce_device(runtime_of_exports() if exported else "")
-    sizes = {"window_seconds": args.window, "look_ahead_seconds": args.look_ahead}
-    stream = Stream(model, args.hop, **sizes, level=args.level, rate_hz=args.rate)
+    sizes = {"window_seconds": args.window_seconds, "look_ahead_seconds": args.look_ahead_seconds}
+    stream = Stream(model, args.hop_seconds, **sizes, level=args.level, rate_hz=args.rate_hz)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
-    show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.format or "s16le")  # type: ignore[arg-type]
-    n_rows = sum(_show(stream.push(samples), show) for samples in audio)
+    show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.sample_format or "s16le")  # type: ignore[arg-type]
+    n_rows = 0
+    for samples in audio:
+        n_rows += _show(stream.push(samples), show)
     n_rows += _show(stream.finish(), show)
     if rest := audio.rest_bytes:
         print(f"error: the stream ended inside a sample: its last {rest} bytes are left out", file=sys.stderr)

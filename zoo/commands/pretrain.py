@@ -9,13 +9,13 @@ recording: train.py --init-from refuses these weights where it tests one of them
 method). Leave the speakers of the test side out, or pre-train on other corpora.
 """
 
-import argparse
 from dataclasses import replace
 
 from zoo.config import flags
 from zoo.data.corpora import pool
 from zoo.errors import UserError
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 _FLAGS = (
@@ -27,7 +27,7 @@ _FLAGS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     own = parser.add_argument_group("pre-training")
     own.add_argument("--resume", action="store_true", help="go on after the last whole epoch, with the same flags")
     left_out = "NAME,... or CORPUS:NAME,...: their recordings are not used, as those of the test side must not be"
@@ -35,6 +35,7 @@ def main() -> None:
     group = parser.add_argument_group("as in train.py")
     for name in _FLAGS:
         flags.add_flag(group, name)
+    parser.hide(set(_FLAGS) - set(flags.OFTEN))
     given = vars(parser.parse_args())
     resume, names = given.pop("resume"), given.pop("leave_out_speakers")
     speakers = [name.strip() for name in names.split(",")] if names else []

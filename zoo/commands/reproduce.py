@@ -9,7 +9,6 @@ table's settings hold for all its networks, and so do all flags of train.py but 
 network's own recipe.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -17,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import flags as config_flags
+from zoo.config import packages
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError, unknown
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Numbers, Parser
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ TABLES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("table", help=f"known: {', '.join(TABLES)}")
-    parser.add_argument("--seeds", type=int, nargs="+", help="seeds of each network (default: the table's)")
+    parser.add_argument("--seeds", action=Numbers, nargs="+", help="seeds of each network (default: the table's)")
     config_flags.add_flags(parser)
+    parser.hide(("model", "seed"))  # the table names them
     given = vars(parser.parse_args())
     name, seeds = given.pop("table"), given.pop("seeds")
     if name not in TABLES:
@@ -79,6 +81,7 @@ def main() -> None:
     runs = _runs(published, given, out, seeds or published.seeds)
     use_backend(runs[0].backend)
     for settings in runs:
+        packages.check(settings)
         open_source(resolve(settings))  # a wrong folder fails before hours are spent
 
     from zoo.training.train import train

@@ -17,6 +17,7 @@ from zoo.config import saved
 from zoo.data.augmentation.additive_noise import SNR_LEVELS, SPLITS
 from zoo.studies.robustness_conditions import SNR_DB, Asked
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder that train.py made")
     data = parser.add_argument_group("data")
     data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")

@@ -7,16 +7,16 @@ Each proof is passed, failed, or skipped with the reason; the exit code is 1 whe
 them.
 """
 
-import argparse
 from pathlib import Path
 
 from zoo.utils.backends import use_backend
+from zoo.utils.parser import Parser
 
 _COLOURS = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("exports", type=Path, nargs="+", help="a version's folder, or a folder of versions")
     parser.add_argument("--run", type=Path, help="the run that the export was made of")
     args = parser.parse_args()

@@ -6,16 +6,17 @@
 The server must serve the export under its folder's name; gRPC needs tensorflow-serving-api and grpcio.
 """
 
-import argparse
 import json
 from pathlib import Path
 from urllib.request import Request, urlopen
+
+from zoo.utils.parser import Parser
 
 TOLERANCE = 1e-5
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("export", type=Path, help="folder of versions, as the server has it")
     parser.add_argument("--host", default="localhost")
     parser.add_argument("--rest-port", type=int, default=8501)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import catalogue
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.config.run_config import RunConfig
 from zoo.distributed import flags as worker_flags
 from zoo.errors import UserError
@@ -30,18 +30,17 @@ from zoo.runs import folds_of_final, own_pool, sides
 from zoo.runs.dataset import open_source, resolve
 from zoo.training import seeds as several
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 WORKERS: dict[str, dict[str, Any]] = {
-    "seeds": {"metavar": "S,S,...", "help": "a run for each, in folders of --out, and their mean"},
+    "seeds": {"nargs": "+", "metavar": "N", "help": "a run for each, in folders of --out, and their mean"},
     **worker_flags.of("fold", "one after the other in this process"),
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=catalogue.in_plain_text(), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, epilog=catalogue.in_plain_text())
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its flags")
     parser.add_argument(
         "--from-search", metavar="DIR", help="train the best trial of a search (tune.py), changed by the flags given"
@@ -56,6 +55,7 @@ def main() -> None:
         metavar="RUN",
         help="as many epochs as a finished run needed; keep the last",
     )
+    parser.hide(["from_search", "epochs_from", *(name for name in WORKERS if name != "workers")])
     given = vars(parser.parse_args())
     running = {name: given.pop(name) for name in WORKERS if name in given}
     resume, search = given.pop("resume"), given.pop("from_search")
@@ -72,13 +72,16 @@ def main() -> None:
         if "option" in given:
             given["option"] = {**found.get("option", {}), **flags.parse_options(given["option"])}
         given = {**found, **given}
-    seeds = _seeds(running.pop("seeds", None), given, resume)
+    elif not resume:
+        flags.need_corpus(given)
+    seeds = _seeds(_joined(running.pop("seeds", None)), given, resume)
     _check_workers(running)
     every = _of_seeds(seeds, given, resume) if seeds else [_settings(given, resume)]
     if running:
         _check_devices(every[0].devices, running)
         for name, value in (("TF_FORCE_GPU_ALLOW_GROWTH", "true"), ("XLA_PYTHON_CLIENT_PREALLOCATE", "false")):
             os.environ.setdefault(name, value)  # this process may not take all of a GPU's memory
+    packages.check(every[0])
     use_backend(every[0].backend)
     resolved = resolve(every[0])
     # Reports a wrong folder before the backend takes its seconds to start.
@@ -114,6 +117,10 @@ def _train(every: Sequence[RunConfig], resume: bool, running: Mapping[str, Any],
 
 def _settings(given: dict[str, Any], resume: bool) -> RunConfig:
     return flags.resume(given) if resume else flags.from_flags(given)
+
+
+def _joined(words: Sequence[str] | None) -> str | None:
+    return None if words is None else ",".join(words)
 
 
 def _seeds(text: str | None, given: dict[str, Any], resume: bool) -> list[int]:

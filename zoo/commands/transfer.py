@@ -11,7 +11,6 @@ words (anger is angry). Results lie in --out: transfer.json, .csv, .md, .png and
 go on: finished folds and seeds are kept. The other flags are those of train.py.
 """
 
-import argparse
 import shlex
 import sys
 from dataclasses import replace
@@ -19,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo import registry
-from zoo.config import flags
+from zoo.config import flags, packages
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.runs.dataset import open_source, resolve
 from zoo.utils.backends import announce_device, use_backend
+from zoo.utils.parser import Numbers, Parser
 
 # Of the target alone, not of a source read the same way.
 _OF_TARGET = ("protocol", "fold", "data_root", "target", "classes", "column", "label_map", "from_names", "audio_root")
@@ -37,6 +37,7 @@ def main() -> None:
         raise UserError("--seed is for train.py; give the seeds of the draws, as in --seeds 0 1 2")
     target = flags.from_flags({"model": "compare_svm", **given})
     source = _source(target, own["source"], own["source_root"])
+    packages.check(target)
     use_backend(target.backend)
     for config in (target, source):
         if config:
@@ -58,14 +59,16 @@ def main() -> None:
 
 
 def parse() -> dict:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     study = parser.add_argument_group("transfer")
     study.add_argument("--source", default="", help="corpus with many labels (linear models)")
     study.add_argument("--source-root", default="", metavar="DIR", help="its folder or table")
     known = "pooled, autoencoder, ...; the table that is printed has all (default: all of the model)"
     study.add_argument("--methods", nargs="+", default=[], metavar="NAME", help=known)
     study.add_argument("--budgets", nargs="+", type=int, default=[10, 25, 50, 100], metavar="N", help="labelled clips")
-    study.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="draws of labelled clips")
+    study.add_argument(
+        "--seeds", action=Numbers, nargs="+", default=[0, 1, 2], metavar="N", help="draws of labelled clips"
+    )
     flags.add_flags(parser)
     return vars(parser.parse_args())
 

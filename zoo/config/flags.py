@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,10 +24,11 @@ from zoo.config.validation import (
     check_value,
     in_words,
 )
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
+from zoo.utils.parser import Parser
 
 _STUDY = "was moved to scripts/enhanced_ratings.py (MixedEmotions D4.2, Table 4.1)"
-# Flags of earlier versions, which must not be taken for abbreviations of others.
+# What became of flags of earlier versions.
 _MOVED = {
     "--enhance": _STUDY,
     "--heard": f"{_STUDY}; --model mfcc_svr --noise DIR fits a regression in noise",
@@ -39,22 +41,30 @@ _MOVED = {
 # Fields that are mappings, each entry a flag of its own, and how the help writes an entry.
 MAPPINGS = {"option": "NAME=VALUE", "column": "NAME=THEIRS"}
 
+# What the help calls the values of texts; others are a WORD.
+_VALUES = {
+    **dict.fromkeys(("model", "recipe", "corpus", "protocol", "target", "colormap", "backend"), "NAME"),
+    **dict.fromkeys(("data_root", "audio_root", "cache_dir", "noise", "responses", "out"), "DIR"),
+    **dict.fromkeys(("figures_from", "from_run", "enhancer", "init_from"), "RUN"),
+    **dict.fromkeys(("label_map", "weights"), "FILE"),
+    **dict.fromkeys(("teacher", "also"), "A,B,..."),
+    **dict.fromkeys(("target_weights", "adversarial"), "NAME=X,..."),
+    "from_names": "REGEX",
+}
 
-class _Moved(argparse.Action):
-    """Refuse a flag of earlier versions and name what took its place."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        raise UserError(f"{self.option_strings[0]} {_MOVED[self.option_strings[0]]}")
+# What --help of commands that train shows of these flags; --help-all shows all.
+OFTEN = ("model", "corpus", "data_root", "synthetic", "recipe", "fold", "epochs", "seed", "backend", "out")
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
+def add_flags(parser: Parser) -> None:
     """Add a flag for every field of RunConfig that has one, in its group. Flags that are not given leave no trace."""
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
-    for item in dataclasses.fields(RunConfig):
-        if item.metadata.get("flag", True):
-            add_flag(groups[item.metadata["group"]], item.name)
-    for flag in _MOVED:
-        parser.add_argument(flag, action=_Moved, nargs="*", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    names = [item.name for item in dataclasses.fields(RunConfig) if item.metadata.get("flag", True)]
+    for name in names:
+        add_flag(groups[RunConfig.__dataclass_fields__[name].metadata["group"]], name)
+    parser.hide(set(names) - set(OFTEN))
+    parser.gone |= _MOVED
+    parser.heeds = _has_effect
 
 
 def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
@@ -68,7 +78,7 @@ def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
     elif item.metadata.get("words"):
         options.update(type=_names, metavar="A,B,...")
     else:
-        options.update(type=kind, metavar=name.upper())
+        options.update(type=kind, metavar=_VALUES.get(name) or ("WORD" if kind is str else None))
         if isinstance(item.default, tuple):
             options.update(type=float, nargs=len(item.default) if item.metadata.get("pair") else "+")
         if item.default != "":
@@ -78,6 +88,12 @@ def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
         if "choices" in item.metadata:
             options["help"] = f"{' | '.join(item.metadata['choices'])}: {options['help']}"
     group.add_argument(as_flag(name), **options)
+
+
+def _has_effect(model: str, name: str) -> bool:
+    """Return whether an option has an effect on a network; those of the command itself have. For Parser.heeds."""
+    registry.get(model)
+    return name not in RunConfig.__dataclass_fields__ or heeds(model, name)
 
 
 def from_flags(given: Mapping[str, Any]) -> RunConfig:
@@ -92,9 +108,13 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         given["column"] = parse_columns(given["column"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
-    model = given.get("model", RunConfig.model)
+    for item in dataclasses.fields(RunConfig):
+        if isinstance(given.get(item.name), str):
+            given[item.name] = spelt(given[item.name], item.metadata.get("choices", ()))
+    model = given["model"] = spelt(given.get("model", RunConfig.model), registry.MODELS)
     recipes = registry.get(model).recipes
     recipe = given.get("recipe") or ("quick" if given.get("synthetic") else next(iter(recipes)))
+    recipe = spelt(recipe, recipes)
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
     preset = dict(recipes[recipe])
@@ -116,6 +136,16 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     check_auxiliary(config)
     check_snapshots(config)
     return config
+
+
+def need_corpus(given: Mapping[str, Any]) -> None:
+    """Raise UserError, with an example, where the flags a user gave say nothing of where the recordings are."""
+    if not {"corpus", "data_root", "synthetic", "out"} & set(given) and not os.environ.get("SPEECH_CORPORA"):
+        name = Path(sys.argv[0]).name
+        raise UserError(
+            f"expected a network and a corpus, as in: {name} --model residual_bigru --corpus ravdess --data-root DIR",
+            f"--synthetic in place of --data-root DIR tries it without one; {name} --help-all lists both",
+        )
 
 
 def resume(given: Mapping[str, Any]) -> RunConfig:

@@ -64,11 +64,11 @@ class RunConfig(Auxiliary, AugmentationFields):
     from_names: str = _flag("", "data", "regular expression; its named groups are a table's columns", later=True)
     audio_root: str = _flag("", "data", "where the files of a table are (default: its folder)", later=True)
     synthetic: bool = _flag(False, "data", "use the corpus's synthetic twin: no licence, no download, no claim")
-    clips: int = _flag(0, "data", "clips of the synthetic twin (default: 0, the corpus's usual number)", least=0)
+    clips: int = _flag(0, "data", "clips of the synthetic twin; 0: the corpus's usual number", least=0)
     allow_incomplete: bool = _flag(False, "data", "go on although clips of the protocol are absent")
     allow_leakage: bool = _flag(False, "data", "go on although speakers or audio stand on both sides of a split")
     on_bad_clip: str = _flag("fail", "data", "at a clip that cannot be used", choices=("fail", "skip"))
-    max_clip_seconds: float = _flag(0.0, "data", "longer clips are bad (default: 0, the corpus's limit)", least=0.0)
+    max_clip_seconds: float = _flag(0.0, "data", "longer clips are bad; 0: the corpus's limit", least=0.0)
     cache_dir: str = _flag("", "data", f"features are kept here (default: ${CACHE_VARIABLE} or ~/.cache/speech-zoo)")
 
     window_ms: float = _flag(25.0, "spectrum", "analysis window in milliseconds", least=1.0, most=1000.0)
@@ -104,9 +104,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     )
     feature_set: str = _flag("egemaps", "functionals", "openSMILE's features", choices=("egemaps", "compare"))
     functional_seconds: float = _flag(3.0, "windows", "window of the functionals", least=0.1, most=60.0)
-    frame_seconds: float = _flag(
-        0.0, "steps", "hop of the windows (default: 0, the ratings' own)", least=0.0, most=60.0
-    )
+    frame_seconds: float = _flag(0.0, "steps", "hop of the windows; 0: the ratings' own", least=0.0, most=60.0)
 
     functionals: str = _flag(
         "five", "clip", "maximum, minimum, range, mean, deviation; or openSMILE's own", choices=("five", "opensmile")
@@ -159,7 +157,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     init_fold: str = _start("", "number of its fold to take (default: the one of the same number, or its only one)")
     fine_tune: str = _start("all", "layers to train: all, top (upper half of those with weights), their last N, head")
     freeze_epochs: int = _start(0, "train the head alone for so many epochs first", least=0)
-    fine_tune_rate: float = _start(0.0, "learning rate then (default: 0, a tenth after --freeze-epochs)", least=0.0)
+    fine_tune_rate: float = _start(0.0, "learning rate then; 0: a tenth after --freeze-epochs", least=0.0)
     init_normalization: str = _start("new", "mean, variance of features: new clips' or its", choices=("new", "kept"))
     adapt_batch_norm: bool = _start(
         False, "begin with the new clips' statistics in batch normalisation (Li et al. 2018)"

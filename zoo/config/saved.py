@@ -9,7 +9,7 @@ from typing import Any
 from zoo import registry
 from zoo.config.run_config import CACHE_VARIABLE, RunConfig, heeds
 from zoo.config.validation import check_value
-from zoo.errors import UserError
+from zoo.errors import UserError, missing
 from zoo.utils.json_files import parse_json, read_regular
 
 # Fields that say where things lie or are computed, not what comes out; --resume lets them differ.
@@ -37,7 +37,8 @@ def load(path: Path) -> RunConfig:
         for item in fields:
             check_value(item, getattr(config, item.name))
     except OSError as error:
-        found = f"no run is here (config.json: {error.strerror})"
+        nothing = "" if path.parent.is_dir() else f"; {missing(path.parent)}"
+        found = f"no run is here (config.json: {error.strerror}{nothing})"
         raise UserError(f"{path.parent}: {found}; give a folder that train.py made") from error
     except (ValueError, TypeError, UserError) as error:  # TypeError: RunConfig has no such field
         found = f"{path}: expected the configuration of a run as this version writes it, found another ({error})"

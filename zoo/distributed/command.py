@@ -9,6 +9,7 @@ from zoo.distributed.drive import drive
 from zoo.distributed.pool import Job, Pool
 from zoo.distributed.shards import MANIFEST, Shards
 from zoo.errors import UserError
+from zoo.utils import extras
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable
 
@@ -43,6 +44,8 @@ def check(args: argparse.Namespace) -> None:
             raise UserError(f"{flag} has an effect with --ray alone; leave it out")
         if value is not None and not value >= least:
             raise UserError(f"{flag} is {value}, expected at least {least:g}")
+    if args.ray:
+        extras.need("ray", f"--ray {args.ray}")
 
 
 def work(shards: Shards, job: Job, args: argparse.Namespace) -> int:

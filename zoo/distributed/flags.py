@@ -6,6 +6,7 @@ from typing import Any
 
 from zoo.distributed.pool import Job, Pool
 from zoo.errors import UserError
+from zoo.utils import extras
 
 
 def of(noun: str, default: str) -> dict[str, dict[str, Any]]:
@@ -33,6 +34,8 @@ def check(given: Mapping[str, Any], noun: str) -> None:
         if name in given:
             where = "on this machine alone" if "ray" in given else "with --ray alone"
             raise UserError(f"{_flag(name)} has an effect {where}; leave it out")
+    if "ray" in given:
+        extras.need("ray", f"--ray {given['ray']}")
 
 
 def pool(given: Mapping[str, Any], folder: Path, job: Job, mark: str, per_process: int) -> Pool:

@@ -18,6 +18,7 @@ from typing import Any
 
 from zoo.distributed.pool import Ended, Job, Runner, Task
 from zoo.errors import UserError
+from zoo.utils import extras
 from zoo.utils.atomic_files import written_aside
 
 _MOST_BYTES = 1 << 30  # of a task's folder that is sent
@@ -130,10 +131,9 @@ def connect(address: str, local_cpus: int) -> Any:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address == "local":
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # to listen on loopback alone, on Linux too
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError(f"--ray {address} needs Ray: pip install -e '.[ray]'") from error
+    extras.need("ray", f"--ray {address}")
+    import ray
+
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "error"}
     if address == "local":
         options |= {"num_cpus": local_cpus, "include_dashboard": False}

@@ -5,7 +5,6 @@
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
-import argparse
 import json
 import os
 import queue
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from zoo.distributed.pool import Job
+from zoo.utils.parser import Parser
 
 READY = {"ready": True}  # the first line that a worker sends
 _DRIVER_GONE = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--socket", required=True, type=int, metavar="NUMBER", help="file descriptor of its own")
     parser.add_argument("--folder", required=True, type=Path, help="of the pool")
     parser.add_argument("--opener", required=True, metavar="MODULE:FUNCTION", help="returns what runs a task")

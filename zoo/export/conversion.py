@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from zoo.export.requests import Inputs
 from zoo.export.trained_run import Trained
 from zoo.layers.masking import layers_of
 from zoo.serving.saved_model import Exported
+from zoo.utils import extras
 
 Answers = list[dict[str, np.ndarray]]
 _MAIN = ("serving_default", "all_targets")  # signatures that other formats hold
@@ -21,13 +21,9 @@ class RefusedError(UserError):
     """A network that a format cannot hold, or a runtime cannot run; the message says why."""
 
 
-def check_installed(format: str, packages: Sequence[str]) -> None:
+def check_installed(format: str) -> None:
     """Raise UserError where a format's packages, which the extra of its name brings, are not installed."""
-    absent = [package for package in packages if find_spec(package) is None]
-    if absent:
-        raise UserError(
-            f"--format {format} needs {', '.join(absent)}: pip install -e '.[{format}]', or choose another format"
-        )
+    extras.need(format, f"--format {format}", "choose another format")
 
 
 def check_alike(

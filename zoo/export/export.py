@@ -97,7 +97,7 @@ def _plan(trained: Trained, with_postprocess: bool, temperature: float, max_seco
     rate_hz = trained.frontend.rate_hz if trained.frontend else _RATE_HZ
     seconds = LONGEST_SECONDS[entry.task] if max_seconds is None else max_seconds
     if not 1 <= seconds <= 3600:
-        raise UserError(f"--max-seconds is {seconds}, expected 1 to 3600")
+        raise UserError(f"--max-clip-seconds is {seconds}, expected 1 to 3600")
     plan = Plan(opened.outputs, round(SHORTEST_SECONDS * rate_hz), round(seconds * rate_hz), rate_hz)
     if entry.frontend == "acoustic":  # one row of functionals for a clip
         plan = replace(plan, shortest=1, longest=1)

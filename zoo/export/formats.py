@@ -21,7 +21,7 @@ import numpy as np
 from zoo.errors import unknown
 from zoo.export import conversion, trained_run
 from zoo.export.conversion import Answers, check_alike, refusing, without_transforms
-from zoo.export.onnx_writer import PACKAGES, onnx_of
+from zoo.export.onnx_writer import onnx_of
 from zoo.export.requests import Inputs, default_requests
 from zoo.serving import saved_model
 from zoo.serving.description import DESCRIPTION
@@ -34,13 +34,12 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Format:
-    """A format's packages, which an extra of the same name installs, and how it is written and run.
+    """How a format is written and run; an extra of its name installs what that takes.
 
     `write` is (SavedModel's folder, folder) -> file; `run` is (file, requests) -> answers. `direct` says that long
     convolutions are written without FFTs, which it cannot hold.
     """
 
-    packages: tuple[str, ...]
     write: Callable[[Path, Path], Path]
     run: Callable[[Path, Sequence[Inputs]], Answers]
     direct: bool = False
@@ -72,7 +71,7 @@ def check_installed(format: str) -> None:
     """Raise UserError for an unknown format, or one with packages that are not installed."""
     if format not in FORMATS:
         raise unknown("--format", format, ["saved_model", *FORMATS])
-    conversion.check_installed(format, FORMATS[format].packages)
+    conversion.check_installed(format)
 
 
 def convert(source: Path, format: str, folder: Path, expected: Exported) -> Path:
@@ -160,7 +159,7 @@ def _run_litert(path: Path, requests: Sequence[Inputs]) -> Answers:
 
 
 FORMATS = {
-    "onnx": Format(PACKAGES, _write_onnx, _run_onnx, direct=True),
-    "openvino": Format(("openvino",), _write_openvino, openvino_answers),
-    "litert": Format(("ai_edge_litert",), _write_litert, _run_litert, direct=True),
+    "onnx": Format(_write_onnx, _run_onnx, direct=True),
+    "openvino": Format(_write_openvino, openvino_answers),
+    "litert": Format(_write_litert, _run_litert, direct=True),
 }

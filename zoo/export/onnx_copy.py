@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zoo.errors import UserError
 from zoo.export.conversion import RefusedError, check_alike, check_installed
-from zoo.export.onnx_writer import PACKAGES, onnx_of
+from zoo.export.onnx_writer import onnx_of
 from zoo.export.requests import answer, clips_of, requests_of
 from zoo.serving.description import DESCRIPTION, ONNX_PATH
 from zoo.serving.onnx_form import OnnxForm
@@ -45,7 +45,7 @@ def _refusal(exported: Exported) -> str:
     if weights > LARGEST_BYTES:
         return f"its weights have {weights / 2**20:.0f} MiB, more than {LARGEST_BYTES / 2**20:.0f}"
     try:
-        check_installed("onnx", PACKAGES)
+        check_installed("onnx")
     except UserError as error:
         return str(error)
     return ""

@@ -7,7 +7,6 @@ from typing import Any
 from zoo.export.conversion import RefusedError, refusing
 from zoo.serving.onnx_form import AGAIN
 
-PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 ONNX_OPSET = 17
 
 

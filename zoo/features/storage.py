@@ -17,6 +17,7 @@ import numpy as np
 
 from zoo.distributed.shard import PLACE
 from zoo.errors import UserError
+from zoo.utils import extras
 from zoo.utils.text import cell, original
 
 STORAGES = ("float32", "float16", "int8")
@@ -121,9 +122,8 @@ def read_folder(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 def pyarrow(what: object) -> tuple[Any, Any]:
     """Return pyarrow and its module for Parquet. Raises UserError, which begins with `what`, without it."""
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UserError(f"{what}: Parquet needs pyarrow: pip install -e '.[parquet]', or take --format npz") from error
+    extras.need("parquet", f"{what}: Parquet", "take --format npz")
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     return arrow, parquet

@@ -11,13 +11,14 @@ takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes
 from those of a window cut out as a recording, at the edges of which the F0 track, moving averages and deltas end.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from zoo.errors import UserError, unknown
 from zoo.frontends.opensmile_process import own_processes
+from zoo.utils import extras
 
 FEATURE_SETS = {"egemaps": 88, "compare": 6373}  # functionals per window
 CLIP_FUNCTIONALS = ("five", "opensmile")
@@ -127,10 +128,5 @@ def _version(feature_set: str) -> str:
     """Return the version of the opensmile package, without loading it. Raises UserError for an unknown set too."""
     if feature_set not in FEATURE_SETS:
         raise unknown("feature set", feature_set, FEATURE_SETS)
-    try:
-        return version("opensmile")
-    except PackageNotFoundError as error:
-        raise UserError(
-            "eGeMAPS and ComParE need the opensmile package, found none. Its licence allows research and other "
-            "non-commercial use only; if yours is, run pip install -e '.[opensmile]'"
-        ) from error
+    extras.need("opensmile", "the front-end of eGeMAPS and ComParE")
+    return version("opensmile")

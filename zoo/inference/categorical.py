@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from zoo import registry
+from zoo.config import packages
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.by_length import in_batches
 from zoo.data.schema import Clip
@@ -41,7 +42,8 @@ class Classifier:
 
 
 def load_classifier(folder: Path, config: RunConfig) -> Classifier:
-    """Load the model of a fold. Raises UserError where there is none."""
+    """Load the model of a fold. Raises UserError where there is none, or where its features need an absent package."""
+    packages.check(config)
     takes_waveforms, rate_hz = registry.get(config.model).takes_waveforms, from_config.rate_hz(config)
     heads = heads_of(config, protocol_of(config).classes)
     model = load_model(folder / "model.keras", takes_waveforms, column_names(heads))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from zoo import registry
+from zoo.config import packages
 from zoo.config.frame_timing import RATE_HZ, delay_frames, frame_seconds, on_waveforms, segment_frames, steps_per_frame
 from zoo.config.run_config import RunConfig
 from zoo.data.audio.blocks import seconds_of
@@ -52,7 +53,8 @@ class Rater:
 
 
 def load_rater(folder: Path, config: RunConfig) -> Rater:
-    """Load the model of a fold and its post-processing. Raises UserError where they are not there."""
+    """Load the model of a fold and its post-processing. Raises UserError as `load_classifier` does."""
+    packages.check(config)
     dimensions = protocol_of(config).targets
     network = network_of(load_model(folder / "model.keras", registry.get(config.model).takes_waveforms, dimensions))
     chain, trace = postprocess.load(folder / "postprocess.json", dimensions), tracer_of(network, config)

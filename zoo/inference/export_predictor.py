@@ -12,6 +12,7 @@ from zoo.inference.long_recordings import rate_in_windows
 from zoo.inference.predictor import BATCH_SECONDS, Output, Predictor, checked
 from zoo.serving.description import confidence_of, heads_of
 from zoo.serving.saved_model import Exported, limits_seconds
+from zoo.utils import extras
 
 _DAY_SECONDS = 86_400.0
 
@@ -24,6 +25,8 @@ def of_export(exported: Exported, further: bool = True) -> Predictor:
     heads = heads_of(exported.description) if further else ()
     signature = "all_targets" if heads else "serving_default"
     description, own = exported.description, exported.description["frontend"]
+    if own["kind"] == "functionals":
+        extras.need("opensmile", f"{exported.folder}, whose features are openSMILE's,")
     min_seconds, max_seconds = limits_seconds(description)
     if own["kind"] == "functionals" and "functionals" not in own:
         min_seconds = max(min_seconds, opensmile.LEAST_WINDOW_SECONDS)

@@ -70,7 +70,7 @@ def _what_it_is(head: bytes, kind: str) -> str | None:
     if _is_text(head[:_HEADER_BYTES]):
         return f"text, beginning {head[:24]!r}. For a list of files, --from-stdin in place of --stream"
     if kind == "s16le" and _are_floats(head):
-        return "32-bit floats. Add --format f32le"
+        return "32-bit floats. Add --sample-format f32le"
     return None
 
 

@@ -40,24 +40,21 @@ def shown(model: Pretrained, path: Path, pictures: FileView, channels: str) -> d
     n_channels = len(pictures.channels)
     colors, speakers = colors_of(list(model.outputs)), any(row.get("speaker") for row in rows)
     names = summary.answers(rows, model.outputs)
-    lanes: dict[str, dict[str, Any]] = {}
-    for number, row in enumerate(rows):
-        name = _name_of(row["channel"], n_channels)
-        lane = lanes.setdefault(name, {"name": name if n_channels > 1 else "Emotion", "segments": [], "rows": []})
-        lane["segments"].append(_segment(number, row, pictures.seconds))
-        lane["rows"].append(row)
+    lanes = _lanes(rows, n_channels, pictures.seconds)
 
     def group_of(row: Row) -> str:
         return row["speaker"] or "unknown" if speakers else _name_of(row["channel"], n_channels)
 
-    notes = dict.fromkeys(note for row in rows for note in row["quality"]["notes"])
-    nothing = [] if any(row["emotion"] for row in rows) else [f"No emotion was found in this recording{without}."]
     return {
         "template": "classes.html",
-        "warnings": [*nothing, *notes],
+        "warnings": _warnings(rows, without),
         "places": [[row["start"], row["end"]] for row in rows],
-        "charts": [_stacked(lane["name"], lane["rows"], colors) for lane in lanes.values()],
-        "lanes": list(lanes.values()),
+        "charts": [
+            _stacked(lane["name"], lane["rows"], colors)
+            for lane in lanes
+            if any(row["emotion"] for row in lane["rows"])
+        ],
+        "lanes": lanes,
         "colors": colors,
         "unsure": any(row["abstained"] for row in rows),
         "without": any(row["emotion"] is None for row in rows),
@@ -69,18 +66,41 @@ def shown(model: Pretrained, path: Path, pictures: FileView, channels: str) -> d
         "csv": _csv(rows),
         "csv_name": f"{file_name(path.stem)}-emotion.csv",
         "explanation": "Each segment has the colour of its likeliest emotion; below, all probabilities, stacked. "
-        " Drag over the chart to zoom; click anywhere to move there, on a segment to play it.",
+        "Drag over the chart to zoom; click anywhere to move there, on a segment to play it.",
     }
 
 
 def _rows(model: Pretrained, path: Path, channels: str) -> tuple[Sequence[Row], str]:
-    """Return the rows of a recording, and why there are none, as ": silent ..."."""
+    """Return the rows of a recording, and why there are none, "" where there are."""
     try:
         return model.segments(path, channels=channels), ""
     except BadClip as error:
         if error.kind not in WITHOUT_SPEECH:
             raise
-        return [], f": {error.found}"
+        return [], error.found
+
+
+def _lanes(rows: Sequence[Row], n_channels: int, seconds: float) -> list[dict[str, Any]]:
+    """Return the segments of each channel, in order of the channels."""
+    lanes: dict[str, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        name = _name_of(row["channel"], n_channels)
+        lane = lanes.setdefault(name, {"name": name if n_channels > 1 else "Emotion", "segments": [], "rows": []})
+        lane["segments"].append(_segment(number, row, seconds))
+        lane["rows"].append(row)
+    return [lanes[name] for name in sorted(lanes)]  # "Channel 1", "Channel 2"; "Left", "Right"
+
+
+def _warnings(rows: Sequence[Row], without: str) -> list[str]:
+    """Return why there is no emotion, what holds for the sound of all segments, and that some have remarks."""
+    reasons = without or "; ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"]))
+    why = f": {reasons}" if reasons else ""
+    nothing = [] if any(row["emotion"] for row in rows) else [f"No emotion was found in this recording{why}."]
+    every = [row["quality"]["notes"] for row in rows]
+    shared = [note for note in every[0] if all(note in notes for notes in every)] if every else []
+    remarked = sum(bool(set(notes) - set(shared)) for notes in every)
+    some = f"The table has remarks on the sound of {remarked} of the {len(rows)} segments." if remarked else ""
+    return [*nothing, *shared, *([some] if some else [])]
 
 
 def _segment(number: int, row: Row, seconds: float) -> dict[str, Any]:
@@ -91,7 +111,7 @@ def _segment(number: int, row: Row, seconds: float) -> dict[str, Any]:
         "number": number,
         "emotion": emotion,
         "abstained": row["abstained"],
-        "label": emotion or "–",
+        "label": emotion or "no emotion",
         "title": f"{place}: {said}{unsure}{', ' + row['reason'] if row['reason'] else ''}",
         "left": f"{100 * row['start'] / seconds:.4f}",
         "width": f"{100 * (row['end'] - row['start']) / seconds:.4f}",
@@ -126,7 +146,7 @@ def _stacked(name: str, rows: Sequence[Row], colors: Mapping[str, str]) -> dict[
 
 def _table_row(row: Row, n_channels: int) -> dict[str, Any]:
     level = row["quality"]["level_dbfs"]
-    remarks = "; ".join([*([row["reason"]] if row["reason"] else []), *row["quality"]["notes"]])
+    remarks = " ".join([*([row["reason"]] if row["reason"] else []), *row["quality"]["notes"]])
     likeliest = None if row["emotion"] is None else row["probabilities"][row["emotion"]]
     name = _name_of(row["channel"], n_channels)
     return {**row, "probability": likeliest, "level": level, "remarks": remarks, "channel_name": name}

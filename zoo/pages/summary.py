@@ -20,8 +20,8 @@ def answer(row: Row) -> str:
 
 
 def answers(rows: Iterable[Row], emotions: Sequence[str]) -> list[str]:
-    """Return the columns of a summary: all emotions, and what else segments count as."""
-    found = {answer(row) for row in rows}
+    """Return the columns of a summary: all emotions, and what else segments with speech count as."""
+    found = {answer(row) for row in rows if row["speech_seconds"]}
     return [*emotions, *(name for name in (ABSTAINED, NONE) if name in found)]
 
 
@@ -78,7 +78,8 @@ def _overlap(row: Row, start: float, end: float) -> float:
 def _line(name: str, inside: Sequence[tuple[Row, float]], names: Sequence[str]) -> Line:
     seconds = dict.fromkeys(names, 0.0)
     for row, share in inside:
-        seconds[answer(row)] += share * (row["speech_seconds"] or 0.0)
+        if row["speech_seconds"]:
+            seconds[answer(row)] += share * row["speech_seconds"]
     total = sum(seconds.values())
     shares = {one: value / total if total else None for one, value in seconds.items()}
     return {"name": name, "speech_seconds": total, "shares": shares}

@@ -60,6 +60,7 @@ class Source:
 
 def resolve(config: RunConfig) -> RunConfig:
     """Return the configuration with protocol, folds, limits and paths spelt out. Raises UserError for unknown ones."""
+    config = replace(config, corpus=corpora.as_spelt(config.corpus))
     limits: tuple[float, float] = (0.0, 0.0)
     if is_pool(config):
         config = own_pool.resolved(config)

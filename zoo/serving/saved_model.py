@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.batches.by_length import padded
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, missing, unknown
 from zoo.serving import graph_audit, onnx_form
 from zoo.serving.description import (
     ONNX_PATH,
@@ -169,7 +169,7 @@ def load(place: Path | str, runtime: str = "tensorflow") -> Exported:
     place = Path(place)
     folder = version_folder(place)
     if not folder:
-        found = "neither saved_model.pb nor a numbered version" if place.is_dir() else "no such folder"
+        found = "neither saved_model.pb nor a numbered version" if place.is_dir() else missing(place)
         raise UserError(f"{place}: expected an exported model, found {found}; make one with scripts/export.py")
     if runtime == "tensorflow":
         graph_audit.check(folder)
@@ -189,7 +189,7 @@ def _with_onnx(exported: Exported) -> Exported:
             "scripts/export.py EXPORT --out DIR"
         )
     if not onnx_form.is_installed():
-        raise UserError("the runtime onnx needs onnxruntime: pip install onnxruntime, or choose tensorflow")
+        raise UserError("the runtime onnx needs onnxruntime, found none: pip install onnxruntime. Or choose tensorflow")
     form = OnnxForm(exported.folder / ONNX_PATH)
     return replace(exported, forms=dict.fromkeys(exported.description["onnx"], form))
 

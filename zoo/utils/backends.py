@@ -5,7 +5,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
+from zoo.utils import extras
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -15,12 +16,11 @@ def use_backend(name: str) -> None:
 
     Raises UserError for an unknown backend, one that is not installed, or a keras already running on another.
     """
-    from importlib.util import find_spec
-
+    name = spelt(name, BACKENDS)
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS)
-    if find_spec(name) is None:
-        raise UserError(f"backend {name!r} is not installed: pip install {name}")
+    if name != "tensorflow":  # which the package itself brings
+        extras.need(name, f"the backend {name}", "choose another backend")
     if "keras" in sys.modules:
         import keras
 

@@ -198,7 +198,7 @@ def test_saved_model_takes_bytes(tmp_path):
 
 def test_demanding_it_where_tensorflow_io_does_not_load_says_what_to_install(monkeypatch):
     monkeypatch.setattr(graph_audio, "_load_error", lambda: "undefined symbol: _ZN3tsl5mutex6unlockEv")
-    with pytest.raises(UserError, match=r"undefined symbol.*pip install -e '\.\[tfio\]'"):
+    with pytest.raises(UserError, match=r"undefined symbol.*pip install 'speech-emotion-zoo\[tfio\]'"):
         decode(WAV, in_graph=True)
     np.testing.assert_array_equal(decode(WAV), decode(WAV, in_graph=False))
 

@@ -90,7 +90,7 @@ def written(path, text):
 
 def test_table_of_ratings_gets_quadrants(script, tmp_path):
     written(tmp_path / "a.csv", "file,arousal,valence\nx.wav,5,1\ny.wav,3,3.2\nz.wav,,2\nw.wav,nan,2\n")
-    code, out, _ = script("quadrants.py", "a.csv", "--scale", 1, 5, "--out", "b.csv")
+    code, out, _ = script("quadrants.py", "a.csv", "--rating-scale", 1, 5, "--out", "b.csv")
     assert code == 0 and "4 rows, 2 without a quadrant" in out
     lines = (tmp_path / "b.csv").read_text().splitlines()
     assert lines[1:] == ["x.wav,5,1,active-unpleasant", "y.wav,3,3.2,neutral", "z.wav,,2,", "w.wav,nan,2,"]
@@ -115,11 +115,11 @@ def test_table_of_emotions_gets_points(script, tmp_path):
         ("file,emotion\n", "", "expected rows below the header"),
         (
             "file,arousal,valence\nx.wav,7,1\n",
-            "--scale 1 5",
+            "--rating-scale 1 5",
             "expected arousal and valence from 1 to 5, found '7' and '1'",
         ),
         ("file,arousal,valence\nx.wav,high,1\n", "", "found 'high' and '1'"),
-        ("file,emotion\nx.wav,sad\n", "--scale 5 1", "expected the lower number first"),
+        ("file,emotion\nx.wav,sad\n", "--rating-scale 5 1", "expected the lower number first"),
     ],
 )
 def test_tables_that_are_refused(script, tmp_path, text, words, said):

@@ -20,6 +20,7 @@ from zoo.data.audio.recording import (
     QUIETEST,
 )
 from zoo.errors import UserError
+from zoo.utils import extras
 
 # Format tag (1 PCM, 3 float) * 100 + bits. Each operation takes one type alone.
 _PCM_32 = 132
@@ -50,7 +51,7 @@ def decode(
     if in_graph and not has_tfio():
         raise UserError(
             f"decoding in the graph needs tensorflow-io 0.37.1 with TensorFlow 2.16.2, found {tf.__version__}: "
-            f"{_load_error()}. Run `pip install -e '.[tfio]'` in an environment of its own, or leave in_graph out."
+            f"{_load_error()}. Run {extras.to_install('tfio')} in an environment of its own, or leave in_graph out"
         )
     content, name = tf.convert_to_tensor(content), tf.convert_to_tensor(name)
     way = _decode_with_soundfile if in_graph is False or not has_tfio() else _decode_in_graph

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from zoo.data.audio.formats import HEAD_BYTES, container_of
 from zoo.data.audio.lists import names_in
 from zoo.errors import UserError, shortened
+from zoo.utils import extras
 
 COLUMN = "file"
 _WHOLE_BYTES = 1 << 25  # a list up to this size is read at once, whatever its encoding
@@ -40,12 +41,9 @@ def names_of(path: Path, source: str) -> Iterator[str]:
 
 
 def _in_parquet(path: Path, source: str) -> Iterator[str]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise UserError(
-            f"{source}: Parquet needs pyarrow: pip install -e '.[parquet]', or save the table as CSV"
-        ) from error
+    extras.need("parquet", f"{source}: Parquet", "save the table as CSV")
+    from pyarrow import ArrowException, parquet
+
     with path.open("rb") as file:
         try:
             table = parquet.ParquetFile(file)

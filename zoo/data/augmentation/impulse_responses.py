@@ -11,6 +11,7 @@ import scipy  # its parts are imported when used
 from zoo.data.audio.find import audio_by_name
 from zoo.data.audio.read import decode, to_mono
 from zoo.errors import UserError
+from zoo.utils import extras
 
 Seconds = tuple[float, float]  # shortest, longest
 REVERBERATION_SECONDS: Seconds = (0.2, 0.8)
@@ -82,13 +83,9 @@ def simulate(rng: np.random.Generator, rate_hz: int, seconds: Seconds = REVERBER
     absorption is fitted to the decay of the images' energy from -5 to -35 dB: Sabine's formula, for diffuse sound,
     gives times up to half as long again. Raises UserError without the package.
     """
-    try:
-        import pyroomacoustics as room_acoustics
-    except ImportError as error:
-        raise UserError(
-            "simulated rooms need the pyroomacoustics package, found none. Run pip install -e '.[rooms]', or take "
-            "exponential ones"
-        ) from error
+    extras.need("rooms", "the simulation of rooms", "take exponential ones")
+    import pyroomacoustics as room_acoustics
+
     decay_seconds = float(rng.uniform(*seconds))
     size_m = rng.uniform(_SMALLEST_ROOM_M, _LARGEST_ROOM_M)
     places = _draw_places(rng, size_m)

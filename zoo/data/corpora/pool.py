@@ -48,7 +48,7 @@ def members(corpus: str) -> tuple[Member, ...]:
     Raises UserError for an unknown one, a table without a path, and one that is named twice.
     """
     found: list[Member] = []
-    for word in corpus.split(SEPARATOR):
+    for word in registry.as_spelt(corpus).split(SEPARATOR):
         kind, _, place = word.strip().partition(":")
         if kind not in (TABLE, *registry.CORPORA):
             raise unknown(f"corpus of the pool {corpus!r}", kind, (TABLE, *registry.CORPORA))

@@ -9,7 +9,7 @@ from typing import Protocol
 from zoo.data.corpora import aibo, cremad, emodb, emotion_in_music, iemocap, names, ravdess, recola
 from zoo.data.corpora.files import Loaded
 from zoo.data.tables import table
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 
 DATA_ROOT_VARIABLE = "SPEECH_CORPORA"
 
@@ -117,9 +117,16 @@ def get(name: str) -> Corpus:
     if names.is_table(name):
         title = " ".join(filter(None, ["a table" if name == names.TABLE else "the table", name.partition(":")[2]]))
         return Corpus(title, "that of its owner", "own recordings", table, folders=(), n_clips=0, rate_hz=0)
+    name = spelt(name, CORPORA)
     if name not in CORPORA:
         raise unknown("corpus", name, [*CORPORA, "table", "table:PATH"])
     return CORPORA[name]
+
+
+def as_spelt(corpus: str) -> str:
+    """Return a value of --corpus with the names of corpora as they are written here: RAVDESS+EmoDB is ravdess+emodb."""
+    parts = [word.partition(":") for word in corpus.split(names.SEPARATOR)]
+    return names.SEPARATOR.join(spelt(kind, (*CORPORA, names.TABLE)) + colon + place for kind, colon, place in parts)
 
 
 def in_plain_text() -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from zoo.data.overlaps import overlapping
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 
 N_FOLDS = 5
 _SEED = 0
@@ -27,6 +27,7 @@ def protocol(name: str, corpus: str, classes: Sequence[str], targets: Sequence[s
 
     Raises UserError for an unknown name.
     """
+    name = spelt(name, _WAYS)
     if name not in _WAYS:
         raise unknown("table protocol", name, _WAYS)
     title, divide = _WAYS[name]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoo.data.protocols.splits import Division, Protocol
 from zoo.data.protocols.table import DEFAULT_PROTOCOL, PROTOCOLS
 from zoo.data.schema import Clip, Fold
-from zoo.errors import UserError, shortened, unknown
+from zoo.errors import UserError, shortened, spelt, unknown
 
 _PROBLEMS_SHOWN = 20
 
@@ -17,7 +17,7 @@ def get(name: str | None, corpus: str) -> Protocol:
     if corpus not in DEFAULT_PROTOCOL:
         raise unknown("corpus", corpus, DEFAULT_PROTOCOL)
     known = {row.name: row for row in PROTOCOLS.values() if row.corpus == corpus}
-    name = name or DEFAULT_PROTOCOL[corpus]
+    name = spelt(name or DEFAULT_PROTOCOL[corpus], known)
     if name not in known:
         raise unknown(f"{corpus} protocol", name, known)
     return known[name]

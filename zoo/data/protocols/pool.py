@@ -9,7 +9,7 @@ from zoo.data.corpora.names import SEPARATOR
 from zoo.data.corpora.pool import CORPUS, members, of_corpora
 from zoo.data.protocols.splits import Protocol, divided, select
 from zoo.data.schema import Clip, Fold
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, spelt, unknown
 from zoo.utils.text import file_name
 
 N_GROUPS = 5  # of each corpus's speakers
@@ -22,7 +22,7 @@ DEFAULT = "pool-speakers"
 
 def get(name: str, corpus: str, classes: Sequence[str]) -> Protocol:
     """Return a protocol of the pool `corpus` ("": the usual one). Raises UserError for an unknown one."""
-    name = name or DEFAULT
+    name = spelt(name or DEFAULT, PROTOCOLS)
     if name not in PROTOCOLS:
         raise unknown("protocol of a pool", name, PROTOCOLS)
     if name == "pool-unseen" and len(members(corpus)) < 2:

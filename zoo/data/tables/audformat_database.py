@@ -5,6 +5,7 @@ from typing import Any
 
 from zoo.data.tables.cells import Cells, of_values
 from zoo.errors import UserError, shortened, unknown
+from zoo.utils import extras
 
 _HEADER = "db.yaml"
 
@@ -26,11 +27,10 @@ def read(path: Path, target: str) -> Cells:
     Without a table's name it is the one called as the target, or the only one with it. Raises UserError where there is
     none, or several.
     """
-    try:
-        import audformat
-        import pandas as pd
-    except ImportError as error:
-        raise UserError(f"{path}: an audformat database needs audformat: pip install -e '.[audformat]'") from error
+    extras.need("audformat", f"{path}: an audformat database")
+    import audformat
+    import pandas as pd
+
     folder = folder_of(path)
     if pickled := sorted(file.name for file in folder.glob("db.*.pkl")):
         found = f"found pickled ones, which can run any program: {shortened(pickled)}"

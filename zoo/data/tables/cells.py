@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from zoo.errors import UserError
+from zoo.utils import extras
 
 DELIMITERS = ",;\t|"
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -173,12 +174,9 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_parquet(path: Path) -> Cells:
-    try:
-        from pyarrow import ArrowInvalid, parquet
-    except ImportError as error:
-        raise UserError(
-            f"{path}: Parquet needs pyarrow: pip install -e '.[parquet]', or save the table as CSV"
-        ) from error
+    extras.need("parquet", f"{path}: Parquet", "save the table as CSV")
+    from pyarrow import ArrowInvalid, parquet
+
     try:
         table = parquet.read_table(path)
     except (OSError, ArrowInvalid) as error:

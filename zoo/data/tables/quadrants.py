@@ -57,5 +57,5 @@ def _of_ratings(values: Sequence[str], scale: Sequence[float], radius: float, ce
         low, high = scale
         raise UserError(
             f"{cells.where(row)}: expected arousal and valence from {low:g} to {high:g}, found {values[0]!r} and "
-            f"{values[1]!r}. Give their --scale LOW HIGH, or correct the line"
+            f"{values[1]!r}. Give their --rating-scale LOW HIGH, or correct the line"
         ) from error

@@ -1,7 +1,6 @@
 """Read weight files of Keras, safetensors and MatConvNet as arrays, by the names in the file. Nothing is executed."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import h5py
 import numpy as np
 from scipy.io import loadmat
 
-from zoo.errors import UserError
+from zoo.utils import extras
 
 PARTS = ("kernel", "bias", "2", "3", "4", "5")  # of a layer; more than two are of another network
 
@@ -44,8 +43,7 @@ def _text(name: str | bytes) -> str:
 
 def safetensors(path: Path) -> Mapping[str, np.ndarray]:
     """Return the tensors of a .safetensors file. Raises UserError where the package is not installed."""
-    if find_spec("safetensors") is None:
-        raise UserError(f"{path}: reading it takes a package that is not installed: pip install safetensors")
+    extras.need("weights", f"{path}: reading it")
     from safetensors.numpy import load_file
 
     return load_file(path)
