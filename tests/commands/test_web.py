@@ -1,6 +1,5 @@
 """ser web's command line: where it listens, when it asks for a token, and what it refuses."""
 
-import importlib.util
 import re
 import socket
 import sys
@@ -9,7 +8,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="ser web needs the extra [web]")
 from zoo.commands.web import main
-from zoo.utils import cli
+from zoo.utils import cli, extras
 from zoo.web import server
 
 
@@ -75,7 +74,6 @@ def test_a_port_in_use_is_said(web):
 
 
 def test_a_missing_extra_is_noticed_before_anything_starts(web, monkeypatch, tmp_path):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "uvicorn" else found(name))
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "uvicorn" else name)
     code, _, errors, _ = web("--data", "mine")
     assert code == 2 and "pip install 'speech-emotion-zoo[web]'" in errors and not (tmp_path / "mine").exists()

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from zoo.data.labels import now
 from zoo.errors import UserError, unknown
 from zoo.learning.labelling import commands
+from zoo.utils import extras
 from zoo.utils.atomic_files import read_csv, write_csv, write_json
 from zoo.utils.json_files import read_json
 from zoo.utils.portable import is_running, lock
@@ -41,7 +41,7 @@ TRAIN = [sys.executable, "-m", "zoo.commands.ser", "train"]
 
 def methods(base: str = "") -> dict[str, str]:
     """Return the ways to train that this installation has, with what they are; `base` names the model to begin with."""
-    known = {name: text for name, text in METHODS.items() if name != SVM or find_spec("opensmile")}
+    known = {name: text for name, text in METHODS.items() if name != SVM or not extras.absent("opensmile")}
     return {name: text.format(base=base) for name, text in known.items()}
 
 
