@@ -7,6 +7,7 @@ cache/             pictures and predictions; may be deleted at any time
 training/          runs on the labels
 """
 
+import asyncio
 import re
 import secrets
 import shutil
@@ -135,7 +136,7 @@ class Project:
                             f"{shown}: expected at most {most_bytes // 10**6} MB. Cut it, or send it as FLAC"
                         )
                     file.write(part)
-            check(aside, shown)
+            await asyncio.to_thread(check, aside, shown)  # other requests go on meanwhile
             aside.replace(place)
         except OSError as error:
             raise UserError(f"{shown}: cannot be stored ({error.strerror or error}); free space on the disk") from error
