@@ -23,6 +23,7 @@ EXTRAS = {
     "openvino": ("openvino",),
     "litert": ("ai_edge_litert",),
     "serving": ("tensorflow_serving",),
+    "web": ("starlette", "uvicorn"),
     "tfio": ("tensorflow_io",),
     "docs": ("sphinx", "myst_parser", "furo"),
     "web": ("starlette", "uvicorn"),

@@ -1,12 +1,13 @@
 """Keep a project's recordings in its folder: audio files, what people say of them, and what was computed of them.
 
-    labels.csv         labels of people (zoo.learning.labelling.label_file)
-    audio/             recordings; files that are put here by hand are found too
-    recordings.json    names as people gave them, and speakers, by file
-    cache/             pictures and predictions; may be deleted at any time
-    training/          runs on the labels
+labels.csv         labels of people (zoo.learning.labelling.label_file)
+audio/             recordings; files that are put here by hand are found too
+recordings.json    names as people gave them, and speakers, by file
+cache/             pictures and predictions; may be deleted at any time
+training/          runs on the labels
 """
 
+import asyncio
 import re
 import secrets
 import shutil
@@ -131,9 +132,11 @@ class Project:
             with aside.open("xb") as file:
                 async for part in content:
                     if (size := size + len(part)) > most_bytes:
-                        raise TooLarge(f"{shown}: expected at most {most_bytes // 10**6} MB. Cut it, or send it as FLAC")
+                        raise TooLarge(
+                            f"{shown}: expected at most {most_bytes // 10**6} MB. Cut it, or send it as FLAC"
+                        )
                     file.write(part)
-            check(aside, shown)
+            await asyncio.to_thread(check, aside, shown)  # other requests go on meanwhile
             aside.replace(place)
         except OSError as error:
             raise UserError(f"{shown}: cannot be stored ({error.strerror or error}); free space on the disk") from error
