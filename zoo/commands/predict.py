@@ -199,7 +199,7 @@ def _into_folder(args: argparse.Namespace, exported: bool, size: int) -> int:
     n_files = args.shard_size or _SHARD_BATCHES * size
     with shards.opened(Path(args.out), about, files, n_files, predictions.SUFFIXES[kind], args.resume) as found:
         shards.write_unusable(found.folder, list(unusable.values()))
-        return command.work(found, predictions.job(options, how, kind, size, backend, digest), args)
+        return command.work(found, predictions.job(options, kind, size, backend, digest, how), args)
 
 
 def _options(args: argparse.Namespace, exported: bool) -> dict[str, Any]:
