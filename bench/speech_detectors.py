@@ -226,10 +226,12 @@ def earshot() -> Scores:
 
 
 def silero() -> Scores:
-    from zoo.data.audio.speech.silero import scores, session
+    """Return what zoo.inference.speech scores clips by."""
+    from zoo.data.audio.speech.silero import session
+    from zoo.inference.speech import scores_of
 
     session()
-    return scores
+    return lambda samples: scores_of(samples, RATE_HZ)
 
 
 def energy() -> Scores:
