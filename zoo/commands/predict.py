@@ -16,7 +16,8 @@ a row per window of speech of at most 5 s, with its start and end, others one ro
 and "reason" says why. In a folder, audio is known by its suffix, or without one by its content; audio of other formats,
 links to folders, links that lead nowhere and folders that cannot be read count as files that cannot be used. Lists are
 UTF-8 or UTF-16, a name a line, or names that end in NUL; of .parquet, and .csv and .tsv with a header, the column
-"file". A pipe that is named is read up to 512 MiB and two minutes. A stream is refused where it begins like a file, a compressed format or text.
+"file". A pipe that is named is read up to 512 MiB and two minutes. A stream is refused where it begins like a file, a
+compressed format or text.
 
 Probabilities are averaged over the folds of a run; all but one of them were trained on any clip of the run's own
 corpus, so on these they are no test. Where a confidence was fitted (scripts/confidence.py), `confidence` estimates the
