@@ -68,6 +68,7 @@ def seconds_by_package(text: str) -> dict[str, float]:
     for own, _, module in _LINE.findall(text):
         package = module.partition(".")[0]
         known = package if package not in sys.stdlib_module_names else "Python's own"
+        known = "zoo" if package.startswith("__editable__") else known  # pip's finder of a checkout
         found[known] += int(own)
     return {package: microseconds / 1e6 for package, microseconds in found.most_common()}
 

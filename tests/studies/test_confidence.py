@@ -53,6 +53,7 @@ def test_figures_stand_beside_those_of_one_rater(trained):
     assert 0 < whole["human_ceiling"]["wa"]["value"] < 1
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_one_command_fits_and_judges(run, script):
     """Figures against scikit-learn's, from the run's recorded predictions and the written fits."""
     other = shutil.copytree(run, run.with_name("other"))

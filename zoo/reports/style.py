@@ -46,7 +46,7 @@ def look() -> Iterator[None]:
 
     small = dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALL_POINTS)
     large = dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), POINTS)
-    settings = {
+    settings: Any = {
         **small,
         **large,
         "figure.titlesize": TITLE_POINTS,

@@ -123,7 +123,7 @@ def curve_figure(history: History, kept: int | None = None) -> Figure | None:
     if best in rows:
         c, value = values[rows.index(best)]
         shown = f"{value:.1f} %" if factor == 100 else f"{value:.3f}"
-        look = {"marker": "s", "color": style.ORANGE, "markersize": 6, "linestyle": "none"}
+        look: dict[str, Any] = {"marker": "s", "color": style.ORANGE, "markersize": 6, "linestyle": "none"}
         axes.plot([c], [value], label=f"C = {c:g}, kept: {shown}", **look)
         axes.legend()
     axes.set(xlabel="C, inverse strength of regularisation", ylabel=label)
