@@ -38,7 +38,9 @@ def in_blocks(text: str) -> list[str]:
     """Return the command lines that a page's blocks hold, each in full, and those in cells of tables."""
     blocks = "\n".join(BLOCK.findall(text)).replace("\\\n", " ")
     cells = [cell for cell in re.findall(r"\| `((?:ser|python) [^`]+)`", text) if re.search(r" --(?!help)", cell)]
-    return [found for line in blocks.splitlines() for found in re.findall(rf"(?:^|\| |&& )(?:\.venv/bin/)?{COMMAND}", line)] + cells
+    return [
+        found for line in blocks.splitlines() for found in re.findall(rf"(?:^|\| |&& )(?:\.venv/bin/)?{COMMAND}", line)
+    ] + cells
 
 
 def in_prose(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Attention pooling over frames."""
+"""Pool frames by attention."""
 
 import keras
 from keras import ops
