@@ -26,6 +26,7 @@ html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 4
 highlight_language = "none"
+suppress_warnings = ["toc.empty_glob"]  # pages that there may be
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True

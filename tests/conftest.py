@@ -55,13 +55,22 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="session", autouse=True)
 def small_figures():
-    """Saves figures small and without a layout: both take most of their time."""
+    """Saves figures small, without a layout and as PNG alone: these take most of their time."""
     from zoo.reports import figures
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "DPI", 20)
         patch.setattr(figures, "LAYOUT", "none")
+        patch.setattr(figures, "FORMATS", ("png",))
         yield
+
+
+@pytest.fixture
+def all_formats(monkeypatch):
+    """Saves figures as PNG, SVG and PDF, as outside the tests."""
+    from zoo.reports import figures
+
+    monkeypatch.setattr(figures, "FORMATS", ("png", "svg", "pdf"))
 
 
 @pytest.fixture

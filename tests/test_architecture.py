@@ -7,7 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "version", "recipes", "metrics", "layers"},
-    {"utils", "registry", "losses", "losses_auxiliary", "heads"},
+    {"own_network", "network_entry"},
+    {"utils", "registry", "losses", "losses_auxiliary", "heads", "keras_metrics"},
     {"models", "config", "data", "distributed", "reports", "losses_several", "confidence"},
     {"frontends", "catalogue"},
     {"runs", "serving"},

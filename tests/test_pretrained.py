@@ -1,5 +1,6 @@
 """Exported models by name, in Python and predict.py, without Keras."""
 
+import io
 import json
 import re
 import subprocess
@@ -16,9 +17,12 @@ from predictions import predict_run
 
 import zoo
 from zoo import pretrained
+from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export.export import export
 from zoo.inference.stream import Stream
+from zoo.keras_metrics import UA
+from zoo.runs.model_file import bare, head_of, load_model, network_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +32,7 @@ def emotions(tmp_path_factory):
     """A run, and its export among the named models."""
     folder = tmp_path_factory.mktemp("models")
     run = tiny_runs.make(folder / "run", "fcn", "emodb")
-    export(run, folder / "named" / "fcn-tiny")
+    export(run, folder / "named" / "fcn-tiny", with_keras=True)
     (folder / "named" / "notes").mkdir()
     return run, folder / "named"
 
@@ -93,11 +97,103 @@ def test_samples_at_any_rate_and_number_of_channels(named, clips):
             model.predict(clip, rate_hz=rate_hz)
 
 
+class OneWay:
+    """Bytes that come once, a few at a time, as from a pipe."""
+
+    def __init__(self, path):
+        self._file = path.open("rb")
+
+    def read(self, size=-1, /):
+        return self._file.read(min(size, 1000) if size > 0 else 1000)
+
+
+def test_open_files_and_contents_are_read_as_paths_are(named, clips):
+    model = zoo.load("fcn-tiny")
+    expected = model.predict(clips[0])
+    data = clips[0].read_bytes()
+    with clips[0].open("rb") as seekable:
+        found = model.predict([str(clips[0]), data, memoryview(data), io.BytesIO(data), OneWay(clips[0]), seekable])
+    files = [row["file"] for row in found]
+    assert files == [str(clips[0]), "#1", "#2", "#3", "#4", str(clips[0])]
+    for row in (*found, model.predict(OneWay(clips[0]))):
+        assert row["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+    used = io.BytesIO(data)
+    used.read()
+    for clip, wrong in (
+        (io.StringIO("text"), "found one of str; open it by 'rb'"),
+        (seekable, r"found one that cannot \(read of closed file\)"),
+        (used, "expected.*found"),
+    ):
+        with pytest.raises(UserError, match=wrong):
+            model.predict(clip)
+
+
+def test_embeddings_are_what_the_last_layer_takes(named, clips):
+    """Softmax of the last layer's weights on them gives the probabilities; a run gives the same vectors."""
+    model = zoo.load("fcn-tiny")
+    vectors = model.embed([*clips, soundfile.read(clips[0])[0]])
+    assert vectors.dtype == np.float32 and vectors.shape == (3, 128) and model.embed(clips[0]).shape == (1, 128)
+    kernel, bias = head_of(bare(network_of(model.trainable()))).get_weights()
+    scores = np.exp(vectors @ kernel + bias)
+    expected = [list(row["probabilities"].values()) for row in model.predict(clips)]
+    np.testing.assert_allclose((scores / scores.sum(axis=1, keepdims=True))[:2], expected, atol=1e-5)
+    run = zoo.load(named)
+    np.testing.assert_allclose(run.embed(clips), vectors[:2], atol=1e-5)
+    assert run.predict(clips)[1]["probabilities"] == pytest.approx(model.predict(clips[1])["probabilities"], abs=1e-5)
+    assert run.outputs == model.outputs and run.description["trained_on"] == "synthetic emodb"
+    with pytest.raises(UserError, match="found silence"):
+        model.embed(np.zeros(9_600))
+
+
+def test_embeddings_of_ratings_are_means_over_frames(ratings):
+    """The last layer is linear: of their mean it makes the mean of the ratings before the delay is taken off."""
+    run, exported = ratings
+    samples = streams.speech(0.8)
+    vectors = exported.embed(samples)
+    np.testing.assert_allclose(vectors, zoo.load(run).embed(samples), atol=1e-5)
+    network = network_of(load_model(next(run.glob("fold-*")) / "model.keras"))
+    kernel, bias = head_of(network).get_weights()
+    standard = (samples - samples.mean()) / samples.std()
+    frames = network.predict_on_batch({"features": standard[None, :, None], "n_frames": np.array([len(samples)])})
+    np.testing.assert_allclose(vectors @ kernel + bias, np.asarray(frames).mean(axis=1), atol=1e-4)
+
+
+def test_an_export_is_trained_further_for_an_epoch(named, clips):
+    """It changes the caller's copy alone."""
+    model = zoo.load("fcn-tiny")
+    network, before = model.trainable(), model.predict(clips[0])
+    rows, lengths = padded([soundfile.read(path)[0] for path in clips])
+    inputs = {"waveform": rows, "n_samples": lengths}
+    expected = [list(model.predict(path)["probabilities"].values()) for path in clips]
+    np.testing.assert_allclose(np.asarray(network.predict_on_batch(inputs)), expected, atol=1e-5)
+    weights = network.get_weights()
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=[UA(len(model.outputs))])
+    history = network.fit(inputs, np.array([0, 1]), epochs=1, batch_size=2, verbose=0).history
+    assert np.isfinite(history["loss"][0]) and 0 <= history["ua"][0] <= 1
+    assert any(not np.array_equal(one, other) for one, other in zip(weights, network.get_weights(), strict=True))
+    assert model.predict(clips[0]) == before
+
+
+def test_what_older_exports_lack_is_said(named, clips):
+    exported = zoo.load("fcn-tiny", "tensorflow").exported
+    signatures = {name: one for name, one in exported.description["signatures"].items() if name != "embedding"}
+    old = {name: value for name, value in exported.description.items() if name != "keras"}
+    model = pretrained.Pretrained(replace(exported, description={**old, "signatures": signatures}))
+    with pytest.raises(UserError, match=r"holds no embeddings.*Make such an export anew: scripts/export.py RUN"):
+        model.embed(clips)
+    with pytest.raises(UserError, match=r"holds no Keras model.*earlier version.*export it again"):
+        model.trainable()
+    files = {"0-a": Path("a.keras"), "1-b": Path("b.keras")}
+    assert pretrained.chosen_fold(files, "1", "here") == Path("b.keras")
+    for fold, wrong in ((None, r"has the folds 0, 1; name one, as in trainable\(fold='0'\)"), ("7", "unknown fold")):
+        with pytest.raises(UserError, match=wrong):
+            pretrained.chosen_fold(files, fold, "here")
+
+
 def test_names_are_listed(named, tmp_path, monkeypatch):
     assert pretrained.names() == ["fcn-tiny"]
     for place, found in (
         ("fcn-tin", r"unknown model 'fcn-tin'\. Did you mean 'fcn-tiny'\? Known: fcn-tiny"),
-        (named, "found a run; export it with"),
         (tmp_path / "absent", "no such folder"),
     ):
         with pytest.raises(UserError, match=found):

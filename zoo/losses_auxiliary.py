@@ -1,5 +1,7 @@
 """Compute losses beside that of classes: distillation, and supervised contrast. Functions of keras.ops, in float32."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -19,7 +21,7 @@ def soften(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return shares / shares.sum(axis=-1, keepdims=True)
 
 
-def distillation(targets, probabilities, temperature: float, weights=None):
+def distillation(targets: Any, probabilities: Any, temperature: float, weights: Any = None) -> Any:
     """Return T^2 times the mean cross-entropy of softened probabilities against a teacher's: at least 0.
 
     Hinton, Vinyals, Dean: "Distilling the Knowledge in a Neural Network", NIPS 2014 workshop, section 2: with q the
@@ -36,7 +38,7 @@ def distillation(targets, probabilities, temperature: float, weights=None):
     return temperature**2 * ops.mean(entropies)
 
 
-def supervised_contrast(labels, vectors, temperature: float):
+def supervised_contrast(labels: Any, vectors: Any, temperature: float) -> Any:
     """Return the supervised contrastive loss of a batch: at least 0.
 
     Khosla et al.: "Supervised Contrastive Learning", NeurIPS 2020, eq 2: with z vectors of length one, P(i) the other

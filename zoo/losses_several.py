@@ -5,6 +5,7 @@ no part in its target's loss: neither in a mean, nor in the moments of CCC.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -80,7 +81,7 @@ class SeveralTargets(keras.losses.Loss):
         }
 
 
-def cross_entropy(labels, probabilities, weights=None, label_smoothing: float = 0.0):
+def cross_entropy(labels: Any, probabilities: Any, weights: Any = None, label_smoothing: float = 0.0) -> Any:
     """Return the mean cross-entropy over labelled clips: shares of classes (batch, classes), and probabilities.
 
     A row of zeros is a missing label; one that sums to less than 1 counts by its sum. Weights (batch,) multiply, and do
@@ -96,7 +97,7 @@ def cross_entropy(labels, probabilities, weights=None, label_smoothing: float = 
     return ops.sum(entropies) / _or_one(ops.sum(labelled))
 
 
-def number_loss(kind: str, labels, numbers, deviation: float = 1.0):
+def number_loss(kind: str, labels: Any, numbers: Any, deviation: float = 1.0) -> Any:
     """Return the loss, "ccc" or "mse", of numbers (batch,) with labels (batch, 2): number times weight, and weight."""
     weights = labels[:, 1]
     truth = labels[:, 0] / _or_one(weights)

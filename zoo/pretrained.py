@@ -1,14 +1,18 @@
-"""Load exported models by name and predict with them from Python. Keras is not needed."""
+"""Load exported models by name, or runs, and predict with them from Python. For exports Keras is not needed."""
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, overload
+from typing import TYPE_CHECKING, Any, TypedDict, overload
+
+import numpy as np
 
 import zoo
 from zoo.errors import UserError, spelt, unknown
 from zoo.inference.clips import Clip, is_clip, names_of, whole_hz
 from zoo.inference.export_predictor import of_export
+from zoo.inference.predictor import Predictor
 from zoo.inference.reading import Reading
 from zoo.inference.recordings import rows
 from zoo.inference.rows import MIX, Segment
@@ -17,6 +21,9 @@ from zoo.serving import saved_model
 from zoo.serving.listing import Listed, listed
 from zoo.serving.saved_model import Exported
 from zoo.serving.versions import version_folder
+
+if TYPE_CHECKING:
+    import keras
 
 MODELS_VARIABLE = "SPEECH_ZOO_MODELS"
 
@@ -37,17 +44,17 @@ class Ratings(TypedDict):
 Answer = Segment | Ratings
 
 
-class Pretrained:
-    """An export, loaded by `zoo.load`.
+class Model:
+    """What exports and runs have in common, as `zoo.load` gives them.
 
-    `description` is its assets/description.json, `outputs` names the classes or the rated dimensions; it takes
-    waveforms at `rate_hz`, to which files and others are resampled.
+    `outputs` names the classes or the rated dimensions; it takes waveforms at `rate_hz`, to which files and others are
+    resampled. `description` says what it was trained on ("trained_on") and more.
     """
 
-    def __init__(self, exported: Exported):
-        self.exported, self.description = exported, exported.description
-        self.rate_hz, self.outputs = exported.rate_hz, exported.outputs
-        self._predictor = of_export(exported)
+    def __init__(self, predictor: Predictor, description: Mapping[str, Any]):
+        self.description = description
+        self.rate_hz, self.outputs = predictor.rate_hz, list(predictor.outputs)
+        self._predictor = predictor
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -64,13 +71,14 @@ class Pretrained:
 
         A clip is one of
 
-            an audio file      its path (zoo.data.audio.formats.READABLE), or its content as bytes
+            an audio file      its path (zoo.data.audio.formats.READABLE), its content as bytes, or an open file of
+                               bytes, which is read from where it is to its end, whether it can seek or not
             samples            (n,), (n, channels) or (channels, n), floats nominally in -1..1 at `rate_hz` (by default
                                the model's own), up to 8 channels, more than 8 samples: an array, a tensor (NumPy,
                                TensorFlow, PyTorch, JAX), a list of numbers or of lists of numbers
 
         Channels are mixed down by their mean. Any other list or tuple is one of clips: `[array, "a.wav"]`. Two lists
-        of numbers are two channels; for two clips make arrays of them. The "file" of what is no path is "#" and its
+        of numbers are two channels; for two clips make arrays of them. The "file" of what has no path is "#" and its
         position. A clip without speech has the answer None, and "reason" says why; with `any_sound` tones, music and
         noise are classified too. Longer recordings than a clip: `segments`.
 
@@ -92,18 +100,47 @@ class Pretrained:
 
         Raises UserError for a model of ratings, which rates recordings of any length by `predict`, and BadClip.
         """
-        if self.exported.continuous:
+        if self._predictor.frame_seconds:
             raise UserError("segments() is for classes of emotion, and this model rates frames; use predict()")
         rate_hz = self.rate_hz if rate_hz is None else whole_hz(rate_hz, "rate_hz")
         reading = Reading("always", channels, any_sound)
         return list(rows(self._predictor, [clip], reading, clips_hz=rate_hz))  # type: ignore[arg-type]
 
-    def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
-        """Return a zoo.inference.stream.Stream of this model, with its options."""
-        return Stream(self.exported, hop_seconds, **options)
+    def embed(self, clips: Clip | Sequence[Clip], rate_hz: int | None = None) -> np.ndarray:
+        """Return an embedding of each clip, (n, width) float32: the vector that the network's last layer takes.
+
+        Clips are those of `predict`; a single one gives (1, width). Of ratings it is the mean over frames; those of
+        several folds are side by side. Raises BadClip for a clip that cannot be used or has no speech in it, UserError
+        for a model without embeddings: an export of an earlier version, a network that looks at whole segments.
+        """
+        rate_hz = self.rate_hz if rate_hz is None else whole_hz(rate_hz, "rate_hz")
+        single = is_clip(clips) or not isinstance(clips, (list, tuple))
+        return self._predictor.embed([clips] if single else clips, rate_hz)  # type: ignore[list-item, arg-type]
+
+    def trainable(self, fold: str | None = None) -> "keras.Model":
+        """Return its network as a Keras model, to be trained further; `fold` is a number where it has several.
+
+        The model takes {"waveform": (batch, samples) float32 at `rate_hz`, "n_samples": (batch,) int32}, its front-end
+        inside, and gives probabilities or ratings; one on openSMILE's features takes {"features": (batch, rows,
+        width), "n_frames": (batch,)}. It is not compiled, and has neither the temperature nor the post-processing of an
+        export. What is trained is the caller's copy. Keras is imported here, on the backend $KERAS_BACKEND.
+
+        Raises UserError for an export without a Keras model, such as one of an earlier version, and for a `fold` that
+        is unknown, or open among several.
+        """
+        from zoo.runs.model_file import load_model
+
+        return load_model(chosen_fold(self._keras_files(), fold, self._called()), waveforms=False)
+
+    def _called(self) -> str:
+        raise NotImplementedError
+
+    def _keras_files(self) -> Mapping[str, Path]:
+        """Return the files of Keras models by fold."""
+        raise NotImplementedError
 
     def _predict(self, clips: Sequence[Any], rate_hz: int, any_sound: bool) -> list[Any]:
-        if not self.exported.continuous:
+        if not self._predictor.frame_seconds:
             return list(rows(self._predictor, clips, Reading("never", any_sound=any_sound), clips_hz=rate_hz))
         return [self._rate(*pair, rate_hz) for pair in zip(clips, names_of(clips), strict=True)]
 
@@ -114,13 +151,83 @@ class Pretrained:
         return Ratings(file=name, time=time, ratings=ratings, trained_on=trained_on, reason=rows[0]["reason"])
 
 
-def load(place: str | Path, runtime: str = "auto") -> Pretrained:
-    """Load a model of saved_models/ by its name, or an export by its folder.
+class Pretrained(Model):
+    """An export, loaded by `zoo.load`; `description` is its assets/description.json."""
 
-    `runtime` is "auto", "onnx" or "tensorflow", as in zoo.serving.saved_model.load. Raises UserError for a name that is
-    not there (it lists those that are), or an export that is damaged.
+    def __init__(self, exported: Exported):
+        super().__init__(of_export(exported), exported.description)
+        self.exported = exported
+
+    def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
+        """Return a zoo.inference.stream.Stream of this model, with its options."""
+        return Stream(self.exported, hop_seconds, **options)
+
+    def _called(self) -> str:
+        return str(self.exported.folder)
+
+    def _keras_files(self) -> Mapping[str, Path]:
+        if files := self.description.get("keras"):
+            return {fold: self.exported.folder / name for fold, name in files.items()}
+        why = self.description.get("without_keras", "it was exported by an earlier version, or with --without-keras")
+        raise UserError(
+            f"{self.exported.folder}: holds no Keras model to be trained further: {why}. Train its run further by "
+            "train.py --init-from, or export it again: scripts/export.py RUN --out DIR, or EXPORT without its run"
+        )
+
+
+class TrainedRun(Model):
+    """A finished run, loaded by `zoo.load`: its folds' outputs are averaged. `description` is its metrics.json."""
+
+    def __init__(self, folder: Path):
+        if "keras" not in sys.modules:
+            from zoo.config import saved
+            from zoo.utils.backends import use_backend
+
+            use_backend(os.environ.get("KERAS_BACKEND") or saved.load(folder / "config.json").backend)
+        from zoo.inference.run_predictor import of_run
+        from zoo.runs.open_run import open_run
+
+        opened = open_run(folder)
+        super().__init__(of_run(folder), {**opened.record, "trained_on": opened.corpus})
+        self._folder, self._fold_folders = folder, opened.fold_folders
+
+    def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
+        """Return a zoo.inference.stream.Stream of this run, with its options."""
+        from zoo.inference.stream_run import of_run
+
+        return Stream(of_run(self._folder), hop_seconds, **options)
+
+    def _called(self) -> str:
+        return str(self._folder)
+
+    def _keras_files(self) -> Mapping[str, Path]:
+        return {folder.name.removeprefix("fold-"): folder / "model.keras" for folder in self._fold_folders}
+
+
+def load(place: str | Path, runtime: str = "auto") -> Pretrained | TrainedRun:
+    """Load a model of saved_models/ by its name, an export by its folder, or a run by its folder.
+
+    `runtime` is "auto", "onnx" or "tensorflow", as in zoo.serving.saved_model.load, for exports. A run needs Keras, and
+    takes the backend that is running, $KERAS_BACKEND, or its own. Raises UserError for a name that is not there (it
+    lists those that are), and for an export or a run that is damaged.
     """
+    if not version_folder(Path(place)) and (Path(place) / "config.json").is_file():
+        if runtime != "auto":
+            raise UserError(f"runtime is for exports, and {place} is a run; leave it out")
+        return TrainedRun(Path(place))
     return Pretrained(saved_model.load(find(place), runtime))
+
+
+def chosen_fold(files: Mapping[str, Path], fold: str | None, place: str) -> Path:
+    """Return the file of a fold by its number, or the only one. Raises UserError where it is unknown or open."""
+    by_number = {name.split("-")[0]: path for name, path in files.items()}
+    if fold is None and len(files) > 1:
+        raise UserError(
+            f"{place}: has the folds {', '.join(by_number)}; name one, as in trainable(fold={min(by_number)!r})"
+        )
+    if fold is not None and fold not in by_number:
+        raise unknown(f"fold of {place}", fold, by_number)
+    return next(iter(by_number.values())) if fold is None else by_number[fold]
 
 
 def find(place: str | Path) -> Path:

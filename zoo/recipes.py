@@ -66,6 +66,16 @@ RESIDUAL_BIGRU = {
     "quick": {**_UNSEEN_SPEAKERS, "epochs": 8},
 }
 
+# A small head on means that are computed once; nothing was searched.
+_ENCODER = {
+    "epochs": 100,
+    "patience": 20,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "class_weights": "balanced",
+}
+ENCODER = {"frozen": _ENCODER, "quick": {**_ENCODER, "epochs": 8}}
+
 # The paper validates nothing: as many epochs as it says. It states no window; librosa's, 2,048 and 512 samples.
 _KHAN_PAPER = {
     "epochs": 500,
@@ -173,6 +183,7 @@ BLSTM_DRNN = {"paper": _MIXED_PAPER, "quick": {**_MIXED_PAPER, **_DRNN_QUICK}}
 # is chosen on validation clips.
 _SVM_PAPER = {"solver": "sgd", "class_weights": "none"}
 SVM = {"paper": _SVM_PAPER, "quick": _SVM_PAPER}
+ENCODER_SVM = {name: {**preset, "encoder_layer": "middle"} for name, preset in SVM.items()}
 COMPARE_PCA_SVM = {name: {**preset, "feature_set": "compare"} for name, preset in SVM.items()}
 # The baseline of the Interspeech challenges, whose linear SVM WEKA fits by SMO.
 _COMPARE_PAPER = {"feature_set": "compare", "functionals": "opensmile", "solver": "liblinear", "class_weights": "none"}

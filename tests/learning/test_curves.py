@@ -112,6 +112,7 @@ def test_the_interval_covers_the_speakers(tmp_path):
     assert found["high"] - found["low"] == pytest.approx(2 * spread, rel=0.1)
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_labels_saved_and_the_verdict(tmp_path):
     curves = [
         curve(tmp_path),
@@ -126,8 +127,10 @@ def test_labels_saved_and_the_verdict(tmp_path):
     assert rows["cooperative, least-certain"]["machine"] == {"labels": 20.0, "right": 0.5}
     verdict = record["cooperative_beats_both"]["cooperative, least-certain"]
     assert verdict["verdict"] == "yes" and verdict["area_above_active"]["low"] > 0
-    for name in ("comparison.json", "comparison.csv", "comparison.md", "comparison.png", "comparison.svg"):
+    for name in ("comparison.json", "comparison.csv", "comparison.md"):
         assert (tmp_path / "all" / name).stat().st_size > 100
+    for form in ("png", "svg", "pdf"):
+        assert (tmp_path / "all" / f"comparison.{form}").stat().st_size > 1000
     assert [point["labels"] for point in rows["random"]["curve"]] == LABELS.tolist()
     points = read_csv(tmp_path / "all" / "curves.csv")
     assert len(points) == 4 * 2 * 3 and points[-1]["ua"] == "0.8" and points[-1]["strategy"].startswith("cooperative")
@@ -180,6 +183,7 @@ def test_a_folder_without_a_finished_simulation_is_refused(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_a_summary_says_what_it_is_of(tmp_path):
     summary = write(curve(tmp_path, "semi-supervised", machine=10))
     assert summary["machine"] == {"labels": 10.0, "right": 0.5} and summary["minutes"] == 1.5

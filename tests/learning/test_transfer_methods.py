@@ -104,9 +104,10 @@ def record():
     return {**facts, "settings": settings, "tested": tested, "cells": cells, "leakage": ["A leak."], "notes": []}
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_figures_are_those_of_scikit_learn_over_folds_and_seeds(tmp_path):
     found = transfer_report.write(record(), tmp_path)
-    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".csv", ".md", ".png", ".svg"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".csv", ".md", ".png", ".svg", ".pdf"}
     truth = list("ababab")
     predicted = {"nothing": ("aaaaaa", "abbaab"), "pooled": ("abaaaa", "ababab")}
     for row in found["figures"]:

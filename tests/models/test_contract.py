@@ -30,6 +30,7 @@ SMALL = {
     "conv_blstm": (2, 1, BLSTM),
     "lstm_drnn": (2, 7, {"input_noise": 0, "recurrent_units": 5}),
     "denoising_autoencoder": (4, 4, {"input_noise": 0, "recurrent_units": 5}),
+    "encoder_head": (3, 6, {"hidden_units": 5, "attention_units": 4, "dropout": 0}),
     "linear_classifier": (3, 9, {}),
     "linear_regressor": (2, 9, {}),
 }
@@ -43,6 +44,7 @@ ONE_EACH = (
     "cnn1d_mfcc",
     "rnn_mfcc",
     "denoising_autoencoder",
+    "wavlm",
     "compare_pca_svm",
     "egemaps_svr",
 )

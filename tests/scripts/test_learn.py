@@ -72,10 +72,11 @@ def test_a_network_learns_and_its_seeds_repeat(script, tmp_path, monkeypatch):
     assert points(tmp_path / "two") == points(tmp_path / "one")
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_every_label_is_kept_and_curves_are_written(script, tmp_path, quick):
     arguments = (*NETWORK, "--strategy", "cooperative", *FEW, *SURE, "--seeds", 0)
     assert script("learn.py", *arguments, "--out", "one")[0] == 0
-    for name in ("curve.csv", "curve.png", "curve.svg", "summary.json"):
+    for name in ("curve.csv", "curve.png", "curve.svg", "curve.pdf", "summary.json"):
         assert (tmp_path / "one" / name).is_file()
     rows = read_csv(tmp_path / "one" / "curve.csv")
     assert [row["labels"] for row in rows] == ["7", "20"] and all(0 <= float(row["ua"]) <= 1 for row in rows)

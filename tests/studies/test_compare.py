@@ -18,8 +18,8 @@ from zoo.utils.atomic_files import write_csv, write_json
 @pytest.fixture
 def run(tmp_path):
     """Write a run into a folder named so; its model is named likewise unless `settings` state it."""
-    return lambda name, rows, settings=None, **facts: write_run(
-        tmp_path / name, rows, {"model": name, **(settings or {})}, **facts
+    return lambda folder, rows, settings=None, **facts: write_run(
+        tmp_path / folder, rows, {"model": folder, **(settings or {})}, **facts
     )
 
 
@@ -264,3 +264,20 @@ def test_a_network_that_enhances_speech_is_refused(two, tmp_path, by_run):
     assert "in front of others: train.py --model mfcc_svr --enhancer RUN" in message
     (run / "metrics.json").unlink()
     assert ("not finished" if by_run else "answers with emotions or ratings") in refused([two[0], run], by_run=by_run)
+
+
+def test_systems_are_called_by_the_name_of_their_runs_or_as_asked(run):
+    named = [run(f"a-{n}", emotion_rows(0.3, n), {"model": "a", "seed": n}, name="Our [net]") for n in (0, 1)]
+    plain = run("b", emotion_rows(0.6), {"model": "b"})
+    assert [system.name for system in compare_runs([*named, plain]).systems] == ["Our [net]", "b"]
+    by_run = compare_runs([*named, plain], by_run=True)
+    assert [system.name for system in by_run.systems] == [*map(str, (*named, plain))], "two of one name are paths"
+    found = compare_runs([*named, plain], names=["First", "50 % $x$_"])
+    assert [system.name for system in found.systems] == ["First", "50 % $x$_"]
+    assert found.differences[0].other == "50 % $x$_" and set(found.scores) == {"First", "50 % $x$_"}
+
+
+@pytest.mark.parametrize("names", [["one"], ["one", "two", "three"], ["same", "same"], ["", "two"]])
+def test_other_names_than_systems_are_refused(two, names):
+    with pytest.raises(UserError, match=r"--name: expected a name for each of the 2 systems, no two alike, found '"):
+        compare_runs(two, names=names)

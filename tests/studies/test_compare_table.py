@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import math
 import re
 
 import pytest
@@ -146,6 +148,20 @@ def test_the_command_line_compares_writes_and_ends_with_two_on_a_mistake(tmp_pat
 ACTING = "a\x1b]0;owned\x07\u202e\nb"
 
 
+def test_json_is_one_document_with_every_number(tmp_path, script):
+    comparison = compared(tmp_path, n_speakers=1)
+    code, out, errors = script("compare.py", tmp_path / "weak_net", tmp_path / "strong_[net]", "--json")
+    found = json.loads(out)
+    assert (code, errors) == (0, "") and found["figures"] == ["WA", "UA"] and found["clips"] == comparison.n_tested
+    assert [one["name"] for one in found["systems"]] == ["weak_net", "strong_[net]"]
+    score = comparison.scores["weak_net"]["UA"]
+    assert found["systems"][0]["scores"]["UA"]["value"] == score.value
+    assert math.isnan(score.deviation) and found["systems"][0]["scores"]["UA"]["deviation"] is None  # of one seed
+    assert found["differences"][1]["value"] == comparison.differences[1].value
+    assert found["differences"][0]["p"]["mcnemar"] == comparison.differences[0].p["mcnemar"]
+    assert any(note.startswith("One speaker") for note in found["notes"])
+
+
 def test_no_form_of_a_table_has_what_acts_on_a_terminal_or_a_spreadsheet(tmp_path):
     comparison = compared(tmp_path, names=("=1+1", ACTING), leakage=[f"{ACTING} on two sides."])
     texts = {name: form(comparison) for name, form in FORMATS.items()}
@@ -156,3 +172,13 @@ def test_no_form_of_a_table_has_what_acts_on_a_terminal_or_a_spreadsheet(tmp_pat
     rows = list(csv.DictReader(io.StringIO(texts["csv"])))
     assert {row["system"] for row in rows} == {"'=1+1", r"'a\x1b]0;owned\x07\u202e\nb"}
     assert r"a\x1b]0;owned\x07\u202e\nb" in texts["terminal"]
+
+
+def test_latex_has_a_caption_and_a_label_for_each_table(tmp_path):
+    text = FORMATS["latex"](compared(tmp_path, names=("a", "b", "c")))
+    assert re.findall(r"\\label\{(.*?)\}", text) == [
+        "tab:systems-emodb-emodb-speakers-v1",
+        "tab:differences-emodb-emodb-speakers-v1",
+    ]
+    captions = re.findall(r"\\caption\{(.*?)\}\n", text)
+    assert captions[0].startswith("emodb, emodb-speakers v1: 48 clips") and captions[1] == "Differences from a."

@@ -144,6 +144,7 @@ def made(monkeypatch, tmp_path, rng):
     return replace(from_flags(flags), classes=CLASSES, protocol="pool-speakers", fold="all")
 
 
+@pytest.mark.usefixtures("all_formats")
 def test_study_is_written_and_resumed(made, tmp_path, monkeypatch):
     record = cross_corpus.measure(made, (False, True), (0,), {})
     by = {(cell["trained_on"], cell["tested_on"], cell["normalized"]): cell["ua"]["value"] for cell in record["cells"]}

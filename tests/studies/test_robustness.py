@@ -200,8 +200,8 @@ def test_rooms_microphones_and_chains_are_alone_and_at_each_ratio(
     run, noise, rooms, microphones, classifier, monkeypatch
 ):
     """Against SciPy's filter by the responses; a microphone and a room of one name are two responses."""
-    save_png = mock.Mock()
-    monkeypatch.setattr(zoo.studies.robustness_report, "save_png", save_png)
+    save = mock.Mock()
+    monkeypatch.setattr(zoo.studies.robustness_report, "save", save)
     asked = Asked(noise=noise, snr_db=(10.0,), rooms=rooms, microphones=microphones, fold="0", chain=True)
     record = measure(run, asked)
     alone = ["room echo", "room louder", "microphone dull", "microphone echo"]
@@ -226,7 +226,7 @@ def test_rooms_microphones_and_chains_are_alone_and_at_each_ratio(
     assert (row["microphone"], row["room"], row["snr_db"], row["n_speakers"]) == ("echo", "echo", "10.0", "1")
     assert row["ua_low"] == "" and "no interval: one speaker" in on_terminal(record, 120)
     assert all(name in " ".join(on_terminal(record, 120).split()) for name in expected)
-    figure, path = save_png.call_args.args
+    figure, path, *_ = save.call_args.args
     assert path.name == "heatmap.png"
     lines = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert lines == ["as recorded", *alone, *chains]

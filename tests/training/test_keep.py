@@ -3,19 +3,24 @@
 import numpy as np
 
 from zoo.config.flags import from_flags
+from zoo.reports import classification as report
 from zoo.runs.folder import read_record
 from zoo.runs.model_file import load_model
 from zoo.training.train import train
 
 
-def test_the_last_epoch_is_kept_if_asked(tmp_path):
+def test_the_last_epoch_is_kept_if_asked_and_marked_in_the_curves(tmp_path, monkeypatch):
+    marked = []
+    monkeypatch.setattr(report, "plot_curves", lambda history, path, title, kept: marked.append(kept))
     given = {"model": "cnn1d_mfcc", "corpus": "emodb", "synthetic": True, "clips": 70, "fold": "0"}
     given |= {"mel_bands": 80, "learning_rate": 0.05}
 
     def run(name, **flags):
         out = train(from_flags({**given, **flags, "out": str(tmp_path / name)})).folder
         (path,) = out.glob("fold-*/model.keras")
-        return read_record(out)["folds"][0], load_model(path).get_weights()
+        record = read_record(out)["folds"][0]
+        assert marked.pop() == record["best_epoch"]
+        return record, load_model(path).get_weights()
 
     best, weights = run("best", epochs=5)
     if best["best_epoch"] == 5:  # then the first four would do as well

@@ -105,7 +105,7 @@ def test_the_final_fold_learns_from_every_clip(of_all):
     }
     assert "fold final" in of_all.title("final") and "no validation side, no test side" in of_all.title()
     assert {path.name for path in (of_all.folder / "fold-final").iterdir()} == {
-        *("model.keras", "metrics.json", "history.csv", "curves.png")
+        *("model.keras", "metrics.json", "history.csv", "curves.png", "training_clips.json")
     }
 
 

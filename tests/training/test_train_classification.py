@@ -18,9 +18,12 @@ from quick_check import checked_with
 import zoo.training.train
 from zoo import registry
 from zoo.config.flags import from_flags
+from zoo.data.audio.read import read
+from zoo.data.audio.scan import audio_sha256
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend, with_normalization
+from zoo.runs import training_clips
 from zoo.runs.folder import read_record, read_rows
 from zoo.training.evaluate import differences, evaluate_run
 from zoo.training.fit import fit
@@ -61,13 +64,13 @@ def trained(emodb, tmp_path_factory):
 @pytest.mark.backend
 def test_folder_holds_everything_and_no_leftovers(trained):
     run, _ = trained
-    summaries = {"metrics.json", "predictions.csv", "confusion.png"}
+    summaries = {"metrics.json", "predictions.csv", "confusion.png", "tables.tex"}
     own = {"config.json", "data.json", "versions.json", ".lock"}
     assert {path.name for path in run.iterdir()} == {*summaries, *own, *FOLDS.values()}
     for name in FOLDS.values():
         assert {path.name for path in (run / name).iterdir()} == {
             *summaries,
-            *("model.keras", "history.csv", "curves.png"),
+            *("model.keras", "history.csv", "curves.png", "training_clips.json"),
         }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in run.rglob("*.png"))
     assert [fold["fold"] for fold in read_record(run)["folds"]] == ["0-03", "1-08"]
@@ -83,6 +86,19 @@ def test_no_test_speaker_was_trained_on(trained, emodb):
         tested = {row["clip"][:2] for row in read_rows(run / name)}
         assert tested == {name[-2:]} == set(read_record(run / name)["test_speakers"])
         assert {speaker_of[file] for file in hashes} == set(speaker_of.values()) - tested
+
+
+@pytest.mark.backend
+def test_folds_keep_hashes_of_the_clips_that_they_were_trained_on(trained, emodb):
+    """By the audio of every file: a tested speaker's are on no side, each other one's on one."""
+    run, _ = trained
+    audio = {path.name[:2]: audio_sha256(read(path)) for path in sorted(emodb.glob("wav/*.wav"))}
+    for name in FOLDS.values():
+        known, record = training_clips.of_folds([run / name]), read_record(run / name)
+        assert (len(known.train), len(known.validation)) == (record["train_clips"], record["validation_clips"])
+        assert {speaker for speaker, digest in audio.items() if not known.side_of(digest)} == {name[-2:]}
+    both = training_clips.of_folds([run / name for name in FOLDS.values()])
+    assert all(both.side_of(digest) for digest in audio.values())
 
 
 @pytest.mark.backend
@@ -182,6 +198,17 @@ def test_leakage_is_refused_or_marked(untrained, tmp_path):
         assert read_record(folder)["speaker_independent"] is False
     assert "not speaker-independent" in run.title() and "not speaker-independent" in run.title("0-random")
     assert "SYNTHETIC" in run.title()
+
+
+def test_a_run_is_called_by_its_name_and_may_be_called_otherwise_later(untrained, emodb, tmp_path):
+    given = settings(emodb, tmp_path / "run", fold="0", name="Our_net & 50 %")
+    run = train(given)
+    assert run.title("0-03").startswith("Our_net & 50 % on SYNTHETIC emodb, emodb-speakers, fold 0-03")
+    assert read_record(run.folder)["name"] == "Our_net & 50 %"
+    tables = (run.folder / "tables.tex").read_text()
+    assert r"\caption{Our\_net \& 50 \% on SYNTHETIC emodb" in tables and r"\label{tab:classes-our-net-50-on-" in tables
+    again = train(replace(given, name=""), resume=True)
+    assert again.title().startswith("fcn (paper) on") and sum(untrained.values()) == 1
 
 
 CHANGES = {

@@ -71,12 +71,12 @@ def trained(recola, tmp_path_factory):
 @pytest.mark.backend
 def test_folder_holds_everything(trained):
     run, seen = trained
-    summaries = {"metrics.json", "predictions.csv", "traces.png"}
+    summaries = {"metrics.json", "predictions.csv", "traces.png", "tables.tex"}
     folders = {f"fold-{name}" for name in seen}
     own = {"config.json", "data.json", "versions.json", ".lock"}
     assert {path.name for path in run.iterdir()} == {*summaries, *own, *folders}
     for name in folders:
-        files = {"model.keras", "history.csv", "curves.png", "postprocess.json"}
+        files = {"model.keras", "history.csv", "curves.png", "postprocess.json", "training_clips.json"}
         assert {path.name for path in (run / name).iterdir()} == {*summaries, *files}
 
 

@@ -83,7 +83,10 @@ def fold(trained):
 
 def test_folder_holds_everything_and_the_history_both_errors(trained, fold):
     results = {"metrics.json", "predictions.csv", "enhancement.png"}
-    assert {path.name for path in fold.iterdir()} == {*results, "model.keras", "history.csv", "curves.png"}
+    assert {path.name for path in fold.iterdir()} == {
+        *results,
+        *("model.keras", "history.csv", "curves.png", "training_clips.json"),
+    }
     assert results < {path.name for path in trained.folder.iterdir()}
     with (fold / "history.csv").open(newline="") as file:
         history = [{name: float(value) for name, value in line.items()} for line in csv.DictReader(file)]

@@ -22,10 +22,10 @@ from zoo.frontends.compose import with_normalization
 from zoo.runs import command_line
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.folder import read_record
-from zoo.runs.model_file import load_model, network_of
+from zoo.runs.model_file import bare, load_model, network_of
 from zoo.training import initial_model, seen_before, transfer
 from zoo.training.fit import compile_model, finished, fit
-from zoo.training.initial_model import Initial, bare, weights_of
+from zoo.training.initial_model import Initial, weights_of
 from zoo.training.train import train
 
 OLD, NEW = ("neutral", "happy", "sad", "angry"), ("Sadness", "bored", "neutral")

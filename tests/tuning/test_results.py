@@ -129,6 +129,21 @@ def test_what_is_printed(tmp_path, capsys):
     assert command == show.best_flags(HEADER, completed(1, 0.7, batch_size=32)) and len(command) > 160
 
 
+def test_json_is_one_document_with_every_trial_and_the_best(tmp_path, script):
+    folder = written(tmp_path / "search", [*several(3), *OTHERS])
+    code, out, _ = script("tune.py", "--out", folder, "--show", "--json")
+    found = json.loads(out)
+    assert code == 0 and list(found) == [
+        *("folder", "model", "tuner", "asked", "trials", "importance", "importance_note", "best")
+    ]
+    assert (found["asked"], len(found["trials"]), found["best"]["trial"]) == (60, 8, "0003")
+    assert found["best"]["score"] == pytest.approx(0.34) and found["trials"][-1]["score"] is None
+    assert found["best"]["command"].startswith("python scripts/train.py --model attention_blstm_fcn")
+    assert (folder / "trials.csv").is_file()
+    refused = (2, "", "error: --json has an effect with --show alone; add that, or leave it out\n")
+    assert script("tune.py", "--out", folder, "--json") == refused
+
+
 def parsed(command):
     """Parse a command as train.py does."""
     words = shlex.split(command)
@@ -203,14 +218,11 @@ def test_learning_curve_by_hand(tmp_path):
     assert (found.whole, found.objective, found.trial) == (3, "validation_ua", "0001")
 
 
-def test_parallel_axes_and_lines(monkeypatch):
+def test_parallel_axes_and_lines():
     wanted = (1, 0.5, 1e-4, None), (2, 0.7, 1e-3, [64, 32])
     trials = [completed(n, s, learning_rate=rate, **{UNITS: u}) for n, s, rate, u in wanted]
-    drawn = []
-    monkeypatch.setattr(figures, "save_png", lambda figure, path: drawn.append(figure))
-    figures.plot_parallel(SPACE, trials, trials[1], "unused.png", "a title")
-    host, rate, units, score = drawn[0].axes
-    assert [label.get_text() for label in host.get_xticklabels()] == ["learning_rate", "recurrent_units", "score"]
+    host, rate, units, score = figures.parallel_figure(SPACE, trials, trials[1]).axes
+    assert [label.get_text() for label in host.get_xticklabels()] == ["learning rate", "recurrent\nunits", "score"]
     assert (rate.get_yscale(), rate.get_ylim()) == ("log", (1e-4, 1e-2))
     assert [label.get_text() for label in units.get_yticklabels()] == ["[64]", "[64, 32]", "null"]
     first, second = host.get_lines()

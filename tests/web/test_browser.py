@@ -96,6 +96,7 @@ def test_recordings_are_added_by_choosing_and_by_dropping_and_refused_in_words(s
     folder, address = served
     page = opened()
     page.goto(address)
+    page.get_by_text("No recordings yet").wait_for()
     page.set_input_files("#files", [sounds[0]])
     page.get_by_role("link", name="Talk 0.wav").wait_for()
     page.get_by_label("Speaker of Talk 0.wav").fill("Eva")
@@ -155,6 +156,7 @@ def test_labels_by_keyboard_training_and_comparison(filled, opened):
     page.keyboard.press("2")
     page.keyboard.press("5")
     page.locator("#lane .labelled").nth(3).wait_for()
+    page.get_by_text("Saved: angry.").wait_for()
     page.keyboard.press(" ")
     page.get_by_role("button", name="Pause").wait_for()
     page.keyboard.press(" ")
@@ -173,7 +175,7 @@ def test_labels_by_keyboard_training_and_comparison(filled, opened):
         which = round((60 * int(minute) + float(second) - PAUSE_SECONDS) / (PAUSE_SECONDS + SENTENCE_SECONDS))
         page.keyboard.press("25"[which % 2])
         page.locator("#waiting tbody tr").nth(number).locator(".mine").get_by_text(EMOTIONS[which]).wait_for()
-    page.get_by_text(re.compile("Saved: ")).wait_for()
+        page.get_by_text(f"Saved: {EMOTIONS[which]}.").wait_for()
     page.reload()
     page.get_by_text("Every segment with an emotion has a label.").wait_for()
 

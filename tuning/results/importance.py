@@ -11,6 +11,7 @@ from tuning.trials import Trial
 RUNG = "epochs (rung)"  # Hyperband's: no hyper-parameter, but what scores differ by
 _LEAST_TRIALS = 10
 _TREES = 100
+Shares = dict[str, float]
 _DRAWS = 2048  # pairs of configurations: the standard error of a share is about 0.02
 
 
@@ -64,9 +65,20 @@ def sobol(
         return main, total
     for name in columns:
         changed = predict(np.hstack([(second if key == name else first)[key] for key in columns]))
-        main[name] = float(np.clip(1 - np.mean((at_second - changed) ** 2) / (2 * variance), 0, 1))
-        total[name] = float(np.clip(np.mean((at_first - changed) ** 2) / (2 * variance), 0, 1))
-    return main, total
+        main[name] = 1 - np.mean((at_second - changed) ** 2) / (2 * variance)
+        total[name] = np.mean((at_first - changed) ** 2) / (2 * variance)
+    return _possible(main, total)
+
+
+def _possible(main: Shares, total: Shares) -> tuple[Shares, Shares]:
+    """Return estimated indices within the bounds that true ones have, which estimates from draws may cross.
+
+    A share is in 0..1, with interactions no less than alone, and those alone sum to 1 at most (Saltelli et al. 2010).
+    """
+    total = {name: float(np.clip(share, 0, 1)) for name, share in total.items()}
+    main = {name: float(np.clip(share, 0, total[name])) for name, share in main.items()}
+    whole = max(1.0, sum(main.values()))
+    return {name: share / whole for name, share in main.items()}, total
 
 
 def _columns(space: Mapping[str, Any], trials: Sequence[Trial]) -> dict[str, np.ndarray]:

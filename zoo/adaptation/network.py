@@ -13,9 +13,8 @@ import numpy as np
 from zoo.data.batches.by_length import in_batches, padded
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend, with_normalization
-from zoo.runs.model_file import frontend, load_model, network_of
+from zoo.runs.model_file import bare, frontend, head_of, load_model, network_of
 from zoo.training import batch_statistics
-from zoo.training.initial_model import bare, head_of
 
 _LEAST_VARIANCE = 1e-4  # as zoo.frontends.compose.with_normalization has it for logarithms of energies
 _EPSILON = 1e-7  # of a probability in its logarithm

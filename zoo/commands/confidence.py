@@ -13,7 +13,7 @@ clips (train.py --fold final) has none: its fit is that of the folds it names wi
 
 Judged on the test clips, by fits of each fold's own validation speakers: AUROC of errors, area under the risk-coverage
 curve, calibration, UA at 80 % coverage, and what the fitted threshold does. They lie in --out: figures.json,
-figures.csv, table.md, risk_coverage.png and reliability.png, both as .svg too.
+figures.csv, table.md, risk_coverage.png and reliability.png, both as .svg and .pdf too.
 """
 
 from pathlib import Path

@@ -7,8 +7,8 @@ It reads metrics.json and predictions.csv alone, no audio and no model. Several 
 of different folds. With --votes, CREMA-D's processedResults/tabulatedVotes.csv, what people confuse stands beside it:
 each rater of a voice against the class that most of its other raters chose.
 
-Writes confusions.md, confusions.csv, confusions.json and confusions.png to --out: the matrix, the pairs most confused,
-calm against neutral, and each group.
+Writes confusions.md, .csv, .json, .tex (tables for LaTeX), .png, .svg and .pdf to --out: the matrix, the pairs most
+confused, calm against neutral, and each group.
 """
 
 from pathlib import Path

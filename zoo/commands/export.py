@@ -12,6 +12,7 @@ docs/serving.md says how to serve it.
 """
 
 from pathlib import Path
+from typing import Any
 
 from zoo.config import saved
 from zoo.errors import UserError
@@ -41,6 +42,8 @@ def main() -> None:
     )
     second = "leave out assets.extra/model.onnx, by which zoo.load and predict.py start without TensorFlow"
     model.add_argument("--without-onnx", action="store_true", help=second)
+    third = "leave out assets.extra/model.keras, by which zoo.load(NAME).trainable() gives a Keras model"
+    model.add_argument("--without-keras", action="store_true", help=third)
     leaves = "leave out the confidence that scripts/confidence.py fitted for the run"
     model.add_argument("--without-confidence", action="store_true", help=leaves)
     calibration = parser.add_argument_group("calibration of probabilities")
@@ -61,7 +64,7 @@ def main() -> None:
         if given or args.format != "saved_model":
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])
             raise UserError(f"{words}: for runs, and {args.run} is an export, which keeps its own; leave it out")
-        _say(rebuild.rebuild(args.run, args.out, args.version, not args.without_onnx))
+        _say(rebuild.rebuild(args.run, args.out, args.version, not args.without_onnx, not args.without_keras))
         return
 
     options = {"fold": args.fold, "version": args.version}
@@ -71,7 +74,8 @@ def main() -> None:
         fitted = fit_temperature.calibrate(args.run, args.fold, args.data_root)
         options |= {"calibration": fitted, "temperature": fitted["temperature"]}
     if args.format == "saved_model":
-        folder = export.export(args.run, args.out, with_onnx=not args.without_onnx, **options)
+        forms: dict[str, Any] = {"with_onnx": not args.without_onnx, "with_keras": not args.without_keras}
+        folder = export.export(args.run, args.out, **forms, **options)
         print(f"model card: {printable(str(model_card.write(folder, args.run, args.fold, args.note)))}")
     else:
         folder = formats.export(args.run, args.out, args.format, **options)
@@ -90,4 +94,6 @@ def _say(folder: Path) -> None:
     """Name the export, and say why it has no ONNX form, if it has none."""
     if why := read_description(folder).get("without_onnx"):
         print(f"without an ONNX form, so that it takes seconds longer to load: {printable(why)}")
+    if why := read_description(folder).get("without_keras"):
+        print(f"without a Keras model to be trained further: {printable(why)}")
     print(f"exported: {printable(str(folder))}")

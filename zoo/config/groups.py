@@ -16,6 +16,8 @@ GROUPS = {
     "pools": "front-end of networks on log-mels or functionals of the utterance, on several corpora",
     "joint": "front-end of deep_spectrum_svm",
     "image": "front-end of image networks",
+    "encoder": "front-end of networks on speech encoders",
+    "weights": "weights of image networks and speech encoders",
     "network": "network",
     "training": "training",
     "crops": "training of log-mel networks",

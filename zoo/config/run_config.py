@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from zoo import registry
+from zoo import own_network, registry
 from zoo.config.augmentation_fields import AugmentationFields
 from zoo.config.auxiliary import Auxiliary
 from zoo.config.fields import flag as _flag
@@ -30,6 +31,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     fold: str = _flag(
         "", "run", "all, few (at most four), numbers as in 0,2, or final: all clips (default: all; few if synthetic)"
     )
+    name: str = _flag("", "run", "what tables and figures call the run (default: network and recipe)", later=True)
     figures_from: str = _flag("", "run", "run of all folds, whose figures --fold final quotes", later=True)
 
     data_root: str = _flag(
@@ -116,7 +118,9 @@ class RunConfig(Auxiliary, AugmentationFields):
         False, "pools", "z-score by each corpus's training clips, an unseen one by its own unlabelled", later=True
     )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
-    weights: str = _flag("", "image", "file of its weights (docs/baselines.md), or random, which says nothing of it")
+    weights: str = _flag("", "weights", "file of an image network, or folder of an encoder (docs/encoders.md)")
+    encoder_layer: str = _flag("all", "encoder", "its hidden states: all, last, middle, or a number", later=True)
+    encoder_frames: bool = _flag(False, "encoder", "keep the frames of one layer, not their mean", later=True)
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
 
     option: Mapping[str, Any] = _flag(
@@ -157,7 +161,9 @@ class RunConfig(Auxiliary, AugmentationFields):
     init_fold: str = _start("", "fold of --init-from (default: that of the same number, or its only one)")
     fine_tune: str = _start("all", "layers to train: all, top (upper half of those with weights), their last N, head")
     freeze_epochs: int = _start(0, "train the head alone for so many epochs first", least=0)
-    fine_tune_rate: float = _start(0.0, "learning rate after --freeze-epochs; 0: a tenth of --learning-rate", least=0.0)
+    fine_tune_rate: float = _start(
+        0.0, "learning rate then; 0: --learning-rate, a tenth of it behind --freeze-epochs", least=0.0
+    )
     init_normalization: str = _start("new", "moments of features: new, or of --init-from", choices=("new", "kept"))
     adapt_batch_norm: bool = _start(
         False, "begin with the new clips' statistics in batch normalisation (Li et al. 2018)"
@@ -263,6 +269,14 @@ class RunConfig(Auxiliary, AugmentationFields):
     backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=backends.BACKENDS)
     devices: int = _flag(1, "running", "GPUs that share every batch of a training", least=1, most=1024, later=True)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
+
+    network_file: str = _flag("", "network", "file of --model FILE.py:builder", flag=False, later=True)
+
+    def __post_init__(self) -> None:
+        if self.network_file and own_network.is_named(
+            self.model
+        ):  # a network of a user's own: every process that reads the record has to know it
+            registry.know(own_network.find(self.model, Path(self.network_file)))
 
     def saved(self) -> dict[str, Any]:
         """Return the record as config.json holds it."""

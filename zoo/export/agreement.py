@@ -16,10 +16,10 @@ from zoo.export.requests import SECONDS, clips_of, wav
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
 from zoo.features.extractor import of_layer
-from zoo.inference import postprocess
+from zoo.inference import embedding, postprocess
 from zoo.inference.continuous import tracer_of
 from zoo.inference.stream import Stream
-from zoo.serving.description import WITH_CONFIDENCE, confidence_of, heads_of, outputs_of
+from zoo.serving.description import EMBEDDING, WITH_CONFIDENCE, confidence_of, heads_of, outputs_of
 from zoo.serving.saved_model import Exported
 
 TOLERANCE = 1e-5
@@ -48,6 +48,8 @@ def check(exported: Exported, trained: Trained) -> None:
                     if plan.heads and not name.startswith("all_targets"):
                         right = right[: len(plan.outputs)]
                     _compare(f"signature {name}, batch of {size}", clip, found, right, tolerance)
+    if EMBEDDING in exported.description["signatures"]:
+        _check_embedding(exported, trained, plan, clips)
     if plan.confidence:
         main = [right[: len(plan.outputs)] for right in expected]
         _check_confidence(exported, plan.confidence, clips, main)
@@ -112,6 +114,14 @@ def _check_confidence(exported: Exported, fit: Fit, clips: list[np.ndarray], exp
     is_clear = np.abs(confidence - fit.threshold) > TOLERANCE
     abstained = answers["abstained"][is_clear].astype(float)
     _compare("abstained", clips[0], abstained, (confidence < fit.threshold)[is_clear].astype(float), 0)
+
+
+def _check_embedding(exported: Exported, trained: Trained, plan: Plan, clips: list[np.ndarray]) -> None:
+    """Compare the signature "embedding", on all clips together, with what the run's last layers take."""
+    features = [of_layer(trained.frontend).features(clip) for clip in clips] if trained.frontend else clips
+    expected = embedding.embedder(trained.networks, max(1, plan.steps_per_frame))(features)
+    for clip, found, right in zip(clips, exported.embed(*padded(clips)), expected, strict=True):
+        _compare(f"signature {EMBEDDING}", clip, found, right, TOLERANCE * max(1.0, float(np.abs(right).max())))
 
 
 def _streamed(exported: Exported, clip: np.ndarray) -> np.ndarray:

@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from zoo.errors import UserError
 from zoo.export.requests import Inputs
-from zoo.export.trained_run import Trained
 from zoo.layers.masking import layers_of
+from zoo.serving.description import EMBEDDING
 from zoo.serving.saved_model import Exported
 from zoo.utils import extras
 
 Answers = list[dict[str, np.ndarray]]
-_MAIN = ("serving_default", "all_targets")  # signatures that other formats hold
+_MAIN = ("serving_default", "all_targets", EMBEDDING)  # signatures that other formats hold
 
 
 class RefusedError(UserError):
@@ -42,19 +43,21 @@ def check_alike(
                 )
 
 
-def without_transforms(trained: Trained, exported: Exported, place: Path) -> Path:
-    """Save a run again, its long convolutions computed directly; where it has none, `exported` is as good."""
+def without_transforms(
+    frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], exported: Exported, place: Path
+) -> Path:
+    """Save networks again, their long convolutions computed directly; where they have none, `exported` is as good."""
     import tensorflow as tf
 
     from zoo.export import signatures
     from zoo.export.agreement import plan_of
 
-    long = [layer for network in trained.networks for layer in layers_of(network) if hasattr(layer, "method")]
+    long = [layer for network in networks for layer in layers_of(network) if hasattr(layer, "method")]
     if not long:
         return exported.folder
     for layer in long:
         layer.method = "direct"
-    module, functions = signatures.build(trained.frontend, trained.networks, plan_of(exported.description))
+    module, functions = signatures.build(frontend, networks, plan_of(exported.description))
     main = {name: function for name, function in functions.items() if name in _MAIN}
     tf.saved_model.save(module, str(place / "direct"), signatures=main)
     return place / "direct"

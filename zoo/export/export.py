@@ -3,7 +3,8 @@
     OUT/N/saved_model.pb, variables/     the graph (zoo.export.signatures) and its weights
     OUT/N/assets/description.json        outputs, limits, front-end, training, figures, checksums
     OUT/N/assets/classes.txt             the outputs' names, one a line
-    OUT/N/assets.extra/model.onnx        the main signature once more, for ONNX Runtime
+    OUT/N/assets.extra/model.onnx        the main signature and embeddings once more, for ONNX Runtime
+    OUT/N/assets.extra/model.keras       the run's model, to be trained further; of several folds model-0.keras, ...
 
 It is made and checked in a folder without a number beside them: a server sees N once it is complete.
 """
@@ -22,13 +23,22 @@ from zoo.confidence.fit import Fit
 from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.config.run_config import heeds
 from zoo.errors import UserError
-from zoo.export import agreement, confidence_signature, conversion, onnx_copy, signatures, trained_run, warmup
+from zoo.export import (
+    agreement,
+    confidence_signature,
+    conversion,
+    keras_copy,
+    onnx_copy,
+    signatures,
+    trained_run,
+    warmup,
+)
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained
 from zoo.heads import Head, heads_of
 from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
-from zoo.runs import confidence_file
+from zoo.runs import confidence_file, training_clips
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import looks_at_whole_segments, own_settings
 from zoo.serving import saved_model
@@ -53,6 +63,7 @@ def export(
     max_seconds: float | None = None,
     without_confidence: bool = False,
     with_onnx: bool = False,
+    with_keras: bool = False,
 ) -> Path:
     """Write a run as a SavedModel and return its folder, `out`/N.
 
@@ -66,6 +77,7 @@ def export(
         max_seconds: longer recordings are refused; by default `LONGEST_SECONDS`.
         without_confidence: the run's confidence.json, if it has one, is left out.
         with_onnx: the main signature is stored in ONNX too, where that can be (zoo.export.onnx_copy).
+        with_keras: the Keras models are stored too, where that can be (zoo.export.keras_copy).
 
     Raises UserError for a confidence that no graph can hold, or that was not fitted on the temperature's
     probabilities, a run that is not finished or of another version, an option its kind does not have, a
@@ -84,11 +96,15 @@ def export(
             before, after = frames_around(trained.networks, plan.steps_per_frame)
             content["stream"] = {"before_frames": before, "after_frames": after}
         complete(aside, content, plan.outputs, out.name)
+        if with_keras:
+            models = {fold_name(folder): folder / "model.keras" for folder in trained.opened.fold_folders}
+            keras_copy.add(aside, models, content["frontend"]["kind"])
         exported = saved_model.load(aside)
         agreement.check(exported, trained)
         if with_onnx:
             with TemporaryDirectory(prefix="export-") as place:
-                onnx_copy.add(exported, conversion.without_transforms(trained, exported, Path(place)))
+                source = conversion.without_transforms(trained.frontend, trained.networks, exported, Path(place))
+                onnx_copy.add(exported, source)
     return final
 
 
@@ -187,12 +203,14 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "synthetic": record["synthetic"],
         "warnings": list(record.get("warnings", ())),
         "folds": [fold_name(folder) for folder in opened.fold_folders],
-        **{name: record[name] for name in ("initial", "teachers") if record.get(name)},
+        **{name: record[name] for name in ("stand_in", "initial", "teachers") if record.get(name)},
         "recipe": settings.recipe,
         "metrics": {name: record[name] for name in figures},
         "run_versions": record["versions"],
         "run_files": _checksums(opened.folder, run_files),
     }
+    if clips := training_clips.of_folds(opened.fold_folders):
+        content["clips"] = clips.content()
     if plan.heads:
         content["targets"] = [_target(head, record) for head in plan.heads]
     if not continuous:

@@ -60,7 +60,10 @@ def export(
     with TemporaryDirectory(prefix="export-") as place:
         exported = saved_model.load(saved.export(run, Path(place) / "saved", fold, **options))
         direct = FORMATS[format].direct
-        source = without_transforms(trained_run.load(run, fold), exported, Path(place)) if direct else exported.folder
+        source = exported.folder
+        if direct:
+            trained = trained_run.load(run, fold)
+            source = without_transforms(trained.frontend, trained.networks, exported, Path(place))
         with new_version(out, version) as (aside, final):
             convert(source, format, aside, exported)
             shutil.copytree(exported.folder / "assets", aside / DESCRIPTION.parent)

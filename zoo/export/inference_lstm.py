@@ -5,6 +5,8 @@ On one utterance a step's cost is that of its operations, not of its arithmetic:
 before the loop, one loop runs both directions, and its body has no mask.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -25,7 +27,7 @@ class OneLoopLSTM(ExplicitMask):
     Bidirectional; LSTM alone repeats the last real frame's.
     """
 
-    def __init__(self, units, directions=1, **kwargs):
+    def __init__(self, units: int, directions: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.units, self.directions = units, directions
 
@@ -50,7 +52,7 @@ class OneLoopLSTM(ExplicitMask):
         outputs = tf.concat([outputs[0], *map(backwards, outputs[1:])], axis=-1)
         return outputs if mask is None else tf.where(mask[..., None], outputs, 0.0)
 
-    def onward(self, sequences, hidden, cell):
+    def onward(self, sequences: Any, hidden: Any, cell: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Continue from a state, in one direction: (batch, frames, channels), two (batch, units) -> outputs, state."""
         (kernel, _, bias), *_ = self.ways
         driven = tf.matmul(tf.transpose(sequences, (1, 0, 2)), kernel) + bias

@@ -87,6 +87,13 @@ def _data(description: Figures, record: Figures, notes: Sequence[str], settings:
     yield "\n## Data\n"
     yield from (f"- {line}" for line in notes)
     several = record.get("corpora") or {record["corpus"]: vars(corpora.get(record["corpus"]))}
+    if made := record.get("stand_in"):
+        source = made["made_from"].partition(",")[0]
+        several, other = {source: vars(corpora.get(source.lower()))}, made["stand_in_for"]
+        yield (
+            f"- Trained on a stand-in for {other}: recordings joined from {source} speech, under ratings that were "
+            f"generated from the acted emotion, not given by people. Nothing of {other} is in it."
+        )
     for corpus in several.values():
         if description["synthetic"]:
             yield f"- A synthetic twin of {corpus['title']}, made by this project; nothing of the corpus is in it."
@@ -191,6 +198,8 @@ def _origin(version: Path, description: Figures, run: Path, record: Figures) -> 
     export += ["--calibrate", "--data-root", "DIR"] if description.get("calibration") else []
     export += ["--postprocess"] if description.get("postprocess") else []
     yield "\n## Made by\n"
+    if record.get("stand_in"):
+        yield "DIR is the folder that `scripts/make_recola_standin.py --data-root RAVDESS --out DIR` writes.\n"
     yield f"```\npython scripts/train.py {shlex.join(given)}\npython scripts/export.py {shlex.join(export)}\n```\n"
     yield from _training_time(record)
     yield "with " + ", ".join(f"{name} {found}" for name, found in description["run_versions"].items())

@@ -1,14 +1,16 @@
 """Add the ONNX form of its main signature to an export, for processes that start often (zoo.serving.onnx_form)."""
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import UserError
 from zoo.export.conversion import RefusedError, check_alike, check_installed
 from zoo.export.onnx_writer import onnx_of
 from zoo.export.requests import answer, clips_of, requests_of
-from zoo.serving.description import DESCRIPTION, ONNX_PATH
+from zoo.serving.description import DESCRIPTION, EMBEDDING, ONNX_PATH
 from zoo.serving.onnx_form import OnnxForm
 from zoo.serving.saved_model import Exported
 from zoo.utils.atomic_files import write_json
@@ -51,11 +53,16 @@ def _refusal(exported: Exported) -> str:
     return ""
 
 
+def _is_part(one: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    """Say whether a signature takes the same inputs as another, and answers with some of its outputs."""
+    return one["inputs"] == whole["inputs"] and one["outputs"].items() <= whole["outputs"].items()
+
+
 def _converted(exported: Exported, source: Path) -> tuple[bytes, list[str]]:
     """Write the form and compare it; return its bytes and the names of the signatures that it computes."""
     signatures = exported.description["signatures"]
-    main = "all_targets" if "all_targets" in signatures else "serving_default"
-    names = [name for name in signatures if signatures[name] == signatures[main]]  # one function under two names
+    main = next(name for name in (EMBEDDING, "all_targets", "serving_default") if name in signatures)
+    names = [name for name, one in signatures.items() if _is_part(one, signatures[main])]
     content = onnx_of(source, main)
     path = exported.folder / ONNX_PATH
     path.parent.mkdir(exist_ok=True)

@@ -1,6 +1,8 @@
 """Make an export anew from an export: its networks and weights, in a graph as this version builds it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -8,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import UserError
-from zoo.export import export, model_card, onnx_copy, signatures
+from zoo.export import conversion, export, keras_copy, model_card, onnx_copy, recovered, signatures
 from zoo.export.agreement import TOLERANCE, plan_of
 from zoo.export.requests import answer, clips_of, requests_of
+from zoo.frontends.compose import with_frontend
 from zoo.frontends.log_mel import LogMel
 from zoo.frontends.mfcc import Mfcc
 from zoo.frontends.waveform import StandardWaveform
@@ -19,16 +22,24 @@ from zoo.serving.saved_model import Exported
 from zoo.serving.versions import new_version
 from zoo.version import __version__
 
+_MADE_ANEW = ("onnx", "without_onnx", "keras", "without_keras")  # of a description
 FRONTENDS = {layer.__name__: layer for layer in (LogMel, Mfcc, StandardWaveform)}  # those without weights
 
 
-def rebuild(place: Path, out: Path, version: int | None = None, with_onnx: bool = False) -> Path:
+class OtherAnswersError(UserError):
+    """An export that answers otherwise once it is made anew."""
+
+
+def rebuild(
+    place: Path, out: Path, version: int | None = None, with_onnx: bool = False, with_keras: bool = False
+) -> Path:
     """Write an export with today's checks of requests and today's reader of WAV files; return its folder, `out`/N.
 
-    The card beside `place` goes with it. `with_onnx` as in `export.export`.
+    The card beside `place` goes with it. `with_onnx` and `with_keras` as in `export.export`.
 
     `place` is an export whose signatures take waveforms. Features of a waveform are computed by this version's
-    front-end, by the settings in the description; what follows them is the old graph's signature "features".
+    front-end, by the settings in the description. What follows them are its Keras networks, made again where it holds
+    none (zoo.export.recovered); where they cannot be, it is the old graph's signature "features", without embeddings.
 
     Raises UserError for what is no export, has another front-end, or would answer otherwise than before.
     """
@@ -38,18 +49,60 @@ def rebuild(place: Path, out: Path, version: int | None = None, with_onnx: bool 
         raise UserError(f"{place}: expected a front-end of {', '.join(FRONTENDS)}, found {kind}; export its run again")
     settings = {name: value for name, value in old.description["frontend"].items() if name != "kind"}
     frontend = FRONTENDS[kind](**settings)
-    with new_version(out, version) as (aside, final):
-        module, functions = _build(old, frontend)
+    networks, why = _networks(old)
+    forms: dict[str, Any] = {"with_onnx": with_onnx, "with_keras": with_keras}
+    if networks:
+        try:
+            return _write(old, frontend, networks, out, version, **forms)
+        except OtherAnswersError as error:
+            why = f"its networks, made again, answer otherwise: {error.message}"
+    return _write(old, frontend, {}, out, version, why, **forms)
+
+
+def _write(
+    old: Exported,
+    frontend: keras.layers.Layer,
+    networks: Mapping[str, keras.Model],
+    out: Path,
+    version: int | None,
+    why: str = "",
+    *,
+    with_onnx: bool,
+    with_keras: bool,
+) -> Path:
+    """Write the export by its Keras networks, or by its old graph, and then `why`."""
+    with new_version(out, version) as (aside, final), TemporaryDirectory(prefix="export-") as beside:
+        made = signatures.build(frontend, list(networks.values()), plan_of(old.description)) if networks else None
+        module, functions = made or _build(old, frontend)
         described = export.save(module, functions, aside)
-        kept = {name: value for name, value in old.description.items() if name not in ("onnx", "without_onnx")}
+        kept = {name: value for name, value in old.description.items() if name not in _MADE_ANEW}
         content: dict[str, Any] = {**kept, "zoo_version": __version__, "signatures": described}
-        export.complete(aside, content, old.outputs, out.name)
+        export.complete(aside, {**content, **({"without_keras": why} if why else {})}, old.outputs, out.name)
+        if with_keras and networks:
+            keras_copy.add(aside, _saved(frontend, networks, Path(beside)), type(frontend).__name__)
         new = saved_model.load(aside)
         _compare(old, new)
         if with_onnx:
-            onnx_copy.add(new)
+            source = conversion.without_transforms(frontend, list(networks.values()), new, Path(beside))
+            onnx_copy.add(new, source)
     model_card.carry_over(old.folder, final)
     return final
+
+
+def _networks(old: Exported) -> tuple[dict[str, keras.Model], str]:
+    """Return the Keras networks of an export by fold, or none and the reason."""
+    try:
+        return recovered.networks_of(old), ""
+    except recovered.NotRecoverableError as error:
+        return {}, f"it could not be made again from the export: {error.message}"
+
+
+def _saved(frontend: keras.layers.Layer, networks: Mapping[str, keras.Model], folder: Path) -> dict[str, Path]:
+    """Save networks behind their front-end, as train.py does; return the files by fold."""
+    files = {fold: folder / f"{number}.keras" for number, fold in enumerate(networks)}
+    for fold, network in networks.items():
+        with_frontend(frontend, network).save(files[fold])
+    return files
 
 
 def _build(old: Exported, frontend: keras.layers.Layer) -> tuple[tf.Module, dict[str, Any]]:
@@ -79,7 +132,7 @@ def _compare(old: Exported, new: Exported) -> None:
         before, after = answer(old.module.signatures, name, inputs), answer(new.module.signatures, name, inputs)
         for key, expected in before.items():
             if not np.allclose(after[key], expected, rtol=TOLERANCE, atol=TOLERANCE):
-                raise UserError(
+                raise OtherAnswersError(
                     f"{old.folder}: made anew, {key} of the signature {name} differs by "
                     f"{np.abs(after[key].astype(float) - expected).max():.2g}. It was not written; this is a bug, "
                     "please report it"

@@ -15,12 +15,14 @@ from zoo.confidence.fit import Fit
 from zoo.data.audio.recording import BAD_KINDS, LOUDEST, QUIETEST
 from zoo.export import all_targets, stream_signature, wav_decoder
 from zoo.export.calibration import LEAST_PROBABILITY
+from zoo.export.chains import postprocessed
 from zoo.export.confidence_signature import with_confidence
 from zoo.export.inference_lstm import exchanged
 from zoo.export.wav_decoder import refuse_unless
 from zoo.heads import Heads
+from zoo.inference import embedding
 from zoo.inference.postprocess import PostProcess
-from zoo.serving.description import WITH_CONFIDENCE
+from zoo.serving.description import EMBEDDING, WITH_CONFIDENCE
 
 Answers = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor, tf.Tensor], Answers]
@@ -56,25 +58,33 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
     The networks' answers are averaged. Without a front-end, "features" is the only signature and the default.
     """
     networks = [exchanged(network) for network in networks]
+    embeds = embedding.possible(networks) and EMBEDDING not in [head.name for head in plan.heads]
     module = tf.Module()
     layers = [*networks, *([frontend] if frontend else [])]
     module.weights = [variable.value for layer in layers for variable in layer.variables]
     features = next(item.shape for item in networks[0].inputs if item.name == "features")
     inputs = [tf.TensorSpec((None, *features[1:]), tf.float32, "features"), _counts("n_frames")]
     # A function of its own, so that it is traced and stored once for all signatures.
-    answer = tf.function(
-        _ratings(networks, plan) if plan.steps_per_frame else _probabilities(networks, plan),
+    parts = [embedding.with_embedding(network) if embeds else network for network in networks]
+    complete = tf.function(
+        _ratings(parts, plan) if plan.steps_per_frame else _probabilities(parts, plan),
         input_signature=inputs,
         autograph=False,
     )
+    answer = _without_embedding(complete)
     main = all_targets.main_alone(answer) if plan.heads else answer
     of_features = _on_features(main, inputs, plan, limited=frontend is None)
     if frontend is None:
         functions = {"serving_default": of_features, "features": of_features}
+        if embeds:
+            functions[EMBEDDING] = _on_features(complete, inputs, plan, limited=True)
         if plan.confidence:
             functions[WITH_CONFIDENCE] = _on_features(_confident(main, plan.confidence), inputs, plan, limited=True)
         return module, functions
     functions = of_requests(main, of_features, frontend, plan)
+    if embeds:
+        named = all_targets.by_target(complete, plan.heads[0].name) if plan.heads else complete
+        functions[EMBEDDING] = _on_waveforms(named, frontend, plan)
     if plan.heads:
         every = all_targets.by_target(answer, plan.heads[0].name)
         functions |= of_all_targets(every, _on_features(every, inputs, plan, limited=False), frontend, plan)
@@ -93,6 +103,10 @@ def of_requests(answer: Answer, of_features: Any, frontend: keras.layers.Layer, 
     if plan.confidence:
         functions[WITH_CONFIDENCE] = _on_waveforms(_confident(answer, plan.confidence), frontend, plan)
     return functions
+
+
+def _without_embedding(answer: Answer) -> Answer:
+    return lambda *inputs: {name: value for name, value in answer(*inputs).items() if name != EMBEDDING}
 
 
 def _confident(answer: Answer, fit: Fit) -> Answer:
@@ -215,12 +229,13 @@ def _not_empty(rows, name: str):
 
 def _probabilities(networks: Sequence[keras.Model], plan: Plan) -> Answer:
     def answer(features, n_frames):
-        outputs = [_run(network, features, n_frames) for network in networks]
+        outputs, embedded = _answers(networks, features, n_frames)
         further = all_targets.further(plan.heads, outputs)
         if plan.heads:
             outputs = [output[:, : len(plan.outputs)] for output in outputs]
         scores = [tf.math.log(tf.maximum(output, LEAST_PROBABILITY)) / plan.temperature for output in outputs]
-        return {"probabilities": tf.add_n([tf.nn.softmax(score) for score in scores]) / len(scores), **further}
+        mean = tf.add_n([tf.nn.softmax(score) for score in scores]) / len(scores)
+        return {"probabilities": mean, **further, **embedded}
 
     return answer
 
@@ -230,22 +245,35 @@ def _ratings(networks: Sequence[keras.Model], plan: Plan) -> Answer:
 
     def answer(features, n_steps):
         n_frames = n_steps // plan.steps_per_frame
-        ratings = []
-        for network, chain in zip(networks, chains, strict=True):
-            segments = plan.segment_frames
-            raw = _in_segments(network, features, n_steps, plan) if segments else _run(network, features, n_steps)
-            ratings.append(raw if chain is None else _postprocessed(raw, n_frames, chain))
+        ratings, embedded = [], dict[str, tf.Tensor]()
+        if plan.segment_frames:
+            raws = [_in_segments(network, features, n_steps, plan) for network in networks]
+        else:
+            raws, embedded = _answers(networks, features, n_steps, n_frames)
+        for raw, chain in zip(raws, chains, strict=True):
+            ratings.append(raw if chain is None else postprocessed(raw, n_frames, chain))
         mean = tf.add_n(ratings) / len(ratings)
         frame, last = tf.range(tf.shape(mean)[1])[None, :], n_frames[:, None] - 1
         mean = tf.gather(mean, tf.maximum(tf.minimum(frame - plan.delay_frames, last), 0), batch_dims=1)
         real = frame <= last
-        return {"arousal_valence": tf.where(real[..., None], mean, 0.0), "n_frames": n_frames}
+        return {"arousal_valence": tf.where(real[..., None], mean, 0.0), "n_frames": n_frames, **embedded}
 
     return answer
 
 
-def _run(network: keras.Model, features, n_frames):
-    return tf.cast(network({"features": features, "n_frames": n_frames}, training=False), tf.float32)
+def _answers(networks: Sequence[keras.Model], features, n_steps, n_frames=None) -> tuple[list, Answers]:
+    """Return the networks' outputs, and {"embedding": (batch, width)} of networks that give theirs, side by side.
+
+    With `n_frames` (batch,) embeddings of frames are averaged.
+    """
+    every = [network({"features": features, "n_frames": n_steps}, training=False) for network in networks]
+    if not isinstance(every[0], (list, tuple)):
+        return [tf.cast(output, tf.float32) for output in every], {}
+    vectors = tf.concat([tf.cast(vector, tf.float32) for _, vector in every], axis=-1)
+    if n_frames is not None:
+        real = tf.sequence_mask(n_frames, tf.shape(vectors)[1])[..., None]
+        vectors = tf.reduce_sum(tf.where(real, vectors, 0.0), axis=1) / tf.cast(n_frames, tf.float32)[:, None]
+    return [tf.cast(output, tf.float32) for output, _ in every], {EMBEDDING: vectors}
 
 
 def _in_segments(network: keras.Model, features, n_steps, plan: Plan):
@@ -261,39 +289,10 @@ def _in_segments(network: keras.Model, features, n_steps, plan: Plan):
         frames = tf.reshape(row[: n_frames * steps], (n_frames, steps, channels))
         segments = tf.gather(frames, starts[:, None] + tf.range(size)[None, :])
         segments = tf.reshape(segments, (tf.size(starts), size * steps, channels))
-        ratings = _run(network, segments, tf.fill([tf.size(starts)], size * steps))
+        counts = tf.fill([tf.size(starts)], size * steps)
+        (ratings,), _ = _answers([network], segments, counts)
         before = tf.reshape(ratings[:-1], (-1, n_outputs))[: n_frames - size]
         return tf.pad(tf.concat([before, ratings[-1]], axis=0), [[0, most - n_frames], [0, 0]])
 
     specification = tf.TensorSpec((None, n_outputs), tf.float32)
     return tf.map_fn(of_one, (features, n_steps), fn_output_signature=specification, parallel_iterations=1)
-
-
-def _postprocessed(ratings, n_frames, chain: PostProcess):
-    """Apply zoo.inference.postprocess in the graph, each recording up to its own end; in float64, as there."""
-    columns = []
-    for column, steps in enumerate(chain.chains.values()):
-        trace = tf.cast(ratings[..., column], tf.float64)
-        for step in (step for step in steps if step.kept):
-            trace = _STEPS[step.name](trace, n_frames, **step.values)
-        columns.append(tf.cast(trace, tf.float32))
-    return tf.stack(columns, axis=-1)
-
-
-def _median(trace, n_frames, frames: int):
-    """Filter over an odd number of frames, as those that are fitted are."""
-    window = tf.range(tf.shape(trace)[1])[:, None] + tf.range(-(frames // 2), frames // 2 + 1)[None, :]
-    last = tf.maximum(n_frames, 1)[:, None, None] - 1
-    within = tf.minimum(tf.maximum(window[None], 0), last)  # edges are repeated
-    return tf.math.top_k(tf.gather(trace, within, batch_dims=1), frames // 2 + 1).values[..., -1]
-
-
-_STEPS: dict[str, Callable] = {
-    "median": _median,
-    "centring": lambda trace, n_frames, prediction_mean, truth_mean: trace - prediction_mean + truth_mean,
-    "scaling": lambda trace, n_frames, ratio, about: about + ratio * (trace - about),
-    # The first value fills the start.
-    "shift": lambda trace, n_frames, frames: tf.gather(
-        trace, tf.maximum(tf.range(tf.shape(trace)[1]) - frames, 0), axis=1
-    ),
-}

@@ -1,6 +1,7 @@
 """Build the front-end, the feature extractor and the feature model that a run configuration describes."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 
@@ -17,6 +18,8 @@ from zoo.frontends.log_mel import LogMel
 from zoo.frontends.mfcc import CepstralStatistics
 from zoo.frontends.waveform import StandardWaveform
 from zoo.layers.window_statistics import WindowStatistics
+from zoo.models.weights import encoder_folder
+from zoo.models.weights.hugging_face import FAMILIES
 from zoo.runs import upstream_runs
 
 
@@ -74,6 +77,13 @@ def extractor(config: RunConfig) -> Extractor:
     return of_functionals(config.feature_set, config.functional_seconds, frame_seconds(config))
 
 
+def has_random_weights(config: RunConfig) -> bool:
+    """Return whether features come from a network or an encoder that nobody trained, to try the program."""
+    if heeds(config.model, "encoder_layer"):
+        return encoder_folder.is_random(Path(config.weights))
+    return config.weights == "random"
+
+
 def feature_model(config: RunConfig, fold: str) -> keras.Model | None:
     """Return the model between a front-end and a linear one, or None: a network, an enhancer, window statistics.
 
@@ -120,6 +130,23 @@ def _image(config: RunConfig) -> keras.layers.Layer:
     return DeepSpectrum(network, config.weights, colormap=config.colormap, seed=config.seed, name="deep_spectrum")
 
 
+def _encoder(config: RunConfig) -> keras.layers.Layer:
+    from zoo.frontends.speech_encoder import SpeechEncoder
+
+    if not config.weights:
+        raise UserError(
+            f"--model {config.model} needs --weights FOLDER, a published encoder as ser convert-weights writes it "
+            "(docs/encoders.md)"
+        )
+    layer = SpeechEncoder(
+        config.weights, layer=config.encoder_layer, frames=config.encoder_frames, name="speech_encoder"
+    )
+    if config.model in FAMILIES and config.model != layer.config.family:
+        found = f"--weights {config.weights}: expected {config.model}, found {layer.config.family}"
+        raise UserError(f"{found}; give --model {layer.config.family}, or other weights")
+    return layer
+
+
 _LAYERS: dict[str, Callable[[RunConfig], keras.layers.Layer]] = {
     "log_mel": _log_mel,
     "mfcc": cepstral,
@@ -127,4 +154,5 @@ _LAYERS: dict[str, Callable[[RunConfig], keras.layers.Layer]] = {
     "waveform": lambda config: StandardWaveform(name="waveform_frontend"),
     "joint": joint_vector.frontend,
     "image": _image,
+    "encoder": _encoder,
 }

@@ -5,6 +5,7 @@ logistic regression on the variation within the utterance: noise fills pauses, s
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +29,7 @@ class Variation(Weightless, InFloat32):
     Call: (batch, frames, channels), frame counts (batch,) -> (batch, 5 * channels). In float32.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.six = Statistics("six")
 
@@ -48,7 +49,7 @@ class CleanSpeech(InFloat32):
     Call: (batch, frames, channels), frame counts (batch,) -> (batch,). In float32. `fit` makes one with its weights.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**{**kwargs, "trainable": False})
         self.variation = Variation()
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 from keras import ops
@@ -36,8 +37,18 @@ class DeepSpectrum(keras.layers.Layer):
     colour map.
     """
 
+    weights_elsewhere = True
+
     def __init__(
-        self, network, weights, weights_sha256=None, colormap="viridis", seed=0, rate_hz=16_000, picture=None, **kwargs
+        self,
+        network: str,
+        weights: str,
+        weights_sha256: str | None = None,
+        colormap: str = "viridis",
+        seed: int = 0,
+        rate_hz: int = 16_000,
+        picture: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.image = SpectrogramImage(get(network).side, colormap, rate_hz, **(picture or {}))

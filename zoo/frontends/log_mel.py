@@ -1,5 +1,7 @@
 """Compute logarithms of mel-band energies of waveforms, as a Keras layer."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -38,16 +40,16 @@ class LogMel(InFloat32):
 
     def __init__(
         self,
-        rate_hz=16_000,
-        window_ms=25.0,
-        hop_ms=10.0,
-        bands=40,
-        mel_scale="htk",
-        n_fft=None,
-        floor=1e-10,
-        trim_db=0.0,
-        clip_mean="kept",
-        **kwargs,
+        rate_hz: int = 16_000,
+        window_ms: float = 25.0,
+        hop_ms: float = 10.0,
+        bands: int = 40,
+        mel_scale: str = "htk",
+        n_fft: int | None = None,
+        floor: float = 1e-10,
+        trim_db: float = 0.0,
+        clip_mean: str = "kept",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if clip_mean not in CLIP_MEANS:

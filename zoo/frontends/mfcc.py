@@ -1,5 +1,7 @@
 """Compute MFCCs, their deltas, and statistics over time, as Keras layers."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -33,14 +35,14 @@ class Mfcc(InFloat32):
 
     def __init__(
         self,
-        rate_hz=22_050,
-        coefficients=80,
-        window_ms=2048 / 22.05,
-        hop_ms=512 / 22.05,
-        mel_bands=128,
-        n_fft=None,
-        peak_normalize=True,
-        **kwargs,
+        rate_hz: int = 22_050,
+        coefficients: int = 80,
+        window_ms: float = 2048 / 22.05,
+        hop_ms: float = 512 / 22.05,
+        mel_bands: int = 128,
+        n_fft: int | None = None,
+        peak_normalize: bool = True,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.rate_hz, self.coefficients, self.window_ms, self.hop_ms = rate_hz, coefficients, window_ms, hop_ms
@@ -95,7 +97,7 @@ class Deltas(Weightless, InFloat32):
     Call: (batch, frames, channels), frame counts (batch,) -> same shape, zero on padding. In float32.
     """
 
-    def __init__(self, order=1, width=9, **kwargs):
+    def __init__(self, order: int = 1, width: int = 9, **kwargs: Any):
         super().__init__(**kwargs)
         self.order, self.width = order, width
 
@@ -144,7 +146,7 @@ class Statistics(Weightless, InFloat32):
     Call: (batch, frames, channels), frame counts (batch,) -> (batch, channels, 1 or 6). In float32.
     """
 
-    def __init__(self, statistics="six", **kwargs):
+    def __init__(self, statistics: str = "six", **kwargs: Any):
         super().__init__(**kwargs)
         if statistics not in STATISTICS:
             raise ValueError(f"statistics is {statistics!r}, expected one of {', '.join(STATISTICS)}")
@@ -189,7 +191,7 @@ class StreamStatistics(Weightless, InFloat32):
     image has no padding. `channels` is (deltas + 1) * (1 or 6). In float32.
     """
 
-    def __init__(self, deltas=2, statistics="mean", **kwargs):
+    def __init__(self, deltas: int = 2, statistics: str = "mean", **kwargs: Any):
         super().__init__(**kwargs)
         if deltas not in (0, 1, 2):
             raise ValueError(f"deltas is {deltas}, expected 0, 1 or 2")
@@ -219,7 +221,16 @@ class CepstralStatistics(keras.layers.Layer):
     which are all `coefficients`.
     """
 
-    def __init__(self, deltas=2, statistics="mean", *, name=None, trainable=True, dtype="float32", **mfcc):
+    def __init__(
+        self,
+        deltas: int = 2,
+        statistics: str = "mean",
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str = "float32",
+        **mfcc: Any,
+    ):
         super().__init__(name=name, trainable=trainable, dtype=dtype)
         self.mfcc = Mfcc(**mfcc)
         self.over_time = StreamStatistics(deltas, statistics)

@@ -1,6 +1,7 @@
 """Draw a clip's mel-spectrogram as a picture of fixed size, as a Keras layer, for networks trained on photographs."""
 
 from difflib import get_close_matches
+from typing import Any
 
 import keras
 import numpy as np
@@ -36,15 +37,15 @@ class SpectrogramImage(keras.layers.Layer):
 
     def __init__(
         self,
-        side=224,
-        colormap="viridis",
-        rate_hz=16_000,
-        window_ms=32.0,
-        hop_ms=16.0,
-        bands=128,
-        mel_scale="htk",
-        range_db=80.0,
-        **kwargs,
+        side: int = 224,
+        colormap: str = "viridis",
+        rate_hz: int = 16_000,
+        window_ms: float = 32.0,
+        hop_ms: float = 16.0,
+        bands: int = 128,
+        mel_scale: str = "htk",
+        range_db: float = 80.0,
+        **kwargs: Any,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.side, self.colormap, self.rate_hz, self.range_db = side, colormap, rate_hz, range_db

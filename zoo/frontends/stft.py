@@ -1,5 +1,7 @@
 """Compute mel-band energies of the short-time Fourier transform, by operations that every export format has."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -8,7 +10,9 @@ from zoo.frontends.mel_filterbank import mel_frequencies
 HAMMING, HANN = (0.54, 0.46), (0.5, 0.5)  # a - b cos: periodic windows
 
 
-def framing(rate_hz: int, window_ms: float, hop_ms: float, n_fft: int | None, bands: int, mel_scale: str):
+def framing(
+    rate_hz: int, window_ms: float, hop_ms: float, n_fft: int | None, bands: int, mel_scale: str
+) -> tuple[int, int, int]:
     """Return samples of a window and of a hop, and points of the transform: `n_fft`, or the smallest that will do.
 
     That is the window, doubled until every mel band holds a bin. Raises ValueError where there is none.
@@ -31,13 +35,17 @@ def framing(rate_hz: int, window_ms: float, hop_ms: float, n_fft: int | None, ba
 # the whole. All of it exists in every export format, and it takes a quarter of the plain product's multiplications.
 
 
-def transform_constants(window: int, hop: int, n_fft: int, mel: np.ndarray, taper: tuple[float, float]):
+def transform_constants(
+    window: int, hop: int, n_fft: int, mel: np.ndarray, taper: tuple[float, float]
+) -> tuple[np.ndarray, Any]:
     """Return what `mel_energies` multiplies with: kernels, and `mel` (bands, n_fft // 2 + 1) in their order."""
     radix = next(radix for radix in (4, 2, 1) if hop % radix == n_fft % radix == 0)
     return _kernels(window, n_fft, radix, taper), _mel_of_parts(mel, n_fft, radix)
 
 
-def mel_energies(waveform, n_frames, window: int, hop: int, n_fft: int, kernels: np.ndarray, mel: np.ndarray):
+def mel_energies(
+    waveform: Any, n_frames: Any, window: int, hop: int, n_fft: int, kernels: np.ndarray, mel: np.ndarray
+) -> Any:
     """Energies of mel bands in |STFT|^2: waveforms (batch, samples) -> (frames, batch, bands).
 
     Frame t is centred on sample t * hop; the waveform is silent beyond its ends.

@@ -1,5 +1,7 @@
 """Standardise each waveform to mean 0 and deviation 1, as a Keras layer."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -16,7 +18,7 @@ class StandardWaveform(Weightless, InFloat32):
     Call: waveforms (batch, samples), sample counts (batch,) -> (batch, samples, 1), zero on padding, and the counts.
     """
 
-    def __init__(self, rate_hz=16_000, **kwargs):
+    def __init__(self, rate_hz: int = 16_000, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate_hz = rate_hz
 

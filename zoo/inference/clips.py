@@ -4,19 +4,30 @@ import os
 from collections.abc import Sequence
 from numbers import Number
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from zoo.data.audio.pipes import MOST_BYTES
 from zoo.data.audio.read import read, read_bytes, to_mono
 from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ, BadClip, check_level, check_rate, check_stored
 from zoo.errors import UserError
 
+_BLOCK_BYTES = 1 << 20
 MOST_CHANNELS = 8  # of samples, which do not say which of their dimensions is time
 
-# A path, the bytes of an audio file, or samples: an array, a tensor, a list of numbers or of lists of numbers.
-Clip = str | os.PathLike[str] | bytes | ArrayLike
+
+@runtime_checkable
+class Readable(Protocol):
+    """An open file, or anything else that gives bytes: io.BytesIO, a pipe, the body of a response."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+# A path, the bytes of an audio file or an object that they are read from, or samples: an array, a tensor, a list of
+# numbers or of lists of numbers.
+Clip = str | os.PathLike[str] | bytes | Readable | ArrayLike
 CONTENT = (bytes, bytearray, memoryview)
 _EXPECTED = f"samples (n,), (n, channels) or (channels, n), floats in -1..1 of at most {MOST_CHANNELS} channels"
 
@@ -28,7 +39,7 @@ def is_clip(value: Any) -> bool:
         while isinstance(first, (list, tuple)) and first:
             first = first[0]
         return isinstance(first, (Number, np.generic)) or any(isinstance(part, Number) for part in value)
-    return is_file(value) or isinstance(value, CONTENT) or hasattr(value, "__array__")
+    return is_file(value) or isinstance(value, (*CONTENT, Readable)) or hasattr(value, "__array__")
 
 
 def is_file(clip: Any) -> TypeGuard[str | os.PathLike[str]]:
@@ -37,8 +48,15 @@ def is_file(clip: Any) -> TypeGuard[str | os.PathLike[str]]:
 
 
 def names_of(clips: Sequence[Clip]) -> list[str]:
-    """Return what rows call clips: the path of a file, "#" and the position of others."""
-    return [str(clip) if is_file(clip) else f"#{number}" for number, clip in enumerate(clips)]
+    """Return what rows call clips: the path of a file or of an open one, "#" and the position of others."""
+    return [_name_of(clip) or f"#{number}" for number, clip in enumerate(clips)]
+
+
+def _name_of(clip: Clip) -> str:
+    if is_file(clip):
+        return str(clip)
+    name = getattr(clip, "name", "") if isinstance(clip, Readable) else ""
+    return str(name) if isinstance(name, (str, os.PathLike)) else ""  # of a descriptor it is a number
 
 
 def waveform_of(
@@ -50,6 +68,8 @@ def waveform_of(
     """
     if is_file(clip):
         return read(Path(clip), rate_hz, min_seconds, max_seconds)
+    if isinstance(clip, Readable) and not isinstance(clip, CONTENT):
+        clip = _content_of(clip, name)
     if isinstance(clip, CONTENT):
         return read_bytes(bytes(clip), name, rate_hz, min_seconds, max_seconds)
     samples = in_columns(as_floats(clip, name), name)
@@ -62,13 +82,37 @@ def waveform_of(
     return mono
 
 
+def _content_of(file: Readable, name: str) -> bytes:
+    """Read a file object from where it is to its end, whether it can seek or not; up to `MOST_BYTES`.
+
+    Raises UserError for one of text, one that is closed or fails, and for more.
+    """
+    parts: list[bytes] = []
+    left = MOST_BYTES + 1
+    try:
+        while left > 0 and (part := file.read(min(left, _BLOCK_BYTES))):
+            if not isinstance(part, CONTENT):
+                raise UserError(
+                    f"{name}: expected a file of bytes, found one of {type(part).__name__}; open it by 'rb'"
+                )
+            parts.append(bytes(part))
+            left -= len(part)
+    except (OSError, ValueError) as error:  # ValueError: closed
+        raise UserError(f"{name}: expected a file that can be read, found one that cannot ({error})") from error
+    if left <= 0:
+        raise UserError(f"{name}: expected at most {MOST_BYTES >> 20} MiB, found more; save it and give its path")
+    return b"".join(parts)
+
+
 def as_floats(samples: Any, name: str) -> np.ndarray:
     """Return an array of floats from an array, a tensor or lists. Raises UserError for anything else."""
     if hasattr(samples, "detach") and hasattr(samples, "cpu"):  # PyTorch's, which may have a gradient or be elsewhere
         samples = samples.detach().cpu()
     kind = type(samples).__name__
     if not isinstance(samples, (list, tuple)) and not hasattr(samples, "__array__"):
-        raise UserError(f"{name}: expected {_EXPECTED}, a path, or the bytes of an audio file, found {kind}")
+        raise UserError(
+            f"{name}: expected {_EXPECTED}, a path, or the bytes of an audio file or an open one, found {kind}"
+        )
     try:
         array = np.asarray(samples)
     except Exception as error:  # each library has its own

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.batches.by_length import in_batches
+from zoo.data.batches.by_length import in_batches, padded
 from zoo.frontends import opensmile
 from zoo.inference.confidence import judge_of
 from zoo.inference.long_recordings import rate_in_windows
 from zoo.inference.predictor import BATCH_SECONDS, Output, Predictor, checked
-from zoo.serving.description import confidence_of, heads_of
+from zoo.serving.description import EMBEDDING, confidence_of, heads_of
 from zoo.serving.saved_model import Exported, limits_seconds
 from zoo.utils import extras
 
@@ -52,6 +52,11 @@ def of_export(exported: Exported, further: bool = True) -> Predictor:
             BATCH_SECONDS * rate_hz,
         )
 
+    def embed(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if own["kind"] == "functionals":
+            return [exported.embed(*padded([functionals(waveform)]))[0] for waveform in waveforms]
+        return in_batches(exported.embed, waveforms, BATCH_SECONDS * rate_hz)
+
     def rate_long(path: Path) -> np.ndarray:
         return rate_in_windows(
             path,
@@ -64,6 +69,9 @@ def of_export(exported: Exported, further: bool = True) -> Predictor:
         )
 
     facts = tuple(exported.outputs), description["trained_on"], rate_hz, min_seconds, max_seconds, predict_waveforms
+    embeds = embed if EMBEDDING in description["signatures"] else None
     if not exported.continuous:
-        return Predictor(*facts, heads=heads, judge=judge_of(confidence_of(description), rate_hz))
-    return Predictor(*facts, description["frame_seconds"], max_seconds, rate_long if on_waveforms else None)
+        judge = judge_of(confidence_of(description), rate_hz)
+        return Predictor(*facts, heads=heads, judge=judge, embed_waveforms=embeds)
+    long = rate_long if on_waveforms else None
+    return Predictor(*facts, description["frame_seconds"], max_seconds, long, embed_waveforms=embeds)

@@ -15,11 +15,16 @@ from zoo.data.audio.blocks import seconds_of
 from zoo.data.audio.read import read
 from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
 from zoo.data.schema import Clip as Utterance
+from zoo.errors import UserError
 from zoo.heads import Heads, column_names, split
 from zoo.inference.clips import Clip, is_file, names_of, waveform_of
 from zoo.inference.confidence import NOTHING, Judge, without_fit
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
+_WITHOUT_EMBEDDING = (
+    "this model holds no embeddings: it looks at whole segments of recordings, or is an export of an earlier version. "
+    "Make such an export anew: scripts/export.py RUN --out DIR, or EXPORT --out DIR without its run"
+)
 READ_AHEAD = 64  # utterances read together, so that neighbours in length share a batch and memory stays flat
 
 OnBad = Callable[[BadClip], None]
@@ -38,7 +43,8 @@ class Predictor:
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
     `frame_seconds` apart (0: probabilities); or in words, why it has none. `rate_long` instead rates files longer than
     `whole_seconds`, in windows. `judge` gives classes their confidence. With several `heads`, the columns of further
-    targets follow the probabilities. Recordings up to `longest_seconds` are classified in windows.
+    targets follow the probabilities. Recordings up to `longest_seconds` are classified in windows. `embed_waveforms`
+    returns an embedding (width,) of each; None without.
     """
 
     outputs: tuple[str, ...]
@@ -53,6 +59,7 @@ class Predictor:
     heads: Heads = ()
     judge: Judge = without_fit
     longest_seconds: float = 86_400.0
+    embed_waveforms: Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]] | None = None
 
     def predict(
         self,
@@ -87,6 +94,24 @@ class Predictor:
     def row(self, name: str, result: tuple[np.ndarray, Row] | BadClip) -> Row:
         """Return the row of a classification, or of why there is none."""
         return self._without_answer(name, result) if isinstance(result, BadClip) else next(self._rows(name, *result))
+
+    def embed(self, clips: Sequence[Clip], clips_hz: int | None = None) -> np.ndarray:
+        """Return the embeddings of clips (n, width), float32, as `predict` takes them.
+
+        Raises BadClip for a clip that cannot be used, or has no speech in it, and UserError for a model without them.
+        """
+        if self.embed_waveforms is None:
+            raise UserError(_WITHOUT_EMBEDDING)
+        found: list[np.ndarray] = []
+        for some, names in zip(in_turn(clips), in_turn(names_of(clips)), strict=True):
+            waveforms = []
+            for result in read_each(some, self.rate_hz, self.min_seconds, self.max_seconds, names, clips_hz):
+                if isinstance(result, BadClip):
+                    raise result
+                waveforms.append(result)
+            vectors = self.embed_waveforms(waveforms)
+            found += [checked(vector, (None,), name) for vector, name in zip(vectors, names, strict=True)]
+        return np.stack(found).astype(np.float32) if found else np.zeros((0, 0), np.float32)
 
     def _predict(
         self, clips: Sequence[Clip], names: Sequence[str], clips_hz: int | None

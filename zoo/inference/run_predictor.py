@@ -1,20 +1,23 @@
 """Predict by the models of a run, averaged over its folds."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from zoo.config.frame_timing import frame_seconds, on_waveforms
+from zoo.config.frame_timing import frame_seconds, on_waveforms, steps_per_frame
 from zoo.errors import UserError
 from zoo.features import from_config
+from zoo.inference import embedding
 from zoo.inference.categorical import load_classifier
 from zoo.inference.confidence import judge_of
 from zoo.inference.continuous import load_rater
 from zoo.inference.long_recordings import WHOLE_SECONDS
 from zoo.inference.predictor import Predictor
 from zoo.runs import confidence_file
+from zoo.runs.model_file import load_model, network_of
 from zoo.runs.open_run import OpenedRun, check_predicts, open_run
 
 CLIP_SECONDS, DAY_SECONDS = 60.0, 86_400.0  # longest utterance, and longest recording, unless the user says otherwise
@@ -47,14 +50,9 @@ def _classifiers(run: OpenedRun, max_seconds: float, longest_seconds: float) -> 
 
     limits = folds[0].rate_hz, folds[0].min_seconds, max_seconds
     judge = judge_of(confidence_file.load(run), folds[0].rate_hz)
+    options: dict[str, Any] = {"heads": folds[0].heads, "judge": judge, "longest_seconds": longest_seconds}
     return Predictor(
-        run.outputs,
-        run.corpus,
-        *limits,
-        predict_waveforms,
-        heads=folds[0].heads,
-        judge=judge,
-        longest_seconds=longest_seconds,
+        run.outputs, run.corpus, *limits, predict_waveforms, embed_waveforms=_embedder(run), **options
     )
 
 
@@ -71,4 +69,21 @@ def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:
     frame = frame_seconds(run.settings)
     least = max(frame, from_config.extractor(run.settings).least_seconds)
     limits = from_config.rate_hz(run.settings), least, max_seconds
-    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, frame, WHOLE_SECONDS, long)
+    facts = run.outputs, run.corpus, *limits, predict_waveforms, frame, WHOLE_SECONDS, long
+    whole_segments = any(fold.whole_segments for fold in folds)
+    return Predictor(*facts, embed_waveforms=None if whole_segments else _embedder(run))
+
+
+def _embedder(run: OpenedRun) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """Return the function from waveforms to their embeddings; networks are loaded again when it is first called."""
+
+    @cache
+    def opened() -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        takes_waveforms = run.entry.takes_waveforms
+        models = [load_model(folder / "model.keras", takes_waveforms) for folder in run.fold_folders]
+        steps = steps_per_frame(run.settings) if run.entry.task == "continuous" else 1
+        embed = embedding.embedder([network_of(model) for model in models], steps)
+        features = from_config.extractor(run.settings).features
+        return lambda waveforms: embed([features(waveform) for waveform in waveforms])
+
+    return lambda waveforms: opened()(waveforms)

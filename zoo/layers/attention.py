@@ -1,5 +1,7 @@
 """Pool frames by attention."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -17,7 +19,7 @@ class AttentionMap(ExplicitMask):
     exactly zero on padding.
     """
 
-    def __init__(self, hidden_units=None, scale=1.0, **kwargs):
+    def __init__(self, hidden_units: int | None = None, scale: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.hidden_units = hidden_units
         self.scale = scale

@@ -1,5 +1,7 @@
 """Reverse gradients, so that the layers below a head lose the information that the head predicts."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -17,7 +19,7 @@ class GradientReversal(Weightless):
     Call: any tensor -> the same.
     """
 
-    def __init__(self, scale=1.0, **kwargs):
+    def __init__(self, scale: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         if scale < 0:
             raise ValueError(f"scale {scale}: expected a number from 0")

@@ -4,6 +4,8 @@ The sequence is cut into overlapping blocks (Oppenheim and Schafer, Discrete-Tim
 FFT per block and channel, and one small matrix product per frequency.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -79,7 +81,7 @@ def direct_is_faster(taps: int, channels: int, depthwise: bool) -> bool:
     return taps <= 8 or (not depthwise and taps * channels <= 32)
 
 
-def direct_convolution(inputs, kernel, before, depthwise):
+def direct_convolution(inputs: Any, kernel: Any, before: Any, depthwise: Any) -> Any:
     """Arguments and result as `fft_convolution`."""
     padded = ops.pad(inputs, ((0, 0), (before, kernel.shape[0] - 1 - before), (0, 0)))
     return (ops.depthwise_conv if depthwise else ops.conv)(padded, kernel, 1, "valid", data_format="channels_last")
@@ -95,7 +97,7 @@ def block_size(taps: int, depthwise: bool) -> int:
     return max(512, 2 ** (longest.bit_length() - 1))
 
 
-def fft_convolution(inputs, kernel, before, depthwise):
+def fft_convolution(inputs: Any, kernel: Any, before: Any, depthwise: Any) -> Any:
     """Convolve by overlap-save: a block's output is complete where the taps do not run over the block's end.
 
     The gradient is written out, as differentiating through the FFTs takes more of them, and complex ones.

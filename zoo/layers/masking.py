@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from inspect import Parameter, signature
+from typing import Any
 
 import keras
 from keras import ops
@@ -32,14 +33,14 @@ class ExplicitMask(Configured):
 class InFloat32(Configured):
     """A layer that computes in float32 by default, whatever the policy of the networks around it."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**{"dtype": "float32", **kwargs})
 
 
 class Weightless(Configured):
     """A layer that counts as built from the start: Keras on JAX first runs a model with an unbuilt layer eagerly."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.built = True
 
@@ -108,19 +109,19 @@ class MaskedBatchNormalization(keras.layers.BatchNormalization):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
 
-def frame_mask(frames, n_frames):
+def frame_mask(frames: Any, n_frames: Any) -> Any:
     """See `FrameMask`: for use inside other layers."""
     positions = ops.arange(ops.shape(frames)[1], dtype="int32")
     return positions[None, :] < ops.maximum(ops.cast(n_frames, "int32"), 1)[:, None]
 
 
-def zero_padding(frames, mask):
+def zero_padding(frames: Any, mask: Any) -> Any:
     """See `ZeroPadding`: for use inside other layers."""
     mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(frames.shape) - 2)))
     return ops.where(mask, frames, ops.zeros((), frames.dtype))
 
 
-def masked_input(n_inputs: int):
+def masked_input(n_inputs: int) -> tuple[dict[str, Any], Any, Any]:
     """Inputs of a network on frames.
 
     Returns them by name, the features (batch, frames, n_inputs) with zero padding, and the mask (batch, frames).

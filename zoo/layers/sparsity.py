@@ -1,5 +1,7 @@
 """Penalise hidden units that are active too often, for sparse autoencoders."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -19,7 +21,7 @@ class KLSparsity(Configured):
     Call: activations in 0..1, as those of sigmoid units, (batch, units) -> the same.
     """
 
-    def __init__(self, activity=0.05, weight=0.1, **kwargs):
+    def __init__(self, activity: float = 0.05, weight: float = 0.1, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 < activity < 1 or weight < 0:
             raise ValueError(f"activity {activity}, weight {weight}: expected an activity in 0..1 and a weight from 0")

@@ -1,5 +1,7 @@
 """Cut raw waveforms into frames, pool channels, take magnitude spectra, as layers."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -16,7 +18,7 @@ def frame_length(rate_hz: int, multiple: int = 1) -> int:
     return samples
 
 
-def waveform_input(n_inputs: int, frame_samples: int):
+def waveform_input(n_inputs: int, frame_samples: int) -> tuple[dict[str, Any], Any, Any]:
     """Build the inputs {"features": (batch, samples, 1), "n_frames": (batch,)} of a network on waveforms.
 
     "features" is the standardised waveform, "n_frames" its real samples. Returns the inputs by name, the waveform
@@ -40,7 +42,7 @@ class WholeFrames(ExplicitMask):
     Call: (batch, samples, channels) -> (batch, samples // frame_samples * frame_samples, channels).
     """
 
-    def __init__(self, frame_samples, **kwargs):
+    def __init__(self, frame_samples: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.frame_samples = frame_samples
 
@@ -60,7 +62,7 @@ class ChannelMaxPooling(ExplicitMask):
     Call: (batch, ..., channels) -> (batch, ..., channels // pool_size).
     """
 
-    def __init__(self, pool_size, **kwargs):
+    def __init__(self, pool_size: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.pool_size = pool_size
 
@@ -81,7 +83,7 @@ class MagnitudeSpectrum(ExplicitMask):
     None, all of the waveform.
     """
 
-    def __init__(self, row_samples=None, **kwargs):
+    def __init__(self, row_samples: int | None = None, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.row_samples = row_samples
         # What predicts with it must cut a recording as training did.

@@ -1,5 +1,7 @@
 """Compute statistics of features in windows over time, as a Keras layer."""
 
+from typing import Any
+
 from keras import ops
 
 from zoo.layers.masking import InFloat32, Weightless, frame_mask, register, zero_padding
@@ -21,7 +23,7 @@ class WindowStatistics(Weightless, InFloat32):
         hop_frames: from one window to the next.
     """
 
-    def __init__(self, window_frames=800, hop_frames=4, **kwargs):
+    def __init__(self, window_frames: int = 800, hop_frames: int = 4, **kwargs: Any):
         super().__init__(**kwargs)
         if hop_frames < 1 or window_frames < hop_frames or window_frames % hop_frames:
             raise ValueError(f"window_frames is {window_frames}, expected a multiple of hop_frames, {hop_frames}")

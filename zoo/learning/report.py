@@ -1,15 +1,21 @@
-"""Write curves of UA against labels and their comparison: CSV, JSON, Markdown, PNG and SVG."""
+"""Write curves of UA against labels and their comparison: CSV, JSON, Markdown, figures."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import UserError
 from zoo.learning.curves import N_RESAMPLES, SHARE, Curve, Resampled, check_comparable, resample, uas, with_bounds
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.utils.atomic_files import write_csv, write_json, written_aside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BANDS = "bands: lowest to highest seed"
 _VALIDATION = (
@@ -19,7 +25,7 @@ _VALIDATION = (
 
 
 def write(curve: Curve) -> dict[str, Any]:
-    """Write curve.csv, summary.json and curve.png and .svg into a simulation's folder; return the summary."""
+    """Write curve.csv, summary.json and curve.png, .svg and .pdf into a simulation's folder; return the summary."""
     found = resample(curve)
     write_csv(curve.folder / "curve.csv", curve.rows)
     _draw([(curve, found)], curve.folder / "curve", f"{curve.name}: {curve.title}")
@@ -38,7 +44,7 @@ def write(curve: Curve) -> dict[str, Any]:
 def compare(curves: Sequence[Curve], out: Path) -> dict[str, Any]:
     """Draw several curves together and compare each with random labels; return what comparison.json holds.
 
-    Writes comparison.json, .csv, .md, .png and .svg, and curves.csv with every point, to `out`. Raises UserError for
+    Writes comparison.json, .csv, .md, .png, .svg, .pdf, and curves.csv with every point, to `out`. Raises UserError for
     curves that cannot be compared, two of one strategy, or without one of strategy random.
     """
     if len(curves) < 2:
@@ -217,26 +223,31 @@ def _short(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draw(curves: Sequence[tuple[Curve, Resampled]], path: Path, title: str) -> None:
-    """Draw UA against people's labels, the mean of the seeds and their range, as PNG and SVG."""
+    """Draw UA against people's labels, the mean of the seeds and their range, as PNG, SVG and PDF."""
+    save(labels_figure(curves), path.with_suffix(".png"), "UA by number of labelled clips", f"{title} ({BANDS})")
+
+
+@style.styled
+def labels_figure(curves: Sequence[tuple[Curve, Resampled]]) -> Figure:
+    """Draw UA of test clips in percent against people's labels: mean of the seeds, their range, UA of all labels."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5))
+    figure = Figure(figsize=(style.PAGE_INCHES, 3.6) if len(curves) > 3 else (style.COLUMN_INCHES, 2.8))
     axes = figure.subplots()
     for curve, found in curves:
         every = np.ones((1, len(curve.speakers)))
         seeds = np.concatenate([uas(hits, curve.totals, every) for hits in curve.hits])
-        (line,) = axes.plot(curve.labels, 100 * found.ua[0], label=curve.name, linewidth=1.5)
+        (line,) = axes.plot(curve.labels, 100 * found.ua[0], label=curve.name)
         axes.fill_between(
             curve.labels, 100 * seeds.min(axis=0), 100 * seeds.max(axis=0), color=line.get_color(), alpha=0.12
         )
     full = 100 * curves[0][1].full[0]
-    axes.axhline(full, color="grey", linewidth=1, label="all labels")
-    axes.axhline(SHARE * full, color="grey", linewidth=1, linestyle=":", label=f"{SHARE:.0%} of that")
-    axes.set(xlabel="labels by people", ylabel="UA %")
-    axes.legend(fontsize=8)
-    save_png(figure, path.with_suffix(".png"), f"{title} ({BANDS})")
-    with written_aside(path.with_suffix(".svg")) as aside:
-        figure.savefig(aside, format="svg")
+    axes.axhline(full, color=style.GREY, linewidth=1, linestyle="-", label="UA with all labels")
+    axes.axhline(SHARE * full, color=style.GREY, linewidth=1, linestyle=":", label=f"{100 * SHARE:.0f} % of that")
+    axes.set(xlabel="Clips labelled by people", ylabel="UA, test clips (%)")
+    axes.grid()
+    axes.legend(loc="lower right")
+    return figure
 
 
 def sentence(summary: Mapping[str, Any]) -> str:

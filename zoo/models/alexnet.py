@@ -4,6 +4,8 @@ Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional 
 2019 (IEEE Access 7, section IV) feed it mel-spectrograms and take the 4,096 values of fc7 for an utterance.
 """
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -48,7 +50,7 @@ class LocalResponseNormalization(Configured):
     Call: (batch, ..., channels) -> same shape.
     """
 
-    def __init__(self, size=5, alpha=1e-4, beta=0.75, bias=1.0, **kwargs):
+    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
 

@@ -2,6 +2,7 @@
 
 import re
 from math import prod
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -43,7 +44,7 @@ def with_masked_prediction(model: keras.Model, n_bands: int) -> keras.Model:
     return keras.Model(model.input, frames, name=f"{model.name}_in_pretraining")
 
 
-def masked_error(truth, prediction):
+def masked_error(truth: Any, prediction: Any) -> Any:
     """Return the mean absolute error of hidden frames: at least 0.
 
     `truth` (batch, frames, bands + 1) has 1 in its last column where a frame is hidden, else 0; `prediction` holds as

@@ -10,44 +10,68 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from zoo.reports.figures import column, learning_curves, save_png
+from zoo.reports import latex, style
+from zoo.reports.figures import column, learning_curves, save
 from zoo.reports.tables import decimal, percent, print_record, print_titled, table, with_interval
 from zoo.utils.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_FEW = 10  # classes up to which a cell has room for its share and its count
 
 
 def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: Path, title: str) -> None:
-    """Draw confusion.png: each cell with its share of the true class in percent, and its number of utterances.
+    """Draw confusion.png, .svg and .pdf, as `confusion_figure` does."""
+    save(confusion_figure(record), folder / "confusion.png", "Confusion of test clips", title)
+
+
+@style.styled
+def confusion_figure(record: Mapping[str, Any]) -> Figure:
+    """Draw a confusion matrix: each cell with its share of the true class in percent, and its number of clips.
 
     `record` holds `confusion`, counts (C, C) with rows truth and columns prediction, and the `classes`' names. A class
-    without a true utterance shows dashes for shares.
+    without a true clip shows dashes for shares. With more than ten classes, cells show shares alone, in whole percent.
     """
     from matplotlib.figure import Figure
 
     counts, classes = np.asarray(record["confusion"]), record["classes"]
-    size_inches = 2.2 + 0.85 * len(classes)
-    figure = Figure(figsize=(size_inches + 0.6, size_inches))
+    width = confusion_inches(classes)
+    figure = Figure(figsize=(width, width - 0.3))
     draw_confusion(figure.add_subplot(), counts, classes)
-    save_png(figure, folder / "confusion.png", title)
+    return figure
+
+
+def confusion_inches(classes: Sequence[str]) -> float:
+    """Return how wide a confusion matrix is printed: a column, or of more than four classes a page."""
+    return style.COLUMN_INCHES if len(classes) <= 4 else style.PAGE_INCHES
 
 
 def draw_confusion(axes: Axes, counts: np.ndarray, classes: Sequence[str], counted: str = "clips") -> None:
-    """Draw counts (C, C) with rows truth and columns prediction, as `plot` does, on Matplotlib's axes."""
+    """Draw counts (C, C) with rows truth and columns prediction, as `confusion_figure` does, on Matplotlib's axes."""
     n_true = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(n_true, 1)
+    few = len(classes) <= _FEW
+    form = (lambda share, n: f"{share:.1f} %\n{n}") if few else (lambda share, n: f"{share:.0f}")
+    texts = [
+        [form(share, n) if total else f"–\n{n}" if few else "–" for share, n in zip(*row, strict=True)]
+        for row, total in zip(zip(shares, counts, strict=True), n_true[:, 0], strict=True)
+    ]
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=100)
-    for row, predicted in np.ndindex(*counts.shape):
-        share = f"{shares[row, predicted]:.1f} %" if n_true[row, 0] else "–"
-        # Of black and white, the one that reads better on this grey.
-        color = "white" if shares[row, predicted] > 60 else "black"
-        text = f"{share}\n{counts[row, predicted]}"
-        axes.text(predicted, row, text, ha="center", va="center", fontsize=9, color=color)
-    ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, [f"{name} ({n})" for name, n in zip(classes, n_true[:, 0], strict=True)])
-    axes.set(xlabel="Predicted", ylabel=f"True ({counted})")
+    style.write_in_cells(axes, shares, texts, style.SMALL_POINTS if len(classes) <= 2 * _FEW else 5)
+    ticks, names = range(len(classes)), [style.name(name) for name in classes]
+    axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, [f"{name} ({n})" for name, n in zip(names, n_true[:, 0], strict=True)])
+    axes.spines[:].set_visible(True)
+    cells = "" if few else "; cells: % of the true class"
+    axes.set(xlabel=f"Predicted class{cells}", ylabel=f"True class (number of {counted})")
+
+
+def tex(record: Mapping[str, Any], title: str) -> str:
+    """Return the tables of a run for LaTeX: figures of each class, and the confusion matrix."""
+    matrix = latex.confusion(record["confusion"], record["classes"], title)
+    return "\n".join([latex.NEEDS, latex.per_class(record, title), matrix])
 
 
 def epoch_line(row: Mapping[str, float]) -> str:
@@ -57,19 +81,25 @@ def epoch_line(row: Mapping[str, float]) -> str:
     return f"validation loss {row['validation_loss']:.3f}  UA {100 * row['validation_ua']:.1f} %"
 
 
-def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
+def plot_curves(history: Sequence[Mapping[str, Any]], path: Path, title: str, kept: int | None = None) -> None:
+    """Draw curves.png, .svg and .pdf, as `curves_figure` does."""
+    save(curves_figure(history, kept), path, "Learning curves", title)
+
+
+def curves_figure(history: Sequence[Mapping[str, Any]], kept: int | None = None) -> Figure:
     """Draw losses above, validation UA and WA below. A None or NaN in the history leaves a gap.
 
-    Without validation clips it is the training loss alone.
+    `kept` is the number of the epoch whose weights are kept, from 1; without it that of the highest UA. Without
+    validation clips it is the training loss alone.
     """
+    losses = {"training": (f"{style.BLACK} -", column(history, "loss"))}
     if "validation_ua" not in history[0]:
-        alone = {"Loss": {"training": ("k.-", column(history, "loss"))}}
-        save_png(learning_curves(alone, np.full(len(history), np.nan)), path, title)
-        return
+        return learning_curves({"Loss": losses}, np.full(len(history), np.nan), kept=kept)
     ua, wa = (100 * column(history, f"validation_{name}") for name in ("ua", "wa"))
-    losses = {"training": ("k.-", column(history, "loss")), "validation": ("C0.--", column(history, "validation_loss"))}
-    panels = {"Loss": losses, "Accuracy (%)": {"validation UA": ("C0.-", ua), "validation WA": ("k.:", wa)}}
-    save_png(learning_curves(panels, ua, "best epoch {epoch}: UA {score:.1f} %"), path, title)
+    losses["validation"] = (f"{style.BLUE} --", column(history, "validation_loss"))
+    accuracies = {"UA": (f"{style.BLUE} -", ua), "WA": (f"{style.ORANGE} :", wa)}
+    panels = {"Loss": losses, "Accuracy, validation clips (%)": accuracies}
+    return learning_curves(panels, ua, "epoch {epoch}, kept: UA {score:.1f} %", kept)
 
 
 def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | None = None) -> None:

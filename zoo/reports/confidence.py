@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.reports.tables import decimal, percent, print_titled, table, with_interval
 from zoo.utils.atomic_files import write_csv, write_json, written_aside
 
@@ -43,15 +44,14 @@ _SHORT = (
 
 
 def write(record: Record, folder: Path) -> None:
-    """Write figures.json, figures.csv, table.md, risk_coverage.png and .svg, reliability.png and .svg."""
+    """Write figures.json, figures.csv, table.md; risk_coverage and reliability as .png, .svg and .pdf."""
     write_json(folder / "figures.json", record)
     write_csv(folder / "figures.csv", [_csv_row(name, found) for name, found in record["measures"].items()])
     with written_aside(folder / "table.md") as aside:
         aside.write_text("\n".join(markdown(record)) + "\n")
-    for name, figure in (("risk_coverage", _curves(record)), ("reliability", _reliability(record))):
-        save_png(figure, folder / f"{name}.png", title(record))
-        with written_aside(folder / f"{name}.svg") as aside:
-            figure.savefig(aside, format="svg")
+    _, about = title(record).split(" of ", 1)
+    save(risk_coverage_figure(record), folder / "risk_coverage.png", "Wrong answers by share of clips answered", about)
+    save(reliability_figure(record), folder / "reliability.png", "Right answers by confidence", about)
 
 
 def title(record: Record) -> str:
@@ -106,33 +106,42 @@ def _csv_row(name: str, found: Record) -> dict[str, Any]:
     return {"measure": name, **{f"{key}{end}": score[of] for key, score in scores.items() for end, of in bounds}}
 
 
-def _curves(record: Record) -> Figure:
+@style.styled
+def risk_coverage_figure(record: Record) -> Figure:
+    """Draw the share of wrong answers over the share of clips answered, the most confident first, by measure."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4.5))
+    figure = Figure(figsize=(style.COLUMN_INCHES, 3.2))
     axes = figure.subplots()
     for name, found in record["measures"].items():
         coverage, risk = zip(*found["risk_coverage"], strict=True)
-        label = f"{name}, AUROC {decimal(found['figures']['auroc']['value'])}"
+        label = f"{_in_words(name)}, AUROC {decimal(found['figures']['auroc']['value'])}"
         axes.plot([100 * x for x in coverage], [100 * x for x in risk], label=label)
     axes.set(xlabel="Coverage: clips answered (%)", ylabel="Risk: wrong answers (%)", xlim=(0, 100))
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.grid()
+    axes.legend(loc="lower right")
     return figure
 
 
-def _reliability(record: Record) -> Figure:
+@style.styled
+def reliability_figure(record: Record) -> Figure:
+    """Draw the share of right answers over mean confidence, in bins of confidence, by measure."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 4.5))
+    figure = Figure(figsize=(style.COLUMN_INCHES, 3.4))
     axes = figure.subplots()
-    axes.plot([0, 100], [0, 100], color="0.6", linewidth=0.8, linestyle="--")
+    axes.plot([0, 100], [0, 100], color=style.GREY, linewidth=0.8, linestyle="--", label="as confident as right")
     for name, found in record["measures"].items():
         rows = [row for row in found["reliability"] if row["n"]]
         points = ([100 * row[key] for row in rows] for key in ("confidence", "accuracy"))
-        axes.plot(*points, ".-", label=f"{name}, ECE {decimal(found['figures']['ece']['value'])}")
+        label = f"{_in_words(name)}, ECE {decimal(found['figures']['ece']['value'])}"
+        axes.plot(*points, marker=".", label=label)
     axes.set(xlabel="Mean confidence (%)", ylabel="Right answers (%)", xlim=(0, 100), ylim=(0, 100))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.grid()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return figure
+
+
+def _in_words(measure: str) -> str:
+    return measure.replace("_", " ")

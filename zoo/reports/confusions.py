@@ -1,15 +1,21 @@
 """Write what runs confuse: Markdown, CSV, JSON, and a figure of the matrices of network and people."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.reports.classification import draw_confusion
-from zoo.reports.figures import save_png
+from zoo.reports import latex, style
+from zoo.reports.classification import confusion_inches, draw_confusion
+from zoo.reports.figures import save
 from zoo.reports.tables import decimal, percent
 from zoo.utils.atomic_files import write_csv, write_json, written_aside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Record = Mapping[str, Any]
 _MOST = 10  # pairs in the table
@@ -18,18 +24,38 @@ _CALM_HEADINGS = ("calm right", "neutral right", "calm taken for neutral", "neut
 
 
 def write(record: Record, folder: Path) -> None:
-    """Write confusions.md, confusions.csv (a row per group, value, true and predicted class), .json and .png."""
+    """Write confusions.md, .tex, .csv (a row per group, value, true and predicted class), .json and figures."""
     write_json(folder / "confusions.json", record)
     write_csv(folder / "confusions.csv", _cells(record))
     with written_aside(folder / "confusions.md") as aside:
         aside.write_text("\n".join(markdown(record)) + "\n", encoding="utf-8")
-    _draw(record, folder / "confusions.png")
+    about = title(record).removeprefix("Confusions of ")
+    with written_aside(folder / "confusions.tex") as aside:
+        aside.write_text(tex(record, about), encoding="utf-8")
+    save(confusions_figure(record), folder / "confusions.png", "Confusion of test clips", about)
+
+
+def tex(record: Record, about: str) -> str:
+    """Return the tables for LaTeX: recall of each class, the confusion matrix, and that of people if it is there."""
+    every = record["figures"]["all"]["all"]
+    counts = record["groups"]["all"]["all"]
+    rows = [
+        [name, str(sum(row)), percent(every["recalls"][name]).removesuffix(" %")]
+        for name, row in zip(record["classes"], counts, strict=True)
+    ]
+    caption = f"{about}: recall of each class (%). UA {percent(every['ua'])}, WA {percent(every['wa'])}."
+    found = [latex.table(("Class", "Clips", "Recall"), rows, caption, latex.label("classes", about))]
+    found.append(latex.confusion(counts, record["classes"], about))
+    if "people" in record:
+        found.append(latex.confusion(record["people"]["confusion"], record["people"]["classes"], "Raters of CREMA-D"))
+    return "\n".join([latex.NEEDS, *found])
 
 
 def title(record: Record) -> str:
     """Return the heading of table and figure."""
     corpus = f"{'SYNTHETIC ' if record['synthetic'] else ''}{record['corpus']}"
-    return f"Confusions of {record['model']} on {corpus}, {record['protocol']}, {record['clips']} test clips"
+    name = record.get("name") or record["model"]
+    return f"Confusions of {name} on {corpus}, {record['protocol']}, {record['clips']} test clips"
 
 
 def markdown(record: Record) -> list[str]:
@@ -122,14 +148,16 @@ def _classes(record: Record, group: str) -> Sequence[str]:
     return record["people"]["classes"] if group == "people" else record["classes"]
 
 
-def _draw(record: Record, path: Path) -> None:
+@style.styled
+def confusions_figure(record: Record) -> Figure:
+    """Draw the confusion matrix of the network, and below it that of people where the record has it."""
     from matplotlib.figure import Figure
 
     shown = [(record["groups"]["all"]["all"], record["classes"], "clips")]
     if "people" in record:
         shown.append((record["people"]["confusion"], record["people"]["classes"], "ratings of CREMA-D voices"))
-    side_inches = 2.2 + 0.85 * len(record["classes"])
-    figure = Figure(figsize=(len(shown) * side_inches, side_inches))
-    for axes, (counts, classes, counted) in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown, strict=True):
+    width = confusion_inches(record["classes"])
+    figure = Figure(figsize=(width, len(shown) * (width - 0.3)))
+    for axes, (counts, classes, counted) in zip(figure.subplots(len(shown), squeeze=False).flat, shown, strict=True):
         draw_confusion(axes, np.asarray(counts), classes, counted)
-    save_png(figure, path, title(record))
+    return figure

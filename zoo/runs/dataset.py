@@ -18,6 +18,7 @@ from zoo.data.protocols.leakage import audit
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic import corpora as synthetic
+from zoo.data.synthetic import recola_standin
 from zoo.errors import UserError, unknown
 from zoo.heads import adversaries, further_names
 from zoo.runs import further_targets, own_pool, own_table
@@ -118,8 +119,15 @@ def open_source(config: RunConfig) -> Source:
     division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
     # A twin is small by design; only for a real corpus do absent clips say anything.
     notes = () if is_synthetic else division.notes
-    source = Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic)
+    about = stand_in(root)
+    source = Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic, about=about)
     return _with_further_targets(source, clips, config)
+
+
+def stand_in(root: Path) -> dict[str, Any]:
+    """Return what records say of a stand-in for a corpus, which has that corpus's layout; {} for the corpus itself."""
+    made = recola_standin.origin(root)
+    return {"stand_in": made} if made else {}
 
 
 def _open_pool(config: RunConfig) -> Source:

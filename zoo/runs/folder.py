@@ -12,6 +12,7 @@ from zoo.runs.record_shape import RECORD
 from zoo.utils.atomic_files import read_csv
 from zoo.utils.json_files import read_json
 
+STAND_IN = "stand-in for "  # how the names of such corpora begin
 _ADVICE = "Restore the file, or train again into another folder"
 _RESTORE = "Restore it, or train again into another folder"
 
@@ -110,8 +111,11 @@ def fold_folders(run: Path) -> dict[str, Path]:
 
 
 def corpus_name(record: Mapping[str, Any]) -> str:
-    """Return the corpus of a record, marked where it is a synthetic twin."""
-    return f"{'synthetic ' if record['synthetic'] else ''}{record['corpus']}"
+    """Return the corpus of a record, marked where it is a synthetic twin, or a stand-in made of another corpus."""
+    corpus = record["corpus"]
+    if made := record.get("stand_in"):
+        corpus = f"{STAND_IN}{made['stand_in_for']} made from {made['made_from'].partition(',')[0]}"
+    return f"{'synthetic ' if record['synthetic'] else ''}{corpus}"
 
 
 def finished_folds(run: Path, fold: str | None = None) -> tuple[list[Path], dict[str, Any]]:

@@ -9,8 +9,9 @@ import keras
 
 from zoo import losses, losses_several
 from zoo.errors import UserError
-from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, waveform
+from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, speech_encoder, waveform
 from zoo.layers import attention, gradient_reversal, long_convolution, lstm, masking, sparsity, window_statistics
+from zoo.layers import speech_encoder as speech_encoder_layers
 from zoo.layers import waveform as waveform_layers
 from zoo.runs import keras_archive
 
@@ -29,6 +30,8 @@ LAYERS = (
     masking,
     mfcc,
     sparsity,
+    speech_encoder,
+    speech_encoder_layers,
     waveform,
     waveform_layers,
     window_statistics,
@@ -65,10 +68,11 @@ def _check_size(configuration: Any, n_stored: int) -> None:
     """
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(configuration, safe_mode=True)
-    # An image network is one of three, and its weights are in a file of their own.
-    images = [v for layer in model.layers if isinstance(layer, deep_spectrum.DeepSpectrum) for v in layer.variables]
+    # Weights of an image network or a speech encoder are in a file of their own, which is checked there.
+    elsewhere = [layer for layer in model.layers if getattr(layer, "weights_elsewhere", False)]
+    variables = [variable for layer in elsewhere for variable in layer.variables]
     n_declared = sum(math.prod(variable.shape) for variable in model.variables)
-    n_declared -= sum(math.prod(variable.shape) for variable in images)
+    n_declared -= sum(math.prod(variable.shape) for variable in variables)
     if n_declared > n_stored + _UNSTORED:
         raise ValueError(f"a network of {n_declared} weights, of which the file holds {n_stored}")
 
@@ -94,3 +98,13 @@ def network_of(model: keras.Model) -> keras.Model:
     if not any(hasattr(layer, "rate_hz") for layer in model.layers):
         return model
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
+def bare(network: keras.Model) -> keras.Model:
+    """Return the network behind a standardisation, itself where there is none."""
+    return next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
+
+
+def head_of(network: keras.Model) -> keras.layers.Layer:
+    """Return the last layer with weights, which gives the outputs."""
+    return next(layer for layer in reversed(network.layers) if layer.weights)

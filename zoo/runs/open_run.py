@@ -37,6 +37,11 @@ class OpenedRun:
         """The corpus it was trained on, marked where that is synthetic."""
         return corpus_name(self.record)
 
+    @property
+    def real_corpus(self) -> str:
+        """The corpus it was trained on, or that its synthetic clips are a twin of."""
+        return self.corpus.removeprefix("synthetic ")
+
 
 def open_run(folder: Path, fold: str | None = None) -> OpenedRun:
     """Open a finished run, with all its folds or the one numbered `fold`.

@@ -46,6 +46,7 @@ _FACTS = {
     "corpora?": {str: {"title": str, "licence": str, "address": str, "label_map": {str: str}, "label_source": str}},
     "warnings?": [str],
     "bad_clips?": [{"clip": str}],
+    "stand_in?": {"stand_in_for": str, "made_from": str},
     "versions?": {str: str},
     "other_versions?": [{str: str}],
     "noise_sha256?": str,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.confidence.fit import Fit, from_content
+from zoo.data import clip_hashes
 from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from zoo.errors import UserError
 from zoo.heads import Head, Heads
@@ -17,6 +18,8 @@ WITH_CONFIDENCE = "with_confidence"  # the signature of exports with a fitted co
 FORMAT = 1  # of description.json; another number says that its keys mean something else
 DESCRIPTION = Path("assets") / "description.json"
 _NAMES = Path("assets") / "classes.txt"
+EMBEDDING = "embedding"  # the signature and its output
+KERAS_FOLDER = "assets.extra"  # of the Keras models that the description's "keras" names by fold
 ONNX_PATH = "assets.extra/model.onnx"  # what the description's "onnx" names the signatures of
 _GRAPH = ("saved_model.pb", "variables/variables.index")  # files that every SavedModel has
 _LONGEST = 2**31 - 1  # counts are 32-bit integers in the graph
@@ -76,6 +79,19 @@ def _is_stream(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_whole(0)(value.get(name)) for name in ("before_frames", "after_frames"))
 
 
+def _is_keras(value: Any) -> bool:
+    """Say whether the value names a file in `KERAS_FOLDER` for each fold; no name leads elsewhere."""
+    name = re.compile(rf"{re.escape(KERAS_FOLDER)}/model(-\w+)?\.keras")
+    return isinstance(value, dict) and bool(value) and all(_is_text(v) and name.fullmatch(v) for v in value.values())
+
+
+def _is_hashes(value: Any) -> bool:
+    try:
+        return bool(clip_hashes.from_content(value))
+    except ValueError:
+        return False
+
+
 def _is_targets(value: Any) -> bool:
     """Say whether the value is two targets or more, of different names, with classes or without."""
 
@@ -125,6 +141,9 @@ _IF_PRESENT: dict[str, tuple[str, Check]] = {
     "targets": ("targets with different names, the classes of each, or none for a number", _is_targets),
     "run_files": _SUMS,
     "onnx": ("names of signatures", _is_names),
+    "keras": ("files of Keras models by fold", _is_keras),
+    "stand_in": ("what a stand-in is made of", lambda value: isinstance(value, dict)),
+    "clips": ("hashes of clips", _is_hashes),
 }
 
 
@@ -211,6 +230,8 @@ def _check_together(path: Path, content: Mapping[str, Any]) -> None:
         "a stream without its signature": ("stream" in content) <= ("stream" in signatures),
         "an ONNX form of no signature": {*content.get("onnx", ())} <= {*signatures},
         "an ONNX form without a checksum": ("onnx" in content) <= (ONNX_PATH in content["files"]),
+        "a Keras model without a checksum": {*content.get("keras", {}).values()} <= {*content["files"]},
+        "embeddings without that output": EMBEDDING in signatures.get(EMBEDDING, {"outputs": [EMBEDDING]})["outputs"],
     }
     checks |= _target_checks(content)
     for found, holds in checks.items():

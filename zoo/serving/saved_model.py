@@ -13,6 +13,7 @@ from zoo.data.batches.by_length import padded
 from zoo.errors import UserError, missing, unknown
 from zoo.serving import graph_audit, onnx_form
 from zoo.serving.description import (
+    EMBEDDING,
     ONNX_PATH,
     WITH_CONFIDENCE,
     check_files,
@@ -89,6 +90,12 @@ class Exported:
         names = ("waveform", "n_samples") if "waveform" in inputs else ("features", "n_frames")
         return self._call(WITH_CONFIDENCE, **dict(zip(names, (rows, lengths), strict=True)))
 
+    def embed(self, rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return embeddings (batch, width) of a padded batch that the default signature takes, by "embedding"."""
+        inputs = self.description["signatures"][EMBEDDING]["inputs"]
+        names = ("waveform", "n_samples") if "waveform" in inputs else ("features", "n_frames")
+        return self._call(EMBEDDING, **dict(zip(names, (rows, lengths), strict=True)))[EMBEDDING]
+
     def on_piece(
         self, features: np.ndarray, first: int, count: int, state: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +110,7 @@ class Exported:
         answers = self._call("stream", features=features[None], first=first, count=count, state=state)
         return answers["ratings"][0], answers["state"]
 
-    def run(self, signature: str, **request) -> list[np.ndarray]:
+    def run(self, signature: str, **request: Any) -> list[np.ndarray]:
         """Call a signature with a batch of inputs; returns the rows of its outputs, without padding."""
         answers = self._call(signature, **request)
         if signature.startswith("all_targets"):
@@ -138,7 +145,8 @@ class Exported:
 
     def _call(self, signature: str, **request) -> dict[str, np.ndarray]:
         if signature in self.forms:
-            return self.forms[signature](request)
+            wanted = self.description["signatures"][signature]["outputs"]
+            return {name: value for name, value in self.forms[signature](request).items() if name in wanted}
         import tensorflow as tf
 
         tensors = {name: tf.convert_to_tensor(value) for name, value in request.items()}

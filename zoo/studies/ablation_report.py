@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.studies.ablation import PLAIN, RECIPE, Variant
 from zoo.studies.validation_runs import LAST
 from zoo.utils.atomic_files import write_csv, written_aside
@@ -19,13 +20,17 @@ Record = Mapping[str, Any]
 
 
 def write(variants: Sequence[Variant], records: Mapping[str, Sequence[Record]], folder: Path, command: str) -> None:
-    """Write table.md, table.csv and table.png of the finished runs; `records` are a variant's, seed by seed."""
+    """Write table.md, table.csv and, of two finished variants or more, table.png, .svg and .pdf.
+
+    `records` are a variant's, seed by seed.
+    """
     rows = [_row(variant, records) for variant in variants]
     title = _title(records)
     write_csv(folder / "table.csv", rows)
     with written_aside(folder / "table.md") as aside:
         aside.write_text("\n".join(_page(title, rows, records, command)) + "\n")
-    save_png(_figure(rows), folder / "table.png", title)
+    if any(row["difference"] != "" for row in rows):
+        save(differences_figure(rows), folder / "table.png", "Change of validation UA by each variant", title)
 
 
 def _title(records: Mapping[str, Sequence[Record]]) -> str:
@@ -89,19 +94,23 @@ def _page(
     yield from (f"- {note}" for note in dict.fromkeys(notes))
 
 
-def _figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the difference of each variant from what it is compared with, in points."""
+@style.styled
+def differences_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the difference of each variant from what it is compared with, in points of percent."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 1.5 + 0.25 * len(rows)))
-    every = figure.subplots(1, 2)
-    titles = {RECIPE: "against the recipe", PLAIN: "against plain training"}
-    for axes, (against, title) in zip(every, titles.items(), strict=True):
-        found = [row for row in rows if row["against"] == against and row["difference"] != ""]
+    titles = {RECIPE: "compared with the recipe", PLAIN: "compared with plain training"}
+    shown = {
+        against: [row for row in rows if row["against"] == against and row["difference"] != ""] for against in titles
+    }
+    shown = {against: found for against, found in shown.items() if found}
+    figure = Figure(figsize=(style.PAGE_INCHES, 1.3 + 0.22 * max(map(len, shown.values()))))
+    every = figure.subplots(1, len(shown), squeeze=False).flat
+    for axes, (against, found) in zip(every, shown.items(), strict=True):
         names = [row["variant"] for row in found]
-        axes.barh(names, [100 * row["difference"] for row in found], color="0.5")
-        axes.axvline(0, color="black", linewidth=0.8)
+        axes.barh(names, [100 * row["difference"] for row in found], color=style.BLUE)
+        axes.axvline(0, color=style.BLACK, linewidth=0.8)
         axes.invert_yaxis()
-        axes.set(xlabel="UA, points", title=title)
-        axes.tick_params(labelsize=7)
+        axes.set(xlabel="Change of UA (percentage points)", title=titles[against])
+        axes.grid(axis="x")
     return figure

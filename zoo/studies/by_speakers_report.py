@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.studies.by_speakers import extrapolate
 from zoo.utils.atomic_files import write_csv, write_json, written_aside
 
@@ -20,7 +21,7 @@ _COLUMNS = ("speakers", "fold", "seed", "ua", "epochs", "train_clips", "seconds_
 
 
 def write(records: Sequence[Record], folder: Path, command: str) -> dict[str, Any]:
-    """Write curve.csv, curve.json, curve.md and curve.png of finished runs; return the curve.
+    """Write curve.csv, .json, .md, .png, .svg and .pdf of finished runs; return the curve.
 
     Draws, a fold and a seed each, count once all their numbers of speakers are finished. Without one, or with a single
     number of speakers, curve.csv is all, and the curve empty.
@@ -40,13 +41,17 @@ def write(records: Sequence[Record], folder: Path, command: str) -> dict[str, An
     write_json(folder / "curve.json", {**curve, "command": command})
     with written_aside(folder / "curve.md") as aside:
         aside.write_text("\n".join(_page(curve, first, command)) + "\n")
-    save_png(_figure(curve), folder / "curve.png", _title(curve))
+    save(curve_figure(curve), folder / "curve.png", "UA by number of training speakers", _about(curve))
     return curve
 
 
 def _title(curve: Record) -> str:
+    return f"{_about(curve)}: UA by training speakers"
+
+
+def _about(curve: Record) -> str:
     corpus = f"{'SYNTHETIC ' if curve['synthetic'] else ''}{curve['corpus']}"
-    return f"{curve['model']} ({curve['recipe']}) on {corpus}, {curve['protocol']}: UA by training speakers"
+    return f"{curve['model']} ({curve['recipe']}) on {corpus}, {curve['protocol']}"
 
 
 def _percent(figure: Record) -> str:
@@ -73,23 +78,27 @@ def _page(curve: Record, first: Record, command: str) -> Iterator[str]:
         yield f"{100 * back['found']:.1f} was found."
 
 
-def _figure(curve: Record) -> Figure:
+@style.styled
+def curve_figure(curve: Record) -> Figure:
     """Draw the curve with its intervals, the power law, and the extrapolated point."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4))
+    figure = Figure(figsize=(style.COLUMN_INCHES, 2.8))
     axes = figure.subplots()
     points = [*zip(curve["speakers"], curve["ua"], strict=True)]
     points.append((curve["extrapolated"]["speakers"], curve["extrapolated"]["ua"]))
-    for name, some, style in (("found", points[:-1], "ko"), ("extrapolated", points[-1:], "C3s")):
+    shown = (("measured", points[:-1], "o", style.BLACK), ("extrapolated", points[-1:], "s", style.ORANGE))
+    for name, some, marker, colour in shown:
         values = np.array([[score[key] or score["value"] for key in ("value", "low", "high")] for _, score in some])
         bars = 100 * np.abs(values[:, 1:] - values[:, :1]).T
-        axes.errorbar([count for count, _ in some], 100 * values[:, 0], yerr=bars, fmt=style, capsize=3, label=name)
+        counts = [count for count, _ in some]
+        axes.errorbar(counts, 100 * values[:, 0], yerr=bars, fmt=marker, color=colour, capsize=2, label=name)
     law, n = curve["power_law"], np.linspace(points[0][0], points[-1][0], 100)
-    axes.plot(n, 100 * (1 - law["a"] * n ** -law["b"]), "C0--", linewidth=1, label="power law")
-    axes.set(xlabel="Training speakers", ylabel="UA (%)", xscale="log", xticks=[count for count, _ in points])
+    axes.plot(n, 100 * (1 - law["a"] * n ** -law["b"]), "--", color=style.BLUE, linewidth=1, label="power law")
+    axes.set(xlabel="Training speakers", xscale="log", xticks=[count for count, _ in points])
+    axes.set_ylabel(f"UA, {curve['scored']} speakers (%)")
     axes.set_xticklabels([str(count) for count, _ in points])
     axes.minorticks_off()
-    axes.grid(alpha=0.3)
+    axes.grid()
     axes.legend()
     return figure

@@ -21,7 +21,8 @@ from zoo.errors import UserError
 from zoo.features import from_config
 from zoo.frontends import opensmile
 from zoo.inference.tracer import segment_starts, tracer
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
 from zoo.runs.open_run import open_run
 from zoo.utils.atomic_files import write_csv
@@ -46,7 +47,7 @@ Row = dict[str, Any]
 def inspect_run(
     run: Path, recording: Path, out: Path, fold: str | None = None, window_seconds: float = 1.0
 ) -> tuple[list[Row], str]:
-    """Write cells.csv and cells.png to the folder `out`; return the rows of `correlate` and a title for them.
+    """Write cells.csv and cells.png, .svg, .pdf to the folder `out`; return the rows of `correlate` and their title.
 
     `fold` is a number; without it the run's first is taken. Raises UserError where the run is not finished, has no LSTM
     or GRU, or the recording is no longer than the window; BadClip where it lasts less than three frames or more than
@@ -65,7 +66,9 @@ def inspect_run(
     title = f"{run.name} {fold_folder.name}, {settings.model} trained on {opened.corpus}: {recording.name}"
     shown = ({name: f"{row[name]:.6f}" if np.isfinite(row[name]) else "" for name in MEASURES} for row in rows)
     write_csv(out / "cells.csv", [row | r for row, r in zip(rows, shown, strict=True)])
-    save_png(_plot(cells, measures, rows, hop), out / "cells.png", title)
+    save(
+        _plot(cells, measures, rows, hop), out / "cells.png", "Measures of speech and the cells that follow them", title
+    )
     return rows, title
 
 
@@ -239,22 +242,25 @@ def _windowed(
     return np.array([statistic(values[a:b]) if a < b else np.nan for a, b in zip(first, last, strict=True)])
 
 
+@style.styled
 def _plot(cells, measures: Mapping[str, np.ndarray], rows: Sequence[Row], frame_seconds: float) -> Figure:
     """Draw each measure and the activation that follows it best, both standardised."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 7))
+    figure = Figure(figsize=(style.PAGE_INCHES, 1.7 * len(measures) + 0.8))
     every = figure.subplots(len(measures), sharex=True)
     for axes, (name, measure) in zip(every, measures.items(), strict=True):
         seconds = np.arange(len(measure)) * frame_seconds
-        axes.set_ylabel(MEASURES[name])
-        axes.grid(alpha=0.3)
+        axes.set_ylabel("Standard deviations\nfrom the mean")
+        axes.margins(x=0)
+        axes.grid()
         for row in best(rows, name):  # none where the measure does not vary
             layer, direction, gate, unit = (row[key] for key in ("layer", "direction", "gate", "unit"))
             label = f"{layer} {direction}, {gate} of unit {unit}, r = {row[name]:+.2f}"
-            axes.plot(seconds, _standardised(measure), "k-", linewidth=1, label=MEASURES[name])
-            axes.plot(seconds, _standardised(cells[layer, direction, gate][:, unit]), "-", linewidth=1, label=label)
-            axes.legend(loc="upper right", ncols=2, fontsize=8)
+            own = _standardised(cells[layer, direction, gate][:, unit])
+            axes.plot(seconds, _standardised(measure), "-", color=style.BLACK, linewidth=1, label=MEASURES[name])
+            axes.plot(seconds, own, "--", color=style.ORANGE, linewidth=1, label=label)
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     every[-1].set_xlabel("Time (s)")
     return figure
 

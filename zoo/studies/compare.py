@@ -92,14 +92,20 @@ class Comparison:
 
 
 def compare_runs(
-    folders: Sequence[Path], all_pairs: bool = False, by_run: bool = False, postprocessed: bool = False
+    folders: Sequence[Path],
+    all_pairs: bool = False,
+    by_run: bool = False,
+    postprocessed: bool = False,
+    names: Sequence[str] = (),
 ) -> Comparison:
     """Compare every system with the first one, or with `all_pairs` with every other.
 
     `by_run` takes every run as a system of its own. `postprocessed` compares ratings after their post-processing.
+    `names` are what the systems are called, in the order of their first runs; without them as their runs were by
+    --name, or else as their folders.
 
-    Raises UserError for less than two runs or systems, a folder given twice, runs that `read_run` refuses or that were
-    not tested on the same utterances.
+    Raises UserError for less than two runs or systems, a folder given twice, other names than systems, runs that
+    `read_run` refuses or that were not tested on the same utterances.
     """
     if len(folders) < 2:
         raise UserError(f"expected two runs or more to compare, found {len(folders)}; give another run's folder")
@@ -109,22 +115,22 @@ def compare_runs(
     runs = [read_run(folder, with_settings=not by_run, postprocessed=postprocessed) for folder in folders]
     for run in runs[1:]:
         check_comparable(runs[0], run)
-    systems = _systems(runs, by_run)
+    systems = _systems(runs, by_run, names)
     if len(systems) < 2:
         found = f"the {len(runs)} runs differ in their seed only and are one system; expected two"
         raise UserError(f"{found}. Give one of another configuration, or --by-run to take every run by itself")
     first, pool = runs[0], regression.concordances if runs[0].continuous else classification.accuracies
-    names = ("CCC", *(f"CCC {name}" for name in first.outputs)) if first.continuous else ("WA", "UA")
+    scored = ("CCC", *(f"CCC {name}" for name in first.outputs)) if first.continuous else ("WA", "UA")
     pairs = list(combinations(systems, 2)) if all_pairs else [(systems[0], other) for other in systems[1:]]
     return Comparison(
-        figures=names,
+        figures=scored,
         corpus=corpus_name(first.record),
         protocol=first.record["protocol"],
         n_tested=len(first.truth),
         n_speakers=len(first.parts),
         systems=tuple(systems),
-        scores={system.name: dict(zip(names, _scores(system, pool), strict=True)) for system in systems},
-        differences=tuple(_differences(pairs, names, pool)),
+        scores={system.name: dict(zip(scored, _scores(system, pool), strict=True)) for system in systems},
+        differences=tuple(_differences(pairs, scored, pool)),
         postprocessed=postprocessed,
     )
 
@@ -174,10 +180,10 @@ def check_comparable(first: FinishedRun, run: FinishedRun) -> None:
         )
 
 
-def _systems(runs: Sequence[FinishedRun], by_run: bool) -> list[System]:
+def _systems(runs: Sequence[FinishedRun], by_run: bool, names: Sequence[str]) -> list[System]:
     """Group runs by configuration and data, in the order of their first runs.
 
-    Raises UserError where a configuration and seed come twice.
+    Raises UserError where a configuration and seed come twice, or `names` are not one for each.
     """
     groups: dict[Any, list[FinishedRun]] = {}
     for number, run in enumerate(runs):
@@ -185,7 +191,7 @@ def _systems(runs: Sequence[FinishedRun], by_run: bool) -> list[System]:
         configuration = json.dumps([kept, run.record.get("data_sha256")], sort_keys=True)
         groups.setdefault(number if by_run else configuration, []).append(run)
     found = []
-    for name, group in zip(_names(list(groups.values())), groups.values(), strict=True):
+    for name, group in zip(_checked(names, len(groups)) or _names(list(groups.values())), groups.values(), strict=True):
         group.sort(key=lambda run: run.seed)
         for one, other in pairwise(group):
             if one.seed == other.seed:
@@ -195,15 +201,33 @@ def _systems(runs: Sequence[FinishedRun], by_run: bool) -> list[System]:
     return found
 
 
+def _checked(names: Sequence[str], wanted: int) -> list[str]:
+    """Return names of systems. Raises UserError unless there are none, or `wanted` that differ and are not empty."""
+    if names and (len(names) != wanted or len(set(names)) < wanted or not all(name.strip() for name in names)):
+        found = ", ".join(map(repr, names))
+        raise UserError(
+            f"--name: expected a name for each of the {wanted} systems, no two alike, found {found}. Give --name "
+            "once for each, in the order of their first runs"
+        )
+    return list(names)
+
+
 def _names(groups: Sequence[Sequence[FinishedRun]]) -> list[str]:
-    """Name a system as its run; of several, as they are less the seed's number. Names that would be alike are paths."""
+    """Name a system as its runs by --name, or else as its run's folder; of several, as they are less the seed's number.
+
+    Names that would be alike are paths.
+    """
 
     def name(paths: Sequence[str]) -> str:
         shared = {re.sub(r"[-_. ]*(seed)?[-_. ]*\d+$", "", path) for path in paths}
         several = shared.pop() if len(shared) == 1 else f"{paths[0]} and {len(paths) - 1} more"
         return several if len(paths) > 1 else paths[0]
 
-    short = [name([run.folder.resolve().name for run in group]) for group in groups]
+    def given(group: Sequence[FinishedRun]) -> str:
+        names = {str(run.record.get("name") or "") for run in group}
+        return names.pop() if len(names) == 1 else ""
+
+    short = [given(group) or name([run.folder.resolve().name for run in group]) for group in groups]
     whole = [name([str(run.folder) for run in group]) for group in groups]
     distinct = short if len(set(short)) == len(short) else whole
     return distinct if len(set(distinct)) == len(distinct) else [str(group[0].folder) for group in groups]

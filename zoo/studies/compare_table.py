@@ -14,6 +14,7 @@ from rich.text import Text
 
 from zoo.errors import UserError
 from zoo.metrics.significance import MOST_EXACT, N_RESAMPLES, smallest_p
+from zoo.reports import latex
 from zoo.studies.compare import TESTS, Comparison, Difference, Score, System, absences, leakage, warnings
 from zoo.utils.atomic_files import csv_text
 from zoo.utils.text import printable
@@ -22,20 +23,6 @@ ALPHA = 0.05
 SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 _NONE = "–"
 _N_NAMES = 2  # columns of every table that hold names; the others hold numbers
-_LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "±": r"$\pm$",
-        "−": "$-$",
-        "–": "--",
-    }
-)
 
 
 Grid = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, header, rows
@@ -191,15 +178,13 @@ def _markdown(comparison: Comparison) -> str:
 
 
 def _latex(comparison: Comparison) -> str:
-    """Tables with booktabs' rules, which needs \\usepackage{booktabs}; the notes below as paragraphs."""
-    lines = ["% \\usepackage{booktabs}"]
-    for title, header, rows in grids(comparison):
-        columns = "l" * _N_NAMES + "r" * (len(header) - _N_NAMES)
-        head, *body = (" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in (header, *rows))
-        lines += [f"\\noindent {title.translate(_LATEX)}\n", f"\\begin{{tabular}}{{{columns}}}", "\\toprule", head]
-        lines += ["\\midrule", *body, "\\bottomrule", "\\end{tabular}\n"]
-    lines += [f"{note.translate(_LATEX)}\n" for note in notes(comparison)]
-    return "\n".join(lines)
+    """Tables with booktabs' rules, captions and labels; the notes below as paragraphs."""
+    about = f"{comparison.corpus} {comparison.protocol}"
+    found = [latex.NEEDS]
+    for number, (title, header, rows) in enumerate(grids(comparison)):
+        name = latex.label("differences" if number else "systems", about, str(number) if number > 1 else "")
+        found.append(latex.table(header, rows, f"{title}.", name, n_words=_N_NAMES))
+    return "\n".join([*found, *(f"{latex.escaped(note)}\n" for note in notes(comparison))])
 
 
 def _csv(comparison: Comparison) -> str:

@@ -54,6 +54,7 @@ def study(folders: Sequence[Path], votes: Path | None = None) -> dict[str, Any]:
     groups = grouped(list(rows.values()), classes)
     every = groups[EVERY][EVERY]
     found = {
+        **({"name": first["name"]} if first.get("name") else {}),
         **{name: first[name] for name in ("model", "corpus", "protocol", "synthetic", "classes")},
         "runs": [str(folder) for folder in folders],
         "clips": len(rows),

@@ -1,4 +1,4 @@
-"""Write the record of a study across corpora: as JSON, CSV, a page of tables, and a figure in PNG and SVG."""
+"""Write the record of a study across corpora: as JSON, CSV, a page of tables, and a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.utils.atomic_files import write_csv, write_json, written_aside
 
 if TYPE_CHECKING:
@@ -24,13 +25,8 @@ Record = Mapping[str, Any]
 
 
 def write(record: Record, folder: Path) -> None:
-    """Write matrix.json, matrix.csv, matrix.md, matrix.png and matrix.svg."""
-    from matplotlib import rc_context
-
-    figure = _figure(record)
-    save_png(figure, folder / "matrix.png", title(record))
-    with written_aside(folder / "matrix.svg") as aside, rc_context({"svg.hashsalt": "matrix"}):
-        figure.savefig(aside, format="svg", metadata={"Date": None})
+    """Write matrix.json, .csv, .md, .png, .svg and .pdf."""
+    save(matrix_figure(record), folder / "matrix.png", "UA by corpus of training and of testing", title(record))
     write_csv(folder / "matrix.csv", [_csv_row(cell) for cell in record["cells"]])
     with written_aside(folder / "matrix.md") as aside:
         aside.write_text("\n".join(_page(record)) + "\n")
@@ -171,28 +167,26 @@ def _listed(values: Sequence[Any]) -> str:
     return ", ".join(map(str, values))
 
 
-def _figure(record: Record) -> Figure:
+@style.styled
+def matrix_figure(record: Record) -> Figure:
+    """Draw UA in percent, with its interval, by the corpus of training (rows) and of testing (columns)."""
     from matplotlib.figure import Figure
 
     corpora, ways = list(record["corpora"]), _ways(record)
-    figure = Figure(figsize=(1.5 + 5 * len(ways), 5.5))
-    all_axes = figure.subplots(1, len(ways), squeeze=False)[0]
+    height = 1.2 + 0.33 * (len(corpora) + 1)
+    figure = Figure(figsize=(style.PAGE_INCHES, 0.6 + height * len(ways)))
+    all_axes = figure.subplots(len(ways), squeeze=False)[:, 0]
     for axes, normalized in zip(all_axes, ways, strict=True):
         cells = _cells(record, normalized)
         trained = list(dict.fromkeys(name for name, _ in cells))
         scores = [[cells[one, tested]["ua"] for tested in corpora] for one in trained]
         values = np.array([[np.nan if s["value"] is None else 100 * s["value"] for s in row] for row in scores])
-        shown = axes.imshow(values, cmap="viridis", vmin=100 / len(record["classes"]), vmax=100, aspect="auto")
-        for y, row in enumerate(scores):
-            for x, score in enumerate(row):
-                colour = "white" if (score["value"] or 0) < 0.6 else "black"
-                text = percent(score).replace(" ", "\n", 1)
-                axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=7)
-        axes.set_xticks(range(len(corpora)), corpora, rotation=30, ha="right", fontsize=8)
-        axes.set_yticks(range(len(trained)), trained, fontsize=8)
-        axes.set(xlabel="tested on", ylabel="trained on")
-        axes.set_title(_WAYS[normalized], fontsize=8)
-    figure.colorbar(shown, ax=list(all_axes), label="UA in %, from chance")
+        shown = axes.imshow(values, cmap=style.SHADES, vmin=100 / len(record["classes"]), vmax=100, aspect="auto")
+        style.write_in_cells(axes, values, [[percent(score).replace(" ", "\n", 1) for score in row] for row in scores])
+        axes.set_xticks(range(len(corpora)), [style.name(corpus) for corpus in corpora])
+        axes.set_yticks(range(len(trained)), [style.name(corpus) for corpus in trained])
+        axes.set(xlabel="Tested on", ylabel="Trained on", title=_WAYS[normalized])
+    figure.colorbar(shown, ax=list(all_axes), label="UA (%), from chance up")
     return figure
 
 

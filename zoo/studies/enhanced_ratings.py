@@ -127,7 +127,7 @@ def _train_beside(
 
 def _figures(run: Path, settings: RunConfig, source: Source, alter) -> dict[str, Any]:
     """Return the CCC with its interval, before and after post-processing, by dimension."""
-    corpus = corpus_name({"corpus": settings.corpus, "synthetic": source.synthetic})
+    corpus = corpus_name({**source.about, "corpus": settings.corpus, "synthetic": source.synthetic})
     rows = [
         row
         for fold in source.folds

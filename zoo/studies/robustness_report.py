@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.reports.tables import print_titled
 from zoo.studies.compare import absences, leakage, warnings
 from zoo.utils.atomic_files import write_csv
@@ -35,19 +36,18 @@ Score = Mapping[str, "float | None"]
 
 def write(record: Record, folder: Path) -> None:
     """Write scores.csv, a row per condition, and a figure: heatmap.png where there are rooms or microphones, else
-    curve.png of the score over the ratio, or noises.png with the recordings of noise one by one.
+    curve.png of the score over the ratio, or noises.png with the recordings of noise one by one; all as .svg and .pdf.
     """
     write_csv(folder / "scores.csv", [_csv_row(record, row) for row in record["conditions"]])
-    settings, heading = record["settings"], title(record)
+    settings = record["settings"]
     if settings["by_noise"]:
-        figure, name = _noises(record), "noises.png"
-        heading += f": noise at {settings['snr_db'][0]:g} dB"
+        what = f"Scores in each recording of noise, at {settings['snr_db'][0]:g} dB"
+        figure, name = noises_figure(record), "noises.png"
     elif settings["rooms"] or settings["microphones"]:
-        figure, name = _heatmap(record), "heatmap.png"
+        what, figure, name = "Scores by room, microphone and noise", heatmap_figure(record), "heatmap.png"
     else:
-        figure, name = _curve(record), "curve.png"
-    figure.suptitle(heading, wrap=True, fontsize=10)
-    save_png(figure, folder / name)
+        what, figure, name = "Scores by level of noise", curve_figure(record), "curve.png"
+    save(figure, folder / name, what, title(record))
 
 
 def remarks(record: Record) -> list[str]:
@@ -93,7 +93,8 @@ def in_words(figures: Mapping[str, Score]) -> str:
     return "  ".join(words)
 
 
-def _heatmap(record: Record) -> Figure:
+@style.styled
+def heatmap_figure(record: Record) -> Figure:
     """Draw every figure by rooms and microphones (rows) and ratios (columns)."""
     from matplotlib.figure import Figure
 
@@ -101,63 +102,70 @@ def _heatmap(record: Record) -> Figure:
     paths = list(dict.fromkeys(_path(row) for row in rows))
     ratios = [None, *record["settings"]["snr_db"]]
     names = list(rows[0]["figures"])
-    labels_inches = max(1.6, 0.065 * max(map(len, paths)))  # at 8 points
-    width, height = labels_inches + 0.75 * len(ratios), 1.4 + 0.5 * len(paths)
-    n_lines = -(-len(names) // 2)
-    figure = Figure(figsize=(max(6.0, 2 * width), n_lines * height + 0.8))
-    for name, axes in zip(names, figure.subplots(n_lines, 2, squeeze=False).flat, strict=True):
+    lines = [style.wrapped(path, 1.9, style.SMALL_POINTS) for path in paths]
+    wide = len(ratios) > 4  # then a panel takes the page's width
+    n_columns, height = 1 if wide else 2, 0.8 + 0.3 * len(paths)
+    n_lines = -(-len(names) // n_columns)
+    figure = Figure(figsize=(style.PAGE_INCHES, n_lines * height + 0.6))
+    for name, axes in zip(names, figure.subplots(n_lines, n_columns, squeeze=False, sharey=True).flat, strict=True):
         values = np.full((len(paths), len(ratios)), np.nan)
         for row in rows:
             values[paths.index(_path(row)), ratios.index(row["snr_db"])] = row["figures"][name]["value"]
-        shades = axes.imshow(values, cmap="viridis", aspect="auto").norm(values)
-        for (line, column), value in np.ndenumerate(values):
-            color = "white" if shades[line, column] < 0.5 else "black"  # viridis is dark below
-            axes.text(column, line, _number(name, value), ha="center", va="center", fontsize=8, color=color)
+        axes.imshow(values, cmap=style.SHADES, aspect="auto")
+        style.write_in_cells(axes, values, [[_number(name, value) for value in row] for row in values])
         axes.set_xticks(range(len(ratios)), ["no noise" if ratio is None else f"{ratio:g} dB" for ratio in ratios])
-        axes.set_yticks(range(len(paths)), paths)
-        axes.set_title(_label(name), fontsize=10)
-        axes.tick_params(labelsize=8)
+        axes.set_yticks(range(len(paths)), lines)
+        axes.set(title=_label(name), xlabel="Signal-to-noise ratio")
     return figure
 
 
-def _curve(record: Record) -> Figure:
+@style.styled
+def curve_figure(record: Record) -> Figure:
     """Draw every figure over the ratio with its interval, and its clean value as a line across."""
     from matplotlib.figure import Figure
 
     rows, ratios = record["conditions"], record["settings"]["snr_db"]
-    figure = Figure(figsize=(7, 4.5))
+    figure = Figure(figsize=(style.COLUMN_INCHES, 3.4))
     axes = figure.subplots()
     for number, name in enumerate(rows[0]["figures"]):
         (clean, *values), (_, *low), (_, *high) = _bounds(name, rows)
-        color = f"C{number}"
-        axes.plot(ratios, values, "o-", color=color, label=_label(name))
+        color, short = style.COLOURS[number % len(style.COLOURS)], _label(name).removesuffix(" (%)")
+        axes.plot(ratios, values, "os^Dv"[number % 5], linestyle="-", color=color, label=short)
         axes.fill_between(ratios, low, high, color=color, alpha=0.15, linewidth=0)
-        axes.axhline(clean, color=color, linestyle="--", linewidth=1)
+        axes.axhline(clean, color=color, linestyle="--", linewidth=1, label=f"{short}, no noise added")
     axes.set_xticks(ratios)
-    axes.set(xlabel="Signal-to-noise ratio (dB)", ylabel="dashed: without noise")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.set(xlabel="Signal-to-noise ratio (dB)", ylabel=_axis_of(list(rows[0]["figures"])))
+    axes.grid()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return figure
 
 
-def _noises(record: Record) -> Figure:
+@style.styled
+def noises_figure(record: Record) -> Figure:
     """Draw every figure in each recording of noise with its interval, and its clean value as a line."""
     from matplotlib.figure import Figure
 
     rows = record["conditions"]
     names, noises = list(rows[0]["figures"]), [row["noise"] or "all recordings" for row in rows[1:]]
-    figure = Figure(figsize=(3.5 + 2.5 * len(names), 1.8 + 0.3 * len(noises)))
+    noises = [style.name(noise) for noise in noises]
+    figure = Figure(figsize=(style.PAGE_INCHES, 1.3 + 0.22 * len(noises)))
     for name, axes in zip(names, figure.subplots(1, len(names), sharey=True, squeeze=False).flat, strict=True):
         (clean, *values), (_, *low), (_, *high) = _bounds(name, rows)
-        axes.hlines(range(len(noises)), low, high, color="grey")
-        axes.plot(values, range(len(noises)), "o", color="black")
-        axes.axvline(clean, color="tab:blue", linestyle="--", label="clean")
+        axes.hlines(range(len(noises)), low, high, color=style.GREY)
+        axes.plot(values, range(len(noises)), "o", color=style.BLACK, label="in noise, 95 % interval")
+        axes.axvline(clean, color=style.BLUE, linestyle="--", label="no noise added")
         axes.set_yticks(range(len(noises)), noises)
         axes.set_xlabel(_label(name))
-        axes.grid(alpha=0.3, axis="x")
-    axes.legend(fontsize=8)
+        axes.grid(axis="x")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     axes.invert_yaxis()
     return figure
+
+
+def _axis_of(names: Sequence[str]) -> str:
+    """Return the label of an axis that several figures share: UA and WA in percent, or CCC."""
+    shares = [_SHARES[name] for name in names if name in _SHARES]
+    return f"{' and '.join(shares)}, test clips (%)" if shares else "CCC, test recordings"
 
 
 def _seen(record: Record) -> str:

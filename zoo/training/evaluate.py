@@ -15,20 +15,24 @@ from zoo.runs.dataset import Source
 from zoo.runs.folder import check_holds, fold_folder
 from zoo.runs.open_run import OpenedRun, open_run
 from zoo.training.tasks import base as tasks
-from zoo.utils.atomic_files import write_csv, write_json
+from zoo.utils.atomic_files import write_csv, write_json, written_aside
 
 Row = dict[str, Any]
 _ROUNDING = 1e-5
 
 
 def write_results(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any], title: str) -> None:
-    """Write predictions.csv, a figure and, last, metrics.json, which shows that all are complete.
+    """Write predictions.csv, a figure, tables.tex and, last, metrics.json, which shows that all are complete.
 
     Without a test side there are no `rows`, and metrics.json is all.
     """
     if rows:
         write_csv(folder / "predictions.csv", rows)
-        tasks.of(summary["model"]).report.plot(summary, rows, folder, title)
+        report = tasks.of(summary["model"]).report
+        report.plot(summary, rows, folder, title)
+        if text := report.tex(summary, title):
+            with written_aside(folder / "tables.tex") as aside:
+                aside.write_text(text, encoding="utf-8")
     write_json(folder / "metrics.json", summary)
 
 

@@ -4,12 +4,14 @@ Features are standardised and, where the model has components, projected by the 
 set in a Keras model, so that a baseline is saved, evaluated and exported like any network.
 """
 
+from __future__ import annotations
+
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -26,12 +28,16 @@ from zoo.data.batches.feature_store import InMemory
 from zoo.errors import UserError
 from zoo.features import from_config
 from zoo.frontends.compose import with_frontend, with_normalization
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.training.fit import best_epoch, make_repeatable
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
 from zoo.utils.progress import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MOST_ITERATIONS = 20_000
 _EPOCHS = 200  # of stochastic gradient descent at most
@@ -89,20 +95,41 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
     return history
 
 
-def plot(history: History, path: Path, title: str) -> None:
-    """Draw the validation score of every C to a PNG; nothing where there are no validation clips."""
+def plot(history: History, path: Path, title: str, kept: int | None = None) -> None:
+    """Draw curves.png, .svg and .pdf, as `curve_figure` does; nothing where there are no validation clips."""
+    figure = curve_figure(history, kept)
+    if figure is not None:
+        save(figure, path, "Validation score by regularisation", title)
+
+
+@style.styled
+def curve_figure(history: History, kept: int | None = None) -> Figure | None:
+    """Draw the validation score of every C; None where there are no validation clips.
+
+    `kept` is the number, from 1, of the row of the history whose C is kept; without it that of the highest score.
+    """
     from matplotlib.figure import Figure
 
     score = next((name for name in history[0] if name in ("validation_ua", "validation_ccc")), "")
     if not score:
-        return
-    figure = Figure(figsize=(5, 3.5), layout="constrained")
+        return None
+    figure = Figure(figsize=(style.COLUMN_INCHES, 2.6))
     axes = figure.subplots()
     rows = [row for row in history if len(set(str(row["c"]).split())) == 1]
-    axes.semilogx([float(str(row["c"]).split()[0]) for row in rows], [row[score] for row in rows], "o-")
-    axes.set(xlabel="C", ylabel=score.replace("_", " "), title=title)
-    figure.axes[0].title.set_fontsize(8)
-    save_png(figure, path)
+    label, factor = style.score_axis(score)
+    values = [(float(str(row["c"]).split()[0]), factor * row[score]) for row in rows]
+    axes.semilogx(*zip(*values, strict=True), marker="o")
+    best = history[kept - 1] if kept else max(history, key=lambda row: row[score])
+    if best in rows:
+        c, value = values[rows.index(best)]
+        shown = f"{value:.1f} %" if factor == 100 else f"{value:.3f}"
+        look = {"marker": "s", "color": style.ORANGE, "markersize": 6, "linestyle": "none"}
+        axes.plot([c], [value], label=f"C = {c:g}, kept: {shown}", **look)
+        axes.legend()
+    axes.set(xlabel="C, inverse strength of regularisation", ylabel=label)
+    style.plain_numbers(axes.xaxis)
+    axes.grid()
+    return figure
 
 
 def _with_copies(examples: Sequence[Any]) -> list[Any]:

@@ -21,8 +21,8 @@ from zoo.data.corpora import registry as corpora
 from zoo.errors import UserError, unknown
 from zoo.features import from_config
 from zoo.runs import keras_archive, pretraining_file
-from zoo.runs.folder import fold_name
-from zoo.runs.model_file import frontend, load_model, network_of, own_settings
+from zoo.runs.folder import STAND_IN, fold_name
+from zoo.runs.model_file import bare, frontend, head_of, load_model, network_of, own_settings
 from zoo.runs.open_run import open_run
 from zoo.serving import saved_model
 from zoo.serving.versions import version_folder
@@ -79,11 +79,6 @@ def read(config: RunConfig, fold: str, network: keras.Model | None = None) -> In
     return found
 
 
-def bare(network: keras.Model) -> keras.Model:
-    """Return the network behind a standardisation, itself where there is none."""
-    return next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
-
-
 def weights_of(network: keras.Model) -> dict[str, list[np.ndarray]]:
     """Return the arrays of each layer with weights, by its name."""
     return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
@@ -102,7 +97,7 @@ def _of_run(run: Path, config: RunConfig, fold: str) -> Initial:
     settings = opened.settings
     features = own_settings(frontend(model)) if opened.entry.takes_waveforms else _opensmile(settings)
     digest = sha256((folder / "model.keras").read_bytes()).hexdigest()
-    about = about_model("run", run.name, digest, settings.corpus, opened.record["synthetic"])
+    about = about_model("run", run.name, digest, opened.real_corpus, opened.record["synthetic"])
     about |= {"model": settings.model, "protocol": opened.record["protocol"], "fold": fold_name(folder)}
     about |= {"before": seen_before.ancestors(opened.record)}
     weights, moments = _content(model)
@@ -112,7 +107,7 @@ def _of_run(run: Path, config: RunConfig, fold: str) -> Initial:
 def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
     exported = saved_model.load(version)
     description = exported.description
-    networks = _by_layer(exported.module.weights)
+    networks = by_layer(exported.module.weights)
     folds = description.get("folds") or [str(number) for number in range(len(networks))]
     chosen = _chosen(folds, config, fold)
     features = {name: value for name, value in description["frontend"].items() if name != "kind"}
@@ -144,7 +139,7 @@ def _of_pretraining(place: Path, record: Mapping[str, Any], network: keras.Model
     return replace(found, about=about)
 
 
-def _by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
+def by_layer(variables: Iterable[Any]) -> list[dict[str, list[np.ndarray]]]:
     """Return the arrays of an export's variables, which are named LAYER/..., by layer for each of its networks."""
     networks: list[dict[str, list[np.ndarray]]] = []
     known: set[str] = set()
@@ -210,11 +205,6 @@ def _with_head_of(network: keras.Model, group: Any) -> keras.Model:
     return type(network).from_config(config)
 
 
-def head_of(network: keras.Model) -> keras.layers.Layer:
-    """Return the last layer with weights, which gives the outputs."""
-    return next(layer for layer in reversed(network.layers) if layer.weights)
-
-
 def _content(model: keras.Model) -> tuple[dict[str, list[np.ndarray]], tuple[np.ndarray, np.ndarray] | None]:
     """Return the weights of a model's network, and mean and variance of its standardisation, if it has one."""
     network = network_of(model)
@@ -244,9 +234,7 @@ def _chosen(names: Sequence[str], config: RunConfig, fold: str) -> str:
 
 def about_model(kind: str, name: str, digest: str, corpus: str, synthetic: bool) -> dict[str, Any]:
     """Return what records say of a model: run, export or file, its name, weights, corpus and the licence of that."""
-    parts = corpus.split("+") if corpus else []
-    known = [part in corpora.CORPORA or names.is_table(part) for part in parts]
-    licences = [corpora.get(part).licence if one else "unknown" for part, one in zip(parts, known, strict=True)]
+    licences = [_licence(part) for part in corpus.split("+")] if corpus else []
     if synthetic:
         licences = ["none, a synthetic twin"]
     return {
@@ -256,6 +244,12 @@ def about_model(kind: str, name: str, digest: str, corpus: str, synthetic: bool)
         "corpus": f"{'synthetic ' * synthetic}{corpus}",
         "licence": "; ".join(dict.fromkeys(licences)) or "unknown",
     }
+
+
+def _licence(corpus: str) -> str:
+    """Return the licence of a corpus by its name in records; of a stand-in that of what it was made from."""
+    name = corpus.rpartition(" ")[2].lower() if corpus.startswith(STAND_IN) else corpus
+    return corpora.get(name).licence if name in corpora.CORPORA or names.is_table(name) else "unknown"
 
 
 def _opensmile(config: RunConfig) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features
+from zoo.features import from_config
 from zoo.runs import sides
 from zoo.runs.dataset import Source
+from zoo.runs.folder import corpus_name
 from zoo.training import teacher, transfer
 
 
@@ -33,7 +35,7 @@ class Run:
 
     def title(self, fold: str = "") -> str:
         """Return the title of every figure and table of the run."""
-        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{self.config.corpus}"
+        corpus = f"{'SYNTHETIC ' if self.source.synthetic else ''}{corpus_name({**self.facts, 'synthetic': False})}"
         where = f"{self.config.protocol}{f', fold {fold}' if fold else ''}"
         seen = (
             ", not speaker-independent" if self.facts["leakage"] or not self.source.protocol.speaker_independent else ""
@@ -44,10 +46,11 @@ class Run:
         part += ", last epoch kept" * (self.config.keep == "last")
         part += "".join(f", no {side} side" for side in sides.NAMES if side not in self.facts["sides"])
         part += f", mean of {self.config.snapshots} snapshots" * (self.config.snapshots > 1)
-        part += ", RANDOM WEIGHTS" * (self.config.weights == "random")
+        part += ", RANDOM WEIGHTS" * from_config.has_random_weights(self.config)
         part += ", against each speaker's own clips" * self.config.standardize_speakers
         part += ", against each corpus's own clips" * self.config.normalize_corpora
         part += ", refitted with validation clips" * self.config.refit
         part += ", from other weights" * bool(self.config.init_from) + ", distilled" * bool(self.config.teacher)
         part += ", fitted in noise" * self.config.is_fitted_in_noise + ", enhanced" * bool(self.config.enhancer)
-        return f"{self.config.model} ({self.config.recipe}) on {corpus}, {where}{part}{seen}"
+        name = self.config.name or f"{self.config.model} ({self.config.recipe})"
+        return f"{name} on {corpus}, {where}{part}{seen}"

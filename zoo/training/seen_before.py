@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.data.corpora import names
+from zoo.data.corpora import registry as corpora
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError, shortened
 from zoo.features import from_config
 from zoo.features.extractor import Extractor
-from zoo.runs.dataset import open_source
+from zoo.runs.dataset import open_source, stand_in
 from zoo.runs.folder import corpus_name
 from zoo.runs.sides import FINAL
 
@@ -137,4 +139,6 @@ def _table_in_folder(config: RunConfig) -> str:
 
 
 def _corpus(config: RunConfig) -> str:
-    return corpus_name({"synthetic": config.synthetic, "corpus": config.corpus})
+    is_named = bool(config.data_root) and config.corpus in corpora.CORPORA
+    made = stand_in(Path(config.data_root)) if is_named else {}
+    return corpus_name({**made, "synthetic": config.synthetic, "corpus": config.corpus})

@@ -174,7 +174,7 @@ def _of_run(place: Path, config: RunConfig, source: Source, fold: Fold) -> Teach
     if not path.is_file():
         raise UserError(f"{path}: no trained model is there; train --teacher {place} to the end first")
     digest = sha256(path.read_bytes()).hexdigest()
-    said = initial_model.about_model("run", place.name, digest, run.settings.corpus, run.record["synthetic"])
+    said = initial_model.about_model("run", place.name, digest, run.real_corpus, run.record["synthetic"])
     said |= {"model": run.settings.model, "protocol": run.record["protocol"], "fold": fold_name(by_number[chosen])}
     said |= {"before": seen_before.ancestors(run.record)}
     return Teacher(place, chosen, columns, said, (seen_before.of(said, config, run.settings),))

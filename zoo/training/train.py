@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import registry
+from zoo import own_network, registry
 from zoo.config import validation
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features
@@ -16,10 +16,10 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
-from zoo.runs import begin, environment, folds_of_final, sides, upstream_runs
+from zoo.runs import begin, environment, folds_of_final, sides, training_clips, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
-from zoo.training import checkpoint, devices, evaluate, fit_linear, same_audio, teacher, transfer
+from zoo.training import checkpoint, devices, elsewhere, evaluate, fit_linear, same_audio, teacher, transfer
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
@@ -42,7 +42,7 @@ _DATA = {
     "teacher_sha256": "weights and probabilities of --teacher",
 }
 _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
-RANDOM_WEIGHTS = "--weights random: features of an untrained network, no baseline to be reported"
+RANDOM_WEIGHTS = "random weights: features of an untrained network, no baseline to be reported"
 
 
 def train(settings: RunConfig, resume: bool = False) -> Run:
@@ -70,6 +70,7 @@ def checked(settings: RunConfig) -> tuple[RunConfig, Source]:
     source = open_source(settings)
     keras.config.set_dtype_policy(settings.precision)
     tasks.of(settings.model).check(settings, source.protocol)
+    elsewhere.check(settings, source.protocol)
     sides.check(settings, source.folds)
     upstream_runs.check(settings, source.folds)
     return settings, source
@@ -103,6 +104,8 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     source, bad = drop_clips(source, bad_copies), [*bad, *bad_copies]
     hashes = {name: item.audio_sha256 for name, item in features.items()}
     data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **upstream_runs.hashes(settings, source.folds)}
+    if settings.network_file:
+        data["network_sha256"] = own_network.find(settings.model, Path(settings.network_file)).sha256
     if settings.also:
         data["targets_sha256"] = targets_fingerprint(source, settings.heads)
     if "weights_sha256" in extractor.settings:
@@ -159,6 +162,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
     now = environment.here(settings)
     others = environment.note(folder, now)
     return {
+        **({"name": settings.name} if settings.name else {}),
         "model": settings.model,
         "recipe": settings.recipe,
         "corpus": settings.corpus,
@@ -171,7 +175,7 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         **folds_of_final.figures(settings),
         "warnings": [
             *source.warnings,
-            *([RANDOM_WEIGHTS] if settings.weights == "random" else []),
+            *([RANDOM_WEIGHTS] if from_config.has_random_weights(settings) else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
             *([corpus_normalization.NOTE] if settings.normalize_corpora else []),
             *([f"the run {environment.sentence(others, now)}"] if others else []),
@@ -240,8 +244,11 @@ def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
         task, data = tasks.of(settings.model), fold_data(of_fold(run, fold), fold)
         linear = registry.get(settings.model).fitted == "linear"
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
-        (fit_linear.plot if linear else task.report.plot_curves)(history, folder / "curves.png", run.title(fold.name))
+        kept = kept_epoch(history, task.FIGURES.score, settings)
+        plot = fit_linear.plot if linear else task.report.plot_curves
+        plot(history, folder / "curves.png", run.title(fold.name), kept)
         task.after_training(folder / "model.keras", data, settings)
+        training_clips.write(folder, fold, run.features, from_config.rate_hz(settings))
         rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings) if fold.test else []
         _check_unchanged(run, fold)
         record = _record(fold, history, task.FIGURES.score, settings)

@@ -20,8 +20,9 @@ from zoo.errors import UserError, shortened
 from zoo.features.extractor import Extractor
 from zoo.frontends.compose import with_normalization
 from zoo.runs.dataset import Source
+from zoo.runs.model_file import bare, head_of
 from zoo.training import batch_statistics, initial_model, seen_before
-from zoo.training.initial_model import Initial, bare, head_of
+from zoo.training.initial_model import Initial
 from zoo.training.seen_before import Seen
 from zoo.training.tasks.base import FoldData
 

@@ -6,10 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import quick_check
 import soundfile
+import tiny_runs
 
+from zoo.config.flags import from_flags
 from zoo.data.corpora import registry as corpora
 from zoo.data.synthetic.recola_standin import write_standin
+from zoo.errors import UserError
+from zoo.export import export, model_card
+from zoo.inference import run_predictor
+from zoo.runs.dataset import open_source, resolve
+from zoo.runs.folder import corpus_name
+from zoo.serving.description import DESCRIPTION
+from zoo.training import initial_model
 
 # Of the files that the program that made the first stand-in writes of `ravdess` below, 3 s with a delay of 0.4 s.
 SHA256 = "7dd08921baf809fdcf33852dc4301593fbac5f57b0a53450c14fb5734b24919e"
@@ -94,3 +104,38 @@ def test_too_few_actors_and_a_bad_clip_are_refused_and_leave_nothing(ravdess, tm
         (ravdess / actor).rename(tmp_path / actor)
     code, _, error = script("make_recola_standin.py", *words)
     assert code == 2 and "expected speech of 18 actors, found 17" in error
+
+
+def test_records_name_the_stand_in_and_not_recola(ravdess, tmp_path):
+    """Its folder has RECOLA's layout, and one file more."""
+    write_standin(ravdess, tmp_path / "RECOLA", seconds=2.0)
+    settings = from_flags({"model": "conv_lstm", "corpus": "recola", "data_root": str(tmp_path / "RECOLA")})
+    source = open_source(resolve(settings))
+    record = {**source.about, "corpus": "recola", "synthetic": source.synthetic}
+    assert corpus_name(record) == "stand-in for RECOLA made from RAVDESS"
+    about = initial_model.about_model("run", "mine", "0" * 64, corpus_name(record), synthetic=False)
+    assert about["licence"] == corpora.CORPORA["ravdess"].licence
+    (tmp_path / "RECOLA/stand-in.json").unlink()
+    assert open_source(resolve(settings)).about == {}
+    (tmp_path / "RECOLA/stand-in.json").write_text("{}")
+    with pytest.raises(UserError, match=r"stand-in.json: expected what a stand-in is made of"):
+        open_source(resolve(settings))
+
+
+def test_models_of_the_stand_in_say_so(tmp_path):
+    """An export's description, its card and its answers, of a run whose record is that of a stand-in."""
+    run = tiny_runs.make(tmp_path / "run", "fcn", "emodb")  # its graph is small
+    made = {"stand_in_for": "EmoDB", "made_from": "RAVDESS, speech"}
+    (place,) = run.glob("fold-*")
+    for folder in (run, place):
+        record = json.loads((folder / "metrics.json").read_text())
+        facts = {"stand_in": made, "synthetic": False, "leakage": [], "notes": [], "sides": ["train", "validation"]}
+        (folder / "metrics.json").write_text(json.dumps({**record, **facts}))
+    with quick_check.checked_with((0.3,), (1,)):
+        version = export.export(run, tmp_path / "export")
+    card = model_card.write(version, run).read_text()
+    description = json.loads((version / DESCRIPTION).read_text())
+    name = "stand-in for EmoDB made from RAVDESS"
+    assert description["trained_on"] == name and description["stand_in"] == made
+    assert "Nothing of EmoDB is in it" in card and "RAVDESS, https://zenodo.org" in card and "bilderbar" not in card
+    assert next(run_predictor.of_run(run).predict([0.1 * np.sin(np.arange(9_600) / 9)]))["trained_on"] == name

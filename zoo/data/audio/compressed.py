@@ -5,7 +5,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from zoo.data.audio.containers import SECOND, find_again, id3_bytes, tags_end
 from zoo.data.audio.frame_lengths import mp3_frame
@@ -40,7 +40,7 @@ class Spliced(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         count = max(0, min(len(buffer), self._size - self._at))
         data = self._prefix[self._at : self._at + count]
         if len(data) < count:

@@ -5,7 +5,7 @@ user's own map is a CSV with the columns label and class, as for a single table,
 several; an empty class leaves the clips of a label out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,3 +126,27 @@ def of(corpus: str, labels: Iterable[str], path: Path | None = None) -> LabelMap
         )
     used = [known.source] if set(names) - set(own) else []
     return LabelMap(names, "; ".join(([str(path.name)] if path and set(names) & set(own) else []) + used))
+
+
+def to_classes(corpus: str, labels: Iterable[str], classes: Sequence[str], path: Path | None = None) -> dict[str, str]:
+    """Return what each label of a corpus is among the `classes` of a model: one of them, "" (left out), or neither.
+
+    The user's map, in `path`, comes first, then a class of the same name, then common names (`LABEL_MAPS`, `WORDS`): a
+    model of anger takes clips that are angry. A label that the model has no class for keeps its common name, or its
+    own. Raises UserError for a file that cannot be read or gives a label two names.
+
+    >>> to_classes("emodb", ["anger", "boredom"], ["angry", "calm"])
+    {'anger': 'angry', 'boredom': 'bored'}
+    """
+    own = classes_by_label(path, ("", corpus, corpus.removeprefix("table:"))) if path else {}
+    known = LABEL_MAPS.get(corpus, WORDS).names
+    by_common = dict(zip(common(classes), classes, strict=True))
+    found = {}
+    for label in sorted(set(labels)):
+        name = label
+        if label in own:
+            name = own[label]
+        elif label not in classes:
+            name = known.get(label, known.get(label.strip().casefold(), label))
+        found[label] = name if name in classes else by_common.get(common([name])[0], name)
+    return found

@@ -107,11 +107,8 @@ def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tup
     Names and speakers get the member's name in front. Clips of labels that a map leaves out are left out, unless they
     have ratings. Raises UserError for a label without an entry in the map.
     """
-    only = _ONLY.get(member.kind, {}).items()
     clips = [
-        replace(clip, targets={**clip.targets, **_ratings(member, clip)})
-        for clip in clips
-        if all(clip.tags.get(tag) == value for tag, value in only)
+        replace(clip, targets={**clip.targets, **_ratings(member, clip)}) for clip in only_speech(member.kind, clips)
     ]
     names = label_maps.of(member.corpus, (clip.label for clip in clips if clip.label), label_map)
     return [
@@ -125,6 +122,12 @@ def pooled(member: Member, clips: Iterable[Clip], label_map: Path | None) -> tup
         for clip in clips
         if names.names.get(clip.label) or is_rated(clip)
     ], names
+
+
+def only_speech(kind: str, clips: Iterable[Clip]) -> list[Clip]:
+    """Return the clips of a corpus that are speech; RAVDESS has songs, too."""
+    only = _ONLY.get(kind, {}).items()
+    return [clip for clip in clips if all(clip.tags.get(tag) == value for tag, value in only)]
 
 
 def is_rated(clip: Clip) -> bool:

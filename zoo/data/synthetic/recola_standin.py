@@ -19,6 +19,7 @@ from zoo.data.corpora.recola import PARTS, STEP_SECONDS
 from zoo.data.schema import Clip
 from zoo.data.synthetic.rated_corpora import complete_folder, write_avec
 from zoo.errors import UserError
+from zoo.utils.json_files import read_json
 
 RATE_HZ = 16_000
 DESCRIPTION = "stand-in.json"
@@ -33,6 +34,7 @@ AFFECT = {
     "disgust": (0.3, -0.7),
     "surprised": (0.8, 0.3),
 }
+_SAYS = {"stand_in_for": str, "made_from": str}  # what records keep of DESCRIPTION
 _NORMAL = 0.6  # of these, at the normal intensity
 _SMOOTHING_SECONDS = 2.0
 _NAMES = [f"{part}_{number + 1}" for part in ("train", "dev") for number in range(len(PARTS[part]))]
@@ -68,6 +70,18 @@ def write_standin(root: Path, out: Path, seconds: float = 200.0, delay_seconds: 
         made |= {"seconds": seconds, "delay_seconds": delay_seconds, "sha256": sha256}
         (folder / DESCRIPTION).write_text(json.dumps(made, indent=1) + "\n")
     return sha256
+
+
+def origin(root: Path) -> dict[str, str]:
+    """Return what the folder of a stand-in is, {"stand_in_for": "RECOLA", "made_from": "RAVDESS, speech"}; else {}.
+
+    Its layout is that of RECOLA: nothing else says that it is another corpus. Raises UserError for a damaged file.
+    """
+    path = root / DESCRIPTION
+    if not path.is_file():
+        return {}
+    made = read_json(path, "what a stand-in is made of", _SAYS, "Make the stand-in again (make_recola_standin.py)")
+    return {name: made[name] for name in _SAYS}
 
 
 def _recording(clips: Sequence[Clip], n_samples: int, rng: Generator) -> tuple[np.ndarray, np.ndarray]:

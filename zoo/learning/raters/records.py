@@ -14,11 +14,13 @@ from zoo.learning.raters.how_many import fit_unnamed
 from zoo.learning.raters.study import FIGURES, GRID, MARGIN, N_CLIPS, WANTED, OnStep, how_many, read_counts, whom
 from zoo.learning.raters.whom import CALIBRATION, PANEL, SHARE, WAYS
 from zoo.metrics.agreement import krippendorff_alpha
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.utils.atomic_files import write_csv, write_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Row = Mapping[str, Any]
 
@@ -52,11 +54,11 @@ def study(votes: Path, seeds: Sequence[int], out: Path, on_step: OnStep) -> None
 
 
 def write(record: Row, folder: Path) -> None:
-    """Write raters.json, how-many.csv, whom.csv and raters.png of the rows "how_many" and "whom" of a record."""
+    """Write raters.json, how-many.csv, whom.csv and raters.png, .svg, .pdf of a record's rows "how_many" and "whom"."""
     write_json(folder / "raters.json", {**record, "whom": summary(record["whom"])})
     write_csv(folder / "how-many.csv", [_flat(row) for row in record["how_many"]])
     write_csv(folder / "whom.csv", summary(record["whom"], flat=True))
-    _draw(record, folder / "raters.png")
+    save(raters_figure(record), folder / "raters.png", "Agreement and accuracy by number of votes for a clip")
 
 
 def summary(rows: Sequence[Row], flat: bool = False) -> list[dict[str, Any]]:
@@ -96,25 +98,26 @@ def _flat(row: Row) -> dict[str, Any]:
     return found
 
 
-def _draw(record: Row, path: Path) -> None:
+@style.styled
+def raters_figure(record: Row) -> Figure:
+    """Draw agreement with a further rater and with the actor, and accuracy of simulated raters, over votes per clip."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.6, 2.6))
+    figure = Figure(figsize=(style.PAGE_INCHES, 3.0))
     further, intended, simulated = figure.subplots(1, 3)
-    _curves(further, record["how_many"], "further", "agreement with one further rater")
-    _curves(intended, record["how_many"], "intended", "agreement with the actor's emotion")
+    _curves(further, record["how_many"], "further", "Agrees with a further rater (%)")
+    _curves(intended, record["how_many"], "intended", "Agrees with the actor (%)")
     for row in summary(record["whom"]):
         shown = [n for n in GRID if row[f"accuracy_{n:g}"]["value"] is not None]
-        low, mean, high = ([row[f"accuracy_{n:g}"][key] for n in shown] for key in ("low", "value", "high"))
+        low, mean, high = ([100 * row[f"accuracy_{n:g}"][key] for n in shown] for key in ("low", "value", "high"))
         (line,) = simulated.plot(shown, mean, marker=".", label=row["way"])
         simulated.fill_between(shown, low, high, color=line.get_color(), alpha=0.1)
-    simulated.set_ylabel("accuracy, simulated raters", fontsize=8)
+    simulated.set_ylabel("Right labels, simulated raters (%)")
     for axes in (further, intended, simulated):
-        axes.set_xlabel("votes per clip", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=6)
-    save_png(figure, path)
+        axes.set_xlabel("Votes per clip")
+        axes.grid()
+        axes.legend(loc="lower right")
+    return figure
 
 
 def _curves(axes: Axes, rows: Sequence[Row], reference: str, label: str) -> None:
@@ -123,5 +126,6 @@ def _curves(axes: Axes, rows: Sequence[Row], reference: str, label: str) -> None
     levels = [row for row in rows if not isinstance(row["level"], str)]
     for rule in dict.fromkeys(row["rule"] for row in levels):
         some = [row for row in levels if row["rule"] == rule]
-        axes.plot([row["votes"]["value"] for row in some], [row[reference]["value"] for row in some], ".-", label=rule)
-    axes.set_ylabel(label, fontsize=8)
+        votes, agreement = ([row[name]["value"] for row in some] for name in ("votes", reference))
+        axes.plot(votes, [100 * value for value in agreement], marker=".", label=rule)
+    axes.set_ylabel(label)

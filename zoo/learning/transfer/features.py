@@ -15,6 +15,7 @@ labels, the target the one to be recognised. Nothing here may be fitted on clips
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import keras
 import numpy as np
@@ -83,7 +84,7 @@ class SharedAutoencoder:
     Neither domain weighs more: clips of the smaller one are repeated.
     """
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         self.autoencoder = SparseAutoencoder(**options)
 
     def fit(self, source: np.ndarray, target: np.ndarray) -> "SharedAutoencoder":
@@ -109,7 +110,7 @@ class ClassAutoencoders:
     labelled target clips stay as they are.
     """
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         self.options = options
 
     def fit(self, target: np.ndarray, labels: Sequence[str]) -> "ClassAutoencoders":
@@ -139,7 +140,7 @@ class AutoencoderDifferences:
     units as the autoencoders.
     """
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         self.source, self.target = SparseAutoencoder(**options), SparseAutoencoder(**options)
 
     def fit(self, source: np.ndarray, target: np.ndarray) -> "AutoencoderDifferences":
@@ -202,7 +203,7 @@ class CorpusCorrelation:
         self.cca = CCA(min(self.components, rank), scale=True, max_iter=2_000).fit(*projected)
         return self
 
-    def pairs(self, source, source_labels, target, target_labels) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(self, source: Any, source_labels: Any, target: Any, target_labels: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the paired class prototypes of both corpora, (pairs, features) each."""
         rng = np.random.default_rng(self.seed)
         found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])

@@ -1,28 +1,35 @@
 """Write the results of a transfer study: a table, curves, and figures with intervals over speakers as JSON and CSV."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.metrics.bootstrap import bootstrap_interval, figures
 from zoo.metrics.classification import accuracies, class_indices, speaker_confusions
 from zoo.metrics.significance import paired_bootstrap
-from zoo.reports.figures import save_png
+from zoo.reports import style
+from zoo.reports.figures import save
 from zoo.utils.atomic_files import write_csv, write_json, written_aside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 REFERENCE = "nothing"
 _NOT_KEPT = ("cells", "tested", "settings")
 
 
 def write(record: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Write transfer.json, .csv, .md, .png and .svg to a folder; return what transfer.json holds."""
+    """Write transfer.json, .csv, .md, .png, .svg and .pdf to a folder; return what transfer.json holds."""
     found = summary(record)
     write_csv(out / "transfer.csv", found["figures"])
     with written_aside(out / "transfer.md") as aside:
         aside.write_text("\n".join(markdown(found)) + "\n")
-    _draw(found, out / "transfer.png")
+    about = f"{found['model']}, {_from(found)} to {found['target']}; bars: 95 % over speakers and draws"
+    save(transfer_figure(found), out / "transfer.png", "UA by number of labelled clips of the new corpus", about)
     write_json(out / "transfer.json", found)
     return found
 
@@ -116,26 +123,27 @@ def _cell(row: Mapping[str, Any]) -> str:
     return f"{100 * row['ua']:.1f}{star}{interval}"
 
 
-def _draw(found: Mapping[str, Any], path: Path) -> None:
-    """Draw UA by the number of labelled clips, with intervals."""
+@style.styled
+def transfer_figure(found: Mapping[str, Any]) -> Figure:
+    """Draw UA by the number of labelled clips, a line for each method, with intervals, and UA of chance."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5))
+    figure = Figure(figsize=(style.PAGE_INCHES, 4.0))
     axes = figure.subplots()
     methods: Sequence[str] = list(found["titles"])
     for number, method in enumerate(methods):
         rows = [row for row in found["figures"] if row["method"] == method]
         budgets = np.array([row["labelled_clips"] for row in rows]) * (1 + 0.015 * (number - len(methods) / 2))
         values, lows, highs = (100 * np.array([row[name] for row in rows], float) for name in ("ua", "low", "high"))
-        style = "--" if method.startswith("source") else "-"
-        axes.errorbar(budgets, values, [values - lows, highs - values], fmt=f"o{style}", ms=3, lw=1, label=method)
+        label = "the new corpus alone" if method == REFERENCE else method.replace("-", " ")
+        errors = np.maximum([values - lows, highs - values], 0)
+        axes.errorbar(budgets, values, errors, marker="os^Dv<>P"[number % 8], ms=3, lw=1, label=label)
     axes.set_xscale("log")
     every = sorted({row["labelled_clips"] for row in found["figures"]})
     axes.set_xticks(every, [str(value) for value in every])
     axes.minorticks_off()
-    axes.axhline(100 / len(found["classes"]), color="grey", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="labelled clips of the target corpus", ylabel="UA %")
-    axes.legend(fontsize=7)
-    save_png(figure, path, f"{found['model']}, {_from(found)} to {found['target']}; 95 % over speakers and draws")
-    with written_aside(path.with_suffix(".svg")) as aside:
-        figure.savefig(aside, format="svg")
+    axes.axhline(100 / len(found["classes"]), color=style.GREY, linewidth=0.8, linestyle=":", label="chance")
+    axes.set(xlabel="Labelled clips of the new corpus", ylabel="UA, test clips (%)")
+    axes.grid()
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return figure

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from zoo import registry
-from zoo.config.run_config import RunConfig
+from zoo.config.run_config import RunConfig, heeds
 from zoo.data import votes
 from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment, warp_bands
 from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
@@ -30,6 +30,7 @@ from zoo.inference.categorical import groups_of, load_classifier
 from zoo.inference.predictor import checked, in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
+from zoo.models.weights import encoder_folder
 from zoo.reports import classification as classification_report
 from zoo.training import auxiliary, several_targets
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row
@@ -105,11 +106,12 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         network = with_normalization(mean, variance, network)
         fill = mean.astype(np.float32)
         augment = _augmentation(config, fill, fold.frontend.rate_hz)
-    elif config.standardize != "none":
+    elif heeds(config.model, "standardize") and config.standardize != "none":
         values = np.stack([item.read() for item in features]).astype(np.float64)
         axes = 0 if config.standardize == "coefficient" else (0, 1)
         network = with_normalization(values.mean(axis=axes), values.var(axis=axes), network, least_variance=1e-12)
-    crop_frames = fold.frontend.n_frames(round(config.crop_seconds * fold.frontend.rate_hz))
+    longest_seconds = config.crop_seconds if heeds(config.model, "crop_seconds") else config.max_clip_seconds
+    crop_frames = fold.frontend.n_frames(round(longest_seconds * fold.frontend.rate_hz))
 
     options: dict[str, Any] = {"seed": config.seed, "augment": augment, "tempo": config.tempo}
     options["sampling"] = config.sampling
@@ -142,6 +144,9 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
         return registry.build(config.model, n_classes, entry.shape[1], **options)
     if entry.frontend == "log_mel":
         return registry.build(config.model, n_classes, config.bands, **options)
+    if entry.frontend == "encoder":
+        hidden = encoder_folder.describe(Path(config.weights)).config.hidden
+        return registry.build(config.model, n_classes, hidden, **options)
     shape = from_config.cepstral(config)
     return registry.build(config.model, n_classes, shape.channels, n_coefficients=shape.coefficients, **options)
 

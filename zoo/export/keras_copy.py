@@ -1,0 +1,38 @@
+"""Put the Keras models of a run beside the graph of an export, to be trained further (zoo.load(NAME).trainable())."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from zoo.serving.description import DESCRIPTION, KERAS_FOLDER
+from zoo.utils.atomic_files import write_json
+
+LARGEST_BYTES = 50 * 2**20  # of all files together; larger ones stay with the run
+
+
+def add(version: Path, models: Mapping[str, Path], frontend: str) -> None:
+    """Copy model.keras of each fold, by its name, into assets.extra/ of a fresh export, and describe them.
+
+    The file of a single fold is model.keras, those of several are model-NUMBER.keras. Where there can be none, the
+    description says why.
+    """
+    size = sum(path.stat().st_size for path in models.values())
+    why = ""
+    if frontend == "DeepSpectrum":
+        why = "the weights of its image network are in a file of their own"
+    elif size > LARGEST_BYTES:
+        why = f"its Keras models have {size / 2**20:.0f} MiB, more than {LARGEST_BYTES / 2**20:.0f}"
+    place = version / DESCRIPTION
+    described = json.loads(place.read_text())
+    if why:
+        write_json(place, {**described, "without_keras": why})
+        return
+    numbers = {fold: f"-{fold.split('-')[0]}" if len(models) > 1 else "" for fold in models}
+    names = {fold: f"{KERAS_FOLDER}/model{number}.keras" for fold, number in numbers.items()}
+    (version / KERAS_FOLDER).mkdir(exist_ok=True)
+    for fold, name in names.items():
+        shutil.copyfile(models[fold], version / name)
+    sums = {name: sha256((version / name).read_bytes()).hexdigest() for name in names.values()}
+    write_json(place, {**described, "keras": names, "files": {**described["files"], **sums}})

@@ -1,0 +1,108 @@
+"""Hidden states of a frozen speech encoder as a front-end."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+from keras import ops
+
+from zoo.errors import UserError
+from zoo.layers.masking import frame_mask, register
+from zoo.models.wav2vec2 import speech_encoder
+from zoo.models.weights import encoder_folder
+
+LAST, MIDDLE, ALL = "last", "middle", "all"
+
+
+@register
+class SpeechEncoder(keras.layers.Layer):
+    """The hidden states of a frozen speech encoder (wav2vec 2.0, HuBERT, WavLM), averaged over a clip or by frame.
+
+    The encoder's weights stay in their own folder (`zoo.models.weights.encoder_folder`), which a saved model names with
+    their SHA-256 and reads when the layer is first used. Always computed in float32.
+
+    Call: waveforms (batch, samples) in -1..1 at `rate_hz`, sample counts (batch,) -> features and their frame counts
+    (batch,): with layer "all" (batch, layers + 1, hidden), the mean over the clip's frames of the hidden states in
+    front of the first layer and behind each; with one layer (batch, 1, hidden), its mean, or with `frames` (batch,
+    frames, hidden), a vector per 20 ms.
+
+    Args:
+        weights: folder that ser convert-weights made.
+        weights_sha256: of its weights; by default whatever they are now.
+        layer: "all", "last", "middle", or a number: 0 is in front of the first layer.
+        frames: whether to keep frames.
+
+    Raises UserError for a folder that is absent, damaged or not the expected one, and for a layer that it has not.
+    """
+
+    weights_elsewhere = True
+
+    def __init__(self, weights, weights_sha256=None, layer=ALL, frames=False, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        found = encoder_folder.read(Path(weights))
+        if weights_sha256 not in (None, found.sha256):
+            raise UserError(
+                f"{weights}: expected the encoder that the model was made with (SHA-256 {weights_sha256[:12]}...), "
+                f"found another ({found.sha256[:12]}...). Put that folder there again, or train with this one"
+            )
+        self.weights_folder, self.weights_sha256, self.layer, self.frames = str(weights), found.sha256, layer, frames
+        self.rate_hz, self.config = found.config.rate_hz, found.config
+        self.chosen = _chosen(layer, found.config.n_layers, frames)
+        self._hidden = SimpleNamespace(
+            encoder=None
+        )  # where Keras, which looks at attributes, does not find it to save it
+
+    def build(self, waveform_shape, n_samples_shape=None):
+        converted = encoder_folder.read(Path(self.weights_folder))
+        whole = speech_encoder(self.config)
+        encoder_folder.load_into(whole, converted)
+        outputs = [whole.outputs[index] for index in self.chosen]
+        self._hidden.encoder = keras.Model(whole.inputs, [*outputs, whole.outputs[-1]])
+        self._hidden.encoder.trainable = False
+
+    @property
+    def variables(self):
+        """The encoder's too, which `weights` leaves out: those are what a file of this layer would hold."""
+        own = super().variables
+        return own if self._hidden.encoder is None else [*own, *self._hidden.encoder.variables]
+
+    def call(self, waveform, n_samples):
+        n_samples = ops.cast(n_samples, "int32")
+        inputs = {"features": waveform[..., None], "n_frames": n_samples}
+        *states, n_frames = self._hidden.encoder(inputs, training=False)
+        if self.frames:
+            return states[0], n_frames
+        real = ops.cast(frame_mask(states[0], n_frames), "float32")
+        shares = (real / ops.sum(real, axis=1, keepdims=True))[:, None, :]
+        means = [ops.matmul(shares, state) for state in states]
+        return ops.concatenate(means, axis=1), self.n_frames(n_samples)
+
+    def n_frames(self, n_samples):
+        """Frames of the features of a clip of `n_samples` samples (number, array or tensor)."""
+        return self.config.n_frames(n_samples) if self.frames else n_samples * 0 + len(self.chosen)
+
+    def compute_output_spec(self, waveform, n_samples):
+        rows = None if self.frames else len(self.chosen)
+        features = keras.KerasTensor((waveform.shape[0], rows, self.config.hidden), "float32")
+        return features, keras.KerasTensor(n_samples.shape, "int32")
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)  # Keras's own turns what the constructor raises into an error of another kind
+
+    def get_config(self):
+        settings = {name: getattr(self, name) for name in ("weights_sha256", "layer", "frames")}
+        return {**super().get_config(), **settings, "weights": self.weights_folder}
+
+
+def _chosen(layer: str, n_layers: int, frames: bool) -> list[int]:
+    """Return the indices of the hidden states that `layer` names."""
+    if layer == ALL:
+        if frames:
+            raise UserError("--encoder-layer all gives a clip's means; choose one layer for frames, such as last")
+        return list(range(n_layers + 1))
+    named = {LAST: n_layers, MIDDLE: n_layers // 2}
+    number = named.get(layer, int(layer) if layer.isdecimal() else -1)
+    if not 0 <= number <= n_layers:
+        raise UserError(f"--encoder-layer {layer}: expected all, last, middle or a number in 0..{n_layers}")
+    return [number]

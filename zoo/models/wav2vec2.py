@@ -1,0 +1,206 @@
+"""Speech encoders on the waveform: wav2vec 2.0, HuBERT and WavLM, one backbone with its variants as settings.
+
+- Baevski, Zhou, Mohamed, Auli: "wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations",
+  NeurIPS 2020
+- Hsu et al.: "HuBERT: Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units",
+  IEEE/ACM TASLP 29, 2021
+- Chen et al.: "WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech Processing", IEEE JSTSP 16(6),
+  2022
+"""
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from zoo.layers.masking import FrameMask, ZeroPadding
+from zoo.layers.speech_encoder import (
+    AttentionProduct,
+    ClipStandardization,
+    GatedPositionBias,
+    Gelu,
+    InstanceNormalization,
+    LayerAverage,
+    PositionalConvolution,
+    RelativePositionBias,
+)
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What a published encoder's config.json and preprocessor_config.json say of its architecture.
+
+    family: wav2vec2, hubert or wavlm.
+    conv_filters, conv_kernels, conv_strides: of the convolutions on the waveform.
+    conv_norm: "group" (each channel of the first convolution over time) or "layer" (channels of each frame, behind
+        every convolution).
+    norm_first: whether layer normalisation comes before attention and feed-forward parts (`do_stable_layer_norm`).
+    project_norm: whether layer normalisation comes before the projection to `hidden` (`feat_proj_layer_norm`).
+    standardize: whether each waveform is standardised over its real samples first (`do_normalize`).
+    """
+
+    family: str = "wav2vec2"
+    hidden: int = 768
+    n_layers: int = 12
+    heads: int = 12
+    feed_forward: int = 3072
+    conv_filters: tuple[int, ...] = (512,) * 7
+    conv_kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_strides: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_bias: bool = False
+    conv_norm: str = "group"
+    norm_first: bool = False
+    project_norm: bool = True
+    position_kernel: int = 128
+    position_groups: int = 16
+    buckets: int = 320
+    max_distance: int = 800
+    epsilon: float = 1e-5
+    standardize: bool = True
+    rate_hz: int = 16_000
+
+    def n_frames(self, n_samples):
+        """Frames that the convolutions make of `n_samples` samples (number, array or tensor)."""
+        for kernel, stride in zip(self.conv_kernels, self.conv_strides, strict=True):
+            n_samples = (n_samples - kernel) // stride + 1
+        return n_samples
+
+    @property
+    def least_samples(self) -> int:
+        """Samples of the shortest clip that makes a frame: 400 for published encoders."""
+        samples = 1
+        for kernel, stride in zip(reversed(self.conv_kernels), reversed(self.conv_strides), strict=True):
+            samples = (samples - 1) * stride + kernel
+        return samples
+
+
+@dataclass(frozen=True)
+class EncoderHead:
+    """A published network's head on its encoder, on the mean of its frames or of projected frames.
+
+    kind: "dense" (mean of frames, dense layer of `width`, tanh, outputs: Wagner et al. 2023, IEEE TPAMI, "Dawn of the
+        Transformer Era in Speech Emotion Recognition") or "projector" (frames projected to `width`, their mean,
+        outputs: transformers' sequence classification).
+    labels: of the outputs, in order.
+    regression: whether outputs are ratings; else they are classes, and become probabilities.
+    weighted_layers: whether it reads a learned average of all hidden states, not the last.
+    """
+
+    kind: str
+    labels: tuple[str, ...]
+    width: int
+    regression: bool = False
+    weighted_layers: bool = False
+
+
+def speech_encoder(
+    config: EncoderConfig,
+    *,
+    reference_padding: bool = False,
+    dropout: float = 0.0,
+    layer_drop: float = 0.0,
+    seed: int = 0,
+    name: str = "speech_encoder",
+) -> keras.Model:
+    """Build an encoder.
+
+    The model maps {"features": (batch, samples, 1), waveforms in -1..1 at config.rate_hz, "n_frames": (batch,), their
+    real samples} to a list: the hidden states in front of the first layer and behind each, n_layers + 1 arrays (batch,
+    frames, hidden), and the number of real frames (batch,). Frames beyond are padding. With one clip of
+    `config.least_samples` samples at least, there is one frame per `conv_strides` product, 20 ms.
+
+    Padding never changes an answer: the normalisation of the first convolution (conv_norm "group") counts real frames
+    only, as if each clip were alone. The published code counts padding there, and attends to it: reference_padding=True
+    does the same, for comparisons.
+
+    Args:
+        dropout: of hidden states, attention and feed-forward parts in training, in 0..1.
+        layer_drop: probability that training skips a layer for a batch (Fan et al. 2020), in 0..1.
+        seed: of both.
+    """
+    waveform = keras.Input((None, 1), name="features")
+    n_samples = keras.Input((), dtype="int32", name="n_frames")
+    n_frames = config.n_frames(n_samples)
+    frames = ClipStandardization(config.standardize, name="standardized")(waveform, n_samples)
+    frames = _convolutions(frames, n_samples, config, reference_padding)
+    mask = None if reference_padding else FrameMask(name="mask")(frames, n_frames)
+    if config.project_norm:
+        frames = layers.LayerNormalization(epsilon=config.epsilon, name="project_norm")(frames)
+    frames = layers.Dense(config.hidden, name="project")(frames)
+    if mask is not None:
+        frames = ZeroPadding(name="projected")(frames, mask)
+    positions = PositionalConvolution(config.position_kernel, config.position_groups, name="positions")(frames)
+    frames = layers.Add(name="positioned")([frames, Gelu(name="positions_gelu")(positions)])
+    if not config.norm_first:
+        frames = _norm(frames, config, "encoder_norm")
+    frames = layers.Dropout(dropout, seed=seed, name="encoder_dropout")(frames)
+    states = [frames]
+    bias = (
+        RelativePositionBias(config.heads, config.buckets, config.max_distance, name="position_bias")(frames)
+        if (config.family == "wavlm")
+        else None
+    )
+    for index in range(config.n_layers):
+        frames = _layer(frames, mask, bias, config, f"layer{index}", dropout, seed + 10 * (index + 1))
+        states.append(frames)
+    if config.norm_first:
+        states[-1] = _norm(frames, config, "encoder_norm")
+    return keras.Model({"features": waveform, "n_frames": n_samples}, [*states, n_frames], name=name)
+
+
+def with_head(encoder: keras.Model, head: EncoderHead, name: str = "speech_encoder_head") -> keras.Model:
+    """Put a published head on an encoder.
+
+    The model takes the encoder's inputs, and gives ratings (batch, labels), or probabilities of the labels.
+    """
+    *states, n_frames = encoder.outputs
+    frames = LayerAverage(name="head_layers")(states) if head.weighted_layers else states[-1]
+    mask = FrameMask(name="head_mask")(frames, n_frames)
+    width = layers.Dense(head.width, activation="tanh" if head.kind == "dense" else None, name="head_dense")
+    mean = layers.GlobalAveragePooling1D(name="head_mean")
+    pooled = width(mean(frames, mask=mask)) if head.kind == "dense" else mean(width(frames), mask=mask)
+    activation = None if head.regression else "softmax"
+    outputs = layers.Dense(len(head.labels), activation=activation, dtype="float32", name="head_out")(pooled)
+    return keras.Model(encoder.inputs, outputs, name=name)
+
+
+def _convolutions(frames, n_samples, config: EncoderConfig, reference_padding: bool):
+    """Return the convolved waveform (batch, frames, channels): Baevski et al. 2020, section 2, feature encoder."""
+    count = n_samples
+    for index, (width, taps, stride) in enumerate(
+        zip(config.conv_filters, config.conv_kernels, config.conv_strides, strict=True)
+    ):
+        count = (count - taps) // stride + 1
+        name = f"conv{index}"
+        frames = layers.Conv1D(width, taps, strides=stride, use_bias=config.conv_bias, name=name)(frames)
+        if config.conv_norm == "layer":
+            frames = _norm(frames, config, f"{name}_norm")
+        elif index == 0:
+            mask = None if reference_padding else FrameMask(name=f"{name}_mask")(frames, count)
+            frames = InstanceNormalization(config.epsilon, name=f"{name}_norm")(frames, mask=mask)
+        frames = Gelu(name=f"{name}_gelu")(frames)
+    return frames
+
+
+def _layer(frames, mask, bias, config: EncoderConfig, name: str, dropout: float, seed: int):
+    """Return the frames behind a transformer layer, normalised before its parts or behind them."""
+    attended = _norm(frames, config, f"{name}_attention_norm") if config.norm_first else frames
+    gated = None if bias is None else GatedPositionBias(config.heads, name=f"{name}_gate")(attended, bias)
+    projected = [layers.Dense(config.hidden, name=f"{name}_{part}")(attended) for part in ("q", "k", "v")]
+    product = AttentionProduct(config.heads, dropout, seed, name=f"{name}_attention")
+    attended = layers.Dense(config.hidden, name=f"{name}_out")(product(*projected, mask=mask, bias=gated))
+    attended = layers.Dropout(dropout, seed=seed + 1, name=f"{name}_attention_dropout")(attended)
+    frames = layers.Add(name=f"{name}_attended")([frames, attended])
+    if not config.norm_first:
+        frames = _norm(frames, config, f"{name}_attention_norm")
+    passed = _norm(frames, config, f"{name}_final_norm") if config.norm_first else frames
+    passed = layers.Dense(config.feed_forward, name=f"{name}_wide")(passed)
+    passed = layers.Dropout(dropout, seed=seed + 2, name=f"{name}_wide_dropout")(Gelu(name=f"{name}_gelu")(passed))
+    passed = layers.Dense(config.hidden, name=f"{name}_narrow")(passed)
+    passed = layers.Dropout(dropout, seed=seed + 3, name=f"{name}_dropout")(passed)
+    frames = layers.Add(name=f"{name}_sum")([frames, passed])
+    return frames if config.norm_first else _norm(frames, config, f"{name}_final_norm")
+
+
+def _norm(frames, config: EncoderConfig, name: str):
+    return layers.LayerNormalization(epsilon=config.epsilon, name=name)(frames)

@@ -1,0 +1,84 @@
+"""Open a run or an export and labelled data, score one on the other, and write what comes out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.config.run_config import RunConfig
+from zoo.data.corpora import label_maps
+from zoo.inference import export_predictor
+from zoo.inference.predictor import Predictor
+from zoo.reports import any_data as report
+from zoo.reports import classification as classification_report
+from zoo.runs import labelled
+from zoo.runs.labelled import Part
+from zoo.runs.open_run import open_run
+from zoo.serving import saved_model
+from zoo.studies import any_data, known_clips
+from zoo.studies.any_data import UNSEEN, Row
+from zoo.studies.known_clips import Known
+from zoo.utils.atomic_files import write_csv, write_json
+from zoo.utils.progress import Progress
+
+
+def evaluate_on(
+    place: Path, exported: bool, config: RunConfig, fold: str | None = None, runtime: str = "auto"
+) -> tuple[dict[str, Any], list[Row]]:
+    """Score the run or export in `place` on the labelled data that `config` names.
+
+    Returns the results as metrics.json has them, and the rows of predictions.csv. `fold` is for runs, `runtime` for
+    exports. Raises UserError for what cannot be scored.
+    """
+    parts = labelled.load(config)
+    predictor, network, known = (_export if exported else _run)(place, parts, config, fold, runtime)
+    path = Path(config.label_map).expanduser() if config.label_map else None
+    labels = {
+        part.name: label_maps.to_classes(part.kind, (clip.label for clip in part.clips), predictor.outputs, path)
+        for part in parts
+    }
+    with Progress() as progress, progress.task("clips", sum(len(part.clips) for part in parts)) as advance:
+        found, rows = any_data.score(predictor, parts, labels, known, config.on_bad_clip, advance)
+    notes = [note for part in parts for note in part.notes]
+    notes += [f"{part.name}: {part.unlabelled} clips without a label are left out" for part in parts if part.unlabelled]
+    about: dict[str, Any] = {
+        "evaluated": str(place),
+        "kind": "export" if exported else "run",
+        "model": network,
+        "trained_on": predictor.trained_on,
+        "corpus": "+".join(part.name for part in parts),
+        "synthetic": any(part.record["synthetic"] for part in parts),
+        "outputs": list(predictor.outputs),
+        "label_map": {} if predictor.frame_seconds else labels,
+        "checked_by": list(known.checked_by),
+        "said_of_training": known.said,
+        "notes": notes,
+    }
+    return {**about, **found}, rows
+
+
+def _export(
+    place: Path, parts: list[Part], config: RunConfig, fold: str | None, runtime: str
+) -> tuple[Predictor, str, Known]:
+    opened = saved_model.load(place, runtime)
+    predictor = export_predictor.of_export(opened, further=False)
+    return predictor, opened.description["model"], known_clips.of_export(opened.description, parts)
+
+
+def _run(
+    place: Path, parts: list[Part], config: RunConfig, fold: str | None, runtime: str
+) -> tuple[Predictor, str, Known]:
+    from zoo.inference.run_predictor import of_run
+
+    opened = open_run(place, fold)
+    predictor = of_run(place, fold, config.max_clip_seconds or None)
+    return predictor, opened.settings.model, known_clips.of_run(opened, parts)
+
+
+def write(folder: Path, results: Mapping[str, Any], rows: list[Row]) -> None:
+    """Write predictions.csv, confusion.png of classes that it was not trained on and, last, metrics.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(folder / "predictions.csv", rows)
+    figures = results[UNSEEN]
+    if figures and "confusion" in figures:
+        classification_report.plot(figures, rows, folder, report.title(results, UNSEEN))
+    write_json(folder / "metrics.json", results)
