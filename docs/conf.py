@@ -26,7 +26,6 @@ html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 4
 highlight_language = "none"
-suppress_warnings = ["toc.empty_glob"]  # pages that there may be
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
@@ -105,7 +104,7 @@ def _items(text: str) -> list[str]:
     """Make a list of indented lines: one that is indented least begins an item, others go on with it."""
     lines = text.splitlines()
     least = min((len(line) - len(line.lstrip()) for line in lines), default=0)
-    return [("  " if line[least] == " " else "- ") + _prose(line.strip()) for line in lines]
+    return [("  " if line[least] == " " else "- ") + _prose(line.strip().removeprefix("- ")) for line in lines]
 
 
 def _prose(text: str) -> str:

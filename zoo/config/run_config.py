@@ -42,11 +42,7 @@ class RunConfig(Auxiliary, AugmentationFields):
         (), "data", "classes to keep (default: those in a table, or common to several corpora)", words=True, later=True
     )
     neutral_radius: float = _flag(
-        0.2,
-        "data",
-        "with --target quadrant, ratings nearer to the centre are neutral",
-        least=0.0,
-        later=True,
+        0.2, "data", "with --target quadrant, ratings nearer to the centre are neutral", least=0.0, later=True
     )
     rating_scale: tuple[float, ...] = _flag(
         (-1.0, 1.0),
@@ -248,11 +244,7 @@ class RunConfig(Auxiliary, AugmentationFields):
         (0.0, 3.0, 6.0, 9.0, 12.0), "ratios", "signal-to-noise ratios in dB", least=-30.0, most=60.0, flag=False
     )
     speech: str = _flag(
-        "noisy",
-        "pairs",
-        "speech to train on; clean speech is its own target",
-        choices=("noisy", "both"),
-        later=True,
+        "noisy", "pairs", "speech to train on; clean speech is its own target", choices=("noisy", "both"), later=True
     )
     enhancer: str = _flag(
         "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds", later=True
