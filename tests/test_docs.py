@@ -125,6 +125,10 @@ def test_links_lead_to_files(page):
         assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links {target}"
 
 
+def test_no_page_is_called_as_one_that_sphinx_makes_itself():
+    assert not {page.stem for page in PAGES} & {"search", "genindex", "py-modindex"}
+
+
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) < 100
 
