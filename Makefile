@@ -44,7 +44,7 @@ test-tfio: .venv-tfio/done
 	touch $@ && rm -f .venv/dev
 
 .venv/dev: .venv/base
-	$(BIN)/pip install -q $(PINS) -e '.[dev,docs,encoders,jax,onnx,opensmile,openvino,litert,ray,rooms,serving,tensorboard,torch]'
+	$(BIN)/pip install -q $(PINS) -e '.[dev,docs,jax,onnx,opensmile,openvino,litert,ray,rooms,serving,tensorboard,torch,weights]'
 	touch $@
 
 .venv-tfio/done: setup.cfg constraints-tfio.txt

@@ -61,7 +61,7 @@ def main() -> None:
     for name in ("--host", "--port"):
         parser.add_argument(name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     flags.add_flags(parser)
-    parser.hide([name for name in WORKERS if name != "workers"])
+    parser.hide(["space", "max_epochs", "inner_folds", *(name for name in WORKERS if name != "workers")])
     given = vars(parser.parse_args())
     for name in ("host", "port"):
         if name in given:

@@ -35,6 +35,7 @@ def build(n_outputs, n_inputs, *, filters=32, dropout=0.2, seed=0, name=None):
     return keras.Model(inputs, output, name=name)"""
 ADVICE = "docs/add-a-network.md has a template"
 _NAME = re.compile(r"(.+\.py):(\w+)(?:@([0-9a-f]{12}))?")
+_LARGEST_BYTES = 2**20
 _KNOWN = ("frontend", "task", "title", "paper", "settings")
 
 
@@ -66,6 +67,8 @@ def find(text: str, path: Path | None = None) -> Named:
     path = (path or Path(found[1])).expanduser().absolute()
     if not path.is_file():
         raise UserError(f"--model {text}: expected a Python file, found none at {path}. Give its path")
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise UserError(f"{path}: expected a file of {_LARGEST_BYTES} bytes at most, found {path.stat().st_size}")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     if found[3] and not sha256.startswith(found[3]):
         changed = f"its SHA-256 begins with {sha256[:12]}, expected {found[3]}: it was changed"
@@ -77,7 +80,7 @@ def stated(path: Path) -> dict[str, Any]:
     """Return ENTRY of a file, a dictionary of plain values. Raises UserError where it is absent, or of other keys."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"{path}: expected Python, found {error}. Correct it") from error
     values = [
         node.value
@@ -89,7 +92,7 @@ def stated(path: Path) -> dict[str, Any]:
         raise UserError(f"{expected}, found no ENTRY; {ADVICE}:", TEMPLATE)
     try:
         entry = ast.literal_eval(values[-1])
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:
         raise UserError(f"{expected}, found {ast.unparse(values[-1]):.100}; {ADVICE}") from error
     if not isinstance(entry, dict) or not {"frontend", "task"} <= entry.keys() <= set(_KNOWN):
         raise UserError(f"{expected} (and {', '.join(_KNOWN[2:])}), found {entry!r:.100}; {ADVICE}")

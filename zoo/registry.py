@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from importlib.metadata import entry_points
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
@@ -172,7 +171,7 @@ def get(name: str) -> Entry:
     name = spelt(name, MODELS)
     if name in MODELS or name in _elsewhere:
         return MODELS.get(name) or _elsewhere[name]
-    points = {point.name: point for point in entry_points(group=NETWORKS_GROUP)}
+    points = _of_packages()
     if name not in points:
         raise unknown("model", name, [*MODELS, *points])
     entry = points[name].load()
@@ -183,7 +182,14 @@ def get(name: str) -> Entry:
 
 def is_known(name: str) -> bool:
     """Return whether a network is in the registry, of another package, or of a file that is known."""
-    return name in MODELS or name in _elsewhere or bool(entry_points(group=NETWORKS_GROUP, name=name))
+    return name in MODELS or name in _elsewhere or name in _of_packages()
+
+
+def _of_packages() -> dict[str, Any]:
+    """Return the entry points of other packages by the names of their networks. Imports none of the packages."""
+    from importlib.metadata import entry_points  # not at every start
+
+    return {point.name: point for point in entry_points(group=NETWORKS_GROUP)}
 
 
 def network(

@@ -109,7 +109,7 @@ def test_settings_of_a_file_are_its_recipe(write):
         ("def build", "def other", "found no such function"),
         (
             "Model(inputs,",
-            "Model({'features': inputs['features']},",
+            "Model({'sound': inputs['features'], **inputs},",
             "features and n_frames, found features",
         ),
         ("return keras.Model", "keras.Model", "expected that it returns a keras.Model, found NoneType"),
@@ -133,13 +133,13 @@ def test_a_layer_of_ones_own_is_refused_before_anything_is_read(script, recordin
     own = "\n\nclass Mine(layers.Layer):\n    def call(self, frames):\n        return frames\n"
     write(template().replace("(frames)", "(Mine()(frames))") + own)
     code, _, errors = script("train.py", "--model", "mine.py:build", "--data-root", recordings, *SHORT, "--out", "run")
-    assert code == 2 and errors.startswith("error: ") and "a foreign class" in errors and "zoo.layers" in errors
+    assert code == 2 and "error: " in errors and "a foreign class" in errors and "zoo.layers" in errors
     assert not Path("run").exists()
 
 
 def test_a_network_whose_answer_depends_on_padding_is_refused(write):
     text = template().replace(
-        "WeightedSum()(hidden, AttentionMap()(hidden, mask))", "layers.GlobalMaxPooling1D()(hidden)"
+        "WeightedSum()(hidden, AttentionMap()(hidden, mask))", "layers.GlobalAveragePooling1D()(hidden)"
     )
     config = from_flags({"model": f"{write(text)}:build", "bands": 8})
     with pytest.raises(

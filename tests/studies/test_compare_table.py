@@ -139,7 +139,7 @@ def test_the_command_line_compares_writes_and_ends_with_two_on_a_mistake(tmp_pat
     for words, message in (
         (folders[:1], "expected two runs"),
         ((*folders, "--out", "x.txt"), "expected a name that ends in .md, .csv, .tex, found .txt"),
-        ((*folders, "--format", "csv", "--out", "x.csv"), "not allowed with"),
+        ((*folders, "--format", "csv", "--out", "x.csv"), "exclude each other"),
     ):
         code, shown, said = script("compare.py", *words)
         assert code == 2 and shown == "" and "error: " in said and message in said

@@ -13,6 +13,10 @@ def parser(**options):
     found.add_argument("--epochs", type=int)
     found.add_argument("--format", choices=("csv", "json"))
     found.add_argument("--rare-thing")
+    found.add_argument("--pair", nargs=2)
+    one = found.add_mutually_exclusive_group()
+    one.add_argument("--quiet", action="store_true")
+    one.add_argument("--loud", action="store_true")
     return found
 
 
@@ -21,10 +25,16 @@ def parser(**options):
     [
         ("--epoch 3", "unknown option --epoch. Did you mean '--epochs'? ser try --help lists all options"),
         ("RUN --epochs ten", "--epochs is 'ten', expected a whole number. ser try --help lists all options"),
-        ("RUN --epochs", "--epochs: expected one argument. ser try --help lists all options"),
+        ("RUN --epochs", "--epochs: expected a value, found none. ser try --help lists all options"),
         ("RUN --format cvs", "unknown --format 'cvs'. Did you mean 'csv'? Known: csv, json"),
         ("--epochs 3", "run is missing. ser try --help lists all options"),
         ("RUN --epochs 3 4", "'4' is unexpected behind --epochs 3. ser try --help lists all options"),
+        ("RUN --quiet=1", "--quiet takes no value, found '1'. ser try --help lists all options"),
+        (
+            "RUN --quiet --loud",
+            "--loud and --quiet exclude each other; give one of them. ser try --help lists all options",
+        ),
+        ("RUN --pair 1", "--pair: expected 2 values. ser try --help lists all options"),
         ("RUN --gone=1", "--gone was moved"),
         ("RUN --qqq", "unknown option --qqq. ser try --help lists all options"),
     ],
@@ -97,7 +107,7 @@ def test_short_help_has_examples_and_leaves_rare_options_to_help_all(capsys):
     short, whole = helped(tried, capsys, "--help"), helped(tried, capsys, "--help-all")
     assert "--rare-thing" not in short and "--rare-thing" in whole
     assert "--epochs N" in short and "    ser try --epochs 3" in short and "Long words." not in short
-    assert "Long words." in whole and "ser try --help-all explains all 6 options" in short
+    assert "Long words." in whole and "ser try --help-all explains all 9 options" in short
     with pytest.raises(UserError, match="ser try --help-all lists all options"):
         tried.parse_args(["RUN", "--epoch"])
 

@@ -49,6 +49,7 @@ def main() -> None:
     calibration = parser.add_argument_group("calibration of probabilities")
     calibration.add_argument("--calibrate", action="store_true", help="fit a temperature on the validation clips")
     calibration.add_argument("--data-root", default="", help="the corpus's folder (default: as in the run)")
+    parser.hide(("version", "note", "without_onnx", "without_confidence", "max_clip_seconds"))
     args = parser.parse_args()
     _check(args.run, args.format)
     use_backend("tensorflow")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import zoo
 from zoo.errors import UserError
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 
@@ -35,8 +36,8 @@ def main() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
     named = "a name in saved_models/, the folder of an export, or of a run"
     parser.add_argument("model", type=Path, metavar="MODEL", help=named)
     others = "a recording; or with a run, further runs to compare it with"

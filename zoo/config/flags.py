@@ -53,7 +53,7 @@ _VALUES = {
 }
 
 # What --help of commands that train shows of these flags; --help-all shows all.
-OFTEN = ("model", "corpus", "data_root", "synthetic", "recipe", "fold", "epochs", "seed", "backend", "out")
+OFTEN = ("model", "corpus", "data_root", "synthetic", "recipe", "fold", "epochs", "seed", "out")
 
 
 def add_flags(parser: Parser) -> None:

@@ -28,8 +28,8 @@ def load(path: Path) -> RunConfig:
             raise IsADirectoryError(errno.EISDIR, "a folder")
         saved: dict[str, Any] = parse_json(read_regular(path), {str: object})
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
-        if values.get("network_file"):
-            values["network_file"] = str(_network_file(path.parent, str(values["network_file"])))
+        if isinstance(place := values.get("network_file"), str) and place:
+            values["network_file"] = str(_network_file(path.parent, place))
         config = RunConfig(**_translate(values))
         registry.get(config.model)
         fields = dataclasses.fields(config)

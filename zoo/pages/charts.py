@@ -17,6 +17,9 @@ Point = tuple[float, float | None]
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 44  # margins, pixels
 
 
+Axis = tuple[str, float, float]  # label, least and largest value
+
+
 @dataclass(frozen=True)
 class Line:
     """A line through points (x, y), broken where y is None. `kind` is a class of page.css: s1, s2, s3, thin, dashed."""
@@ -30,96 +33,38 @@ class Line:
 def lines(
     title: str,
     drawn: Sequence[Line],
-    x: tuple[str, float, float],
-    y: tuple[str, float, float],
+    x: Axis,
+    y: Axis,
     size: tuple[int, int] = (420, 300),
     upright: tuple[float, str] | None = None,
 ) -> "Markup":
-    """Return a chart of lines. `x` and `y` are the label, the least and the largest of an axis.
-
-    `upright` is the place on the x axis of an upright line, and what it says.
-    """
-    from markupsafe import Markup
-
-    width, height = size
-
-    def at(point: tuple[float, float]) -> tuple[float, float]:
-        across = (point[0] - x[1]) / ((x[2] - x[1]) or 1)
-        up = (point[1] - y[1]) / ((y[2] - y[1]) or 1)
-        return _LEFT + across * (width - _LEFT - _RIGHT), height - _BOTTOM - up * (height - _TOP - _BOTTOM)
-
-    parts = [
-        Markup('<svg viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">').format(
-            *size, *size, title
-        )
-    ]
-    parts += [_grid(at, x, y, size)]
+    """Return a chart of lines. `upright` is the place on the x axis of an upright line, and what it says."""
+    frame = _Frame(x, y, size)
+    parts = [frame.grid()]
     if upright:
-        (place, top), (_, bottom) = at((upright[0], y[2])), at((upright[0], y[1]))
-        parts.append(Markup('<path class="upright" d="M{:.1f} {:.1f}V{:.1f}"/>').format(place, top, bottom))
-        side = "end" if place > width / 2 else "start"
-        near = place + (-4 if side == "end" else 4)
-        parts.append(
-            Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-                near, bottom - 6, side, upright[1]
-            )
-        )
-    for line in drawn:
-        places = [None if point[1] is None else at((point[0], point[1])) for point in line.points]
-        parts.append(
-            Markup('<path class="line {}" d="{}"><title>{}</title></path>').format(
-                line.kind, _path(places), printable(line.name)
-            )
-        )
-        if line.dots:
-            dots = (
-                Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(line.kind, *one)
-                for one in places
-                if one
-            )
-            parts.extend(dots)
-    return Markup("").join([*parts, Markup("</svg>")])
+        parts.append(frame.upright(*upright))
+    return _svg(title, size, [*parts, *map(frame.line, drawn)])
 
 
 def differences(title: str, rows: Sequence[tuple[str, float, float, float]], label: str, width: int = 640) -> "Markup":
     """Return a chart of differences with intervals: rows of a name, the value, and the interval's ends (NaN: none)."""
-    from markupsafe import Markup
-
     ends = [value for row in rows for value in row[1:] if not math.isnan(value)] + [0.0]
-    low, high = min(ends), max(ends)
-    room = 0.08 * (high - low or 1)
-    low, high, left = low - room, high + room, 230
-    height = 30 * len(rows) + 44
+    room = 0.08 * (max(ends) - min(ends) or 1)
+    low, high, left, height = min(ends) - room, max(ends) + room, 230, 30 * len(rows) + 44
 
     def across(value: float) -> float:
         return left + (value - low) / (high - low) * (width - left - 16)
 
-    parts = [
-        Markup('<svg viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">').format(
-            width, height, width, height, title
-        )
-    ]
-    parts.append(Markup('<path class="upright" d="M{:.1f} 4V{}"/>').format(across(0), height - 36))
-    for value in ticks(low, high):
-        parts.append(
-            Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{:g}</text>').format(
-                across(value), height - 20, value
-            )
-        )
-    parts.append(
-        Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            (left + width) / 2, height - 3, label
-        )
-    )
+    parts = [_made('<path class="upright" d="M{:.1f} 4V{}"/>', across(0), height - 36)]
+    parts += [_tick(across(value), height - 20, f"{value:g}") for value in ticks(low, high)]
+    parts.append(_tick((left + width) / 2, height - 3, label))
     for number, (name, value, least, most) in enumerate(rows):
         y = 20 + 30 * number
-        parts.append(
-            Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 12, y + 4, printable(name))
-        )
+        parts.append(_made('<text x="{}" y="{}" text-anchor="end">{}</text>', left - 12, y + 4, printable(name)))
         if not math.isnan(least):
-            parts.append(Markup('<path class="line s1" d="M{:.1f} {}H{:.1f}"/>').format(across(least), y, across(most)))
-        parts.append(Markup('<circle class="dot s1" cx="{:.1f}" cy="{}" r="4.5"/>').format(across(value), y))
-    return Markup("").join([*parts, Markup("</svg>")])
+            parts.append(_made('<path class="line s1" d="M{:.1f} {}H{:.1f}"/>', across(least), y, across(most)))
+        parts.append(_made('<circle class="dot s1" cx="{:.1f}" cy="{}" r="4.5"/>', across(value), y))
+    return _svg(title, (width, height), parts)
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -136,36 +81,69 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(n * step, 10) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def _grid(at, x: tuple[str, float, float], y: tuple[str, float, float], size: tuple[int, int]) -> "Markup":
+@dataclass(frozen=True)
+class _Frame:
+    """A chart's axes and size in pixels."""
+
+    x: Axis
+    y: Axis
+    size: tuple[int, int]
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return the place of a point, in pixels."""
+        across, up = (x - self.x[1]) / ((self.x[2] - self.x[1]) or 1), (y - self.y[1]) / ((self.y[2] - self.y[1]) or 1)
+        width, height = self.size[0] - _LEFT - _RIGHT, self.size[1] - _TOP - _BOTTOM
+        return _LEFT + across * width, self.size[1] - _BOTTOM - up * height
+
+    def grid(self) -> "Markup":
+        (left, bottom), (right, top) = self.at(self.x[1], self.y[1]), self.at(self.x[2], self.y[2])
+        parts = [_made('<path class="axis" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}"/>', left, top, bottom, right)]
+        for value in ticks(*self.x[1:]):
+            parts.append(_tick(self.at(value, self.y[1])[0], bottom + 16, f"{value:g}"))
+        for value in ticks(*self.y[1:]):
+            place = self.at(self.x[1], value)[1]
+            parts.append(_made('<path class="axis faint" d="M{:.1f} {:.1f}H{:.1f}"/>', left, place, right))
+            parts.append(_tick(left - 6, place + 4, f"{value:g}", "end"))
+        parts.append(_tick((left + right) / 2, self.size[1] - 8, self.x[0]))
+        turned = '<text class="tick" transform="translate(13 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>'
+        return _joined([*parts, _made(turned, (top + bottom) / 2, self.y[0])])
+
+    def upright(self, value: float, text: str) -> "Markup":
+        (place, top), (_, bottom) = self.at(value, self.y[2]), self.at(value, self.y[1])
+        is_right = place > self.size[0] / 2
+        label = _tick(place + (-4 if is_right else 4), bottom - 6, text, "end" if is_right else "start")
+        return _joined([_made('<path class="upright" d="M{:.1f} {:.1f}V{:.1f}"/>', place, top, bottom), label])
+
+    def line(self, line: Line) -> "Markup":
+        places = [None if y is None else self.at(x, y) for x, y in line.points]
+        path = '<path class="line {}" d="{}"><title>{}</title></path>'
+        dots = [
+            _made('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>', line.kind, *place)
+            for place in (places if line.dots else ())
+            if place
+        ]
+        return _joined([_made(path, line.kind, _path(places), printable(line.name)), *dots])
+
+
+def _svg(title: str, size: tuple[int, int], parts: Iterable["Markup"]) -> "Markup":
+    head = '<svg viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>'
+    return _made(head, *size, *size, printable(title), _joined(parts))
+
+
+def _tick(x: float, y: float, text: str, anchor: str = "middle") -> "Markup":
+    return _made('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>', x, y, anchor, text)
+
+
+def _made(form: str, *values: object) -> "Markup":
+    """Return a form with values in it, these escaped."""
     from markupsafe import Markup
 
-    (left, bottom), (right, top) = at((x[1], y[1])), at((x[2], y[2]))
-    parts = [Markup('<path class="axis" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}"/>').format(left, top, bottom, right)]
-    for value in ticks(*x[1:]):
-        parts.append(
-            Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="middle">{:g}</text>').format(
-                at((value, y[1]))[0], bottom + 16, value
-            )
-        )
-    for value in ticks(*y[1:]):
-        place = at((x[1], value))[1]
-        parts.append(Markup('<path class="axis faint" d="M{:.1f} {:.1f}H{:.1f}"/>').format(left, place, right))
-        parts.append(
-            Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="end">{:g}</text>').format(
-                left - 6, place + 4, value
-            )
-        )
-    parts.append(
-        Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            (left + right) / 2, size[1] - 8, x[0]
-        )
-    )
-    middle = (top + bottom) / 2
-    parts.append(
-        Markup('<text class="tick" transform="translate(13 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>').format(
-            middle, y[0]
-        )
-    )
+    return Markup(form).format(*values)
+
+
+def _joined(parts: Iterable["Markup"]) -> "Markup":
+    from markupsafe import Markup
+
     return Markup("").join(parts)
 
 

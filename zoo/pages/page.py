@@ -6,6 +6,7 @@ program but those whose checksums it names.
 
 import base64
 import json
+from datetime import datetime, timezone
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.reports.tables import percent
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.text import printable
+from zoo.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -79,11 +81,9 @@ def render(template: str, scripts: tuple[str, ...] = (), data: Any = None, **val
     Every value is escaped. `data` is what the programs read, as JSON.
     """
     programs = [asset(name) for name in scripts]
-    return (
-        _environment()
-        .get_template(template)
-        .render(programs=programs, policy=_policy(programs), data=script_json(data), asset=asset, **values)
-    )
+    values |= {"programs": programs, "policy": _policy(programs), "data": script_json(data), "asset": asset}
+    values |= {"version": __version__, "made": datetime.now(timezone.utc).date().isoformat()}
+    return _environment().get_template(template).render(values)
 
 
 def write(path: Path, page: str) -> None:

@@ -16,7 +16,6 @@ from zoo.pages.model_facts import model_facts
 from zoo.pages.page import clock, render
 from zoo.pages.recording_classes import channel_names
 from zoo.pretrained import Pretrained
-from zoo.version import __version__
 
 EMBEDDED_SECONDS = 3600.0  # the longest recording that is put into its page unasked: 24 MB of it
 _PER_SECOND, _MOST_PEAKS, _MOST_COLUMNS, _ROWS = 50, 40_000, 4096, 128  # of pictures
@@ -42,26 +41,9 @@ def page(model: Pretrained, path: Path, channels: str = "mix", audio: str = "aut
     else:
         shown = recording_classes.shown(model, path, pictures, channels)
     sound = data_address(mp3(path, stereo=channels == "split"), "audio/mpeg") if embedded else ""
-    warnings = shown.pop("warnings")
-    if not embedded and audio == "auto":
-        longest = f"{EMBEDDED_SECONDS / 60:.0f} minutes"
-        warnings.append(
-            f"The sound is left out, since the recording is longer than {longest}; --audio embed puts it in."
-        )
-    if len(pictures.channels) > 1 and channels == "mix":
-        more = "" if continuous else "; --channels split gives each its own rows"
-        warnings.append(f"Its {len(pictures.channels)} channels were mixed for the model{more}.")
-    if model.description.get("synthetic"):
-        warnings.append("The model was trained on synthetic speech: its answers show how the page works, nothing more.")
-    names = channel_names(len(pictures.channels))
+    warnings = [*shown.pop("warnings"), *_warnings(model, pictures, channels, audio == "auto" and not embedded)]
     facts, notes, card = model_facts(model)
-    data = {
-        "seconds": pictures.seconds,
-        "waveHeight": _WAVE_HEIGHT,
-        **_waves(pictures),
-        "segments": shown.pop("places"),
-        "charts": shown["charts"],
-    }
+    data = {"seconds": pictures.seconds, **_waves(pictures), "segments": shown.pop("places"), "charts": shown["charts"]}
     return render(
         shown.pop("template"),
         _SCRIPTS,
@@ -72,16 +54,27 @@ def page(model: Pretrained, path: Path, channels: str = "mix", audio: str = "aut
         audio=sound,
         view=pictures,
         top=f"{top_hz(pictures.rate_hz) / 1000:g} kHz",
-        channel_names=names,
+        channel_names=channel_names(len(pictures.channels)),
         wave_height=_WAVE_HEIGHT,
         spectrograms=[data_address(one.spectrogram, "image/png") for one in pictures.channels],
         model_facts=facts,
         model_notes=notes,
         card=card,
-        version=__version__,
-        made=_today(),
         **shown,
     )
+
+
+def _warnings(model: Pretrained, pictures: FileView, channels: str, left_out: bool) -> list[str]:
+    found = []
+    if left_out:
+        longest = f"{EMBEDDED_SECONDS / 60:.0f} minutes"
+        found.append(f"The sound is left out, since the recording is longer than {longest}; --audio embed puts it in.")
+    if len(pictures.channels) > 1 and channels == "mix":
+        more = "" if model.exported.continuous else "; --channels split gives each its own rows"
+        found.append(f"Its {len(pictures.channels)} channels were mixed for the model{more}.")
+    if model.description.get("synthetic"):
+        found.append("The model was trained on synthetic speech: its answers show how the page works, nothing more.")
+    return found
 
 
 def _pictures(path: Path) -> FileView:
@@ -92,10 +85,10 @@ def _pictures(path: Path) -> FileView:
 
 
 def _waves(pictures: FileView) -> dict[str, Any]:
-    """Return each channel's peaks as bytes of 1/255 of full scale, base64, and the loudest of all."""
+    """Return each channel's peaks as bytes of 1/255 of full scale, base64, the loudest of all, and their height."""
     loudest = np.array([np.abs(one.peaks).max(axis=1).clip(0, 1) for one in pictures.channels])
     peaks = [base64.b64encode(np.rint(255 * one).astype(np.uint8).tobytes()).decode() for one in loudest]
-    return {"peaks": peaks, "loudest": max(float(loudest.max(initial=0)), 1 / 255)}
+    return {"waveHeight": _WAVE_HEIGHT, "peaks": peaks, "loudest": max(float(loudest.max(initial=0)), 1 / 255)}
 
 
 def _about(path: Path, pictures: FileView, facts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -107,7 +100,3 @@ def _about(path: Path, pictures: FileView, facts: Sequence[tuple[str, str]]) -> 
         *of_model,
         ("File's date", datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).date().isoformat()),
     ]
-
-
-def _today() -> str:
-    return datetime.now(timezone.utc).date().isoformat()

@@ -40,30 +40,21 @@ def shown(model: Pretrained, path: Path, pictures: FileView, channels: str) -> d
     n_channels = len(pictures.channels)
     colors, speakers = colors_of(list(model.outputs)), any(row.get("speaker") for row in rows)
     names = summary.answers(rows, model.outputs)
-    lanes: dict[str, dict[str, Any]] = {}
-    for number, row in enumerate(rows):
-        name = _name_of(row["channel"], n_channels)
-        lane = lanes.setdefault(name, {"name": name if n_channels > 1 else "Emotion", "segments": [], "rows": []})
-        lane["segments"].append(_segment(number, row, pictures.seconds))
-        lane["rows"].append(row)
-    lanes = dict(sorted(lanes.items()))  # "Channel 1", "Channel 2"; "Left", "Right"
+    lanes = _lanes(rows, n_channels, pictures.seconds)
 
     def group_of(row: Row) -> str:
         return row["speaker"] or "unknown" if speakers else _name_of(row["channel"], n_channels)
 
-    reasons = without or "; ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"]))
-    why = f": {reasons}" if reasons else ""
-    nothing = [] if any(row["emotion"] for row in rows) else [f"No emotion was found in this recording{why}."]
     return {
         "template": "classes.html",
-        "warnings": [*nothing, *_notes(rows)],
+        "warnings": _warnings(rows, without),
         "places": [[row["start"], row["end"]] for row in rows],
         "charts": [
             _stacked(lane["name"], lane["rows"], colors)
-            for lane in lanes.values()
+            for lane in lanes
             if any(row["emotion"] for row in lane["rows"])
         ],
-        "lanes": list(lanes.values()),
+        "lanes": lanes,
         "colors": colors,
         "unsure": any(row["abstained"] for row in rows),
         "without": any(row["emotion"] is None for row in rows),
@@ -75,7 +66,7 @@ def shown(model: Pretrained, path: Path, pictures: FileView, channels: str) -> d
         "csv": _csv(rows),
         "csv_name": f"{file_name(path.stem)}-emotion.csv",
         "explanation": "Each segment has the colour of its likeliest emotion; below, all probabilities, stacked. "
-        " Drag over the chart to zoom; click anywhere to move there, on a segment to play it.",
+        "Drag over the chart to zoom; click anywhere to move there, on a segment to play it.",
     }
 
 
@@ -89,13 +80,27 @@ def _rows(model: Pretrained, path: Path, channels: str) -> tuple[Sequence[Row], 
         return [], error.found
 
 
-def _notes(rows: Sequence[Row]) -> list[str]:
-    """Return what is to be said of the sound of all segments, and of how many there are remarks in the table."""
+def _lanes(rows: Sequence[Row], n_channels: int, seconds: float) -> list[dict[str, Any]]:
+    """Return the segments of each channel, in order of the channels."""
+    lanes: dict[str, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        name = _name_of(row["channel"], n_channels)
+        lane = lanes.setdefault(name, {"name": name if n_channels > 1 else "Emotion", "segments": [], "rows": []})
+        lane["segments"].append(_segment(number, row, seconds))
+        lane["rows"].append(row)
+    return [lanes[name] for name in sorted(lanes)]  # "Channel 1", "Channel 2"; "Left", "Right"
+
+
+def _warnings(rows: Sequence[Row], without: str) -> list[str]:
+    """Return why there is no emotion, what holds for the sound of all segments, and that some have remarks."""
+    reasons = without or "; ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"]))
+    why = f": {reasons}" if reasons else ""
+    nothing = [] if any(row["emotion"] for row in rows) else [f"No emotion was found in this recording{why}."]
     every = [row["quality"]["notes"] for row in rows]
     shared = [note for note in every[0] if all(note in notes for notes in every)] if every else []
     remarked = sum(bool(set(notes) - set(shared)) for notes in every)
     some = f"The table has remarks on the sound of {remarked} of the {len(rows)} segments." if remarked else ""
-    return [*shared, some] if some else shared
+    return [*nothing, *shared, *([some] if some else [])]
 
 
 def _segment(number: int, row: Row, seconds: float) -> dict[str, Any]:

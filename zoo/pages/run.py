@@ -18,7 +18,6 @@ from zoo.runs.open_run import OpenedRun, open_run
 from zoo.studies import compare, compare_table
 from zoo.studies.finished_runs import read_run
 from zoo.utils.progress import Progress
-from zoo.version import __version__
 
 CLIPS = 12  # of the worst errors, unless one says otherwise
 MOST_CLIPS = 200  # a clip takes about 40 kB of the page
@@ -53,8 +52,6 @@ def page(folders: Sequence[Path], data_root: str = "", n_clips: int = CLIPS, pro
         curves=run_charts.curves(run),
         folds=_folds(run),
         compared=compared,
-        version=__version__,
-        made=datetime.now(timezone.utc).date().isoformat(),
     )
 
 
@@ -129,7 +126,7 @@ def _classes(run: OpenedRun, data_root: str, n_clips: int, progress: Progress | 
             for name, row in record["per_class"].items()
         ],
         "per_speaker": sorted(record["per_speaker"].items(), key=lambda item: (item[1]["ua"] is None, item[1]["ua"])),
-        "confidence": run_charts.confidence(rows, record),
+        "confidence": run_charts.confidence(rows),
         "clips": run_clips.shown(run, rows, data_root, n_clips, progress) if n_clips else None,
         "n_wrong": sum(row["truth"] != row["prediction"] for row in rows),
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from zoo.errors import UserError
 from zoo.metrics import confidence as metrics
@@ -76,48 +77,37 @@ def _points(history: Mapping[str, list[float | None]], key: str, scale: float = 
     return [(float(epoch or 0), None if value is None else scale * value) for epoch, value in pairs]
 
 
-def confidence(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> dict[str, Any]:
+def confidence(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return reliability, and risk by coverage, of the largest probability of each test clip."""
     largest = np.array([max(row["probabilities"].values()) for row in rows]).clip(0, 1)
     right = np.array([row["truth"] == row["prediction"] for row in rows])
-    table = metrics.reliability_table(largest, right)
-    bins = [
-        {"from": low, "to": high, "n": int(n), "probability": float(mean), "right": float(share)}
-        for low, high, n, mean, share in zip(*table, strict=True)
-        if n
-    ]
-    points = [(100 * one["probability"], 100 * one["right"]) for one in bins]
-    diagonal = Line("as good as said", [(0, 0), (100, 100)], "thin dashed")
-    axes = ("largest probability (%)", 0.0, 100.0), ("right answers (%)", 0.0, 100.0)
-    reliability = lines("Right answers by largest probability", [diagonal, Line("run", points, "s1", dots=True)], *axes)
-    curve = metrics.risk_coverage(largest, right)
-    some = np.unique(np.linspace(0, len(curve.coverage) - 1, _POINTS).round().astype(int))
-    risk = [(100 * float(curve.coverage[n]), 100 * float(curve.risk[n])) for n in some]
-    most = max([10.0, *(value for _, value in risk)])
-    axes = ("clips answered (%)", 0.0, 100.0), ("wrong answers (%)", 0.0, most)
-    every = 100 * (1 - float(right.mean()))
-    flat = Line("all clips", [(0, every), (100, every)], "thin dashed")
-    figures = [
-        (
-            "ECE",
-            decimal(float(metrics.expected_calibration_error(largest, right))),
-            "mean gap between probability and share right",
-        ),
-        (
-            "AURC",
-            decimal(float(metrics.area_under_risk_coverage(largest, right))),
-            "area below the curve of risk; lower is better",
-        ),
+    found = [
+        ("ECE", metrics.expected_calibration_error(largest, right), "mean gap between probability and share right"),
+        ("AURC", metrics.area_under_risk_coverage(largest, right), "area below the curve of risk; lower is better"),
     ]
     if 0 < right.sum() < len(right):
-        auroc = decimal(float(metrics.auroc_of_errors(largest, right)))
-        figures.append(("AUROC of errors", auroc, "how well probabilities tell errors apart; 0.5 by chance"))
-    return {
-        "figures": figures,
-        "bins": bins,
-        "reliability": reliability,
-        "risk": lines("Wrong answers by share of clips answered", [flat, Line("run", risk, "s1")], *axes),
-    }
+        meaning = "how well probabilities tell errors apart; 0.5 by chance"
+        found.append(("AUROC of errors", metrics.auroc_of_errors(largest, right), meaning))
+    figures = [(name, decimal(float(value)), meaning) for name, value, meaning in found]
+    return {"figures": figures, "reliability": _reliability(largest, right), "risk": _risk(largest, right)}
+
+
+def _reliability(largest: np.ndarray, right: np.ndarray) -> Markup:
+    table = metrics.reliability_table(largest, right)
+    some = table.n > 0
+    points = list(zip(100 * table.confidence[some], 100 * table.accuracy[some], strict=True))
+    diagonal = Line("as good as said", [(0, 0), (100, 100)], "thin dashed")
+    axes = ("largest probability (%)", 0.0, 100.0), ("right answers (%)", 0.0, 100.0)
+    return lines("Right answers by largest probability", [diagonal, Line("run", points, "s1", dots=True)], *axes)
+
+
+def _risk(largest: np.ndarray, right: np.ndarray) -> Markup:
+    curve, every = metrics.risk_coverage(largest, right), 100 * (1 - float(right.mean()))
+    some = np.unique(np.linspace(0, len(curve.coverage) - 1, _POINTS).round().astype(int))
+    risk = list(zip(100 * curve.coverage[some], 100 * curve.risk[some], strict=True))
+    axes = ("clips answered (%)", 0.0, 100.0), ("wrong answers (%)", 0.0, max(10.0, 100 * float(curve.risk.max())))
+    flat = Line("all clips", [(0, every), (100, every)], "thin dashed")
+    return lines("Wrong answers by share of clips answered", [flat, Line("run", risk, "s1")], *axes)
 
 
 def traces(run: OpenedRun) -> list[Chart]:

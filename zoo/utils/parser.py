@@ -27,7 +27,16 @@ RENAMED = {
 _UNITS = ("hz", "ms", "seconds")
 _VERBOSE = "show the logs of TensorFlow and other libraries"
 _EXAMPLES = 3  # in short help
-_KINDS = {"int": "a whole number", "float": "a number"}
+# Messages of argparse, and what they are here.
+_IN_WORDS = {
+    r"^the following arguments are required: (.*)": r"\1 is missing",
+    r": invalid int value: (.*)": r" is \1, expected a whole number",
+    r": invalid float value: (.*)": r" is \1, expected a number",
+    r": expected (one|at least one) argument$": ": expected a value, found none",
+    r": expected (\d+) arguments$": r": expected \1 values",
+    r": ignored explicit argument (.*)": r" takes no value, found \1",
+    r": not allowed with argument (.*)": r" and \1 exclude each other; give one of them",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,9 +73,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (\S*?/)?", "", message)
-        message = re.sub(r"^the following arguments are required: (.*)", r"\1 is missing", message)
-        for kind, words in _KINDS.items():
-            message = re.sub(rf": invalid {kind} value: (.*)", rf" is \1, expected {words}", message)
+        for pattern, words in _IN_WORDS.items():
+            message = re.sub(pattern, words, message)
         raise UserError(f"{message}. {self._pointer()}")
 
     def _all_read(self, words: Sequence[str], found: Any, rest: Sequence[str]) -> Any:

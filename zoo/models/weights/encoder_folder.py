@@ -21,6 +21,7 @@ from zoo.models.weights import hugging_face, wav2vec2
 from zoo.models.weights.image import checksum
 from zoo.models.weights.wav2vec2 import Place
 from zoo.utils.atomic_files import write_json, written_aside
+from zoo.utils.extras import need
 
 if TYPE_CHECKING:
     import keras
@@ -262,6 +263,7 @@ def _write(path: Path, tensors: Iterable[Written], dtype: str) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    need("weights", "a speech encoder")
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:

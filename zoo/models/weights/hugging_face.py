@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
+from zoo.utils.extras import need
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -114,6 +115,7 @@ class Tensors:
         self._stack, self._of = ExitStack(), dict[str, Any]()
 
     def __enter__(self) -> "Tensors":
+        need("weights", "a speech encoder")
         from safetensors import safe_open
 
         for path in self.files:
