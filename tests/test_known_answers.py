@@ -60,7 +60,7 @@ def export_answer(name: str, folder: Path) -> dict:
     """What an export says of the clip, or some of its ratings along the long one."""
     model = zoo.load(name)
     rates = "arousal" in model.outputs
-    answer = model.predict(str(fixed_clip.write(folder, *[fixed_clip.LONG_SECONDS] * rates)))
+    answer = model.predict(str(fixed_clip.write(folder, *[fixed_clip.LONG_SECONDS] * rates)), any_sound=True)
     if "ratings" not in answer:
         return {"emotion": answer["emotion"], "probabilities": answer["probabilities"]}
     series = {"time": answer["time"], **answer["ratings"]}

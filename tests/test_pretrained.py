@@ -20,6 +20,9 @@ from zoo import pretrained
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export.export import export
+from zoo.inference.reading import Reading
+from zoo.inference.recordings import rows
+from zoo.inference.run_predictor import of_run
 from zoo.inference.stream import Stream
 from zoo.keras_metrics import UA
 from zoo.runs.model_file import bare, head_of, load_model, network_of
@@ -59,13 +62,13 @@ def clips(tmp_path):
 
 
 def test_one_or_several_utterances_are_predicted_as_by_the_run(named, clips):
-    expected = list(predict_run(named, clips))
+    expected = list(rows(of_run(named), clips, Reading("never", any_sound=True)))
     model = zoo.load("fcn-tiny")
     assert model.outputs == list(expected[0]["probabilities"]) and model.rate_hz == 16_000
-    found = [model.predict(str(clips[0])), *model.predict(clips)]
+    found = [model.predict(str(clips[0]), any_sound=True), *model.predict(clips, any_sound=True)]
     for row, right in zip(found, [expected[0], *expected], strict=True):
-        columns = ["file", "emotion", "probabilities", "confidence", "abstained", "trained_on", "reason"]
-        assert list(row) == columns
+        columns = ["file", "channel", "start", "end", "emotion", "probabilities", "confidence", "abstained", "reason"]
+        assert list(row) == [*columns, "speech_seconds", "quality", "trained_on"]
         assert row.pop("probabilities") == pytest.approx(right["probabilities"], abs=1e-5)
         assert row == {key: right[key] for key in row}
     assert model.predict([]) == []
@@ -74,13 +77,14 @@ def test_one_or_several_utterances_are_predicted_as_by_the_run(named, clips):
 def test_samples_at_any_rate_and_number_of_channels(named, clips):
     model = zoo.load("fcn-tiny")
     samples = streams.speech(0.6)
-    expected = model.predict(clips[0])["probabilities"]
+    expected = model.predict(clips[0], any_sound=True)["probabilities"]
     for clip in (samples, np.stack([samples, samples], axis=1), samples.astype(float)):
-        answer = model.predict(clip)
+        answer = model.predict(clip, any_sound=True)
         assert answer["file"] == "#0" and answer["probabilities"] == pytest.approx(expected, abs=1e-5)
     soundfile.write(clips[1], samples, 22_050)
-    resampled = model.predict(clips[1])["probabilities"]
-    assert model.predict(samples, rate_hz=22_050)["probabilities"] == pytest.approx(resampled, abs=1e-4)
+    resampled = model.predict(clips[1], any_sound=True)["probabilities"]
+    found = model.predict(samples, rate_hz=22_050, any_sound=True)
+    assert found["probabilities"] == pytest.approx(resampled, abs=1e-4)
     for clip, rate_hz, found in (
         (np.zeros(9, "int16"), None, "found int16"),
         (np.zeros((2, 2, 2)), None, r"found the shape \(2, 2, 2\)"),
@@ -209,11 +213,11 @@ def test_names_are_listed(named, tmp_path, monkeypatch):
 def test_ratings_of_a_recording_within_and_beyond_the_limit_of_an_export(ratings, tmp_path, seconds, atol):
     """The second in windows of six seconds, of which 1.5 at each end only give context."""
     path = streams.written(streams.speech(seconds), tmp_path)
-    rows = list(predict_run(ratings[0], [path]))
+    expected = list(predict_run(ratings[0], [path]))
     found = ratings[1].predict(path)
-    assert found["time"] == [row["time"] for row in rows] and found["file"] == str(path)
+    assert found["time"] == [row["time"] for row in expected] and found["file"] == str(path)
     for name in ("arousal", "valence"):
-        np.testing.assert_allclose(found["ratings"][name], [row[name] for row in rows], atol=atol)
+        np.testing.assert_allclose(found["ratings"][name], [row[name] for row in expected], atol=atol)
 
 
 def test_ratings_of_a_stream_by_windows_are_near_those_of_the_whole(ratings, tmp_path):
@@ -226,8 +230,8 @@ def test_ratings_of_a_stream_by_windows_are_near_those_of_the_whole(ratings, tmp
     options = {"hop_seconds": 0.4, "window_seconds": 6.0, "look_ahead_seconds": 0.04}
     opened = Stream(exported, **options)
     assert (opened.live.way, opened.latency_seconds) == ("windows", pytest.approx(0.44))
-    rows = streams.pushed(exported, samples, streams.CUTS["odd"], level=streams.level_of(samples), **options)
-    np.testing.assert_allclose(streams.values(rows), expected, atol=1e-4)
+    found = streams.pushed(exported, samples, streams.CUTS["odd"], level=streams.level_of(samples), **options)
+    np.testing.assert_allclose(streams.values(found), expected, atol=1e-4)
     with pytest.raises(UserError, match="model's delay"):
         Stream(exported, 0.4, window_seconds=0.48, look_ahead_seconds=0.04)
 
@@ -236,9 +240,9 @@ def test_streams_of_classes(named):
     model = zoo.load("fcn-tiny")
     samples = streams.speech(1.5)
     stream = model.stream(0.5, window_seconds=1.0)
-    rows = stream.push(samples) + stream.finish()
-    for row, start in zip(rows, (0, 8000), strict=True):
-        expected = model.predict(samples[start : start + 16_000])
+    found = stream.push(samples) + stream.finish()
+    for row, start in zip(found, (0, 8000), strict=True):
+        expected = model.predict(samples[start : start + 16_000], any_sound=True)
         assert row["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
 
 
@@ -247,7 +251,7 @@ import json, sys
 import zoo
 assert not {"tensorflow", "keras", "numpy"} & set(sys.modules)
 sys.modules["keras"] = None  # TensorFlow takes it where it is there; an import fails from now on
-answer = zoo.load("fcn-tiny").predict(sys.argv[1])
+answer = zoo.load("fcn-tiny").predict(sys.argv[1], any_sound=True)
 print(json.dumps(answer))
 """
 

@@ -156,7 +156,7 @@ def test_folders_lists_and_resuming(script, run, clips, tmp_path):
     """All of a folder but the bad three, which are listed; then only the new ones, in other batches."""
     out, failed, bad = tmp_path / "out.csv", tmp_path / "out.csv.failed.csv", ["000.wav", "077.wav", "149.wav"]
     good = [path for path in sorted(clips.iterdir()) if path.name not in bad]
-    code, _, err = script("predict.py", run, clips, "--out", out)
+    code, _, err = script("predict.py", run, clips, "--any-sound", "--out", out)
     assert code == 1 and err.count("error: ") == 3 and "147 files answered, 3 failed" in err
     assert names_in(out) == list(map(str, good))
     assert [Path(name).name for name in names_in(failed)] == bad
@@ -164,11 +164,12 @@ def test_folders_lists_and_resuming(script, run, clips, tmp_path):
     whole = out.read_bytes()
     out.write_bytes(whole[:-700])
     (tmp_path / "names.txt").write_text("".join(f"{path}\n\n" for path in good))
-    code, _, err = script("predict.py", run, "--list", tmp_path / "names.txt", "--out", out, "--resume")
+    code, _, err = script("predict.py", run, "--list", tmp_path / "names.txt", "--any-sound", "--out", out, "--resume")
     assert code == 0 and " before, 0 failed" in err and not failed.exists()
     rows, expected = (list(csv.reader(text.decode().splitlines())) for text in (out.read_bytes(), whole))
-    assert [row[:5] for row in rows] == [row[:5] for row in expected]  # probabilities come behind trained_on
-    found, shares = (np.array([row[5:-1] for row in table[1:]], float) for table in (rows, expected))
+    first = next(n for n, name in enumerate(expected[0]) if name.startswith("p_"))
+    assert [row[:first] for row in rows] == [row[:first] for row in expected]
+    found, shares = (np.array([row[first:-1] for row in table[1:]], float) for table in (rows, expected))
     np.testing.assert_allclose(found, shares, atol=1e-5)
 
 
@@ -234,7 +235,7 @@ def ended(number):
 def test_workers_of_a_killed_command_end_and_their_predictions_are_those_of_one_process(script, run, clips, tmp_path):
     """Backend and device are named once on standard error."""
     out, errors = tmp_path / "out.jsonl", tmp_path / "errors"
-    words = [sys.executable, SCRIPT, run, clips, "--out", out, "--workers", "2"]
+    words = [sys.executable, SCRIPT, run, clips, "--any-sound", "--out", out, "--workers", "2"]
     with errors.open("w") as file, subprocess.Popen(list(map(str, words)), stderr=file) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         wait_until(lambda: len(children.read_text().split()) == 2 or process.poll() is not None)
@@ -244,9 +245,9 @@ def test_workers_of_a_killed_command_end_and_their_predictions_are_those_of_one_
     assert len(workers) == 2 and out.stat().st_size, errors.read_text()
     wait_until(lambda: all(map(ended, workers)))
     assert len(re.findall(r"^\w+ \d+\.\d+ on ", errors.read_text(), re.MULTILINE)) == 1, errors.read_text()
-    script("predict.py", run, clips, "--out", out, "--resume")
+    script("predict.py", run, clips, "--any-sound", "--out", out, "--resume")
     announce_device.cache_clear()
-    code, _, messages = script("predict.py", run, clips, "--out", tmp_path / "once.jsonl")
+    code, _, messages = script("predict.py", run, clips, "--any-sound", "--out", tmp_path / "once.jsonl")
     assert code == 1 and len(re.findall(r"^\w+ \d+\.\d+ on ", messages, re.MULTILINE)) == 1
     both = [[json.loads(line) for line in path.open()] for path in (out, tmp_path / "once.jsonl")]
     assert [row["file"] for row in both[0]] == [row["file"] for row in both[1]]

@@ -55,7 +55,7 @@ def predicted(script, name: str, folder: Path) -> dict:
     seconds = fixed_clip.LONG_SECONDS if is_rated(name) else fixed_clip.SECONDS
     # In noise, where an enhancement stands before the network: it leaves what is clean alone.
     clip = fixed_clip.write(folder, seconds, **({"noise": 0.1} if "enhanced" in name else {}))
-    code, output, errors = script("predict.py", RUNS / name, clip, "--json")
+    code, output, errors = script("predict.py", RUNS / name, clip, "--json", *["--any-sound"] * (not is_rated(name)))
     assert code == 0, errors
     rows = [json.loads(line) for line in output.splitlines()]
     for row in rows:
@@ -63,6 +63,8 @@ def predicted(script, name: str, folder: Path) -> dict:
         assert row.pop("reason") is None
         if not is_rated(name):  # these runs were made before confidence could be fitted
             assert (row.pop("confidence"), row.pop("abstained")) == (None, None)
+            assert (row.pop("channel"), row.pop("start"), row.pop("end")) == ("mix", None, None)
+            assert row.pop("quality")["clipped_share"] == 0 and row.pop("speech_seconds") <= fixed_clip.SECONDS
     return {"rows": len(rows), "answers": fixed_clip.spread(rows) if is_rated(name) else rows}
 
 

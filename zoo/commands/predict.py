@@ -9,12 +9,15 @@
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
     python scripts/predict.py DIR --list files.parquet --out answers/ --workers 4    # a folder of shards
     python scripts/predict.py DIR --list files.parquet --out answers/ --workers 64 --ray auto
+    python scripts/predict.py DIR call.wav --channels split --csv        # a row per window of speech and channel
 
-Reads WAV, FLAC, OGG (Vorbis or Opus), MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate, mono or mixed down. In a
-folder, audio is known by its suffix, or without one by its content; audio of other formats, links to folders, links
-that lead nowhere and folders that cannot be read count as files that cannot be used. Lists are UTF-8 or UTF-16, a name
-a line, or names that end in NUL; of .parquet, and .csv and .tsv with a header, the column "file". A pipe that is named
-is read up to 512 MiB and two minutes. A stream is refused where it begins like a file, a compressed format or text.
+Reads WAV, FLAC, OGG (Vorbis or Opus), MP3, AIFF, AU, CAF, Wave64 and NIST Sphere at any rate. Recordings over 30 s have
+a row per window of speech of at most 5 s, with its start and end, others one row. Sound without speech has no emotion,
+and "reason" says why. In a folder, audio is known by its suffix, or without one by its content; audio of other formats,
+links to folders, links that lead nowhere and folders that cannot be read count as files that cannot be used. Lists are
+UTF-8 or UTF-16, a name a line, or names that end in NUL; of .parquet, and .csv and .tsv with a header, the column
+"file". A pipe that is named is read up to 512 MiB and two minutes. A stream is refused where it begins like a file, a
+compressed format or text.
 
 Probabilities are averaged over the folds of a run; all but one of them were trained on any clip of the run's own
 corpus, so on these they are no test. Where a confidence was fitted (scripts/confidence.py), `confidence` estimates the
@@ -212,7 +215,7 @@ def _into_folder(args: argparse.Namespace, exported: bool, size: int) -> int:
     n_files = args.shard_size or _SHARD_BATCHES * size
     with shards.opened(Path(args.out), about, files, n_files, predictions.SUFFIXES[kind], args.resume) as found:
         shards.write_unusable(found.folder, list(unusable.values()))
-        return command.work(found, predictions.job(options, how, kind, size, backend, digest), args)
+        return command.work(found, predictions.job(options, kind, size, backend, digest, how), args)
 
 
 def _options(args: argparse.Namespace, exported: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def _in_words(row: Row) -> str:
     place = [row["file"]] if "file" in row else []
     if row.get("channel", MIX) != MIX:
         place.append(f"channel {row['channel']}")
-    if "start" in row:
+    if row.get("start") is not None:
         place.append(f"{row['start']:.2f} to {row['end']:.2f} s")
     elif row.get("time") is not None:
         place.append(f"{row['time']:.2f} s")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
 
 from zoo.errors import UserError
-from zoo.inference.rows import flat_quality
+from zoo.inference.rows import MIX, flat_quality
 from zoo.utils.portable import lock, unlock
 from zoo.utils.text import cell
 
@@ -107,6 +107,7 @@ class Sheet:
     def __init__(self, path: Path, kind: str, resume: bool = False, rows_per_file: bool = False):
         self.path, self.failed_path, self.n_failed = path, path.with_name(f"{path.name}.failed.csv"), 0
         self._kind, self._names, self._corpus = kind, set[str](), ""
+        self._rows_per_file = rows_per_file
         with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = lock(path.with_name(f".{path.name}.lock"))
@@ -114,7 +115,7 @@ class Sheet:
                 self._file = _open(path, "a")
                 if path.stat().st_size and not resume:
                     raise UserError(f"{path}: is there already; add --resume to go on with it, or choose another --out")
-                columns = self._recover(rows_per_file)
+                columns = self._recover()
                 self._failed = _open(self.failed_path, "w")
             except BaseException:
                 unlock(self._lock)
@@ -154,10 +155,10 @@ class Sheet:
             self._file.flush()
             self._failed.flush()
 
-    def _recover(self, rows_per_file: bool) -> list[str] | None:
+    def _recover(self) -> list[str] | None:
         """Read the predictions and cut the file after the last whole one; return the columns of a CSV.
 
-        With `rows_per_file` the last file's rows may be incomplete: they are made again.
+        With `rows_per_file`, the last file's rows may be incomplete, unless there is but one: they are made again.
         """
         columns: list[str] | None = None
         kept, last, begun = 0, None, 0  # bytes of whole lines; the last file named, and where its rows begin
@@ -181,10 +182,12 @@ class Sheet:
             else:
                 if name != last:
                     last, begun = name, kept
+                if row.get("channel") == MIX and row.get("start") in (None, ""):
+                    last = None  # a clip classified whole, which has no other row
                 self._names.add(name)
                 self._corpus = self._corpus or row["trained_on"]
             kept += len(line)
-        if rows_per_file and last is not None:
+        if self._rows_per_file and last is not None:
             self._names.discard(last)
             kept = begun
         os.truncate(self.path, kept)
@@ -195,7 +198,8 @@ class Sheet:
         needed = {"reason": "had none for recordings without speech"}
         if "emotion" in row:
             needed["confidence"] = "had no confidence"
-            needed["channel"] = "had one row per file"
+            if self._rows_per_file:
+                needed["channel"] = "had one row per file"
         for name, before in needed.items():
             if name not in row:
                 raise UserError(

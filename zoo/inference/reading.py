@@ -41,7 +41,8 @@ class Reading:
 
     def given(self) -> list[str]:
         """Return the flags that are not at their defaults, for a message."""
-        return [f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value != DEFAULTS[name]]
+        changed = [name for name, value in asdict(self).items() if value != getattr(DEFAULT, name)]
+        return [f"--{name.replace('_', '-')}" for name in changed]
 
     def check_ratings(self) -> None:
         """Raise UserError for options that models of ratings do not have."""
@@ -49,7 +50,11 @@ class Reading:
             raise UserError(f"{', '.join(given)}: for classes of emotion, and this model rates frames; leave out")
 
 
-DEFAULTS = asdict(Reading())
+DEFAULT = Reading()
+
+
+def without_notice(name: str, channels: int) -> None:
+    """Say nothing of channels that are mixed down."""
 
 
 def add_flags(parser: argparse._ArgumentGroup) -> None:

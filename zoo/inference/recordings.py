@@ -12,7 +12,7 @@ from zoo.data.audio.recording import WITHOUT_SPEECH, BadClip
 from zoo.inference.clips import Clip, names_of
 from zoo.inference.predictor import OnBad, Predictor, in_turn, raise_bad
 from zoo.inference.quality import quality_of
-from zoo.inference.reading import CLIP_SECONDS, OnMixed, Reading
+from zoo.inference.reading import CLIP_SECONDS, OnMixed, Reading, without_notice
 from zoo.inference.rows import MIX, placed
 from zoo.inference.segments import segments
 from zoo.inference.sources import Source, View, Whole, source_of, wholes
@@ -45,7 +45,7 @@ def rows(
     on_bad: OnBad = raise_bad,
     names: Sequence[str] = (),
     clips_hz: int | None = None,
-    on_mixed: OnMixed = lambda name, channels: None,
+    on_mixed: OnMixed = without_notice,
 ) -> Iterator[Row]:
     """Yield the rows of clips in order; clips, names, rate and `on_bad` are those of `Predictor.predict`.
 
@@ -113,5 +113,5 @@ def _rows(
     for (whole, seconds, _), result in zip(opened.wholes, results, strict=True):
         n_mixed = source.channels if whole.view == MIX else 1
         quality = quality_of(whole.waveform, predictor.rate_hz, whole.clipped_share, n_mixed)
-        place = {"file": source.name, "channel": whole.view, "start": 0.0, "end": round(source.seconds, 3)}
+        place = {"file": source.name, "channel": whole.view, "start": None, "end": None}
         yield dict(placed(predictor.row(source.name, result), place, seconds, quality))

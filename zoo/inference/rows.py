@@ -26,18 +26,18 @@ class _Optional(TypedDict, total=False):
 
 
 class Segment(_Optional):
-    """A window of a recording with its emotion; the keys are in this order.
+    """A window of a recording, or a clip, with its emotion; the keys are in this order.
 
     `channel` counts from 0, or is "mix", the mean of all channels. `start` and `end` are seconds from the file's
-    beginning, `speech_seconds` how much of them is speech. `emotion` is None where there is none, and `reason` says
-    why; `probabilities` are then None too. `confidence` and `abstained` are as in zoo.inference.confidence. A
-    model of several targets adds "targets" behind `quality`.
+    beginning, both None where a clip is classified whole. `emotion` and `probabilities` are None where `reason` says
+    why; `confidence` and `abstained` are as in zoo.inference.confidence. `speech_seconds` is how much of it is speech.
+    A model of several targets adds "targets" behind `quality`.
     """
 
     file: str
     channel: int | str
-    start: float
-    end: float
+    start: float | None
+    end: float | None
     emotion: str | None
     probabilities: dict[str, float | None]
     confidence: float | None

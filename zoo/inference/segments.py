@@ -64,11 +64,11 @@ def _read(source: Source, todo: Sequence[_Window], rate_hz: int) -> Iterator[tup
     for window in todo:
         first, last = round(window.start * rate_hz), round(window.end * rate_hz)
         while begin + len(held[window.of.view]) < last and (block := next(blocks, None)) is not None:
+            before = min(first - begin, len(held[window.of.view]))  # samples that no later window has
             for view, resampler in views.items():
-                held[view] = np.concatenate(
-                    [held[view][max(0, first - begin) :], resampler.push(mix(of_view(block, view)))]
-                )
-            begin = max(begin, first)
+                samples = resampler.push(mix(of_view(block, view)))
+                held[view] = np.concatenate([held[view][before:], samples])
+            begin += before
         yield window, held[window.of.view][first - begin : last - begin]
 
 

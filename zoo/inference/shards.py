@@ -11,7 +11,7 @@ from zoo.errors import UserError
 from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import as_csv, as_json
 from zoo.inference.predictor import Predictor, in_turn
-from zoo.inference.reading import MixedNotice, Reading
+from zoo.inference.reading import DEFAULT, MixedNotice, Reading
 from zoo.inference.workers import in_this_process
 from zoo.runs.digest import of_files, of_run
 from zoo.serving.versions import version_folder
@@ -20,7 +20,9 @@ from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
 SUFFIXES = {"json": ".jsonl", "csv": ".csv"}
 
 
-def job(options: Mapping[str, Any], reading: Reading, kind: str, size: int, backend: str, model_sha256: str) -> Job:
+def job(
+    options: Mapping[str, Any], kind: str, size: int, backend: str, model_sha256: str, reading: Reading = DEFAULT
+) -> Job:
     """Return what workers do: predict the files of a shard, `size` at a time, and write "json" lines or "csv".
 
     `options` are those of `open_predictor`, in JSON's types; `backend` is that of Keras, "" for exports.
@@ -32,12 +34,12 @@ def job(options: Mapping[str, Any], reading: Reading, kind: str, size: int, back
 
 def opened(
     options: Mapping[str, Any],
-    reading: Mapping[str, Any],
     kind: str,
     size: int,
     backend: str,
     model_sha256: str,
     folder: str,
+    reading: Mapping[str, Any],
 ) -> Runner:
     """Return the function that predicts a shard; names of files are relative to `folder`."""
     loaded, how, notice = list[Predictor](), Reading(**reading), MixedNotice()

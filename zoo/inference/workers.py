@@ -14,7 +14,7 @@ from zoo.errors import UserError
 from zoo.inference.open_predictor import open_predictor
 from zoo.inference.predictions_file import Answers, Failure
 from zoo.inference.predictor import Predictor
-from zoo.inference.reading import OnMixed, Reading
+from zoo.inference.reading import DEFAULT, OnMixed, Reading, without_notice
 from zoo.inference.recordings import rows
 from zoo.utils.backends import device, runtime_of_exports
 
@@ -24,7 +24,10 @@ _WAIT_SECONDS = 0.5
 
 
 def in_this_process(
-    predictor: Predictor, batches: Iterable[Sequence[Path]], reading: Reading, on_mixed: OnMixed
+    predictor: Predictor,
+    batches: Iterable[Sequence[Path]],
+    reading: Reading = DEFAULT,
+    on_mixed: OnMixed = without_notice,
 ) -> Iterator[Answers]:
     """Predict batch after batch of files; `on_mixed` gets those whose channels are mixed down."""
     for paths in batches:
@@ -40,8 +43,8 @@ def by_workers(
     options: Mapping[str, Any],
     batches: Iterable[Sequence[Path]],
     n_workers: int,
-    reading: Reading,
-    on_mixed: OnMixed,
+    reading: Reading = DEFAULT,
+    on_mixed: OnMixed = without_notice,
 ) -> Iterator[Answers]:
     """Predict batches of files in `n_workers` processes, in the batches' order.
 

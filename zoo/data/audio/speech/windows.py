@@ -8,7 +8,7 @@ from zoo.data.audio.speech.silero import FRAME, RATE_HZ
 
 FRAME_SECONDS = FRAME / RATE_HZ
 LEAST_SECONDS, MOST_SECONDS = 2.0, 5.0  # of a window: what acted corpora's clips last
-BEGINS, GOES_ON = 0.5, 0.35  # probability of speech at which it begins, and down to which it goes on
+BEGINS, GOES_ON = 0.5, 0.3  # probability at which speech begins, and down to which it goes on: where F1 is best
 _SHORTEST_SECONDS = 0.2  # of speech: shorter bursts are none
 _EDGE_SECONDS = 0.1  # kept before and behind speech: quiet consonants
 _PAUSE_SECONDS = 0.5  # within a window, between words
