@@ -5,6 +5,9 @@ import re
 import sys
 from pathlib import Path
 
+from numpy.typing import ArrayLike
+from sphinx.util.typing import stringify_annotation
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -39,6 +42,7 @@ def setup(app) -> None:
     app.connect("source-read", diagram_as_list)
     app.connect("source-read", modules_in_full)
     app.connect("autodoc-process-docstring", docstring_as_text)
+    app.connect("autodoc-process-signature", array_like_by_name)
 
 
 def notebook_as_markdown(app, name: str, source: list[str]) -> None:
@@ -84,6 +88,12 @@ def _sections(names: list[str]) -> str:
     return "\n\n".join(f"## `{one}`\n\n```{{eval-rst}}\n.. automodule:: {one}\n```" for one in modules)
 
 
+def array_like_by_name(app, what: str, name: str, obj, options, signature: str | None, returns: str | None):
+    """Write ArrayLike by its name, in place of the long union that it stands for."""
+    in_full = stringify_annotation(ArrayLike, "smart")
+    return tuple(text and text.replace(in_full, "ArrayLike") for text in (signature, returns))
+
+
 def docstring_as_text(app, what: str, name: str, obj, options, lines: list[str]) -> None:
     """Show a docstring as it is written: prose with `code`, lists of arguments, examples, indented blocks."""
     shown: list[str] = []
@@ -104,7 +114,7 @@ def _items(text: str) -> list[str]:
     """Make a list of indented lines: one that is indented least begins an item, others go on with it."""
     lines = text.splitlines()
     least = min((len(line) - len(line.lstrip()) for line in lines), default=0)
-    return [("  " if line[least] == " " else "- ") + _prose(line.strip()) for line in lines]
+    return [("  " if line[least] == " " else "- ") + _prose(line.strip().removeprefix("- ")) for line in lines]
 
 
 def _prose(text: str) -> str:

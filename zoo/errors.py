@@ -1,4 +1,4 @@
-"""The one exception a user may cause.
+"""Raise UserError for a mistake of the user's, the only exception a user may cause.
 
 Scripts turn it into one message on standard error and exit code 2; everything else is a bug and keeps its traceback.
 """

@@ -1,4 +1,4 @@
-"""Heads of a network with several targets: what each predicts, and which columns of the output and of labels are its.
+"""Describe the heads of a network with several targets: what each predicts, and its columns of outputs and labels.
 
 The network has one output, (batch, columns): the probabilities of the main target's classes, then for each further
 target those of its classes, or one column, its number. Rows of labels lie alike, but numbers take two columns there,

@@ -1,4 +1,4 @@
-"""Losses of continuous ratings, and class weights for Keras's losses of classes.
+"""Compute losses of continuous ratings, and class weights for Keras's losses of classes.
 
 The losses compare (batch, frames, targets) with the same. Weights per sequence (batch,), per frame (batch, frames) or
 (batch, frames, 1), or per rating act inside the means and moments, where Keras would apply them after padding has moved

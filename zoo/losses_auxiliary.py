@@ -1,4 +1,4 @@
-"""Losses beside the classification loss: distillation, and supervised contrast. Functions of keras.ops, in float32."""
+"""Compute losses beside that of classes: distillation, and supervised contrast. Functions of keras.ops, in float32."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The loss of a network with several targets, classes and numbers, where labels of some clips are missing.
+"""Compute the loss of a network with several targets, classes and numbers, some of whose labels are missing.
 
 MixedEmotions D4.2, section 2.5, asks for learning with several targets of which any may be missing. A missing label has
 no part in its target's loss: neither in a mean, nor in the moments of CCC.

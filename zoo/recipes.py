@@ -1,4 +1,4 @@
-"""Training presets of each network, by name: what its paper states, and what was found to learn better.
+"""List training presets of each network by name: what its paper states, and what was found to learn better.
 
 Fields of RunConfig. "quick" takes minutes instead of hours, to see a recipe work; --synthetic takes it by default.
 """

@@ -1,4 +1,4 @@
-"""Every network by the name a user types. Adding one is adding a row."""
+"""List every network by the name that users type. To add one, add a row."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,1 +1,1 @@
-"""Adaptation to a speaker: of the network, of its probabilities, or of a head, from clips of that speaker."""
+"""Adapt a network, its probabilities or a head to a speaker, from clips of that speaker."""

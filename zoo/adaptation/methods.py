@@ -1,4 +1,4 @@
-"""The methods of adaptation by name: what each changes, and what it assumes or takes of the speaker."""
+"""List the methods of adaptation by name: what each changes, and what it needs of the speaker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ class AugmentationFields:
     pitch_range: tuple[float, ...] = _flag(
         (0.84, 1.19),
         "copies",
-        "of the fundamental frequency alone, formants kept (Roebel and Rodet 2005)",
+        "range of the fundamental frequency alone, formants kept (Roebel and Rodet 2005)",
         least=0.5,
         most=2.0,
         pair=True,
@@ -40,7 +40,7 @@ class AugmentationFields:
     vocal_tract_range: tuple[float, ...] = _flag(
         (0.9, 1.1),
         "copies",
-        "of formants alone, pitch kept (Jaitly and Hinton 2013)",
+        "range of formants alone, pitch kept (Jaitly and Hinton 2013)",
         least=0.7,
         most=1.4,
         pair=True,

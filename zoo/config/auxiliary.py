@@ -18,7 +18,7 @@ class Auxiliary:
     )
     teacher_weight: float = _flag(0.5, "soft_labels", "share of --teacher in the loss", least=0.0, most=1.0, later=True)
     temperature: float = _flag(
-        2.0, "soft_labels", "that softens probabilities of --teacher and network", least=1.0, most=100.0, later=True
+        2.0, "soft_labels", "softens the probabilities of --teacher and network", least=1.0, most=100.0, later=True
     )
     contrastive: float = _flag(
         0.0,
@@ -34,6 +34,6 @@ class Auxiliary:
     adversarial: str = _flag(
         "",
         "soft_labels",
-        "what is to be unlearnt, by a reversed gradient of a scale (Ganin and Lempitsky 2015): speaker=0.1,corpus=0.05",
+        "what to unlearn, and the scale of the reversed gradient (Ganin and Lempitsky 2015): speaker=0.1,corpus=0.05",
         later=True,
     )

@@ -32,21 +32,17 @@ class RunConfig(Auxiliary, AugmentationFields):
         "", "run", "all, few (at most four), numbers as in 0,2, or final: all clips (default: all; few if synthetic)"
     )
     name: str = _flag("", "run", "what tables and figures call the run (default: network and recipe)", later=True)
-    figures_from: str = _flag("", "run", "finished run of folds, whose figures --fold final names", later=True)
+    figures_from: str = _flag("", "run", "run of all folds, whose figures --fold final quotes", later=True)
 
     data_root: str = _flag(
-        "", "data", "the corpus's folder or table, of several the folder above (default: $SPEECH_CORPORA)"
+        "", "data", "folder or table of the corpus, or folder around several corpora (default: $SPEECH_CORPORA)"
     )
-    target: str = _flag("emotion", "data", "column of a table to predict; ratings all along: A,B", later=True)
+    target: str = _flag("emotion", "data", "column of a table to predict; A,B for ratings along recordings", later=True)
     classes: tuple[str, ...] = _flag(
-        (), "data", "A,B,... (default: those in a table, or common to several corpora)", words=True, later=True
+        (), "data", "classes to keep (default: those in a table, or common to several corpora)", words=True, later=True
     )
     neutral_radius: float = _flag(
-        0.2,
-        "data",
-        "of --target quadrant: nearer to the centre, arousal and valence are neutral",
-        least=0.0,
-        later=True,
+        0.2, "data", "with --target quadrant, ratings nearer to the centre are neutral", least=0.0, later=True
     )
     rating_scale: tuple[float, ...] = _flag(
         (-1.0, 1.0),
@@ -61,16 +57,16 @@ class RunConfig(Auxiliary, AugmentationFields):
         {}, "data", "a table's own name of a column, as in emotion=Emotion; may be repeated", later=True
     )
     label_map: str = _flag(
-        "", "data", "CSV of a table's labels and the classes they are; without one: left out", later=True
+        "", "data", "CSV with the columns label,class; labels without a class are left out", later=True
     )
     from_names: str = _flag("", "data", "regular expression; its named groups are a table's columns", later=True)
     audio_root: str = _flag("", "data", "where the files of a table are (default: its folder)", later=True)
-    synthetic: bool = _flag(False, "data", "use the corpus's synthetic twin: no licence, no download, no claim")
+    synthetic: bool = _flag(False, "data", "use synthetic sound in the corpus's layout, to try a recipe")
     clips: int = _flag(0, "data", "clips of the synthetic twin; 0: the corpus's usual number", least=0)
     allow_incomplete: bool = _flag(False, "data", "go on although clips of the protocol are absent")
-    allow_leakage: bool = _flag(False, "data", "go on although speakers or audio stand on both sides of a split")
+    allow_leakage: bool = _flag(False, "data", "go on although a speaker or recording is on two sides of a fold")
     on_bad_clip: str = _flag("fail", "data", "at a clip that cannot be used", choices=("fail", "skip"))
-    max_clip_seconds: float = _flag(0.0, "data", "longer clips are bad; 0: the corpus's limit", least=0.0)
+    max_clip_seconds: float = _flag(0.0, "data", "longer clips are refused; 0: the corpus's limit", least=0.0)
     cache_dir: str = _flag("", "data", f"features are kept here (default: ${CACHE_VARIABLE} or ~/.cache/speech-zoo)")
 
     window_ms: float = _flag(25.0, "spectrum", "analysis window in milliseconds", least=1.0, most=1000.0)
@@ -101,7 +97,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     standardize: str = _flag(
         "coefficient",
         "statistics",
-        "by training clips: each value, each statistic",
+        "standardise by training clips: each value, each statistic",
         choices=("coefficient", "channel", "none"),
     )
     feature_set: str = _flag("egemaps", "functionals", "openSMILE's features", choices=("egemaps", "compare"))
@@ -112,10 +108,10 @@ class RunConfig(Auxiliary, AugmentationFields):
         "five", "clip", "maximum, minimum, range, mean, deviation; or openSMILE's own", choices=("five", "opensmile")
     )
     standardize_speakers: bool = _flag(
-        False, "clip", "by each speaker's own clips, test speakers' too: it cannot predict single clips", later=True
+        False, "clip", "z-score by each speaker's own clips, in tests too: predicts no single clips", later=True
     )
     normalize_corpora: bool = _flag(
-        False, "pools", "by each corpus's own training clips, an unseen one's by its unlabelled test clips", later=True
+        False, "pools", "z-score by each corpus's training clips, an unseen one by its own unlabelled", later=True
     )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
     weights: str = _flag("", "weights", "file of an image network, or folder of an encoder (docs/encoders.md)")
@@ -158,11 +154,13 @@ class RunConfig(Auxiliary, AugmentationFields):
     )
 
     init_from: str = _start("", "run, export or file of weights (.keras, .weights.h5) to begin with")
-    init_fold: str = _start("", "number of its fold to take (default: the one of the same number, or its only one)")
+    init_fold: str = _start("", "fold of --init-from (default: that of the same number, or its only one)")
     fine_tune: str = _start("all", "layers to train: all, top (upper half of those with weights), their last N, head")
     freeze_epochs: int = _start(0, "train the head alone for so many epochs first", least=0)
-    fine_tune_rate: float = _start(0.0, "learning rate then; 0: a tenth after --freeze-epochs", least=0.0)
-    init_normalization: str = _start("new", "mean, variance of features: new clips' or its", choices=("new", "kept"))
+    fine_tune_rate: float = _start(
+        0.0, "learning rate then; 0: --learning-rate, a tenth of it behind --freeze-epochs", least=0.0
+    )
+    init_normalization: str = _start("new", "moments of features: new, or of --init-from", choices=("new", "kept"))
     adapt_batch_norm: bool = _start(
         False, "begin with the new clips' statistics in batch normalisation (Li et al. 2018)"
     )
@@ -172,7 +170,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     corpus_weights: str = _flag(
         "none",
         "emotion",
-        "every corpus of several counts alike, or by its clips",
+        "several corpora count alike, or by their clips",
         choices=("none", "balanced"),
         later=True,
     )
@@ -204,7 +202,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     also: str = _flag("", "several", "further targets to learn, a head each, as in sex,intensity,age", later=True)
     target_weights: str = _flag("", "several", "in the loss, as in emotion=1,sex=0.3 (default: 1 each)", later=True)
     number_loss: str = _flag(
-        "ccc", "several", "of numbers: 1 - CCC, or squared errors by variance", choices=("ccc", "mse"), later=True
+        "ccc", "several", "loss of numbers: 1 - CCC, or squared errors by variance", choices=("ccc", "mse"), later=True
     )
     heads: Mapping[str, Any] = _flag({}, "network", "classes of further targets, as found", flag=False, later=True)
 
@@ -240,17 +238,13 @@ class RunConfig(Auxiliary, AugmentationFields):
     refit: bool = _flag(False, "refit", "once C is chosen, fit on training and validation clips together", later=True)
 
     noise: str = _flag(
-        "", "noise", "folder of noise: each side gets a third of its files, with time:DIR of each file", later=True
+        "", "noise", "folder of noise, a third of its files for each side; time:DIR: of each file", later=True
     )
     snr: tuple[float, ...] = _flag(
         (0.0, 3.0, 6.0, 9.0, 12.0), "ratios", "signal-to-noise ratios in dB", least=-30.0, most=60.0, flag=False
     )
     speech: str = _flag(
-        "noisy",
-        "pairs",
-        "that training enhances; clean speech is its own target",
-        choices=("noisy", "both"),
-        later=True,
+        "noisy", "pairs", "speech to train on; clean speech is its own target", choices=("noisy", "both"), later=True
     )
     enhancer: str = _flag(
         "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds", later=True

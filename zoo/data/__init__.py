@@ -1,1 +1,1 @@
-"""Corpora as researchers have them on disk, and the way from there to batches."""
+"""Read corpora as researchers have them on disk, divide them by protocols, and make batches of them."""

@@ -1,4 +1,4 @@
-"""Labels of people and machines: what one rater said of one segment, and what holds of all that was said.
+"""Keep labels of people and machines: one rater's label of a segment, and the label that holds among all.
 
 What holds is the last word of each rater on a segment (`current`); a label that is empty takes back the one before it.
 `zoo.learning.labelling.label_file` keeps labels in a file that only grows.

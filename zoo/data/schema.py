@@ -1,4 +1,4 @@
-"""Records of a corpus: labelled clips, continuous ratings, and folds of clips."""
+"""Define the records of a corpus: labelled clips, ratings along recordings, and folds of clips."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Raters' votes on clips: counts by class, their distribution as a training target, and whether raters agree."""
+"""Count raters' votes on clips by class, make training targets of them, and tell whether raters agree."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The part of a command that works shard by shard: its flags, its pool of workers, its progress."""
+"""Work shard by shard in a command: its flags, its pool of workers, its progress."""
 
 import argparse
 import sys

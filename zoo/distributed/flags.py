@@ -1,4 +1,4 @@
-"""The flags of commands whose trials or folds run on workers, and the pool of these."""
+"""Define the flags of commands whose trials or folds run on workers, and open their pool."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tasks, and the pools of workers that run them: processes of this machine, or tasks of a Ray cluster."""
+"""Define tasks, and pools of workers that run them: processes of this machine, or tasks of a Ray cluster."""
 
 import importlib
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Run tasks in a process of their own, as they come as lines of JSON over a socket.
+"""Run tasks in a process of their own; each comes as a line of JSON over a socket.
 
 `local_workers` starts the program and holds the socket's other end; there is no other use for it.
 """

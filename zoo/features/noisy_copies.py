@@ -1,4 +1,4 @@
-"""Noise for training and testing: the recordings a configuration names, and utterances mixed with them."""
+"""Mix utterances with the noise that a configuration names, for training and testing."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Deep-spectrum features as a front-end: an image network on an utterance's mel-spectrogram."""
+"""Compute deep-spectrum features: an image network on an utterance's mel-spectrogram."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Log-mel front-end: waveforms to logarithms of mel-band energies, as a Keras layer."""
+"""Compute logarithms of mel-band energies of waveforms, as a Keras layer."""
 
 from typing import Any
 

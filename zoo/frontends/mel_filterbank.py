@@ -1,4 +1,4 @@
-"""Mel bands, as librosa defines them; its own functions take a second of every process to import (they bring Numba)."""
+"""Compute mel bands as librosa defines them, without its import, which takes a second (it brings Numba)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Cepstra of a clip as an image of fixed size, as Keras layers: MFCCs, their deltas, and statistics over time."""
+"""Compute MFCCs, their deltas, and statistics over time, as Keras layers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Acoustic features by openSMILE: eGeMAPSv02 and ComParE_2016, in sliding windows or as low-level descriptors.
+"""Compute acoustic features by openSMILE: eGeMAPSv02 and ComParE_2016, in sliding windows or as low-level descriptors.
 
 They need the `opensmile` package, which the extra [opensmile] installs. openSMILE belongs to audEERING and is licensed
 for research and other non-commercial use only; its licence comes with the package.

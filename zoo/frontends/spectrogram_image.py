@@ -1,4 +1,4 @@
-"""A clip's mel-spectrogram as a picture of fixed size, as a Keras layer, for networks trained on photographs."""
+"""Draw a clip's mel-spectrogram as a picture of fixed size, as a Keras layer, for networks trained on photographs."""
 
 from difflib import get_close_matches
 from typing import Any

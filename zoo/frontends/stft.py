@@ -1,4 +1,4 @@
-"""Mel-band energies of the short-time Fourier transform, in operations that every export format has."""
+"""Compute mel-band energies of the short-time Fourier transform, by operations that every export format has."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Waveform front-end: z-score each waveform over its own samples, as a Keras layer."""
+"""Standardise each waveform to mean 0 and deviation 1, as a Keras layer."""
 
 from typing import Any
 

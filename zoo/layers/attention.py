@@ -1,4 +1,4 @@
-"""Attention pooling over frames."""
+"""Pool frames by attention."""
 
 from typing import Any
 

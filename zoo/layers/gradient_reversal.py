@@ -1,4 +1,4 @@
-"""Reverse gradients, so that what is below a head unlearns what the head learns."""
+"""Reverse gradients, so that the layers below a head lose the information that the head predicts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Convolutions over time for kernels of hundreds to thousands of taps, by overlap-save FFT on every Keras backend.
+"""Convolve over time with kernels of hundreds to thousands of taps, by overlap-save FFT on every Keras backend.
 
 The sequence is cut into overlapping blocks (Oppenheim and Schafer, Discrete-Time Signal Processing, section 8.7): one
 FFT per block and channel, and one small matrix product per frequency.

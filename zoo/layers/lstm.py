@@ -1,4 +1,4 @@
-"""Keras's LSTM with a gradient written out, which trains faster on every Keras backend."""
+"""Compute Keras's LSTM with a gradient written out, which trains faster on every backend."""
 
 import keras
 from keras import ops

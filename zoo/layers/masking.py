@@ -1,4 +1,4 @@
-"""Masking layers: frame masks, zero padding, batch normalisation over real frames; base classes of layers."""
+"""Leave padding out: frame masks, zero padding, batch normalisation over real frames; base classes of layers."""
 
 from collections.abc import Iterator
 from inspect import Parameter, signature

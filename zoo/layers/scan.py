@@ -1,4 +1,4 @@
-"""A loop over frames that hands a state on, on every backend."""
+"""Loop over frames and hand a state on, on every backend."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

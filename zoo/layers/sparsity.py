@@ -1,4 +1,4 @@
-"""A penalty on hidden units that are active too often, for sparse autoencoders."""
+"""Penalise hidden units that are active too often, for sparse autoencoders."""
 
 from typing import Any
 

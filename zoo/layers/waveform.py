@@ -1,4 +1,4 @@
-"""Layers of networks on raw waveforms: whole frames, channel pooling, magnitude spectrum."""
+"""Cut raw waveforms into frames, pool channels, take magnitude spectra, as layers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Statistics of features in windows over time, as a Keras layer."""
+"""Compute statistics of features in windows over time, as a Keras layer."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""Learning from few labels: which clips to ask people about, and which ones the machine may label itself."""
+"""Learn from few labels: which clips people should label, and which ones the machine may label itself."""

@@ -1,4 +1,4 @@
-"""Cooperative learning: the model labels clips above a confidence, people label the others.
+"""Learn cooperatively: the model labels clips above a confidence, people label the others.
 
 MixedEmotions D4.2, section 2.3.4: for a new clip the computer first decides whether it can label it by itself; if not,
 whether it is worth asking a person (Zhang, Coutinho, Deng and Schuller 2015, "Cooperative Learning and its Application

@@ -1,4 +1,4 @@
-"""A linear support vector machine that is fitted hundreds of times on parts of one pool, in the span of its clips.
+"""Fit a linear support vector machine hundreds of times on parts of one pool, in the span of its clips.
 
 With fewer clips than features, the weights of every fit lie in the span of the pool's vectors: a rotation into that
 span leaves the margins, and the regulariser |w|^2, as they are, and a fit takes milliseconds (kernel trick, Schoelkopf

@@ -1,4 +1,4 @@
-"""A network trained by gradient that learns from parts of a pool: each fit is a training of `zoo.training.fit`."""
+"""Train a network by gradient on parts of a pool: each fit is a training of `zoo.training.fit`."""
 
 import tempfile
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The settings of simulated labelling, their checks, and what each strategy does: whom it asks about which clips."""
+"""Define and check the settings of simulated labelling, and what each strategy does: who labels which clips."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Agreement of raters on classes, from the number of raters that chose each class for each unit."""
+"""Measure how far raters agree on classes, from the number of raters that chose each class for each clip."""
 
 import numpy as np
 from numpy.typing import ArrayLike

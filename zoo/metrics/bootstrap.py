@@ -1,4 +1,4 @@
-"""Bootstrap over speakers, of every figure that can be pooled over them.
+"""Draw speakers by bootstrap, for intervals of every figure that can be pooled over them.
 
 A run is a sequence of parts, one per speaker in one order: confusion matrices (C, C), or `Moments` of ratings. Several
 runs of one system differ in their seed. A `Pool` maps the parts and how often each of them counts to figures: weighted

@@ -1,4 +1,4 @@
-"""Accuracies of classified utterances, from the confusion matrix: rows are the truth, columns the predictions.
+"""Compute accuracies from the confusion matrix: rows are the truth, columns the predictions.
 
 Functions of it accept leading axes (..., C, C), so that thousands of bootstrap resamples are one call. NumPy only.
 """

@@ -1,4 +1,4 @@
-"""Figures of confidence on a test, with 95 % intervals over speakers."""
+"""Compute figures of confidence on test clips, with 95 % intervals over speakers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

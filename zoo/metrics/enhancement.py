@@ -1,4 +1,4 @@
-"""Error and agreement of noisy and enhanced cepstra with those of clean speech (MixedEmotions D4.2, Figure 4.2: CCC).
+"""Compare noisy and enhanced cepstra with those of clean speech (MixedEmotions D4.2, Figure 4.2: CCC).
 
 All figures follow from moments of each utterance at each ratio, in the rows of predictions.csv. A mean squared error is
 in units of the clean coefficient's variance over the same utterances: 1 is what a constant, the clean mean, reaches.

@@ -1,4 +1,4 @@
-"""How well one rater agrees with the others: the accuracy that a person would have where a model's is reported."""
+"""Measure how well one rater agrees with the others: the accuracy of a person, beside that of a model."""
 
 from collections.abc import Sequence
 from typing import Any

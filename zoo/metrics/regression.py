@@ -1,4 +1,4 @@
-"""Concordance, correlation and errors of continuous ratings, with intervals over speakers. NumPy and SciPy only.
+"""Compute concordance, correlation and errors of ratings, with intervals over speakers. NumPy and SciPy only.
 
 All but Kendall's tau follow from joint moments of truth and prediction, which are taken part by part and merged into
 those of the concatenation. A mean of the parts' CCC is not the CCC. Population moments, float64.

@@ -1,4 +1,4 @@
-"""Tests of the difference between two systems on the same utterances, paired by speaker. NumPy and SciPy only.
+"""Test the difference between two systems on the same utterances, paired by speaker. NumPy and SciPy only.
 
 A system is a sequence of runs that differ in their seed; runs, parts and pools are those of `zoo.metrics.bootstrap`.
 Resampling and swapping speakers are weighted sums over parts.

@@ -1,4 +1,4 @@
-"""Figures that have no value: NaN in arrays, None in records, which strict JSON can hold."""
+"""Mark figures that have no value: NaN in arrays, None in records, which strict JSON can hold."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""AlexNet's convolutions on images of 227 x 227 pixels.
+"""Build AlexNet's convolutions on images of 227 x 227 pixels.
 
 Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012. Zhao et al.
 2019 (IEEE Access 7, section IV) feed it mel-spectrograms and take the 4,096 values of fc7 for an utterance.

@@ -1,4 +1,4 @@
-"""Attention-based BLSTM and fully convolutional networks for speech emotion recognition.
+"""Build attention-based BLSTM and fully convolutional networks for speech emotion recognition.
 
 Zhao, Bao, Zhang, Cummins, Wang, Schuller: "Exploring Deep Spectrum Representations via Attention-Based Recurrent
 and Convolutional Neural Networks for Speech Emotion Recognition", IEEE Access 7, 2019, section III.

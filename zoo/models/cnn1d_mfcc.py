@@ -1,4 +1,4 @@
-"""Two small convolutions along 80 cepstral coefficients, for emotions of acted speech.
+"""Build a network of two small convolutions along 80 cepstral coefficients, for emotions of acted speech.
 
 Khan, Butt, Ali 2020, Table 4 (Table 3 is zoo/models/rnn_mfcc.py). Errata: the text says pooling by 8, Table 4 by 3, and
 only 3 gives the table's shapes; the confusion matrix of Table 5 has 293 of 413 clips right, 70.9 %, where the text's

@@ -1,4 +1,4 @@
-"""Long convolutions on the raw waveform and on its spectrum, and a bidirectional GRU, for arousal and valence.
+"""Build long convolutions on the waveform and its spectrum, and a bidirectional GRU, for arousal and valence.
 
 Bakhshi, Wong, Chalup: "End-to-End Speech Emotion Recognition Based on Time and Frequency Information Using Deep Neural
 Networks", ECAI 2020.

@@ -1,4 +1,4 @@
-"""Convolutions over milliseconds and half seconds of the raw waveform, and a BLSTM, for arousal and valence.
+"""Build convolutions over milliseconds and half seconds of the raw waveform, and a BLSTM, for arousal and valence.
 
 Trigeorgis, Ringeval, Brueckner, Marchi, Nicolaou, Schuller, Zafeiriou: "Adieu Features? End-to-End Speech Emotion
 Recognition Using a Deep Convolutional Recurrent Network", ICASSP 2016, as MixedEmotions deliverable D4.2, section 5,

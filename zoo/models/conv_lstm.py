@@ -1,4 +1,4 @@
-"""Convolutions on the raw waveform and an LSTM for continuous arousal and valence.
+"""Build convolutions on the raw waveform and an LSTM for continuous arousal and valence.
 
 Tzirakis, Zhang, Schuller: "End-to-End Speech Emotion Recognition Using Deep Neural Networks", ICASSP 2018.
 """

@@ -1,4 +1,4 @@
-"""Recurrent denoising autoencoder: cepstral coefficients of clean speech from those of noisy speech.
+"""Build a recurrent denoising autoencoder: cepstral coefficients of clean speech from those of noisy speech.
 
 MixedEmotions deliverable D4.2, section 3.
 """

@@ -1,4 +1,4 @@
-"""Networks trained on photographs, as far as their second fully connected layer: 4,096 values that describe an image.
+"""Build networks for photographs as far as their second fully connected layer: 4,096 values for an image.
 
 Zhao et al. 2019 (IEEE Access 7, section IV) take them of mel-spectrograms, by AlexNet (Krizhevsky, Sutskever, Hinton
 2012, NIPS), VGG16 and VGG19 (Simonyan, Zisserman 2015, ICLR). The published weights are not ours to give: a user names

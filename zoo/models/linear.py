@@ -1,4 +1,4 @@
-"""Linear models behind any features: what support vector machines and regressions are once they are fitted.
+"""Build linear models of features: what support vector machines and regressions are once they are fitted.
 
 They are never trained by gradient here: zoo/training/fit_linear.py has scikit-learn fit them and sets their weights.
 """

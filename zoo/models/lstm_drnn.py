@@ -1,4 +1,4 @@
-"""Stacked LSTMs on acoustic features for continuous arousal and valence, in speech and in music.
+"""Build stacked LSTMs on acoustic features for continuous arousal and valence, in speech and in music.
 
 MixedEmotions deliverable D4.2: the LSTM-DRNN of section 4, and the bidirectional baseline of section 5.
 """

@@ -1,4 +1,4 @@
-"""Residual convolutions, a bidirectional GRU and attentive statistics pooling: a small network of known parts.
+"""Build residual convolutions, a bidirectional GRU and attentive statistics pooling: a small network of known parts.
 
 - residual blocks with projections: He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition", CVPR 2016
 - gated recurrent units: Cho et al.: "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP 2014; behind

@@ -1,4 +1,4 @@
-"""A small recurrent network along 80 cepstral coefficients, for emotions of acted speech.
+"""Build a small recurrent network along 80 cepstral coefficients, for emotions of acted speech.
 
 Khan, Butt, Ali 2020, Table 3 (Table 4 is zoo/models/cnn1d_mfcc.py). Erratum: the table prints an output of (80, 20)
 where its 16 units give (80, 16), and its 560 and 136 parameters are those of 16.

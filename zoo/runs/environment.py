@@ -1,4 +1,4 @@
-"""Keep, with a run, the versions of the packages it was worked on with, and say where they are not the same ones."""
+"""Keep the versions of the packages that a run was made with, and name those that differ now."""
 
 import platform
 import sys

@@ -1,4 +1,4 @@
-"""What metrics.json holds, by the kinds of values: as zoo.utils.json_files checks them. All keys may be absent here."""
+"""List what metrics.json holds, by kinds of values, for zoo.utils.json_files to check. All keys may be absent here."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Folds that lack a side: the fold of all clips, and which settings need validation clips."""
+"""Check folds that lack a side, such as that of all clips: which settings need validation clips."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""Find the finished runs that another run is built on, and check that they were not trained on its test utterances."""
+"""Find the finished runs whose models another run uses, and check that they were not trained on its test utterances."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -58,7 +58,7 @@ def check(config: RunConfig) -> None:
     if entry.task != "emotion" or entry.frontend == "joint" or config.enhancer:
         raise UserError(
             f"--model {config.model}: expected a network that classifies emotion by its own features, found one for "
-            f"{entry.task}{' behind another run' * (entry.task == 'emotion')}. Choose another (ser train --help-all lists them)"
+            f"{entry.task}{' behind another run' * (entry.task == 'emotion')}. Choose another: ser train --help-all"
         )
 
 

@@ -1,4 +1,4 @@
-"""Figures of a study across corpora: the matrix, and whether a corpus of the same family trains best.
+"""Compute the figures of a study across corpora: the matrix, and whether a corpus of the same family trains best.
 
 The claim is that of MixedEmotions D4.2 (its summary of D4.1): "choosing a trained model of the same language or
 language family increases the emotion recognition performance".

@@ -1,4 +1,4 @@
-"""Ratings of noisy recordings, as they are and enhanced: MixedEmotions D4.2, section 3, Table 4.1.
+"""Rate noisy recordings as they are and enhanced: MixedEmotions D4.2, section 3, Table 4.1.
 
 The study's folder is a run of ratings on MFCCs, fitted on clean recordings. More runs are in it, for every ratio
 ("3dB" ..., matched) or for all of them (mixed):

@@ -1,4 +1,4 @@
-"""Labels, loss, validation, rows and figures of the targets of a network beyond its main one.
+"""Train and score the targets of a network beyond its main one: labels, loss, validation, rows, figures.
 
 MixedEmotions D4.2, section 2.5: one network learns several targets, and labels of some may be missing.
 """

@@ -1,4 +1,4 @@
-"""Train in cycles and keep the weights at the end of each: a snapshot ensemble in one training.
+"""Train in cycles and keep the weights at the end of each: a snapshot ensemble from one training.
 
 Huang, Li, Pleiss, Liu, Hopcroft, Weinberger: "Snapshot Ensembles: Train 1, get M for free", ICLR 2017, section 3.
 """

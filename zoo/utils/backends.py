@@ -1,4 +1,4 @@
-"""Keras backends: the choice of one for this process, and the device it computes on."""
+"""Choose the Keras backend of this process, and name the device that it computes on."""
 
 import os
 import sys

@@ -25,7 +25,6 @@ EXTRAS = {
     "serving": ("tensorflow_serving",),
     "web": ("starlette", "uvicorn"),
     "tfio": ("tensorflow_io",),
-    "docs": ("sphinx", "myst_parser", "furo"),
     "web": ("starlette", "uvicorn"),
 }
 _LICENCES = {"opensmile": "; its licence allows research and other non-commercial use only"}

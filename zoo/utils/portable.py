@@ -1,4 +1,4 @@
-"""What operating systems differ in, in one place: locks between processes, processor cores, running processes."""
+"""Hide what operating systems differ in: locks between processes, processor cores, running processes."""
 
 import errno
 import os

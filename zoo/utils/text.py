@@ -1,4 +1,4 @@
-"""Make text of others, such as names of files, safe to show on a terminal and to put into a spreadsheet."""
+"""Make text from outside, such as names of files, safe for a terminal and for a spreadsheet."""
 
 import re
 import unicodedata

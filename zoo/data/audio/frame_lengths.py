@@ -1,4 +1,4 @@
-"""Length of a frame of MP3, AAC, AC-3 or an MPEG transport stream from its first six bytes; 0 where they begin none."""
+"""Read the length of a frame of MP3, AAC, AC-3 or an MPEG transport stream from its first six bytes; 0 for none."""
 
 _MP3_KBPS = {  # by MPEG-1 or not, and layer (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3)
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),

@@ -1,4 +1,4 @@
-"""Speech as other microphones, rooms and places would have recorded it: conditions to test in, variants to train on.
+"""Alter speech as other microphones, rooms and places would: conditions to test in, variants to train on.
 
 The chain is that of MixedEmotions D4.2, section 3: a microphone, then a room, then additive noise at a ratio to the
 speech in the room. Random draws depend on seed, clip name and condition (or variant number) alone.

@@ -1,4 +1,4 @@
-"""Impulse responses of rooms and microphones: read, simulated or drawn at random, and convolved with speech.
+"""Read, simulate or draw impulse responses of rooms and microphones, and convolve speech with them.
 
 A response is float32 (samples,) of unit energy with its direct path at sample 0, so that speech is not delayed.
 """

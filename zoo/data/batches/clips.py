@@ -1,4 +1,4 @@
-"""Batches of features: shuffled by seed, grouped by length, cropped, padded, weighted; and moments of features."""
+"""Make batches of features: shuffled by seed, grouped by length, cropped, padded, weighted; compute their moments."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

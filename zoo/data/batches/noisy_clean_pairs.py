@@ -1,4 +1,4 @@
-"""Pairs of noisy and clean features, and batches of segments of both."""
+"""Pair noisy with clean features, and make batches of segments of both."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

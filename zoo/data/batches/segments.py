@@ -1,4 +1,4 @@
-"""Batches of segments of continuously rated recordings."""
+"""Make batches of segments of recordings with ratings along them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""FAU Aibo as released for the Interspeech 2009 emotion challenge (Steidl 2009; Schuller, Steidl, Batliner 2009).
+"""Load FAU Aibo as released for the Interspeech 2009 emotion challenge (Steidl 2009; Schuller, Steidl, Batliner 2009).
 
 Children of two schools, Ohm (training) and Mont (test), speak to a robot dog; chunks carry one of two or five classes.
 """

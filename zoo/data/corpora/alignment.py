@@ -1,4 +1,4 @@
-"""Ratings and audio: whether they belong to the same recording, and which rating belongs to which frame."""
+"""Check that ratings and audio are of the same recording, and assign ratings to frames."""
 
 from collections.abc import Mapping
 from pathlib import Path

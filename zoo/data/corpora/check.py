@@ -1,4 +1,4 @@
-"""The health of a corpus on disk: every file is read, and every finding comes with what to do about it."""
+"""Check a corpus on disk: read every file, and say of every fault what to do about it."""
 
 import os
 from collections import Counter

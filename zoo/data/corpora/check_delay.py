@@ -1,4 +1,4 @@
-"""How late a corpus's ratings are, estimated from the recordings that networks are trained on and from no others."""
+"""Estimate how late a corpus's ratings are, from the recordings that networks are trained on and no others."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

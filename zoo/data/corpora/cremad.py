@@ -1,4 +1,4 @@
-"""CREMA-D (Cao et al. 2014): 91 actors speak twelve sentences in six emotions; crowd raters voted on each clip."""
+"""Load CREMA-D (Cao et al. 2014): 91 actors speak twelve sentences in six emotions; crowd raters voted on each clip."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""EmoDB, the Berlin database (Burkhardt et al. 2005): ten German actors speak ten sentences in seven emotions."""
+"""Load EmoDB, the Berlin database (Burkhardt et al. 2005): ten German actors speak ten sentences in seven emotions."""
 
 import re
 from pathlib import Path

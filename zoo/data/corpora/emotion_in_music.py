@@ -1,4 +1,4 @@
-"""Emotion in Music, the MediaEval 2013 task (Soleymani et al. 2013): songs rated every half second after 15 s."""
+"""Load Emotion in Music, the MediaEval 2013 task (Soleymani et al. 2013): songs rated every half second after 15 s."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every loader shares: listing a corpus's audio files and reading its label files line by line."""
+"""List a corpus's audio files, and read its label files line by line."""
 
 import csv
 import math

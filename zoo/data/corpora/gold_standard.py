@@ -1,4 +1,4 @@
-"""From several raters to one trace, and how late that trace is."""
+"""Make one trace of several raters' ratings, and estimate its delay."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""IEMOCAP (Busso et al. 2008): five dyadic sessions of improvised and scripted dialogues, labelled by utterance."""
+"""Load IEMOCAP (Busso et al. 2008): five sessions of improvised and scripted dialogues, labelled by utterance."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the labels of each corpus are called in common: data, with its source.
+"""Name the labels of all corpora in common: a table with its sources.
 
 A common name is an adjective, as in RAVDESS. A class is another one unless a map says so: calm is not neutral. A
 user's own map is a CSV with the columns label and class, as for a single table, and corpus where it is of one corpus of

@@ -1,4 +1,4 @@
-"""Several corpora as one: a+b+c, with names and speakers that never collide and labels of one vocabulary.
+"""Join several corpora, a+b+c: names and speakers never collide, and labels are of one vocabulary.
 
 A member is a registered corpus (ravdess), one in a folder of its own (emodb:PATH) or a table (table:PATH). Paths are
 relative to the folder that holds all corpora, or else to the working folder.

@@ -1,4 +1,4 @@
-"""Quadrants of arousal and valence: from ratings to classes, from classes of emotion to points, and so to quadrants.
+"""Convert ratings of arousal and valence to quadrants, and classes of emotion to points and quadrants.
 
 Angles of emotions are those of Russell 1980 (Journal of Personality and Social Psychology 39(6), Figure 2: 28 words in
 a circle, by Ross's method): 0 degrees is pleasure, 90 arousal. Surprised is his astonished, fearful his afraid. He has

@@ -1,4 +1,4 @@
-"""RAVDESS (Livingstone and Russo 2018): 24 actors speak and sing two statements in eight emotions, audio only."""
+"""Load RAVDESS (Livingstone and Russo 2018): 24 actors speak and sing two statements in eight emotions, audio only."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""RECOLA (Ringeval et al. 2013): people solve a task by video call in French; six raters follow them every 40 ms.
+"""Load RECOLA (Ringeval et al. 2013): people solve a task by video call in French; six raters follow them every 40 ms.
 
 Two releases are read: that of the AVEC 2016 challenge (Valstar et al. 2016), with a gold standard, and that of the
 corpus's website, with the raters' own traces, of which the gold standard is made here.

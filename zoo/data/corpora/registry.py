@@ -1,4 +1,4 @@
-"""The corpora a user can name, where each is obtained, and how its folder is found."""
+"""List the corpora by the names that users type: where to get each, and how its folder is found."""
 
 import os
 from collections.abc import Mapping

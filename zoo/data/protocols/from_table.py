@@ -1,4 +1,4 @@
-"""Protocols of a user's own table: folds by its speakers, by its split column, or by its recordings."""
+"""Divide a user's own table into folds by its speakers, by its split column, or by its recordings."""
 
 import warnings
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The leakage audit: no speaker and no recording on two sides of a fold."""
+"""Check that no speaker and no recording is on two sides of a fold."""
 
 from collections.abc import Mapping
 from itertools import chain

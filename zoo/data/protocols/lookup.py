@@ -1,4 +1,4 @@
-"""From a protocol's name and a corpus's clips to folds, with the counts checked."""
+"""Divide a corpus's clips into folds by the name of a protocol, and check its counts."""
 
 from collections import Counter
 from collections.abc import Sequence

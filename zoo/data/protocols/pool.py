@@ -1,4 +1,4 @@
-"""Protocols of pools of corpora: other speakers of the same corpora, or a corpus that training has none of."""
+"""Divide pools of corpora: test other speakers of the same corpora, or a corpus that is not trained on."""
 
 import warnings
 from collections import Counter

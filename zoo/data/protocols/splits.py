@@ -1,4 +1,4 @@
-"""Evaluation protocols: which clips they select and how they divide them. All but `random_67` keep speakers apart."""
+"""Select and divide clips as evaluation protocols do. All but `random_67` keep speakers apart."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

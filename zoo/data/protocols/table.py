@@ -1,4 +1,4 @@
-"""The protocols as data. A figure may be compared with another only if protocol and version are the same."""
+"""List the protocols. Two figures may be compared only if protocol and version are the same."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""Synthetic twins: small corpora of synthetic speech in exactly the layout of the real ones.
+"""Write synthetic twins: small corpora of synthetic speech in exactly the layout of the real ones.
 
 They let anybody run every recipe without a licence. A result on a twin is no result on the corpus, so each carries
 SYNTHETIC.json. Corpora that are rated continuously are in `zoo.data.synthetic.rated_corpora`.

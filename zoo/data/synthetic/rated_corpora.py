@@ -1,4 +1,4 @@
-"""Synthetic twins of the corpora that are rated continuously: RECOLA and Emotion in Music.
+"""Write synthetic twins of the corpora with ratings along recordings: RECOLA and Emotion in Music.
 
 Each recording is a monologue by a speaker of its own, with smoothly varying arousal and valence, which are the labels,
 without delay. RECOLA's website release has single raters, each with a bias, a scale, a noise and a lag of their own.

@@ -1,4 +1,4 @@
-"""A stand-in for RECOLA from RAVDESS: utterances of one actor strung together, rated by the emotion acted.
+"""Make a stand-in for RECOLA of RAVDESS: utterances of one actor in a row, rated by the acted emotion.
 
 It lets networks for continuous ratings be tried on real speech without RECOLA's licence. It does not replace RECOLA:
 the speech is acted, and an utterance has one label. Figures on it are comparable with each other only.

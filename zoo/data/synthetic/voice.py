@@ -1,4 +1,4 @@
-"""A source-filter voice that speaks nonsense syllables with emotion.
+"""Synthesise nonsense syllables with emotion, by a source-filter voice.
 
 Glottal pulses and breath noise drive a cascade of formant resonators (Klatt 1980, "Software for a cascade/parallel
 formant synthesizer"); consonants are gaps and fricative noise. What an emotion does to a voice follows the direction

@@ -1,4 +1,4 @@
-"""Read what a model predicted, from a file of predict.py or a queue of label.py."""
+"""Read what a model predicted, from a file of `ser predict` or a queue of `ser label`."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The interface of a task: what training and evaluation need to know of classification, rating and enhancement."""
+"""Define the interface of a task: what training needs to know of classes, ratings and enhancement."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Classification: one of several emotions per utterance, and further targets beside it (--also).
+"""Train and test classification: one of several emotions per utterance, and further targets (--also).
 
 The interface is in base.py; what further targets need is in zoo/training/several_targets.py.
 """

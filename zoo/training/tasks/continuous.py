@@ -1,4 +1,4 @@
-"""Continuous emotion: arousal and valence for every frame of a recording. The interface is in base.py."""
+"""Train and test ratings: arousal and valence for every frame of a recording. The interface is in base.py."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

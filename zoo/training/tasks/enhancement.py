@@ -1,4 +1,4 @@
-"""Speech enhancement: cepstral coefficients of clean speech from those of noisy speech (MixedEmotions D4.2, section 3).
+"""Train and test enhancement: cepstra of clean speech from those of noisy speech (MixedEmotions D4.2, section 3).
 
 Any corpus will do, since labels are ignored: each utterance is put in noise of its own side of a fold, at every ratio
 the configuration names. The interface is in base.py.

@@ -1,4 +1,4 @@
-"""Training without labels: hidden stretches of a log-mel spectrogram are predicted from what is around them.
+"""Train without labels: predict hidden stretches of a log-mel spectrogram from the frames around them.
 
 Liu, Yang, Chi, Hsu, Lee: "Mockingjay: Unsupervised Speech Representation Learning with Deep Bidirectional Transformer
 Encoders", ICASSP 2020, section 2: some frames are hidden, and their absolute error is the loss. Here the encoder is a
