@@ -18,6 +18,7 @@ from zoo.frontends.log_mel import LogMel
 from zoo.frontends.mfcc import Mfcc
 from zoo.frontends.waveform import StandardWaveform
 from zoo.serving import saved_model
+from zoo.serving.description import EMBEDDING
 from zoo.serving.saved_model import Exported
 from zoo.serving.versions import new_version
 from zoo.version import __version__
@@ -127,8 +128,10 @@ def _build(old: Exported, frontend: keras.layers.Layer) -> tuple[tf.Module, dict
 
 
 def _compare(old: Exported, new: Exported) -> None:
-    """Raise UserError unless both answer alike, on every signature."""
+    """Raise UserError unless both answer alike, on every signature; embeddings may be lost with the networks."""
     for name, inputs in requests_of(old, clips_of(old.description)):
+        if name == EMBEDDING and name not in new.description["signatures"]:
+            continue
         before, after = answer(old.module.signatures, name, inputs), answer(new.module.signatures, name, inputs)
         for key, expected in before.items():
             if not np.allclose(after[key], expected, rtol=TOLERANCE, atol=TOLERANCE):

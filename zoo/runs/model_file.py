@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from zoo import losses, losses_several
+from zoo import keras_metrics, losses, losses_several
 from zoo.errors import UserError
 from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, speech_encoder, waveform
 from zoo.layers import attention, gradient_reversal, long_convolution, lstm, masking, sparsity, window_statistics
@@ -22,6 +22,7 @@ LAYERS = (
     clean_speech,
     deep_spectrum,
     gradient_reversal,
+    keras_metrics,
     log_mel,
     long_convolution,
     losses,

@@ -27,6 +27,7 @@ from zoo.studies.known_clips import Known
 
 UNSEEN, VALIDATION, TRAINING = GROUPS = ("not_trained_on", "validation", "training")  # that have figures of their own
 NO_CLASS, NO_ANSWER = "no_class", "no_answer"
+LEFT_OUT = "(left out by a label map)"
 _OF_SIDE = {"": UNSEEN, "validation": VALIDATION, "train": TRAINING}
 
 Row = dict[str, Any]
@@ -67,7 +68,7 @@ def score(
     figures = _ratings if continuous else _classes
     counted = [row for row in scored.rows if not continuous or row["first"]]
     counts = Counter(row["group"] for row in counted)
-    absent = Counter(row["truth"] for row in counted if row["group"] == NO_CLASS)
+    absent = Counter(row["truth"] or LEFT_OUT for row in counted if row["group"] == NO_CLASS)
     found: dict[str, Any] = {
         "clips": {"all": len(clips), **{name: counts[name] for name in (*GROUPS, NO_CLASS, NO_ANSWER)}},
         "labels_without_class": dict(sorted(absent.items())),
