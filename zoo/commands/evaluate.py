@@ -7,8 +7,8 @@
 
 Without --corpus a run is scored from its saved models and the audio, and it is said whether the recorded figures come
 out; exit code 1 when one differs. Whether two runs differ by more than chance is what scripts/compare.py tests. --json
-then prints one document: run, model, corpus, protocol, figures (as in metrics.json, scored again) and changed (a sentence
-for each recorded figure that did not come out again).
+then prints one document: run, model, corpus, protocol, figures (as in metrics.json, scored again) and changed (a
+sentence for each recorded figure that did not come out again).
 
 With --corpus any run or export is scored on a corpus, a table of one's own or several of them (a+b). Labels and classes
 meet by common names (anger and angry are one class) and by --label-map; clips of labels that the model has no class for

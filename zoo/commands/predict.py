@@ -3,11 +3,9 @@
     python scripts/predict.py attention_blstm_fcn-ravdess clip.wav       # a model of saved_models/
     python scripts/predict.py runs/NAME clip.wav folder/                 # a run of train.py
     python scripts/predict.py DIR folder/ --out answers.csv --workers 2  # killed? the same again, with --resume
-    python scripts/predict.py DIR --list names.txt --json > answers.jsonl
     find . -name '*.wav' -print0 | python scripts/predict.py DIR --from-stdin
     python scripts/predict.py DIR <(ffmpeg -i clip.m4a -f wav -)
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
-    python scripts/predict.py DIR --list files.parquet --out answers/ --workers 4    # a folder of shards
     python scripts/predict.py DIR --list files.parquet --out answers/ --workers 64 --ray auto
     python scripts/predict.py DIR call.wav --channels split --csv        # a row per window of speech and channel
 
@@ -78,8 +76,7 @@ def _parser() -> Parser:
     parser.add_argument("--from-stdin", action="store_true", help="standard input names them, one a line")
     model = parser.add_argument_group("model")
     model.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
-    seconds = "runs: longer files are refused (default: 60; a day for ratings)"
-    model.add_argument("--max-clip-seconds", type=float, help=seconds)
+    model.add_argument("--max-clip-seconds", type=float, help="runs: longest file (default: 60; of ratings a day)")
     model.add_argument("--postprocess", action="store_true", help="runs' ratings: with the fitted post-processing")
     reading.add_flags(parser.add_argument_group("recordings (models of classes)"))
     output = parser.add_argument_group("output")

@@ -71,6 +71,7 @@ def _of_recording(args: argparse.Namespace) -> str:
             f"expected one recording behind the model, found {len(args.others)}; give a file such as call.wav"
         )
     model = pretrained.load(args.model)
+    assert isinstance(model, pretrained.Pretrained)  # pages of runs are made elsewhere
     return recording.page(model, args.others[0], args.channels or "mix", args.audio or "auto")
 
 

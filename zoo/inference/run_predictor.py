@@ -51,9 +51,7 @@ def _classifiers(run: OpenedRun, max_seconds: float, longest_seconds: float) -> 
     limits = folds[0].rate_hz, folds[0].min_seconds, max_seconds
     judge = judge_of(confidence_file.load(run), folds[0].rate_hz)
     options: dict[str, Any] = {"heads": folds[0].heads, "judge": judge, "longest_seconds": longest_seconds}
-    return Predictor(
-        run.outputs, run.corpus, *limits, predict_waveforms, embed_waveforms=_embedder(run), **options
-    )
+    return Predictor(run.outputs, run.corpus, *limits, predict_waveforms, embed_waveforms=_embedder(run), **options)
 
 
 def _raters(run: OpenedRun, max_seconds: float, which: int) -> Predictor:

@@ -23,7 +23,6 @@ EXTRAS = {
     "openvino": ("openvino",),
     "litert": ("ai_edge_litert",),
     "serving": ("tensorflow_serving",),
-    "web": ("starlette", "uvicorn"),
     "tfio": ("tensorflow_io",),
     "web": ("starlette", "uvicorn"),
 }
