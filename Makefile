@@ -40,7 +40,7 @@ test-tfio: .venv-tfio/done
 	touch $@ && rm -f .venv/dev
 
 .venv/dev: .venv/base
-	$(BIN)/pip install -q $(PINS) -e '.[dev,jax,onnx,opensmile,openvino,litert,ray,rooms,serving,tensorboard,torch]'
+	$(BIN)/pip install -q $(PINS) -e '.[dev,jax,onnx,opensmile,openvino,litert,ray,rooms,serving,tensorboard,torch,web]'
 	touch $@
 
 .venv-tfio/done: setup.cfg constraints-tfio.txt

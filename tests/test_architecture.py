@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "version", "recipes", "metrics", "layers"},
+    {"own_network", "network_entry"},
     {"utils", "registry", "losses", "losses_auxiliary", "heads"},
     {"models", "config", "data", "distributed", "reports", "losses_several", "confidence"},
     {"frontends", "catalogue"},

@@ -7,7 +7,8 @@
 
 A search belongs to one fold of its protocol (--fold, the first by default). Flags of train.py set what all trials
 share; the network's search space, changed by --vary and --space, what they differ in. searches/NAME has the journal
-search.jsonl, a run folder per trial, and what --show writes.
+search.jsonl, a run folder per trial, and what --show writes. --show --json prints one document: folder, model, tuner,
+asked (trials), trials (the rows of trials.csv), importance, importance_note and best (trial, score, flags, command).
 
 --workers 2 trains two trials at a time, in processes of this machine; with --ray ADDRESS they are tasks of a Ray
 cluster (docs/cluster.md).
@@ -44,6 +45,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "vary": {"action": "append", "metavar": "NAME=VALUES", "help": "V1,V2,... or LOW..HIGH or LOW..HIGH:log"},
     "space": {"metavar": "FILE", "help": "a search space as JSON, in place of the network's"},
     "resume": {"action": "store_true", "help": "go on with the search in --out"},
+    "json": {"action": "store_true", "help": "with --show: print one JSON document"},
     "show": {"action": "store_true", "help": "write and print what the search in --out found"},
 }
 WORKERS = worker_flags.of("trial", "1")
@@ -59,7 +61,7 @@ def main() -> None:
     for name in ("--host", "--port"):
         parser.add_argument(name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     flags.add_flags(parser)
-    parser.hide([name for name in WORKERS if name != "workers"])
+    parser.hide(["space", "max_epochs", "inner_folds", *(name for name in WORKERS if name != "workers")])
     given = vars(parser.parse_args())
     for name in ("host", "port"):
         if name in given:
@@ -70,6 +72,8 @@ def main() -> None:
     from tuning.distributed.drive import drive
     from tuning.results.show import show
 
+    if own.get("json") and not own.get("show"):
+        raise UserError("--json has an effect with --show alone; add that, or leave it out")
     words = [word for word in ("show", "resume") if own.get(word)]
     if words and not given.get("out"):
         raise UserError(f"--{words[0]} needs --out DIR, the folder of the search")
@@ -84,7 +88,7 @@ def main() -> None:
         finally:
             search.close()
         given["out"] = search.folder
-    show(Path(given["out"]))
+    show(Path(given["out"]), own.get("json", False))
     if "show" not in words:
         print(f"results: {printable(str(given['out']))}")
 
@@ -113,6 +117,11 @@ def _begun(given: dict[str, Any]) -> bool:
 def _create(given: dict[str, Any], own: dict[str, Any]) -> Search:
     """Begin a search after checking its configuration, its space and its data."""
     settings = resolve(flags.from_flags(given))
+    if settings.network_file:
+        raise UserError(
+            f"--model {given['model']}: a search takes networks of the zoo and of installed packages, and "
+            "this is one of a file. Make a package of it (docs/add-a-network.md), or give another network"
+        )
     packages.check(settings)
     use_backend(settings.backend)  # before a builder's module imports Keras
     for name in upstream_runs.named(settings):

@@ -112,7 +112,7 @@ def _header(folder: Path, event: Event) -> dict[str, Any]:
     base, model, epochs = found.get("base"), found.get("model"), found["max_epochs"]
     fits = {
         "event": found.get("event") == "search",
-        "model": isinstance(model, str) and model in registry.MODELS,
+        "model": isinstance(model, str) and registry.is_known(model),
         "base": isinstance(base, Mapping)
         and isinstance(base.get("option", {}), Mapping)
         and isinstance(base.get("backend", ""), str),

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -41,11 +40,11 @@ def of(model: str) -> Space:
     entry = registry.get(model)
     if entry.fitted == "linear":
         raise UserError(f"{model} is no network to search: train.py itself tries every C of --complexities")
-    module = import_module(entry.builder.split(":")[0])
+    module, _ = registry.module_and_function(model)
     needs = getattr(module, "SPACE_NEEDS", {})
     return {
         name: value
-        for name, value in module.SPACE.items()
+        for name, value in getattr(module, "SPACE", {}).items()
         if name.removeprefix(OPTION) not in entry.options
         and all(entry.options.get(option, wanted[0]) in wanted for option, wanted in needs.get(name, {}).items())
     }
@@ -81,8 +80,7 @@ def check(model: str, space: Mapping[str, Any]) -> None:
     """Raise UserError for what is no hyper-parameter of the network, and for values it cannot take."""
     if not space:
         raise UserError(f"{model}: expected a hyper-parameter, found an empty space; add one with --vary")
-    module, function = registry.get(model).builder.split(":")
-    keywords = signature(getattr(import_module(module), function)).parameters
+    keywords = signature(getattr(*registry.module_and_function(model))).parameters
     known = [OPTION + k.name for k in keywords.values() if k.kind is k.KEYWORD_ONLY and k.name != "name"]
     for item in dataclasses.fields(RunConfig):
         free = item.metadata["group"] not in _FIXED_GROUPS and item.metadata.get("flag", True)

@@ -37,7 +37,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     " Did you mean 'train'?"
     """
     by_case = {one.casefold(): one for one in known}
-    near = get_close_matches(name.casefold(), by_case, n=1)
+    near = get_close_matches(str(name).casefold(), by_case, n=1)  # of a file, it may be no text
     return f" Did you mean {by_case[near[0]]!r}?" if near else ""
 
 
@@ -47,6 +47,8 @@ def spelt(name: str, known: Iterable[str]) -> str:
     >>> spelt("RAVDESS", ["ravdess", "emodb"])
     'ravdess'
     """
+    if not isinstance(name, str):  # as in a file that was changed by hand
+        return name
     known = list(known)
     same = [one for one in known if one.casefold() == name.casefold()]
     return same[0] if len(same) == 1 and name not in known else name

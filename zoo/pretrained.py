@@ -136,7 +136,7 @@ def find(place: str | Path) -> Path:
         raise UserError(
             f"{place}: no such model, for none is in {folder()}; give one's folder, or theirs in {MODELS_VARIABLE}"
         )
-    raise unknown("model", str(place), names())
+    raise UserError(f"{unknown('model', str(place), names()).message}; nor is a folder of this name here")
 
 
 def names() -> list[str]:

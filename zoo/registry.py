@@ -2,21 +2,24 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from importlib.metadata import entry_points
 from inspect import signature
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from zoo import recipes
+from zoo import own_network, recipes
 from zoo.errors import OptionError, UserError, spelt, unknown
+from zoo.network_entry import SETTINGS, Entry, network_row
 from zoo.recipes import Presets
 
 if TYPE_CHECKING:
     import keras
 
 MOST_WEIGHTS = 200_000_000  # of a network with options of a user; the largest one of the zoo has 7.6 million
-OUTSIDE_THE_GRAPH = ("functionals", "acoustic")  # openSMILE's: their models take features, not waveforms
 KHAN_2020 = "Khan, Butt, Ali 2020"
 COMPARE_2013 = "Schuller et al. 2013, Interspeech (ComParE), feature set of 2016"
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
@@ -27,83 +30,14 @@ MIXED_EMOTIONS = "MixedEmotions D4.2, sections 4 and 5"
 ENHANCEMENT = "MixedEmotions D4.2, section 3"
 RESIDUAL_BIGRU = "He et al. 2016, CVPR; Cho et al. 2014, EMNLP; Okabe et al. 2018, Interspeech; the combination is ours"
 
-_ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
-# Groups of settings (zoo.config.run_config.GROUPS) that come with a front-end.
-_SETTINGS = {
-    "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crops", "pools"},
-    "mfcc": _ALTERED_COPIES | {"spectrum", "mfcc", "statistics", "enhancer"},
-    "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer", "enhanced"}),
-    "waveform": frozenset({"augment_noise", "noise"}),
-    "functionals": frozenset({"functionals", "windows", "steps"}),
-    "acoustic": _ALTERED_COPIES | {"functionals", "clip", "pools"},
-    "joint": frozenset({"joint"}),
-    "image": frozenset({"image"}),
-}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One network: where its builder is (module:function, imported when used), and what its paper fixes.
-
-    parameters: number of weights for `shape`, (outputs, inputs): inputs are bands, channels or functionals.
-    task: emotion (one of several per utterance), continuous (arousal and valence along a recording) or enhancement
-        (MFCCs of clean speech from those of noisy speech).
-    frontend: log_mel, mfcc (statistics of MFCCs and their deltas), mfcc_frames (MFCCs of every frame), waveform,
-        functionals (openSMILE, in windows), acoustic (openSMILE, of the utterance), joint (vector of a run's network),
-        or image (an image network on the spectrogram).
-    fitted: gradient (epoch by epoch) or linear (by scikit-learn).
-    settings: groups of RunConfig's fields that have an effect, beyond those of every network.
-    options: keywords of the builder.
-    recipes: RunConfig's fields by preset; the first is the default, "quick" that of --synthetic.
-    """
-
-    builder: str
-    title: str
-    paper: str
-    parameters: int
-    shape: tuple[int, int] = (4, 40)
-    task: str = "emotion"
-    frontend: str = "log_mel"
-    fitted: str = "gradient"
-    settings: frozenset[str] = frozenset()
-    options: Mapping[str, Any] = field(default_factory=dict)
-    recipes: Presets = field(default_factory=dict)
-
-    @property
-    def takes_waveforms(self) -> bool:
-        """Whether a saved model of this row takes waveforms; else it takes features."""
-        return self.frontend not in OUTSIDE_THE_GRAPH
-
-
-def _network(
-    builder: str, paper: str, frontend: str, presets: Presets, title: str, parameters: int, shape=(4, 40), **options
-) -> Entry:
-    """Return the row of a network trained by gradient; `frontend` says whether for emotions or for ratings."""
-    rated = frontend in ("waveform", "functionals")
-    return Entry(
-        f"zoo.models.{builder}:{builder}",
-        title,
-        paper,
-        parameters,
-        shape,
-        task="continuous" if rated else "emotion",
-        frontend=frontend,
-        settings=_SETTINGS[frontend]
-        | {"training"}
-        | ({"ratings", "segments", "reduction"} if rated else {"emotion", "soft_labels", "several"}),
-        options=options,
-        recipes=presets,
-    )
-
-
-_zhao = partial(_network, "attention_blstm_fcn", ZHAO_2019, "log_mel", recipes.ZHAO)
-_bakhshi = partial(_network, "conv_bigru", BAKHSHI_2020, "waveform", recipes.BAKHSHI, shape=(2, 1))
-_trigeorgis = partial(_network, "conv_blstm", TRIGEORGIS_2016, "waveform", recipes.TRIGEORGIS, shape=(2, 1))
-_tzirakis = partial(_network, "conv_lstm", TZIRAKIS_2018, "waveform", recipes.TZIRAKIS, shape=(2, 1))
-_drnn = partial(_network, "lstm_drnn", MIXED_EMOTIONS, "functionals")
+_zhao = partial(network_row, "attention_blstm_fcn", ZHAO_2019, "log_mel", recipes.ZHAO)
+_bakhshi = partial(network_row, "conv_bigru", BAKHSHI_2020, "waveform", recipes.BAKHSHI, shape=(2, 1))
+_trigeorgis = partial(network_row, "conv_blstm", TRIGEORGIS_2016, "waveform", recipes.TRIGEORGIS, shape=(2, 1))
+_tzirakis = partial(network_row, "conv_lstm", TZIRAKIS_2018, "waveform", recipes.TZIRAKIS, shape=(2, 1))
+_drnn = partial(network_row, "lstm_drnn", MIXED_EMOTIONS, "functionals")
 _MUSIC = {"recurrent_layers": 2, "recurrent_units": 256, "input_noise": 0.6}
-_cnn = partial(_network, "cnn1d_mfcc", KHAN_2020, "mfcc", recipes.KHAN_CNN)
-_rnn = partial(_network, "rnn_mfcc", KHAN_2020, "mfcc", recipes.KHAN_RNN)
+_cnn = partial(network_row, "cnn1d_mfcc", KHAN_2020, "mfcc", recipes.KHAN_CNN)
+_rnn = partial(network_row, "rnn_mfcc", KHAN_2020, "mfcc", recipes.KHAN_RNN)
 
 
 def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str, presets: Presets, **options) -> Entry:
@@ -118,7 +52,7 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
         task="continuous" if rated else "emotion",
         frontend=frontend,
         fitted="linear",
-        settings=_SETTINGS[frontend]
+        settings=SETTINGS[frontend]
         | ({"linear", "ratings", "regression"} if rated else {"linear", "emotion", "refit"}),
         options=options,
         recipes=presets,
@@ -137,7 +71,7 @@ MODELS: dict[str, Entry] = {
     "attention_blstm_fcn": _zhao("both streams, two BLSTM layers", 857_348),
     "attention_blstm_fcn_1layer": _zhao("both streams, one BLSTM layer", 463_108, recurrent_layers=1),
     "attention_blstm_fcn_3layer": _zhao("both streams, three BLSTM layers", 1_251_588, recurrent_layers=3),
-    "residual_bigru": _network(
+    "residual_bigru": network_row(
         "residual_bigru",
         RESIDUAL_BIGRU,
         "log_mel",
@@ -210,12 +144,67 @@ MODELS: dict[str, Entry] = {
 }
 
 
+NETWORKS_GROUP = "speech_emotion_zoo.networks"  # entry points of other packages, each an Entry made by `network`
+# What a network of elsewhere may be, and one of these papers' rows.
+_TASKS = {"log_mel": "emotion", "mfcc": "emotion", "waveform": "continuous", "functionals": "continuous"}
+_SHAPES = {"log_mel": (4, 40), "mfcc": (8, 3), "waveform": (2, 1), "functionals": (2, 102)}
+_elsewhere: dict[str, Entry] = {}  # of files and other packages; a file's name has its hash, so that none is replaced
+
+
 def get(name: str) -> Entry:
-    """Return the row of a network. Raises UserError that lists the known ones."""
+    """Return the row of a network, also of another package or a file that is known. UserError lists the known ones."""
     name = spelt(name, MODELS)
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    return MODELS[name]
+    if name in MODELS or name in _elsewhere:
+        return MODELS.get(name) or _elsewhere[name]
+    points = {point.name: point for point in entry_points(group=NETWORKS_GROUP)}
+    if name not in points:
+        raise unknown("model", name, [*MODELS, *points])
+    entry = points[name].load()
+    if not isinstance(entry, Entry):
+        raise UserError(f"the package's entry point {name} = {points[name].value}: expected zoo.registry.network(...)")
+    return _elsewhere.setdefault(name, entry)
+
+
+def is_known(name: str) -> bool:
+    """Return whether a network is in the registry, of another package, or of a file that is known."""
+    return name in MODELS or name in _elsewhere or bool(entry_points(group=NETWORKS_GROUP, name=name))
+
+
+def network(
+    builder: str,
+    *,
+    frontend: str,
+    task: str,
+    title: str = "",
+    paper: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Return the row of a network of elsewhere, trained by gradient. `builder` is module:function.
+
+    `frontend` is log_mel or mfcc (`task` "emotion"), waveform or functionals ("continuous"). `settings` are fields of
+    RunConfig in place of their defaults. Raises UserError for another front-end or task.
+    """
+    if _TASKS.get(frontend) != task:
+        known = ", ".join(f"{name} with {one}" for name, one in _TASKS.items())
+        raise UserError(f"{builder}: front-end {frontend!r} with task {task!r}, expected {known}; {own_network.ADVICE}")
+    presets = {"own": {**(settings or {})}, "quick": {**(settings or {}), "epochs": 3}}
+    row = network_row("", paper, frontend, presets, title or builder, 0, _SHAPES[frontend])
+    return replace(row, builder=builder)
+
+
+def know(named: own_network.Named) -> str:
+    """Let `get` know a network of a file; return its name. The file is read and not run. Raises UserError."""
+    if named.name not in _elsewhere:
+        _elsewhere[named.name] = network(f"{named.path}:{named.function}", **own_network.stated(named.path))
+    return named.name
+
+
+def module_and_function(name: str) -> tuple[ModuleType, str]:
+    """Return the module of a network's builder, which is imported, and the builder's name."""
+    place, _, function = get(name).builder.rpartition(":")
+    if not own_network.is_named(name):
+        return import_module(place), function
+    return own_network.module(Path(place), own_network.find(name, Path(place)).sha256), function
 
 
 def check_answers(name: str, run: Any) -> None:
@@ -234,14 +223,17 @@ def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options) -> "keras
     cannot be built as registered either, the builder is at fault, and its own error is raised.
     """
     entry = get(name)
-    module, function = entry.builder.split(":")
-    builder = getattr(import_module(module), function)
+    module, function = module_and_function(name)
+    builder = getattr(module, function, None)
+    if name not in MODELS:
+        builder = own_network.checked(entry.builder, builder, entry.frontend, entry.task)
+    assert builder
     known = [key for key, value in signature(builder).parameters.items() if value.kind is value.KEYWORD_ONLY]
     known.remove("name")
     for option in options:
         if option not in known:
             raise unknown(f"option of {name}", option, known)
-    given = {**entry.options, "name": name, **options}
+    given = {**entry.options, "name": name if name in MODELS else function, **options}
     try:
         if options:
             _check_size(partial(builder, n_outputs, n_inputs, **given))

@@ -54,5 +54,6 @@ def test_process_ends_with_2_and_one_message(tmp_path):
     command = [sys.executable, SCRIPTS / "predict.py", "absent", "clip.wav"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 2 and ended.stdout == "" and "Traceback" not in ended.stderr
-    assert ended.stderr.count("error: ") == 1 and "error: absent: no run is here" in ended.stderr
+    assert ended.stderr.startswith("error: unknown model 'absent'. Known: ") and ended.stderr.count("\n") == 1
+    assert ended.stderr.endswith("; nor is a folder of this name here\n")
     assert list(tmp_path.iterdir()) == []

@@ -48,6 +48,13 @@ def test_every_command_has_a_start_in_scripts():
         assert f'start("{name.replace("_", "-")}")' in (ROOT / "scripts" / f"{name}.py").read_text()
 
 
+def test_ctrl_c_is_taken_before_anything_else_is_imported():
+    for path in (ROOT / "zoo" / "commands" / "ser.py", ROOT / "zoo" / "utils" / "cli.py"):
+        first = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom | ast.Import))
+        assert isinstance(first, ast.ImportFrom)
+        assert (first.module, first.names[0].name) in (("zoo.utils.cli", "run"), ("zoo.utils", "interrupts"))
+
+
 def test_a_line_for_each_command_fits_a_terminal():
     shown = ser.overview(80).splitlines()
     assert max(map(len, shown)) <= 80

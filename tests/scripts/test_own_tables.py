@@ -69,6 +69,9 @@ def test_from_a_table_to_an_export(script, corpus, tmp_path):
     try:
         code, out, errors = script("evaluate.py", run, "--data-root", corpus / "moved.csv")
         assert code == 0 and "the recorded figures come out again" in out, errors + out
+        code, out, errors = script("evaluate.py", run, "--data-root", corpus / "moved.csv", "--json")
+        found = json.loads(out)
+        assert code == 0 and found["changed"] == [] and found["figures"]["ua"] == record["ua"], errors
         code, out, errors = script("predict.py", run, corpus / "audio" / "talk0.flac", "--json")
         assert code == 0 and set(json.loads(out.splitlines()[-1])["probabilities"]) == {"angry", "sad"}, errors
         with checked_with():

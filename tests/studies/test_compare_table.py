@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import math
 import re
 
 import pytest
@@ -144,6 +146,20 @@ def test_the_command_line_compares_writes_and_ends_with_two_on_a_mistake(tmp_pat
 
 
 ACTING = "a\x1b]0;owned\x07\u202e\nb"
+
+
+def test_json_is_one_document_with_every_number(tmp_path, script):
+    comparison = compared(tmp_path, n_speakers=1)
+    code, out, errors = script("compare.py", tmp_path / "weak_net", tmp_path / "strong_[net]", "--json")
+    found = json.loads(out)
+    assert (code, errors) == (0, "") and found["figures"] == ["WA", "UA"] and found["clips"] == comparison.n_tested
+    assert [one["name"] for one in found["systems"]] == ["weak_net", "strong_[net]"]
+    score = comparison.scores["weak_net"]["UA"]
+    assert found["systems"][0]["scores"]["UA"]["value"] == score.value
+    assert math.isnan(score.deviation) and found["systems"][0]["scores"]["UA"]["deviation"] is None  # of one seed
+    assert found["differences"][1]["value"] == comparison.differences[1].value
+    assert found["differences"][0]["p"]["mcnemar"] == comparison.differences[0].p["mcnemar"]
+    assert any(note.startswith("One speaker") for note in found["notes"])
 
 
 def test_no_form_of_a_table_has_what_acts_on_a_terminal_or_a_spreadsheet(tmp_path):

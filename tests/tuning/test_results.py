@@ -129,6 +129,21 @@ def test_what_is_printed(tmp_path, capsys):
     assert command == show.best_flags(HEADER, completed(1, 0.7, batch_size=32)) and len(command) > 160
 
 
+def test_json_is_one_document_with_every_trial_and_the_best(tmp_path, script):
+    folder = written(tmp_path / "search", [*several(3), *OTHERS])
+    code, out, _ = script("tune.py", "--out", folder, "--show", "--json")
+    found = json.loads(out)
+    assert code == 0 and list(found) == [
+        *("folder", "model", "tuner", "asked", "trials", "importance", "importance_note", "best")
+    ]
+    assert (found["asked"], len(found["trials"]), found["best"]["trial"]) == (60, 8, "0003")
+    assert found["best"]["score"] == pytest.approx(0.34) and found["trials"][-1]["score"] is None
+    assert found["best"]["command"].startswith("python scripts/train.py --model attention_blstm_fcn")
+    assert (folder / "trials.csv").is_file()
+    refused = (2, "", "error: --json has an effect with --show alone; add that, or leave it out\n")
+    assert script("tune.py", "--out", folder, "--json") == refused
+
+
 def parsed(command):
     """Parse a command as train.py does."""
     words = shlex.split(command)

@@ -30,3 +30,17 @@ def test_a_message_does_not_act_on_the_terminal_and_keeps_the_lines_that_are_its
     shown = capsys.readouterr().err
     assert ended.value.code == 2
     assert shown == "error: x\\x1b[2J\\nerror: y: no such file. Expected:\na/\n  b\\x9b.wav\n"
+
+
+def test_messages_name_commands_as_they_were_started(capsys, monkeypatch):
+    def main():
+        raise UserError("found a run; export it with scripts/export.py", "or: python scripts/serve_check.py DIR")
+
+    shown = []
+    for started in ("ser predict", "predict.py"):
+        monkeypatch.setattr("sys.argv", [started])
+        with pytest.raises(SystemExit):
+            run(main)
+        shown.append(capsys.readouterr().err)
+    assert shown[0] == "error: found a run; export it with ser export\nor: ser serve-check DIR\n"
+    assert shown[1] == "error: found a run; export it with scripts/export.py\nor: python scripts/serve_check.py DIR\n"

@@ -69,12 +69,13 @@ from zoo.utils import interrupts, quiet
 kept = []
 with quiet.held_back():
     kept.append(sys.stderr)
-    os.write(2, b"I0000 00:00:1.5 7 a.cc:1] info\\n")
+    os.write(2, b"I0000 00:00:1.5 7 a.cc:1] info\\nE0000 00:00:1.5 7 a.cc:1] error\\n")
     if sys.argv[1] == "abort":
         os.write(2, b"F0000 00:00:1.5 7 a.cc:1] no AVX\\n")
         os.abort()
     if sys.argv[1] == "ctrl-c":
         interrupts.end_at_once()
+    print("I0000 00:00:1.5 7 a.cc:1] by Python", file=sys.stderr)
 print("by a logger that was made meanwhile", file=kept[0])
 """
 
@@ -82,9 +83,10 @@ print("by a logger that was made meanwhile", file=kept[0])
 @pytest.mark.parametrize(
     ("how", "code", "message"),
     [
-        ("abort", -6, "F0000 00:00:1.5 7 a.cc:1] no AVX\n"),
-        ("ctrl-c", 130, "interrupted; what was finished is kept\n"),
-        ("end", 0, "by a logger that was made meanwhile\n"),
+        ("abort", -6, "E0000 00:00:1.5 7 a.cc:1] error\nF0000 00:00:1.5 7 a.cc:1] no AVX\n"),
+        # At once, not when the filter comes to it:
+        ("ctrl-c", 130, "interrupted; what was finished is kept\nE0000 00:00:1.5 7 a.cc:1] error\n"),
+        ("end", 0, "I0000 00:00:1.5 7 a.cc:1] by Python\nby a logger that was made meanwhile\n"),
     ],
 )
 def test_a_crash_and_ctrl_c_lose_no_message(how, code, message):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.utils.text import cell, printable
+from zoo.utils.text import as_started, cell, printable
 
 TEXTS = st.text(st.characters(codec=None) | st.sampled_from("\\'\"=\x1b\n\x9b\u202e\udc9b"), max_size=12)
 
@@ -60,3 +60,9 @@ def test_numbers_and_harmless_text_stay():
     assert [cell(value) for value in ("a=1", "", -0.5, None, 3, r"C:\clips\a.wav")] == [
         "a=1", "", -0.5, None, 3, r"C:\clips\a.wav",
     ]  # fmt: skip
+
+
+def test_commands_are_named_as_they_were_started():
+    text = "export it with scripts/export.py, then python scripts/serve_check.py; not scripts.py"
+    assert as_started("ser predict", text) == "export it with ser export, then ser serve-check; not scripts.py"
+    assert as_started("predict.py", text) == text

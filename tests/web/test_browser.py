@@ -1,4 +1,4 @@
-"""ser web in Chromium: add recordings, see emotions, label by keyboard, train, compare; and accessibility by axe-core."""
+"""ser web in Chromium: add, see, label by keyboard, train and compare; accessibility by axe-core."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from zoo.learning.labelling import label_file
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 EMOTIONS = ("calm", "angry", "calm", "angry")
-PAGES = ("/", "/queue", "/training")
+PAGES = {"/": "#list tbody tr", "/queue": "#strategy option", "/training": "#methods input"}  # and what shows last
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
@@ -96,6 +96,7 @@ def test_recordings_are_added_by_choosing_and_by_dropping_and_refused_in_words(s
     folder, address = served
     page = opened()
     page.goto(address)
+    page.get_by_text("No recordings yet").wait_for()
     page.set_input_files("#files", [sounds[0]])
     page.get_by_role("link", name="Talk 0.wav").wait_for()
     page.get_by_label("Speaker of Talk 0.wav").fill("Eva")
@@ -155,6 +156,7 @@ def test_labels_by_keyboard_training_and_comparison(filled, opened):
     page.keyboard.press("2")
     page.keyboard.press("5")
     page.locator("#lane .labelled").nth(3).wait_for()
+    page.get_by_text("Saved: angry.").wait_for()
     page.keyboard.press(" ")
     page.get_by_role("button", name="Pause").wait_for()
     page.keyboard.press(" ")
@@ -173,7 +175,7 @@ def test_labels_by_keyboard_training_and_comparison(filled, opened):
         which = round((60 * int(minute) + float(second) - PAUSE_SECONDS) / (PAUSE_SECONDS + SENTENCE_SECONDS))
         page.keyboard.press("25"[which % 2])
         page.locator("#waiting tbody tr").nth(number).locator(".mine").get_by_text(EMOTIONS[which]).wait_for()
-    page.get_by_text(re.compile("Saved: ")).wait_for()
+        page.get_by_text(f"Saved: {EMOTIONS[which]}.").wait_for()
     page.reload()
     page.get_by_text("Every segment with an emotion has a label.").wait_for()
 
@@ -203,18 +205,18 @@ def test_no_page_breaks_the_rules_of_accessibility(filled, opened, scheme):
     check(page, "recording")
     page.locator("body").press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
-    for path in PAGES:
+    for path, last in PAGES.items():
         page.goto(address.rstrip("/") + path)
-        page.locator("#status").wait_for(state="attached")
-        page.locator({"/": "#list tbody tr", "/queue": "#strategy option", "/training": "#methods input"}[path]).first.wait_for(
-            state="attached")  # fmt: skip
+        page.locator(last).first.wait_for(state="attached")
         check(page, path)
 
 
 def check(page, name):
     page.add_script_tag(path=AXE)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    problems = [(one["id"], node["html"], node.get("failureSummary")) for one in found["violations"] for node in one["nodes"]]
+    problems = [
+        (one["id"], node["html"], node.get("failureSummary")) for one in found["violations"] for node in one["nodes"]
+    ]
     assert problems == [], (name, problems)
     assert found["passes"]
 

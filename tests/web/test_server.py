@@ -39,7 +39,7 @@ def test_an_upload_is_listed_predicted_and_shown(served, upload, project):
     assert re.fullmatch(r"Talk-more-b-[0-9a-f]{6}\.wav", file) and (project.audio / file).is_file()
     rows = rows_of(client, file)
     assert [row["emotion"] for row in rows] == ["angry", "neutral"]  # loud, quiet
-    assert rows[0]["start"] < 0.4 and 1.5 < rows[0]["end"] < 2.4 and 3.7 < rows[1]["start"] < 4.4
+    assert rows[0]["start"] < 0.4 and 1.5 < rows[0]["end"] <= rows[1]["start"] < 4.5
     view = client.get(f"/api/recordings/{file}/view").json()
     assert view["seconds"] == 8.0 and view["rate_hz"] == RATE_HZ and len(view["peaks"]) == 1
     assert max(high for _, high in view["peaks"][0]) == pytest.approx(0.3, abs=0.01)
@@ -59,7 +59,12 @@ def test_labels_are_those_of_label_py_and_the_last_word_holds(served, upload, pr
     assert label(client, row, "angry", rater="ben").status_code == 201
     (first, second, third) = label_file.read(project.labels)
     assert (first.label, second.label, third.rater) == ("sad", "happy", "ben")
-    assert (first.file, first.start, first.end, first.channel) == (f"audio/{row['file']}", row["start"], row["end"], None)
+    assert (first.file, first.start, first.end, first.channel) == (
+        f"audio/{row['file']}",
+        row["start"],
+        row["end"],
+        None,
+    )
     shown = rows_of(client, row["file"])[0]
     assert shown["label"] == "happy" and shown["votes"] == {"happy": 1, "angry": 1}
     assert rows_of(client, row["file"], rater="ben")[0]["label"] == "angry"
@@ -94,7 +99,11 @@ def test_the_queue_begins_with_the_least_certain_and_leaves_out_what_is_labelled
     levels = [0.1, 0.24, 0.4]  # 0.2, 0.48, 0.8 angry, so that the second is the least certain
     file = upload(client, "a.wav", *(voice(2.0, level) for level in levels))
     found = client.get("/api/queue", params={"strategy": "least-certain"}).json()["queue"]
-    assert [round(row["start"] / 4) for row in found] == [1, 0, 2] or [round(row["start"] / 4) for row in found] == [1, 2, 0]
+    assert [round(row["start"] / 4) for row in found] == [1, 0, 2] or [round(row["start"] / 4) for row in found] == [
+        1,
+        2,
+        0,
+    ]
     certain = [max(row["probabilities"].values()) for row in found]
     assert certain == sorted(certain)
     label(client, found[0], "sad")
@@ -113,7 +122,10 @@ def test_tables_hold_rows_and_labels(served, upload):
     assert (first["emotion"], first["labels"], second["labels"]) == ("angry", "sad: 1", "")
     assert float(first["p_angry"]) == pytest.approx(row["probabilities"]["angry"]) and "level_dbfs" in first
     answer = client.get("/api/labels.csv")
-    assert answer.text.splitlines()[1].startswith(f"audio/{row['file']},") and "attachment" in answer.headers["content-disposition"]
+    assert (
+        answer.text.splitlines()[1].startswith(f"audio/{row['file']},")
+        and "attachment" in answer.headers["content-disposition"]
+    )
 
 
 def test_names_and_speakers_are_kept_and_deleting_keeps_the_labels(served, upload, project):
@@ -122,8 +134,9 @@ def test_names_and_speakers_are_kept_and_deleting_keeps_the_labels(served, uploa
     row = rows_of(client, file)[0]
     label(client, row, "sad")
     assert client.patch(f"/api/recordings/{file}", json={"speaker": "  Eva \n"}).json()["speaker"] == "Eva"
-    assert served().get("/api/recordings").json()["recordings"][0] | {"labels": 1, "speaker": "Eva"} == (
-        served().get("/api/recordings").json()["recordings"][0]
+    assert (
+        served().get("/api/recordings").json()["recordings"][0] | {"labels": 1, "speaker": "Eva"}
+        == (served().get("/api/recordings").json()["recordings"][0])
     )
     assert client.delete(f"/api/recordings/{file}").status_code == 200
     assert client.get("/api/recordings").json()["recordings"] == []
@@ -137,11 +150,12 @@ def test_broken_audio_is_refused_with_the_readers_sentence(served, project, tmp_
     for name, content, word in (
         ("empty.wav", b"", "zero bytes"),
         ("page.wav", b"<html>" * 100, "expected WAV"),
-        ("cut.wav", whole[: len(whole) // 2], "truncated"),
-        ("short.wav", whole[:44], ""),
+        ("cut.wav", whole[: len(whole) // 2], "whole recording"),
+        ("short.wav", whole[:44], "expected"),
     ):
         answer = client.post("/api/recordings", params={"name": name}, content=content)
-        assert answer.status_code == 400 and answer.json()["error"].startswith(name), answer.text
+        found = answer.json()["error"]
+        assert answer.status_code == 400 and found.startswith(name) and word in found
         assert str(project.folder) not in answer.text
     assert list(project.audio.iterdir()) == []
     (project.audio / "by hand.wav").write_bytes(whole[:100])  # as people put files there
@@ -187,7 +201,9 @@ def test_names_of_uploads_become_harmless(served, upload, project):
     assert len(list(project.audio.iterdir())) == 6 and not (project.folder.parent / "evil.wav").exists()
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.5", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.5", ""]
+)
 def test_other_hosts_are_refused_against_rebinding(served, host):
     answer = served().get("/api/state", headers={"Host": host})
     assert answer.status_code == 403 and "not called" in answer.json()["error"]
@@ -201,12 +217,21 @@ def test_this_computers_names_are_answered(served, host):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:9"}, {"Sec-Fetch-Site": "cross-site"}],
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
 )
 def test_requests_of_other_sites_are_refused(served, upload, project, headers):
     client = served()
     file = upload(client)
-    for method, path in (("POST", "/api/recordings?name=a.wav"), ("DELETE", f"/api/recordings/{file}"), ("GET", "/api/state")):
+    for method, path in (
+        ("POST", "/api/recordings?name=a.wav"),
+        ("DELETE", f"/api/recordings/{file}"),
+        ("GET", "/api/state"),
+    ):
         answer = client.request(method, path, headers=headers)
         assert answer.status_code == 403 and "another web site" in answer.json()["error"]
     assert len(list(project.audio.iterdir())) == 1
@@ -216,7 +241,12 @@ def test_requests_of_other_sites_are_refused(served, upload, project, headers):
 def test_the_token_opens_and_nothing_else_does(served):
     token = "a-long-token-of-32-characters-ok"
     client = served("0.0.0.0", token)
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": f"{security.COOKIE}={token}"}, {"Authorization": "Bearer "}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Cookie": f"{security.COOKIE}={token}"},
+        {"Authorization": "Bearer "},
+    ):
         assert client.get("/api/state", headers=headers).status_code == 401
     assert client.get(f"/api/state?token={token}").status_code == 401  # addresses end up in logs
     assert client.get("/api/recordings/x/audio").status_code == 401
@@ -254,7 +284,9 @@ def test_what_a_kill_leaves_half_written_is_cleared_or_left_out(served, upload, 
     client = served()
     row = rows_of(client, upload(client))[0]
     label(client, row, "sad")
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
     half = project.audio / f"{ASIDE}one.0123.{int(dead.stdout)}.wav"
     half.write_bytes(b"RIFF")
     with project.labels.open("a") as file:

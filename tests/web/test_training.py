@@ -30,7 +30,11 @@ def labelled(project, tmp_path):
             (project.audio / f"{number}.wav").write_bytes(content)
             if speakers:
                 project.say(f"{number}.wav", speaker=speakers[number])
-            said = [Label(f"audio/{number}.wav", name, "anna", start=2.0 * n, end=2.0 * n + 1) for n, name in enumerate(pair) if name]
+            said = [
+                Label(f"audio/{number}.wav", name, "anna", start=2.0 * n, end=2.0 * n + 1)
+                for n, name in enumerate(pair)
+                if name
+            ]
             label_file.append(project.labels, said)
 
     return make
@@ -140,7 +144,9 @@ def test_a_training_that_fails_says_why(project, labelled, trainings):
     assert one["error"] == "class sad has no training clip"
 
 
-@pytest.mark.parametrize(("method", "epochs", "word"), [("magic", 3, "Known"), ("fcn", 0, "1 to 500"), ("fcn", 501, "1 to 500")])
+@pytest.mark.parametrize(
+    ("method", "epochs", "word"), [("magic", 3, "Known"), ("fcn", 0, "1 to 500"), ("fcn", 501, "1 to 500")]
+)
 def test_wishes_that_cannot_be_are_refused(project, labelled, trainings, method, epochs, word):
     labelled(("sad", "angry"), ("sad", "angry"), ("sad", "angry"))
     with pytest.raises(UserError, match=word):
@@ -158,7 +164,9 @@ def test_a_finished_training_is_used_and_kept_in_use(project, labelled, training
     labelled(("sad", "angry"), ("sad", "angry"), ("sad", "angry"))
     number = trainings.start("fcn", 3)
     waited(trainings, number, "done")
-    monkeypatch.setattr("zoo.web.models.outputs", lambda model: ("angry", "sad") if not model.exported else ("neutral",))
+    monkeypatch.setattr(
+        "zoo.web.models.outputs", lambda model: ("angry", "sad") if not model.exported else ("neutral",)
+    )
     client = served()
     assert client.post(f"/api/training/{number}/use", json={}).status_code == 200
     assert client.get("/api/state").json()["model"]["name"] == "training 1"

@@ -2,6 +2,7 @@
 
 import shlex
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from zoo.errors import UserError
 from zoo.runs import command_line
 from zoo.utils import extras
 from zoo.utils.atomic_files import write_csv
+from zoo.utils.json_files import document
 from zoo.utils.text import printable
 
 _ROWS = 20  # on the terminal; trials.csv has them all
@@ -28,13 +30,15 @@ _FIGURES_WIDTH = 55  # of the columns before the values
 _UNFINISHED = "not finished"
 
 
-def show(folder: Path) -> None:
+def show(folder: Path, as_json: bool = False) -> None:
     """Print what a search found; write trials.csv, importance.csv, PNGs and tensorboard/ into its folder.
+
+    With `as_json` one JSON document is printed, and nothing else.
 
     Raises UserError where there is no search, no trial is completed, or a trial's history is damaged.
     """
     header, asked, trials, best = _read(folder)
-    console = Console()
+    console = Console(quiet=as_json)
     write_csv(folder / "trials.csv", rows(header, trials))
     _print_trials(header, asked, trials, console)
     shares, trust = importance_of(header["space"], trials)
@@ -58,6 +62,12 @@ def show(folder: Path) -> None:
         console.print(Text(f"no files for TensorBoard's HParams: {extras.to_install('tensorboard')}"), soft_wrap=True)
     console.print(Text(f"best trial: {best.id}, as a command (add --out and a folder of your own):"))
     console.print(Text(printable(best_flags(header, best))), soft_wrap=True)
+    if as_json:
+        about = {"folder": str(folder), "model": header["model"], "tuner": header["tuner"], "asked": asked}
+        about |= {"trials": rows(header, trials), "importance": shares, "importance_note": trust}
+        about["best"] = {"trial": best.id, "score": best.score, "flags": _flags(header, best)}
+        about["best"]["command"] = best_flags(header, best)
+        sys.stdout.write(document(about))
 
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:

@@ -79,6 +79,7 @@ def _parser() -> Parser:
     own.add_argument("--speaker", nargs="+", metavar="FILE", help="recordings of one speaker, and folders of them")
     own.add_argument("--save", type=Path, metavar="DIR", help="new folder for the run adapted to --speaker")
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
+    parser.hide(("draws", "seed", "backend"))
     return parser
 
 

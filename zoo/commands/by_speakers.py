@@ -108,6 +108,6 @@ def _scored(source: Source, on: str) -> Source:
                 "--protocol without them, such as ravdess-strangers"
             )
         if not getattr(fold, on):
-            raise UserError(f"fold {fold.name} has no {on} clips to score on; choose another --protocol, or --on")
+            raise UserError(f"fold {fold.name} has no {on} clips to score on; choose another --protocol, or --side")
         folds.append(replace(fold, test=() if on == "validation" else fold.test))
     return replace(source, folds=tuple(folds))

@@ -1,11 +1,15 @@
 """Check whether a corpus on disk is complete and sound, and print what to do where it is not.
 
 For a corpus that is rated continuously, print also how late the ratings are, and with which flag to train.
+
+--json prints one document: corpus, root, release_clips, protocols (clips, expected, groups of each), clips, labels,
+speakers, rates_hz, seconds, a list for each kind of finding, notices, advice (empty: the corpus is sound), and for
+ratings label_delay.
 """
 
 import argparse
 import dataclasses
-import json
+import sys
 from pathlib import Path
 
 from rich.columns import Columns
@@ -25,6 +29,7 @@ from zoo.data.protocols.lookup import get
 from zoo.data.protocols.splits import Protocol
 from zoo.data.tables import check as check_table
 from zoo.runs import own_table
+from zoo.utils.json_files import document
 from zoo.utils.parser import Parser
 from zoo.utils.progress import Progress
 from zoo.utils.text import printable
@@ -68,7 +73,7 @@ def main() -> int:
         if not args.json:
             _print_delay(delay)
     if args.json:
-        print(json.dumps(found, indent=2))
+        sys.stdout.write(document(found))
     return 1 if report.advice else 0
 
 

@@ -4,12 +4,17 @@
 
 Runs of one configuration that differ in their seed only are one system, whose figures are means over the seeds. Every
 system is compared with the first.
+
+--json prints one document: corpus, protocol, clips, speakers, postprocessed, figures, systems (name, runs, seeds,
+marks, scores by figure: value, low, high, deviation), differences (figure, reference, other, value, low, high, p and
+corrected by test), notes. Figures are shares of 1, with 95 % intervals; what does not apply is null.
 """
 
 import sys
 from pathlib import Path
 
 from zoo.studies.compare import compare_runs
+from zoo.studies.compare_json import as_json
 from zoo.studies.compare_table import FORMATS, SUFFIXES, format_of, print_comparison
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.parser import Parser
@@ -24,12 +29,15 @@ def main() -> int:
     what.add_argument("--postprocess", action="store_true", help="compare ratings after their post-processing")
     output = parser.add_argument_group("output").add_mutually_exclusive_group()
     output.add_argument("--format", choices=list(FORMATS), help="print in this format (default: tables for a terminal)")
+    output.add_argument("--json", action="store_true", help="print one JSON document")
     named = f"write to a file named *{', *'.join(SUFFIXES)} instead"
     output.add_argument("--out", type=Path, metavar="FILE", help=named)
     args = parser.parse_args()
     form = format_of(args.out) if args.out else args.format  # before minutes of work
     comparison = compare_runs(args.runs, args.all_pairs, args.by_run, args.postprocess)
-    if args.out:
+    if args.json:
+        sys.stdout.write(as_json(comparison))
+    elif args.out:
         with written_aside(args.out) as aside:
             aside.write_text(FORMATS[form](comparison))
     elif form:

@@ -92,4 +92,5 @@ def _parser() -> Parser:
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, help="folder for figures (default: RUN/confidence)")
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
+    parser.hide(("with_runs", "pool", "data_root", "backend"))
     return parser

@@ -3,9 +3,14 @@
     python scripts/evaluate.py runs/NAME --data-root DIR
 
 Exit code 1 when a figure differs. Whether two runs differ by more than chance is what scripts/compare.py tests.
+
+--json prints one document: run, model, corpus, protocol, figures (as in metrics.json, scored again) and changed (a
+sentence for each recorded figure that did not come out again).
 """
 
+import sys
 from pathlib import Path
+from typing import Any
 
 from zoo import registry
 from zoo.config import saved
@@ -21,7 +26,9 @@ def main() -> int:
     data = parser.add_argument_group("data")
     data.add_argument("--data-root", default="", help="the corpus's folder (default: as the run was trained)")
     shows = "also show the figures after the post-processing fitted on validation"
-    parser.add_argument_group("output").add_argument("--postprocess", action="store_true", help=shows)
+    output = parser.add_argument_group("output")
+    output.add_argument("--postprocess", action="store_true", help=shows)
+    output.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument_group("running").add_argument("--backend", help="Keras backend (default: the run's)")
     args = parser.parse_args()
     settings = saved.load(args.run / "config.json")
@@ -31,10 +38,16 @@ def main() -> int:
 
     from zoo.training.evaluate import evaluate_run
     from zoo.training.tasks import base as tasks
+    from zoo.utils.json_files import document
     from zoo.utils.text import printable
 
     summary, changed = evaluate_run(args.run, args.data_root)
     shown = summary if args.postprocess else {key: value for key, value in summary.items() if key != "postprocessed"}
+    if args.json:
+        about: dict[str, Any] = {"run": str(args.run), "model": settings.model, "corpus": settings.corpus}
+        about |= {"protocol": summary["protocol"], "figures": shown, "changed": changed}
+        sys.stdout.write(document(about))
+        return 1 if changed else 0
     title = f"{args.run}: {settings.model} on {settings.corpus}, {summary['protocol']}"
     tasks.of(settings.model).report.print_metrics(shown, title)
     for line in own_pool.in_words(summary.get("corpora", {})):

@@ -13,8 +13,11 @@ docs/serving.md says how to serve it.
 
 from pathlib import Path
 
+from zoo.config import saved
 from zoo.errors import UserError
 from zoo.serving.description import read_description
+from zoo.serving.versions import version_folder
+from zoo.utils import extras
 from zoo.utils.backends import use_backend
 from zoo.utils.parser import Parser
 from zoo.utils.text import printable
@@ -43,14 +46,15 @@ def main() -> None:
     calibration = parser.add_argument_group("calibration of probabilities")
     calibration.add_argument("--calibrate", action="store_true", help="fit a temperature on the validation clips")
     calibration.add_argument("--data-root", default="", help="the corpus's folder (default: as in the run)")
+    parser.hide(("version", "note", "without_onnx", "without_confidence", "max_clip_seconds"))
     args = parser.parse_args()
+    _check(args.run, args.format)
     use_backend("tensorflow")
     import tensorflow as tf
 
     # On a GPU, Keras would write NVIDIA's operations into the graph, which run nowhere else.
     tf.config.set_visible_devices([], "GPU")
     from zoo.export import export, fit_temperature, formats, model_card, rebuild
-    from zoo.serving.versions import version_folder
 
     if version_folder(args.run) and not (args.run / "config.json").is_file():
         own = ("note", "fold", "postprocess", "max_clip_seconds", "without_confidence", "calibrate", "data_root")
@@ -73,6 +77,14 @@ def main() -> None:
     else:
         folder = formats.export(args.run, args.out, args.format, **options)
     _say(folder)
+
+
+def _check(run: Path, format: str) -> None:
+    """Raise UserError for a folder that is neither run nor export, or an absent package, before TensorFlow starts."""
+    if not version_folder(run):
+        saved.load(run / "config.json")
+    if format != "saved_model":
+        extras.need(format, f"--format {format}", "choose another format")
 
 
 def _say(folder: Path) -> None:

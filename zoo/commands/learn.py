@@ -117,5 +117,5 @@ def parse() -> Parser:
     together = "draw several results together and compare them"
     parser.add_argument("--compare", type=Path, nargs="+", default=none, metavar="DIR", help=together)
     flags.add_flags(parser)
-    parser.hide(("seed",))  # --seeds
+    parser.hide(("seed", "initial", "balance", "rounds", "unguarded", "second_view", "second_recipe"))
     return parser

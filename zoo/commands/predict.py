@@ -51,6 +51,7 @@ from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
 from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
+_OF_STREAMS = ("rate_hz", "sample_format", "hop_seconds", "window_seconds", "look_ahead_seconds", "level")
 _SHARD_BATCHES = 16  # of files that are read together: a shard's batches are those of the whole list
 
 
@@ -76,15 +77,13 @@ def _parser() -> Parser:
     model.add_argument("--fold", help="runs: number of the one fold whose model predicts (default: all, averaged)")
     seconds = "runs: longer files are refused (default: 60; a day for ratings)"
     model.add_argument("--max-clip-seconds", type=float, help=seconds)
-    fitted = "runs' ratings: with the post-processing fitted on validation"
-    model.add_argument("--postprocess", action="store_true", help=fitted)
+    model.add_argument("--postprocess", action="store_true", help="runs' ratings: with the fitted post-processing")
     reading.add_flags(parser.add_argument_group("recordings (models of classes)"))
     output = parser.add_argument_group("output")
     kind = output.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="one JSON object per line")
     kind.add_argument("--csv", action="store_true", help="comma-separated values with a header")
-    out = "file for the predictions, .jsonl or .csv, or a folder, ending in / (default: standard output)"
-    output.add_argument("--out", help=out)
+    output.add_argument("--out", help="a file, .jsonl or .csv, or a folder, ending in / (default: standard output)")
     output.add_argument("--resume", action="store_true", help="leave out the files that --out already has")
     running = parser.add_argument_group("running")
     running.add_argument("--workers", type=int, default=1, help="processes, each with its own model (default: 1)")
@@ -98,8 +97,7 @@ def _parser() -> Parser:
     stream.add_argument("--sample-format", help=f"its samples: {' or '.join(FORMATS)} (default: s16le)")
     stream.add_argument("--hop-seconds", type=float, help="new audio between lines")
     stream.add_argument("--window-seconds", type=float, help="audio per prediction, where state cannot be carried")
-    later = "later audio per rating, where state cannot be carried"
-    stream.add_argument("--look-ahead-seconds", type=float, help=later)
+    stream.add_argument("--look-ahead-seconds", type=float, help="later audio per rating, without carried state")
     level = "MEAN,DEVIATION of the samples (default: of the audio received so far)"
     stream.add_argument("--level", type=_level, help=level)
     parser.hide(("look_ahead_seconds", "level", "postprocess", "runtime", "ray", "shard_size"))
@@ -117,22 +115,18 @@ def _check(args: argparse.Namespace) -> None:
     places = args.audio or args.list or args.from_stdin
     if args.model is None or not (places or args.stream):
         example = f"{Path(sys.argv[0]).name} attention_blstm_fcn-ravdess clip.wav"
-        raise UserError(
-            f"expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in: {example}; "
-            "`ser models` lists models, --example in place of audio tries one"
-        )
+        expected = "expected a model, and audio files, folders, --list FILE, --from-stdin or --stream, as in"
+        raise UserError(f"{expected}: {example}; `ser models` lists models, --example in place of audio tries one")
     if args.stream:
         refused = _given(args, "out", "resume", "postprocess", "max_clip_seconds")
         refused = ", ".join(filter(None, [refused, *reading.reading_of(args).given()]))
         if places or refused or args.workers != 1:
             what = refused or "files and --workers"
             raise UserError(f"--stream takes its audio from standard input and prints its answers; leave {what} out")
-        if (args.sample_format or "s16le") not in FORMATS:
-            raise unknown("--sample-format", args.sample_format, FORMATS)
-        return
-    if given := _given(
-        args, "rate_hz", "sample_format", "hop_seconds", "window_seconds", "look_ahead_seconds", "level"
-    ):
+        if (args.sample_format or "s16le") in FORMATS:
+            return
+        raise unknown("--sample-format", args.sample_format, FORMATS)
+    if given := _given(args, *_OF_STREAMS):
         raise UserError(f"{given}: for streams; leave out, or add --stream")
     if args.resume and not args.out:
         raise UserError("--resume continues a file of predictions; name it with --out")
@@ -279,9 +273,7 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     stream = Stream(model, args.hop_seconds, **sizes, level=args.level, rate_hz=args.rate_hz)
     print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
     show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.sample_format or "s16le")  # type: ignore[arg-type]
-    n_rows = 0
-    for samples in audio:
-        n_rows += _show(stream.push(samples), show)
+    n_rows = sum(_show(stream.push(samples), show) for samples in audio)
     n_rows += _show(stream.finish(), show)
     if rest := audio.rest_bytes:
         print(f"error: the stream ended inside a sample: its last {rest} bytes are left out", file=sys.stderr)

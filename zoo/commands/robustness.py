@@ -62,4 +62,5 @@ def parse() -> argparse.Namespace:
     running.add_argument("--seed", type=int, default=Asked.seed, help=drawn)
     running.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: robustness in RUN)")
     running.add_argument("--backend", help="Keras backend (default: the run's)")
+    parser.hide(("level", "split", "by_noise", "chain", "microphones", "seed", "backend"))
     return parser.parse_args()

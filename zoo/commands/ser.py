@@ -14,7 +14,7 @@ from zoo.version import __version__
 
 FOLDER = Path(__file__).parent
 GROUPS = {
-    "Use a model": ("predict", "report", "models", "label", "extract"),
+    "Use a model": ("predict", "report", "web", "models", "label", "extract"),
     "Train": ("train", "tune", "pretrain", "adapt", "confidence", "convert-weights"),
     "Evaluate": ("evaluate", "compare", "confusions", "ensemble", "robustness", "inspect-cells"),
     "Serve": ("export", "serve-check", "serve-request"),

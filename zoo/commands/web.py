@@ -12,13 +12,14 @@ the page resumes.
 
 import argparse
 import getpass
-import importlib.util
 import secrets
 import socket
 import sys
 from pathlib import Path
 
 from zoo.errors import UserError
+from zoo.utils import extras
+from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
 LEAST_TOKEN = 16  # letters of --token
@@ -43,8 +44,8 @@ def main() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(description=__doc__)
     named = "a name of ser models, or the folder of an export or a run (default: attention_blstm_fcn-ravdess)"
     parser.add_argument("--model", default="attention_blstm_fcn-ravdess", help=named)
     data = "folder of recordings and labels, made where it is not there (default: ser-web)"
@@ -66,8 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if absent := [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]:
-        raise UserError(f"ser web needs {' and '.join(absent)}: pip install 'speech-emotion-zoo[web]'")
+    extras.need("web", "ser web")
     if not 0 <= args.port <= 65_535:
         raise UserError(f"--port is {args.port}, expected 0 to 65535")
     if args.token and len(args.token) < LEAST_TOKEN:

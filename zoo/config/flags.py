@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from zoo import registry
+from zoo import own_network, registry
 from zoo.config.groups import GROUPS
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import load
@@ -53,7 +53,7 @@ _VALUES = {
 }
 
 # What --help of commands that train shows of these flags; --help-all shows all.
-OFTEN = ("model", "corpus", "data_root", "synthetic", "recipe", "fold", "epochs", "seed", "backend", "out")
+OFTEN = ("model", "corpus", "data_root", "synthetic", "recipe", "fold", "epochs", "seed", "out")
 
 
 def add_flags(parser: Parser) -> None:
@@ -92,6 +92,7 @@ def add_flag(group: argparse._ArgumentGroup, name: str) -> None:
 
 def _has_effect(model: str, name: str) -> bool:
     """Return whether an option has an effect on a network; those of the command itself have. For Parser.heeds."""
+    model = _own_network({"model": model}).get("model", model)
     registry.get(model)
     return name not in RunConfig.__dataclass_fields__ or heeds(model, name)
 
@@ -108,9 +109,8 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
         given["column"] = parse_columns(given["column"])
     if "backend" not in given and os.environ.get("KERAS_BACKEND"):
         given["backend"] = os.environ["KERAS_BACKEND"]
-    for item in dataclasses.fields(RunConfig):
-        if isinstance(given.get(item.name), str):
-            given[item.name] = spelt(given[item.name], item.metadata.get("choices", ()))
+    given = _as_spelt(given)
+    given |= _own_network(given)
     model = given["model"] = spelt(given.get("model", RunConfig.model), registry.MODELS)
     recipes = registry.get(model).recipes
     recipe = given.get("recipe") or ("quick" if given.get("synthetic") else next(iter(recipes)))
@@ -118,6 +118,9 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
     preset = dict(recipes[recipe])
+    for name in preset:
+        if name not in RunConfig.__dataclass_fields__:
+            raise unknown(f"setting of {model}", name, RunConfig.__dataclass_fields__)
     # What belongs to the recipe's optimizer and schedule goes with them.
     for choice, own in (("optimizer", "momentum"), ("schedule", "decay")):
         if given.get(choice, preset.get(choice)) != preset.get(choice):
@@ -138,6 +141,14 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     return config
 
 
+def _as_spelt(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags with choices in the letters that fields have: --on-bad-clip SKIP is skip."""
+    fields = RunConfig.__dataclass_fields__
+    choices = {name: fields[name].metadata.get("choices", ()) for name in given if name in fields}
+    words = {name: spelt(given[name], known) for name, known in choices.items() if isinstance(given[name], str)}
+    return {**given, **words}
+
+
 def need_corpus(given: Mapping[str, Any]) -> None:
     """Raise UserError, with an example, where the flags a user gave say nothing of where the recordings are."""
     if not {"corpus", "data_root", "synthetic", "out"} & set(given) and not os.environ.get("SPEECH_CORPORA"):
@@ -146,6 +157,15 @@ def need_corpus(given: Mapping[str, Any]) -> None:
             f"expected a network and a corpus, as in: {name} --model residual_bigru --corpus ravdess --data-root DIR",
             f"--synthetic in place of --data-root DIR tries it without one; {name} --help-all lists both",
         )
+
+
+def _own_network(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return model and network_file where --model names a network of a file, and let the registry know it."""
+    text, place = given.get("model", ""), given.get("network_file")
+    if not own_network.is_named(text):
+        return {"network_file": ""}
+    named = own_network.find(text, Path(place) if place and "@" in text else None)
+    return {"model": registry.know(named), "network_file": str(named.path)}
 
 
 def resume(given: Mapping[str, Any]) -> RunConfig:

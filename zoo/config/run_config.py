@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from zoo import registry
+from zoo import own_network, registry
 from zoo.config.augmentation_fields import AugmentationFields
 from zoo.config.auxiliary import Auxiliary
 from zoo.config.fields import flag as _flag
@@ -263,6 +264,14 @@ class RunConfig(Auxiliary, AugmentationFields):
     backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=backends.BACKENDS)
     devices: int = _flag(1, "running", "GPUs that share every batch of a training", least=1, most=1024, later=True)
     out: str = _flag("", "running", "the run's folder (default: a new one below runs/)")
+
+    network_file: str = _flag("", "network", "file of --model FILE.py:builder", flag=False, later=True)
+
+    def __post_init__(self) -> None:
+        if self.network_file and own_network.is_named(
+            self.model
+        ):  # a network of a user's own: every process that reads the record has to know it
+            registry.know(own_network.find(self.model, Path(self.network_file)))
 
     def saved(self) -> dict[str, Any]:
         """Return the record as config.json holds it."""

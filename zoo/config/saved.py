@@ -15,8 +15,9 @@ from zoo.utils.json_files import parse_json, read_regular
 # Fields that say where things lie or are computed, not what comes out; --resume lets them differ.
 PLACES = (
     *("data_root", "audio_root", "label_map", "cache_dir", "noise", "responses", "weights", "init_from", "teacher"),
-    *("figures_from", "devices", "out"),
+    *("figures_from", "devices", "out", "network_file"),
 )
+NETWORK_FILE = "network.py"  # in a run's folder: the copy of the file of --model FILE.py:builder
 _OLD = ("heard", "enhance", "condition", "noise_split", "snr_level")
 
 
@@ -27,6 +28,8 @@ def load(path: Path) -> RunConfig:
             raise IsADirectoryError(errno.EISDIR, "a folder")
         saved: dict[str, Any] = parse_json(read_regular(path), {str: object})
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
+        if isinstance(place := values.get("network_file"), str) and place:
+            values["network_file"] = str(_network_file(path.parent, place))
         config = RunConfig(**_translate(values))
         registry.get(config.model)
         fields = dataclasses.fields(config)
@@ -44,6 +47,12 @@ def load(path: Path) -> RunConfig:
         found = f"{path}: expected the configuration of a run as this version writes it, found another ({error})"
         raise UserError(f"{found}. Restore the file, or train again into another folder") from error
     return config
+
+
+def _network_file(folder: Path, place: str) -> Path:
+    """Return where the file of a run's own network is: in its folder, or where it was (studies keep no copy)."""
+    copy = folder / NETWORK_FILE
+    return copy if copy.is_file() else Path(place)
 
 
 def _translate(saved: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from typing import Any
 
 from zoo.distributed.drive import drive
@@ -14,7 +13,6 @@ from zoo.utils.progress import Progress
 from zoo.utils.text import printable
 
 MOST_WORKERS = 64  # on this machine
-_LINE_SECONDS = 30.0  # between lines that tell how far the work is, where there is no terminal
 _FLAGS: dict[str, dict[str, Any]] = {
     "ray": {"metavar": "ADDRESS", "help": "shards on a Ray cluster: auto, ray://HOST:10001, or local"},
     "shard-size": {"type": int, "help": "files of a shard"},
@@ -55,15 +53,10 @@ def work(shards: Shards, job: Job, args: argparse.Namespace) -> int:
     """
     if not shards.is_done():
         with Progress() as progress, progress.task("shards", len(shards)) as advance:
-            told = time.monotonic()
 
             def say(line: str) -> None:
-                nonlocal told
                 if line:
                     progress.line(line)
-                elif progress.disable and time.monotonic() - told > _LINE_SECONDS:
-                    progress.line(f"{shards.done} of {len(shards)} shards")
-                    told = time.monotonic()
                 advance(shards.done)
 
             drive(shards, _pool(shards, job, args), say)

@@ -12,11 +12,12 @@ from zoo.errors import UserError
 from zoo.runs import environment
 from zoo.runs.folder import fold_folders
 from zoo.runs.lock import alone_in
-from zoo.utils.atomic_files import ASIDE, write_json
+from zoo.utils.atomic_files import ASIDE, write_json, written_aside
+from zoo.utils.text import file_name
 
 _LOCK = ".lock"
 # What a start writes before the first fold is trained.
-_OF_A_START = ("config.json", "data.json", environment.FILE, "speakers.npz", "teacher.csv")
+_OF_A_START = ("config.json", "data.json", environment.FILE, "speakers.npz", "teacher.csv", saved.NETWORK_FILE)
 
 
 @contextmanager
@@ -35,6 +36,9 @@ def opened(settings: RunConfig, resume: bool) -> Iterator[Path]:
             begun = not _check(folder, settings, resume)
             try:
                 if begun:
+                    if settings.network_file:
+                        with written_aside(folder / saved.NETWORK_FILE) as aside:
+                            aside.write_bytes(Path(settings.network_file).read_bytes())
                     write_json(folder / "config.json", settings.saved())
                 yield folder
             except Exception:  # raised again behind the removal
@@ -52,7 +56,7 @@ def _made(settings: RunConfig) -> tuple[Path, list[Path]]:
     if settings.out:
         folder = Path(settings.out)
         return folder, [place for place in (folder, *folder.parents) if not place.exists()]
-    base = f"{settings.model}-{without_folders(settings.corpus)}{'-synthetic' if settings.synthetic else ''}"
+    base = f"{file_name(settings.model)}-{without_folders(settings.corpus)}{'-synthetic' if settings.synthetic else ''}"
     runs = Path("runs")
     above = [] if runs.exists() else [runs]
     for number in count(1):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 
 from zoo.utils.json_files import parse_json
 
@@ -46,6 +47,10 @@ _LAYERS = {
     *("DepthwiseConv1D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePooling1D", "GRU", "GRUCell", "Identity"),
     *("InputLayer", "LSTM", "LSTMCell", "MaxPooling1D", "MaxPooling2D", "Normalization", "ReLU", "Reshape", "RNN"),
     *("SimpleRNN", "SimpleRNNCell", "Softmax", "ZeroPadding2D"),
+    # Of no network of the zoo, but of people's own.
+    *("AdditiveAttention", "Attention", "AveragePooling1D", "AveragePooling2D", "ELU", "GlobalAveragePooling2D"),
+    *("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNormalization", "LayerNormalization", "LeakyReLU", "Maximum"),
+    *("MultiHeadAttention", "Multiply", "PReLU", "Permute", "SeparableConv1D", "SpatialDropout1D", "Subtract"),
 }
 _OPERATIONS = {"Add", "Cast", "Divide", "FloorDivide", "Mean", "Multiply", "Negative", "Subtract", "TrueDivide"}
 LARGEST_NUMBER = 2**18  # of units, bands, taps, positions; sampling rates are below it
@@ -75,11 +80,20 @@ def check(path: Path) -> tuple[Any, int]:
             n_weights = check_weights(BytesIO(archive.read("model.weights.h5")))
         except (RuntimeError, zlib.error) as error:  # encrypted, nested beyond reason, or damaged
             raise ValueError(str(error)) from error
+    _check_configuration(content)
+    return content, n_weights
+
+
+def check_network(network: keras.Model) -> None:
+    """Raise ValueError for a network that `check` would refuse once it is saved."""
+    _check_configuration(_without_training(parse_json(network.to_json(), {str: object})))
+
+
+def _check_configuration(content: Any) -> None:
     for item in _mappings(content):
         if "class_name" in item:
             _check_object(item)
         _check_numbers(item)
-    return content, n_weights
 
 
 def _without_training(content: Any) -> Any:

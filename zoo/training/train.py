@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import registry
+from zoo import own_network, registry
 from zoo.config import validation
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features
@@ -19,7 +19,7 @@ from zoo.features.extractor import Extractor
 from zoo.runs import begin, environment, folds_of_final, sides, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
-from zoo.training import checkpoint, devices, evaluate, fit_linear, same_audio, teacher, transfer
+from zoo.training import checkpoint, devices, elsewhere, evaluate, fit_linear, same_audio, teacher, transfer
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
@@ -70,6 +70,7 @@ def checked(settings: RunConfig) -> tuple[RunConfig, Source]:
     source = open_source(settings)
     keras.config.set_dtype_policy(settings.precision)
     tasks.of(settings.model).check(settings, source.protocol)
+    elsewhere.check(settings, source.protocol)
     sides.check(settings, source.folds)
     upstream_runs.check(settings, source.folds)
     return settings, source
@@ -103,6 +104,8 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     source, bad = drop_clips(source, bad_copies), [*bad, *bad_copies]
     hashes = {name: item.audio_sha256 for name, item in features.items()}
     data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **upstream_runs.hashes(settings, source.folds)}
+    if settings.network_file:
+        data["network_sha256"] = own_network.find(settings.model, Path(settings.network_file)).sha256
     if settings.also:
         data["targets_sha256"] = targets_fingerprint(source, settings.heads)
     if "weights_sha256" in extractor.settings:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from zoo.errors import UserError
 from zoo.utils import quiet
-from zoo.utils.text import printable
+from zoo.utils.text import as_started, printable
 
 # Of disks and folders; any other error of the system is a bug and keeps its traceback.
 _REFUSED_BY_THE_DISK = {
@@ -43,7 +43,8 @@ def run(main: Callable[[], int | None]) -> None:
         _drop_output()
         code = OUTPUT_CLOSED
     except UserError as error:
-        shown = "\n".join(map(printable, [f"error: {error.message}", *error.lines.splitlines()]))
+        told = as_started(sys.argv[0], error.message), as_started(sys.argv[0], error.lines)
+        shown = "\n".join(map(printable, [f"error: {told[0]}", *told[1].splitlines()]))
         code = _ended_by(error, shown, 2)
     except OSError as error:
         if error.errno not in _REFUSED_BY_THE_DISK and not interrupts.came():

@@ -23,6 +23,7 @@ EXTRAS = {
     "openvino": ("openvino",),
     "litert": ("ai_edge_litert",),
     "serving": ("tensorflow_serving",),
+    "web": ("starlette", "uvicorn"),
     "tfio": ("tensorflow_io",),
 }
 _LICENCES = {"opensmile": "; its licence allows research and other non-commercial use only"}

@@ -84,6 +84,19 @@ def _check_depth(content: Any) -> None:
     raise ValueError(f"values nested deeper than {DEEPEST} levels")
 
 
+def document(content: Any) -> str:
+    """Return content as one indented JSON document, with a line feed; numbers that are not finite become null."""
+    return json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n"
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
 def _misfit(value: Any, shape: Any, where: str = "") -> str:
     """Say in what a value is not of a shape, or nothing. `where` is the path of keys to it."""
     if isinstance(shape, tuple):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from zoo.errors import UserError, did_you_mean, unknown
+from zoo.utils.text import as_started
 
 # Names of options of earlier versions and what they are called now, where a command has the new one.
 RENAMED = {
@@ -118,7 +119,7 @@ class Parser(argparse.ArgumentParser):
     def _help(self, words: Sequence[str], all_of_it: bool) -> str:
         """Return all of the help, that of --model NAME in the words, or the short one."""
         if all_of_it or not self._rare:
-            return _of_ser(self.prog, self.format_help())
+            return as_started(self.prog, self.format_help())
         model = _value("--model", words) if self.heeds else None
         formatter = self._get_formatter()
         formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
@@ -135,7 +136,7 @@ class Parser(argparse.ArgumentParser):
             )
             formatter.end_section()
         formatter.add_text(self._where_more_is(model))
-        return _of_ser(self.prog, formatter.format_help())
+        return as_started(self.prog, formatter.format_help())
 
     def _heeded(self, model: str, action: argparse.Action) -> bool:
         return self.heeds is None or self.heeds(model, action.dest)
@@ -186,10 +187,3 @@ def _beginning(description: str) -> str:
     first, _, rest = description.partition("\n\n")
     examples = [line for line in rest.split("\n\n")[0].splitlines() if line.startswith("    ")][:_EXAMPLES]
     return "\n".join([first, *([""] if examples else []), *examples])
-
-
-def _of_ser(program: str, text: str) -> str:
-    """Name the commands as the user starts them: `ser train` in place of python scripts/train.py."""
-    if not program.startswith("ser "):
-        return text
-    return re.sub(r"(?:python )?scripts/(\w+)\.py", lambda found: f"ser {found[1].replace('_', '-')}", text)

@@ -1,5 +1,7 @@
-"""Show the progress of long work: bars on a terminal, else lines."""
+"""Show the progress of long work: bars on a terminal, else a line every half minute."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from zoo.utils.text import printable
+
+LINE_SECONDS = 30.0  # between lines that tell how far the work is, where there is no terminal
 
 
 class Progress(Bars):
@@ -25,8 +29,44 @@ class Progress(Bars):
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
         """Yield a function to call with how much of `total` is done."""
-        task = self.add_task(name, total=total)
+        task, lines = self.add_task(name, total=total), _Lines(self, name, total)
+        if self.disable:
+            lines.start()
         try:
-            yield lambda done: self.update(task, completed=done)
+            yield lambda done: self._advance(task, lines, done)
         finally:
+            lines.ended.set()
             self.remove_task(task)
+
+    def _advance(self, task, lines: "_Lines", done: int) -> None:
+        lines.done = done
+        self.update(task, completed=done)
+
+
+class _Lines(threading.Thread):
+    """Writes a line on a task every half minute, also while one step of it takes longer."""
+
+    def __init__(self, progress: Progress, name: str, total: int):
+        super().__init__(daemon=True)
+        self.progress, self.what, self.total, self.done = progress, name, total, 0
+        self.begin, self.ended = time.monotonic(), threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(LINE_SECONDS):
+            self.progress.line(in_words(self.what, self.done, self.total, time.monotonic() - self.begin))
+
+
+def in_words(name: str, done: int, total: int, seconds: float) -> str:
+    """Return how far work is that has taken so many seconds, with an estimate by the steps that are done.
+
+    >>> in_words("features", 50, 200, 90.0)
+    'features: 50 of 200 in 1:30, about 4:30 left'
+    """
+    left = f", about {_clock(seconds * (total - done) / done)} left" if done else ""
+    return f"{name}: {done} of {total} in {_clock(seconds)}{left}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

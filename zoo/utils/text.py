@@ -51,6 +51,16 @@ def _escaped(character: str) -> str:
     return ascii(character)[1:-1]
 
 
+def as_started(program: str, text: str) -> str:
+    """Return text with commands named as the user starts them: `ser train` in place of python scripts/train.py.
+
+    `program` is how this process was started, as argparse has it.
+    """
+    if not program.startswith("ser "):
+        return text
+    return re.sub(r"(?:python )?scripts/(\w+)\.py", lambda found: f"ser {found[1].replace('_', '-')}", text)
+
+
 def file_name(text: str) -> str:
     """Return text as a part of a file's name: letters, digits, dots and hyphens, at most 60, the last ones.
 

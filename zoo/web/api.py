@@ -1,4 +1,4 @@
-"""Answer the page's requests. Every answer is JSON but sounds, pictures and tables; mistakes are {"error": sentence}."""
+"""Answer the page's requests: JSON, sounds, pictures and tables; a mistake is {"error": sentence}."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -52,9 +52,14 @@ class Api:
         def found() -> dict[str, Any]:
             classes = self._classes()
             colors = {name: [color, ink_on(color)] for name, color in colors_of(list(classes)).items()}
-            facts = {"model": self.models.describe(), "classes": classes, "colors": colors, "rater": self.rater}
-            facts |= {"strategies": list(labels.QUEUE_STRATEGIES), "methods": methods()}
-            return {**facts, "folder": str(self.project.folder), "most_megabytes": self.most_bytes // 10**6}
+            facts: dict[str, Any] = {
+                "model": self.models.describe(),
+                "classes": classes,
+                "colors": colors,
+                "rater": self.rater,
+            }
+            facts |= {"strategies": list(labels.QUEUE_STRATEGIES), "methods": methods(facts["model"]["base"])}
+            return {**facts, "folder": self.project.folder.name, "most_megabytes": self.most_bytes // 10**6}
 
         return JSONResponse(await run_in_threadpool(found))
 

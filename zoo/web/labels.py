@@ -62,7 +62,7 @@ def joined(file: str, rows: Sequence[Row], labels: Sequence[Label], rater: str) 
         joined_rows.append({**row, **times, "label": own.get(near, "") if near else "", "votes": dict(found)})
     for segment, found in left.items():
         place = {"channel": MIX if segment.channel is None else segment.channel, "start": segment.start}
-        empty = {"emotion": None, "probabilities": {}, "confidence": None, "abstained": None}
+        empty: Row = {"emotion": None, "probabilities": {}, "confidence": None, "abstained": None}
         rest = {"reason": "labelled, and not cut so by this model", "speech_seconds": None, "quality": None}
         more = {"label": own.get(segment, ""), "votes": dict(found)}
         joined_rows.append({"file": file, **place, "end": segment.end, **empty, **rest, **more})
@@ -90,8 +90,8 @@ def queue(rows: Sequence[Row], labels: Sequence[Label], strategy: str, count: in
         return []
     shares = np.array([[row["probabilities"][name] for name in classes] for row in usable], float)
     shares /= shares.sum(axis=1, keepdims=True)  # they are kept to six decimals
-    held = [most(found) for found in votes(labels).values()]
-    known = np.array([list(classes).index(label) for label in held if label in classes], int)
+    held = [label for found in votes(labels).values() if (label := most(found)) in classes and label]
+    known = np.array([list(classes).index(label) for label in held], dtype=int)
     pool = Pool(shares, np.zeros((len(usable), 1)), np.zeros((len(known), 1)), known, classes)
     chosen = choose(strategy, pool, min(count, len(usable)), np.random.default_rng(0))
     return [{"rank": rank, **usable[number]} for rank, number in enumerate(chosen.tolist(), 1)]

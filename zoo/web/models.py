@@ -17,7 +17,6 @@ from zoo.utils.backends import use_backend
 from zoo.utils.json_files import read_json
 from zoo.web.project import Project
 
-DEFAULT = "attention_blstm_fcn-ravdess"
 _ROWS = {"rows": [dict]}
 
 
@@ -77,6 +76,8 @@ class Models:
 
     def _opened(self) -> Predictor:
         if self._predictor is None:
+            if not self.model.exported:
+                use_backend(saved.load(self.model.place / "config.json").backend)
             self._predictor = open_predictor(self.model.place, self.model.exported)
         return self._predictor
 
@@ -85,8 +86,6 @@ def found(place: Path) -> Model:
     """Return the model of a run's folder, an export's folder or a name. Raises UserError, also for ratings."""
     exported = not (place / "config.json").is_file()
     model = Model(pretrained.find(place), True) if exported else Model(place.resolve(), False)
-    if not exported:
-        use_backend(saved.load(place / "config.json").backend)
     if is_continuous(model.place, model.exported):
         raise UserError(f"--model {place}: expected a model that gives classes, found one of continuous ratings")
     return model

@@ -1,10 +1,10 @@
 """Keep a project's recordings in its folder: audio files, what people say of them, and what was computed of them.
 
-    labels.csv         labels of people (zoo.learning.labelling.label_file)
-    audio/             recordings; files that are put here by hand are found too
-    recordings.json    names as people gave them, and speakers, by file
-    cache/             pictures and predictions; may be deleted at any time
-    training/          runs on the labels
+labels.csv         labels of people (zoo.learning.labelling.label_file)
+audio/             recordings; files that are put here by hand are found too
+recordings.json    names as people gave them, and speakers, by file
+cache/             pictures and predictions; may be deleted at any time
+training/          runs on the labels
 """
 
 import re
@@ -131,7 +131,9 @@ class Project:
             with aside.open("xb") as file:
                 async for part in content:
                     if (size := size + len(part)) > most_bytes:
-                        raise TooLarge(f"{shown}: expected at most {most_bytes // 10**6} MB. Cut it, or send it as FLAC")
+                        raise TooLarge(
+                            f"{shown}: expected at most {most_bytes // 10**6} MB. Cut it, or send it as FLAC"
+                        )
                     file.write(part)
             check(aside, shown)
             aside.replace(place)

@@ -53,7 +53,7 @@ def session_of(token: str) -> str:
 
 
 class Guard:
-    """ASGI middleware of these checks. `token` is "" where none is asked for; `names` are further names of this host."""
+    """ASGI middleware of these checks. Without a `token` none is asked for; `names` are further ones of this host."""
 
     def __init__(self, app: ASGIApp, host: str, token: str = "", names: Sequence[str] = ()):
         self._app, self._token = app, token

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from zoo.data.labels import now
 from zoo.errors import UserError, unknown
 from zoo.learning.labelling import commands
+from zoo.utils import extras
 from zoo.utils.atomic_files import read_csv, write_csv, write_json
 from zoo.utils.json_files import read_json
 from zoo.utils.portable import is_running, lock
@@ -25,10 +25,10 @@ from zoo.web.frontend_flags import of_model
 from zoo.web.models import Models
 from zoo.web.project import Project
 
-FINE_TUNE = "fine-tune"
+FINE_TUNE, SVM = "fine-tune", "egemaps_svm"
 METHODS = {
-    FINE_TUNE: "Train the upper layers of the present network further",
-    "egemaps_svm": "Support vector machine on 88 features of the voice (openSMILE, for research)",
+    FINE_TUNE: "Train the upper layers of {base} further",
+    SVM: "Support vector machine on 88 features of the voice (openSMILE, for research)",
     "fcn": "Small convolutional network, from nothing",
 }
 LEAST_GROUPS, MOST_FOLDS = 3, 5  # to train, validate and test; as zoo.data.protocols.from_table has it
@@ -39,9 +39,10 @@ _LAST_BYTES = 4_096  # of a log
 TRAIN = [sys.executable, "-m", "zoo.commands.ser", "train"]
 
 
-def methods() -> dict[str, str]:
-    """Return the ways to train that this installation has, with what they are."""
-    return {name: text for name, text in METHODS.items() if name != "egemaps_svm" or find_spec("opensmile")}
+def methods(base: str = "") -> dict[str, str]:
+    """Return the ways to train that this installation has, with what they are; `base` names the model to begin with."""
+    known = {name: text for name, text in METHODS.items() if name != SVM or not extras.absent("opensmile")}
+    return {name: text.format(base=base) for name, text in known.items()}
 
 
 class Trainings:
@@ -60,7 +61,7 @@ class Trainings:
         """Return what is known of a training, its state and progress (0..1). Raises UserError where there is none."""
         folder = self.folder(number)
         job, state = self._job(number), self._state(number)
-        curves = _curves(folder / "run")
+        curves = _curves(folder / "run", of_epochs=job["method"] != SVM)
         done = sum(min(1.0, len(c["validation_ua"]) / job["epochs"]) if not c["finished"] else 1 for c in curves)
         shown = {name: job[name] for name in ("method", "epochs", "clips", "started", "tested", "notes", "before")}
         progress = 1.0 if state == "done" else round(done / job["folds"], 3)
@@ -92,7 +93,7 @@ class Trainings:
             command = [*_flags(self._models, method, epochs), *_of_plan(method, plan)]
             command += ["--corpus", "table", "--data-root", str(folder / "table.csv"), "--resume"]
             command += ["--audio-root", str(self._project.folder), "--out", str(folder / "run")]
-            facts = {"method": method, "epochs": epochs if method != "egemaps_svm" else 1, "command": command}
+            facts = {"method": method, "epochs": epochs if method != SVM else 1, "command": command}
             facts |= {"pid": 0, "cancelled": False, "started": now(), **plan}
             facts |= {"before": self._models.describe()["base"]}
             write_json(folder / "job.json", {k: facts[k] for k in _JOB})
@@ -171,9 +172,8 @@ def table(project: Project) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     kept, notes = _enough(rows, groups, LEAST_GROUPS if tested else 1)
     if len({row["emotion"] for row in kept}) < 2:
         needed = f", each in {LEAST_GROUPS} {tested} or more" if tested else ""
-        raise UserError(
-            f"Expected labels of at least two classes{needed}, found too few. Label more segments first. {' '.join(notes)}"
-        )
+        expected = f"Expected labels of at least two classes{needed}, found too few"
+        raise UserError(f"{expected}. Label more segments first. {' '.join(notes)}".rstrip())
     columns = ("file", "start", "end", "channel", "emotion", "source")
     named = [{**{name: row[name] for name in columns}} for row in kept]
     if by_speaker:
@@ -196,7 +196,7 @@ def _flags(models: Models, method: str, epochs: int) -> list[str]:
     if method == FINE_TUNE:
         model, flags = of_model(models.base)
         return ["--model", model, *flags, "--init-from", str(models.base.place), "--fine-tune", "top", *_epochs(epochs)]
-    return ["--model", method, *(_epochs(epochs) if method != "egemaps_svm" else [])]
+    return ["--model", method, *(_epochs(epochs) if method != SVM else [])]
 
 
 def _epochs(epochs: int) -> list[str]:
@@ -206,15 +206,15 @@ def _epochs(epochs: int) -> list[str]:
 def _of_plan(method: str, plan: Mapping[str, Any]) -> list[str]:
     if plan["tested"]:
         return []
-    return ["--fold", "final", *(["--complexities", "0.001"] if method == "egemaps_svm" else ["--keep", "last"])]
+    return ["--fold", "final", *(["--complexities", "0.001"] if method == SVM else ["--keep", "last"])]
 
 
-def _curves(run: Path) -> list[dict[str, Any]]:
-    """Return for each fold that has begun its validation UA by epoch (0..1), and whether it is finished."""
+def _curves(run: Path, of_epochs: bool) -> list[dict[str, Any]]:
+    """Return for each fold that has begun its validation UA by epoch (0..1), if any, and whether it is finished."""
     curves = []
     for folder in sorted(run.glob("fold-*")):
         path = folder / "history.csv"
-        rows = read_csv(path) if path.is_file() else []
+        rows = read_csv(path) if of_epochs and path.is_file() else []
         scores = [float(row["validation_ua"]) for row in rows if row.get("validation_ua")]
         curves.append({"validation_ua": scores, "finished": (folder / "metrics.json").is_file()})
     return curves
@@ -254,4 +254,3 @@ def _last_error(log: Path) -> str:
     lines = log.read_bytes()[-_LAST_BYTES:].decode(errors="replace").splitlines()
     found = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return found[-1] if found else ("" if not lines or "interrupted" in lines[-1] else lines[-1])
-

@@ -34,7 +34,7 @@ def count(corpus: str, clips: Sequence[Clip]) -> Counts:
     A protocol without a single clip is no difference where another has some: RAVDESS's song is an archive of its own.
     A protocol whose own label file is missing is one.
     """
-    protocols = [row for row in lookup.PROTOCOLS.values() if row.corpus == corpus]
+    protocols = lookup.of(corpus)
     counts, users = {}, dict[str, list[str]]()  # by sentence, the protocols it is true of
     more: set[str] = set()
     for protocol in protocols:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from zoo.data import elsewhere
 from zoo.data.corpora import aibo, cremad, emodb, emotion_in_music, iemocap, names, ravdess, recola
 from zoo.data.corpora.files import Loaded
 from zoo.data.tables import table
@@ -119,7 +120,9 @@ def get(name: str) -> Corpus:
         return Corpus(title, "that of its owner", "own recordings", table, folders=(), n_clips=0, rate_hz=0)
     name = spelt(name, CORPORA)
     if name not in CORPORA:
-        raise unknown("corpus", name, [*CORPORA, "table", "table:PATH"])
+        if found := elsewhere.find(name):
+            return found.CORPUS
+        raise unknown("corpus", name, [*CORPORA, *elsewhere.names(), "table", "table:PATH"])
     return CORPORA[name]
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from zoo.data import elsewhere
 from zoo.data.protocols.splits import Division, Protocol
 from zoo.data.protocols.table import DEFAULT_PROTOCOL, PROTOCOLS
 from zoo.data.schema import Clip, Fold
@@ -14,13 +15,21 @@ _PROBLEMS_SHOWN = 20
 
 def get(name: str | None, corpus: str) -> Protocol:
     """Return the protocol `name` of `corpus` (None or "": its default); UserError lists the corpus's protocols."""
-    if corpus not in DEFAULT_PROTOCOL:
-        raise unknown("corpus", corpus, DEFAULT_PROTOCOL)
-    known = {row.name: row for row in PROTOCOLS.values() if row.corpus == corpus}
-    name = spelt(name or DEFAULT_PROTOCOL[corpus], known)
+    known = {row.name: row for row in of(corpus)}
+    name = spelt(name or next(iter(known)), known)
     if name not in known:
         raise unknown(f"{corpus} protocol", name, known)
     return known[name]
+
+
+def of(corpus: str) -> list[Protocol]:
+    """Return the protocols of a corpus, the default first. UserError lists the known corpora."""
+    if corpus in DEFAULT_PROTOCOL:
+        rows = [row for row in PROTOCOLS.values() if row.corpus == corpus]
+        return sorted(rows, key=lambda row: row.name != DEFAULT_PROTOCOL[corpus])
+    if found := elsewhere.find(corpus):
+        return list(found.PROTOCOLS)
+    raise unknown("corpus", corpus, [*DEFAULT_PROTOCOL, *elsewhere.names()])
 
 
 class Difference(NamedTuple):

@@ -19,7 +19,7 @@ from numpy.random import Generator
 from zoo.data.corpora import ravdess
 from zoo.data.synthetic import rated_corpora, voice
 from zoo.data.synthetic.rated_corpora import RatedTwin, Seconds, complete_folder, write_lines
-from zoo.errors import UserError, spelt, unknown
+from zoo.errors import UserError, unknown
 
 GENERATOR_VERSION = 2  # raise it whenever the same seed gives other bytes
 MARKER = "SYNTHETIC.json"
@@ -127,7 +127,6 @@ def is_synthetic(root: Path) -> bool:
 
 def _twin(corpus: str) -> Twin | RatedTwin:
     twins: dict[str, Twin | RatedTwin] = {**TWINS, **rated_corpora.TWINS}
-    corpus = spelt(corpus, twins)
     if corpus not in twins:
         raise unknown("corpus", corpus, twins)
     return twins[corpus]

@@ -34,7 +34,7 @@ export async function ask(path, options = {}) {
 }
 
 export const send = (path, body, method = "POST") =>
-  ask(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  ask(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), keepalive: true }); // also where the page is left
 
 export function say(text, warn = false) {
   const status = at("status");

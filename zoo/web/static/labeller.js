@@ -8,7 +8,7 @@ export class Labeller {
    * move(step) goes to another segment, play() plays or pauses.
    */
   constructor(state, hooks) {
-    Object.assign(this, { classes: state.classes, rater: state.rater, hooks, done: [], queue: Promise.resolve() });
+    Object.assign(this, { classes: state.classes, rater: state.rater, hooks, done: [], queue: Promise.resolve(), waiting: 0 });
     const buttons = this.classes.map((name, number) => make("button",
       { type: "button", class: "button choice", "data-label": name, onclick: () => this.choose(name) },
       ...(number < 9 ? [make("kbd", { "aria-hidden": "true" }, `${number + 1}`), " "] : []),
@@ -21,6 +21,7 @@ export class Labeller {
     at("choices").replaceChildren(...buttons, this.none, this.back);
     at("keys").textContent = "Keys: numbers choose, arrows or J and K go to the next and the one before, space plays and pauses, U undoes.";
     document.addEventListener("keydown", (event) => this.onKey(event));
+    addEventListener("beforeunload", (event) => this.waiting && event.preventDefault()); // asks before labels are lost
   }
 
   /** Show which label the current segment has. */
@@ -50,17 +51,21 @@ export class Labeller {
     const before = row.label;
     row.label = label;
     this.hooks.changed(row);
+    this.waiting += 1;
+    say("Saving …");
     this.queue = this.queue.then(() => attempt(async () => {
       const { start, end, channel } = row;
       try {
         await send(`/api/recordings/${encodeURIComponent(row.file)}/labels`,
           { start, end, channel, label, rater: this.rater });
-        say(label ? `Saved: ${label}.` : "Saved: no label.");
+        if (this.waiting === 1) say(label ? `Saved: ${label}.` : "Saved: no label.");
       } catch (error) {
         row.label = before;
         this.done = this.done.filter((one) => one.row !== row);
         this.hooks.changed(row);
         throw error;
+      } finally {
+        this.waiting -= 1;
       }
     }));
   }

@@ -122,7 +122,8 @@ function drawChart() {
   if (!known.length || rows.length < 2) return;
   const times = [], values = known.map(() => []);
   for (const row of rows.filter((one) => one.channel === "mix" || one.channel === rows[0].channel)) {
-    for (const [time, gap] of [[row.start, false], [row.end ?? whole, false], [(row.end ?? whole) + 1e-3, true]]) {
+    const end = row.end ?? whole; // at which the next segment may begin
+    for (const [time, gap] of [[row.start + 1e-4, false], [end - 1e-4, false], [end, true]]) {
       if (times.length && time <= times.at(-1)) continue;
       times.push(time);
       known.forEach((name, n) => values[n].push(gap || !row.emotion ? null : row.probabilities[name]));

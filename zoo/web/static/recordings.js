@@ -108,4 +108,5 @@ async function stopRecording() {
 }
 
 at("record").addEventListener("click", () => (recorder ? stopRecording() : startRecording()));
+drop.hidden = false; // now that somebody listens
 await attempt(list);

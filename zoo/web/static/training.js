@@ -48,7 +48,7 @@ function draw(article, one) {
   new uPlot({
     width: Math.max(280, plot.clientWidth || 640), height: 180, legend: { show: false }, cursor: { show: false },
     scales: { x: { time: false }, y: { range: () => [0, 1] } },
-    axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100], label: "epoch", labelSize: 18 },
+    axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100], size: 26, label: "epoch", labelSize: 18 },
       { ...axis, values: (_, ticks) => ticks.map((tick) => `${Math.round(100 * tick)} %`) }],
     series: [{}, ...curves.map(() => ({ stroke: css("--accent"), width: 1.5, points: { size: 5 } }))],
   }, [Array.from({ length }, (_, n) => n + 1),
@@ -72,8 +72,8 @@ async function compare(article, one) {
   target.replaceChildren(
     make("p", {}, make("strong", {}, `Unweighted accuracy ${percent(comparison.before.ua)} before, ${percent(comparison.after.ua)} after`), `: ${words}.`),
     make("table", {},
-      make("caption", {}, `Recall on ${comparison.clips} labelled segments of ${groups}, each predicted without having learned from its `
-        + `${one.tested.slice(0, -1)}. Few segments give rough figures.`),
+      make("caption", {}, `Recall on ${comparison.clips} labelled segments of ${groups}. After: each is predicted by a model that did not `
+        + `learn from its ${one.tested.slice(0, -1)}. Few segments give rough figures.`),
       make("thead", {}, make("tr", {}, make("th", { scope: "col", class: "words" }, "Emotion"),
         make("th", { scope: "col" }, `Before (${one.before})`), make("th", { scope: "col" }, "After"))),
       make("tbody", {}, ...comparison.classes.map((name) => make("tr", {}, make("th", { scope: "row", class: "words" }, name),
