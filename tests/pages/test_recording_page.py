@@ -16,7 +16,7 @@ from zoo.errors import UserError
 from zoo.pages import embedded_audio, recording
 
 HOSTILE = "<script>alert(1)</script>\"'&.wav"
-CLASSES = ["neutral", "happy", "<img src=x onerror=alert(2)>"]
+CLASSES = ["neutral", "happy", "</script><img src=x onerror=alert(2)>"]
 
 
 @pytest.fixture

@@ -94,8 +94,7 @@ def write(path: Path, page: str) -> None:
 
 def script_json(data: Any) -> str:
     """Return data as JSON that cannot end the element it is in, whatever texts it holds."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 @cache

@@ -107,13 +107,16 @@
     const [start, end] = data.segments[number];
     seek(start + 0.001);
     focus(number, false);
-    if (audio) { stop = end; audio.play(); }
+    if (audio) { stop = end; begin(); }
   }
 
   function focus(number, move = true) {
     buttons.forEach((one, place) => { one.tabIndex = place === number ? 0 : -1; });
     if (move) buttons[number].focus({ preventScroll: true });
   }
+
+  // A pause that comes before the sound has begun ends its beginning: no mistake.
+  const begin = () => audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
 
   function tick() {
     now = audio.currentTime;
@@ -126,7 +129,7 @@
   const toggle = () => {
     if (!audio) return;
     stop = null;
-    if (audio.paused) audio.play(); else audio.pause();
+    if (audio.paused) begin(); else audio.pause();
   };
   const zoom = (factor) => {
     const middle = now >= from && now <= to ? now : (from + to) / 2, half = (to - from) * factor / 2;
