@@ -46,9 +46,9 @@ class CCC(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
-        shape = tuple(ops.shape(y_pred))
         truth, prediction = (ops.cast(ops.convert_to_tensor(values), "float32") for values in (y_true, y_pred))
-        if len(truth.shape) != len(prediction.shape) or (self.dimensions > 1 and shape[-1] != self.dimensions):
+        shape = tuple(prediction.shape)
+        if len(truth.shape) != len(shape) or (self.dimensions > 1 and shape[-1] != self.dimensions):
             expected = f"truth and prediction of one shape that ends in {self.dimensions}"
             raise ValueError(f"{self.name}: expected {expected}, found {tuple(truth.shape)} and {shape}")
         weights = _weights(prediction, sample_weight, y_pred)
