@@ -163,7 +163,7 @@ NETWORKS_GROUP = "speech_emotion_zoo.networks"  # entry points of other packages
 # What a network of elsewhere may be, and one of these papers' rows.
 _TASKS = {"log_mel": "emotion", "mfcc": "emotion", "waveform": "continuous", "functionals": "continuous"}
 _SHAPES = {"log_mel": (4, 40), "mfcc": (8, 3), "waveform": (2, 1), "functionals": (2, 102)}
-_elsewhere: dict[str, Entry] = {}  # of files and other packages; a file's name has its hash, so that none is replaced
+_elsewhere: dict[str, Entry] = {}  # of files and other packages; a file's name has its hash
 
 
 def get(name: str) -> Entry:
@@ -216,8 +216,9 @@ def network(
 
 def know(named: own_network.Named) -> str:
     """Let `get` know a network of a file; return its name. The file is read and not run. Raises UserError."""
-    if named.name not in _elsewhere:
-        _elsewhere[named.name] = network(f"{named.path}:{named.function}", **own_network.stated(named.path))
+    place = f"{named.path}:{named.function}"
+    if named.name not in _elsewhere or _elsewhere[named.name].builder != place:  # the same content, elsewhere
+        _elsewhere[named.name] = network(place, **own_network.stated(named.path))
     return named.name
 
 
