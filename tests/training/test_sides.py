@@ -14,10 +14,11 @@ from zoo.data.schema import Clip, Fold
 from zoo.data.synthetic.corpora import synthesize
 from zoo.errors import UserError
 from zoo.export import fit_temperature, model_card
+from zoo.export.export import export
 from zoo.runs import folds_of_final, sides
 from zoo.runs.folder import read_record, read_rows
 from zoo.runs.open_run import open_run
-from zoo.serving.description import DESCRIPTION
+from zoo.serving.description import DESCRIPTION, read_description
 from zoo.studies.compare import compare_runs
 from zoo.training.evaluate import evaluate_run
 from zoo.training.train import train
@@ -176,6 +177,15 @@ def test_the_card_of_the_final_run_says_whose_figures_it_has(of_all, untested, f
     assert f"of the run {folds.folder.name}, its models trained on fewer speakers" in card and "| test |" not in card
     assert "--fold final" in card and "--figures-from FOLDS" in card
     assert "It was not tested" in model_card.write(version, untested.folder).read_text()
+
+
+def test_an_export_of_the_final_run_says_whose_figures_it_has(of_all, untested, folds, tmp_path):
+    """`untested` has no other's figures either, and is exported all the same."""
+    about = read_description(export(of_all.folder, tmp_path / "all"))
+    assert about["metrics"] == {name: read_record(folds.folder)[name] for name in ("ua", "wa", "macro_f1")}
+    assert "The figures are of other models" in about["metrics_are_of"]
+    about = read_description(export(untested.folder, tmp_path / "none"))
+    assert about["metrics"] == {} and "none are left to test it" in about["metrics_are_of"]
 
 
 def test_figures_of_other_runs_are_refused(runs, of_all, folds, untested, strangers):

@@ -38,8 +38,8 @@ from zoo.export.trained_run import Trained
 from zoo.heads import Head, heads_of
 from zoo.inference import postprocess
 from zoo.inference.stateful import frames_around
-from zoo.runs import confidence_file, training_clips
-from zoo.runs.folder import fold_name
+from zoo.runs import confidence_file, folds_of_final, training_clips
+from zoo.runs.folder import fold_name, is_tested
 from zoo.runs.model_file import looks_at_whole_segments, own_settings
 from zoo.serving import saved_model
 from zoo.serving.description import DESCRIPTION, FORMAT
@@ -205,7 +205,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "folds": [fold_name(folder) for folder in opened.fold_folders],
         **{name: record[name] for name in ("stand_in", "initial", "teachers") if record.get(name)},
         "recipe": settings.recipe,
-        "metrics": {name: record[name] for name in figures},
+        **_figures(record, figures),
         "run_versions": record["versions"],
         "run_files": _checksums(opened.folder, run_files),
     }
@@ -224,6 +224,15 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "delay_frames": plan.delay_frames,
         "postprocess": [asdict(chain) for chain in plan.chains],
     }
+
+
+def _figures(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the figures of a run; where it was trained on all clips those of other models, which is said, or none."""
+    if is_tested(record):
+        return {"metrics": {name: record[name] for name in names}}
+    theirs = record.get(folds_of_final.KEY, {})
+    said = theirs.get("said", "It was trained on all clips, and none are left to test it.")
+    return {"metrics": {name: theirs[name] for name in names if name in theirs}, "metrics_are_of": said}
 
 
 def _target(head: Head, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def model_facts(model: Any) -> tuple[Facts, list[str], list[str]]:
         ("Predicts", ", ".join(model.outputs)),
         ("Input", f"{about['rate_hz']} Hz, mono"),
         *_figures(about.get("metrics") or {}),
+        *([("Its figures", about["metrics_are_of"])] if "metrics_are_of" in about else []),
         ("Paper", about.get("paper") or "–"),
     ]
     return facts, [*_confidence(about), *about.get("warnings", ())], _card(folder)
