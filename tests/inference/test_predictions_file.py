@@ -197,7 +197,7 @@ def test_an_absent_file_ends_a_command_but_no_list(script, run, clips, tmp_path,
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ([], "found none of them"),
+        ([], "expected a model, and audio files, folders, --list FILE, --from-stdin or --stream"),
         (["a.wav", "--resume"], "name it with --out"),
         (["a.wav", "--rate-hz", "8000"], "--rate-hz: for streams"),
         (["a.wav", "--workers", "0"], "--workers is 0"),
