@@ -255,7 +255,7 @@ def test_figures_are_saved_as_png_svg_and_pdf_and_the_same_each_time(tmp_path, m
     text = (tmp_path / "one" / "curves.svg").read_text()
     for words in ("Learning curves", "Epoch", "Accuracy, validation clips (%)", "epoch 2, kept: UA 60.0 %"):
         assert f">{words}</text>" in text
-    assert "a$b$c_d \\x1b[31m" in text and "&lt;b&gt;" in text and "\x1b" not in text
+    assert ">a$b$c_d \\x1b[31m on 50 % &lt;b&gt;&amp;amp;</text>" in text and "\x1b" not in text
     pdf = (tmp_path / "one" / "curves.pdf").read_bytes()
     assert pdf.startswith(b"%PDF") and b"/Type3" not in pdf and b"/FontFile2" in pdf
 
