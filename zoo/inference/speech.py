@@ -9,7 +9,7 @@ from zoo.data.audio.speech.windows import FRAME_SECONDS, GOES_ON
 
 # So many frames of a clip of speech reach this probability (of short clips, a quarter of their frames). Chosen so that
 # 0.2 % of the clips of half of the speakers do not: docs/runs/speech-detectors.json has the rest.
-_FRAMES, _PROBABILITY = 15, 0.031
+_FRAMES, _PROBABILITY = 10, 0.0455
 
 
 def scores_of(waveform: np.ndarray, rate_hz: int) -> np.ndarray:
