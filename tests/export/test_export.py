@@ -99,7 +99,7 @@ def test_an_export_leaves_out_silence_and_the_mean_of_a_clip(exported):
 def test_functionals_take_features_alone(functionals):
     run, version = functionals
     described = read_description(version)
-    assert set(described["signatures"]) == {"features", "serving_default"}
+    assert set(described["signatures"]) == {"features", "serving_default", "embedding"}
     of_functionals = {"feature_set": "egemaps", "functional_seconds": 3.0, "frame_seconds": 0.04}
     assert described["frontend"] == {"kind": "functionals", **of_functionals}
     batch = {"features": np.random.default_rng(0).normal(size=(2, 9, 88)).astype(np.float32)}
