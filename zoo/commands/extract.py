@@ -29,7 +29,19 @@ from zoo.features.shards import Wanted, clips_of, fold_of, items_of, resolved, r
 from zoo.inference import places
 from zoo.utils.parser import Parser
 
-_GROUPS = ("spectrum", "log_mel", "mfcc", "functionals", "windows", "steps", "clip", "joint", "image")
+_GROUPS = (
+    "spectrum",
+    "log_mel",
+    "mfcc",
+    "functionals",
+    "windows",
+    "steps",
+    "clip",
+    "joint",
+    "image",
+    "weights",
+    "encoder",
+)
 _FIELDS: tuple[str, ...] = (
     "model",
     "recipe",
