@@ -1,11 +1,11 @@
 """Put the Keras models of a run beside the graph of an export, to be trained further (zoo.load(NAME).trainable())."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from zoo.runs.model_file import load_model
 from zoo.serving.description import DESCRIPTION, KERAS_FOLDER
 from zoo.utils.atomic_files import write_json
 
@@ -13,7 +13,7 @@ LARGEST_BYTES = 50 * 2**20  # of all files together; larger ones stay with the r
 
 
 def add(version: Path, models: Mapping[str, Path], frontend: str) -> None:
-    """Copy model.keras of each fold, by its name, into assets.extra/ of a fresh export, and describe them.
+    """Save the model of each fold, by its name, into assets.extra/ of a fresh export, and describe them.
 
     The file of a single fold is model.keras, those of several are model-NUMBER.keras. Where there can be none, the
     description says why.
@@ -32,7 +32,7 @@ def add(version: Path, models: Mapping[str, Path], frontend: str) -> None:
     numbers = {fold: f"-{fold.split('-')[0]}" if len(models) > 1 else "" for fold in models}
     names = {fold: f"{KERAS_FOLDER}/model{number}.keras" for fold, number in numbers.items()}
     (version / KERAS_FOLDER).mkdir(exist_ok=True)
-    for fold, name in names.items():
-        shutil.copyfile(models[fold], version / name)
+    for fold, name in names.items():  # without the optimizer's state, three times as large as the network
+        load_model(models[fold], waveforms=False).save(version / name, include_optimizer=False)
     sums = {name: sha256((version / name).read_bytes()).hexdigest() for name in names.values()}
     write_json(place, {**described, "keras": names, "files": {**described["files"], **sums}})

@@ -69,7 +69,7 @@ def waveform_of(
     if is_file(clip):
         return read(Path(clip), rate_hz, min_seconds, max_seconds)
     if isinstance(clip, Readable) and not isinstance(clip, CONTENT):
-        clip = _content_of(clip, name)
+        clip = content_of(clip, name)
     if isinstance(clip, CONTENT):
         return read_bytes(bytes(clip), name, rate_hz, min_seconds, max_seconds)
     samples = in_columns(as_floats(clip, name), name)
@@ -82,7 +82,7 @@ def waveform_of(
     return mono
 
 
-def _content_of(file: Readable, name: str) -> bytes:
+def content_of(file: Readable, name: str) -> bytes:
     """Read a file object from where it is to its end, whether it can seek or not; up to `MOST_BYTES`.
 
     Raises UserError for one of text, one that is closed or fails, and for more.

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.data.audio.read import AT_ONCE, open_audio, open_file, resample, stored
 from zoo.data.audio.recording import BadClip, Level, check_length, check_rate, check_values, mix
-from zoo.inference.clips import CONTENT, Clip, as_floats, in_columns, is_file
+from zoo.inference.clips import CONTENT, Clip, Readable, as_floats, content_of, in_columns, is_file
 from zoo.inference.rows import MIX
 
 CLIPPED = 0.999  # of full scale
@@ -55,8 +55,11 @@ def source_of(clip: Clip, name: str, clip_rate_hz: int) -> Source:
     if is_file(clip):
         path = Path(clip)
         return _file_source(name, lambda: open_file(path))
+    if isinstance(clip, Readable) and not isinstance(clip, CONTENT):
+        clip = content_of(clip, name)
     if isinstance(clip, CONTENT):
-        return _file_source(name, lambda: nullcontext(io.BytesIO(bytes(clip))))
+        content = bytes(clip)
+        return _file_source(name, lambda: nullcontext(io.BytesIO(content)))
     samples = in_columns(as_floats(clip, name), name)
     check_rate(clip_rate_hz, samples.shape[1], name)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, as in a file of doubles
