@@ -123,12 +123,12 @@ class Stream:
             )
         if not np.isfinite(samples).all():
             at = self._pushed + int(np.flatnonzero(~np.isfinite(samples))[0])
-            found = f"found NaN or infinity at sample {at}; check its source and its --format"
+            found = f"found NaN or infinity at sample {at}; check its source and its --sample-format"
             raise UserError(f"stream: expected finite samples, {found}")
         if (loudest := np.abs(samples).max(initial=0)) > LOUDEST:
             raise UserError(
                 f"stream: expected samples about -1..1, found one of {loudest:.3g}; divide integers by their full "
-                "scale, 32768 for 16 bits, and check --format"
+                "scale, 32768 for 16 bits, and check --sample-format"
             )
         return samples.astype(np.float32)
 
