@@ -1,10 +1,13 @@
 """Train folds without validation clips, without test clips, and on all clips; and use such runs."""
 
 import csv
+import io
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import keras
 import pytest
 from predictions import predict_run
@@ -181,9 +184,15 @@ def test_the_card_of_the_final_run_says_whose_figures_it_has(of_all, untested, f
 
 def test_an_export_of_the_final_run_says_whose_figures_it_has(of_all, untested, folds, tmp_path):
     """`untested` has no other's figures either, and is exported all the same."""
-    about = read_description(export(of_all.folder, tmp_path / "all"))
+    version = export(of_all.folder, tmp_path / "all", with_keras=True)
+    about = read_description(version)
     assert about["metrics"] == {name: read_record(folds.folder)[name] for name in ("ua", "wa", "macro_f1")}
     assert "The figures are of other models" in about["metrics_are_of"]
+    with zipfile.ZipFile(version / "assets.extra" / "model.keras") as archive:
+        weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+    names: list[str] = []
+    weights.visit(names.append)
+    assert names and not any("optimizer" in name for name in names)
     about = read_description(export(untested.folder, tmp_path / "none"))
     assert about["metrics"] == {} and "none are left to test it" in about["metrics_are_of"]
 

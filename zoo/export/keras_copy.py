@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from zoo.runs.model_file import load_model
+from zoo.runs.model_file import load_model, network_of
 from zoo.serving.description import DESCRIPTION, KERAS_FOLDER
 from zoo.utils.atomic_files import write_json
 
@@ -32,7 +32,10 @@ def add(version: Path, models: Mapping[str, Path], frontend: str) -> None:
     numbers = {fold: f"-{fold.split('-')[0]}" if len(models) > 1 else "" for fold in models}
     names = {fold: f"{KERAS_FOLDER}/model{number}.keras" for fold, number in numbers.items()}
     (version / KERAS_FOLDER).mkdir(exist_ok=True)
-    for fold, name in names.items():  # without the optimizer's state, three times as large as the network
-        load_model(models[fold], waveforms=False).save(version / name, include_optimizer=False)
+    for fold, name in names.items():
+        model = load_model(models[fold], waveforms=False)
+        network = network_of(model)
+        network.optimizer, network.compiled = None, False  # its state is three times as large as the network
+        model.save(version / name)
     sums = {name: sha256((version / name).read_bytes()).hexdigest() for name in names.values()}
     write_json(place, {**described, "keras": names, "files": {**described["files"], **sums}})
