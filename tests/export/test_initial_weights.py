@@ -48,5 +48,5 @@ def test_variables_of_recurrent_layers_are_in_the_order_of_their_weights(name):
     options = {"residual_bigru": {"filters": [4], "recurrent_units": 3}}.get(name, {"recurrent_units": 3})
     network = registry.build(name, 3, 8, **options)
     variables = [variable.value for variable in exchanged(network).variables]
-    (found,) = initial_model._by_layer(variables)
+    (found,) = initial_model.by_layer(variables)
     same(found, initial_model.weights_of(network))

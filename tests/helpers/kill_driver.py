@@ -90,8 +90,8 @@ def in_the_middle_of_a_model():
 def in_the_middle_of_a_folds_metrics():
     plain = Path.write_text
 
-    def write_text(self, text):
-        plain(self, text)
+    def write_text(self, text, **options):
+        plain(self, text, **options)
         if "metrics" in self.name and self.parent.name.startswith("fold-"):
             cut_and_die(self)
 

@@ -124,7 +124,7 @@ def test_lists_of_clips_are_told_from_clips(value):
         ({"waveform": MONO}, "found dict"),
         (0.5, "found float"),
         (iter([0.5]), "found list_iterator"),
-        (io.BytesIO(b"x"), "found BytesIO"),
+        (io.BytesIO(b"x"), "found a file that begins b'x'"),
         (np.array([np.nan] * 999), "999 of 999 samples that are NaN"),
         (np.array([1e300] * 999), "999 of 999 samples that are NaN or infinite"),
         (np.zeros(5), r"0\.0003125 s"),

@@ -18,7 +18,8 @@ NETWORKS = [name for name, entry in registry.MODELS.items() if (entry.task, entr
 
 def build(name):
     entry = registry.get(name)
-    options = SMALL if "recurrent" not in entry.options and name not in ("fcn", "cnn1d_mfcc") else {}
+    without = name in ("fcn", "cnn1d_mfcc") or entry.frontend == "encoder" or "recurrent" in entry.options
+    options = {} if without else SMALL
     inputs = {"n_coefficients": 20} if entry.frontend == "mfcc" else {}
     return registry.build(name, 3, 3 if entry.frontend == "mfcc" else 12, **options, **inputs)
 

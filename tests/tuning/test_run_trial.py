@@ -140,7 +140,7 @@ SEARCH += ["--option", "pool_size=2", "--tuner", "grid", "--trials", "1"]
 def test_resume_begins_a_search_whose_process_was_killed_before_the_journal(tmp_path, emodb, script, monkeypatch):
     served, out = [], tmp_path / "search"
     monkeypatch.setattr("tuning.distributed.drive.drive", lambda search, *_, **__: served.append(search.asked))
-    monkeypatch.setattr("tuning.results.show.show", lambda folder: None)
+    monkeypatch.setattr("tuning.results.show.show", lambda folder, as_json: None)
     out.mkdir()
     (out / "search.lock").touch()
     code, _, said = script("tune.py", *SEARCH, "--data-root", emodb, "--out", out, "--resume")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 from keras import ops
@@ -37,7 +38,14 @@ class SpeechEncoder(keras.layers.Layer):
 
     weights_elsewhere = True
 
-    def __init__(self, weights, weights_sha256=None, layer=ALL, frames=False, **kwargs):
+    def __init__(
+        self,
+        weights: str | Path,
+        weights_sha256: str | None = None,
+        layer: str = ALL,
+        frames: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**{**kwargs, "dtype": "float32"})
         found = encoder_folder.read(Path(weights))
         if weights_sha256 not in (None, found.sha256):

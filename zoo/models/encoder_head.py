@@ -17,6 +17,7 @@ from zoo.models.option_ranges import checked
 
 SPACE = {
     "learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"},
+    "optimizer": ["adam", "rmsprop", "sgd"],
     "batch_size": [16, 32, 64],
     "option.hidden_units": [64, 128, 256, 512],
     "option.dropout": {"low": 0.0, "high": 0.6, "step": 0.1},
