@@ -1,6 +1,7 @@
 """Layers of speech encoders: clip standardisation, masked instance normalisation, positional convolution, attention."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -16,7 +17,7 @@ class ClipStandardization(Weightless, InFloat32, ExplicitMask):
     that were trained on waveforms as they are (`do_normalize` in preprocessor_config.json): these only lose padding.
     """
 
-    def __init__(self, enabled=True, **kwargs):
+    def __init__(self, enabled: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
         self.enabled = enabled
 
@@ -46,7 +47,7 @@ class InstanceNormalization(ExplicitMask):
     Call: (batch, frames, channels), mask (batch, frames) or None for all frames -> same shape, zero where masked.
     """
 
-    def __init__(self, epsilon=1e-5, **kwargs):
+    def __init__(self, epsilon: float = 1e-5, **kwargs: Any):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
@@ -96,7 +97,7 @@ class PositionalConvolution(ExplicitMask):
     they are zero. Call: (batch, frames, channels) -> same shape.
     """
 
-    def __init__(self, kernel_size=128, groups=16, **kwargs):
+    def __init__(self, kernel_size: int = 128, groups: int = 16, **kwargs: Any):
         super().__init__(**kwargs)
         self.kernel_size, self.groups = kernel_size, groups
 
@@ -127,7 +128,7 @@ class AttentionProduct(Weightless, ExplicitMask):
     scores, (batch or 1, heads, frames, frames), or None -> (batch, frames, channels).
     """
 
-    def __init__(self, heads, dropout=0.0, seed=0, **kwargs):
+    def __init__(self, heads: int, dropout: float = 0.0, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         self.heads, self.dropout, self.seed = heads, dropout, seed
         self._generator = keras.random.SeedGenerator(seed)
@@ -180,7 +181,7 @@ class LayerWeights(ExplicitMask):
     layers) in float32.
     """
 
-    def __init__(self, most_layers=64, **kwargs):
+    def __init__(self, most_layers: int = 64, **kwargs: Any):
         super().__init__(**kwargs)
         self.most_layers = most_layers
 
@@ -203,7 +204,7 @@ class RelativePositionBias(ExplicitMask):
     channels) -> (1, heads, frames, frames).
     """
 
-    def __init__(self, heads, buckets=320, max_distance=800, **kwargs):
+    def __init__(self, heads: int, buckets: int = 320, max_distance: int = 800, **kwargs: Any):
         super().__init__(**kwargs)
         self.heads, self.buckets, self.max_distance = heads, buckets, max_distance
 
@@ -238,7 +239,7 @@ class GatedPositionBias(ExplicitMask):
     Call: frames (batch, frames, channels), bias (1, heads, frames, frames) -> (batch, heads, frames, frames).
     """
 
-    def __init__(self, heads, **kwargs):
+    def __init__(self, heads: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.heads = heads
 

@@ -9,6 +9,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -59,7 +60,7 @@ class EncoderConfig:
     standardize: bool = True
     rate_hz: int = 16_000
 
-    def n_frames(self, n_samples):
+    def n_frames(self, n_samples: Any) -> Any:
         """Frames that the convolutions make of `n_samples` samples (number, array or tensor)."""
         for kernel, stride in zip(self.conv_kernels, self.conv_strides, strict=True):
             n_samples = (n_samples - kernel) // stride + 1
