@@ -57,7 +57,14 @@ class Entry:
 
 
 def network_row(
-    builder: str, paper: str, frontend: str, presets: Presets, title: str, parameters: int, shape=(4, 40), **options
+    builder: str,
+    paper: str,
+    frontend: str,
+    presets: Presets,
+    title: str,
+    parameters: int,
+    shape: tuple[int, int] = (4, 40),
+    **options: Any,
 ) -> Entry:
     """Return the row of a network trained by gradient; `frontend` says whether for emotions or for ratings."""
     rated = frontend in ("waveform", "functionals")
