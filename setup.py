@@ -21,7 +21,7 @@ def is_synthetic(description: Path) -> bool:
 
 
 class BuildWithModels(build_py):
-    """Builds the package with the models as zoo/saved_models; an editable installation finds them beside it."""
+    """Build the package with the models as zoo/saved_models; an editable installation finds them beside it."""
 
     def run(self) -> None:
         super().run()

@@ -67,7 +67,7 @@ def speaker_of(path: Path) -> str:
 
 
 def truth_of(clip: np.ndarray) -> np.ndarray:
-    """Say which frames of a dry clip are speech."""
+    """Return which frames of a dry clip are speech, by its level."""
     frames = clip[: len(clip) // FRAME * FRAME].reshape(-1, FRAME)
     level = 10 * np.log10(np.square(frames, dtype=float).mean(axis=1) + 1e-12)
     is_speech = level > level.max(initial=-120) - 35
@@ -143,7 +143,7 @@ def candidates(pairs: list) -> np.ndarray:
 
 
 def f1(pairs: list, threshold: float) -> float:
-    """F1 of speech frames, over all pairs of scores and truth."""
+    """Compute the F1 of speech frames over all pairs of scores and truth."""
     scores = np.concatenate([values[: len(truth)] for values, truth in pairs]) >= threshold
     truth = np.concatenate([truth[: len(values)] for values, truth in pairs])
     both = np.count_nonzero(scores & truth)

@@ -1,6 +1,6 @@
-"""Metrics of zoo.metrics for Keras's compile and fit: CCC of ratings, UA and macro-F1 of classes.
+"""Compute CCC of ratings, and UA and macro-F1 of classes, as metrics for Keras's compile and fit.
 
-They are those of all that was seen since the last reset: moments and counts are added up over batches. A mean of
+Values cover all batches since the last reset: moments and counts are added up. A mean of
 batches' CCC is not the CCC (0.457 where it was 0.941), nor is a mean of batches' recalls the UA.
 
 Weights, per clip (batch,), per frame (batch, frames) or per value, say how often a value counts; one of weight 0 is as

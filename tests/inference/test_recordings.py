@@ -40,7 +40,7 @@ def found(clips, **options):
 
 
 def near(row, start, end):
-    """Whether a window holds an utterance from `start` to `end` and at most 1.2 s around it."""
+    """Return whether a window contains the utterance from `start` to `end`, with at most 1.2 s around it."""
     return start - 1.2 <= row["start"] <= start + 0.2 and end - 0.2 <= row["end"] <= end + 1.2
 
 

@@ -34,7 +34,7 @@ HISTORY = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A run of an attention network on synthetic EmoDB: one fold, untrained, with answers drawn at random."""
+    """Write a run of an attention network on synthetic EmoDB: one fold, untrained, with random predictions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPEECH_ZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setitem(tiny_runs.SMALL, "attention_fcn", {"bands": 12})

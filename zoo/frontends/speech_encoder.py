@@ -56,14 +56,12 @@ class SpeechEncoder(keras.layers.Layer):
         self.weights_folder, self.weights_sha256, self.layer, self.frames = str(weights), found.sha256, layer, frames
         self.rate_hz, self.config = found.config.rate_hz, found.config
         self.chosen = _chosen(layer, found.config.n_layers, frames)
-        self._hidden = SimpleNamespace(
-            encoder=None
-        )  # where Keras, which looks at attributes, does not find it to save it
+        # Where Keras, which saves what attributes hold, does not find them.
+        self._hidden = SimpleNamespace(converted=found, encoder=None)
 
     def build(self, waveform_shape, n_samples_shape=None):
-        converted = encoder_folder.read(Path(self.weights_folder))
         whole = speech_encoder(self.config)
-        encoder_folder.load_into(whole, converted)
+        encoder_folder.load_into(whole, self._hidden.converted)
         outputs = [whole.outputs[index] for index in self.chosen]
         self._hidden.encoder = keras.Model(whole.inputs, [*outputs, whole.outputs[-1]])
         self._hidden.encoder.trainable = False

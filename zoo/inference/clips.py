@@ -20,7 +20,7 @@ MOST_CHANNELS = 8  # of samples, which do not say which of their dimensions is t
 
 @runtime_checkable
 class Readable(Protocol):
-    """An open file, or anything else that gives bytes: io.BytesIO, a pipe, the body of a response."""
+    """An object whose `read` returns bytes: an open file, io.BytesIO, a pipe, the body of a response."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 

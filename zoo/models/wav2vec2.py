@@ -99,7 +99,6 @@ def speech_encoder(
     *,
     reference_padding: bool = False,
     dropout: float = 0.0,
-    layer_drop: float = 0.0,
     seed: int = 0,
     name: str = "speech_encoder",
 ) -> keras.Model:
@@ -116,8 +115,7 @@ def speech_encoder(
 
     Args:
         dropout: of hidden states, attention and feed-forward parts in training, in 0..1.
-        layer_drop: probability that training skips a layer for a batch (Fan et al. 2020), in 0..1.
-        seed: of both.
+        seed: of dropout.
     """
     waveform = keras.Input((None, 1), name="features")
     n_samples = keras.Input((), dtype="int32", name="n_frames")

@@ -1,4 +1,4 @@
-"""Check folds that lack a side, such as that of all clips: which settings need validation clips."""
+"""Check folds without training, validation or test clips, and refuse settings that need those they lack."""
 
 from collections.abc import Iterable, Sequence
 

@@ -80,7 +80,7 @@ def _is_stream(value: Any) -> bool:
 
 
 def _is_keras(value: Any) -> bool:
-    """Say whether the value names a file in `KERAS_FOLDER` for each fold; no name leads elsewhere."""
+    """Return whether the value maps each fold to a file directly inside `KERAS_FOLDER`."""
     name = re.compile(rf"{re.escape(KERAS_FOLDER)}/model(-\w+)?\.keras")
     return isinstance(value, dict) and bool(value) and all(_is_text(v) and name.fullmatch(v) for v in value.values())
 

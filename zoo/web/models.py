@@ -83,7 +83,7 @@ class Models:
 
 
 def found(place: Path) -> Model:
-    """Return the model of a run's folder, an export's folder or a name. Raises UserError, also for ratings."""
+    """Load a model by a run's folder, an export's folder or its name. Raises UserError, also for one of ratings."""
     exported = not (place / "config.json").is_file()
     model = Model(pretrained.find(place), True) if exported else Model(place.resolve(), False)
     if is_continuous(model.place, model.exported):

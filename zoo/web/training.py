@@ -183,7 +183,7 @@ def table(project: Project) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def _enough(rows: list[dict], groups: Mapping[str, str], least: int) -> tuple[list[dict], list[str]]:
-    """Return the rows of classes that occur in `least` groups, and sentences on those left out."""
+    """Keep the rows of classes that occur in `least` groups or more; return them, and a sentence per class left out."""
     having: dict[str, set[str]] = {}
     for row in rows:
         having.setdefault(row["emotion"], set()).add(groups[row["file"]])

@@ -107,7 +107,7 @@ def test_too_few_actors_and_a_bad_clip_are_refused_and_leave_nothing(ravdess, tm
 
 
 def test_records_name_the_stand_in_and_not_recola(ravdess, tmp_path):
-    """Its folder has RECOLA's layout, and one file more."""
+    """The stand-in's folder has RECOLA's layout and stand-in.json."""
     write_standin(ravdess, tmp_path / "RECOLA", seconds=2.0)
     settings = from_flags({"model": "conv_lstm", "corpus": "recola", "data_root": str(tmp_path / "RECOLA")})
     source = open_source(resolve(settings))
