@@ -145,10 +145,8 @@ class Spectrogram:
         # Rows as means of the bins between their edges, by differences of the running sum.
         edges = np.linspace(0, self._bins, self._height + 1)
         total = np.concatenate([np.zeros((self._width, 1)), np.cumsum(power, axis=1)], axis=1)
-        below, share = (
-            np.minimum(edges.astype(int), self._bins - 1),
-            edges - np.minimum(edges.astype(int), self._bins - 1),
-        )
+        below = np.minimum(edges.astype(int), self._bins - 1)
+        share = edges - below
         running = total[:, below] * (1 - share) + total[:, below + 1] * share
         rows = np.maximum(np.diff(running, axis=1), 0).T[::-1]
         loudest = max(np.quantile(rows, LOUDEST_SHARE), 1e-12)

@@ -77,7 +77,7 @@ class Api:
 
     async def upload(self, request: Request) -> Response:
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self.most_bytes:
+        if declared.isdecimal() and int(declared) > self.most_bytes:
             raise TooLarge(f"Expected at most {self.most_bytes // 10**6} MB. Cut the recording, or send it as FLAC")
         name = request.query_params.get("name", "recording.wav")
         found = await self.project.add(name, request.stream(), self.most_bytes)
@@ -130,7 +130,7 @@ class Api:
         def found() -> dict[str, Any]:
             every, _ = self.project.recordings()
             rows, bad = self._every_row([one.file for one in every])
-            if not count.isdigit():
+            if not count.isdecimal():
                 raise UserError(f"count is {count[:20]!r}, expected 1 to 1000")
             wanted = labels.queue(rows, labels.read(self.project), strategy, int(count), self.models.outputs)
             names = {one.file: one.name for one in every}

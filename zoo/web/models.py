@@ -62,6 +62,7 @@ class Models:
         kept = self._kept(file)
         if not kept.exists():
             with self._lock:  # one prediction at a time: each uses all cores
+                kept = self._kept(file)  # of the model of now, which may be another meanwhile
                 if not kept.exists():
                     predictor = self._opened()
                     write_json(kept, {"rows": list(rows(predictor, [path], self._reading, names=[file]))})

@@ -1,4 +1,4 @@
-"""Let only the page of this server speak to it: checks of Host, Origin, token and size, and headers of answers.
+"""Let only the page of this server speak to it: checks of Host, Origin and token, and headers of answers.
 
 A browser may be led by any web site to send requests to this computer. Host: a site that lets its name lead here
 (DNS rebinding) still says its own name. Origin: other sites' forms and programs say where they come from.
@@ -120,4 +120,4 @@ class Guard:
 
 def same(given: str, expected: str) -> bool:
     """Compare in a time that does not tell how much is right."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())

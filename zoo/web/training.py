@@ -102,8 +102,8 @@ class Trainings:
 
     def cancel(self, number: str) -> None:
         """End a training; what it has finished is kept."""
-        job = self._job(number)
         with self._lock:
+            job = self._job(number)
             if self._state(number) != "running":
                 raise UserError("This training is not at work")
             write_json(self.folder(number) / "job.json", {**job, "cancelled": True})
@@ -175,7 +175,7 @@ def table(project: Project) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         expected = f"Expected labels of at least two classes{needed}, found too few"
         raise UserError(f"{expected}. Label more segments first. {' '.join(notes)}".rstrip())
     columns = ("file", "start", "end", "channel", "emotion", "source")
-    named = [{**{name: row[name] for name in columns}} for row in kept]
+    named = [{name: row[name] for name in columns} for row in kept]
     if by_speaker:
         named = [{**row, "speaker": speakers[row["file"]]} for row in named]
     n_folds = min(MOST_FOLDS, len({groups[row["file"]] for row in kept})) if tested else 1

@@ -153,7 +153,7 @@ async function load() {
   document.title = `${name} · ser web`;
   at("title").textContent = name;
   at("facts").textContent = [clock(seconds), `${(rate_hz / 1000).toFixed(1)} kHz`,
-    channels > 1 ? `${channels} channels, mixed for the model` : "one channel", speaker && `spoken by ${speaker}`].filter(Boolean).join(" · ");
+    channels > 1 ? `${channels} channels` : "one channel", speaker && `spoken by ${speaker}`].filter(Boolean).join(" · ");
   at("how-sure").textContent = rows.some((row) => row.confidence != null) ? "Confidence" : "Probability";
   at("content").hidden = false;
   audio.src = `${path}/audio`;
