@@ -20,7 +20,10 @@ def find(name: str) -> Any | None:
     """Return the module of the corpus `name`, None where no package has it. Raises UserError for an unfit one."""
     if (point := _points().get(name)) is None:
         return None
-    found = point.load()
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"the package's entry point {name} = {point.value} cannot be loaded ({error})") from error
     protocols = getattr(found, "PROTOCOLS", ())
     if not (hasattr(found, "CORPUS") and protocols and all(row.corpus == name for row in protocols)):
         expected = f"expected a module with CORPUS and PROTOCOLS of the corpus {name!r}"

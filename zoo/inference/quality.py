@@ -24,7 +24,7 @@ def quality_of(samples: np.ndarray, rate_hz: int, clipped_share: float, n_mixed:
     if clipped_share >= _CLIPPED_SHARE:
         notes.append(f"{clipped_share:.1%} of the samples are clipped.")
     if bandwidth is not None and bandwidth < _NARROW * rate_hz / 2:
-        source = "a source of 8 kHz" if bandwidth >= 3_000 else "a source of a low rate"
+        source = "a source of 8 kHz" if 3_000 <= bandwidth <= 4_400 else "a source of a low rate"
         notes.append(
             f"No sound above {bandwidth / 1000:.1f} kHz, as from a telephone or {source}; "
             f"the model takes speech up to {rate_hz / 2000:g} kHz."

@@ -82,4 +82,7 @@ class MixedNotice:
         if not self._said:
             self._said = True
             how = "--channels split gives rows for each, left and right take one"
-            print(f"{printable(name)}: {channels} channels are mixed down, as in all files; {how}", file=sys.stderr)
+            print(
+                f"{printable(name)}: {channels} channels are mixed down, as in every file with several; {how}",
+                file=sys.stderr,
+            )

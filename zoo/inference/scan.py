@@ -9,6 +9,7 @@ import soxr
 from zoo.data.audio.recording import BadClip, Level, mix
 from zoo.data.audio.speech import silero
 from zoo.data.audio.speech.windows import FRAME_SECONDS
+from zoo.inference.rows import MIX
 from zoo.inference.sources import CLIPPED, Source, View, of_view
 
 
@@ -63,7 +64,7 @@ class _Scan:
         chosen = of_view(block, self._view)
         mono = mix(chosen)
         self._level.add_stored(chosen, mono)
-        at = (self._n_read + np.flatnonzero(np.abs(chosen).max(axis=1) >= CLIPPED)) / self._source.rate_hz
+        at = (self._n_read + np.nonzero(np.abs(chosen) >= CLIPPED)[0]) / self._source.rate_hz
         self._clipped += np.bincount((at / FRAME_SECONDS).astype(int), minlength=len(self._clipped))
         self._n_read += len(mono)
         self._take(self._resampler.push(mono))
@@ -80,7 +81,8 @@ class _Scan:
     def finish(self) -> Scanned:
         self._take(np.zeros(-len(self._held) % silero.FRAME, np.float32))
         scores, levels_db = np.concatenate(self._scores), np.concatenate(self._levels)
-        clipped = self._clipped[: len(scores)] / (FRAME_SECONDS * self._source.rate_hz)
+        channels = self._source.channels if self._view == MIX else 1
+        clipped = self._clipped[: len(scores)] / (FRAME_SECONDS * self._source.rate_hz * channels)
         try:
             self._level.check(self._source.name)
         except BadClip as error:

@@ -96,3 +96,8 @@ def test_bandwidth_is_the_highest_frequency_with_sound():
     narrow = soxr.resample(soxr.resample(voice, RATE_HZ, 8_000), 8_000, RATE_HZ)
     assert bandwidth_hz(narrow, RATE_HZ) < 4_200 < bandwidth_hz(voice, RATE_HZ)
     assert bandwidth_hz(np.zeros(RATE_HZ, np.float32), RATE_HZ) is None and bandwidth_hz(voice[:9], RATE_HZ) is None
+
+
+def test_windows_of_one_frame_end():
+    """Where the longest window is a single frame, each frame is a window."""
+    assert windows(np.ones(3, bool), np.array([-50.0, -10.0, -20.0]), 0.05) == [(0, 1), (1, 2), (2, 3)]

@@ -35,7 +35,7 @@ def windows(speech: np.ndarray, levels_db: np.ndarray, most_seconds: float = MOS
     the pause is short; longer speech is split where it is quietest by `levels_db` (frames,).
     """
     most, edge = max(1, int(most_seconds / FRAME_SECONDS)), _frames(_EDGE_SECONDS)
-    least = min(_frames(LEAST_SECONDS), most // 2)
+    least = max(1, min(_frames(LEAST_SECONDS), most // 2))
     joined: list[tuple[int, int]] = []
     for first, last in _runs(speech):
         first, last = max(0, first - edge), min(len(speech), last + edge)
