@@ -102,3 +102,11 @@ def test_fit_shows_and_a_saved_configuration_makes_them_again(rng):
 
 def test_examples_in_the_docstrings():
     assert doctest.testmod(keras_metrics).failed == 0
+
+
+@pytest.mark.parametrize(
+    "truth, prediction, dimensions", [((4, 1), (4, 3), 3), ((4, 5), (4, 1), 1), ((1, 6), (4, 6), 6)]
+)
+def test_truth_is_not_repeated_to_fit_a_prediction(truth, prediction, dimensions):
+    with pytest.raises(ValueError, match="expected truth and prediction of one shape"):
+        CCC(dimensions).update_state(np.ones(truth), np.ones(prediction))

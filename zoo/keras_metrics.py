@@ -48,7 +48,9 @@ class CCC(keras.metrics.Metric):
         """Add a batch."""
         truth, prediction = (ops.cast(ops.convert_to_tensor(values), "float32") for values in (y_true, y_pred))
         shape = tuple(prediction.shape)
-        if len(truth.shape) != len(shape) or (self.dimensions > 1 and shape[-1] != self.dimensions):
+        pairs = zip(truth.shape, shape, strict=False)
+        differ = len(truth.shape) != len(shape) or any(None not in pair and pair[0] != pair[1] for pair in pairs)
+        if differ or (self.dimensions > 1 and shape[-1] != self.dimensions):
             expected = f"truth and prediction of one shape that ends in {self.dimensions}"
             raise ValueError(f"{self.name}: expected {expected}, found {tuple(truth.shape)} and {shape}")
         weights = _weights(prediction, sample_weight, y_pred)

@@ -101,7 +101,7 @@ def stated(path: Path) -> dict[str, Any]:
 
 @lru_cache
 def module(path: Path, sha256: str) -> ModuleType:
-    """Run a file, once for every content, and return its module."""
+    """Run a file, once for every path and content, and return its module."""
     spec = importlib.util.spec_from_file_location(f"own_network_{sha256}", path)
     assert spec and spec.loader
     found = importlib.util.module_from_spec(spec)
@@ -147,7 +147,9 @@ def _misfit(network: Any, n_outputs: int, rank: int) -> str:
         return f"expected that it returns a keras.Model, found {type(network).__name__}"
     inputs = getattr(network, "input", None)
     if not isinstance(inputs, dict) or set(inputs) != {"features", "n_frames"}:
-        found = sorted(inputs) if isinstance(inputs, dict) else [one.name for one in network.inputs or ()]
+        found = (
+            sorted(inputs) if isinstance(inputs, dict) else [one.name for one in getattr(network, "inputs", None) or ()]
+        )
         return f"expected a network with the inputs features and n_frames, found {', '.join(found) or 'none'}"
     shape = getattr(network, "output_shape", None)
     if not isinstance(shape, tuple) or len(shape) != rank or shape[-1] != n_outputs:

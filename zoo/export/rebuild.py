@@ -94,7 +94,7 @@ def _networks(old: Exported) -> tuple[dict[str, keras.Model], str]:
     """Return the Keras networks of an export by fold, or none and the reason."""
     try:
         return recovered.networks_of(old), ""
-    except recovered.NotRecoverableError as error:
+    except UserError as error:  # a network of elsewhere, too
         return {}, f"it could not be made again from the export: {error.message}"
 
 

@@ -76,7 +76,9 @@ def score(
         **{name: figures(predictor, [row for row in scored.rows if row["group"] == name]) for name in GROUPS},
     }
     found["same_speakers"] = _same_speakers(counted)
-    return found, [{key: value for key, value in row.items() if key != "first"} for row in scored.rows]
+    # A recording without an answer has other columns than the rows of one that is rated.
+    columns = [name for name in dict.fromkeys(key for row in scored.rows for key in row) if name != "first"]
+    return found, [{name: row.get(name, "") for name in columns} for row in scored.rows]
 
 
 def _check(
@@ -200,6 +202,8 @@ def _ratings(predictor: Predictor, rows: Sequence[Row]) -> dict[str, Any] | None
     if not rows:
         return None
     names = [name for name in predictor.outputs if all(f"truth_{name}" in row for row in rows)]
+    if not names:
+        return None
     by_clip: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         by_clip.setdefault((row["corpus"], row["clip"]), []).append(row)

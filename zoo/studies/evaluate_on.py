@@ -75,9 +75,10 @@ def _run(
 
 
 def write(folder: Path, results: Mapping[str, Any], rows: list[Row]) -> None:
-    """Write predictions.csv, confusion.png of classes that it was not trained on and, last, metrics.json."""
+    """Write predictions.csv, for classes a figure of clips that it was not trained on and, last, metrics.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "predictions.csv", rows)
+    if rows:
+        write_csv(folder / "predictions.csv", rows)
     figures = results[UNSEEN]
     if figures and "confusion" in figures:
         classification_report.plot(figures, rows, folder, report.title(results, UNSEEN))
