@@ -7,8 +7,8 @@
     python scripts/reproduce.py bakhshi-table-3 --synthetic
 
 Trains every network of the table that --out does not have yet, each in a folder of its own, then writes table.md,
-table.csv and the figure (PNG and SVG) there. Repeat an interrupted command to go on. What the table varies is set run by
-run; all other flags of train.py hold for all its runs, and the rest is each network's own recipe. --data-root is the
+table.csv and the figure (PNG and SVG) there. Repeat an interrupted command to go on. What the table varies is set run
+by run; all other flags of train.py hold for all its runs, and the rest is each network's own recipe. --data-root is the
 corpus's folder, for a table of several corpora the folder around them.
 """
 

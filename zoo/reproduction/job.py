@@ -1,6 +1,6 @@
 """Define a job: a published table or figure, what it trains, and how its figures come out of the runs.
 
-A paper's module (khan.py is the shortest) lists its jobs; jobs.py lists the modules. `run_job.run` does what they share.
+A paper's module (bakhshi.py is one) lists its jobs; jobs.py lists the modules. `run_job.run` does what they share.
 """
 
 from __future__ import annotations
