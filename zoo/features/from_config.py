@@ -127,9 +127,14 @@ def _image(config: RunConfig) -> keras.layers.Layer:
             f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md), or random, "
             "to try the program: features of a random network, no baseline"
         )
-    picture = {"bands": config.image_bands}
-    settings = {"colormap": config.colormap, "seed": config.seed, "picture": picture}
-    return DeepSpectrum(network, config.weights, **settings, name="deep_spectrum")
+    return DeepSpectrum(
+        network,
+        config.weights,
+        colormap=config.colormap,
+        seed=config.seed,
+        picture={"bands": config.image_bands},
+        name="deep_spectrum",
+    )
 
 
 def _encoder(config: RunConfig) -> keras.layers.Layer:
