@@ -108,6 +108,7 @@ def test_tables_over_a_setting_vary_it_alone(script, tmp_path, trained, job, set
 
 def test_table_7_leaves_out_of_each_run_what_has_no_effect_on_it(script, tmp_path, trained):
     flags = ("--corpus", "ravdess", *SYNTHETIC, "--recipe", "tuned", "--epochs", 12, "--option", "hidden_units=9")
+    flags += ("--option", "components=8")
     code, printed, _ = script("reproduce.py", "zhao-table-7", *flags, "--out", "here")
     assert code == 0 and of_models(trained) == [
         *("attention_blstm_fcn", "egemaps_svm", "compare_pca_svm", "deep_spectrum_svm"),
@@ -116,6 +117,7 @@ def test_table_7_leaves_out_of_each_run_what_has_no_effect_on_it(script, tmp_pat
     network = by_model["attention_blstm_fcn"]
     assert (network.recipe, network.epochs, network.option["hidden_units"]) == ("tuned", 12, 9)
     assert by_model["egemaps_svm"].recipe == "quick" and by_model["egemaps_svm"].option == {}
+    assert by_model["compare_pca_svm"].option == {"components": 8}
     assert by_model["deep_spectrum_svm"].from_run.endswith("here/attention_blstm_fcn")
     rows = {row["row"]: row for row in table(tmp_path / "here") if row["column"] == "UA"}
     assert list(rows) == ["eGeMAPS", "ComParE", "deep spectrum", "AlexNet", "VGG16", "VGG19"]

@@ -190,7 +190,7 @@ def loudest(samples: np.ndarray, length: int) -> int:
 
 
 def _tests(asked: Asked, lines: Sequence[Line], claims: Sequence[Claim]) -> list[str]:
-    """Write tests.csv, the paper's z-tests and ours on every claim; return them in words."""
+    """Write tests.csv, the paper's z-tests and ours on every claim that has both rows; return them in words."""
     from zoo.utils.atomic_files import write_csv
 
     found = []
@@ -199,7 +199,8 @@ def _tests(asked: Asked, lines: Sequence[Line], claims: Sequence[Claim]) -> list
         figures = {} if asked.elsewhere else zhao_tests.printed(asked.job.name, _title(corpus))
         found += zhao_tests.published(claims, corpus, figures)
         found += zhao_tests.ours(claims, corpus, by_name)
-    write_csv(asked.out / "tests.csv", zhao_tests.with_all_columns(found))
+    if found:
+        write_csv(asked.out / "tests.csv", zhao_tests.with_all_columns(found))
     return zhao_tests.in_words(found)
 
 

@@ -167,7 +167,9 @@ def _without(asked: Asked, model: str) -> list[str]:
     names = [name for name in asked.given if name in RunConfig.__dataclass_fields__ and not heeds(model, name)]
     unknown_recipe = asked.given.get("recipe") not in (None, *registry.get(model).recipes)
     module, builder = registry.module_and_function(model)
-    known = signature(getattr(module, builder)).parameters
+    # Of the SVMs one has components, those of the paper; --option components=N is not for the others.
+    linear = registry.get(model).fitted == "linear"
+    known = registry.get(model).options if linear else signature(getattr(module, builder)).parameters
     options = [OPTION + name for name in asked.options if name not in known]
     return [*names, *(["recipe"] if unknown_recipe else []), *options]
 
