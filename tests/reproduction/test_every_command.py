@@ -7,7 +7,15 @@ from zoo.reproduction import jobs, published
 from zoo.utils.atomic_files import read_csv
 
 # What makes each quick. All have --synthetic, one seed, one epoch and one fold where they train.
+ZHAO = ["--corpus", "iemocap", "--clips", "50", "--fold", "0", "--epochs", "1", "--hop-ms", "80"]
 QUICK = {
+    "zhao-table-5": [*ZHAO, "--bands", "12"],
+    "zhao-table-6": ZHAO,
+    "zhao-windows": [*ZHAO, "--bands", "12"],
+    "zhao-table-7": [*ZHAO, "--bands", "12", "--option", "components=9"],
+    "zhao-figure-2": ["--clips", "240"],
+    "zhao-figure-3": [*ZHAO, "--weights", "random"],
+    "zhao-figure-4": ["--clips", "40", *ZHAO[4:]],
     "bakhshi-table-3": ["--fold", "0", "--segment-seconds", "0.8", "--epochs", "1"],
     "khan-table-5": ["--clips", "192", "--fold", "0", "--epochs", "1", "--coefficients", "24", "--mel-bands", "24"],
 }

@@ -118,6 +118,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     encoder_layer: str = _flag("all", "encoder", "its hidden states: all, last, middle, or a number", later=True)
     encoder_frames: bool = _flag(False, "encoder", "keep the frames of one layer, not their mean", later=True)
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
+    image_bands: int = _flag(128, "image", "mel bands of the spectrogram", least=1, later=True)
 
     option: Mapping[str, Any] = _flag(
         {}, "network", "keyword of the network's builder as NAME=VALUE, one list as NAME=64,32; may be repeated"

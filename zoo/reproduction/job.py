@@ -5,7 +5,7 @@ A paper's module (bakhshi.py is one) lists its jobs; jobs.py lists the modules. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from zoo.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OPTION = "option."
 Score = Mapping[str, float | None]  # value, low, high
 
 
@@ -28,11 +29,14 @@ class Training:
 
     fixed: settings that make it this run (model, seed, what the table compares); a user cannot give them.
     usual: settings of the table that a user's flags replace, as epochs.
+    without: flags that a user may give and that have no effect on this run, though on others of the job, as --epochs on
+    an SVM; those of the builder as option.NAME.
     """
 
     name: str
     fixed: Mapping[str, Any]
     usual: Mapping[str, Any] = field(default_factory=dict)
+    without: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,17 @@ class Asked:
         """Return whether --corpus names a corpus that the paper has no figures of."""
         return not set(self.corpora) <= set(self.job.corpora)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the keywords of builders that were given by --option."""
+        given = self.given.get("option", {})
+        return dict(given) if isinstance(given, Mapping) else flags.parse_options(given)
+
     def config(self, training: Training) -> RunConfig:
         """Return the configuration of a run. Raises UserError for a flag that the job sets itself, or a bad value."""
-        given, fixed, usual = dict(self.given), dict(training.fixed), dict(training.usual)
-        options = given.pop("option", {})
-        options = options if isinstance(options, Mapping) else flags.parse_options(options)
+        fixed, usual, without = dict(training.fixed), dict(training.usual), training.without
+        given = {name: value for name, value in self.given.items() if name not in ("option", *without)}
+        options = {name: value for name, value in self.options.items() if OPTION + name not in without}
         of_job = fixed.pop("option", {})
         clashes = [f"{as_flag(name)} {given[name]}" for name in fixed if name in given and name != "corpus"]
         clashes += [f"--option {name}={value}" for name, value in options.items() if name in of_job]

@@ -184,7 +184,7 @@ def _in_csv(path: Path, name: str) -> dict[str, float | None]:
     keys = dict(pair.split("=", 1) for pair in wanted.split(","))
     (row,) = [row for row in read_csv(path) if all(row[key] == value for key, value in keys.items())]
     scale = 100 if row.get("train_accuracy") else 1  # docs/runs/ravdess-khan/table.csv is in percent
-    stem = column.removesuffix("_ccc")
+    stem = column.removesuffix("_ccc").removesuffix("_value")
     bounds = [row.get(f"{stem}_{end}") or (row.get(end) if column == "test_wa" else "") for end in ("low", "high")]
     low, high = (float(bound) / scale if bound else None for bound in bounds)
     return {"value": float(row[column]) / scale, "low": low, "high": high}
