@@ -127,7 +127,7 @@ class RunConfig(Auxiliary, AugmentationFields):
 
     epochs: int = _flag(100, "training", "at most this many passes over the training clips", least=1)
     batch_size: int = _flag(100, "training", "clips per step at most", least=1)
-    optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd"))
+    optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd", "adagrad"))
     momentum: float = _flag(0.0, "training", "of rmsprop and sgd", least=0.0, most=0.999)
     learning_rate: float = _flag(1e-3, "training", "of the optimizer, at its highest", least=0.0)
     schedule: str = _flag(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +42,30 @@ class Training:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asked for: the flags of train.py that were given, seeds, and the folder of all that is written."""
+    """What a user asked for: the flags of train.py that were given, seeds, and the folder of all that is written.
+
+    only: names of the runs wanted, with * for anything; none for all.
+    """
 
     job: Job
     out: Path
     seeds: tuple[int, ...] = (0,)
     given: Mapping[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """Return the folder of table and figure: `out`, or below it where the runs are those of another job."""
+        return self.out / self.job.name if self.job.runs_of else self.out
+
+    def trainings(self) -> list[Training]:
+        """Return the runs of the job that are wanted. Raises UserError for a name in `only` that fits none."""
+        every = list(self.job.runs(self))
+        for name in self.only:
+            if not any(fnmatchcase(training.name, name) for training in every):
+                known = ", ".join(training.name for training in every) or "none"
+                raise UserError(f"--only {name}: no run of {self.job.name} has this name. They are: {known}")
+        return [one for one in every if not self.only or any(fnmatchcase(one.name, name) for name in self.only)]
 
     @property
     def synthetic(self) -> bool:
@@ -125,7 +144,8 @@ class Job:
     name: as in `ser reproduce NAME`, and of the table in published.toml. needs: the data, in words, for --list.
     corpora: those of the paper; none for what is computed without data. seeds: those without --seeds.
     runs: returns what is to be trained. result: returns rows and figure, from the finished runs' folders by name; a job
-    that runs a study of its own does it there, into folders in `asked.out`.
+    that runs a study of its own does it there, into folders in `asked.out`. runs_of: the job whose runs it takes, in
+    the same --out, where table and figure get a folder of their own; by default it makes its own runs.
     """
 
     name: str
@@ -135,3 +155,9 @@ class Job:
     result: Callable[[Asked, Mapping[str, Path]], Result]
     runs: Callable[[Asked], Iterable[Training]] = lambda asked: ()
     seeds: tuple[int, ...] = (0,)
+    runs_of: str = ""
+
+    @property
+    def family(self) -> str:
+        """Return the name of the job whose --out it shares, which may be itself."""
+        return self.runs_of or self.name

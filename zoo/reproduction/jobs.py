@@ -1,9 +1,9 @@
 """List the jobs of `ser reproduce`, paper by paper."""
 
-from zoo.reproduction import bakhshi, khan, zhao
+from zoo.reproduction import bakhshi, khan, tzirakis, zhao
 from zoo.reproduction.job import Job
 
-JOBS: dict[str, Job] = {job.name: job for module in (zhao, bakhshi, khan) for job in module.JOBS}
+JOBS: dict[str, Job] = {job.name: job for module in (zhao, bakhshi, tzirakis, khan) for job in module.JOBS}
 
 
 def in_plain_text() -> str:
