@@ -206,7 +206,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     )
     heads: Mapping[str, Any] = _flag({}, "network", "classes of further targets, as found", flag=False, later=True)
 
-    loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc"))
+    loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc", "pearson"))
     loss_reduction: str = _flag(
         "mean",
         "reduction",
