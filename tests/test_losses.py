@@ -110,7 +110,9 @@ def test_losses_are_their_definitions(rng, name, shape):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize(("name", "terms"), [("sse", 8 * 400 * 13 / 2), ("ccc_sum", 8 * 13), ("ccc", 13), ("pearson", 8 * 13)])
+@pytest.mark.parametrize(
+    ("name", "terms"), [("sse", 8 * 400 * 13 / 2), ("ccc_sum", 8 * 13), ("ccc", 13), ("pearson", 8 * 13)]
+)
 def test_a_sum_as_published_is_so_many_times_the_mean(rng, name, terms):
     """Of a batch of 8 sequences of 400 frames with 13 outputs: a rate of 1e-6 on the sum is .0208 on the mean."""
     truth, prediction = ratings(rng, (8, 400, 13))

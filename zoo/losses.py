@@ -171,7 +171,9 @@ class SequencePearson(RatingLoss):
 
 LOSSES = {"sse": SumOfSquares, "ccc_sum": SequenceCCC, "ccc": BatchCCC, "pearson": SequencePearson}
 # Of a run whose loss says nothing of a part of what is scored.
-WARNINGS = {"pearson": "the loss pearson ignores the scale and the offset of ratings, so that CCC may be low at a high r"}
+WARNINGS = {
+    "pearson": "the loss pearson ignores the scale and the offset of ratings, so that CCC may be low at a high r"
+}
 
 
 def get_loss(name: str, reduction: str = "mean") -> keras.losses.Loss:

@@ -175,7 +175,11 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         **folds_of_final.figures(settings),
         "warnings": [
             *source.warnings,
-            *([losses.WARNINGS[settings.loss]] if heeds(settings.model, "loss") and settings.loss in losses.WARNINGS else []),
+            *(
+                [losses.WARNINGS[settings.loss]]
+                if heeds(settings.model, "loss") and settings.loss in losses.WARNINGS
+                else []
+            ),
             *([RANDOM_WEIGHTS] if from_config.has_random_weights(settings) else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
             *([corpus_normalization.NOTE] if settings.normalize_corpora else []),
