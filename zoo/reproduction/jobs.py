@@ -1,0 +1,11 @@
+"""List the jobs of `ser reproduce`, paper by paper."""
+
+from zoo.reproduction import bakhshi, khan
+from zoo.reproduction.job import Job
+
+JOBS: dict[str, Job] = {job.name: job for module in (bakhshi, khan) for job in module.JOBS}
+
+
+def in_plain_text() -> str:
+    """Return every job with what data it needs, as --list prints them."""
+    return "\n".join(f"{job.name:20}{job.title}\n{'':20}needs {job.needs}" for job in JOBS.values())

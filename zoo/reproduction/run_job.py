@@ -1,0 +1,90 @@
+"""Run a job: train what is missing, one run after the other, then print and write its table and figure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.config import packages, saved
+from zoo.config.run_config import RunConfig
+from zoo.errors import UserError
+from zoo.reproduction.job import Asked, Result
+from zoo.runs.dataset import open_source, resolve
+from zoo.utils.atomic_files import write_json
+from zoo.utils.json_files import read_json
+from zoo.utils.text import printable
+
+_MARK = "job.json"  # in --out: which job's tables lie there
+_OF_ANY_JOB = {"synthetic", "out", "backend", "data_root"}
+
+
+def run(asked: Asked) -> None:
+    """Train what a job's runs lack, and write table.csv, table.md and its figure into `asked.out`.
+
+    Raises UserError, before anything is trained, for bad flags, absent data, and a folder of something else.
+    """
+    runs = {training.name: asked.config(training) for training in asked.job.runs(asked)}
+    _check(asked, runs)
+    if runs:
+        from zoo.training.train import train
+    write_json(asked.out / _MARK, {"job": asked.job.name})
+    for number, (name, settings) in enumerate(runs.items(), start=1):
+        print(f"run {number} of {len(runs)}: {printable(name)}", file=sys.stderr)
+        train(settings, resume=(Path(settings.out) / "config.json").is_file())
+    folders = {name: Path(settings.out) for name, settings in runs.items()}
+    _show(asked, asked.job.result(asked, folders), list(folders.values()))
+
+
+def _check(asked: Asked, runs: Mapping[str, RunConfig]) -> None:
+    if not asked.job.corpora and (useless := sorted(set(asked.given) - _OF_ANY_JOB)):
+        raise UserError(f"{useless[0]} has no effect on {asked.job.name}, which trains nothing. Leave it out")
+    mark = asked.out / _MARK
+    if mark.is_file() and (there := read_json(mark, "the name of a job", {"job": str})["job"]) != asked.job.name:
+        raise UserError(f"--out {asked.out} holds {there}, not {asked.job.name}. Give another folder")
+    for settings in runs.values():
+        packages.check(settings)
+        resolved = resolve(settings)
+        open_source(resolved)  # a wrong folder fails before hours are spent
+        path = Path(settings.out) / "config.json"
+        if path.is_file() and (changed := saved.differences(saved.load(path), resolved)):
+            was = "; ".join(changed)
+            raise UserError(
+                f"{settings.out} holds a run of another configuration: {was}. Give the flags it was started with, or "
+                "another --out"
+            )
+
+
+def _show(asked: Asked, result: Result, folders: Sequence[Path]) -> None:
+    from zoo.reports import figures
+    from zoo.reproduction import side_by_side
+    from zoo.runs.folder import read_record
+
+    records = [read_record(folder) for folder in folders]
+    rows = side_by_side.with_published(asked, result.rows)
+    lines = [*result.lines, *_remarks(records)]
+    side_by_side.write(asked.out, title_of(asked), rows, lines)
+    if result.figure is not None:
+        figures.save(result.figure, asked.out / "figure.png", title_of(asked))
+    side_by_side.print_rows(title_of(asked), rows, lines)
+    drawn = ", figure.png and .svg" if result.figure is not None else ""
+    print(f"in {printable(str(asked.out))}: table.md, table.csv{drawn}; each run's folder has its own figures")
+
+
+def title_of(asked: Asked) -> str:
+    """Return the title of a job's table, which says where the data are synthetic or not the paper's."""
+    mark = "SYNTHETIC DATA, no reproduction · " if asked.synthetic and asked.job.corpora else ""
+    place = f", in its form on {asked.corpora[0]}" if asked.elsewhere else ""
+    return f"{mark}{asked.job.title}{place}"
+
+
+def _remarks(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what the runs' records say of leakage, absent clips and stand-ins, each sentence once."""
+    every = []
+    for record in records:
+        every += [*record.get("warnings", ()), *record.get("leakage", ())]
+        every += [f"incomplete corpus: {note}" for note in record.get("notes", ())]
+        if record.get("bad_clips"):
+            every.append(f"{record['model']}: {len(record['bad_clips'])} clips left out as unusable")
+    return list(dict.fromkeys(every))
