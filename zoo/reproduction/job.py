@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.config import flags
-from zoo.config.run_config import RunConfig
+from zoo.config.run_config import RunConfig, heeds
 from zoo.config.validation import as_flag
 from zoo.data.corpora import pool
 from zoo.errors import UserError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Score = Mapping[str, float | None]  # value, low, high
+DIVERGED = "diverged.json"  # in the folder of a run whose network's outputs were no longer finite
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,32 @@ class Training:
 
     fixed: settings that make it this run (model, seed, what the table compares); a user cannot give them.
     usual: settings of the table that a user's flags replace, as epochs.
+    beside: networks of the job's other runs, whose flags are not this run's where they have no effect on it.
+    leave: flags that are of other runs alone. may_diverge: a rate that is tried may be too high; the run then has no
+    figures.
     """
 
     name: str
     fixed: Mapping[str, Any]
     usual: Mapping[str, Any] = field(default_factory=dict)
+    beside: Sequence[str] = ()
+    leave: frozenset[str] = frozenset()
+    may_diverge: bool = False
+
+
+def _own(given: Mapping[str, Any], training: Training) -> dict[str, Any]:
+    """Return the flags of a user that are this run's too."""
+    model = training.fixed["model"]
+
+    def is_another_s(name: str) -> bool:
+        return name in RunConfig.__dataclass_fields__ and any(heeds(other, name) for other in training.beside)
+
+    own = {name: value for name, value in given.items() if name not in training.leave}
+    return {
+        name: value
+        for name, value in own.items()
+        if name not in RunConfig.__dataclass_fields__ or heeds(model, name) or not is_another_s(name)
+    }
 
 
 @dataclass(frozen=True)
@@ -61,7 +83,7 @@ class Asked:
 
     def config(self, training: Training) -> RunConfig:
         """Return the configuration of a run. Raises UserError for a flag that the job sets itself, or a bad value."""
-        given, fixed, usual = dict(self.given), dict(training.fixed), dict(training.usual)
+        given, fixed, usual = _own(self.given, training), dict(training.fixed), dict(training.usual)
         options = given.pop("option", {})
         options = options if isinstance(options, Mapping) else flags.parse_options(options)
         of_job = fixed.pop("option", {})
@@ -80,6 +102,11 @@ class Asked:
         """Return the folder of a corpus: --data-root itself, or below it. None where that is $SPEECH_CORPORA's."""
         place = Path(self.given["data_root"]) if self.given.get("data_root") else None
         return pool.root_of(pool.Member(corpus, ""), place, alone=True)
+
+
+def has_diverged(folder: Path) -> bool:
+    """Return whether training diverged, so that the run has no figures."""
+    return (folder / DIVERGED).is_file()
 
 
 @dataclass(frozen=True)
