@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.config import flags
-from zoo.config.run_config import RunConfig
+from zoo.config.run_config import RunConfig, heeds
 from zoo.config.validation import as_flag
 from zoo.data.corpora import pool
 from zoo.errors import UserError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OPTION = "option."
 Score = Mapping[str, float | None]  # value, low, high
+DIVERGED = "diverged.json"  # in the folder of a run whose network's outputs were no longer finite
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,23 @@ class Training:
 
     fixed: settings that make it this run (model, seed, what the table compares); a user cannot give them.
     usual: settings of the table that a user's flags replace, as epochs.
-    without: flags that a user may give and that have no effect on this run, though on others of the job, as --epochs on
-    an SVM; those of the builder as option.NAME.
+    beside: networks of the job's other runs: flags that have an effect on these and none on this one are not its own.
+    without: further flags that are not this run's; those of the builder as option.NAME. may_diverge: a rate that is
+    tried may be too high; the run then has no figures.
     """
 
     name: str
     fixed: Mapping[str, Any]
     usual: Mapping[str, Any] = field(default_factory=dict)
+    beside: Sequence[str] = ()
     without: Collection[str] = ()
+    may_diverge: bool = False
+
+    def takes(self, name: str) -> bool:
+        """Return whether a flag that a user gave, by its field's name, is this run's."""
+        if name in self.without or name not in RunConfig.__dataclass_fields__:
+            return name not in self.without
+        return heeds(self.fixed["model"], name) or not any(heeds(other, name) for other in self.beside)
 
 
 @dataclass(frozen=True)
@@ -90,9 +100,10 @@ class Asked:
 
     def config(self, training: Training) -> RunConfig:
         """Return the configuration of a run. Raises UserError for a flag that the job sets itself, or a bad value."""
-        fixed, usual, without = dict(training.fixed), dict(training.usual), training.without
-        given = {name: value for name, value in self.given.items() if name not in ("option", *without)}
-        options = {name: value for name, value in self.options.items() if OPTION + name not in without}
+        fixed, usual = dict(training.fixed), dict(training.usual)
+        given = {name: value for name, value in self.given.items() if name != "option" and training.takes(name)}
+        options = {name: value for name, value in self.options.items() if OPTION + name not in training.without}
+        options = options if training.takes("option") else {}
         of_job = fixed.pop("option", {})
         clashes = [f"{as_flag(name)} {given[name]}" for name in fixed if name in given and name != "corpus"]
         clashes += [f"--option {name}={value}" for name, value in options.items() if name in of_job]
@@ -109,6 +120,11 @@ class Asked:
         """Return the folder of a corpus: --data-root itself, or below it. None where that is $SPEECH_CORPORA's."""
         place = Path(self.given["data_root"]) if self.given.get("data_root") else None
         return pool.root_of(pool.Member(corpus, ""), place, alone=True)
+
+
+def has_diverged(folder: Path) -> bool:
+    """Return whether training diverged, so that the run has no figures."""
+    return (folder / DIVERGED).is_file()
 
 
 @dataclass(frozen=True)

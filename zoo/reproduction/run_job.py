@@ -10,7 +10,7 @@ from typing import Any
 from zoo.config import packages, saved
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
-from zoo.reproduction.job import Asked, Result
+from zoo.reproduction.job import DIVERGED, Asked, Result, has_diverged
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.folder import corpus_name, read_record
 from zoo.utils.atomic_files import write_json
@@ -26,16 +26,32 @@ def run(asked: Asked) -> None:
 
     Raises UserError, before anything is trained, for bad flags, absent data, and a folder of something else.
     """
-    runs = {training.name: asked.config(training) for training in asked.trainings()}
+    trainings = asked.trainings()
+    runs = {training.name: asked.config(training) for training in trainings}
     _check(asked, runs)
-    if runs:
-        from zoo.training.train import train
     write_json(asked.out / _MARK, {"job": asked.job.family})
-    for number, (name, settings) in enumerate(runs.items(), start=1):
-        print(f"run {number} of {len(runs)}: {printable(name)}", file=sys.stderr)
-        train(settings, resume=(Path(settings.out) / "config.json").is_file())
+    for number, (training, settings) in enumerate(zip(trainings, runs.values(), strict=True), start=1):
+        print(f"run {number} of {len(runs)}: {printable(training.name)}", file=sys.stderr)
+        _train(settings, training.may_diverge)
     folders = {name: Path(settings.out) for name, settings in runs.items()}
     _show(asked, asked.job.result(asked, folders), list(folders.values()))
+
+
+def _train(settings: RunConfig, may_diverge: bool) -> None:
+    """Train a run, or go on with it. One that diverges and may do so is noted in its folder, and not tried again."""
+    from zoo.training.tasks.base import DivergedError
+    from zoo.training.train import train
+
+    folder = Path(settings.out)
+    if has_diverged(folder):
+        return
+    try:
+        train(settings, resume=(folder / "config.json").is_file())
+    except DivergedError as error:
+        if not may_diverge:
+            raise
+        write_json(folder / DIVERGED, {"reason": str(error)})
+        print(f"diverged: {printable(str(error))}", file=sys.stderr)
 
 
 def _check(asked: Asked, runs: Mapping[str, RunConfig]) -> None:
@@ -61,7 +77,7 @@ def _show(asked: Asked, result: Result, folders: Sequence[Path]) -> None:
     from zoo.reports import figures
     from zoo.reproduction import side_by_side
 
-    records = [read_record(folder) for folder in folders]
+    records = [read_record(folder) for folder in folders if not has_diverged(folder)]
     rows = side_by_side.with_published(asked, result.rows)
     lines, title = [*result.lines, *_remarks(records)], title_of(asked, records)
     asked.place.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.config.run_config import RunConfig, divided_noise, heeds
+from zoo.config.condition_fields import divided_noise
+from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import cache_folder
 from zoo.data.corpora import names, pool
 from zoo.data.corpora import registry as corpora
@@ -76,8 +77,9 @@ def resolve(config: RunConfig) -> RunConfig:
     protocol = protocol_of(config)
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     paths["teacher"] = ",".join(_absolute(place.strip()) for place in config.teacher.split(","))
-    if config.noise_split == "time":
-        paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
+    folder, split = divided_noise(config.noise)
+    if split != "files":
+        paths["noise"] = f"{split}:{_absolute(folder)}"
     return _with_heads(
         replace(
             config,

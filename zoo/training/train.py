@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import own_network, registry
+from zoo import losses, own_network, registry
 from zoo.config import validation
-from zoo.config.run_config import RunConfig
+from zoo.config.run_config import RunConfig, heeds
 from zoo.data.batches.feature_store import Features
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
@@ -175,6 +175,11 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         **folds_of_final.figures(settings),
         "warnings": [
             *source.warnings,
+            *(
+                [losses.WARNINGS[settings.loss]]
+                if heeds(settings.model, "loss") and settings.loss in losses.WARNINGS
+                else []
+            ),
             *([RANDOM_WEIGHTS] if from_config.has_random_weights(settings) else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
             *([corpus_normalization.NOTE] if settings.normalize_corpora else []),

@@ -117,10 +117,14 @@ class Task(Interface):
         """Return the figures of metrics.json."""
 
 
-def not_finite(fold: FoldData, config: RunConfig) -> UserError:
+class DivergedError(UserError):
+    """Training whose network predicts values that are not finite."""
+
+
+def not_finite(fold: FoldData, config: RunConfig) -> DivergedError:
     """Return the error of a network whose outputs are not finite."""
     found = f"fold {fold.name}: the network predicts values that are not finite"
-    return UserError(f"{found}. Try a lower --learning-rate than {config.learning_rate}, or --precision float32")
+    return DivergedError(f"{found}. Try a lower --learning-rate than {config.learning_rate}, or --precision float32")
 
 
 def of(model: str) -> Task:
