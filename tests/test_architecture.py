@@ -16,7 +16,7 @@ FLOORS = [
     {"inference"},
     {"training", "pretrained"},
     {"studies", "export", "adaptation"},
-    {"learning"},
+    {"learning", "reproduction"},
     {"pages"},
     {"web"},
     {"commands"},
