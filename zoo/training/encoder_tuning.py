@@ -18,15 +18,23 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.models.encoder_head import depth_of
 from zoo.models.weights import encoder_folder
-from zoo.utils.machine_memory import free_bytes
+from zoo.utils import memory
 
 _PROJECTIONS = ("q", "k", "v", "out")
 _SLOTS = {"adam": 2, "rmsprop": 1, "sgd": 0}  # of an optimizer, as large as what it trains; momentum takes one more
+_COPIES = 3  # of all weights: the network's, and NumPy's of the best epoch and of the last one
 
 
 def load_weights(network: keras.Model, config: RunConfig) -> None:
     """Give a new network the published weights of --weights. Raises UserError where they are absent or damaged."""
     encoder_folder.load_into(network, encoder_folder.read(Path(config.weights)))
+
+
+def origin(config: RunConfig) -> dict[str, Any]:
+    """Return what records and cards say of the encoder that a network began with: its name, licence and checksum."""
+    found = encoder_folder.describe(Path(config.weights))
+    about = {"kind": "speech encoder", "name": found.folder.name, "sha256": found.sha256, "licence": found.licence}
+    return {**about, "corpus": "what its publisher names", "model": found.config.family}
 
 
 def freeze(network: keras.Model, config: RunConfig, head_alone: bool = False) -> None:
@@ -88,13 +96,12 @@ def check_memory(network: keras.Model, config: RunConfig) -> None:
     freeze(network, config)
     every, trained = _count(network.weights), _count(network.trainable_weights)
     slots = _SLOTS[config.optimizer] + bool(config.momentum) + bool(config.weight_average)
-    needed, free = 4 * (3 * every + (1 + slots) * trained), free_bytes()
-    if free is not None and needed > free:
-        raise UserError(
-            f"--fine-tune {config.fine_tune} of {config.weights}: expected at least {needed / 1e9:.1f} GB of free "
-            f"memory for {every / 1e6:.0f} million weights, of which {trained / 1e6:.0f} million are trained, found "
-            f"{free / 1e9:.1f} GB. Train fewer layers (--fine-tune 2), add --lora 8, or take a smaller encoder"
-        )
+    what = (
+        f"--fine-tune {config.fine_tune} of {config.weights}, {every / 1e6:.1f} million weights, of which "
+        f"{trained / 1e6:.1f} million are trained"
+    )
+    advice = "Train fewer layers, as in --fine-tune 2, add --lora 8, or take a smaller encoder"
+    memory.check(what, 4 * (_COPIES * every + (1 + slots) * trained), advice)
 
 
 def _merged(layer: keras.layers.Layer) -> list[np.ndarray]:

@@ -20,7 +20,17 @@ from zoo.models.weights import encoder_folder
 from zoo.runs import begin, environment, folds_of_final, sides, training_clips, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
-from zoo.training import checkpoint, devices, elsewhere, evaluate, fit_linear, same_audio, teacher, transfer
+from zoo.training import (
+    checkpoint,
+    devices,
+    elsewhere,
+    encoder_tuning,
+    evaluate,
+    fit_linear,
+    same_audio,
+    teacher,
+    transfer,
+)
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
@@ -120,7 +130,9 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     leakage = audit_folds(source, hashes, settings.allow_leakage)
     leakage += [*transfer.audit(origins, source, hashes, extractor, settings), *taught_by]
     facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
-    facts |= {"initial": [origin.about for origin in origins.values()]} if origins else {}
+    initial = [origin.about for origin in origins.values()]
+    initial += [encoder_tuning.origin(settings)] if settings.trains_encoder else []
+    facts |= {"initial": initial} if initial else {}
     facts |= {"teachers": teacher.about(teachers)} if teachers else {}
     run = Run(folder, settings, source, features, versions, facts, origins, teachers, taught)
     return _against_speakers(run) if settings.standardize_speakers else run
