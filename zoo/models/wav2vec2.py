@@ -80,8 +80,8 @@ class EncoderHead:
     """A published network's head on its encoder, on the mean of its frames or of projected frames.
 
     kind: "dense" (mean of frames, dense layer of `width`, tanh, outputs: Wagner et al. 2023, IEEE TPAMI, "Dawn of the
-        Transformer Era in Speech Emotion Recognition") or "projector" (frames projected to `width`, their mean,
-        outputs: transformers' sequence classification).
+        Transformer Era in Speech Emotion Recognition"), "projector" (frames projected to `width`, their mean, outputs:
+        transformers' sequence classification) or "linear" (mean of frames, outputs: emotion2vec+; `width` is 0).
     labels: of the outputs, in order.
     regression: whether outputs are ratings; else they are classes, and become probabilities.
     weighted_layers: whether it reads a learned average of all hidden states, not the last.
@@ -121,7 +121,7 @@ def speech_encoder(
     n_samples = keras.Input((), dtype="int32", name="n_frames")
     n_frames = config.n_frames(n_samples)
     frames = ClipStandardization(config.standardize, name="standardized")(waveform, n_samples)
-    frames = _convolutions(frames, n_samples, config, reference_padding)
+    frames = convolutions(frames, n_samples, config, reference_padding)
     mask = None if reference_padding else FrameMask(name="mask")(frames, n_frames)
     if config.project_norm:
         frames = layers.LayerNormalization(epsilon=config.epsilon, name="project_norm")(frames)
@@ -140,7 +140,7 @@ def speech_encoder(
         else None
     )
     for index in range(config.n_layers):
-        frames = _layer(frames, mask, bias, config, f"layer{index}", dropout, seed + 10 * (index + 1))
+        frames = transformer_layer(frames, mask, bias, config, f"layer{index}", dropout, seed + 10 * (index + 1))
         states.append(frames)
     if config.norm_first:
         states[-1] = _norm(frames, config, "encoder_norm")
@@ -155,15 +155,17 @@ def with_head(encoder: keras.Model, head: EncoderHead, name: str = "speech_encod
     *states, n_frames = encoder.outputs
     frames = LayerAverage(name="head_layers")(states) if head.weighted_layers else states[-1]
     mask = FrameMask(name="head_mask")(frames, n_frames)
-    width = layers.Dense(head.width, activation="tanh" if head.kind == "dense" else None, name="head_dense")
-    mean = layers.GlobalAveragePooling1D(name="head_mean")
-    pooled = width(mean(frames, mask=mask)) if head.kind == "dense" else mean(width(frames), mask=mask)
+    if head.kind == "projector":
+        frames = layers.Dense(head.width, name="head_dense")(frames)
+    pooled = layers.GlobalAveragePooling1D(name="head_mean")(frames, mask=mask)
+    if head.kind == "dense":
+        pooled = layers.Dense(head.width, activation="tanh", name="head_dense")(pooled)
     activation = None if head.regression else "softmax"
     outputs = layers.Dense(len(head.labels), activation=activation, dtype="float32", name="head_out")(pooled)
     return keras.Model(encoder.inputs, outputs, name=name)
 
 
-def _convolutions(frames, n_samples, config: EncoderConfig, reference_padding: bool):
+def convolutions(frames, n_samples, config: EncoderConfig, reference_padding: bool):
     """Return the convolved waveform (batch, frames, channels): Baevski et al. 2020, section 2, feature encoder."""
     count = n_samples
     for index, (width, taps, stride) in enumerate(
@@ -181,13 +183,14 @@ def _convolutions(frames, n_samples, config: EncoderConfig, reference_padding: b
     return frames
 
 
-def _layer(frames, mask, bias, config: EncoderConfig, name: str, dropout: float, seed: int):
+def transformer_layer(frames, mask, bias, config: EncoderConfig, name: str, dropout: float, seed: int):
     """Return the frames behind a transformer layer, normalised before its parts or behind them."""
     attended = _norm(frames, config, f"{name}_attention_norm") if config.norm_first else frames
-    gated = None if bias is None else GatedPositionBias(config.heads, name=f"{name}_gate")(attended, bias)
+    if config.family == "wavlm":
+        bias = GatedPositionBias(config.heads, name=f"{name}_gate")(attended, bias)
     projected = [layers.Dense(config.hidden, name=f"{name}_{part}")(attended) for part in ("q", "k", "v")]
     product = AttentionProduct(config.heads, dropout, seed, name=f"{name}_attention")
-    attended = layers.Dense(config.hidden, name=f"{name}_out")(product(*projected, mask=mask, bias=gated))
+    attended = layers.Dense(config.hidden, name=f"{name}_out")(product(*projected, mask=mask, bias=bias))
     attended = layers.Dropout(dropout, seed=seed + 1, name=f"{name}_attention_dropout")(attended)
     frames = layers.Add(name=f"{name}_attended")([frames, attended])
     if not config.norm_first:
