@@ -16,7 +16,7 @@ LAST, MIDDLE, ALL = "last", "middle", "all"
 
 @register
 class SpeechEncoder(keras.layers.Layer):
-    """The hidden states of a frozen speech encoder (wav2vec 2.0, HuBERT, WavLM, emotion2vec), averaged over a clip or by frame.
+    """The hidden states of a frozen speech encoder (wav2vec 2.0 and its kin, emotion2vec), averaged over a clip or by frame.
 
     The encoder's weights stay in their own folder (`zoo.models.weights.encoder_folder`), which a saved model names with
     their SHA-256 and reads when the layer is first used. Always computed in float32.

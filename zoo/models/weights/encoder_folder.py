@@ -38,7 +38,8 @@ class Converted:
     """A converted folder: what its encoder.json says.
 
     `settings` and `waveform` are the published config.json and preprocessor_config.json, `sha256` the checksum of the
-    weights, `dtype` how they are stored, float32 or float16.
+    weights, `dtype` how they are stored, float32 or float16. `trained_on` are corpora of ours that are known to be
+    among those of its training.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Converted:
     dtype: str
     settings: Mapping[str, Any]
     waveform: Mapping[str, Any]
+    trained_on: tuple[str, ...] = ()
 
 
 def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
@@ -69,6 +71,7 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
             _write(aside, _ours(tensors, known, positions), dtype)
     checksums = {path.name: checksum(path) for path in hugging_face.files(source)}
     about = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
+    about |= {"trained_on": families.trained_on(published)}
     _describe(out, published.config, head, published.licence, dtype, **about)
     return unused
 
@@ -125,6 +128,7 @@ def describe(folder: Path) -> Converted:
         content = json.loads(path.read_text(encoding="utf-8"))
         head = content["head"] and EncoderHead(**{**content["head"], "labels": tuple(content["head"]["labels"])})
         rest = {name: content[name] for name in ("licence", "sha256", "dtype", "settings", "waveform")}
+        rest["trained_on"] = tuple(content.get("trained_on", ()))
         return Converted(folder, families.configuration(content["config"]), head, **rest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: damaged, or of another version ({error!r}); convert the encoder again") from error

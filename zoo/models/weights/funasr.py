@@ -21,7 +21,7 @@ CONFIG, TOKENS = "config.yaml", "tokens.txt"
 # Corpora that are among those of the published models' training.
 TRAINED_ON = ("ravdess", "emodb")
 _MOST_BYTES = 2**20  # of config.yaml: published ones have some 3,000
-_MOST = 65_536  # of any size in it
+_MOST, _MOST_CONVOLUTIONS = 65_536, 64  # of any size in it
 # Settings that change the architecture, and the one value of each that is built here.
 _FIXED = {"norm_affine": True, "layer_norm_first": False}
 _FIXED_AUDIO = {
@@ -58,8 +58,9 @@ def read(folder: Path) -> Published:
             if found != value:
                 raise ValueError(f"{name} is {found!r}, expected {value!r}; this variant is not built here")
         config = _config(model, audio)
-    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: expected the settings of emotion2vec ({error}); fetch it again") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{path}: expected the settings of emotion2vec ({reason}); fetch it again") from error
     _check_no_pickle(folder)
     audio = {**_plain(audio), "decoder": None}
     settings = {"model": "Emotion2vec", "model_conf": {**_plain(model), "modalities": {"audio": audio}}}
@@ -171,15 +172,20 @@ def _convolutions(text: str) -> list[tuple[int, int, int]]:
         match node:
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return value(left) + value(right)
-            case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=int(times))) if 0 < times <= 64:
-                return value(left) * times
+            case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=int(times))):
+                if len(several := value(left)) * times <= _MOST_CONVOLUTIONS:
+                    return several * times
             case ast.List():
                 return list(ast.literal_eval(node))
-        raise ValueError(f"feature_encoder_spec is {text!r}, expected lists, their sums and multiples")
+        raise ValueError(ast.unparse(node))
 
-    found = value(ast.parse(str(text).strip()[:1_000], mode="eval").body)
+    try:
+        found = value(ast.parse(str(text).strip()[:1_000], mode="eval").body)
+    except (SyntaxError, TypeError, ValueError) as error:
+        expected = "lists of (filters, kernel, stride), their sums and multiples"
+        raise ValueError(f"feature_encoder_spec is {text!r}, expected {expected}") from error
     whole = all(isinstance(one, tuple) and len(one) == 3 and all(type(n) is int and n > 0 for n in one) for one in found)
-    if not whole or not 0 < len(found) <= 64:
+    if not whole or not 0 < len(found) <= _MOST_CONVOLUTIONS:
         raise ValueError(f"feature_encoder_spec is {text!r}, expected filters, kernel and stride of each convolution")
     return found
 
