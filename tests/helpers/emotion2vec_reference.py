@@ -185,7 +185,7 @@ def states(tensors, sizes: Sizes, waveforms: torch.Tensor, counts=None) -> list[
     frames = waveforms[:, None]
     if sizes.normalize:
         frames = functional.layer_norm(frames, frames.shape[-1:])
-    for index, (filters, _, stride) in enumerate(sizes.convolutions):
+    for index, (_, _, stride) in enumerate(sizes.convolutions):
         place = f"{AUDIO}local_encoder.conv_layers.{index}"
         frames = functional.conv1d(frames, tensors[f"{place}.0.weight"], stride=stride).transpose(1, 2)
         frames = _norm(frames, tensors, f"{place}.2.1", 1e-5)

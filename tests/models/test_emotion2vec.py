@@ -1,4 +1,4 @@
-"""emotion2vec against an independent reference in PyTorch, on random weights; conversion, padding, head, bad folders."""
+"""emotion2vec against an independent reference in PyTorch, on random weights; conversion, padding, bad folders."""
 
 import os
 from dataclasses import replace
@@ -11,10 +11,11 @@ from keras import ops
 
 from zoo.errors import UserError
 from zoo.layers.emotion2vec import alibi_slopes
+from zoo.models import encoders
 from zoo.models.emotion2vec import Emotion2VecConfig, emotion2vec
 from zoo.models.wav2vec2 import with_head
 from zoo.models.weights import emotion2vec as names
-from zoo.models.weights import encoder_folder, families
+from zoo.models.weights import encoder_folder
 
 if os.environ.get("CI"):  # there nothing may be skipped silently
     import torch
@@ -53,7 +54,7 @@ def converted(folder, sizes=TINY, **options):
     tensors = published(folder / "theirs", sizes, **options)
     encoder_folder.convert(folder / "theirs", folder / "ours")
     found = encoder_folder.read(folder / "ours")
-    network = families.build(found.config)
+    network = encoders.build(found.config)
     encoder_folder.load_into(network, found)
     return tensors, network
 
@@ -113,7 +114,7 @@ def test_waveforms_are_normalised_with_their_own_epsilon(tmp_path, rng):
     """On a quiet clip, where 1e-5 and the 1e-7 of other encoders differ."""
     sizes = replace(TINY, normalize=True)
     tensors, network = converted(tmp_path, sizes)
-    clips = rng.normal(0.5, 1e-3, (1, 4_000)).astype(np.float32)
+    clips = rng.normal(0.01, 1e-3, (1, 4_000)).astype(np.float32)
     for state, one in zip(ask(network, clips)[:-1], expected(tensors, clips, sizes), strict=True):
         np.testing.assert_allclose(state, one, atol=1e-4)
 
@@ -229,7 +230,7 @@ def test_a_pickle_is_refused_with_the_commands_that_convert_it(tmp_path):
     (tmp_path / "theirs" / "model.safetensors").unlink()
     state = {name if name.startswith("proj.") else f"d2v_model.{name}": one for name, one in tensors.items()}
     torch.save({"model": state}, tmp_path / "theirs" / "model.pt")
-    with pytest.raises(UserError, match="model.pt, a pickle, which may run code") as error:
+    with pytest.raises(UserError, match=r"model\.pt, a pickle, which may run code") as error:
         encoder_folder.convert(tmp_path / "theirs", tmp_path / "ours")
     commands = error.value.lines.splitlines()
     assert len(commands) == 2
@@ -271,19 +272,34 @@ def pointer(folder):
 
 BAD = {
     "no YAML": (write("config.yaml", "a: [1"), "config.yaml: cannot be read as YAML"),
-    "an object of Python": (write("config.yaml", "model: !!python/object/apply:os.getcwd []"), "cannot be read as YAML"),
+    "an object of Python": (
+        write("config.yaml", "model: !!python/object/apply:os.getcwd []"),
+        "cannot be read as YAML",
+    ),
     "a list": (write("config.yaml", "- model"), "expected names and values in YAML, found list"),
     "too large": (write("config.yaml", "#" * 2**21), "2097152 bytes, more than"),
-    "another model": (edit("model: Emotion2vec", "model: SenseVoiceSmall"), "expected model: Emotion2vec, found 'Sense"),
-    "a variant": (edit("layer_norm_first: false", "layer_norm_first: true"), "layer_norm_first is True, expected False"),
-    "a setting absent": (edit("prenet_depth: 1", "prenet: 1"), r"expected the settings of emotion2vec \(no prenet_depth\)"),
+    "another model": (
+        edit("model: Emotion2vec", "model: SenseVoiceSmall"),
+        "expected model: Emotion2vec, found 'Sense",
+    ),
+    "a variant": (
+        edit("layer_norm_first: false", "layer_norm_first: true"),
+        "layer_norm_first is True, expected False",
+    ),
+    "a setting absent": (
+        edit("prenet_depth: 1", "prenet: 1"),
+        r"expected the settings of emotion2vec \(no prenet_depth\)",
+    ),
     "a text for a number": (edit("embed_dim: 32", "embed_dim: wide"), "embed_dim is 'wide', expected a whole number"),
     "a huge number": (edit("prenet_depth: 1", "prenet_depth: 1000000000"), "prenet_depth is 1000000000"),
     "code for convolutions": (edit("[(16, 10, 5)]", "[__import__(1)]"), r"feature_encoder_spec is .*, expected lists"),
     "too many convolutions": (edit("* 4", "* 99"), "feature_encoder_spec is .*, expected lists"),
     "other sizes": (edit("embed_dim: 32", "embed_dim: 64"), r"has shape .* expected .* by config.yaml"),
     "too few layers": (edit("    depth: 2", "    depth: 1"), "d2v_model.blocks.1.* belong to no encoder"),
-    "more labels": (write("tokens.txt", "\n".join([*reference.TOKENS, "calm"])), "expected 9 different labels.*found 10"),
+    "more labels": (
+        write("tokens.txt", "\n".join([*reference.TOKENS, "calm"])),
+        "expected 9 different labels.*found 10",
+    ),
     "outputs out of use": (
         write("tokens.txt", "\n".join(["unuse_0", *reference.TOKENS[1:]])),
         "unuse_0 are outputs out of use",

@@ -14,9 +14,10 @@ from keras import layers
 from zoo.layers.emotion2vec import ExtraTokens, LinearPositionBias, WithoutTokens
 from zoo.layers.masking import FrameMask, ZeroPadding
 from zoo.layers.speech_encoder import ClipStandardization, Gelu, PositionalConvolution
-from zoo.models.wav2vec2 import EncoderConfig, convolutions, transformer_layer
+from zoo.models.wav2vec2 import EncoderConfig, InTraining, convolutions, dropped, held_back, transformer_layer
 
 FAMILY = "emotion2vec"
+_NOTHING = InTraining()
 _EPSILON = 1e-5  # of every normalisation outside the transformer layers
 
 
@@ -45,7 +46,7 @@ def emotion2vec(
     config: Emotion2VecConfig,
     *,
     reference_padding: bool = False,
-    dropout: float = 0.0,
+    training: InTraining = _NOTHING,
     seed: int = 0,
     name: str = "speech_encoder",
 ) -> keras.Model:
@@ -55,12 +56,12 @@ def emotion2vec(
     transformer layer and behind each, (batch, frames, hidden), and the number of real frames (batch,). The mean of the
     last one's frames is the published embedding of an utterance.
 
-    Padding never changes an answer: the positional convolutions see zeros beyond a clip's end, as if it were alone. The
-    published code leaves padding out of attention, but not there: reference_padding=True does the same, for comparisons.
+    Padding never changes an answer: the positional convolutions see zeros beyond a clip's end, as if it were alone.
+    The published code leaves padding out of attention alone: reference_padding=True does the same, for comparisons.
 
     Args:
-        dropout: of hidden states, attention and feed-forward parts in training, in 0..1.
-        seed: of dropout.
+        training: what is done in training alone.
+        seed: of its draws.
     """
     waveform = keras.Input((None, 1), name="features")
     n_samples = keras.Input((), dtype="int32", name="n_frames")
@@ -69,17 +70,18 @@ def emotion2vec(
     frames = convolutions(frames, n_samples, replace(config, epsilon=_EPSILON), reference_padding)
     frames = layers.LayerNormalization(epsilon=_EPSILON, name="project_norm")(frames)
     frames = layers.Dense(config.hidden, name="project")(frames)
+    frames = held_back(frames, n_frames, training, seed)
     positions = _positions(frames, None if reference_padding else FrameMask(name="mask")(frames, n_frames), config)
     frames = layers.Add(name="positioned")([frames, positions])
     frames = ExtraTokens(config.extra_tokens, name="extra_tokens")(frames)
     mask = FrameMask(name="token_mask")(frames, n_frames + config.extra_tokens)
     frames = layers.LayerNormalization(epsilon=config.epsilon, name="encoder_norm")(frames)
-    frames = layers.Dropout(dropout, seed=seed, name="encoder_dropout")(frames)
+    frames = dropped(frames, training.dropout, seed, "encoder_dropout")
     states = [frames]
     for index in range(config.n_layers):
         if index == 0 or config.scale_per_layer:
             bias = _bias(frames, config, f"position_bias{index}")
-        frames = transformer_layer(frames, mask, bias, config, f"layer{index}", dropout, seed + 10 * (index + 1))
+        frames = transformer_layer(frames, mask, bias, config, f"layer{index}", training, seed + 10 * (index + 1))
         states.append(frames)
     states = [WithoutTokens(config.extra_tokens, name=f"state{index}")(state) for index, state in enumerate(states)]
     return keras.Model({"features": waveform, "n_frames": n_samples}, [*states, n_frames], name=name)

@@ -135,7 +135,7 @@ def describe(folder: Path) -> Converted:
 
 
 def load_into(network: "keras.Model", converted: Converted) -> None:
-    """Set the weights of a network of `families.build`, and of a head where it has one, tensor by tensor."""
+    """Set the weights of a network of `zoo.models.encoders.build`, and of a head where it has one, tensor by tensor."""
     names = [place.name for _, place in families.named_places(converted.config, converted.head)]
     if families.normed_positions(converted.config):
         names.append(POSITIONS)
@@ -165,7 +165,11 @@ def write_back(converted: Converted, out: Path) -> None:
             for name, places in parts.items():
                 yield name, places[0].shape, partial(joined, places)
             for index, (name, shape) in enumerate(families.normed_positions(converted.config, (), prefix).items()):
-                yield name, shape, partial(lambda index: wav2vec2.split_kernel(tensors.get_tensor(POSITIONS))[index], index)
+                yield (
+                    name,
+                    shape,
+                    partial(lambda index: wav2vec2.split_kernel(tensors.get_tensor(POSITIONS))[index], index),
+                )
 
         with written_aside(out / hugging_face.WEIGHTS) as aside:
             _write(aside, items(), "float32")

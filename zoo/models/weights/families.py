@@ -1,21 +1,17 @@
-"""Tell families of speech encoders apart: whose folder it is, its configuration, names of tensors and builder."""
+"""Tell families of speech encoders apart: whose folder it is, its configuration and the names of its tensors."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zoo.models import emotion2vec as emotion2vec_model
+from zoo.models.emotion2vec import FAMILY as EMOTION2VEC
 from zoo.models.emotion2vec import Emotion2VecConfig
-from zoo.models.wav2vec2 import EncoderConfig, EncoderHead, speech_encoder
+from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
 from zoo.models.weights import emotion2vec, funasr, hugging_face, wav2vec2
 from zoo.models.weights.hugging_face import Published, Tensors
 from zoo.models.weights.wav2vec2 import Place
 from zoo.utils.atomic_files import write_json
 
-if TYPE_CHECKING:
-    import keras
-
-EMOTION2VEC = emotion2vec_model.FAMILY
 FAMILIES = (*hugging_face.FAMILIES, EMOTION2VEC)
 # Of random encoders; published ones of the same name have these sizes.
 _SMALL = {"hidden": 32, "n_layers": 2, "heads": 4, "feed_forward": 48, "conv_filters": (16,) * 7, "position_groups": 4}
@@ -30,13 +26,6 @@ _SIZES_OF_EMOTION2VEC: Mapping[str, Mapping[str, Any]] = {
     "base": {},
     "large": _LARGE,
 }
-
-
-def build(config: EncoderConfig, **options: Any) -> "keras.Model":
-    """Build the encoder of a configuration, with the options of its builder."""
-    if isinstance(config, Emotion2VecConfig):
-        return emotion2vec_model.emotion2vec(config, **options)
-    return speech_encoder(config, **options)
 
 
 def configuration(settings: Mapping[str, Any]) -> EncoderConfig:
@@ -113,7 +102,9 @@ def named_places(config: EncoderConfig, head: EncoderHead | None = None, prefix:
     return [*((prefix + name, place) for name, place in places), *of_head]
 
 
-def normed_positions(config: EncoderConfig, names: Collection[str] = (), prefix: str = "") -> dict[str, tuple[int, ...]]:
+def normed_positions(
+    config: EncoderConfig, names: Collection[str] = (), prefix: str = ""
+) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of a positional kernel's gain and direction, as `names` spell them, or today's spelling.
 
     It is empty for encoders whose positional convolutions have no weight normalisation.

@@ -31,9 +31,8 @@ _FIXED_AUDIO = {
     "learned_alibi": False,
 }
 _COMMANDS = """\
-import torch; from safetensors.torch import save_file
-save_file({{name: one.clone().contiguous() for name, one in torch.load({source!r}, map_location="cpu")["model"].items() \
-if torch.is_tensor(one)}}, {target!r})"""
+import torch; from safetensors.torch import save_file; state = torch.load({source!r}, map_location="cpu")["model"]
+save_file({{name: one.clone() for name, one in state.items() if torch.is_tensor(one)}}, {target!r})"""
 
 
 def is_published(folder: Path) -> bool:
@@ -49,7 +48,9 @@ def read(folder: Path) -> Published:
     path = folder / CONFIG
     content = _yaml(path)
     if (found := content.get("model")) != "Emotion2vec":
-        raise UserError(f"{path}: expected model: Emotion2vec, found {found!r}; of FunASR's models only it is built here")
+        raise UserError(
+            f"{path}: expected model: Emotion2vec, found {found!r}; of FunASR's models only it is built here"
+        )
     try:
         model = content["model_conf"]
         audio = model["modalities"]["audio"]
@@ -132,7 +133,9 @@ def settings_of(config: Emotion2VecConfig) -> dict[str, Any]:
 def _config(model: Mapping[str, Any], audio: Mapping[str, Any]) -> Emotion2VecConfig:
     hidden, heads = _whole(model, "embed_dim"), _whole(model, "num_heads")
     if hidden % heads or _whole(audio, "num_alibi_heads") != heads:
-        raise ValueError(f"num_heads is {heads}, expected a divisor of embed_dim {hidden}, and num_alibi_heads the same")
+        raise ValueError(
+            f"num_heads is {heads}, expected a divisor of embed_dim {hidden}, and num_alibi_heads the same"
+        )
     groups, layers = _whole(audio, "conv_pos_groups"), _whole(audio, "conv_pos_depth")
     if hidden % groups:
         raise ValueError(f"conv_pos_groups is {groups}, expected a divisor of embed_dim {hidden}")
@@ -184,7 +187,9 @@ def _convolutions(text: str) -> list[tuple[int, int, int]]:
     except (SyntaxError, TypeError, ValueError) as error:
         expected = "lists of (filters, kernel, stride), their sums and multiples"
         raise ValueError(f"feature_encoder_spec is {text!r}, expected {expected}") from error
-    whole = all(isinstance(one, tuple) and len(one) == 3 and all(type(n) is int and n > 0 for n in one) for one in found)
+    whole = all(
+        isinstance(one, tuple) and len(one) == 3 and all(type(n) is int and n > 0 for n in one) for one in found
+    )
     if not whole or not 0 < len(found) <= _MOST_CONVOLUTIONS:
         raise ValueError(f"feature_encoder_spec is {text!r}, expected filters, kernel and stride of each convolution")
     return found
@@ -225,7 +230,9 @@ def _check_no_pickle(folder: Path) -> None:
     if not pickled:
         return
     hugging_face.check_pointer(pickled[0])
-    found = f"{folder}: expected {hugging_face.WEIGHTS}, found {pickled[0].name}, a pickle, which may run code when it is"
+    found = (
+        f"{folder}: expected {hugging_face.WEIGHTS}, found {pickled[0].name}, a pickle, which may run code when it is"
+    )
     how = "loaded and is not read here. Where PyTorch and safetensors are installed and you trust the file, these two"
     commands = _COMMANDS.format(source=str(pickled[0]), target=str(folder / hugging_face.WEIGHTS))
     raise UserError(f"{found} {how} lines make it:", commands)

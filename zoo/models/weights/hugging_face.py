@@ -165,8 +165,8 @@ def files(folder: Path) -> list[Path]:
         return [folder / name for name in names]
     if pickled := pickles(folder):
         raise UserError(
-            f"{folder}: expected {WEIGHTS}, found {pickled[0].name}, a pickle, which may run code when it is loaded and "
-            "is not read here. Where transformers is installed and you trust the file, these two lines make it:",
+            f"{folder}: expected {WEIGHTS}, found {pickled[0].name}, a pickle, which may run code when it is loaded "
+            "and is not read here. Where transformers is installed and you trust the file, these two lines make it:",
             f"from transformers import AutoModel\n"
             f"AutoModel.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r}, safe_serialization=True)",
         )
