@@ -19,7 +19,7 @@ from zoo.frontends.mfcc import CepstralStatistics
 from zoo.frontends.waveform import RawWaveform, StandardWaveform
 from zoo.layers.window_statistics import WindowStatistics
 from zoo.models.weights import encoder_folder
-from zoo.models.weights.hugging_face import FAMILIES
+from zoo.models.weights.families import FAMILIES
 from zoo.runs import upstream_runs
 
 
