@@ -30,6 +30,8 @@ DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
 DTYPES = {"float32": "F32", "float16": "F16"}
 POSITIONS = "positions/kernel"
 _FORMAT = 1
+_NO_LICENCE = "none: random weights"
+_RANDOM = "random_weights"  # in config.json of an encoder of `make_random` that is written back
 # Of random encoders; published ones of the same name have these sizes.
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "tiny": {"hidden": 32, "n_layers": 2, "heads": 4, "feed_forward": 48, "conv_filters": (16,) * 7}
@@ -75,8 +77,11 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
         with written_aside(out / WEIGHTS) as aside:
             _write(aside, _ours(tensors, known, prefix), dtype)
     checksums = {path.name: checksum(path) for path in hugging_face.files(source)}
-    about = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
-    _describe(out, published.config, head, published.licence, dtype, **about)
+    about: dict[str, Any] = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
+    licence = published.licence
+    if published.settings.get(_RANDOM):
+        about["random"], licence = True, _NO_LICENCE
+    _describe(out, published.config, head, licence, dtype, **about)
     return unused
 
 
@@ -108,7 +113,9 @@ def make_random(family: str, size: str, out: Path, seed: int = 0) -> None:
 
     with written_aside(out / WEIGHTS) as aside:
         _write(aside, ((name, one.shape, partial(draw, name)) for name, one in inputs.items()), "float32")
-    _describe(out, config, None, "none: random weights", "float32", random=True)
+    settings, waveform = hugging_face.settings_of(config)
+    about = {"settings": {**settings, _RANDOM: True}, "waveform": waveform, "random": True}
+    _describe(out, config, None, _NO_LICENCE, "float32", **about)
 
 
 def is_random(folder: Path) -> bool:
