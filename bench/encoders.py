@@ -117,8 +117,9 @@ def _torch(folder: Path, cores: int) -> Callable[[np.ndarray], np.ndarray]:
 def _saved_model(folder: Path, cores: int) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(cores)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if tf.config.threading.get_intra_op_parallelism_threads() != cores:
+        tf.config.threading.set_intra_op_parallelism_threads(cores)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     module = tf.saved_model.load(str(folder / "saved"))
     answer = module.signatures["serving_default"]
 

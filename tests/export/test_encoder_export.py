@@ -94,7 +94,7 @@ def test_weights_beyond_float16_and_runs_on_features_are_refused(run, functional
     import keras
 
     variable = keras.Variable(np.full((2, 2), 70_000.0), name="kernel")
-    with pytest.raises(UserError, match="has a weight of 7e.04, float16 holds 65504 at most; export it in float32"):
+    with pytest.raises(UserError, match=r"has a weight of 7e\+04, float16 holds 65504 at most; export it in float32"):
         half_weights._round(variable)
     with pytest.raises(UserError, match="--weights-dtype float16: for networks on waveforms"):
         export(functionals[0], functionals[1].parent / "half", weights_dtype="float16")
