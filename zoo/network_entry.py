@@ -10,7 +10,7 @@ OUTSIDE_THE_GRAPH = ("functionals", "acoustic")  # openSMILE's: their models tak
 _ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
 # Groups of settings (zoo.config.run_config.GROUPS) that come with a front-end.
 SETTINGS = {
-    "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crops", "pools"},
+    "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crop", "crops", "pools"},
     "mfcc": _ALTERED_COPIES | {"spectrum", "mfcc", "statistics", "enhancer"},
     "mfcc_frames": frozenset({"spectrum", "windows", "noise", "ratios", "enhancer", "enhanced"}),
     "waveform": frozenset({"augment_noise", "noise"}),
@@ -35,6 +35,7 @@ class Entry:
     fitted: gradient (epoch by epoch) or linear (by scikit-learn).
     settings: groups of RunConfig's fields that have an effect, beyond those of every network.
     options: keywords of the builder.
+    fine_tuned: builder (module:function) of the network with a front-end's encoder inside it, for --fine-tune.
     recipes: RunConfig's fields by preset; the first is the default, "quick" that of --synthetic.
     """
 
@@ -49,6 +50,7 @@ class Entry:
     settings: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
     recipes: Presets = field(default_factory=dict)
+    fine_tuned: str = ""
 
     @property
     def takes_waveforms(self) -> bool:

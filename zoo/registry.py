@@ -18,7 +18,7 @@ from zoo.recipes import Presets
 if TYPE_CHECKING:
     import keras
 
-MOST_WEIGHTS = 200_000_000  # of a network with options of a user; the largest one of the zoo has 7.6 million
+MOST_WEIGHTS = 200_000_000  # of a network with a user's options; the largest here, without encoders, has 7.6 million
 KHAN_2020 = "Khan, Butt, Ali 2020"
 COMPARE_2013 = "Schuller et al. 2013, Interspeech (ComParE), feature set of 2016"
 ZHAO_2019 = "Zhao et al. 2019, IEEE Access 7, doi 10.1109/ACCESS.2019.2928625"
@@ -60,7 +60,9 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
 
 def _encoder(title: str, paper: str) -> Entry:
     title = f"learned average of a frozen {title}'s layers, a dense layer"
-    return network_row("encoder_head", paper, "encoder", recipes.ENCODER, title, 197_956, shape=(4, 768))
+    row = network_row("encoder_head", paper, "encoder", recipes.ENCODER, title, 197_956, shape=(4, 768))
+    settings = row.settings | {"crop", "tuned_encoder"}
+    return replace(row, settings=settings, fine_tuned="zoo.models.encoder_head:fine_tuned_encoder")
 
 
 def _image(title: str) -> Entry:
@@ -251,11 +253,7 @@ def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options: Any) -> "
     if name not in MODELS:
         builder = own_network.checked(entry.builder, builder, entry.frontend, entry.task)
     assert builder
-    known = [key for key, value in signature(builder).parameters.items() if value.kind is value.KEYWORD_ONLY]
-    known.remove("name")
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of {name}", option, known)
+    _check_options(name, builder, options)
     given = {**entry.options, "name": name if name in MODELS else function, **options}
     try:
         if options:
@@ -269,6 +267,27 @@ def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options: Any) -> "
         except Exception:  # whatever it is: the builder is at fault, and its first error says how
             raise error from None
         raise UserError(f"{name} cannot be built with {options or 'its defaults'}: {error}") from error
+
+
+def build_fine_tuned(name: str, n_outputs: int, /, *sizes: Any, **options: Any) -> "keras.Model":
+    """Build a network with the encoder inside it, for --fine-tune; `sizes` are what its builder takes beside outputs.
+
+    Raises UserError for an unknown option, and for a value that it cannot be built with.
+    """
+    place, _, function = get(name).fine_tuned.rpartition(":")
+    _check_options(name, builder := getattr(import_module(place), function), options)
+    try:
+        return builder(n_outputs, *sizes, **{"name": name, **options})
+    except OptionError as error:
+        raise UserError(f"{name} cannot be built with {options}: {error}") from error
+
+
+def _check_options(name: str, builder: Callable, options: Mapping[str, Any]) -> None:
+    known = [key for key, value in signature(builder).parameters.items() if value.kind is value.KEYWORD_ONLY]
+    known.remove("name")
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
 
 
 def _check_size(builder: Callable[[], "keras.Model"]) -> None:

@@ -18,6 +18,7 @@ from zoo.config.validation import (
     as_flag,
     check_augmentation,
     check_auxiliary,
+    check_encoder,
     check_initial,
     check_snapshots,
     check_together,
@@ -113,7 +114,7 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     given |= _own_network(given)
     model = given["model"] = spelt(given.get("model", RunConfig.model), registry.MODELS)
     recipes = registry.get(model).recipes
-    recipe = given.get("recipe") or ("quick" if given.get("synthetic") else next(iter(recipes)))
+    recipe = given.get("recipe") or _usual_recipe(given, recipes)
     recipe = spelt(recipe, recipes)
     if recipe not in recipes:
         raise unknown(f"recipe of {model}", recipe, recipes)
@@ -136,9 +137,17 @@ def from_flags(given: Mapping[str, Any]) -> RunConfig:
     check_together(config)
     check_augmentation(config)
     check_initial(config)
+    check_encoder(config)
     check_auxiliary(config)
     check_snapshots(config)
     return config
+
+
+def _usual_recipe(given: Mapping[str, Any], recipes: Mapping[str, Any]) -> str:
+    """Return the preset of flags that name none: the first, "quick" for synthetic sound; others to fine-tune with."""
+    tuned = given.get("fine_tune", "") not in ("", "head") and not given.get("init_from")
+    names = ("quick_fine_tune", "fine_tune") if tuned and "fine_tune" in recipes else ("quick", next(iter(recipes)))
+    return names[0 if given.get("synthetic") else 1]
 
 
 def _as_spelt(given: Mapping[str, Any]) -> dict[str, Any]:

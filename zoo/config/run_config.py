@@ -9,6 +9,7 @@ from typing import Any
 from zoo import own_network, registry
 from zoo.config.augmentation_fields import AugmentationFields
 from zoo.config.auxiliary import Auxiliary
+from zoo.config.encoder_fields import EncoderFields
 from zoo.config.fields import flag as _flag
 from zoo.config.fields import start as _start
 from zoo.config.groups import COMMON
@@ -19,7 +20,7 @@ _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() fo
 
 
 @dataclass(frozen=True)
-class RunConfig(Auxiliary, AugmentationFields):
+class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; ser train --help-all lists them")
@@ -114,9 +115,6 @@ class RunConfig(Auxiliary, AugmentationFields):
         False, "pools", "z-score by each corpus's training clips, an unseen one by its own unlabelled", later=True
     )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
-    weights: str = _flag("", "weights", "file of an image network, or folder of an encoder (docs/encoders.md)")
-    encoder_layer: str = _flag("all", "encoder", "its hidden states: all, last, middle, or a number", later=True)
-    encoder_frames: bool = _flag(False, "encoder", "keep the frames of one layer, not their mean", later=True)
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
 
     option: Mapping[str, Any] = _flag(
@@ -155,7 +153,7 @@ class RunConfig(Auxiliary, AugmentationFields):
 
     init_from: str = _start("", "run, export or file of weights (.keras, .weights.h5) to begin with")
     init_fold: str = _start("", "fold of --init-from (default: that of the same number, or its only one)")
-    fine_tune: str = _start("all", "layers to train: all, top (upper half of those with weights), their last N, head")
+    fine_tune: str = _start("", "layers to train: all, top (upper half), last N, head; by default all but of encoders")
     freeze_epochs: int = _start(0, "train the head alone for so many epochs first", least=0)
     fine_tune_rate: float = _start(
         0.0, "learning rate then; 0: --learning-rate, a tenth of it behind --freeze-epochs", least=0.0
@@ -165,7 +163,7 @@ class RunConfig(Auxiliary, AugmentationFields):
         False, "begin with the new clips' statistics in batch normalisation (Li et al. 2018)"
     )
 
-    crop_seconds: float = _flag(5.0, "crops", "train on a random crop of at most this length", least=0.1)
+    crop_seconds: float = _flag(5.0, "crop", "train on a random crop of at most this length", least=0.1)
     class_weights: str = _flag("inverse", "emotion", "none, inverse (N / 10 N_k), balanced (N / K N_k), or CLASS=W,...")
     corpus_weights: str = _flag(
         "none",
@@ -273,6 +271,11 @@ class RunConfig(Auxiliary, AugmentationFields):
     def saved(self) -> dict[str, Any]:
         """Return the record as config.json holds it."""
         return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the network holds the speech encoder itself, to be fine-tuned; else its hidden states are given."""
+        return self.fine_tune not in ("", "head") and heeds(self.model, "lora")
 
     @property
     def noise_split(self) -> str:

@@ -62,6 +62,8 @@ def _translate(saved: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("snr_level all, which training no longer has")
     if saved.get("noise_split") == "time" and saved.get("noise"):
         values["noise"] = f"time:{saved['noise']}"
+    if "lora" not in saved and values.get("fine_tune") == "all":
+        values["fine_tune"] = ""  # which said so, of networks with initial weights alone; all encoders were frozen
     if saved.get("model") == "mfcc_svr" and "enhance" in saved and saved.get("heard") != "noisy":
         values |= {"noise": "", "snr": RunConfig.snr}  # of the runs beside it: it was fitted on clean recordings
     return values

@@ -95,11 +95,14 @@ def check_snapshots(config: RunConfig) -> None:
 def check_initial(config: RunConfig) -> None:
     """Raise UserError for settings of --init-from without it, an unknown --fine-tune, or stages without epochs."""
     names = ("init_fold", "fine_tune", "freeze_epochs", "fine_tune_rate", "init_normalization", "adapt_batch_norm")
+    of_encoder = ("fine_tune", "freeze_epochs", "fine_tune_rate") if heeds(config.model, "lora") else ()
     for name in names:
-        if not config.init_from and getattr(config, name) != getattr(RunConfig, name):
-            raise UserError(f"{as_flag(name)} has no effect without --init-from; add that, or leave it out")
+        usual = not config.init_from and (name not in of_encoder or not config.fine_tune)
+        if usual and getattr(config, name) != getattr(RunConfig, name):
+            other = " or --fine-tune" if name in of_encoder else ""
+            raise UserError(f"{as_flag(name)} has no effect without --init-from{other}; add that, or leave it out")
     words = ("all", "top", "head")
-    if config.fine_tune not in words and not (config.fine_tune.isdecimal() and int(config.fine_tune)):
+    if config.fine_tune not in ("", *words) and not (config.fine_tune.isdecimal() and int(config.fine_tune)):
         raise UserError(
             f"--fine-tune is {config.fine_tune!r:.100}, expected {', '.join(words)}, or a number of layers from 1"
         )
@@ -108,6 +111,22 @@ def check_initial(config: RunConfig) -> None:
             f"--freeze-epochs is {config.freeze_epochs} of --epochs {config.epochs}, which leaves none for the other "
             "layers. Give fewer, or --fine-tune head"
         )
+
+
+def check_encoder(config: RunConfig) -> None:
+    """Raise UserError for settings of fine-tuned encoders where none is fine-tuned, and a rise without a cosine."""
+    if config.warm_up and config.schedule != "cosine":
+        raise UserError(
+            f"--warm-up {config.warm_up} needs --schedule cosine, found {config.schedule}; give that with it"
+        )
+    if not heeds(config.model, "lora") or config.trains_encoder:
+        return
+    for name in ("lora", "encoder_rate", "layer_decay", "crop_seconds"):
+        if getattr(config, name) != getattr(RunConfig, name):
+            raise UserError(
+                f"{as_flag(name)} has no effect on {config.model} without --fine-tune all, top or a number of layers, "
+                "as its encoder is frozen; add that, or leave it out"
+            )
 
 
 def augmentations(config: RunConfig) -> tuple[str, ...]:

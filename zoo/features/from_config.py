@@ -16,7 +16,7 @@ from zoo.features import enhancer, joint_vector
 from zoo.features.extractor import Extractor, of_clip_functionals, of_functionals, of_layer
 from zoo.frontends.log_mel import LogMel
 from zoo.frontends.mfcc import CepstralStatistics
-from zoo.frontends.waveform import StandardWaveform
+from zoo.frontends.waveform import RawWaveform, StandardWaveform
 from zoo.layers.window_statistics import WindowStatistics
 from zoo.models.weights import encoder_folder
 from zoo.models.weights.hugging_face import FAMILIES
@@ -131,6 +131,7 @@ def _image(config: RunConfig) -> keras.layers.Layer:
 
 
 def _encoder(config: RunConfig) -> keras.layers.Layer:
+    """Return the encoder, or the waveform where the network holds the encoder itself."""
     from zoo.frontends.speech_encoder import SpeechEncoder
 
     if not config.weights:
@@ -138,13 +139,15 @@ def _encoder(config: RunConfig) -> keras.layers.Layer:
             f"--model {config.model} needs --weights FOLDER, a published encoder as ser convert-weights writes it "
             "(docs/encoders.md)"
         )
-    layer = SpeechEncoder(
+    encoder = encoder_folder.describe(Path(config.weights)).config
+    if config.model in FAMILIES and config.model != encoder.family:
+        found = f"--weights {config.weights}: expected {config.model}, found {encoder.family}"
+        raise UserError(f"{found}; give --model {encoder.family}, or other weights")
+    if config.trains_encoder:
+        return RawWaveform(encoder.rate_hz, name="waveform_frontend")
+    return SpeechEncoder(
         config.weights, layer=config.encoder_layer, frames=config.encoder_frames, name="speech_encoder"
     )
-    if config.model in FAMILIES and config.model != layer.config.family:
-        found = f"--weights {config.weights}: expected {config.model}, found {layer.config.family}"
-        raise UserError(f"{found}; give --model {layer.config.family}, or other weights")
-    return layer
 
 
 _LAYERS: dict[str, Callable[[RunConfig], keras.layers.Layer]] = {

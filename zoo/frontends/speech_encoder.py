@@ -55,7 +55,7 @@ class SpeechEncoder(keras.layers.Layer):
             )
         self.weights_folder, self.weights_sha256, self.layer, self.frames = str(weights), found.sha256, layer, frames
         self.rate_hz, self.config = found.config.rate_hz, found.config
-        self.chosen = _chosen(layer, found.config.n_layers, frames)
+        self.chosen = chosen_states(layer, found.config.n_layers, frames)
         # Where Keras, which saves what attributes hold, does not find them.
         self._hidden = SimpleNamespace(converted=found, encoder=None)
 
@@ -112,8 +112,11 @@ class SpeechEncoder(keras.layers.Layer):
         return {**super().get_config(), **settings, "weights": self.weights_folder}
 
 
-def _chosen(layer: str, n_layers: int, frames: bool) -> list[int]:
-    """Return the indices of the hidden states that `layer` names."""
+def chosen_states(layer: str, n_layers: int, frames: bool) -> list[int]:
+    """Return the indices of the hidden states that `layer` names.
+
+    Raises UserError for a layer that is not there, and for frames of all layers.
+    """
     if layer == ALL:
         if frames:
             raise UserError("--encoder-layer all gives a clip's means; choose one layer for frames, such as last")

@@ -1,4 +1,4 @@
-"""Standardise each waveform to mean 0 and deviation 1, as a Keras layer."""
+"""Waveforms as features: standardised to mean 0 and deviation 1, or as they are; as Keras layers."""
 
 from typing import Any
 
@@ -30,6 +30,28 @@ class StandardWaveform(Weightless, InFloat32):
         variance = ops.sum(ops.square(centred), axis=1, keepdims=True) / count
         # Far below the variance of one bit's noise in 16-bit audio, 8e-11: only digital silence is held back by it.
         return (centred * ops.rsqrt(variance + 1e-14))[..., None], n_samples
+
+    def n_frames(self, n_samples):
+        """Steps of the features of a clip of `n_samples` samples: one for each."""
+        return n_samples
+
+    def compute_output_spec(self, waveform, n_samples):
+        return keras.KerasTensor((*waveform.shape, 1), "float32"), keras.KerasTensor(n_samples.shape, "int32")
+
+
+@register
+class RawWaveform(Weightless, InFloat32):
+    """The waveform as it is, for networks that standardise it themselves, as speech encoders do.
+
+    Call: waveforms (batch, samples), sample counts (batch,) -> (batch, samples, 1), and the counts.
+    """
+
+    def __init__(self, rate_hz: int = 16_000, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rate_hz = rate_hz
+
+    def call(self, waveform, n_samples):
+        return ops.cast(waveform, "float32")[..., None], n_samples
 
     def n_frames(self, n_samples):
         """Steps of the features of a clip of `n_samples` samples: one for each."""

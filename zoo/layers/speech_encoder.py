@@ -78,15 +78,24 @@ class InstanceNormalization(ExplicitMask):
 class Gelu(Weightless, ExplicitMask):
     """Computes x times the normal distribution function of x (Hendrycks, Gimpel 2016), exactly.
 
-    By erf, which ONNX has; Keras's own takes erfc on TensorFlow, which ONNX has not.
+    By erf, which ONNX has; Keras's own takes erfc on TensorFlow, which ONNX has not. With `recompute` the backward
+    pass computes it again and keeps its input alone.
     """
 
-    def call(self, inputs):
-        half = ops.cast(0.5, inputs.dtype)
-        return half * inputs * (1 + ops.erf(inputs * ops.cast(math.sqrt(0.5), inputs.dtype)))
+    def __init__(self, recompute: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.recompute = recompute
 
-    def compute_output_spec(self, inputs):
+    def call(self, inputs, training=False):
+        return keras.remat(_gelu)(inputs) if training and self.recompute else _gelu(inputs)
+
+    def compute_output_spec(self, inputs, training=False):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+def _gelu(inputs):
+    half = ops.cast(0.5, inputs.dtype)
+    return half * inputs * (1 + ops.erf(inputs * ops.cast(math.sqrt(0.5), inputs.dtype)))
 
 
 @register
@@ -125,16 +134,29 @@ class AttentionProduct(Weightless, ExplicitMask):
     """Scaled dot-product attention of several heads (Vaswani et al. 2017, section 3.2), without its projections.
 
     Call: queries, keys, values (batch, frames, channels), mask (batch, frames) of the keys or None, and a bias of the
-    scores, (batch or 1, heads, frames, frames), or None -> (batch, frames, channels).
+    scores, (batch or 1, heads, frames, frames), or None -> (batch, frames, channels). With `recompute` the backward
+    pass computes scores and weights again.
     """
 
-    def __init__(self, heads: int, dropout: float = 0.0, seed: int = 0, **kwargs: Any):
+    def __init__(self, heads: int, dropout: float = 0.0, seed: int = 0, recompute: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        self.heads, self.dropout, self.seed = heads, dropout, seed
+        self.heads, self.dropout, self.seed, self.recompute = heads, dropout, seed, recompute
         self._generator = keras.random.SeedGenerator(seed)
 
     def call(self, queries, keys, values, mask=None, bias=None, training=False):
         queries, keys, values = (self._by_head(one) for one in (queries, keys, values))
+        kept = None
+        if training and self.dropout:  # drawn here, as the backward pass would draw another one
+            shape = (*ops.shape(queries)[:3], ops.shape(keys)[2])
+            kept = keras.random.uniform(shape, seed=self._generator) >= self.dropout
+
+        def product(queries, keys, values, *bias):  # of what has a gradient alone, which TensorFlow asks for
+            return self._product(queries, keys, values, mask, *(bias or [None]), kept)
+
+        product = keras.remat(product) if training and self.recompute else product
+        return product(queries, keys, values, *([] if bias is None else [bias]))
+
+    def _product(self, queries, keys, values, mask, bias, kept):
         scale = ops.cast(1 / math.sqrt(queries.shape[-1]), queries.dtype)
         scores = ops.cast(ops.matmul(queries * scale, ops.transpose(keys, (0, 1, 3, 2))), "float32")
         if bias is not None:
@@ -142,8 +164,8 @@ class AttentionProduct(Weightless, ExplicitMask):
         if mask is not None:
             scores = ops.where(mask[:, None, None, :], scores, -1e9)
         shares = ops.cast(ops.softmax(scores, axis=-1), values.dtype)
-        if training and self.dropout:
-            shares = keras.random.dropout(shares, self.dropout, seed=self._generator)
+        if kept is not None:
+            shares = ops.where(kept, shares / (1 - self.dropout), ops.zeros((), shares.dtype))
         outputs = ops.transpose(ops.matmul(shares, values), (0, 2, 1, 3))
         return ops.reshape(outputs, (ops.shape(outputs)[0], -1, outputs.shape[2] * outputs.shape[3]))
 

@@ -18,6 +18,8 @@ RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("kernel_size", "kernel_sizes", "second_kernel_size", "fft_kernel_size"), _TAPS),
     **dict.fromkeys(("pool_size", "pool_sizes", "fft_pool", "channel_pool"), _TAPS),
     **dict.fromkeys(("dropout", "dropouts", "block_dropout", "fft_dropout", "norm_momentum"), _SHARE),
+    **dict.fromkeys(("encoder_dropout", "attention_dropout", "layer_drop", "masked_frames", "masked_channels"), _SHARE),
+    **dict.fromkeys(("masked_span", "masked_channels_span"), _UNITS),
     "fine_blocks": (0, 16),
     "recurrent_layers": (1, 16),
     "n_coefficients": (1, 4_096),

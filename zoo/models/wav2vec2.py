@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from zoo.layers.encoder_training import LayerDrop, SpanMask
 from zoo.layers.masking import FrameMask, ZeroPadding
 from zoo.layers.speech_encoder import (
     AttentionProduct,
@@ -94,11 +95,35 @@ class EncoderHead:
     weighted_layers: bool = False
 
 
+@dataclass(frozen=True)
+class InTraining:
+    """What is done to an encoder in training alone; all of it is off by default, and at inference.
+
+    dropout: of hidden states and in feed-forward parts, 0..1.
+    attention_dropout: of attention weights.
+    layer_drop: probability that a batch leaves a transformer layer out (`layerdrop`).
+    masked_frames, masked_span: share of frames that a learned vector replaces, in spans of so many frames
+        (`mask_time_prob`, `mask_time_length`).
+    masked_channels, masked_channels_span: of channels, set to zero (`mask_feature_prob`, `mask_feature_length`).
+    recompute: compute attention weights and GELU again in the backward pass, in place of keeping them: less memory,
+        more time (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
+    """
+
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    layer_drop: float = 0.0
+    masked_frames: float = 0.0
+    masked_span: int = 10
+    masked_channels: float = 0.0
+    masked_channels_span: int = 10
+    recompute: bool = False
+
+
 def speech_encoder(
     config: EncoderConfig,
     *,
     reference_padding: bool = False,
-    dropout: float = 0.0,
+    training: InTraining = InTraining(),
     seed: int = 0,
     name: str = "speech_encoder",
 ) -> keras.Model:
@@ -114,8 +139,8 @@ def speech_encoder(
     does the same, for comparisons.
 
     Args:
-        dropout: of hidden states, attention and feed-forward parts in training, in 0..1.
-        seed: of dropout.
+        training: what is done in training alone.
+        seed: of its draws.
     """
     waveform = keras.Input((None, 1), name="features")
     n_samples = keras.Input((), dtype="int32", name="n_frames")
@@ -126,13 +151,17 @@ def speech_encoder(
     if config.project_norm:
         frames = layers.LayerNormalization(epsilon=config.epsilon, name="project_norm")(frames)
     frames = layers.Dense(config.hidden, name="project")(frames)
+    frames = _dropped(frames, training.dropout, seed + 1, "project_dropout")
+    if training.masked_frames or training.masked_channels:
+        spans = (training.masked_frames, training.masked_span, training.masked_channels, training.masked_channels_span)
+        frames = SpanMask(*spans, seed=seed + 2, name="masked")(frames, n_frames)
     if mask is not None:
         frames = ZeroPadding(name="projected")(frames, mask)
     positions = PositionalConvolution(config.position_kernel, config.position_groups, name="positions")(frames)
     frames = layers.Add(name="positioned")([frames, Gelu(name="positions_gelu")(positions)])
     if not config.norm_first:
         frames = _norm(frames, config, "encoder_norm")
-    frames = layers.Dropout(dropout, seed=seed, name="encoder_dropout")(frames)
+    frames = _dropped(frames, training.dropout, seed, "encoder_dropout")
     states = [frames]
     bias = (
         RelativePositionBias(config.heads, config.buckets, config.max_distance, name="position_bias")(frames)
@@ -140,7 +169,12 @@ def speech_encoder(
         else None
     )
     for index in range(config.n_layers):
-        frames = _layer(frames, mask, bias, config, f"layer{index}", dropout, seed + 10 * (index + 1))
+        name = f"layer{index}"
+        behind = _layer(frames, mask, bias, config, name, training, seed + 10 * (index + 1))
+        if training.layer_drop:
+            drop = LayerDrop(training.layer_drop, seed + 10 * (index + 1) + 4, name=f"{name}_drop")
+            behind = drop(frames, behind)
+        frames = behind
         states.append(frames)
     if config.norm_first:
         states[-1] = _norm(frames, config, "encoder_norm")
@@ -181,24 +215,31 @@ def _convolutions(frames, n_samples, config: EncoderConfig, reference_padding: b
     return frames
 
 
-def _layer(frames, mask, bias, config: EncoderConfig, name: str, dropout: float, seed: int):
+def _layer(frames, mask, bias, config: EncoderConfig, name: str, training: InTraining, seed: int):
     """Return the frames behind a transformer layer, normalised before its parts or behind them."""
+    dropout, attention_dropout = training.dropout, training.attention_dropout
     attended = _norm(frames, config, f"{name}_attention_norm") if config.norm_first else frames
     gated = None if bias is None else GatedPositionBias(config.heads, name=f"{name}_gate")(attended, bias)
     projected = [layers.Dense(config.hidden, name=f"{name}_{part}")(attended) for part in ("q", "k", "v")]
-    product = AttentionProduct(config.heads, dropout, seed, name=f"{name}_attention")
+    recompute = training.recompute
+    product = AttentionProduct(config.heads, attention_dropout, seed, recompute, name=f"{name}_attention")
     attended = layers.Dense(config.hidden, name=f"{name}_out")(product(*projected, mask=mask, bias=gated))
-    attended = layers.Dropout(dropout, seed=seed + 1, name=f"{name}_attention_dropout")(attended)
+    attended = _dropped(attended, dropout, seed + 1, f"{name}_attention_dropout")
     frames = layers.Add(name=f"{name}_attended")([frames, attended])
     if not config.norm_first:
         frames = _norm(frames, config, f"{name}_attention_norm")
     passed = _norm(frames, config, f"{name}_final_norm") if config.norm_first else frames
     passed = layers.Dense(config.feed_forward, name=f"{name}_wide")(passed)
-    passed = layers.Dropout(dropout, seed=seed + 2, name=f"{name}_wide_dropout")(Gelu(name=f"{name}_gelu")(passed))
+    passed = Gelu(recompute, name=f"{name}_gelu")(passed)
+    passed = _dropped(passed, dropout, seed + 2, f"{name}_wide_dropout")
     passed = layers.Dense(config.hidden, name=f"{name}_narrow")(passed)
-    passed = layers.Dropout(dropout, seed=seed + 3, name=f"{name}_dropout")(passed)
+    passed = _dropped(passed, dropout, seed + 3, f"{name}_dropout")
     frames = layers.Add(name=f"{name}_sum")([frames, passed])
     return frames if config.norm_first else _norm(frames, config, f"{name}_final_norm")
+
+
+def _dropped(frames, dropout: float, seed: int, name: str):
+    return layers.Dropout(dropout, seed=seed, name=name)(frames) if dropout else frames
 
 
 def _norm(frames, config: EncoderConfig, name: str):

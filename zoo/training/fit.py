@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -11,7 +11,9 @@ import numpy as np
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.frontends.compose import with_frontend
-from zoo.training import checkpoint, devices, snapshots, transfer
+from zoo.runs.model_file import bare
+from zoo.training import checkpoint, devices, encoder_tuning, snapshots, transfer
+from zoo.training.layer_rates import with_rates
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
@@ -41,6 +43,8 @@ def fit(
     saved, of_all = shared.network(built), shared.loss(loss)
     if config.init_from:
         saved = transfer.begin(saved, fold, config)
+    if config.trains_encoder and config.lora:
+        encoder_tuning.add_lora(bare(saved), config)
     with shared.scope():
         extended = extend(saved)
     model = saved if extended is saved else shared.network(extended)
@@ -50,7 +54,8 @@ def fit(
         """Compile the model for the stage of an epoch."""
         with shared.scope():
             stage = snapshots.cycle(transfer.stage(saved, config, epoch))
-            _compile_built(model, of_all, stage, len(batches(1)))
+            shares = encoder_tuning.rates(bare(saved), config) if config.trains_encoder else {}
+            _compile_built(model, of_all, stage, len(batches(1)), shares)
 
     history, best = checkpoint.restore(fold.folder, model, enter) or ([], [])
     shared.begin(model)
@@ -81,9 +86,11 @@ def fit(
         model.set_weights(best)
     shared.end(model)
     write_csv(fold.folder / "history.csv", history)  # a kill may have come between the last state and this
-    if config.init_from:
+    if transfer.has_stages(config):
         transfer.unfreeze(saved)  # with an optimizer of some of its variables, Keras would warn wherever it is loaded
-    if config.init_from or config.devices > 1:
+    if config.trains_encoder:
+        saved = encoder_tuning.finished(saved)
+    elif config.init_from or config.devices > 1:
         _compile_built(model, loss, config, len(batches(1)))
     with written_aside(fold.folder / "model.keras") as aside:
         (with_frontend(fold.frontend, saved) if fold.frontend else saved).save(aside)
@@ -107,26 +114,34 @@ def make_repeatable(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int) -> None:
-    """Compile a network with the optimizer and schedule of a configuration."""
+def compile_model(
+    model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int, shares: Mapping[str, float] | None = None
+) -> None:
+    """Compile a network with the optimizer and schedule of a configuration.
+
+    Weights in `shares`, by path, are trained at these shares of the learning rate.
+    """
+    shares = shares or {}
     rate = learning_rates(config, steps_per_epoch * config.epochs)
     options: dict[str, Any] = {"weight_decay": config.weight_decay or None}
     if config.weight_average:
         options |= {"use_ema": True, "ema_momentum": config.weight_average}
     optimizer: keras.optimizers.Optimizer
     if config.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate, **options)
+        optimizer = with_rates(keras.optimizers.Adam, shares)(rate, **options)
     elif config.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rate, momentum=config.momentum, **options)
+        optimizer = with_rates(keras.optimizers.RMSprop, shares)(rate, momentum=config.momentum, **options)
     else:
-        optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, **options)
+        optimizer = with_rates(keras.optimizers.SGD, shares)(rate, momentum=config.momentum, **options)
     # XLA made these networks' step four times slower on TensorFlow's CPU, and is JAX's only fast way.
     jit = keras.backend.backend() == "jax"
     model.compile(optimizer, loss=loss, jit_compile=jit)
 
 
-def _compile_built(model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int) -> None:
-    compile_model(model, loss, config, steps_per_epoch)
+def _compile_built(
+    model: keras.Model, loss: Any, config: RunConfig, steps_per_epoch: int, shares: Mapping[str, float] | None = None
+) -> None:
+    compile_model(model, loss, config, steps_per_epoch, shares)
     model.optimizer.build(model.trainable_variables)
 
 
@@ -137,7 +152,9 @@ def learning_rates(config: RunConfig, n_steps: int) -> keras.optimizers.schedule
     """
     schedules, highest = keras.optimizers.schedules, config.learning_rate
     if config.schedule == "cosine":
-        return schedules.CosineDecay(highest, n_steps)
+        rising = int(config.warm_up * n_steps)
+        options = {"warmup_target": highest, "warmup_steps": rising} if rising else {}
+        return schedules.CosineDecay(0.0 if rising else highest, n_steps - rising, **options)
     if config.schedule == "one_cycle":
         rising = int(0.3 * n_steps)
         return schedules.CosineDecay(highest / 25, n_steps - rising, warmup_target=highest, warmup_steps=rising)

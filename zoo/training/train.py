@@ -16,10 +16,21 @@ from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
+from zoo.models.weights import encoder_folder
 from zoo.runs import begin, environment, folds_of_final, sides, training_clips, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
-from zoo.training import checkpoint, devices, elsewhere, evaluate, fit_linear, same_audio, teacher, transfer
+from zoo.training import (
+    checkpoint,
+    devices,
+    elsewhere,
+    encoder_tuning,
+    evaluate,
+    fit_linear,
+    same_audio,
+    teacher,
+    transfer,
+)
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
@@ -110,6 +121,8 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
         data["targets_sha256"] = targets_fingerprint(source, settings.heads)
     if "weights_sha256" in extractor.settings:
         data["weights_sha256"] = str(extractor.settings["weights_sha256"])
+    elif settings.trains_encoder:
+        data["weights_sha256"] = encoder_folder.read(Path(settings.weights)).sha256
     taught_by = teacher.audit(teachers, source, hashes, extractor, settings)
     taught, taught_sha256 = teacher.learn_from(folder, teachers, source, settings, progress)
     data |= {**transfer.hashes(origins), **taught_sha256}
@@ -117,7 +130,9 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     leakage = audit_folds(source, hashes, settings.allow_leakage)
     leakage += [*transfer.audit(origins, source, hashes, extractor, settings), *taught_by]
     facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
-    facts |= {"initial": [origin.about for origin in origins.values()]} if origins else {}
+    initial = [origin.about for origin in origins.values()]
+    initial += [encoder_tuning.origin(settings)] if settings.trains_encoder else []
+    facts |= {"initial": initial} if initial else {}
     facts |= {"teachers": teacher.about(teachers)} if teachers else {}
     run = Run(folder, settings, source, features, versions, facts, origins, teachers, taught)
     return _against_speakers(run) if settings.standardize_speakers else run

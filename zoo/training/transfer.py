@@ -21,7 +21,7 @@ from zoo.features.extractor import Extractor
 from zoo.frontends.compose import with_normalization
 from zoo.runs.dataset import Source
 from zoo.runs.model_file import bare, head_of
-from zoo.training import batch_statistics, initial_model, seen_before
+from zoo.training import batch_statistics, encoder_tuning, initial_model, seen_before
 from zoo.training.initial_model import Initial
 from zoo.training.seen_before import Seen
 from zoo.training.tasks.base import FoldData
@@ -143,18 +143,26 @@ def stage(model: keras.Model, config: RunConfig, epoch: int) -> RunConfig:
     Its learning rate and number of epochs are those of the stage. Batch normalisation that is frozen keeps its
     statistics and normalises by them, in training too.
     """
-    if not config.init_from:
+    if not has_stages(config):
         return config
-    with_weights = [layer for layer in bare(model).layers if layer.weights]
     first = epoch <= config.freeze_epochs
-    n_trained = 1 if first else trained_layers(config.fine_tune, len(with_weights))
-    for number, layer in enumerate(reversed(with_weights)):
-        layer.trainable = number < n_trained
+    if config.trains_encoder:
+        encoder_tuning.freeze(bare(model), config, head_alone=first)
+    else:
+        with_weights = [layer for layer in bare(model).layers if layer.weights]
+        n_trained = 1 if first else trained_layers(config.fine_tune or "all", len(with_weights))
+        for number, layer in enumerate(reversed(with_weights)):
+            layer.trainable = number < n_trained
     if first:
         return replace(config, epochs=config.freeze_epochs)
     usual = config.learning_rate * (_SLOWER if config.freeze_epochs else 1)
     rate = config.fine_tune_rate or usual
     return replace(config, epochs=config.epochs - config.freeze_epochs, learning_rate=rate)
+
+
+def has_stages(config: RunConfig) -> bool:
+    """Return whether a training may freeze layers: with initial weights, its network's or its speech encoder's."""
+    return bool(config.init_from) or config.trains_encoder
 
 
 def unfreeze(model: keras.Model) -> None:

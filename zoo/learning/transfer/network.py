@@ -32,7 +32,7 @@ UNTRAINED = ("source", "source-adapted")
 _FROM_NOTHING: dict[str, Any] = {
     "init_from": "",
     "init_fold": "",
-    "fine_tune": "all",
+    "fine_tune": "",
     "freeze_epochs": 0,
     "fine_tune_rate": 0.0,
     "init_normalization": "new",

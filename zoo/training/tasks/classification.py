@@ -25,6 +25,7 @@ from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
 from zoo.frontends.mel_filterbank import mel_frequencies
+from zoo.frontends.speech_encoder import chosen_states
 from zoo.heads import column_names, heads_of
 from zoo.inference.categorical import groups_of, load_classifier
 from zoo.inference.predictor import checked, in_turn, read_all
@@ -32,7 +33,7 @@ from zoo.losses import class_weights
 from zoo.metrics import classification
 from zoo.models.weights import encoder_folder
 from zoo.reports import classification as classification_report
-from zoo.training import auxiliary, several_targets
+from zoo.training import auxiliary, encoder_tuning, several_targets
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row
 
 report = classification_report
@@ -41,6 +42,8 @@ FIGURES = Figures(
     compared=("n_clips", "ua", "wa", "macro_f1", "confusion"),
     short=("n_clips", "ua", "wa", "validation_ua"),
 )
+
+_VALIDATED_SECONDS = 20  # in a batch of waveforms, padding too
 
 
 def check(config: RunConfig, protocol: Protocol) -> None:
@@ -52,7 +55,11 @@ def check(config: RunConfig, protocol: Protocol) -> None:
     if registry.get(config.model).frontend == "joint":
         joint_vector.check(config)
     from_config.frontend(config)
-    _build(config, len(protocol.classes), config.option)
+    if config.trains_encoder:
+        with keras.StatelessScope(initialize_variables=False):  # weights are counted before any is made
+            encoder_tuning.check_memory(_build(config, len(protocol.classes), config.option), config)
+    else:
+        _build(config, len(protocol.classes), config.option)
     if config.enhancer:
         enhancer.check(config)
     class_weights(config.class_weights, range(len(protocol.classes)), protocol.classes)
@@ -90,6 +97,8 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
     # All that is trained on, altered copies too: noise moves coefficients by many deviations of clean ones.
     features = [item for example in fold.train for item in (example.features, *example.versions)]
     network = _build(config, len(fold.outputs), {"seed": config.seed, **config.option})
+    if config.trains_encoder:
+        encoder_tuning.load_weights(network, config)
     heads = heads_of(config, fold.outputs)
     loss: Any = "sparse_categorical_crossentropy"
     if len(heads) > 1:
@@ -110,7 +119,8 @@ def fitting(fold: FoldData, config: RunConfig) -> Fitting:
         values = np.stack([item.read() for item in features]).astype(np.float64)
         axes = 0 if config.standardize == "coefficient" else (0, 1)
         network = with_normalization(values.mean(axis=axes), values.var(axis=axes), network, least_variance=1e-12)
-    longest_seconds = config.crop_seconds if heeds(config.model, "crop_seconds") else config.max_clip_seconds
+    crops = config.trains_encoder or heeds(config.model, "augment")
+    longest_seconds = config.crop_seconds if crops else config.max_clip_seconds
     crop_frames = fold.frontend.n_frames(round(longest_seconds * fold.frontend.rate_hz))
 
     options: dict[str, Any] = {"seed": config.seed, "augment": augment, "tempo": config.tempo}
@@ -145,8 +155,11 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
     if entry.frontend == "log_mel":
         return registry.build(config.model, n_classes, config.bands, **options)
     if entry.frontend == "encoder":
-        hidden = encoder_folder.describe(Path(config.weights)).config.hidden
-        return registry.build(config.model, n_classes, hidden, **options)
+        encoder = encoder_folder.describe(Path(config.weights)).config
+        if not config.trains_encoder:
+            return registry.build(config.model, n_classes, encoder.hidden, **options)
+        states = chosen_states(config.encoder_layer, encoder.n_layers, config.encoder_frames)
+        return registry.build_fine_tuned(config.model, n_classes, encoder, states, config.encoder_frames, **options)
     shape = from_config.cepstral(config)
     return registry.build(config.model, n_classes, shape.channels, n_coefficients=shape.coefficients, **options)
 
@@ -155,7 +168,9 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
     if not fold.validation:
         return dict
     fold = _behind_enhancer(fold, config, "validation")
-    truth, examples = np.array([example.label for example in fold.validation]), whole_batches(fold.validation)
+    truth = np.array([example.label for example in fold.validation])
+    longest = {"max_frames": _VALIDATED_SECONDS * fold.frontend.rate_hz} if config.trains_encoder else {}
+    examples = whole_batches(fold.validation, **longest)
     heads = heads_of(config, fold.outputs)
 
     def validate() -> dict[str, Any]:
