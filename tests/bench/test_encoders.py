@@ -11,8 +11,7 @@ for name in ("torch", "transformers", "safetensors", "onnxruntime", "tf2onnx"):
     pytest.importorskip(name)
 encoders = pytest.importorskip("bench.encoders")
 conversion = pytest.importorskip("bench.encoder_conversion")
-
-import tensorflow as tf
+tf = pytest.importorskip("tensorflow")
 
 
 @pytest.fixture(scope="module")

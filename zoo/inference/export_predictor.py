@@ -32,7 +32,9 @@ def of_export(exported: Exported, further: bool = True) -> Predictor:
         min_seconds = max(min_seconds, opensmile.LEAST_WINDOW_SECONDS)
     rate_hz, on_waveforms = exported.rate_hz, own["kind"] == "StandardWaveform"
 
-    batch_samples = (ENCODER_BATCH_SECONDS if "encoder" in description else BATCH_SECONDS) * rate_hz
+    kinds = [one.get("kind") for one in description.get("initial", ())]
+    on_encoder = "encoder" in description or "speech encoder" in kinds
+    batch_samples = (ENCODER_BATCH_SECONDS if on_encoder else BATCH_SECONDS) * rate_hz
 
     def functionals(waveform: np.ndarray) -> np.ndarray:
         if "functionals" in own:  # one row for the utterance
