@@ -168,7 +168,7 @@ class Pretrained(Model):
     def _keras_files(self) -> Mapping[str, Path]:
         if files := self.description.get("keras"):
             return {fold: self.exported.folder / name for fold, name in files.items()}
-        why = self.description.get("without_keras", "it was exported by an earlier version, or with --without-keras")
+        why = self.description.get("without_keras", "it was exported by an earlier version, or with --forms none")
         raise UserError(
             f"{self.exported.folder}: holds no Keras model to be trained further: {why}. Train its run further by "
             "train.py --init-from, or export it again: scripts/export.py RUN --out DIR, or EXPORT without its run"

@@ -54,6 +54,8 @@ def network(settings, protocol, seed):
         built = registry.build(settings.model, n_outputs, 1, **settings.option)
     else:
         n_inputs = settings.bands if frontend else FEATURE_SETS[settings.feature_set]
+        if registry.get(settings.model).frontend == "encoder":
+            n_inputs = frontend.config.hidden
         built = registry.build(settings.model, n_outputs, n_inputs, **settings.option)
         if settings.also:
             numbers = {name: (30.0, 8.0) for name, classes in settings.heads.items() if not classes}

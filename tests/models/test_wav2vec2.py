@@ -22,6 +22,8 @@ pytestmark = pytest.mark.backend
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
 TINY |= {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
+BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+BASE |= {"conv_dim": (512,) * 7, "num_conv_pos_embeddings": 128, "num_conv_pos_embedding_groups": 16}
 LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 # family, settings beyond the tiny sizes
 VARIANTS = {
@@ -41,7 +43,8 @@ def published(folder, family="Wav2Vec2", head="", normalize=False, **settings):
     model = getattr(transformers, f"{family}{head or 'Model'}")(config).eval()
     with torch.no_grad():
         for weight in model.parameters():  # biases and norms of zero and one would hide mistakes
-            weight.add_(0.1 * torch.randn_like(weight))
+            if weight.ndim < 2 or config.hidden_size == TINY["hidden_size"]:  # wide attention would saturate
+                weight.add_(0.1 * torch.randn_like(weight))
     model.save_pretrained(folder, safe_serialization=True)
     waveform = {"do_normalize": normalize, "sampling_rate": 16_000, "return_attention_mask": True}
     (folder / "preprocessor_config.json").write_text(json.dumps(waveform))
@@ -85,6 +88,25 @@ def test_hidden_states_are_those_of_transformers(tmp_path, rng, family, settings
         assert list(n_frames) == [expected[0].shape[1]] * 2
         for state, reference in zip(states, expected, strict=True):
             np.testing.assert_allclose(state, reference, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("BASE_SIZE_TESTS"), reason="minutes and gigabytes; BASE_SIZE_TESTS=1 runs it")
+@pytest.mark.parametrize("family", ["Wav2Vec2", "Hubert", "WavLM"])
+def test_hidden_states_of_base_sizes(tmp_path, rng, capsys, family):
+    """Prints a row of the table in docs/encoders.md: variant, backend, largest difference, largest hidden state."""
+    model, network = converted(tmp_path, family, **BASE)
+    differences, largest = [], 0.0
+    for samples in (400, 719, 63_999):
+        clips = rng.normal(0, 0.3, (1, samples)).astype(np.float32)
+        *states, _ = ask(network, clips)
+        for state, reference in zip(states, states_of(model, clips), strict=True):
+            differences.append(np.abs(state - reference).max())
+            largest = max(largest, np.abs(reference).max())
+    with capsys.disabled():
+        row = f"{len(differences) // 3} hidden states | {max(differences):.1e} | {largest:.1f}"
+        print(f"\n| {family} base | {keras.backend.backend()} | {row} |")
+    assert max(differences) < 1e-4
 
 
 @pytest.mark.parametrize("family", ["Wav2Vec2", "WavLM"])

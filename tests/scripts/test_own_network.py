@@ -79,7 +79,7 @@ def test_a_run_of_a_file_is_exported(script, recordings, write, tmp_path):
     write(template())
     words = ("--data-root", recordings, *SHORT, "--out", tmp_path / "run", "--option", "filters=4")
     assert script("train.py", "--model", "mine.py:build", *words)[0] == 0
-    code, _, errors = script("export.py", tmp_path / "run", "--out", tmp_path / "export", "--without-onnx")
+    code, _, errors = script("export.py", tmp_path / "run", "--out", tmp_path / "export", "--forms", "keras")
     assert code == 0, errors
     card = (tmp_path / "export" / "model_card.md").read_text()
     assert "--model mine.py:build@" in card and str(tmp_path) not in card

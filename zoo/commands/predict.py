@@ -170,8 +170,7 @@ def _files(args: argparse.Namespace, exported: bool) -> int:
     size = 1 if continuous else READ_AHEAD
     if _into_shards(args):
         return _into_folder(args, exported, size)
-    listed = sys.stdin.buffer if args.from_stdin else None
-    with places.found(args.audio, args.list, listed) as found:
+    with places.found(args.audio, args.list, sys.stdin.buffer if args.from_stdin else None) as found:
         if args.out:
             failed = _into_file(args, exported, found, size, continuous)
         else:
@@ -271,7 +270,8 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     announce_device(runtime_of_exports() if exported else "")
     sizes = {"window_seconds": args.window_seconds, "look_ahead_seconds": args.look_ahead_seconds}
     stream = Stream(model, args.hop_seconds, **sizes, level=args.level, rate_hz=args.rate_hz)
-    print(f"latency {stream.latency_seconds:g} s ({stream.live.way})", file=sys.stderr)
+    back = "all before" if stream.live.way == "state" else f"{stream.look_back_seconds:g} s"
+    print(f"latency {stream.latency_seconds:g} s ({stream.live.way}), look-back {back}", file=sys.stderr)
     show, audio = _row_writer(args), RawAudio(sys.stdin.buffer, args.sample_format or "s16le")  # type: ignore[arg-type]
     n_rows = sum(_show(stream.push(samples), show) for samples in audio)
     n_rows += _show(stream.finish(), show)

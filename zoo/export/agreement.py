@@ -1,13 +1,13 @@
 """Compare an export, as written, with the run it was made of."""
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo.confidence.fit import Fit
+from zoo.data.audio.scan import file_sha256
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export import trained_run
@@ -35,7 +35,7 @@ def check(exported: Exported, trained: Trained) -> None:
     """
     plan = plan_of(exported.description)
     clips = clips_of(exported.description, SECONDS)
-    predict = _predictions_of_run(trained, plan)
+    predict = predictions_of_run(trained, plan)
     expected = [predict(clip) for clip in clips]
     steps = [step for chain in plan.chains for steps in chain.chains.values() for step in steps]
     stretches = [abs(step.values["ratio"]) for step in steps if step.kept and step.name == "scaling"]
@@ -61,7 +61,7 @@ def compare(exported: Exported, run: Path) -> str:
     Raises UserError as `check` does, or where the export was not made of this run.
     """
     for name, checksum in exported.description["run_files"].items():
-        if not (run / name).is_file() or sha256((run / name).read_bytes()).hexdigest() != checksum:
+        if not (run / name).is_file() or file_sha256(run / name) != checksum:
             raise UserError(
                 f"{run / name}: expected the file that {exported.folder} was made of, found another or none; name "
                 "its run"
@@ -81,6 +81,7 @@ def plan_of(description: Mapping[str, Any]) -> Plan:
         confidence=confidence_of(description),
         chains=tuple(map(postprocess.from_content, description.get("postprocess", []))),
         heads=heads_of(description),
+        weights_dtype=description.get("weights", {}).get("dtype", "float32"),
         **{name: description[name] for name in names if name in description},
     )
 
@@ -131,7 +132,8 @@ def _streamed(exported: Exported, clip: np.ndarray) -> np.ndarray:
     return np.array([[row[name] for name in exported.outputs] for row in rows])
 
 
-def _predictions_of_run(trained: Trained, plan: Plan) -> Callable[[np.ndarray], np.ndarray]:
+def predictions_of_run(trained: Trained, plan: Plan) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from a waveform, or features, to what an export of the run answers, but for confidence."""
     names = ("waveform", "n_samples") if trained.frontend else ("features", "n_frames")
 
     def probabilities(clip):

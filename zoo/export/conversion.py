@@ -1,6 +1,7 @@
 """What conversions of an export to other formats have in common: refusals, comparison, networks without FFTs."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from zoo.serving.saved_model import Exported
 from zoo.utils import extras
 
 Answers = list[dict[str, np.ndarray]]
+MOST_BYTES = 1_900 * 2**20  # protocol buffers end at 2 GiB, and the graph takes some of it
+_ONE_MESSAGE = ("onnx", "litert")
 _MAIN = ("serving_default", "all_targets", EMBEDDING)  # signatures that other formats hold
 
 
@@ -25,6 +28,20 @@ class RefusedError(UserError):
 def check_installed(format: str) -> None:
     """Raise UserError where a format's packages, which the extra of its name brings, are not installed."""
     extras.need(format, f"--format {format}", "choose another format")
+
+
+def check_fits(format: str, layers: Iterable[keras.layers.Layer | None]) -> None:
+    """Raise UserError where a file of a format cannot hold the weights of networks and front-end, before work is done.
+
+    ONNX and LiteRT keep them in one message, in float32, of 2 GiB at most; OpenVINO keeps them in a file apart.
+    """
+    variables = [variable for layer in layers if layer for variable in layer.variables]
+    size = 4 * sum(math.prod(variable.shape) for variable in variables)
+    if format in _ONE_MESSAGE and size > MOST_BYTES:
+        raise UserError(
+            f"--format {format}: a file of it holds at most {MOST_BYTES / 2**20:.0f} MiB, and the weights have "
+            f"{size / 2**20:.0f} MiB. Give --format openvino, or one fold with --fold"
+        )
 
 
 def check_alike(

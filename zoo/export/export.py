@@ -9,7 +9,6 @@
 It is made and checked in a folder without a number beside them: a server sees N once it is complete.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,11 +21,13 @@ import tensorflow as tf
 from zoo.confidence.fit import Fit
 from zoo.config.frame_timing import delay_frames, frame_seconds, segment_frames, steps_per_frame
 from zoo.config.run_config import heeds
+from zoo.data.audio.scan import file_sha256
 from zoo.errors import UserError
 from zoo.export import (
     agreement,
     confidence_signature,
     conversion,
+    half_weights,
     keras_copy,
     onnx_copy,
     signatures,
@@ -64,6 +65,8 @@ def export(
     without_confidence: bool = False,
     with_onnx: bool = False,
     with_keras: bool = False,
+    large_forms: bool = False,
+    weights_dtype: str = "float32",
 ) -> Path:
     """Write a run as a SavedModel and return its folder, `out`/N.
 
@@ -78,10 +81,12 @@ def export(
         without_confidence: the run's confidence.json, if it has one, is left out.
         with_onnx: the main signature is stored in ONNX too, where that can be (zoo.export.onnx_copy).
         with_keras: the Keras models are stored too, where that can be (zoo.export.keras_copy).
+        large_forms: also where that makes the export much larger.
+        weights_dtype: float16 stores matrices and kernels so (zoo.export.half_weights).
 
     Raises UserError for a confidence that no graph can hold, or that was not fitted on the temperature's
-    probabilities, a run that is not finished or of another version, an option its kind does not have, a
-    `version` that is not above the newest, or an export that answers otherwise than the run.
+    probabilities, a run that is not finished or of another version, an option its kind does not have, weights that a
+    form cannot hold, a `version` that is not above the newest, or an export that answers otherwise than the run.
     """
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"exports are made by TensorFlow, and keras runs on {keras.backend.backend()} here")
@@ -89,22 +94,29 @@ def export(
     plan = _plan(trained, with_postprocess, temperature, max_seconds)
     if not without_confidence:
         plan = replace(plan, confidence=_confidence(trained, temperature))
+    if with_onnx and large_forms:
+        conversion.check_fits("onnx", [*trained.networks, trained.frontend])
+    weights = {}
+    if weights_dtype != "float32":
+        weights = {"weights": half_weights.rounded(trained, agreement.predictions_of_run(trained, plan))}
+        plan = replace(plan, weights_dtype=weights_dtype)
     with new_version(out, version) as (aside, final):
         module, functions = signatures.build(trained.frontend, trained.networks, plan)
-        content = {**_description(trained, plan, calibration), "signatures": save(module, functions, aside)}
+        content = {**_description(trained, plan, calibration), **weights}
+        content["signatures"] = save(module, functions, aside)
         if "stream" in functions:
             before, after = frames_around(trained.networks, plan.steps_per_frame)
             content["stream"] = {"before_frames": before, "after_frames": after}
         complete(aside, content, plan.outputs, out.name)
         if with_keras:
             models = {fold_name(folder): folder / "model.keras" for folder in trained.opened.fold_folders}
-            keras_copy.add(aside, models, content["frontend"]["kind"])
+            keras_copy.add(aside, models, content["frontend"]["kind"], large_forms)
         exported = saved_model.load(aside)
         agreement.check(exported, trained)
         if with_onnx:
             with TemporaryDirectory(prefix="export-") as place:
                 source = conversion.without_transforms(trained.frontend, trained.networks, exported, Path(place))
-                onnx_copy.add(exported, source)
+                onnx_copy.add(exported, source, large_forms)
     return final
 
 
@@ -195,6 +207,7 @@ def _description(trained: Trained, plan: Plan, calibration: Mapping[str, Any] | 
         "dimensions" if continuous else "classes": list(plan.outputs),
         "rate_hz": plan.rate_hz,
         "frontend": _frontend(trained),
+        **_encoder(trained),
         "shortest": plan.shortest,
         "longest": plan.longest,
         "lengths_in": "samples" if trained.frontend else "frames" if continuous else "rows",
@@ -246,10 +259,18 @@ def _frontend(trained: Trained) -> dict[str, Any]:
     """Describe the front-end; functionals are computed before a request, so that no signature takes waveforms."""
     settings = trained.opened.settings
     if trained.frontend:
-        return {"kind": type(trained.frontend).__name__, **own_settings(trained.frontend)}
+        own = own_settings(trained.frontend)
+        named = {name: Path(own[name]).name for name in ("weights",) if name in own}  # not where the folder was
+        return {"kind": type(trained.frontend).__name__, **own, **named}
     names = ("feature_set", "functionals", "functional_seconds", "frame_seconds")
     return {"kind": "functionals", **{name: getattr(settings, name) for name in names if heeds(settings.model, name)}}
 
 
+def _encoder(trained: Trained) -> dict[str, Any]:
+    """Describe the frozen speech encoder in front of the networks, {} where there is none."""
+    described = getattr(trained.frontend, "about", None)
+    return {"encoder": described} if described else {}
+
+
 def _checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    return {str(path.relative_to(folder)): file_sha256(path) for path in paths}

@@ -57,12 +57,13 @@ def export(
     from zoo.export import export as saved
 
     check_installed(format)
+    trained = trained_run.load(run, fold)
+    conversion.check_fits(format, [*trained.networks, trained.frontend])
     with TemporaryDirectory(prefix="export-") as place:
         exported = saved_model.load(saved.export(run, Path(place) / "saved", fold, **options))
         direct = FORMATS[format].direct
         source = exported.folder
         if direct:
-            trained = trained_run.load(run, fold)
             source = without_transforms(trained.frontend, trained.networks, exported, Path(place))
         with new_version(out, version) as (aside, final):
             convert(source, format, aside, exported)

@@ -2,27 +2,28 @@
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 
+from zoo.data.audio.scan import file_sha256
 from zoo.runs.model_file import load_model, network_of
 from zoo.serving.description import DESCRIPTION, KERAS_FOLDER
 from zoo.utils.atomic_files import write_json
 
 LARGEST_BYTES = 50 * 2**20  # of all files together; larger ones stay with the run
+_WEIGHTS_ELSEWHERE = {"DeepSpectrum": "image network", "SpeechEncoder": "speech encoder"}
 
 
-def add(version: Path, models: Mapping[str, Path], frontend: str) -> None:
+def add(version: Path, models: Mapping[str, Path], frontend: str, large: bool = False) -> None:
     """Save the model of each fold, by its name, into assets.extra/ of a fresh export, and describe them.
 
-    The file of a single fold is model.keras, those of several are model-NUMBER.keras. Where there can be none, the
-    description says why.
+    The file of a single fold is model.keras, those of several are model-NUMBER.keras. Where there can be none, or
+    their files would be larger than `LARGEST_BYTES` and `large` is not wanted, the description says why.
     """
     size = sum(path.stat().st_size for path in models.values())
     why = ""
-    if frontend == "DeepSpectrum":
-        why = "the weights of its image network are in a file of their own"
-    elif size > LARGEST_BYTES:
+    if frontend in _WEIGHTS_ELSEWHERE:
+        why = f"the weights of its {_WEIGHTS_ELSEWHERE[frontend]} are outside its Keras models"
+    elif size > LARGEST_BYTES and not large:
         why = f"its Keras models have {size / 2**20:.0f} MiB, more than {LARGEST_BYTES / 2**20:.0f}"
     place = version / DESCRIPTION
     described = json.loads(place.read_text())
@@ -37,5 +38,5 @@ def add(version: Path, models: Mapping[str, Path], frontend: str) -> None:
         network = network_of(model)
         network.optimizer, network.compiled = None, False  # its state is three times as large as the network
         model.save(version / name)
-    sums = {name: sha256((version / name).read_bytes()).hexdigest() for name in names.values()}
+    sums = {name: file_sha256(version / name) for name in names.values()}
     write_json(place, {**described, "keras": names, "files": {**described["files"], **sums}})

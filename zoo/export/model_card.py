@@ -79,6 +79,9 @@ def _head(version: Path, description: Figures) -> Iterator[str]:
         yield f"Input: mono speech at {rate_hz} Hz, {shortest:.3f} to {longest:.0f} s."
     if description["synthetic"]:
         yield "\n**Trained on synthetic sound: it shows that the path works. Its answers on speech mean nothing.**"
+    if stored := description.get("weights"):
+        found = f"answers change by at most {stored['largest_difference']:.1e} ({stored['measured_on']})"
+        yield f"Weights are stored in {stored['dtype']}: {found}."
     yield from (f"\n**{sentence}**" for sentence in description.get("warnings", ()))
 
 
@@ -104,7 +107,17 @@ def _data(description: Figures, record: Figures, notes: Sequence[str], settings:
     yield from (f"- Labels of {line}" for line in own_pool.in_words(record.get("corpora", {})))
     yield f"- Protocol `{description['protocol']}`: {protocol.title}. Fold {', '.join(description['folds'])}."
     yield from (f"- {line}" for line in (*record["leakage"], *record["notes"]))
+    yield from _encoder(description)
     yield from _initial(description)
+
+
+def _encoder(description: Figures) -> Iterator[str]:
+    """Say whose hidden states the network reads, whose licence holds for the model too."""
+    if one := description.get("encoder"):
+        yield (
+            f"- On the hidden states of the frozen {one['family']} encoder {one['name']}, which this export holds; "
+            f"licence of its weights: {one['licence']}; SHA-256 of the converted weights `{one['sha256']}`."
+        )
 
 
 def _initial(description: Figures) -> Iterator[str]:
@@ -197,6 +210,7 @@ def _origin(version: Path, description: Figures, run: Path, record: Figures) -> 
     export = ["RUN", "--out", f"saved_models/{version.parent.name}"]
     export += ["--calibrate", "--data-root", "DIR"] if description.get("calibration") else []
     export += ["--postprocess"] if description.get("postprocess") else []
+    export += ["--weights-dtype", description["weights"]["dtype"]] if description.get("weights") else []
     yield "\n## Made by\n"
     if record.get("stand_in"):
         yield "DIR is the folder that `scripts/make_recola_standin.py --data-root RAVDESS --out DIR` writes.\n"

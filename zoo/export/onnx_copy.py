@@ -16,16 +16,17 @@ from zoo.serving.saved_model import Exported
 from zoo.utils.atomic_files import write_json
 
 TOLERANCE = 1e-5
-LARGEST_BYTES = 50 * 2**20  # of an export's weights; larger ones are stored once
+LARGEST_BYTES = 50 * 2**20  # of an export's weights; larger ones are stored once unless asked
 
 
-def add(exported: Exported, source: Path | None = None) -> None:
+def add(exported: Exported, source: Path | None = None, large: bool = False) -> None:
     """Write assets.extra/model.onnx and its entries in the description of a fresh export.
 
     `source` has the SavedModel to convert where that of the export cannot be (`conversion.without_transforms`). Where
-    there can be no such form, or it would answer otherwise by more than `TOLERANCE`, the description says why.
+    there can be no such form, it would answer otherwise by more than `TOLERANCE`, or its weights have more than
+    `LARGEST_BYTES` and `large` is not wanted, the description says why.
     """
-    content, why = b"", _refusal(exported)
+    content, why = b"", _refusal(exported, large)
     names: list[str] = []
     if not why:
         try:
@@ -41,10 +42,10 @@ def add(exported: Exported, source: Path | None = None) -> None:
     write_json(place, {**described, "onnx": names, "files": files})
 
 
-def _refusal(exported: Exported) -> str:
+def _refusal(exported: Exported, large: bool) -> str:
     """Return why no ONNX form of an export is tried, "" where one is."""
     weights = sum(path.stat().st_size for path in (exported.folder / "variables").iterdir())
-    if weights > LARGEST_BYTES:
+    if weights > LARGEST_BYTES and not large:
         return f"its weights have {weights / 2**20:.0f} MiB, more than {LARGEST_BYTES / 2**20:.0f}"
     try:
         check_installed("onnx")

@@ -32,11 +32,16 @@ class OtherAnswersError(UserError):
 
 
 def rebuild(
-    place: Path, out: Path, version: int | None = None, with_onnx: bool = False, with_keras: bool = False
+    place: Path,
+    out: Path,
+    version: int | None = None,
+    with_onnx: bool = False,
+    with_keras: bool = False,
+    large_forms: bool = False,
 ) -> Path:
     """Write an export with today's checks of requests and today's reader of WAV files; return its folder, `out`/N.
 
-    The card beside `place` goes with it. `with_onnx` and `with_keras` as in `export.export`.
+    The card beside `place` goes with it. `with_onnx`, `with_keras` and `large_forms` as in `export.export`.
 
     `place` is an export whose signatures take waveforms. Features of a waveform are computed by this version's
     front-end, by the settings in the description. What follows them are its Keras networks, made again where it holds
@@ -51,7 +56,7 @@ def rebuild(
     settings = {name: value for name, value in old.description["frontend"].items() if name != "kind"}
     frontend = FRONTENDS[kind](**settings)
     networks, why = _networks(old)
-    forms: dict[str, Any] = {"with_onnx": with_onnx, "with_keras": with_keras}
+    forms: dict[str, Any] = {"with_onnx": with_onnx, "with_keras": with_keras, "large": large_forms}
     if networks:
         try:
             return _write(old, frontend, networks, out, version, **forms)
@@ -70,6 +75,7 @@ def _write(
     *,
     with_onnx: bool,
     with_keras: bool,
+    large: bool,
 ) -> Path:
     """Write the export by its Keras networks, or by its old graph, and then `why`."""
     with new_version(out, version) as (aside, final), TemporaryDirectory(prefix="export-") as beside:
@@ -80,12 +86,12 @@ def _write(
         content: dict[str, Any] = {**kept, "zoo_version": __version__, "signatures": described}
         export.complete(aside, {**content, **({"without_keras": why} if why else {})}, old.outputs, out.name)
         if with_keras and networks:
-            keras_copy.add(aside, _saved(frontend, networks, Path(beside)), type(frontend).__name__)
+            keras_copy.add(aside, _saved(frontend, networks, Path(beside)), type(frontend).__name__, large)
         new = saved_model.load(aside)
         _compare(old, new)
         if with_onnx:
             source = conversion.without_transforms(frontend, list(networks.values()), new, Path(beside))
-            onnx_copy.add(new, source)
+            onnx_copy.add(new, source, large)
     model_card.carry_over(old.folder, final)
     return final
 

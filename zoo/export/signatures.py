@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from zoo.confidence.fit import Fit
 from zoo.data.audio.recording import BAD_KINDS, LOUDEST, QUIETEST
-from zoo.export import all_targets, stream_signature, wav_decoder
+from zoo.export import all_targets, half_weights, stream_signature, wav_decoder
 from zoo.export.calibration import LEAST_PROBABILITY
 from zoo.export.chains import postprocessed
 from zoo.export.confidence_signature import with_confidence
@@ -26,6 +26,7 @@ from zoo.serving.description import EMBEDDING, WITH_CONFIDENCE
 
 Answers = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor, tf.Tensor], Answers]
+_REQUEST = [tf.TensorSpec((None, None), tf.float32, "waveform"), tf.TensorSpec((None,), tf.int32, "n_samples")]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Plan:
     `steps_per_frame` steps of the features; networks on whole segments get consecutive ones of `segment_frames` (0:
     whole recordings); `chains` holds each network's post-processing, or nothing; ratings come `delay_frames` later, or
     earlier below 0. For classes, logarithms of probabilities are divided by `temperature`, and `confidence`, where it
-    is fitted, has a signature of its own. `heads` are those of networks with several targets, nothing for one.
+    is fitted, has a signature of its own. `heads` are those of several targets, nothing for one.
     """
 
     outputs: tuple[str, ...]
@@ -50,6 +51,7 @@ class Plan:
     chains: tuple[PostProcess, ...] = ()
     heads: Heads = ()
     confidence: Fit | None = None
+    weights_dtype: str = "float32"
 
 
 def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], plan: Plan) -> tuple[tf.Module, dict]:
@@ -61,11 +63,14 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
     embeds = embedding.possible(networks) and EMBEDDING not in [head.name for head in plan.heads]
     module = tf.Module()
     layers = [*networks, *([frontend] if frontend else [])]
-    module.weights = [variable.value for layer in layers for variable in layer.variables]
+    module.weights, called = half_weights.stored(layers, plan.weights_dtype)
     features = next(item.shape for item in networks[0].inputs if item.name == "features")
-    inputs = [tf.TensorSpec((None, *features[1:]), tf.float32, "features"), _counts("n_frames")]
+    inputs = [
+        tf.TensorSpec((None, *features[1:]), tf.float32, "features"),
+        tf.TensorSpec((None,), tf.int32, "n_frames"),
+    ]
     # A function of its own, so that it is traced and stored once for all signatures.
-    parts = [embedding.with_embedding(network) if embeds else network for network in networks]
+    parts = [called(embedding.with_embedding(network) if embeds else network) for network in networks]
     complete = tf.function(
         _ratings(parts, plan) if plan.steps_per_frame else _probabilities(parts, plan),
         input_signature=inputs,
@@ -81,6 +86,7 @@ def build(frontend: keras.layers.Layer | None, networks: Sequence[keras.Model], 
         if plan.confidence:
             functions[WITH_CONFIDENCE] = _on_features(_confident(main, plan.confidence), inputs, plan, limited=True)
         return module, functions
+    frontend = tf.function(called(frontend), input_signature=_REQUEST, autograph=False)  # traced once, too
     functions = of_requests(main, of_features, frontend, plan)
     if embeds:
         named = all_targets.by_target(complete, plan.heads[0].name) if plan.heads else complete
@@ -118,14 +124,8 @@ def of_all_targets(answer: Answer, of_features: Any, frontend: keras.layers.Laye
     return {"all_targets": _on_waveforms(answer, frontend, plan), "all_targets_features": of_features}
 
 
-def _counts(name: str) -> tf.TensorSpec:
-    return tf.TensorSpec((None,), tf.int32, name)
-
-
 def _on_waveforms(answer: Answer, frontend: keras.layers.Layer, plan: Plan):
-    waveforms = tf.TensorSpec((None, None), tf.float32, "waveform")
-
-    @tf.function(input_signature=[waveforms, _counts("n_samples")], autograph=False)
+    @tf.function(input_signature=_REQUEST, autograph=False)
     def of_waveforms(waveform, n_samples):
         return answer(*frontend(*_checked_waveforms(waveform, n_samples, plan)))
 

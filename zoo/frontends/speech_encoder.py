@@ -67,6 +67,17 @@ class SpeechEncoder(keras.layers.Layer):
         self._hidden.encoder.trainable = False
 
     @property
+    def about(self) -> dict[str, Any]:
+        """What a description or a card says of the encoder: its folder's name, family, licence and checksum."""
+        found = self._hidden.converted
+        return {
+            "name": Path(self.weights_folder).name,
+            "family": self.config.family,
+            "licence": found.licence,
+            "sha256": self.weights_sha256,
+        }
+
+    @property
     def variables(self):
         """The encoder's too, which `weights` leaves out: those are what a file of this layer would hold."""
         own = super().variables

@@ -18,7 +18,7 @@ from zoo.features import corpus_normalization, from_config, speaker_normalizatio
 from zoo.features.extractor import LEAST_SECONDS
 from zoo.heads import Heads, column_names, heads_of
 from zoo.inference.compiled import compiled
-from zoo.inference.predictor import BATCH_SECONDS
+from zoo.inference.predictor import BATCH_SECONDS, ENCODER_BATCH_SECONDS
 from zoo.runs.model_file import load_model, network_of
 from zoo.runs.protocol import protocol_of
 
@@ -50,12 +50,14 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     model = load_model(folder / "model.keras", takes_waveforms, column_names(heads))
     if takes_waveforms and not config.normalize_corpora:
         run = compiled(model)
+        on_encoder = registry.get(config.model).frontend == "encoder"
+        batch_samples = (ENCODER_BATCH_SECONDS if on_encoder else BATCH_SECONDS) * rate_hz
 
         def answer(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
             return run({"waveform": rows, "n_samples": lengths})
 
         return Classifier(
-            lambda waveforms, groups=(): in_batches(answer, waveforms, BATCH_SECONDS * rate_hz, multiple=rate_hz),
+            lambda waveforms, groups=(): in_batches(answer, waveforms, batch_samples, multiple=rate_hz),
             rate_hz,
             LEAST_SECONDS,
             heads,

@@ -9,7 +9,7 @@ from zoo.data.batches.by_length import in_batches, padded
 from zoo.frontends import opensmile
 from zoo.inference.confidence import judge_of
 from zoo.inference.long_recordings import rate_in_windows
-from zoo.inference.predictor import BATCH_SECONDS, Output, Predictor, checked
+from zoo.inference.predictor import BATCH_SECONDS, ENCODER_BATCH_SECONDS, Output, Predictor, checked
 from zoo.serving.description import EMBEDDING, confidence_of, heads_of
 from zoo.serving.saved_model import Exported, limits_seconds
 from zoo.utils import extras
@@ -32,6 +32,10 @@ def of_export(exported: Exported, further: bool = True) -> Predictor:
         min_seconds = max(min_seconds, opensmile.LEAST_WINDOW_SECONDS)
     rate_hz, on_waveforms = exported.rate_hz, own["kind"] == "StandardWaveform"
 
+    kinds = [one.get("kind") for one in description.get("initial", ())]
+    on_encoder = "encoder" in description or "speech encoder" in kinds
+    batch_samples = (ENCODER_BATCH_SECONDS if on_encoder else BATCH_SECONDS) * rate_hz
+
     def functionals(waveform: np.ndarray) -> np.ndarray:
         if "functionals" in own:  # one row for the utterance
             return opensmile.clip_functionals(waveform, rate_hz, own["feature_set"], own["functionals"])[None]
@@ -49,13 +53,13 @@ def of_export(exported: Exported, further: bool = True) -> Predictor:
         return in_batches(
             lambda rows, lengths: exported.run_each(signature, waveform=rows, n_samples=lengths),
             waveforms,
-            BATCH_SECONDS * rate_hz,
+            batch_samples,
         )
 
     def embed(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         if own["kind"] == "functionals":
             return [exported.embed(*padded([functionals(waveform)]))[0] for waveform in waveforms]
-        return in_batches(exported.embed, waveforms, BATCH_SECONDS * rate_hz)
+        return in_batches(exported.embed, waveforms, batch_samples)
 
     def rate_long(path: Path) -> np.ndarray:
         return rate_in_windows(

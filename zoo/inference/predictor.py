@@ -21,6 +21,8 @@ from zoo.inference.clips import Clip, is_file, names_of, waveform_of
 from zoo.inference.confidence import NOTHING, Judge, without_fit
 
 BATCH_SECONDS = 120  # of audio in one batch, padding included
+# Of speech encoders, whose first layers take 6.5 MB a second of audio, several times over; a longer clip is alone.
+ENCODER_BATCH_SECONDS = 30
 _WITHOUT_EMBEDDING = (
     "this model holds no embeddings: it looks at whole segments of recordings, or is an export of an earlier version. "
     "Make such an export anew: scripts/export.py RUN --out DIR, or EXPORT --out DIR without its run"

@@ -46,7 +46,8 @@ class Stream:
         level: mean and deviation of the samples, fixed; by default those of the audio received so far.
         rate_hz: of the samples pushed, by default the model's; others are resampled.
 
-    Raises UserError for an option that this way does not have, or a value it cannot take.
+    `look_back_seconds` is how much audio a row depends on at most; with state, all before it (infinite). Raises
+    UserError for an option that this way does not have, or a value it cannot take.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Stream:
         if rate_hz != wanted_hz:
             self._resampler = soxr.ResampleStream(rate_hz, wanted_hz, 1, dtype="float32", quality="HQ")
         self._step = self.live.begin() if self.live.begin else None
+        self.look_back_seconds = float("inf") if self._step else self.window * self.unit / wanted_hz
         self._smoothing = RunningPostProcess(self.live.chains)
         self._held, self._first = np.empty(0, np.float32), 0  # samples, and the number of the first of them
         self._next = 0  # unit to predict next

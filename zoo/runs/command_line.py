@@ -16,9 +16,9 @@ from zoo.runs.protocol import is_pool
 def of(settings: RunConfig) -> list[str]:
     """Return the flags of train.py that make a configuration, beyond its recipe and without places.
 
-    The folder of noise is written as NOISE, the model of --init-from as INITIAL, those of --teacher as TEACHER1,
-    TEACHER2, ..., the run of --figures-from as FOLDS. Ratios that a study chose, and classes found in the data, have no
-    flag.
+    The folder of noise is written as NOISE, weights of an encoder or image network as WEIGHTS, the model of --init-from
+    as INITIAL, those of --teacher as TEACHER1, TEACHER2, ..., the run of --figures-from as FOLDS. Ratios that a study
+    chose, and classes found in the data, have no flag.
     """
     first = ["model", "recipe", "corpus", "synthetic", "protocol", "fold"]
     if is_table(settings.corpus) or is_pool(settings):
@@ -32,6 +32,8 @@ def of(settings: RunConfig) -> list[str]:
             given[name] = value
     if settings.noise:
         given["noise"] = "NOISE" if settings.noise_split == "files" else f"{settings.noise_split}:NOISE"
+    if settings.weights and heeds(settings.model, "weights"):
+        given["weights"] = settings.weights if settings.weights == "random" else "WEIGHTS"
     if settings.init_from:
         given["init_from"] = "INITIAL"
     if settings.figures_from:

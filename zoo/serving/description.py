@@ -4,13 +4,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from zoo.confidence.fit import Fit, from_content
 from zoo.data import clip_hashes
 from zoo.data.audio.recording import MAX_RATE_HZ, MIN_RATE_HZ
+from zoo.data.audio.scan import file_sha256
 from zoo.errors import UserError
 from zoo.heads import Head, Heads
 
@@ -92,6 +92,11 @@ def _is_hashes(value: Any) -> bool:
         return False
 
 
+def _is_encoder(value: Any) -> bool:
+    names = ("name", "family", "licence", "sha256")
+    return isinstance(value, dict) and all(_is_text(value.get(name)) for name in names)
+
+
 def _is_targets(value: Any) -> bool:
     """Say whether the value is two targets or more, of different names, with classes or without."""
 
@@ -144,6 +149,8 @@ _IF_PRESENT: dict[str, tuple[str, Check]] = {
     "keras": ("files of Keras models by fold", _is_keras),
     "stand_in": ("what a stand-in is made of", lambda value: isinstance(value, dict)),
     "clips": ("hashes of clips", _is_hashes),
+    "encoder": ("a speech encoder with name, family, licence and SHA-256", _is_encoder),
+    "weights": ("how weights are stored", lambda value: isinstance(value, dict) and _is_text(value.get("dtype"))),
 }
 
 
@@ -192,7 +199,7 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
             raise damaged(folder / DESCRIPTION, f"{_shown(name)}, no such file in the export")
         if name not in files:
             raise damaged(folder / DESCRIPTION, f"no checksum of {name}")
-        if sha256(there[name].read_bytes()).hexdigest() != files[name]:
+        if file_sha256(there[name]) != files[name]:
             raise damaged(there[name], "other contents than when it was exported")
 
 

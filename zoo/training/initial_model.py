@@ -119,6 +119,8 @@ def _of_export(version: Path, config: RunConfig, fold: str) -> Initial:
                 f"--init-from {version}: its front-end is {kind}, and {config.model} has another. Give one of the "
                 "same network"
             )
+        if "weights_sha256" in features:  # of an encoder, which must be the same and may lie elsewhere
+            features["weights"] = config.weights
         features = own_settings(type(ours)(**features))  # with defaults for what earlier versions did not have
     digest = description["files"][VARIABLES]
     corpus = description["trained_on"].removeprefix("synthetic ")

@@ -24,13 +24,16 @@ def outcomes(jobs: Sequence[tuple[Path, Sequence[tuple[str, Inputs]]]]) -> list[
     """Run the requests (signature, inputs) of each export's folder in a new process."""
     paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
     settings = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "zoo.export.proofs.without_keras"],
-        input=arrays_as_json.dumps(jobs),
-        env={**os.environ, **settings, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        timeout=SECONDS,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo.export.proofs.without_keras"],
+            input=arrays_as_json.dumps(jobs),
+            env={**os.environ, **settings, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return [f"no answer within {SECONDS} s"] * len(jobs)
     if done.returncode:
         error = done.stderr.decode(errors="replace").strip()[-600:]
         return [f"exit code {done.returncode}: {error}"] * len(jobs)

@@ -56,10 +56,17 @@ def trained_on(published: Published) -> tuple[str, ...]:
     return funasr.TRAINED_ON if _is_emotion2vec(published.config) else ()
 
 
+def settings_of(config: EncoderConfig) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return `settings` and `waveform` of an encoder that was never published, as `read` gives them."""
+    return (
+        (funasr.settings_of(config), {}) if isinstance(config, Emotion2VecConfig) else hugging_face.settings_of(config)
+    )
+
+
 def write_settings(config: EncoderConfig, settings: Mapping[str, Any], waveform: Mapping[str, Any], out: Path) -> None:
     """Write the files of a published folder beside its weights, from what `read` had in them."""
     if isinstance(config, Emotion2VecConfig):
-        funasr.write(settings or funasr.settings_of(config), out)
+        funasr.write(settings, out)
     else:
         write_json(out / "config.json", settings)
         write_json(out / "preprocessor_config.json", waveform)

@@ -88,6 +88,30 @@ def _config(family: str, settings: Mapping[str, Any], waveform: Mapping[str, Any
     )
 
 
+def settings_of(config: EncoderConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return config.json and preprocessor_config.json of an encoder that was never published, as `read` reads them."""
+    settings = {
+        "model_type": config.family,
+        "hidden_size": config.hidden,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.feed_forward,
+        "conv_dim": config.conv_filters,
+        "conv_kernel": config.conv_kernels,
+        "conv_stride": config.conv_strides,
+        "conv_bias": config.conv_bias,
+        "feat_extract_norm": config.conv_norm,
+        "do_stable_layer_norm": config.norm_first,
+        "feat_proj_layer_norm": config.project_norm,
+        "num_conv_pos_embeddings": config.position_kernel,
+        "num_conv_pos_embedding_groups": config.position_groups,
+        "layer_norm_eps": config.epsilon,
+    }
+    if config.family == "wavlm":
+        settings |= {"num_buckets": config.buckets, "max_bucket_distance": config.max_distance}
+    return settings, {"do_normalize": config.standardize, "sampling_rate": config.rate_hz}
+
+
 def head(published: Published, tensors: "Tensors") -> EncoderHead | None:
     """Return the head that a folder's weights have, or None for a bare encoder.
 
