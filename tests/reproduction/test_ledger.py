@@ -34,6 +34,14 @@ def test_the_page_is_current(blocks):
     assert catalogue.fill(PAGE, blocks) == PAGE.read_text(), "run: python scripts/update_readme.py"
 
 
+def test_the_guide_lists_every_job():
+    guide = DOCS / "reproduce.md"
+    assert catalogue.fill(guide, {"jobs": jobs.in_markdown()}) == guide.read_text(), (
+        "run: python scripts/update_readme.py"
+    )
+    assert all(f"| `{name}` |" in guide.read_text() for name in jobs.JOBS)
+
+
 def test_every_table_is_on_the_page_once(blocks):
     page = PAGE.read_text()
     assert {name: page.count(f"<!-- {name} -->") for name in blocks} == dict.fromkeys(blocks, 1)
