@@ -121,6 +121,7 @@ def test_table_7_leaves_out_of_each_run_what_has_no_effect_on_it(script, tmp_pat
     assert by_model["deep_spectrum_svm"].from_run.endswith("here/attention_blstm_fcn")
     rows = {row["row"]: row for row in table(tmp_path / "here") if row["column"] == "UA"}
     assert list(rows) == ["eGeMAPS", "ComParE", "deep spectrum", "AlexNet", "VGG16", "VGG19"]
+    assert "epochs" not in rows["ComParE"]["note"] and rows["ComParE"]["note"].endswith("components 8")
     assert rows["AlexNet"]["ours"] == "" and "needs pre-trained weights" in rows["AlexNet"]["note"]
     assert "needs pre-trained weights" in printed
 

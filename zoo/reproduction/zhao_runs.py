@@ -154,6 +154,9 @@ def departures(asked: Asked, line: Line, corpus: str) -> str:
         usual, value = recipes[config.recipe].get(name, getattr(RunConfig, name, None)), getattr(config, name)
         if name == "weights":
             said += [RANDOM] if value == "random" else []
+        elif name == "option":
+            options = ((key, one) for key, one in asked.options.items() if OPTION + key not in training.without)
+            said += [f"{key} {one}" for key, one in options]
         elif value != usual and (name, value) != ("fold", "all"):
             words = as_flag(name).removeprefix("--").replace("-", " ")
             said.append(f"{words} {value}" + (f" (recipe: {usual})" if usual not in ("", None, {}) else ""))
