@@ -1,12 +1,16 @@
 """Networks of the registry with a few units, so that `ser reproduce` trains a whole table in seconds."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import keras
 
 from zoo import registry
 from zoo.models import image_networks
 from zoo.reproduction import zhao
+from zoo.runs.dataset import resolve
+from zoo.utils.atomic_files import write_json
 
 # By builder: options that make the network small, where a recipe or a job does not set them.
 SMALL = {
@@ -47,3 +51,23 @@ def shrink(monkeypatch):
     for name, row in registry.MODELS.items():
         small = SMALL.get(row.builder.split(":")[1], {})
         monkeypatch.setitem(registry.MODELS, name, dataclasses.replace(row, options={**small, **row.options}))
+
+
+def train_once(monkeypatch, kept):
+    """Trains one run of each network on each corpus, in `kept`; further ones, of other settings, are copies of it.
+
+    A table trains a network many times with another window or seed: that each training works is not its test.
+    """
+    from zoo.training import train as module
+
+    real = module.train
+
+    def train(settings, resume=False):
+        settings = resolve(settings)
+        place = kept / "-".join((settings.model, settings.corpus, settings.protocol, settings.fold))
+        if not place.is_dir():
+            real(dataclasses.replace(settings, out=str(place)))
+        shutil.copytree(place, settings.out, dirs_exist_ok=True)
+        write_json(Path(settings.out) / "config.json", settings.saved())
+
+    monkeypatch.setattr(module, "train", train)
