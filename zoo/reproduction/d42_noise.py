@@ -74,7 +74,7 @@ def _models(asked: Asked) -> Iterable[Training]:
 
 def _table_4_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
     rows: list[Row] = []
-    lines = d42_rates.stated(folders)
+    lines = d42_rates.stated(asked, folders)
     for seed in asked.seeds:
         variant = f"seed {seed}" if len(asked.seeds) > 1 else ""
         parts = _scored(asked, folders, seed)
@@ -209,7 +209,7 @@ def _figure_4_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
             rows.append(Row(f"{condition}, mean of all", words, pooled[system]["ccc"]))
             each = pooled[system]["coefficients"].items()
             rows += [Row(f"{condition}, MFCC {k}", words, one["ccc"]) for k, one in each]
-    lines = [*d42_rates.stated(folders), *_stand_ins(asked), '"noise" is all ratios together']
+    lines = [*d42_rates.stated(asked, folders), *_stand_ins(asked), '"noise" is all ratios together']
     return Result(in_order(rows), lines, coefficients_figure(panels))
 
 

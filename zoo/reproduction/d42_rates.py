@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.config.saved import PLACES
+from zoo.config.validation import as_flag
 from zoo.metrics import regression, significance
 from zoo.metrics.regression import Moments
 from zoo.reproduction.job import Asked, Training, has_diverged
@@ -127,11 +129,14 @@ def comparison(reference: Measured, other: Measured, names: tuple[str, str]) -> 
     return f"{dimension}, {names[1]} less {names[0]}: CCC {difference:+.3f} {interval}{_z_test(reference, other)}"
 
 
-def stated(folders: Mapping[str, Path]) -> list[str]:
-    """Say what ours is measured on."""
+def stated(asked: Asked, folders: Mapping[str, Path]) -> list[str]:
+    """Say what ours is measured on, and by which flags beside the recipe."""
     records = [read_record(folder) for folder in folders.values() if not has_diverged(folder)]
     names = dict.fromkeys(f"{corpus_name(record)}, {record['protocol']}" for record in records)
-    return [f"ours on {name}" for name in names]
+    changed = {name: value for name, value in asked.given.items() if name not in (*PLACES, "corpus", "synthetic")}
+    flags = [" ".join([as_flag(name), *_as_given(value)]) for name, value in changed.items()]
+    said = [f"in place of the recipe's: {', '.join(flags)}"] if flags else []
+    return [*(f"ours on {name}" for name in names), *said]
 
 
 def _z_test(reference: Measured, other: Measured) -> str:
@@ -162,6 +167,16 @@ def _column(clip: Sequence[Mapping[str, str]], name: str, dimension: str) -> np.
 
 def _place(system: str, loss: str, rate: float | None, seed: int) -> str:
     return "-".join(filter(None, (system, loss, f"rate-{rate:g}" if rate else "", f"seed-{seed}")))
+
+
+def _as_given(value: Any) -> list[str]:
+    """Return the words of a flag's value."""
+    if value is True:
+        return []
+    return [
+        f"{one:g}" if isinstance(one, float) else str(one)
+        for one in (value if isinstance(value, list | tuple) else [value])
+    ]
 
 
 def _words(rate: float | None) -> str:

@@ -29,7 +29,7 @@ def _objectives(asked: Asked) -> Iterable[Training]:
 
 
 def _table_5_3(asked: Asked, folders: Mapping[str, Path]) -> Result:
-    lines = d42_rates.stated(folders)
+    lines = d42_rates.stated(asked, folders)
     rows: list[Row] = []
     every: list[Measured] = []
     for seed, dimension in product(asked.seeds, DIMENSIONS):
@@ -86,7 +86,7 @@ def _table_6_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
     cells = [(f"SVR, {words}", f"SVR-{words}", {"MSE": ""}) for words in _SETS]
     cells += [(f"BLSTM, {words}", f"BLSTM-{words}", _LOSSES) for words in _SETS]
     cells += [("network on waveforms", "network", _LOSSES)]
-    lines = d42_rates.stated(folders)
+    lines = d42_rates.stated(asked, folders)
     rows: list[Row] = []
     every: list[Measured] = []
     for (row, system, losses), seed, dimension in product(cells, asked.seeds, DIMENSIONS):
