@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -126,15 +127,17 @@ def _moments(run: Path, matched: Path) -> dict[str, dict[str, list[float]]]:
 
     settings, own = saved.load(run / "config.json"), saved.load(matched / "config.json")
     (altered,) = noisy_copies.altered(own, own.rate_hz, "test").values()
-    source, truth, prediction, speakers = open_source(settings), [], [], []
+    source, moments, speakers = open_source(settings), [], []
     for fold in source.folds:
-        for clip in fold.test:
-            rows = continuous.test_rows(fold_folder(run, fold), [clip], source.protocol, "", settings, altered.alter)
-            rated = [row for row in rows if row[f"truth_{DIMENSIONS[0]}"]]
-            truth.append([[float(row[f"truth_{name}"]) for name in DIMENSIONS] for row in rated])
-            prediction.append([[float(row[name]) for name in DIMENSIONS] for row in rated])
-            speakers.append(clip.speaker)
-    moments = [regression.moments(*pair) for pair in zip(truth, prediction, strict=True)]
+        place = fold_folder(run, fold)
+        rows = continuous.test_rows(place, fold.test, source.protocol, "", settings, altered.alter)
+        for _, frames in groupby(rows, key=lambda row: row["clip"]):
+            rated = [row for row in frames if row[f"truth_{DIMENSIONS[0]}"]]
+            truth, found = (
+                [[float(row[kind + name]) for name in DIMENSIONS] for row in rated] for kind in ("truth_", "")
+            )
+            moments.append(regression.moments(truth, found))
+            speakers.append(rated[0]["speaker"])
     by_speaker = zip(sorted(set(speakers)), regression.merged_by_speaker(moments, speakers), strict=True)
     return {name: {item.name: getattr(part, item.name).tolist() for item in fields(part)} for name, part in by_speaker}
 
