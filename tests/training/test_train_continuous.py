@@ -227,6 +227,8 @@ def test_classes_from_a_rated_corpus_are_refused(recola, tmp_path):
         ({"loss": "mse"}, "unknown --loss 'mse'.*Known: ccc, ccc_sum, pearson, sse"),
         ({"model": "fcn", "corpus": "emodb", "segment_seconds": 4.0}, "--segment-seconds has no effect on fcn"),
         ({"momentum": 0.5, "optimizer": "adam"}, "--momentum 0.5 has no effect with --optimizer adam"),
+        ({"momentum": 0.5, "optimizer": "adagrad"}, "--momentum 0.5 has no effect with --optimizer adagrad"),
+        ({"record_accuracy": True}, "--record-accuracy has no effect on conv_lstm; it belongs to the training of emo"),
         ({"decay": 0.5, "schedule": "cosine"}, "--decay 0.5 has no effect with --schedule cosine"),
     ],
 )

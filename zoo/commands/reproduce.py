@@ -7,8 +7,8 @@
     python scripts/reproduce.py bakhshi-table-3 --synthetic
 
 Trains every network of the table that --out does not have yet, each in a folder of its own, then writes table.md,
-table.csv and the figure (PNG and SVG) there. Repeat an interrupted command to go on. What the table varies is set run by
-run; all other flags of train.py hold for all its runs, and the rest is each network's own recipe. --data-root is the
+table.csv and the figure (PNG and SVG) there. Repeat an interrupted command to go on. What the table varies is set run
+by run; all other flags of train.py hold for all its runs, and the rest is each network's own recipe. --data-root is the
 corpus's folder, for a table of several corpora the folder around them.
 """
 
@@ -27,12 +27,15 @@ def main() -> None:
     parser.add_argument("name", nargs="?", help="table or figure; --list has them all")
     parser.add_argument("--list", action="store_true", help="list them with the data each needs, and exit")
     parser.add_argument("--seeds", action=Numbers, nargs="+", help="seeds of each network (default: the table's)")
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="RUN", help="runs of the table, by their folders' names; * is anything"
+    )
     parser.add_argument("--resume", action="store_true", help="go on in --out, as a repeated command does by itself")
     config_flags.add_flags(parser)
     parser.hide(("model", "recipe", "fold", "seed"))
     given = vars(parser.parse_args())
     name, listed, seeds = given.pop("name"), given.pop("list"), given.pop("seeds")
-    resume = given.pop("resume")
+    resume, only = given.pop("resume"), tuple(given.pop("only"))
 
     from zoo.reproduction import jobs, run_job
     from zoo.reproduction.job import Asked
@@ -47,8 +50,8 @@ def main() -> None:
     if "seed" in given:
         raise UserError(f"--seed {given['seed']}: a table may have several. Give --seeds {given['seed']}")
     job = jobs.JOBS[name]
-    out = Path(given.pop("out", f"runs/{name}{'-synthetic' if given.get('synthetic') else ''}"))
+    out = Path(given.pop("out", f"runs/{job.family}{'-synthetic' if given.get('synthetic') else ''}"))
     if resume and not out.is_dir():
         raise UserError(f"--resume: expected what an earlier start left in {out}, found nothing. Leave --resume out")
     use_backend(given.get("backend") or os.environ.get("KERAS_BACKEND") or RunConfig.backend)
-    run_job.run(Asked(job, out, tuple(dict.fromkeys(seeds or job.seeds)), given))
+    run_job.run(Asked(job, out, tuple(dict.fromkeys(seeds or job.seeds)), given, only))

@@ -124,6 +124,7 @@ class RunConfig(Auxiliary, AugmentationFields, ConditionFields):
     encoder_layer: str = _flag("all", "encoder", "its hidden states: all, last, middle, or a number", later=True)
     encoder_frames: bool = _flag(False, "encoder", "keep the frames of one layer, not their mean", later=True)
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
+    image_bands: int = _flag(128, "image", "mel bands of the spectrogram", least=1, later=True)
 
     option: Mapping[str, Any] = _flag(
         {}, "network", "keyword of the network's builder as NAME=VALUE, one list as NAME=64,32; may be repeated"
@@ -132,7 +133,7 @@ class RunConfig(Auxiliary, AugmentationFields, ConditionFields):
 
     epochs: int = _flag(100, "training", "at most this many passes over the training clips", least=1)
     batch_size: int = _flag(100, "training", "clips per step at most", least=1)
-    optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd"))
+    optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd", "adagrad"))
     momentum: float = _flag(0.0, "training", "of rmsprop and sgd", least=0.0, most=0.999)
     learning_rate: float = _flag(1e-3, "training", "of the optimizer, at its highest", least=0.0)
     schedule: str = _flag(

@@ -127,7 +127,14 @@ def _image(config: RunConfig) -> keras.layers.Layer:
             f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md), or random, "
             "to try the program: features of a random network, no baseline"
         )
-    return DeepSpectrum(network, config.weights, colormap=config.colormap, seed=config.seed, name="deep_spectrum")
+    return DeepSpectrum(
+        network,
+        config.weights,
+        colormap=config.colormap,
+        seed=config.seed,
+        picture={"bands": config.image_bands},
+        name="deep_spectrum",
+    )
 
 
 def _encoder(config: RunConfig) -> keras.layers.Layer:

@@ -78,8 +78,8 @@ def _systems(asked: Asked) -> Iterable[Training]:
         yield from d42_rates.trainings(asked, fixed, usual, list(_LOSSES.values()), system, beside=models)
     for seed, loss in product(asked.seeds, _LOSSES.values()):
         of_loss: dict[str, Any] = {"model": "conv_blstm", "loss": loss, "seed": seed}
-        leave = frozenset({"learning_rate"})  # fixed in the deliverable, that of the recipe
-        yield Training(f"network-{loss}-seed-{seed}", of_loss, usual, models, leave)
+        without = {"learning_rate"}  # fixed in the deliverable, that of the recipe
+        yield Training(f"network-{loss}-seed-{seed}", of_loss, usual, models, without)
 
 
 def _table_6_1(asked: Asked, folders: Mapping[str, Path]) -> Result:

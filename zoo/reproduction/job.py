@@ -1,12 +1,13 @@
 """Define a job: a published table or figure, what it trains, and how its figures come out of the runs.
 
-A paper's module (khan.py is the shortest) lists its jobs; jobs.py lists the modules. `run_job.run` does what they share.
+A paper's module (bakhshi.py is one) lists its jobs; jobs.py lists the modules. `run_job.run` does what they share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from zoo.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OPTION = "option."
 Score = Mapping[str, float | None]  # value, low, high
 DIVERGED = "diverged.json"  # in the folder of a run whose network's outputs were no longer finite
 
@@ -29,42 +31,51 @@ class Training:
 
     fixed: settings that make it this run (model, seed, what the table compares); a user cannot give them.
     usual: settings of the table that a user's flags replace, as epochs.
-    beside: networks of the job's other runs, whose flags are not this run's where they have no effect on it.
-    leave: flags that are of other runs alone. may_diverge: a rate that is tried may be too high; the run then has no
-    figures.
+    beside: networks of the job's other runs: flags that have an effect on these and none on this one are not its own.
+    without: further flags that are not this run's; those of the builder as option.NAME. may_diverge: a rate that is
+    tried may be too high; the run then has no figures.
     """
 
     name: str
     fixed: Mapping[str, Any]
     usual: Mapping[str, Any] = field(default_factory=dict)
     beside: Sequence[str] = ()
-    leave: frozenset[str] = frozenset()
+    without: Collection[str] = ()
     may_diverge: bool = False
 
-
-def _own(given: Mapping[str, Any], training: Training) -> dict[str, Any]:
-    """Return the flags of a user that are this run's too."""
-    model = training.fixed["model"]
-
-    def is_another_s(name: str) -> bool:
-        return name in RunConfig.__dataclass_fields__ and any(heeds(other, name) for other in training.beside)
-
-    own = {name: value for name, value in given.items() if name not in training.leave}
-    return {
-        name: value
-        for name, value in own.items()
-        if name not in RunConfig.__dataclass_fields__ or heeds(model, name) or not is_another_s(name)
-    }
+    def takes(self, name: str) -> bool:
+        """Return whether a flag that a user gave, by its field's name, is this run's."""
+        if name in self.without or name not in RunConfig.__dataclass_fields__:
+            return name not in self.without
+        return heeds(self.fixed["model"], name) or not any(heeds(other, name) for other in self.beside)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asked for: the flags of train.py that were given, seeds, and the folder of all that is written."""
+    """What a user asked for: the flags of train.py that were given, seeds, and the folder of all that is written.
+
+    only: names of the runs wanted, with * for anything; none for all.
+    """
 
     job: Job
     out: Path
     seeds: tuple[int, ...] = (0,)
     given: Mapping[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """Return the folder of table and figure: `out`, or below it where the runs are those of another job."""
+        return self.out / self.job.name if self.job.runs_of else self.out
+
+    def trainings(self) -> list[Training]:
+        """Return the runs of the job that are wanted. Raises UserError for a name in `only` that fits none."""
+        every = list(self.job.runs(self))
+        for name in self.only:
+            if not any(fnmatchcase(training.name, name) for training in every):
+                known = ", ".join(training.name for training in every) or "none"
+                raise UserError(f"--only {name}: no run of {self.job.name} has this name. They are: {known}")
+        return [one for one in every if not self.only or any(fnmatchcase(one.name, name) for name in self.only)]
 
     @property
     def synthetic(self) -> bool:
@@ -81,11 +92,18 @@ class Asked:
         """Return whether --corpus names a corpus that the paper has no figures of."""
         return not set(self.corpora) <= set(self.job.corpora)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the keywords of builders that were given by --option."""
+        given = self.given.get("option", {})
+        return dict(given) if isinstance(given, Mapping) else flags.parse_options(given)
+
     def config(self, training: Training) -> RunConfig:
         """Return the configuration of a run. Raises UserError for a flag that the job sets itself, or a bad value."""
-        given, fixed, usual = _own(self.given, training), dict(training.fixed), dict(training.usual)
-        options = given.pop("option", {})
-        options = options if isinstance(options, Mapping) else flags.parse_options(options)
+        fixed, usual = dict(training.fixed), dict(training.usual)
+        given = {name: value for name, value in self.given.items() if name != "option" and training.takes(name)}
+        options = {name: value for name, value in self.options.items() if OPTION + name not in training.without}
+        options = options if training.takes("option") else {}
         of_job = fixed.pop("option", {})
         clashes = [f"{as_flag(name)} {given[name]}" for name in fixed if name in given and name != "corpus"]
         clashes += [f"--option {name}={value}" for name, value in options.items() if name in of_job]
@@ -142,7 +160,8 @@ class Job:
     name: as in `ser reproduce NAME`, and of the table in published.toml. needs: the data, in words, for --list.
     corpora: those of the paper; none for what is computed without data. seeds: those without --seeds.
     runs: returns what is to be trained. result: returns rows and figure, from the finished runs' folders by name; a job
-    that runs a study of its own does it there, into folders in `asked.out`.
+    that runs a study of its own does it there, into folders in `asked.out`. runs_of: the job whose runs it takes, in
+    the same --out, where table and figure get a folder of their own; by default it makes its own runs.
     """
 
     name: str
@@ -152,3 +171,9 @@ class Job:
     result: Callable[[Asked, Mapping[str, Path]], Result]
     runs: Callable[[Asked], Iterable[Training]] = lambda asked: ()
     seeds: tuple[int, ...] = (0,)
+    runs_of: str = ""
+
+    @property
+    def family(self) -> str:
+        """Return the name of the job whose --out it shares, which may be itself."""
+        return self.runs_of or self.name

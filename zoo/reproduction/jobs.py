@@ -1,9 +1,9 @@
 """List the jobs of `ser reproduce`, paper by paper."""
 
-from zoo.reproduction import bakhshi, d42_music, d42_noise, d42_ratings, khan
+from zoo.reproduction import bakhshi, d42_music, d42_noise, d42_ratings, khan, tzirakis, zhao
 from zoo.reproduction.job import Job
 
-_MODULES = (bakhshi, khan, d42_noise, d42_music, d42_ratings)
+_MODULES = (zhao, bakhshi, tzirakis, khan, d42_noise, d42_music, d42_ratings)
 JOBS: dict[str, Job] = {job.name: job for module in _MODULES for job in module.JOBS}
 
 

@@ -1,4 +1,4 @@
-"""Read published.toml, the figures that the papers print: the one source of `ser reproduce`, the ledger and the tests."""
+"""Read published.toml, the figures that the papers print: the source of `ser reproduce`, the ledger and the tests."""
 
 import sys
 from collections.abc import Mapping

@@ -12,6 +12,7 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.reproduction.job import DIVERGED, Asked, Result, has_diverged
 from zoo.runs.dataset import open_source, resolve
+from zoo.runs.folder import corpus_name, read_record
 from zoo.utils.atomic_files import write_json
 from zoo.utils.json_files import read_json
 from zoo.utils.text import printable
@@ -21,14 +22,14 @@ _OF_ANY_JOB = {"synthetic", "out", "backend", "data_root"}
 
 
 def run(asked: Asked) -> None:
-    """Train what a job's runs lack, and write table.csv, table.md and its figure into `asked.out`.
+    """Train what a job's runs lack, and write table.csv, table.md and its figure into `asked.place`.
 
     Raises UserError, before anything is trained, for bad flags, absent data, and a folder of something else.
     """
-    trainings = list(asked.job.runs(asked))
+    trainings = asked.trainings()
     runs = {training.name: asked.config(training) for training in trainings}
     _check(asked, runs)
-    write_json(asked.out / _MARK, {"job": asked.job.name})
+    write_json(asked.out / _MARK, {"job": asked.job.family})
     for number, (training, settings) in enumerate(zip(trainings, runs.values(), strict=True), start=1):
         print(f"run {number} of {len(runs)}: {printable(training.name)}", file=sys.stderr)
         _train(settings, training.may_diverge)
@@ -57,8 +58,8 @@ def _check(asked: Asked, runs: Mapping[str, RunConfig]) -> None:
     if not asked.job.corpora and (useless := sorted(set(asked.given) - _OF_ANY_JOB)):
         raise UserError(f"{useless[0]} has no effect on {asked.job.name}, which trains nothing. Leave it out")
     mark = asked.out / _MARK
-    if mark.is_file() and (there := read_json(mark, "the name of a job", {"job": str})["job"]) != asked.job.name:
-        raise UserError(f"--out {asked.out} holds {there}, not {asked.job.name}. Give another folder")
+    if mark.is_file() and (there := read_json(mark, "the name of a job", {"job": str})["job"]) != asked.job.family:
+        raise UserError(f"--out {asked.out} holds {there}, not {asked.job.family}. Give another folder")
     for settings in runs.values():
         packages.check(settings)
         resolved = resolve(settings)
@@ -75,24 +76,25 @@ def _check(asked: Asked, runs: Mapping[str, RunConfig]) -> None:
 def _show(asked: Asked, result: Result, folders: Sequence[Path]) -> None:
     from zoo.reports import figures
     from zoo.reproduction import side_by_side
-    from zoo.runs.folder import read_record
 
     records = [read_record(folder) for folder in folders if not has_diverged(folder)]
     rows = side_by_side.with_published(asked, result.rows)
-    lines = [*result.lines, *_remarks(records)]
-    side_by_side.write(asked.out, title_of(asked), rows, lines)
+    lines, title = [*result.lines, *_remarks(records)], title_of(asked, records)
+    asked.place.mkdir(parents=True, exist_ok=True)
+    side_by_side.write(asked.place, title, rows, lines)
     if result.figure is not None:
-        figures.save(result.figure, asked.out / "figure.png", title_of(asked))
-    side_by_side.print_rows(title_of(asked), rows, lines)
+        figures.save(result.figure, asked.place / "figure.png", title)
+    side_by_side.print_rows(title, rows, lines)
     drawn = ", figure.png and .svg" if result.figure is not None else ""
-    print(f"in {printable(str(asked.out))}: table.md, table.csv{drawn}; each run's folder has its own figures")
+    print(f"in {printable(str(asked.place))}: table.md, table.csv{drawn}; each run's folder has its own figures")
 
 
-def title_of(asked: Asked) -> str:
-    """Return the title of a job's table, which says where the data are synthetic or not the paper's."""
+def title_of(asked: Asked, records: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the title of a job's table, which says where the data are synthetic, a stand-in or not the paper's."""
     mark = "SYNTHETIC DATA, no reproduction · " if asked.synthetic and asked.job.corpora else ""
     place = f", in its form on {asked.corpora[0]}" if asked.elsewhere else ""
-    return f"{mark}{asked.job.title}{place}"
+    stand_in = next((corpus_name(record) for record in records if "stand_in" in record), "")
+    return f"{mark}{asked.job.title}{place}{f', on the {stand_in}' if stand_in else ''}"
 
 
 def _remarks(records: Sequence[Mapping[str, Any]]) -> list[str]:

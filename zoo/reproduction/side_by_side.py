@@ -49,7 +49,10 @@ def with_published(asked: Asked, rows: Sequence[Row]) -> list[Pair]:
 
 
 def _pair(row: Row, figure: published.Figure | None) -> Pair:
-    return Pair(row, figure.printed if figure else ELSEWHERE, figure)
+    if figure is None:
+        return Pair(row, ELSEWHERE, None)
+    spread = "" if figure.deviation is None else f" ({figure.deviation:.4f})"  # as the paper prints it
+    return Pair(row, figure.printed + spread, figure)
 
 
 def write(folder: Path, title: str, pairs: Sequence[Pair], lines: Sequence[str]) -> None:

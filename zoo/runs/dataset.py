@@ -111,11 +111,7 @@ def open_source(config: RunConfig) -> Source:
         return _open_pool(config)
     if names.is_table(config.corpus):
         return _open_table(config)
-    protocol = protocol_of(config)
-    if config.synthetic:
-        root = synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
-    else:
-        root = corpora.resolve_root(config.corpus, Path(config.data_root) if config.data_root else None)
+    protocol, root = protocol_of(config), root_of(config)
     is_synthetic = synthetic.is_synthetic(root)
     clips = corpora.load(config.corpus, root).clips
     division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
@@ -124,6 +120,13 @@ def open_source(config: RunConfig) -> Source:
     about = stand_in(root)
     source = Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic, about=about)
     return _with_further_targets(source, clips, config)
+
+
+def root_of(config: RunConfig) -> Path:
+    """Return the folder of a corpus, or of its synthetic twin. Raises UserError where there is none."""
+    if config.synthetic:
+        return synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
+    return corpora.resolve_root(config.corpus, Path(config.data_root) if config.data_root else None)
 
 
 def stand_in(root: Path) -> dict[str, Any]:

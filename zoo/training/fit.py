@@ -118,6 +118,8 @@ def compile_model(model: keras.Model, loss: Any, config: RunConfig, steps_per_ep
         optimizer = keras.optimizers.Adam(rate, **options)
     elif config.optimizer == "rmsprop":
         optimizer = keras.optimizers.RMSprop(rate, momentum=config.momentum, **options)
+    elif config.optimizer == "adagrad":
+        optimizer = keras.optimizers.Adagrad(rate, **options)
     else:
         optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, **options)
     # XLA made these networks' step four times slower on TensorFlow's CPU, and is JAX's only fast way.

@@ -202,18 +202,24 @@ def of_fold(run: Run, fold: Fold) -> Run:
 
 def fold_data(run: Run, fold: Fold) -> FoldData:
     """Return a fold of a run, ready to train; its features as `of_fold` has them."""
-    task, settings, protocol = tasks.of(run.config.model), run.config, run.source.protocol
+    settings, protocol = run.config, run.source.protocol
     return FoldData(
         fold.name,
         fold_folder(run.folder, fold),
         protocol.classes or protocol.targets,
         _training_examples(run, fold.train),
-        task.examples(settings, protocol, run.features, fold.validation, training=False),
+        _validation_examples(run, fold.validation),
         from_config.frontend(settings),
         _training_examples(run, (*fold.train, *fold.validation)) if settings.refit else (),
         fold.train,
         run.taught.get(fold.name, {}),
+        _validation_examples(run, fold.test) if settings.record_accuracy else (),
     )
+
+
+def _validation_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
+    task = tasks.of(run.config.model)
+    return task.examples(run.config, run.source.protocol, run.features, clips, training=False)
 
 
 def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:

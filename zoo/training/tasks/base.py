@@ -42,7 +42,8 @@ class Figures(NamedTuple):
 class FoldData:
     """One fold, ready to train: `outputs` are the classes or rated dimensions, `train` and `validation` the task's
     examples, `refit` what a linear model is fitted on in the end where that is more than `train`. `clips` are those of
-    `train`, in order; `taught` are a teacher's probabilities of them, by name.
+    `train`, in order; `taught` are a teacher's probabilities of them, by name. `tested` are the examples of the test
+    side, there only where the history is to hold their accuracy: nothing may be fitted to them or chosen by them.
     """
 
     name: str
@@ -54,6 +55,7 @@ class FoldData:
     refit: Sequence[Any] = ()
     clips: Sequence[Clip] = ()
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tested: Sequence[Any] = ()
 
 
 def _same(network: keras.Model) -> keras.Model:
