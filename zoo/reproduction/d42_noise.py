@@ -83,7 +83,7 @@ def _table_4_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
             for name in (key[1] for key in parts if key[0] == condition):
                 rows += _rows(f"{condition}, {name}", [parts[condition, name]], variant)
         for title, members in (("", RATIOS), ("telephone and noise, mean, ", SMARTPHONE[3:])):
-            present = [one for one in members if (one, "matched") in parts]
+            present = [one for one in members if all((one, name) in parts for name in _ENHANCEMENTS)]
             groups = {name: [parts[one, name] for one in present] for name in _ENHANCEMENTS} if present else {}
             for name, group in groups.items():
                 rows += _rows(f"{title}{name}", group, variant)
@@ -102,6 +102,11 @@ def _scored(asked: Asked, folders: Mapping[str, Path], seed: int) -> dict[tuple[
         todo.append((condition, "matched", f"regression-matched-{condition}"))
         one = len(kinds) == 1
         todo += [(condition, "mixed" if one else f"mixed ({kind})", f"regression-mixed-{kind}") for kind in kinds]
+    todo = [
+        (*names, run)
+        for *names, run in todo
+        if f"{run}-seed-{seed}" in folders and f"matched-{names[0]}-seed-{seed}" in folders
+    ]
     found = {}
     with Progress() as progress, progress.task("test recordings in their conditions", len(todo)) as advance:
         for done, (condition, name, run) in enumerate(todo, start=1):
@@ -166,7 +171,7 @@ def _comparison(title: str, groups: Mapping[str, Sequence[Sequence[Moments]]], n
     difference = (figures([other], pool) - figures([reference], pool))[0]
     low, high, p = significance.paired_bootstrap([reference], [other], pool)
     words = [
-        f"{dimension} {difference[k]:+.3f} [{low[k]:+.3f}, {high[k]:+.3f}], p = {p[k]:.3f}"
+        f"{dimension} {difference[k]:+.3f} {d42_rates.interval(low[k], high[k], p[k])}"
         for k, dimension in enumerate(DIMENSIONS)
     ]
     return f"{title}{name} less not enhanced: {'; '.join(words)}"
@@ -185,9 +190,9 @@ def _stand_ins(asked: Asked) -> list[str]:
 
 
 def _figure_models(asked: Asked) -> Iterable[Training]:
-    for seed in asked.seeds:
-        for condition in tuple(asked.given.get("conditions", (*RATIOS, "telephone+hall"))):
-            yield _autoencoder(asked, f"matched-{condition}", seed, conditions=(condition,), speech="noisy")
+    """The matched autoencoders of the table that the figure is of."""
+    drawn = {f"matched-{condition}-seed-{seed}" for condition in (*RATIOS, "telephone+hall") for seed in asked.seeds}
+    return [one for one in _models(asked) if one.name in drawn]
 
 
 def _figure_4_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
@@ -232,5 +237,6 @@ JOBS = [
         ("recola",),
         _figure_4_2,
         _figure_models,
+        runs_of="d42-table-4.1",
     ),
 ]

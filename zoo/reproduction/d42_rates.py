@@ -124,9 +124,15 @@ def comparison(reference: Measured, other: Measured, names: tuple[str, str]) -> 
     """Say how the CCC and CC of two objectives differ, after post-processing: by resampled speakers, and by z-test."""
     low, high, p = significance.paired_bootstrap([reference.parts], [other.parts], regression.concordances)
     difference = other.after["ccc"]["value"] - reference.after["ccc"]["value"]
-    interval = "no interval of one speaker" if np.isnan(low[0]) else f"[{low[0]:+.3f}, {high[0]:+.3f}], p = {p[0]:.3f}"
-    dimension = reference.choices[0].dimension
-    return f"{dimension}, {names[1]} less {names[0]}: CCC {difference:+.3f} {interval}{_z_test(reference, other)}"
+    said = f"{reference.choices[0].dimension}, {names[1]} less {names[0]}: CCC {difference:+.3f}"
+    return f"{said} {interval(low[0], high[0], p[0])}{_z_test(reference, other)}"
+
+
+def interval(low: float, high: float, p: float) -> str:
+    """Say the 95 % interval of a difference over speakers and its p, where there are any."""
+    if np.isnan(low):
+        return "(one speaker, or undefined for some: no interval)"
+    return f"[{low:+.3f}, {high:+.3f}], p {'< .001' if p < 0.001 else f'= {p:.3f}'}"
 
 
 def stated(asked: Asked, folders: Mapping[str, Path]) -> list[str]:

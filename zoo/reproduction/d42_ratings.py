@@ -109,8 +109,8 @@ def _table_6_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
 
 
 def _network(asked: Asked) -> Iterable[Training]:
-    for seed in asked.seeds:
-        yield Training(f"conv_blstm-seed-{seed}", {"model": "conv_blstm", "seed": seed}, on(asked))
+    """The network on waveforms of Table 6.1 that CCC trains."""
+    return [one for one in _systems(asked) if one.name.startswith("network-ccc-")]
 
 
 JOBS = [
@@ -151,5 +151,6 @@ JOBS = [
         ("recola",),
         d42_cells.figure_6_2,
         _network,
+        runs_of="d42-table-6.1",
     ),
 ]
