@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.config import packages, saved
 from zoo.config.run_config import RunConfig
+from zoo.config.validation import as_flag
 from zoo.errors import UserError
 from zoo.reproduction.job import DIVERGED, Asked, Result, has_diverged
 from zoo.runs import command_line
@@ -58,7 +59,7 @@ def _train(settings: RunConfig, may_diverge: bool) -> None:
 
 def _check(asked: Asked, runs: Mapping[str, RunConfig]) -> None:
     if not asked.job.corpora and (useless := sorted(set(asked.given) - _OF_ANY_JOB)):
-        raise UserError(f"{useless[0]} has no effect on {asked.job.name}, which trains nothing. Leave it out")
+        raise UserError(f"{as_flag(useless[0])} has no effect on {asked.job.name}, which trains nothing. Leave it out")
     mark = asked.out / _MARK
     if mark.is_file() and (there := read_json(mark, "the name of a job", {"job": str})["job"]) != asked.job.family:
         raise UserError(f"--out {asked.out} holds {there}, not {asked.job.family}. Give another folder")
