@@ -23,7 +23,7 @@ QUICK = {
     "bakhshi-table-3": ["--fold", "0", "--segment-seconds", "0.8", "--epochs", "1"],
     "d42-table-4.1": [*D42_NOISE, "--functional-seconds", "2", "--complexities", "1e-4"],
     "d42-figure-4.2": [*D42_NOISE, "--functional-seconds", "2", "--complexities", "1e-4"],
-    "d42-table-5.2": ["--clips", "8", "--epochs", "1", "--feature-set", "egemaps"],
+    "d42-table-5.2": ["--clips", "8", "--epochs", "1", "--feature-set", "egemaps", "--option", "recurrent_units=4"],
     "d42-table-5.3": D42,
     "d42-figure-5.1": [],
     "d42-figure-5.2": [],

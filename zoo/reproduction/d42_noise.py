@@ -89,24 +89,20 @@ def _table_4_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
                 rows += _rows(f"{title}{name}", group, variant)
             lines += [_comparison(title, groups, name) for name in _ENHANCEMENTS[1:] if groups]
     lines += _stand_ins(asked)
-    mean = [row for row in rows if ", mean, " in row.row or row.row in _ENHANCEMENTS]
-    return Result(in_order(mean + rows), lines, d42_plots.scores(asked.job.name, in_order(mean + rows), "CCC"))
+    rows.sort(key=lambda row: ", mean, " not in row.row and row.row not in _ENHANCEMENTS)  # means first
+    return Result(in_order(rows), lines, d42_plots.scores(asked.job.name, in_order(rows), "CCC"))
 
 
 def _scored(asked: Asked, folders: Mapping[str, Path], seed: int) -> dict[tuple[str, str], list[Moments]]:
     """Return the moments of each test speaker's ratings, by condition and enhancement; kept in conditions/."""
-    todo = []
+    every: list[tuple[str, str, str]] = []
     for condition in _conditions(asked):
         kinds = [kind for kind, members in _kinds(asked).items() if condition in (*members, named_conditions.CLEAN)]
-        todo.append((condition, "not enhanced", "regression"))
-        todo.append((condition, "matched", f"regression-matched-{condition}"))
+        every.append((condition, "not enhanced", "regression"))
+        every.append((condition, "matched", f"regression-matched-{condition}"))
         one = len(kinds) == 1
-        todo += [(condition, "mixed" if one else f"mixed ({kind})", f"regression-mixed-{kind}") for kind in kinds]
-    todo = [
-        (*names, run)
-        for *names, run in todo
-        if f"{run}-seed-{seed}" in folders and f"matched-{names[0]}-seed-{seed}" in folders
-    ]
+        every += [(condition, "mixed" if one else f"mixed ({kind})", f"regression-mixed-{kind}") for kind in kinds]
+    todo = [one for one in every if {f"{one[2]}-seed-{seed}", f"matched-{one[0]}-seed-{seed}"} <= set(folders)]
     found = {}
     with Progress() as progress, progress.task("test recordings in their conditions", len(todo)) as advance:
         for done, (condition, name, run) in enumerate(todo, start=1):
@@ -200,17 +196,11 @@ def _figure_4_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
     from zoo.metrics import enhancement
     from zoo.runs.folder import read_rows
 
-    noise: list[dict[str, str]] = []
-    panels = {}
+    together: dict[str, list[dict[str, str]]] = {}
     for name, folder in folders.items():
-        altered = [row for row in read_rows(folder, ("snr_db",)) if row["snr_db"]]
         condition = name.removeprefix("matched-").rpartition("-seed-")[0]
-        if condition in RATIOS:
-            noise += altered
-        else:
-            panels[condition] = enhancement.evaluate(altered)["pooled"]
-    if noise:
-        panels = {"noise": enhancement.evaluate(noise)["pooled"], **panels}
+        together.setdefault("noise" if condition in RATIOS else condition, []).extend(read_rows(folder, ("snr_db",)))
+    panels = {name: enhancement.evaluate(members)["pooled"] for name, members in together.items()}
     rows = []
     for condition, pooled in panels.items():
         for system, words in (("noisy", "not enhanced"), ("enhanced", "enhanced")):

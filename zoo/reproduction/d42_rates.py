@@ -151,6 +151,8 @@ def _z_test(reference: Measured, other: Measured) -> str:
     if r is None or other_r is None:
         return ""
     n, between = len(reference.traces), float(np.corrcoef(reference.traces, other.traces)[0, 1])
+    if between > 1 - 1e-12:
+        return "; the same ratings"
     _, p = significance.correlation_z(r, other_r, n)
     _, paired = significance.correlation_z(r, other_r, n, between)
     return f"; CC {other_r - r:+.3f}, one-tailed z-test over {n:,} frames p = {p:.3f}, paired {paired:.3f}"
