@@ -10,6 +10,8 @@ from zoo.utils.atomic_files import read_csv
 
 # What makes each quick. All have --synthetic, one seed, one epoch and one fold where they train.
 ZHAO = ["--corpus", "iemocap", "--clips", "50", "--fold", "0", "--epochs", "1", "--hop-ms", "80"]
+RECOLA = ["--clips", "4", "--fold", "0", "--epochs", "1"]
+RAVDESS = ["--clips", "192", "--fold", "0", "--epochs", "1", "--coefficients", "24", "--mel-bands", "24"]
 D42 = ["--clips", "6", "--epochs", "1"]
 D42_NOISE = [*D42, "--conditions", "0dB", "--noise", "NOISE"]
 QUICK = {
@@ -20,7 +22,15 @@ QUICK = {
     "zhao-figure-2": ["--clips", "240"],
     "zhao-figure-3": [*ZHAO, "--weights", "random"],
     "zhao-figure-4": ["--clips", "40", *ZHAO[4:]],
-    "bakhshi-table-3": ["--fold", "0", "--segment-seconds", "0.8", "--epochs", "1"],
+    "bakhshi-table-1": [*RECOLA, "--only", "2-s-*"],
+    "bakhshi-table-2": [*RECOLA, "--only", "2-s-batch-50-*"],
+    "bakhshi-figure-2": [*RECOLA, "--only", "2-s-batch-50-*"],
+    "bakhshi-pooling": [*RECOLA, "--segment-seconds", "0.8"],
+    **dict.fromkeys(("tzirakis-table-2", "tzirakis-figure-2"), [*RECOLA, "--segment-seconds", "0.8"]),
+    "tzirakis-strides": [*RECOLA, "--segment-seconds", "0.8"],
+    **dict.fromkeys(("khan-table-6", "khan-figure-6", "khan-figure-7"), [*RAVDESS, "--only", "*-random-*"]),
+    "bakhshi-table-3": [*RECOLA, "--segment-seconds", "0.8"],
+    "khan-table-5": RAVDESS,
     "d42-table-4.1": [*D42_NOISE, "--functional-seconds", "2", "--complexities", "1e-4"],
     "d42-figure-4.2": [*D42_NOISE, "--functional-seconds", "2", "--complexities", "1e-4"],
     "d42-table-5.2": ["--clips", "8", "--epochs", "1", "--feature-set", "egemaps", "--option", "recurrent_units=4"],
@@ -29,7 +39,6 @@ QUICK = {
     "d42-figure-5.2": [],
     "d42-table-6.1": [*D42, "--segment-seconds", "2", "--complexities", "1e-3"],
     "d42-figure-6.2": [*D42, "--segment-seconds", "2", "--complexities", "1e-3"],
-    "khan-table-5": ["--clips", "192", "--fold", "0", "--epochs", "1", "--coefficients", "24", "--mel-bands", "24"],
 }
 
 
