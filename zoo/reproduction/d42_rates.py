@@ -25,6 +25,16 @@ from zoo.utils.atomic_files import read_csv, write_json
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)  # of section 4.5.2, for losses that are sums
 OBJECTIVES = {"sse": "sse", "ccc_sum": "ccc_sum", "total ccc": "ccc"}  # what tables call them, and --loss
 DIMENSIONS = ("arousal", "valence")
+_OF_NO_RECIPE = (
+    "corpus",
+    "protocol",
+    "synthetic",
+    "clips",
+    "backend",
+    "allow_incomplete",
+    "allow_leakage",
+    "on_bad_clip",
+)
 _BEFORE, _AFTER = "", "postprocessed_"  # columns of predictions
 
 
@@ -132,14 +142,18 @@ def interval(low: float, high: float, p: float) -> str:
     """Say the 95 % interval of a difference over speakers and its p, where there are any."""
     if np.isnan(low):
         return "(one speaker, or undefined for some: no interval)"
-    return f"[{low:+.3f}, {high:+.3f}], p {'< .001' if p < 0.001 else f'= {p:.3f}'}"
+    return f"[{low:+.3f}, {high:+.3f}], p {_p(p)}"
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}"
 
 
 def stated(asked: Asked, folders: Mapping[str, Path]) -> list[str]:
     """Say what ours is measured on, and by which flags beside the recipe."""
     records = [read_record(folder) for folder in folders.values() if not has_diverged(folder)]
     names = dict.fromkeys(f"{corpus_name(record)}, {record['protocol']}" for record in records)
-    changed = {name: value for name, value in asked.given.items() if name not in (*PLACES, "corpus", "synthetic")}
+    changed = {name: value for name, value in asked.given.items() if name not in (*PLACES, *_OF_NO_RECIPE)}
     flags = [" ".join([as_flag(name), *_as_given(value)]) for name, value in changed.items()]
     said = [f"in place of the recipe's: {', '.join(flags)}"] if flags else []
     return [*(f"ours on {name}" for name in names), *said]
@@ -155,7 +169,7 @@ def _z_test(reference: Measured, other: Measured) -> str:
         return "; the same ratings"
     _, p = significance.correlation_z(r, other_r, n)
     _, paired = significance.correlation_z(r, other_r, n, between)
-    return f"; CC {other_r - r:+.3f}, one-tailed z-test over {n:,} frames p = {p:.3f}, paired {paired:.3f}"
+    return f"; CC {other_r - r:+.3f}, one-tailed z-test over {n:,} frames p {_p(p)}, paired p {_p(paired)}"
 
 
 def _validation(folder: Path, dimension: str) -> dict[str, tuple[float, int]]:
