@@ -134,8 +134,10 @@ def docs_with(tmp_path, about):
 
 def test_a_finished_job_enters_the_ledger_by_its_folder_alone(tmp_path):
     docs = docs_with(tmp_path, {"synthetic": False, "flags": ["--epochs", "12"]})
-    (line,) = [line for line in ledger.blocks(docs)["zhao-table-5"].splitlines() if line.startswith("| fcn |")]
-    assert line.endswith("| ravdess (`--epochs 12`): UA 40.0 % [30.0, 50.0] | `reproduced/mine` |")
+    head, *lines = ledger.blocks(docs)["zhao-table-5"].splitlines()
+    (line,) = [line for line in lines if line.startswith("| fcn |")]
+    assert line.endswith("| ravdess: UA 40.0 % [30.0, 50.0] | `reproduced/mine` |")
+    assert head.endswith(" `reproduced/mine` is with `--epochs 12`.")
 
 
 def test_a_job_on_synthetic_data_is_no_record(tmp_path):

@@ -67,7 +67,12 @@ def _published(table: published.Table, entry: Mapping[str, Any], finished: Seque
     if "needs" not in entry:
         command = command.removesuffix(" --data-root DIR")
     needed = f"Needs {entry['needs']}" if "needs" in entry else ""
-    head = [f"{table.source}. {table.title}. `{command}`", needed, table.note]
+    head = [
+        f"{table.source}. {table.title}. `{command}`",
+        needed,
+        table.note,
+        *(_flags_of(folder, runs) for folder in finished),
+    ]
     lines = [". ".join(part.rstrip(".") for part in head if part) + ".", ""]
     lines += _heading(["what", *(f"{column}: published" for column in table.columns), "ours", "record"])
     needs = entry.get("ours", "needs the corpus" if "needs" in entry else "to be measured")
@@ -118,11 +123,16 @@ def _bound(ours: Sequence[Mapping[str, str]], runs: Path) -> Any:
         yield filled(row["ours"], row.get("record", ""), runs), row.get("record", "")
 
 
+def _flags_of(folder: Path, runs: Path) -> str:
+    """Say which flags a finished job had beyond the paper's settings."""
+    flags = " ".join(json.loads((folder / "about.json").read_text())["flags"])
+    return f"`{folder.relative_to(runs).as_posix()}` is with `{flags}`" if flags else ""
+
+
 def _of_job(folder: Path) -> dict[str, str]:
     """Return what a finished job has by row, its columns and variants joined."""
     about = json.loads((folder / "about.json").read_text())
-    flags = f" (`{' '.join(about['flags'])}`)" if about["flags"] else ""
-    where = f"{' and '.join(about['corpora'])}{flags}: " if about["corpora"] else ""
+    where = f"{' and '.join(about['corpora'])}: " if about["corpora"] else ""
     found: dict[str, list[str]] = {}
     for row in read_csv(folder / "table.csv"):
         if row["ours"]:
