@@ -1,15 +1,17 @@
-"""Write the tables of networks and corpora in docs/. --check only says whether they are current."""
+"""Write the tables of networks, corpora, jobs and the ledger in docs/. --check only says whether they are current."""
 
 from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
 from pathlib import Path
 
 from zoo import catalogue
+from zoo.reproduction import jobs, ledger
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.parser import Parser
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (DOCS / "networks.md", DOCS / "corpora.md")
+LEDGER, GUIDE = DOCS / "reproduction.md", DOCS / "reproduce.md"
 
 
 def main() -> int:
@@ -17,6 +19,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a table is out of date")
     args = parser.parse_args()
     filled = {page: catalogue.fill(page) for page in PAGES}
+    filled[GUIDE] = catalogue.fill(GUIDE, {"jobs": jobs.in_markdown()})
+    filled[LEDGER] = catalogue.fill(LEDGER, ledger.blocks(DOCS))
     if args.check:
         return int(any(text != page.read_text() for page, text in filled.items()))
     for page, text in filled.items():

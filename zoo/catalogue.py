@@ -1,5 +1,6 @@
 """List networks and corpora: the tables of the documentation, and the list at the end of `ser train --help-all`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.data.corpora.registry import CORPORA
@@ -37,14 +38,17 @@ def in_plain_text() -> str:
     return "\n".join(lines)
 
 
-def fill(path: Path) -> str:
-    """Return the text of a Markdown file with its tables made anew, between `<!-- NAME -->` and `<!-- end -->`."""
+def fill(path: Path, blocks: Mapping[str, str] | None = None) -> str:
+    """Return the text of a Markdown file with its tables made anew, between `<!-- NAME -->` and `<!-- end -->`.
+
+    `blocks` are the tables by name, by default those of networks and corpora.
+    """
     text = path.read_text()
-    for name, table in (("networks", networks()), ("corpora", corpora())):
+    for name, table in (blocks or {"networks": networks(), "corpora": corpora()}).items():
         before, start, rest = text.partition(f"<!-- {name} -->\n")
         if start:
-            _, end, after = rest.partition("\n<!-- end -->")
-            text = before + start + table + end + after
+            _, end, after = rest.partition("<!-- end -->")
+            text = f"{before}{start}{table}\n{end}{after}"
     return text
 
 

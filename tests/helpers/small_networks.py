@@ -8,7 +8,7 @@ import keras
 
 from zoo import registry
 from zoo.models import image_networks
-from zoo.reproduction import zhao
+from zoo.reproduction import d42_rates, zhao
 from zoo.runs.dataset import resolve
 from zoo.utils.atomic_files import write_json
 
@@ -46,6 +46,7 @@ def shrink(monkeypatch):
     """Makes the networks of the registry, and tables of many, small until the end of a test."""
     for name, value in _OF_ZHAO.items():
         monkeypatch.setattr(zhao, name, value)
+    monkeypatch.setattr(d42_rates, "RATES", d42_rates.RATES[:2])
     tiny = image_networks.Network(_convolutions, 16, {"fc6": 20, "fc7": 5}, "fc8", ("a", "b", "c"), 0)
     monkeypatch.setitem(image_networks.NETWORKS, "alexnet", tiny)
     for name, row in registry.MODELS.items():

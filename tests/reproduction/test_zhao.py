@@ -86,7 +86,15 @@ def test_several_seeds_are_one_row_of_their_mean(script, tmp_path, trained, monk
         for seed in (3, 5)
     ]
     assert float(row["ours"]) == pytest.approx(np.mean(values)) and float(row["low"]) < np.mean(values)
-    assert "mean of seeds 3, 5" in row["note"]
+    assert "over 2 seeds" in row["note"]
+
+
+def test_runs_that_were_not_wanted_have_no_row_of_ours(script, tmp_path, trained):
+    flags = ("--corpus", "iemocap", *SYNTHETIC, "--only", "attention_*cn", "--out", "here")
+    assert script("reproduce.py", "zhao-table-5", *flags)[0] == 0
+    assert of_models(trained) == ["attention_fcn", "attention_blstm_fcn"]
+    ours = {row["row"] for row in table(tmp_path / "here") if row["ours"]}
+    assert ours == {"attention_fcn", "attention_blstm_fcn, 2 layers"}
 
 
 @pytest.mark.parametrize(
@@ -119,8 +127,9 @@ def test_table_7_leaves_out_of_each_run_what_has_no_effect_on_it(script, tmp_pat
     assert by_model["egemaps_svm"].recipe == "quick" and by_model["egemaps_svm"].option == {}
     assert by_model["compare_pca_svm"].option == {"components": 8}
     assert by_model["deep_spectrum_svm"].from_run.endswith("here/attention_blstm_fcn")
-    rows = {row["row"]: row for row in table(tmp_path / "here") if row["column"] == "UA"}
+    rows = {row["row"]: row for row in table(tmp_path / "here" / "zhao-table-7") if row["column"] == "UA"}
     assert list(rows) == ["eGeMAPS", "ComParE", "deep spectrum", "AlexNet", "VGG16", "VGG19"]
+    assert "epochs" not in rows["ComParE"]["note"] and rows["ComParE"]["note"].endswith("components 8")
     assert rows["AlexNet"]["ours"] == "" and "needs pre-trained weights" in rows["AlexNet"]["note"]
     assert "needs pre-trained weights" in printed
 
@@ -130,7 +139,7 @@ def test_table_7_takes_other_networks_of_table_5_where_their_runs_are_there(scri
     write_run(tmp_path / "here" / "fcn", emotion_rows(), {"model": "fcn"})
     assert script("reproduce.py", "zhao-table-7", *flags)[0] == 0
     assert [s.from_run.rpartition("/")[2] for s in trained.values() if s.from_run] == ["attention_blstm_fcn", "fcn"]
-    rows = [row for row in table(tmp_path / "here") if row["row"] == "deep spectrum of fcn"]
+    rows = [row for row in table(tmp_path / "here" / "zhao-table-7") if row["row"] == "deep spectrum of fcn"]
     assert len(rows) == 2 and all(row["published"] == "not in the paper" for row in rows)
 
 
@@ -142,13 +151,14 @@ def test_figures_3_and_4_have_every_network_at_every_number_of_bands(script, tmp
     assert [settings.image_bands for settings in images] == [30, 40, 60, 80, 100]
     joint = [settings for settings in trained.values() if settings.model == "deep_spectrum_svm"]
     for settings in joint:
-        assert trained[f"here/{settings.from_run.rpartition('/')[2]}"].bands == int(settings.from_run.split("-")[-1])
-    rows = table(tmp_path / "here")
+        upstream = trained[f"here/{corpus}/{settings.from_run.rpartition('/')[2]}"]  # a run of Table 6
+        assert upstream.bands == int(settings.from_run.split("-")[-1])
+    rows = table(tmp_path / "here" / job)
     assert {(row["row"], row["published"]) for row in rows} == {
         (name, "not printed") for name in ("proposed", "AlexNet", "VGG16", "VGG19")
     }
     assert all("random weights" in row["note"] for row in rows if row["row"] != "proposed")
-    assert len(table(tmp_path / "here", "tests.csv")) == 5 * 3 * 2
+    assert len(table(tmp_path / "here" / job, "tests.csv")) == 5 * 3 * 2
 
 
 def test_weights_are_found_by_the_networks_names(script, tmp_path, trained):

@@ -330,7 +330,7 @@ def test_conditions_are_trained_on_and_tested_without_noise_too(corpus, noise, t
     altered = noisy_copies.altered(run.config, RATE_HZ, "validation")["telephone+classroom"]
     waveform = read(clip.path, RATE_HZ)
     found = noisy_copies.extract_noisy(run.config, own, [clip], "validation")["telephone+classroom"][clip.name].read()
-    np.testing.assert_allclose(found, own.features(altered.alter(waveform, clip.name)), atol=1e-4)
+    np.testing.assert_allclose(found, own.features(altered.alter(waveform, clip.name)), rtol=1e-5, atol=1e-3)
     through_phone = np.convolve(waveform, named_conditions.telephone(RATE_HZ))[: len(waveform)]
     expected = np.convolve(through_phone, response)[: len(waveform)]
     heard = altered.alter(waveform, clip.name)

@@ -1,4 +1,4 @@
-"""Define the settings of recording conditions; zoo.config.run_config has the others."""
+"""Define the settings of recording conditions and enhancement; zoo.config.run_config has the others."""
 
 from dataclasses import dataclass
 
@@ -22,6 +22,19 @@ class ConditionFields:
         "pairs",
         "of clean speech, which it leaves as it is; the published enhancement has none",
         choices=("fitted", "none"),
+        later=True,
+    )
+    speech: str = _flag(
+        "noisy", "pairs", "speech to train on; clean speech is its own target", choices=("noisy", "both"), later=True
+    )
+    enhancer: str = _flag(
+        "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds", later=True
+    )
+    enhanced: str = _flag(
+        "all",
+        "enhanced",
+        "recordings that go through --enhancer: all, or those of the test alone, as D4.2 has it",
+        choices=("all", "test"),
         later=True,
     )
 

@@ -251,19 +251,6 @@ class RunConfig(EncoderFields, Auxiliary, AugmentationFields, ConditionFields):
     snr: tuple[float, ...] = _flag(
         (0.0, 3.0, 6.0, 9.0, 12.0), "ratios", "signal-to-noise ratios in dB", least=-30.0, most=60.0, flag=False
     )
-    speech: str = _flag(
-        "noisy", "pairs", "speech to train on; clean speech is its own target", choices=("noisy", "both"), later=True
-    )
-    enhancer: str = _flag(
-        "", "enhancer", "finished run of denoising_autoencoder on the same MFCCs and folds", later=True
-    )
-    enhanced: str = _flag(
-        "all",
-        "enhanced",
-        "recordings that go through --enhancer: all, or those of the test alone, as D4.2 has it",
-        choices=("all", "test"),
-        later=True,
-    )
 
     seed: int = _flag(0, "running", "of weights, order, crops and dropout", least=0, most=2**32 - 1)
     backend: str = _flag("tensorflow", "running", "Keras backend, else $KERAS_BACKEND", choices=backends.BACKENDS)

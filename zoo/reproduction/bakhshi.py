@@ -129,8 +129,8 @@ def _pooling(asked: Asked, folders: Mapping[str, Path]) -> Result:
     row = Row("max pooling, resampling", "CCC above", score, run=str(folder))
     alive = by_filter[~np.isnan(by_filter)]
     lines = [
-        f"signals of the first convolution ({len(by_filter)} filters) on the test recordings, behind rectifier and batch "
-        "normalisation; resampled by a polyphase filter",
+        f"signals of the first convolution ({len(by_filter)} filters) on the test recordings, behind rectifier and "
+        "batch normalisation; resampled by a polyphase filter",
         f"filter by filter: {alive.min():.3f} to {alive.max():.3f}, median {np.median(alive):.3f}; "
         f"{(alive > bakhshi_pooling.PUBLISHED).sum()} of {len(alive)} above {bakhshi_pooling.PUBLISHED}",
     ]

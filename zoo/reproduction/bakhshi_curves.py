@@ -67,5 +67,6 @@ def _draw(axes: Axes, points: Sequence[tuple[float, float]], colour: str, line: 
 
 def _draw_intervals(axes: Axes, rows: Sequence[Row], colour: str) -> None:
     for row in rows:
-        if isinstance(row.ours, Mapping) and row.ours["low"] is not None:
-            axes.vlines(_seconds(row.row), row.ours["low"], row.ours["high"], color=colour, linewidth=0.6)
+        low, high = (row.ours["low"], row.ours["high"]) if isinstance(row.ours, Mapping) else (None, None)
+        if low is not None and high is not None:
+            axes.vlines(_seconds(row.row), low, high, color=colour, linewidth=0.6)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def _signals(run: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
             yield clip.speaker, *both(waveform[start : start + size])
 
 
-def both_ways(network) -> Pooled:
+def both_ways(network: Any) -> Pooled:
     """Return a function from a waveform (samples, 1) to the network's own max-pooled signals of its first convolution,
     (samples / 2, filters), and to the same resampled: by a polyphase filter with a Kaiser window (SciPy's default).
 

@@ -37,7 +37,7 @@ def _system(units: int) -> str:
 
 def _table_5_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
     rows: list[Row] = []
-    lines = d42_rates.stated(folders)
+    lines = d42_rates.stated(asked, folders)
     every: list[Measured] = []
     for units, seed, dimension in product(_sizes(asked), asked.seeds, DIMENSIONS):
         found = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _models(asked: Asked) -> Iterable[Training]:
 
 def _table_4_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
     rows: list[Row] = []
-    lines = d42_rates.stated(folders)
+    lines = d42_rates.stated(asked, folders)
     for seed in asked.seeds:
         variant = f"seed {seed}" if len(asked.seeds) > 1 else ""
         parts = _scored(asked, folders, seed)
@@ -82,25 +83,26 @@ def _table_4_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
             for name in (key[1] for key in parts if key[0] == condition):
                 rows += _rows(f"{condition}, {name}", [parts[condition, name]], variant)
         for title, members in (("", RATIOS), ("telephone and noise, mean, ", SMARTPHONE[3:])):
-            present = [one for one in members if (one, "matched") in parts]
+            present = [one for one in members if all((one, name) in parts for name in _ENHANCEMENTS)]
             groups = {name: [parts[one, name] for one in present] for name in _ENHANCEMENTS} if present else {}
             for name, group in groups.items():
                 rows += _rows(f"{title}{name}", group, variant)
             lines += [_comparison(title, groups, name) for name in _ENHANCEMENTS[1:] if groups]
     lines += _stand_ins(asked)
-    mean = [row for row in rows if ", mean, " in row.row or row.row in _ENHANCEMENTS]
-    return Result(in_order(mean + rows), lines, d42_plots.scores(asked.job.name, in_order(mean + rows), "CCC"))
+    rows.sort(key=lambda row: ", mean, " not in row.row and row.row not in _ENHANCEMENTS)  # means first
+    return Result(in_order(rows), lines, d42_plots.scores(asked.job.name, in_order(rows), "CCC"))
 
 
 def _scored(asked: Asked, folders: Mapping[str, Path], seed: int) -> dict[tuple[str, str], list[Moments]]:
     """Return the moments of each test speaker's ratings, by condition and enhancement; kept in conditions/."""
-    todo = []
+    every: list[tuple[str, str, str]] = []
     for condition in _conditions(asked):
         kinds = [kind for kind, members in _kinds(asked).items() if condition in (*members, named_conditions.CLEAN)]
-        todo.append((condition, "not enhanced", "regression"))
-        todo.append((condition, "matched", f"regression-matched-{condition}"))
+        every.append((condition, "not enhanced", "regression"))
+        every.append((condition, "matched", f"regression-matched-{condition}"))
         one = len(kinds) == 1
-        todo += [(condition, "mixed" if one else f"mixed ({kind})", f"regression-mixed-{kind}") for kind in kinds]
+        every += [(condition, "mixed" if one else f"mixed ({kind})", f"regression-mixed-{kind}") for kind in kinds]
+    todo = [one for one in every if {f"{one[2]}-seed-{seed}", f"matched-{one[0]}-seed-{seed}"} <= set(folders)]
     found = {}
     with Progress() as progress, progress.task("test recordings in their conditions", len(todo)) as advance:
         for done, (condition, name, run) in enumerate(todo, start=1):
@@ -126,15 +128,17 @@ def _moments(run: Path, matched: Path) -> dict[str, dict[str, list[float]]]:
 
     settings, own = saved.load(run / "config.json"), saved.load(matched / "config.json")
     (altered,) = noisy_copies.altered(own, own.rate_hz, "test").values()
-    source, truth, prediction, speakers = open_source(settings), [], [], []
+    source, moments, speakers = open_source(settings), [], []
     for fold in source.folds:
-        for clip in fold.test:
-            rows = continuous.test_rows(fold_folder(run, fold), [clip], source.protocol, "", settings, altered.alter)
-            rated = [row for row in rows if row[f"truth_{DIMENSIONS[0]}"]]
-            truth.append([[float(row[f"truth_{name}"]) for name in DIMENSIONS] for row in rated])
-            prediction.append([[float(row[name]) for name in DIMENSIONS] for row in rated])
-            speakers.append(clip.speaker)
-    moments = [regression.moments(*pair) for pair in zip(truth, prediction, strict=True)]
+        place = fold_folder(run, fold)
+        rows = continuous.test_rows(place, fold.test, source.protocol, "", settings, altered.alter)
+        for _, frames in groupby(rows, key=lambda row: row["clip"]):
+            rated = [row for row in frames if row[f"truth_{DIMENSIONS[0]}"]]
+            truth, found = (
+                [[float(row[kind + name]) for name in DIMENSIONS] for row in rated] for kind in ("truth_", "")
+            )
+            moments.append(regression.moments(truth, found))
+            speakers.append(rated[0]["speaker"])
     by_speaker = zip(sorted(set(speakers)), regression.merged_by_speaker(moments, speakers), strict=True)
     return {name: {item.name: getattr(part, item.name).tolist() for item in fields(part)} for name, part in by_speaker}
 
@@ -163,7 +167,7 @@ def _comparison(title: str, groups: Mapping[str, Sequence[Sequence[Moments]]], n
     difference = (figures([other], pool) - figures([reference], pool))[0]
     low, high, p = significance.paired_bootstrap([reference], [other], pool)
     words = [
-        f"{dimension} {difference[k]:+.3f} [{low[k]:+.3f}, {high[k]:+.3f}], p = {p[k]:.3f}"
+        f"{dimension} {difference[k]:+.3f} {d42_rates.interval(low[k], high[k], p[k])}"
         for k, dimension in enumerate(DIMENSIONS)
     ]
     return f"{title}{name} less not enhanced: {'; '.join(words)}"
@@ -182,9 +186,9 @@ def _stand_ins(asked: Asked) -> list[str]:
 
 
 def _figure_models(asked: Asked) -> Iterable[Training]:
-    for seed in asked.seeds:
-        for condition in tuple(asked.given.get("conditions", (*RATIOS, "telephone+hall"))):
-            yield _autoencoder(asked, f"matched-{condition}", seed, conditions=(condition,), speech="noisy")
+    """The matched autoencoders of the table that the figure is of."""
+    drawn = {f"matched-{condition}-seed-{seed}" for condition in (*RATIOS, "telephone+hall") for seed in asked.seeds}
+    return [one for one in _models(asked) if one.name in drawn]
 
 
 def _figure_4_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
@@ -192,24 +196,18 @@ def _figure_4_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
     from zoo.metrics import enhancement
     from zoo.runs.folder import read_rows
 
-    noise: list[dict[str, str]] = []
-    panels = {}
+    together: dict[str, list[dict[str, str]]] = {}
     for name, folder in folders.items():
-        altered = [row for row in read_rows(folder, ("snr_db",)) if row["snr_db"]]
         condition = name.removeprefix("matched-").rpartition("-seed-")[0]
-        if condition in RATIOS:
-            noise += altered
-        else:
-            panels[condition] = enhancement.evaluate(altered)["pooled"]
-    if noise:
-        panels = {"noise": enhancement.evaluate(noise)["pooled"], **panels}
+        together.setdefault("noise" if condition in RATIOS else condition, []).extend(read_rows(folder, ("snr_db",)))
+    panels = {name: enhancement.evaluate(members)["pooled"] for name, members in together.items()}
     rows = []
     for condition, pooled in panels.items():
         for system, words in (("noisy", "not enhanced"), ("enhanced", "enhanced")):
             rows.append(Row(f"{condition}, mean of all", words, pooled[system]["ccc"]))
             each = pooled[system]["coefficients"].items()
             rows += [Row(f"{condition}, MFCC {k}", words, one["ccc"]) for k, one in each]
-    lines = [*d42_rates.stated(folders), *_stand_ins(asked), '"noise" is all ratios together']
+    lines = [*d42_rates.stated(asked, folders), *_stand_ins(asked), '"noise" is all ratios together']
     return Result(in_order(rows), lines, coefficients_figure(panels))
 
 
@@ -229,5 +227,6 @@ JOBS = [
         ("recola",),
         _figure_4_2,
         _figure_models,
+        runs_of="d42-table-4.1",
     ),
 ]

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.config.saved import PLACES
+from zoo.config.validation import as_flag
 from zoo.metrics import regression, significance
 from zoo.metrics.regression import Moments
 from zoo.reproduction.job import Asked, Training, has_diverged
@@ -23,6 +25,16 @@ from zoo.utils.atomic_files import read_csv, write_json
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)  # of section 4.5.2, for losses that are sums
 OBJECTIVES = {"sse": "sse", "ccc_sum": "ccc_sum", "total ccc": "ccc"}  # what tables call them, and --loss
 DIMENSIONS = ("arousal", "valence")
+_OF_NO_RECIPE = (
+    "corpus",
+    "protocol",
+    "synthetic",
+    "clips",
+    "backend",
+    "allow_incomplete",
+    "allow_leakage",
+    "on_bad_clip",
+)
 _BEFORE, _AFTER = "", "postprocessed_"  # columns of predictions
 
 
@@ -122,16 +134,29 @@ def comparison(reference: Measured, other: Measured, names: tuple[str, str]) -> 
     """Say how the CCC and CC of two objectives differ, after post-processing: by resampled speakers, and by z-test."""
     low, high, p = significance.paired_bootstrap([reference.parts], [other.parts], regression.concordances)
     difference = other.after["ccc"]["value"] - reference.after["ccc"]["value"]
-    interval = "no interval of one speaker" if np.isnan(low[0]) else f"[{low[0]:+.3f}, {high[0]:+.3f}], p = {p[0]:.3f}"
-    dimension = reference.choices[0].dimension
-    return f"{dimension}, {names[1]} less {names[0]}: CCC {difference:+.3f} {interval}{_z_test(reference, other)}"
+    said = f"{reference.choices[0].dimension}, {names[1]} less {names[0]}: CCC {difference:+.3f}"
+    return f"{said} {interval(low[0], high[0], p[0])}{_z_test(reference, other)}"
 
 
-def stated(folders: Mapping[str, Path]) -> list[str]:
-    """Say what ours is measured on."""
+def interval(low: float, high: float, p: float) -> str:
+    """Say the 95 % interval of a difference over speakers and its p, where there are any."""
+    if np.isnan(low):
+        return "(one speaker, or undefined for some: no interval)"
+    return f"[{low:+.3f}, {high:+.3f}], p {_p(p)}"
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}"
+
+
+def stated(asked: Asked, folders: Mapping[str, Path]) -> list[str]:
+    """Say what ours is measured on, and by which flags beside the recipe."""
     records = [read_record(folder) for folder in folders.values() if not has_diverged(folder)]
     names = dict.fromkeys(f"{corpus_name(record)}, {record['protocol']}" for record in records)
-    return [f"ours on {name}" for name in names]
+    changed = {name: value for name, value in asked.given.items() if name not in (*PLACES, *_OF_NO_RECIPE)}
+    flags = [" ".join([as_flag(name), *_as_given(value)]) for name, value in changed.items()]
+    said = [f"in place of the recipe's: {', '.join(flags)}"] if flags else []
+    return [*(f"ours on {name}" for name in names), *said]
 
 
 def _z_test(reference: Measured, other: Measured) -> str:
@@ -140,9 +165,11 @@ def _z_test(reference: Measured, other: Measured) -> str:
     if r is None or other_r is None:
         return ""
     n, between = len(reference.traces), float(np.corrcoef(reference.traces, other.traces)[0, 1])
+    if between > 1 - 1e-12:
+        return "; the same ratings"
     _, p = significance.correlation_z(r, other_r, n)
     _, paired = significance.correlation_z(r, other_r, n, between)
-    return f"; CC {other_r - r:+.3f}, one-tailed z-test over {n:,} frames p = {p:.3f}, paired {paired:.3f}"
+    return f"; CC {other_r - r:+.3f}, one-tailed z-test over {n:,} frames p {_p(p)}, paired p {_p(paired)}"
 
 
 def _validation(folder: Path, dimension: str) -> dict[str, tuple[float, int]]:
@@ -162,6 +189,16 @@ def _column(clip: Sequence[Mapping[str, str]], name: str, dimension: str) -> np.
 
 def _place(system: str, loss: str, rate: float | None, seed: int) -> str:
     return "-".join(filter(None, (system, loss, f"rate-{rate:g}" if rate else "", f"seed-{seed}")))
+
+
+def _as_given(value: Any) -> list[str]:
+    """Return the words of a flag's value."""
+    if value is True:
+        return []
+    return [
+        f"{one:g}" if isinstance(one, float) else str(one)
+        for one in (value if isinstance(value, list | tuple) else [value])
+    ]
 
 
 def _words(rate: float | None) -> str:

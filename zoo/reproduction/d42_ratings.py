@@ -29,7 +29,7 @@ def _objectives(asked: Asked) -> Iterable[Training]:
 
 
 def _table_5_3(asked: Asked, folders: Mapping[str, Path]) -> Result:
-    lines = d42_rates.stated(folders)
+    lines = d42_rates.stated(asked, folders)
     rows: list[Row] = []
     every: list[Measured] = []
     for seed, dimension in product(asked.seeds, DIMENSIONS):
@@ -86,7 +86,7 @@ def _table_6_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
     cells = [(f"SVR, {words}", f"SVR-{words}", {"MSE": ""}) for words in _SETS]
     cells += [(f"BLSTM, {words}", f"BLSTM-{words}", _LOSSES) for words in _SETS]
     cells += [("network on waveforms", "network", _LOSSES)]
-    lines = d42_rates.stated(folders)
+    lines = d42_rates.stated(asked, folders)
     rows: list[Row] = []
     every: list[Measured] = []
     for (row, system, losses), seed, dimension in product(cells, asked.seeds, DIMENSIONS):
@@ -109,8 +109,8 @@ def _table_6_1(asked: Asked, folders: Mapping[str, Path]) -> Result:
 
 
 def _network(asked: Asked) -> Iterable[Training]:
-    for seed in asked.seeds:
-        yield Training(f"conv_blstm-seed-{seed}", {"model": "conv_blstm", "seed": seed}, on(asked))
+    """The network on waveforms of Table 6.1 that CCC trains."""
+    return [one for one in _systems(asked) if one.name.startswith("network-ccc-")]
 
 
 JOBS = [
@@ -151,5 +151,6 @@ JOBS = [
         ("recola",),
         d42_cells.figure_6_2,
         _network,
+        runs_of="d42-table-6.1",
     ),
 ]

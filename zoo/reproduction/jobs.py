@@ -2,6 +2,7 @@
 
 from zoo.reproduction import bakhshi, d42_music, d42_noise, d42_ratings, khan, tzirakis, zhao
 from zoo.reproduction.job import Job
+from zoo.reproduction.side_by_side import markdown_row
 
 _MODULES = (zhao, bakhshi, tzirakis, khan, d42_noise, d42_music, d42_ratings)
 JOBS: dict[str, Job] = {job.name: job for module in _MODULES for job in module.JOBS}
@@ -10,3 +11,10 @@ JOBS: dict[str, Job] = {job.name: job for module in _MODULES for job in module.J
 def in_plain_text() -> str:
     """Return every job with what data it needs, as --list prints them."""
     return "\n".join(f"{job.name:20}{job.title}\n{'':20}needs {job.needs}" for job in JOBS.values())
+
+
+def in_markdown() -> str:
+    """Return the table of jobs for docs/reproduce.md."""
+    rows = [["name", "what", "needs"], ["---"] * 3]
+    rows += [[f"`{job.name}`", job.title, job.needs] for job in JOBS.values()]
+    return "\n".join(map(markdown_row, rows))

@@ -20,10 +20,12 @@ from zoo.reproduction.published import tomllib
 from zoo.reproduction.side_by_side import markdown_row
 from zoo.utils.atomic_files import read_csv
 
-REPRODUCED = "reproduced"  # in docs/runs: folders of finished jobs, with job.json and table.csv
+REPRODUCED = "reproduced"  # in docs/runs: folders of finished jobs, with about.json and table.csv
 REFERENCE = re.compile(r"\{([^{}]+)\}")
-_SHARES = re.compile(r"\b(wa|ua|train_accuracy|test_wa|test_ua|recall|accuracy|.*_ua|coverage|f1)$")
+_SHARES = re.compile(r"\b(wa|ua|train_accuracy|test_wa|test_ua|recall|accuracy|.*_ua|coverage|f1|score)$")
 _NOTHING = "–"
+_SHOWN = 6  # names of rows that are shown in one line, as their figures are not printed
+_ABSENT = "not in the zoo"
 
 
 def blocks(docs: Path) -> dict[str, str]:
@@ -49,9 +51,13 @@ def records(docs: Path) -> set[str]:
 
 
 def _finished_jobs(runs: Path) -> dict[str, list[Path]]:
+    """Return the folders of finished jobs by the jobs' names. Raises UserError for one on synthetic data."""
     found: dict[str, list[Path]] = {}
-    for mark in sorted((runs / REPRODUCED).glob("*/job.json")):
-        found.setdefault(json.loads(mark.read_text())["job"], []).append(mark.parent)
+    for path in sorted((runs / REPRODUCED).glob("**/about.json")):
+        about = json.loads(path.read_text())
+        if about["synthetic"] and about["corpora"]:
+            raise UserError(f"{path}: of synthetic data, which the ledger does not show. Remove its folder")
+        found.setdefault(about["job"], []).append(path.parent)
     return found
 
 
@@ -60,23 +66,32 @@ def _published(table: published.Table, entry: Mapping[str, Any], finished: Seque
     command = table.command if " " in table.command else f"python scripts/reproduce.py {table.command} --data-root DIR"
     if "needs" not in entry:
         command = command.removesuffix(" --data-root DIR")
-    head = [f"{table.source}. {table.title}. `{command}`", entry.get("needs", ""), table.note]
+    needed = f"Needs {entry['needs']}" if "needs" in entry else ""
+    head = [
+        f"{table.source}. {table.title}. `{command}`",
+        needed,
+        table.note,
+        *(_flags_of(folder, runs) for folder in finished),
+    ]
     lines = [". ".join(part.rstrip(".") for part in head if part) + ".", ""]
     lines += _heading(["what", *(f"{column}: published" for column in table.columns), "ours", "record"])
     needs = entry.get("ours", "needs the corpus" if "needs" in entry else "to be measured")
     measured = {row: list(_bound(ours, runs)) for row, ours in entry.get("rows", {}).items()}
     for folder in finished:
         for row, text in _of_job(folder).items():
-            measured.setdefault(row, []).append((text, f"{REPRODUCED}/{folder.name}"))
+            measured.setdefault(row, []).append((text, folder.relative_to(runs).as_posix()))
     unprinted = [row for row in table.rows if row not in measured and not _is_printed(table, row)]
     if len(unprinted) > 1:  # an image of the paper may have dozens
-        cells = [f"{len(unprinted)} rows: {', '.join(unprinted)}", *([published.NOT_PRINTED] * len(table.columns))]
+        cells = [
+            f"{len(unprinted)} rows: {'; '.join(unprinted[:_SHOWN])}{' …' * (len(unprinted) > _SHOWN)}",
+            *([published.NOT_PRINTED] * len(table.columns)),
+        ]
         measured.setdefault("", [])
     for row in table.rows:
         if len(unprinted) > 1 and row in unprinted:
             continue
         theirs = [_of_paper(table, row, column) for column in table.columns]
-        lines.append(_row(row, theirs, measured.pop(row, []), needs))
+        lines.append(_row(row, theirs, measured.pop(row, []), _ABSENT if row in entry.get("theirs", ()) else needs))
     if len(unprinted) > 1:
         lines.append(markdown_row([*cells, needs, _NOTHING]))
     for row, ours in measured.items():
@@ -108,16 +123,23 @@ def _bound(ours: Sequence[Mapping[str, str]], runs: Path) -> Any:
         yield filled(row["ours"], row.get("record", ""), runs), row.get("record", "")
 
 
+def _flags_of(folder: Path, runs: Path) -> str:
+    """Say which flags a finished job had beyond the paper's settings."""
+    flags = " ".join(json.loads((folder / "about.json").read_text())["flags"])
+    return f"`{folder.relative_to(runs).as_posix()}` is with `{flags}`" if flags else ""
+
+
 def _of_job(folder: Path) -> dict[str, str]:
     """Return what a finished job has by row, its columns and variants joined."""
-    title = json.loads((folder / "job.json").read_text()).get("on", "")
+    about = json.loads((folder / "about.json").read_text())
+    where = f"{' and '.join(about['corpora'])}: " if about["corpora"] else ""
     found: dict[str, list[str]] = {}
     for row in read_csv(folder / "table.csv"):
         if row["ours"]:
             score = {key: float(row[name]) if row[name] else None for key, name in _SCORE}
             words = [row["variant"], row["column"], with_interval(score, percent if row["unit"] == "%" else _plain)]
             found.setdefault(row["row"], []).append(" ".join(filter(None, words)))
-    return {name: f"{title}: {', '.join(parts)}" if title else ", ".join(parts) for name, parts in found.items()}
+    return {name: where + ", ".join(parts) for name, parts in found.items()}
 
 
 _SCORE = (("value", "ours"), ("low", "low"), ("high", "high"))
@@ -183,7 +205,7 @@ def _in_csv(path: Path, name: str) -> dict[str, float | None]:
     column, _, wanted = name.partition("@")
     keys = dict(pair.split("=", 1) for pair in wanted.split(","))
     (row,) = [row for row in read_csv(path) if all(row[key] == value for key, value in keys.items())]
-    scale = 100 if row.get("train_accuracy") else 1  # docs/runs/ravdess-khan/table.csv is in percent
+    scale = 100 if "train_accuracy" in row else 1  # docs/runs/ravdess-khan/table.csv is in percent
     stem = column.removesuffix("_ccc").removesuffix("_value")
     bounds = [row.get(f"{stem}_{end}") or (row.get(end) if column == "test_wa" else "") for end in ("low", "high")]
     low, high = (float(bound) / scale if bound else None for bound in bounds)

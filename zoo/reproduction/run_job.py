@@ -9,8 +9,10 @@ from typing import Any
 
 from zoo.config import packages, saved
 from zoo.config.run_config import RunConfig
+from zoo.config.validation import as_flag
 from zoo.errors import UserError
 from zoo.reproduction.job import DIVERGED, Asked, Result, has_diverged
+from zoo.runs import command_line
 from zoo.runs.dataset import open_source, resolve
 from zoo.runs.folder import corpus_name, read_record
 from zoo.utils.atomic_files import write_json
@@ -18,6 +20,7 @@ from zoo.utils.json_files import read_json
 from zoo.utils.text import printable
 
 _MARK = "job.json"  # in --out: which job's tables lie there
+ABOUT = "about.json"  # beside table.csv: what the ledger says of it
 _OF_ANY_JOB = {"synthetic", "out", "backend", "data_root"}
 
 
@@ -56,7 +59,7 @@ def _train(settings: RunConfig, may_diverge: bool) -> None:
 
 def _check(asked: Asked, runs: Mapping[str, RunConfig]) -> None:
     if not asked.job.corpora and (useless := sorted(set(asked.given) - _OF_ANY_JOB)):
-        raise UserError(f"{useless[0]} has no effect on {asked.job.name}, which trains nothing. Leave it out")
+        raise UserError(f"{as_flag(useless[0])} has no effect on {asked.job.name}, which trains nothing. Leave it out")
     mark = asked.out / _MARK
     if mark.is_file() and (there := read_json(mark, "the name of a job", {"job": str})["job"]) != asked.job.family:
         raise UserError(f"--out {asked.out} holds {there}, not {asked.job.family}. Give another folder")
@@ -84,9 +87,20 @@ def _show(asked: Asked, result: Result, folders: Sequence[Path]) -> None:
     side_by_side.write(asked.place, title, rows, lines)
     if result.figure is not None:
         figures.save(result.figure, asked.place / "figure.png", title)
+    write_json(asked.place / ABOUT, _about(asked, records))
     side_by_side.print_rows(title, rows, lines)
     drawn = ", figure.png and .svg" if result.figure is not None else ""
     print(f"in {printable(str(asked.place))}: table.md, table.csv{drawn}; each run's folder has its own figures")
+
+
+def _about(asked: Asked, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a finished job's name, the corpora of its runs, and the flags it had beyond the paper's settings."""
+    given = {name: value for name, value in asked.given.items() if name not in (*saved.PLACES, "option", "corpus")}
+    given |= {"option": asked.options} if asked.options else {}
+    seeds = ["--seeds", *map(str, asked.seeds)] if asked.seeds != asked.job.seeds else []
+    corpora = list(dict.fromkeys(map(corpus_name, records)))
+    flags = [*command_line.words(given), *seeds, *(["--only", *asked.only] if asked.only else [])]
+    return {"job": asked.job.name, "corpora": corpora, "flags": flags, "synthetic": asked.synthetic}
 
 
 def title_of(asked: Asked, records: Sequence[Mapping[str, Any]] = ()) -> str:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from zoo.reports.tables import decimal, percent, print_titled, table, with_interval
-from zoo.reproduction import published
 from zoo.reproduction.job import Asked, Row, Score
+from zoo.reproduction.published import Figure, tables
 from zoo.utils.atomic_files import write_csv, written_aside
 from zoo.utils.text import printable
 
@@ -23,7 +23,7 @@ class Pair:
 
     ours: Row
     published: str
-    figure: published.Figure | None
+    figure: Figure | None
 
     @property
     def measured(self) -> str:
@@ -40,7 +40,7 @@ def with_published(asked: Asked, rows: Sequence[Row]) -> list[Pair]:
     """
     if asked.elsewhere:
         return [Pair(row, ELSEWHERE, None) for row in rows]
-    known = published.tables().get(asked.job.name)
+    known = tables().get(asked.job.name)
     figures = dict(known.figures) if known else {}
     found = [_pair(row, figures.get((row.row, row.column))) for row in rows]
     missing = [figure for key, figure in figures.items() if key not in {(row.row, row.column) for row in rows}]
@@ -48,7 +48,7 @@ def with_published(asked: Asked, rows: Sequence[Row]) -> list[Pair]:
     return found + [_pair(row, figure) for row, figure in zip(alone, missing, strict=True)]
 
 
-def _pair(row: Row, figure: published.Figure | None) -> Pair:
+def _pair(row: Row, figure: Figure | None) -> Pair:
     if figure is None:
         return Pair(row, ELSEWHERE, None)
     spread = "" if figure.deviation is None else f" ({figure.deviation:.4f})"  # as the paper prints it

@@ -51,9 +51,9 @@ def _test(runs: Sequence[Path], postprocessed: bool) -> list[Row]:
 
     _, *by_dimension = averages(runs, postprocessed=postprocessed)
     variant = "" if postprocessed else "before post-processing"
-    run = " ".join(map(str, runs))
+    places = " ".join(map(str, runs))
     return [
-        Row("conv_lstm", dimension, found.score, variant=variant, note=_spread(dimension, found.spread), run=run)
+        Row("conv_lstm", dimension, found.score, variant=variant, note=_spread(dimension, found.spread), run=places)
         for dimension, found in zip(_DIMENSIONS, by_dimension, strict=True)
     ]
 
@@ -73,13 +73,13 @@ def _validation(runs: Sequence[Path]) -> list[Row]:
     for run in runs:
         for fold in read_record(run, ("folds",))["folds"]:
             kept.append(read_csv(fold_folders(run)[fold["fold"]] / "history.csv")[fold["best_epoch"] - 1])
-    run = " ".join(map(str, runs))
+    places = " ".join(map(str, runs))
     return [
         Row(
             "conv_lstm",
             f"{name}, validation",
             float(np.mean([float(row[f"validation_ccc_{name}"]) for row in kept])),
-            run=run,
+            run=places,
         )
         for name in _DIMENSIONS
     ]
@@ -111,7 +111,7 @@ def _figure_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
 
     run = next(iter(folders.values()))
     record, clip = read_record(run), ""
-    frames = []
+    frames: list[dict[str, str]] = []
     for row in read_rows(run):
         clip = clip or row["clip"]
         if row["clip"] == clip and row["fold"] == (frames or [row])[0]["fold"]:

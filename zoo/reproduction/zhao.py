@@ -11,7 +11,7 @@ from zoo.config.validation import as_flag
 from zoo.errors import UserError
 from zoo.reproduction import zhao_figures, zhao_tests
 from zoo.reproduction.job import Asked, Job, Result, Row, Training
-from zoo.reproduction.zhao_runs import Line, folders_of, measures, rows, trainings
+from zoo.reproduction.zhao_runs import Line, folders_of, measures, place, rows, trainings
 from zoo.reproduction.zhao_tests import Claim
 
 BANDS = (30, 40, 60, 80, 100)
@@ -42,7 +42,7 @@ def _result_5(asked: Asked, folders: Mapping[str, Path]) -> Result:
     stated = [Claim(_OURS, "fcn", 0.05)]
     others = [row for row in NETWORKS if row not in (_OURS, "fcn")]
     ours = [*(Claim(_OURS, row) for row in others), Claim("attention_fcn", "fcn")]
-    found, lines = rows(asked, _table_5(asked)), _tests(asked, _table_5(asked), [*stated, *ours])
+    found, lines = rows(asked, folders, _table_5(asked)), _tests(asked, folders, _table_5(asked), [*stated, *ours])
     drawn = {_title(corpus): _by_name(measures(asked, found, corpus)) for corpus in asked.corpora}
     return Result(found, lines, zhao_figures.bars(drawn, "UA (%)"))
 
@@ -54,12 +54,12 @@ def _table_6(asked: Asked) -> list[Line]:
 def _result_6(asked: Asked, folders: Mapping[str, Path]) -> Result:
     lines = _table_6(asked)
     claims = [Claim("40 bands", line.row) for line in lines if line.row != "40 bands"]
-    found = rows(asked, lines)
+    found = rows(asked, folders, lines)
     drawn = {
         _title(corpus): {int(row.split()[0]): one for (row, _), one in measures(asked, found, corpus).items()}
         for corpus in asked.corpora
     }
-    return Result(found, _tests(asked, lines, claims), zhao_figures.lines(drawn, "UA (%)", "Mel bands"))
+    return Result(found, _tests(asked, folders, lines, claims), zhao_figures.lines(drawn, "UA (%)", "Mel bands"))
 
 
 def _windows(asked: Asked) -> list[Line]:
@@ -73,7 +73,7 @@ def _result_windows(asked: Asked, folders: Mapping[str, Path]) -> Result:
     lines = _windows(asked)
     (best,) = (line.name for line in lines if line.variant == "25 ms")
     claims = [Claim(best, line.name) for line in lines if line.name != best]
-    found = rows(asked, lines)
+    found = rows(asked, folders, lines)
     drawn = {
         _title(corpus): {
             float(variant.split()[0]): one for (_, variant), one in measures(asked, found, corpus).items() if variant
@@ -81,12 +81,12 @@ def _result_windows(asked: Asked, folders: Mapping[str, Path]) -> Result:
         for corpus in asked.corpora
     }
     below = ["the paper chose 25 ms, on validation clips; what it scored with others is not printed"]
-    tests = _tests(asked, lines, claims)
+    tests = _tests(asked, folders, lines, claims)
     return Result(found, [*below, *tests], zhao_figures.lines(drawn, "UA (%)", "Window (ms)"))
 
 
 def _table_7(asked: Asked) -> list[Line]:
-    """Lines of the paper's table, of the image networks of its text, and of further networks that are in --out."""
+    """Lines of the paper's table, of the image networks of its text, and of further networks of Table 5 in --out."""
     network = Line("", PROPOSED, PROPOSED, shown=False)
     svms = [
         Line("eGeMAPS", "egemaps_svm", "egemaps_svm"),
@@ -97,29 +97,29 @@ def _table_7(asked: Asked) -> list[Line]:
     others = [
         Line(f"deep spectrum of {row}", "deep_spectrum_svm", f"deep_spectrum_svm-{model}", of=model)
         for row, model in NETWORKS.items()
-        if model != PROPOSED and _all_finished(asked, Line(row, model, model))
+        if model != PROPOSED and _is_finished(asked, model)
     ]
     return [network, *svms, *images, *others]
 
 
-def _all_finished(asked: Asked, line: Line) -> bool:
-    every = [folder for corpus in asked.corpora for folder in folders_of(asked, corpus, line)]
-    return all((folder / "metrics.json").is_file() for folder in every)
+def _is_finished(asked: Asked, model: str) -> bool:
+    places = [place(asked, corpus, model, seed) for corpus in asked.corpora for seed in asked.seeds]
+    return all((asked.out / name / "metrics.json").is_file() for name in places)
 
 
 def _result_7(asked: Asked, folders: Mapping[str, Path]) -> Result:
     lines = _table_7(asked)
     claims = [Claim("deep spectrum", row, 0.01) for row in ("eGeMAPS", "ComParE", *IMAGE_NETWORKS)]
-    found = rows(asked, lines)
+    found = rows(asked, folders, lines)
     drawn = {_title(corpus): _by_name(measures(asked, found, corpus)) for corpus in asked.corpora}
-    return Result(found, _tests(asked, lines, claims), zhao_figures.bars(drawn, "UA (%)"))
+    return Result(found, _tests(asked, folders, lines, claims), zhao_figures.bars(drawn, "UA (%)"))
 
 
 def _figure_3(asked: Asked) -> list[Line]:
-    """Lines of Figures 3 and 4: SVMs on each network's features of each number of bands."""
+    """Lines of Figures 3 and 4: SVMs on each network's features, of as many bands; the proposed ones are Table 6's."""
     lines = []
     for bands in BANDS:
-        variant, network = f"{bands} bands", f"{PROPOSED}-bands-{bands}"
+        variant, network = f"{bands} bands", f"bands-{bands}"
         lines += [
             Line("", PROPOSED, network, {"bands": bands}, variant, shown=False),
             Line("proposed", "deep_spectrum_svm", f"deep_spectrum_svm-bands-{bands}", {}, variant, of=network),
@@ -135,13 +135,13 @@ def _result_3(asked: Asked, folders: Mapping[str, Path]) -> Result:
     lines = _figure_3(asked)
     of_bands = [f"{bands} bands" for bands in BANDS]
     claims = [Claim(f"proposed, {bands}", f"{row}, {bands}", 0.01) for bands in of_bands for row in IMAGE_NETWORKS]
-    found = rows(asked, lines, columns=("UA",))
+    found = rows(asked, folders, lines, columns=("UA",))
     drawn: dict[str, Any] = {}
     for corpus in asked.corpora:
         panel = drawn.setdefault(_title(corpus), {})
         for (row, variant), one in measures(asked, found, corpus).items():
             panel.setdefault(row, {})[int(variant.split()[0])] = one
-    return Result(found, _tests(asked, lines, claims), zhao_figures.grouped_bars(drawn, "UA (%)", "Mel bands"))
+    return Result(found, _tests(asked, folders, lines, claims), zhao_figures.grouped_bars(drawn, "UA (%)", "Mel bands"))
 
 
 def _result_2(asked: Asked, folders: Mapping[str, Path]) -> Result:
@@ -189,18 +189,19 @@ def loudest(samples: np.ndarray, length: int) -> int:
     return int(np.argmax(energy[length:] - energy[:-length]))
 
 
-def _tests(asked: Asked, lines: Sequence[Line], claims: Sequence[Claim]) -> list[str]:
+def _tests(asked: Asked, folders: Mapping[str, Path], lines: Sequence[Line], claims: Sequence[Claim]) -> list[str]:
     """Write tests.csv, the paper's z-tests and ours on every claim that has both rows; return them in words."""
     from zoo.utils.atomic_files import write_csv
 
     found = []
     for corpus in asked.corpora:
-        by_name = {line.name: folders_of(asked, corpus, line) for line in lines if line.shown}
+        by_name = {line.name: folders_of(asked, folders, corpus, line) for line in lines if line.shown}
         figures = {} if asked.elsewhere else zhao_tests.printed(asked.job.name, _title(corpus))
         found += zhao_tests.published(claims, corpus, figures)
         found += zhao_tests.ours(claims, corpus, by_name)
     if found:
-        write_csv(asked.out / "tests.csv", zhao_tests.with_all_columns(found))
+        asked.place.mkdir(parents=True, exist_ok=True)
+        write_csv(asked.place / "tests.csv", zhao_tests.with_all_columns(found))
     return zhao_tests.in_words(found)
 
 
@@ -214,11 +215,12 @@ def _title(corpus: str) -> str:
     return {"iemocap": "IEMOCAP", "aibo": "Aibo"}.get(corpus, without_folders(corpus))
 
 
-def _job(name: str, title: str, lines: Any, result: Any, corpora: tuple[str, ...] = _BOTH, needs: str = _NEEDS) -> Job:
+def _job(name: str, title: str, lines: Any, result: Any, **other: Any) -> Job:
     def runs(asked: Asked) -> Iterable[Training]:
         return trainings(asked, lines(asked))
 
-    return Job(name, f"Zhao et al. 2019, {title}", needs, corpora, result, runs)
+    given = {"needs": _NEEDS, "corpora": _BOTH, **other}
+    return Job(name, f"Zhao et al. 2019, {title}", result=result, runs=runs, **given)
 
 
 _WITH_IMAGES = "; --weights DIR of pre-trained image networks for their rows"
@@ -232,6 +234,7 @@ JOBS = [
         _table_7,
         _result_7,
         needs=f"{_NEEDS}{_WITH_IMAGES}",
+        runs_of="zhao-table-5",
     ),
     Job(
         "zhao-figure-2",
@@ -246,8 +249,9 @@ JOBS = [
             f"Figure {number}: image networks and the proposed one by mel bands, {title}",
             _figure_3,
             _result_3,
-            (corpus,),
-            f"{title} (--data-root its folder), or another corpus by --corpus{_WITH_IMAGES}",
+            corpora=(corpus,),
+            needs=f"{title} (--data-root its folder), or another corpus by --corpus{_WITH_IMAGES}",
+            runs_of="zhao-table-6",
         )
         for number, corpus, title in ((3, "iemocap", "IEMOCAP"), (4, "aibo", "FAU Aibo"))
     ),

@@ -10,14 +10,16 @@ from zoo import registry
 from zoo.config.run_config import RunConfig, heeds
 from zoo.config.validation import as_flag
 from zoo.errors import UserError
+from zoo.reproduction import published
 from zoo.reproduction.job import OPTION, Asked, Row, Training
+from zoo.reproduction.over_seeds import averages
 from zoo.reproduction.zhao_figures import Measure
 
 NEEDS_WEIGHTS = (
     "needs pre-trained weights: --weights DIR, a folder with those of all three networks (docs/baselines.md)"
 )
 RANDOM = "random weights: features of an untrained network, no baseline"
-FIGURES = {"WA": "wa", "UA": "ua"}  # as the paper and as records call them
+FIGURES = ("WA", "UA")  # in the order of `averages`
 _TITLES = {"iemocap": "IEMOCAP", "aibo": "Aibo"}
 # What says where clips and results are, and not how they are used.
 _PLACES = ("data", "running")
@@ -47,9 +49,9 @@ class Line:
 
 
 def place(asked: Asked, corpus: str, line: str, seed: int) -> str:
-    """Return the folder of a run in --out; that of a single corpus and seed is the line's own."""
+    """Return the folder of a run in --out: that of a single seed is the line's own, one for each of several corpora."""
     name = line if len(asked.seeds) == 1 else f"{line}-seed-{seed}"
-    return name if len(asked.corpora) == 1 else f"{corpus}/{name}"
+    return name if "corpus" in asked.given else f"{corpus}/{name}"
 
 
 def trainings(asked: Asked, lines: Sequence[Line]) -> Iterable[Training]:
@@ -78,61 +80,48 @@ def _training(asked: Asked, corpus: str, seed: int, line: Line) -> Training:
     return Training(place(asked, corpus, line.folder, seed), {**fixed, **line.settings}, without=tuple(without))
 
 
-def rows(asked: Asked, lines: Sequence[Line], columns: Sequence[str] = ()) -> list[Row]:
-    """Return the figures of all lines on all corpora; of several seeds their mean.
+def rows(
+    asked: Asked, folders: Mapping[str, Path], lines: Sequence[Line], columns: Sequence[str] = tuple(FIGURES)
+) -> list[Row]:
+    """Return the figures of all lines with finished runs on all corpora; of several seeds their mean.
 
-    `columns` are those of the figures, by default WA and UA, with the corpus's name where it is one of the paper's.
+    `columns` are those of the figures. They have the corpus's name where the job is of both of the paper's.
     """
     found = []
     for line in (line for line in lines if line.shown):
         for corpus in asked.corpora:
-            folders = folders_of(asked, corpus, line)
-            note = departures(asked, line, corpus) if folders else NEEDS_WEIGHTS
-            for figure in FIGURES:
-                column = " ".join(filter(None, (_TITLES.get(corpus), figure)))
-                if columns and figure not in columns:
-                    continue
-                score = score_of(folders, figure) if folders else None
-                run = " ".join(map(str, folders))
-                found.append(Row(line.row, figure if columns else column, score, "%", line.variant, note, run))
+            runs, lacking = folders_of(asked, folders, corpus, line), _lacks_weights(asked, line)
+            if not (runs or lacking):
+                continue  # left out by --only
+            note = NEEDS_WEIGHTS if lacking else departures(asked, line, corpus)
+            averaged = dict(zip(FIGURES, averages(runs), strict=True)) if runs else {}
+            for figure in columns:
+                score = averaged[figure].score if runs else None
+                said = "; ".join(filter(None, (note, averaged[figure].spread if runs else "")))
+                place_of = " ".join(map(str, runs))
+                found.append(Row(line.row, column_of(asked, corpus, figure), score, "%", line.variant, said, place_of))
     return found
 
 
-def folders_of(asked: Asked, corpus: str, line: Line) -> list[Path]:
-    """Return the folders of a line's runs, seed by seed; none where image networks have no weights."""
-    if _lacks_weights(asked, line):
-        return []
-    return [asked.out / place(asked, corpus, line.folder, seed) for seed in asked.seeds]
+def column_of(asked: Asked, corpus: str, figure: str) -> str:
+    """Return what a table calls the column of a figure on a corpus."""
+    return f"{_TITLES[corpus]} {figure}" if corpus in _TITLES and len(asked.job.corpora) > 1 else figure
 
 
-def score_of(folders: Sequence[Path], figure: str) -> dict[str, float | None]:
-    """Return value, low and high of WA or UA: of one run, or of the mean over several seeds."""
-    from zoo.metrics.bootstrap import bootstrap_interval, figures
-    from zoo.metrics.classification import accuracies
-    from zoo.runs.folder import read_record
-    from zoo.studies.finished_runs import read_run
-
-    if len(folders) == 1:
-        score = read_record(folders[0])[FIGURES[figure]]
-        return {name: score[name] for name in ("value", "low", "high")}
-    parts, index = [read_run(folder).parts for folder in folders], list(FIGURES).index(figure)
-    bounds = [figures(parts, accuracies).mean(axis=0), *bootstrap_interval(parts, accuracies)]
-    values = [float(bound[index]) for bound in bounds]
-    return {
-        name: None if value != value else value for name, value in zip(("value", "low", "high"), values, strict=True)
-    }
+def folders_of(asked: Asked, folders: Mapping[str, Path], corpus: str, line: Line) -> list[Path]:
+    """Return the folders of a line's finished runs, seed by seed, out of those of the job by name."""
+    names = [place(asked, corpus, line.folder, seed) for seed in asked.seeds]
+    return [folders[name] for name in names if name in folders]
 
 
 def measures(asked: Asked, found: Sequence[Row], corpus: str, figure: str = "UA") -> dict[tuple[str, str], Measure]:
     """Return a figure of all rows on a corpus by row and variant, with the published one, for drawings."""
-    from zoo.reproduction import published
-
-    column = " ".join(filter(None, (_TITLES.get(corpus), figure)))
+    column = column_of(asked, corpus, figure)
     of_job = published.tables().get(asked.job.name)
     known = dict(of_job.figures) if of_job and not asked.elsewhere else {}
     drawn: dict[tuple[str, str], Measure] = {}
     for row in found:
-        if row.column in (column, figure) and isinstance(row.ours, Mapping):
+        if row.column == column and isinstance(row.ours, Mapping):
             theirs = known.pop((row.row, row.column), None)
             drawn[row.row, row.variant] = Measure(**row.ours, published=theirs.value if theirs else None)
     for (name, theirs_column), theirs in known.items():
@@ -142,7 +131,7 @@ def measures(asked: Asked, found: Sequence[Row], corpus: str, figure: str = "UA"
 
 
 def departures(asked: Asked, line: Line, corpus: str) -> str:
-    """Return in which settings a line's runs depart from the paper's recipe, and of what seeds they are the mean."""
+    """Return in which settings a line's runs depart from the paper's recipe."""
     training = _training(asked, corpus, asked.seeds[0], line)
     config = asked.config(training)
     recipes = registry.get(line.model).recipes
@@ -154,11 +143,12 @@ def departures(asked: Asked, line: Line, corpus: str) -> str:
         usual, value = recipes[config.recipe].get(name, getattr(RunConfig, name, None)), getattr(config, name)
         if name == "weights":
             said += [RANDOM] if value == "random" else []
+        elif name == "option":
+            options = ((key, one) for key, one in asked.options.items() if OPTION + key not in training.without)
+            said += [f"{key} {one}" for key, one in options]
         elif value != usual and (name, value) != ("fold", "all"):
             words = as_flag(name).removeprefix("--").replace("-", " ")
             said.append(f"{words} {value}" + (f" (recipe: {usual})" if usual not in ("", None, {}) else ""))
-    if len(asked.seeds) > 1:
-        said.append(f"mean of seeds {', '.join(map(str, asked.seeds))}")
     return "; ".join(said)
 
 
