@@ -71,7 +71,7 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
         with written_aside(out / WEIGHTS) as aside:
             _write(aside, _ours(tensors, known, positions), dtype)
     checksums = {path.name: checksum(path) for path in hugging_face.files(source)}
-    about = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
+    about: dict[str, Any] = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
     about |= {"trained_on": families.trained_on(published)}
     _describe(out, published.config, head, published.licence, dtype, **about)
     return unused
