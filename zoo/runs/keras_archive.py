@@ -6,8 +6,9 @@ Keras's safe mode refuses code too; this check depends neither on it nor on the 
 import zipfile
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import h5py
 import keras
@@ -17,7 +18,6 @@ from zoo.utils.json_files import parse_json
 LARGEST_BYTES = 3 * 2**29  # unpacked, all files together; a fine-tuned large encoder takes 1.27 GB
 LARGEST_CONFIG_BYTES = 16 * 2**20
 _MOST_GROUPS = 10_000
-_BLOCK = 2**20
 _KERAS = {"keras", "keras.src.models.functional", "keras.src.models.sequential"} | {
     f"keras.{part}"
     for part in (
@@ -77,11 +77,7 @@ def check(path: Path) -> tuple[Any, int]:
             raise ValueError(f"an archive that unpacks to {size} bytes")
         try:
             content = _without_training(parse_json(archive.read("config.json"), {str: object}))
-            with archive.open("model.weights.h5") as file:
-                while file.read(_BLOCK):  # to its end, where its checksum is compared
-                    pass
-            with archive.open("model.weights.h5") as file:  # again, as HDF5 reads of it what it needs
-                n_weights = check_weights(file)
+            n_weights = check_weights(BytesIO(archive.read("model.weights.h5")))
         except (RuntimeError, zlib.error) as error:  # encrypted, nested beyond reason, or damaged
             raise ValueError(str(error)) from error
     _check_configuration(content)
@@ -107,7 +103,7 @@ def _without_training(content: Any) -> Any:
     return [_without_training(value) for value in content] if isinstance(content, list) else content
 
 
-def check_weights(file: IO[bytes]) -> int:
+def check_weights(file: BytesIO) -> int:
     """Count the weights. Raises ValueError where HDF5 points to other files, or declares tensors too large."""
     size, count, waiting = 0, 0, []
     with h5py.File(file, "r") as weights:
