@@ -77,8 +77,7 @@ def _keras_worker(pipe: Connection, size: Size, recompute: bool) -> None:
 
     from zoo.config import flags
     from zoo.models.encoder_head import fine_tuned_encoder
-    from zoo.models.wav2vec2 import EncoderConfig
-    from zoo.models.weights.encoder_folder import SIZES
+    from zoo.models.weights import families
     from zoo.training import encoder_tuning
     from zoo.training.fit import compile_model, make_repeatable
 
@@ -86,7 +85,7 @@ def _keras_worker(pipe: Connection, size: Size, recompute: bool) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     settings = flags.from_flags({"model": "wav2vec2", "fine_tune": "all"})
     make_repeatable(settings.seed)
-    config = EncoderConfig(**SIZES[size.encoder])
+    config = families.of_size("wav2vec2", size.encoder)
     options = {"pooling": "mean", "hidden_units": HIDDEN_UNITS, "dropout": DROPOUT, "masked_frames": 0.0}
     options |= {"encoder_dropout": DROPOUT, "attention_dropout": DROPOUT, "recompute": recompute}
     network = fine_tuned_encoder(N_CLASSES, config, [config.n_layers], **options)
@@ -105,11 +104,10 @@ def _torch_worker(pipe: Connection, size: Size) -> None:
     import torch
     import transformers
 
-    from zoo.models.wav2vec2 import EncoderConfig
-    from zoo.models.weights.encoder_folder import SIZES
+    from zoo.models.weights import families
 
     torch.set_num_threads(1)
-    ours = EncoderConfig(**SIZES[size.encoder])
+    ours = families.of_size("wav2vec2", size.encoder)
     config = transformers.Wav2Vec2Config(
         hidden_size=ours.hidden,
         num_hidden_layers=ours.n_layers,

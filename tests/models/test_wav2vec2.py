@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 from zoo.errors import UserError
-from zoo.models.wav2vec2 import EncoderConfig, speech_encoder, with_head
+from zoo.models.wav2vec2 import EncoderConfig, InTraining, speech_encoder, with_head
 from zoo.models.weights import encoder_folder, hugging_face
 
 if os.environ.get("CI"):  # there nothing may be skipped silently
@@ -368,3 +368,16 @@ def test_parameters_of_published_sizes():
     wavlm = replace(base, family="wavlm")
     assert speech_encoder(wavlm).count_params() == 94_381_936 - 128 - 768
     assert base.least_samples == 400
+
+
+def test_the_vector_of_masked_frames_is_kept_for_fine_tuning(tmp_path):
+    model = published(tmp_path / "hf")
+    assert encoder_folder.convert(tmp_path / "hf", tmp_path / "ours") == []
+    found = encoder_folder.read(tmp_path / "ours")
+    network = speech_encoder(found.config, training=InTraining(masked_frames=0.1))
+    encoder_folder.load_into(network, found)
+    expected = model.masked_spec_embed.detach().numpy()
+    np.testing.assert_array_equal(ops.convert_to_numpy(network.get_layer("masked").embedding), expected)
+    encoder_folder.write_back(found, tmp_path / "back")
+    with hugging_face.Tensors(tmp_path / "back") as tensors:
+        np.testing.assert_array_equal(tensors.read("masked_spec_embed"), expected)

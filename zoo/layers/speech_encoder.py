@@ -151,7 +151,7 @@ class AttentionProduct(Weightless, ExplicitMask):
             kept = keras.random.uniform(shape, seed=self._generator) >= self.dropout
 
         def product(queries, keys, values, *bias):  # of what has a gradient alone, which TensorFlow asks for
-            return self._product(queries, keys, values, mask, *(bias or [None]), kept)
+            return self._product(queries, keys, values, mask, bias[0] if bias else None, kept)
 
         product = keras.remat(product) if training and self.recompute else product
         return product(queries, keys, values, *([] if bias is None else [bias]))

@@ -68,7 +68,7 @@ def encoder_head(
     Raises OptionError for an option of another kind or out of its range.
     """
     inputs, rows, mask = masked_input(n_hidden)
-    options = {"pooling": pooling, "hidden_units": hidden_units, "attention_units": attention_units}
+    options: dict[str, Any] = {"pooling": pooling, "hidden_units": hidden_units, "attention_units": attention_units}
     output = _head(rows, mask, n_classes, dropout=dropout, seed=seed, **options)
     return keras.Model(inputs, output, name=name)
 
@@ -131,7 +131,7 @@ def fine_tuned_encoder(
     rows = states[0] if frames else StateMeans(name="means")(states, n_frames)
     counts = n_frames if frames else n_frames * 0 + len(states)
     mask = FrameMask(name="rows_mask")(rows, counts)
-    options = {"pooling": pooling, "hidden_units": hidden_units, "attention_units": attention_units}
+    options: dict[str, Any] = {"pooling": pooling, "hidden_units": hidden_units, "attention_units": attention_units}
     output = _head(rows, mask, n_classes, dropout=dropout, seed=seed, **options)
     return keras.Model(whole.input, output, name=name)
 

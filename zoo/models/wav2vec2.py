@@ -191,7 +191,7 @@ def with_head(encoder: keras.Model, head: EncoderHead, name: str = "speech_encod
     return keras.Model(encoder.inputs, outputs, name=name)
 
 
-def held_back(frames, n_frames, training: InTraining, seed: int):
+def held_back(frames: Any, n_frames: Any, training: InTraining, seed: int) -> Any:
     """Return projected frames with dropout and span masks, where `training` has them."""
     frames = dropped(frames, training.dropout, seed + 1, "project_dropout")
     if training.masked_frames or training.masked_channels:
@@ -200,7 +200,7 @@ def held_back(frames, n_frames, training: InTraining, seed: int):
     return frames
 
 
-def convolutions(frames, n_samples, config: EncoderConfig, reference_padding: bool):
+def convolutions(frames: Any, n_samples: Any, config: EncoderConfig, reference_padding: bool) -> Any:
     """Return the convolved waveform (batch, frames, channels): Baevski et al. 2020, section 2, feature encoder."""
     count = n_samples
     for index, (width, taps, stride) in enumerate(
@@ -218,7 +218,9 @@ def convolutions(frames, n_samples, config: EncoderConfig, reference_padding: bo
     return frames
 
 
-def transformer_layer(frames, mask, bias, config: EncoderConfig, name: str, training: InTraining, seed: int):
+def transformer_layer(
+    frames: Any, mask: Any, bias: Any, config: EncoderConfig, name: str, training: InTraining, seed: int
+) -> Any:
     """Return the frames behind a transformer layer, normalised before its parts or behind them."""
     dropout, attention_dropout, before = training.dropout, training.attention_dropout, frames
     attended = _norm(frames, config, f"{name}_attention_norm") if config.norm_first else frames
@@ -246,7 +248,7 @@ def transformer_layer(frames, mask, bias, config: EncoderConfig, name: str, trai
     return frames
 
 
-def dropped(frames, dropout: float, seed: int, name: str):
+def dropped(frames: Any, dropout: float, seed: int, name: str) -> Any:
     """Return frames behind dropout, as they are without it."""
     return layers.Dropout(dropout, seed=seed, name=name)(frames) if dropout else frames
 

@@ -67,6 +67,7 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
         prefix = _prefix(tensors, published)
         head = families.head(published, tensors)
         known = families.named_places(published.config, head, prefix)
+        known += [pair for pair in families.optional_places(published.config, prefix) if pair[0] in tensors]
         positions = families.normed_positions(published.config, [*tensors], prefix)
         unused = _checked(tensors, {**{name: place.shape for name, place in known}, **positions}, prefix, published)
         with written_aside(out / WEIGHTS) as aside:
@@ -146,6 +147,8 @@ def load_into(network: "keras.Model", converted: Converted) -> None:
     if families.normed_positions(converted.config):
         names.append(POSITIONS)
     with _opened(converted.folder / WEIGHTS) as tensors:
+        stored = set(tensors.keys())
+        names += [place.name for _, place in families.optional_places(converted.config) if place.name in stored]
         there = {layer.name: layer for layer in network.layers}
         for name in names:
             layer, _, weight = name.partition("/")
@@ -163,6 +166,9 @@ def write_back(converted: Converted, out: Path) -> None:
     for name, place in families.named_places(converted.config, converted.head, prefix):
         parts.setdefault(name, []).append(place)
     with _opened(converted.folder / WEIGHTS) as tensors:
+        stored = set(tensors.keys())
+        optional = families.optional_places(converted.config, prefix)
+        parts |= {name: [place] for name, place in optional if place.name in stored}
 
         def joined(places: Iterable[Place]) -> np.ndarray:
             return np.concatenate([place.theirs(tensors.get_tensor(place.name)) for place in places])

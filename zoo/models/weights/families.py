@@ -109,6 +109,12 @@ def named_places(config: EncoderConfig, head: EncoderHead | None = None, prefix:
     return [*((prefix + name, place) for name, place in places), *of_head]
 
 
+def optional_places(config: EncoderConfig, prefix: str = "") -> list[tuple[str, Place]]:
+    """Return the published name and the place of every tensor that some checkpoints of a family lack."""
+    found = {} if _is_emotion2vec(config) else wav2vec2.optional_places(config)
+    return [(prefix + name, place) for name, place in found.items()]
+
+
 def normed_positions(
     config: EncoderConfig, names: Collection[str] = (), prefix: str = ""
 ) -> dict[str, tuple[int, ...]]:

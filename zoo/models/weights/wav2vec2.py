@@ -14,9 +14,8 @@ from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
 Tensor = np.ndarray
 # The first convolution and the layer that are found in every checkpoint; what stands in front of them is a prefix.
 LANDMARK = "feature_extractor.conv_layers.0.conv.weight"
-# Of pre-training and speech recognition, which emotion models do not use, and the vector of masked frames.
+# Of pre-training and speech recognition, which emotion models do not use.
 UNUSED = (
-    "masked_spec_embed",
     "quantizer.",
     "project_q.",
     "project_hid.",
@@ -57,6 +56,11 @@ def turned(tensor: Tensor) -> Tensor:
 def places(config: EncoderConfig) -> dict[str, Place]:
     """Return the place of every tensor of an encoder but the positional kernel, by its published name."""
     return dict(_places(config))
+
+
+def optional_places(config: EncoderConfig) -> dict[str, Place]:
+    """Return the place of the vector of masked frames, which fine-tuning alone needs, and not all checkpoints have."""
+    return {"masked_spec_embed": Place("masked", "embedding", (config.hidden,), same, same)}
 
 
 def _places(config: EncoderConfig) -> Iterator[tuple[str, Place]]:
