@@ -16,13 +16,21 @@ FLOORS = [
     {"inference"},
     {"training", "pretrained"},
     {"studies", "export", "adaptation"},
-    {"learning"},
+    {"learning", "reproduction"},
     {"pages"},
     {"web"},
     {"commands"},
 ]
 TENSORFLOW = {"data/audio/in_graph", "data/batches/prefetch", "layers/scan", "layers/replicas", "training/fit"}
-TENSORFLOW |= {"training/devices", "serving", "export", "commands/export", "commands/serve_request"}
+TENSORFLOW |= {
+    "layers/one_loop_lstm",
+    "inference/compiled",
+    "training/devices",
+    "serving",
+    "export",
+    "commands/export",
+    "commands/serve_request",
+}
 MODULES = {path.relative_to(ROOT / "zoo").with_suffix(""): path for path in sorted((ROOT / "zoo").rglob("*.py"))}
 
 

@@ -45,7 +45,7 @@ def of_parts(name, part_loss):
     """The definition on lists of unequal sequences (frames, targets): `part_loss` of each or of all as one."""
 
     def loss(truth, prediction):
-        if name != "ccc_sum":
+        if name not in ("ccc_sum", "pearson"):
             truth, prediction = [np.concatenate(truth)], [np.concatenate(prediction)]
         columns = ((t[:, k], p[:, k]) for t, p in zip(truth, prediction, strict=True) for k in range(t.shape[1]))
         return np.mean([part_loss(np.asarray(t, float), np.asarray(p, float)) for t, p in columns])
@@ -61,7 +61,12 @@ def one_minus_ccc(truth, prediction):
     return 1 - audmetric.concordance_cc(truth, prediction)
 
 
-EXPECTED = {name: of_parts(name, mean_square if name == "sse" else one_minus_ccc) for name in LOSSES}
+def one_minus_pearson(truth, prediction):
+    return 1 - audmetric.pearson_cc(truth, prediction)
+
+
+_PARTS = {"sse": mean_square, "ccc_sum": one_minus_ccc, "ccc": one_minus_ccc, "pearson": one_minus_pearson}
+EXPECTED = {name: of_parts(name, _PARTS[name]) for name in LOSSES}
 
 
 def value(name, truth, prediction, weights=None):
@@ -105,7 +110,9 @@ def test_losses_are_their_definitions(rng, name, shape):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize(("name", "terms"), [("sse", 8 * 400 * 13 / 2), ("ccc_sum", 8 * 13), ("ccc", 13)])
+@pytest.mark.parametrize(
+    ("name", "terms"), [("sse", 8 * 400 * 13 / 2), ("ccc_sum", 8 * 13), ("ccc", 13), ("pearson", 8 * 13)]
+)
 def test_a_sum_as_published_is_so_many_times_the_mean(rng, name, terms):
     """Of a batch of 8 sequences of 400 frames with 13 outputs: a rate of 1e-6 on the sum is .0208 on the mean."""
     truth, prediction = ratings(rng, (8, 400, 13))
@@ -159,6 +166,27 @@ def test_gradient_of_ccc_is_its_closed_form(rng, offset, deviation):
     for name, gradient in expected.items():
         found = value_and_gradient(name, truth, prediction)[1]
         np.testing.assert_allclose(found, gradient, rtol=1e-4, atol=1e-5 * np.abs(gradient).max())
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(("offset", "deviation"), [(0.1, 0.2), (1e3, 1e-3), (0, 1e-22), (0, 1e22)])
+def test_pearson_heeds_no_scale_and_no_offset_and_its_gradient_is_its_closed_form(rng, offset, deviation):
+    """dr/dx_i = (y_i - r sd(y)/sd(x) x_i) / (N sd(x) sd(y)), both about their means (eq 8 of D4.2 differentiated)."""
+    truth, prediction = ratings(rng, (1, 40, 1), offset, deviation)
+    found, gradient = value_and_gradient("pearson", truth, prediction)
+    y, x = truth.astype("float64").ravel(), prediction.astype("float64").ravel()
+    y, x, r = y - y.mean(), x - x.mean(), np.corrcoef(y, x)[0, 1]
+    assert found == pytest.approx(1 - r, rel=1e-4)
+    expected = -(y - r * y.std() / x.std() * x) / (40 * x.std() * y.std())
+    np.testing.assert_allclose(gradient.ravel(), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    moved = 3 * prediction - 2 * np.float32(offset)  # float32 rounds it anew
+    expected = 1 - np.corrcoef(y, moved.astype("float64").ravel())[0, 1]
+    assert value("pearson", truth, moved) == pytest.approx(expected, rel=1e-4)
+    assert abs(expected - found) < 2e-3
+    assert value("pearson", truth, -prediction) == pytest.approx(2 - found, rel=1e-4)
+    for constant in (np.full_like(truth, 0.3), np.full_like(truth, 1e3)):
+        loss, gradient = value_and_gradient("pearson", truth, constant)
+        assert loss == 1 and np.isfinite(gradient).all()
 
 
 @pytest.mark.backend

@@ -128,7 +128,7 @@ class SequenceCCC(RatingLoss):
     default_name = "ccc_sum"
 
     def call(self, truth, prediction, weights):
-        return _one_minus_ccc(truth, prediction, weights, axes=(2,), summed=self.summed)
+        return _one_minus(_ccc, truth, prediction, weights, axes=(2,), summed=self.summed)
 
 
 @register
@@ -147,10 +147,33 @@ class BatchCCC(RatingLoss):
     default_name = "ccc"
 
     def call(self, truth, prediction, weights):
-        return _one_minus_ccc(truth, prediction, weights, axes=(1, 2), summed=self.summed)
+        return _one_minus(_ccc, truth, prediction, weights, axes=(1, 2), summed=self.summed)
 
 
-LOSSES = {"sse": SumOfSquares, "ccc_sum": SequenceCCC, "ccc": BatchCCC}
+@register
+class SequencePearson(RatingLoss):
+    """1 - Pearson's r of each sequence by itself, "pearson" (MixedEmotions D4.2, eq 8): the mean over sequences and
+    targets, in 0..2, or the sum.
+
+    It ignores scale and offset: infinitely many networks minimise it, of which most have a low CCC, which is why the
+    deliverable advises against it. Sequences count as in `SequenceCCC`; r is taken as 0 where either is constant.
+
+    >>> truth, prediction = np.array([[[0.0], [2.0]], [[4.0], [6.0]]]), np.array([[[1.0], [1.0]], [[9.0], [10.0]]])
+    >>> round(float(SequencePearson()(truth, prediction)), 4)  # r 0, a constant, and 1, at another scale and offset
+    0.5
+    """
+
+    default_name = "pearson"
+
+    def call(self, truth, prediction, weights):
+        return _one_minus(_pearson, truth, prediction, weights, axes=(2,), summed=self.summed)
+
+
+LOSSES = {"sse": SumOfSquares, "ccc_sum": SequenceCCC, "ccc": BatchCCC, "pearson": SequencePearson}
+# Of a run whose loss says nothing of a part of what is scored.
+WARNINGS = {
+    "pearson": "the loss pearson ignores the scale and the offset of ratings, so that CCC may be low at a high r"
+}
 
 
 def get_loss(name: str, reduction: str = "mean") -> keras.losses.Loss:
@@ -162,12 +185,21 @@ def get_loss(name: str, reduction: str = "mean") -> keras.losses.Loss:
     return LOSSES[name](reduction=reduction)
 
 
-def _one_minus_ccc(truth, prediction, weights, axes: tuple[int, ...], summed: bool):
-    """1 - CCC over `axes`, with population moments, averaged or `summed` over the rest by each part's largest weight.
+def _one_minus(agreement, truth, prediction, weights, axes: tuple[int, ...], summed: bool):
+    """1 - `agreement` over `axes`, averaged or `summed` over the rest by each part's largest weight.
 
-    CCC = 2 cov(x, y) / (var x + var y + (mean x - mean y)^2). Where both are constant and equal, 0 / 0, it is taken as
-    0, as it is where they are constant and differ; the gradient is 0 there. Without any weight the loss is 0.
+    Where both are constant and equal, 0 / 0, it is taken as 0, as it is where they are constant and differ; the
+    gradient is 0 there. Without any weight the loss is 0.
     """
+    found = agreement(truth, prediction, weights, axes)
+    heaviest = ops.max(weights, axes, keepdims=True)
+    if summed:
+        return ops.sum(heaviest * (1 - found))
+    return ops.mean(_sum(heaviest * (1 - found), (1, 2)) / _or_one(_sum(heaviest, (1, 2))))
+
+
+def _ccc(truth, prediction, weights, axes: tuple[int, ...]):
+    """2 cov(x, y) / (var x + var y + (mean x - mean y)^2), with population moments."""
     low_truth, range_truth = _range(truth, weights, axes)
     low_prediction, range_prediction = _range(prediction, weights, axes)
     # CCC does not change when both are shifted and scaled alike. From their lowest values constants are exactly 0 and
@@ -176,18 +208,31 @@ def _one_minus_ccc(truth, prediction, weights, axes: tuple[int, ...], summed: bo
     unit = ops.maximum(ops.maximum(range_truth, range_prediction), ops.abs(gap))
     unit = ops.where(unit > 1e-30, unit, 1.0)
     share = weights / _or_one(_sum(weights, axes))
-    truth, prediction = (truth - low_truth) / unit, (prediction - low_prediction) / unit
-    mean_truth, mean_prediction = _sum(share * truth, axes), _sum(share * prediction, axes)
-    truth, prediction = truth - mean_truth, prediction - mean_prediction
+    truth, mean_truth = _about_mean((truth - low_truth) / unit, share, axes)
+    prediction, mean_prediction = _about_mean((prediction - low_prediction) / unit, share, axes)
 
     covariance = _sum(share * truth * prediction, axes)
     variances = _sum(share * ops.square(truth), axes) + _sum(share * ops.square(prediction), axes)
     spread = variances + ops.square(gap / unit + mean_prediction - mean_truth)
-    ccc = 2 * covariance / _or_one(spread)
-    heaviest = ops.max(weights, axes, keepdims=True)
-    if summed:
-        return ops.sum(heaviest * (1 - ccc))
-    return ops.mean(_sum(heaviest * (1 - ccc), (1, 2)) / _or_one(_sum(heaviest, (1, 2))))
+    return 2 * covariance / _or_one(spread)
+
+
+def _pearson(truth, prediction, weights, axes: tuple[int, ...]):
+    """cov(x, y) / sqrt(var x var y)."""
+    share = weights / _or_one(_sum(weights, axes))
+    centred = []
+    for values in (truth, prediction):
+        low, width = _range(values, weights, axes)
+        unit = ops.where(width > 1e-30, width, 1.0)  # each its own: r heeds neither scale
+        centred.append(_about_mean((values - low) / unit, share, axes)[0])
+    truth, prediction = centred
+    variances = _sum(share * ops.square(truth), axes) * _sum(share * ops.square(prediction), axes)
+    return _sum(share * truth * prediction, axes) / ops.sqrt(_or_one(variances))
+
+
+def _about_mean(values, share, axes: tuple[int, ...]):
+    mean = _sum(share * values, axes)
+    return values - mean, mean
 
 
 def _range(values, weights, axes):

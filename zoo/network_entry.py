@@ -7,7 +7,7 @@ from typing import Any
 from zoo.recipes import Presets
 
 OUTSIDE_THE_GRAPH = ("functionals", "acoustic")  # openSMILE's: their models take features, not waveforms
-_ALTERED_COPIES = frozenset({"copies", "augment_noise", "noise"})
+_ALTERED_COPIES = frozenset({"copies", "responses", "augment_noise", "noise"})
 # Groups of settings (zoo.config.run_config.GROUPS) that come with a front-end.
 SETTINGS = {
     "log_mel": _ALTERED_COPIES | {"spectrum", "log_mel", "crop", "crops", "pools"},

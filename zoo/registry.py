@@ -155,7 +155,7 @@ MODELS: dict[str, Entry] = {
         shape=(13, 13),
         task="enhancement",
         frontend="mfcc_frames",
-        settings=frozenset({"spectrum", "mfcc", "training", "reduction", "noise", "ratios", "pairs"}),
+        settings=frozenset({"spectrum", "mfcc", "training", "reduction", "noise", "responses", "ratios", "pairs"}),
         recipes=recipes.ENHANCEMENT,
     ),
 }

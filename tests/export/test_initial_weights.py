@@ -6,7 +6,7 @@ import pytest
 from zoo import registry
 from zoo.config.flags import from_flags
 from zoo.errors import UserError
-from zoo.export.inference_lstm import exchanged
+from zoo.inference.exchanged import exchanged
 from zoo.runs.dataset import resolve
 from zoo.training import initial_model
 

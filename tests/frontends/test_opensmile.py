@@ -61,6 +61,23 @@ def test_one_finite_row_for_each_whole_frame(feature_set, level, window_seconds,
 
 
 @needs_opensmile
+def test_five_functionals_are_those_of_the_descriptors_in_each_window(rng):
+    """Section 5.3 of D4.2: against NumPy on every window's descriptors, by column; clips take them another way."""
+    sound = tone(1.0) * rng.uniform(0.2, 1, RATE_HZ).astype(np.float32)
+    found = acoustics.functionals(sound, RATE_HZ, "compare_five", 0.4, 0.1)
+    times, values, _ = acoustics.descriptors(sound, RATE_HZ, "compare")
+    assert found.shape == (10, acoustics.FEATURE_SETS["compare_five"]) == (10, 5 * values.shape[1])
+    for row in (0, 4, 9):
+        begin, end = max(0.0, (row + 0.5) * 0.1 - 0.2), min(1.0, (row + 0.5) * 0.1 + 0.2)
+        inside = values[(times >= begin - 1e-9) & (times + 0.06 <= end + 1e-9)]
+        columns = [inside.max(0), inside.min(0), np.ptp(inside, 0), inside.mean(0), inside.std(0)]
+        np.testing.assert_allclose(found[row], np.concatenate(columns), rtol=1e-4, atol=1e-5)
+    assert acoustics.settings("compare_five", 3.0, 0.04) != acoustics.settings("compare", 3.0, 0.04)
+    with pytest.raises(UserError, match=r"is for windows.* Give --feature-set compare --functionals five"):
+        acoustics.clip_settings("compare_five", "five")
+
+
+@needs_opensmile
 @pytest.mark.parametrize("feature_set, n_descriptors", [("egemaps", 25), ("compare", 65)])
 def test_sizes_are_those_of_the_papers_and_of_opensmile(feature_set, n_descriptors):
     assert len(names_of(feature_set)) == acoustics.FEATURE_SETS[feature_set]

@@ -10,7 +10,9 @@ import pytest
 from networks import half_precision
 from predictions import predict
 
+from zoo.config.flags import from_flags
 from zoo.errors import UserError
+from zoo.features import from_config
 from zoo.features.extractor import of_layer
 from zoo.frontends.compose import with_frontend
 from zoo.frontends.deep_spectrum import DeepSpectrum
@@ -180,6 +182,34 @@ def test_settings_name_the_weights(weights):
     assert layer.image.log_mel.bands == 30
     assert DeepSpectrum.from_config(settings).get_config() == settings
     assert DeepSpectrum("tiny", "random").get_config()["weights_sha256"] is None
+
+
+def test_bands_are_a_setting_of_the_front_end(monkeypatch, rng):
+    monkeypatch.setitem(NETWORKS, "alexnet", NETWORKS["tiny"])
+    clip = clips(rng)[0]
+    features = {}
+    for given in ({}, {"image_bands": 30}):
+        layer = from_config.frontend(from_flags({"model": "alexnet_svm", "weights": "random", **given}))
+        assert layer.image.log_mel.bands == layer.get_config()["picture"]["bands"] == given.get("image_bands", 128)
+        features[layer.image.log_mel.bands] = values(layer(clip[None], np.array([len(clip)], np.int32))[0])
+    assert np.abs(features[30] - features[128]).max() > 1
+    assert np.array_equal(features[128], values(DeepSpectrum("alexnet", "random")(clip[None], np.array([9_000]))[0]))
+
+
+@pytest.mark.parametrize(
+    ("model", "bands", "said"),
+    [
+        ("alexnet_svm", 0, "--image-bands is 0, expected a finite number, at least 1"),
+        ("alexnet_svm", 9_000, "front-end: 9000 htk bands are too narrow for a window of 512 samples: use fewer"),
+        ("fcn", 40, "--image-bands has no effect on fcn; it belongs to the front-end of image networks"),
+    ],
+)
+def test_bands_that_no_picture_has_are_refused(monkeypatch, model, bands, said):
+    monkeypatch.setitem(NETWORKS, "alexnet", NETWORKS["tiny"])
+    weights = {"weights": "random"} if model == "alexnet_svm" else {}
+    with pytest.raises(UserError) as caught:
+        from_config.frontend(from_flags({"model": model, "image_bands": bands, **weights}))
+    assert said in str(caught.value)
 
 
 def test_features_of_an_extractor(weights, rng):

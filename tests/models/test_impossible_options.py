@@ -9,7 +9,11 @@ from zoo.errors import UserError
 CASES = [
     ("attention_fcn", 40, {"fcn": False}, "needs the fcn stream"),
     ("attention_lstm", 40, {"recurrent": "gru"}, "'gru', expected 'blstm', 'lstm' or None"),
-    ("fcn", 40, {"pool_size": 3}, "fcn cannot be built with .* pool_size is 3, expected 1 to 2"),
+    ("fcn", 40, {"pool_size": 9}, "fcn cannot be built with .* pool_size is 9, expected 1 to 8"),
+    ("fcn", 40, {"stride": 9}, "stride is 9, expected 1 to 8"),
+    ("fcn", 40, {"stride": 2, "kernel_size": 67}, "kernel_size is 67, expected 1 to 65"),
+    ("fcn", 40, {"filters": [8] * 17}, "filters is of 17 blocks, expected 1 to 16"),
+    ("fcn", 40, {"activation": "sigmoid"}, "activation is 'sigmoid', expected one of relu, leaky_relu, elu, tanh"),
     ("fcn", 40, {"dropuot": 0.1}, r"option of fcn 'dropuot'.*Did you mean 'dropout'"),
     ("cnn1d_mfcc", 3, {"kernel_size": 81}, "c1: kernel_size is 81, expected 1 to the 80 positions"),
     ("cnn1d_mfcc", 3, {"pool_size": 30}, "c2: kernel_size is 3, expected 1 to the 2 positions"),

@@ -52,7 +52,7 @@ def test_every_field_has_a_flag_of_its_type(name):
     assert parse() == {}  # flags that are not given leave no trace
     if name in ("option", "column"):
         assert parse(flag, "a=1", flag, "b=2") == {name: ["a=1", "b=2"]}
-    elif name == "classes":
+    elif item.metadata.get("words"):
         assert parse(flag, "sad, angry") == {name: ("sad", "angry")}
     elif isinstance(item.default, bool):
         assert parse(flag) == {name: True}

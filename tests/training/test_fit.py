@@ -15,6 +15,7 @@ from zoo.frontends.log_mel import LogMel
 from zoo.recipes import RESIDUAL_BIGRU
 from zoo.runs.model_file import load_model, network_of
 from zoo.training import fit as fitting
+from zoo.training import snapshots
 from zoo.training.tasks import classification
 from zoo.training.tasks.base import FoldData
 from zoo.utils.progress import Progress
@@ -65,6 +66,23 @@ def test_a_run_that_is_stopped_after_an_epoch_ends_the_same(tmp_path):
     assert untimed[0] == untimed[1] and len(history) == 2
     with (tmp_path / "stopped" / "history.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
+
+
+def test_adagrad_divides_every_step_by_the_root_of_all_squared_gradients():
+    """Duchi et al. 2011: worked by hand for one weight with loss w * x; again so after a new cycle begins."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    config = settings(optimizer="adagrad", learning_rate=0.1, schedule="decay", decay=0.0, weight_decay=0.0, **PLAIN)
+    fitting.compile_model(model, lambda truth, answer: keras.ops.mean(answer), config, 4)
+    model.optimizer.build(model.trainable_variables)
+    for _ in range(2):
+        squares, expected = 0.1, 1.0  # Keras begins the sum at 0.1
+        model.set_weights([np.ones((1, 1), "float32")])
+        for gradient in (2.0, 0.5):
+            model.train_on_batch(np.full((3, 1), gradient, "float32"), np.zeros((3, 1), "float32"))
+            squares += gradient**2
+            expected -= 0.1 * gradient / np.sqrt(squares)
+        assert float(model.get_weights()[0][0, 0]) == pytest.approx(expected, abs=1e-5)
+        snapshots.begin_anew(model.optimizer)
 
 
 def test_snapshots_are_of_each_cycles_end_and_their_mean_answer_is_kept(tmp_path, monkeypatch):

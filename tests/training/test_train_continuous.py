@@ -224,9 +224,11 @@ def test_classes_from_a_rated_corpus_are_refused(recola, tmp_path):
     [
         ({"bands": 30}, "--bands has no effect on conv_lstm; it belongs to the front-end of log-mel networks"),
         ({"class_weights": "none"}, "--class-weights has no effect on conv_lstm"),
-        ({"loss": "mse"}, "unknown --loss 'mse'.*Known: ccc, ccc_sum, sse"),
+        ({"loss": "mse"}, "unknown --loss 'mse'.*Known: ccc, ccc_sum, pearson, sse"),
         ({"model": "fcn", "corpus": "emodb", "segment_seconds": 4.0}, "--segment-seconds has no effect on fcn"),
         ({"momentum": 0.5, "optimizer": "adam"}, "--momentum 0.5 has no effect with --optimizer adam"),
+        ({"momentum": 0.5, "optimizer": "adagrad"}, "--momentum 0.5 has no effect with --optimizer adagrad"),
+        ({"record_accuracy": True}, "--record-accuracy has no effect on conv_lstm; it belongs to the training of emo"),
         ({"decay": 0.5, "schedule": "cosine"}, "--decay 0.5 has no effect with --schedule cosine"),
     ],
 )

@@ -17,6 +17,7 @@ from rich.console import Console
 from zoo import registry
 from zoo.config.flags import from_flags
 from zoo.data.audio.read import read
+from zoo.data.augmentation import named_conditions
 from zoo.data.batches.feature_store import extract
 from zoo.data.corpora.registry import load
 from zoo.data.protocols import lookup as protocols
@@ -127,17 +128,17 @@ def test_with_both_kinds_of_speech_clean_clips_are_their_own_targets(trained, mo
     """D4.2, 3.4.3: mixed enhancement is trained on every noisy condition together with clean speech."""
     (division,) = trained.source.folds
     clips = division.validation[:2]
-    noisy = {snr: {clip.name: Mock(audio_sha256="0") for clip in clips} for snr in (0.0, 12.0)}
+    noisy = {snr: {clip.name: Mock(audio_sha256="0") for clip in clips} for snr in ("0", "12")}
     monkeypatch.setattr(noisy_copies, "extract_noisy", lambda *_: noisy)
     features = {clip.name: Mock(audio_sha256="0") for clip in clips}
     found = {
         speech: enhancement.examples(dataclasses.replace(trained.config, speech=speech), None, features, clips, False)
         for speech in ("noisy", "both")
     }
-    assert [(pair.name, pair.snr_db) for pair in found["noisy"]] == [(c.name, snr) for snr in noisy for c in clips]
+    assert [(pair.name, pair.condition) for pair in found["noisy"]] == [(c.name, snr) for snr in noisy for c in clips]
     assert found["both"][:4] == found["noisy"]
-    assert [(p.name, p.snr_db, p.noisy, p.clean) for p in found["both"][4:]] == [
-        (clip.name, np.inf, features[clip.name], features[clip.name]) for clip in clips
+    assert [(p.name, p.condition, p.noisy, p.clean) for p in found["both"][4:]] == [
+        (clip.name, "", features[clip.name], features[clip.name]) for clip in clips
     ]
 
 
@@ -198,7 +199,9 @@ def test_examples_are_of_their_sides_noise_and_every_ratio(corpus, noise, tmp_pa
     protocol = protocols.get(None, "emodb")
     for training, side in ((True, "train"), (False, "validation")):
         pairs = enhancement.examples(config, protocol, clean, clips, training)
-        assert [(pair.name, pair.snr_db) for pair in pairs] == [(clip.name, snr) for snr in SNR for clip in clips]
+        assert [(pair.name, pair.condition) for pair in pairs] == [
+            (clip.name, f"{snr:g}") for snr in SNR for clip in clips
+        ]
         mix, _ = noisy_copies.mixer(noises, SNR[1], side)
         expected = own.features(mix(read(clips[1].path, RATE_HZ), clips[1].name))
         np.testing.assert_array_equal(pairs[-1].noisy.read(), expected)
@@ -229,7 +232,7 @@ def test_targets_are_standardised_and_the_validation_score_is_the_share_of_varia
     noisy = [pair.noisy.read() for pair in Task.validation]
     error = np.concatenate([(a - b) / np.sqrt(variance) for a, b in zip(frames, noisy, strict=True)])
     assert scores["validation_mse_noisy"] == pytest.approx(np.mean(error**2), rel=1e-5)
-    Task.validation = [enhancement.Pair(p.name, p.snr_db, p.clean, p.clean) for p in Task.validation]
+    Task.validation = [enhancement.Pair(p.name, p.condition, p.clean, p.clean) for p in Task.validation]
     assert enhancement.validator(standard, Task, trained.config)()["validation_r2"] == pytest.approx(1, abs=1e-6)
 
 
@@ -281,6 +284,10 @@ def test_the_table_says_what_was_synthetic_and_how_much_was_left(trained):
         ({"noise": ""}, "expected --noise DIR"),
         ({"noise": "/nowhere/at/all"}, "--noise /nowhere/at/all: .* expected a folder"),
         ({"option": {"recurrent_layers": 0}}, "recurrent_layers is 0"),
+        ({"conditions": ("clean",)}, "found clean alone. Give --detector none"),
+        ({"conditions": ("6dB", "telephon")}, "unknown response in --conditions 'telephon'. Did you mean 'telephone'"),
+        ({"conditions": ("6dB", "6.0dB")}, "names 6.0dB twice"),
+        ({"conditions": ("telephone",), "responses": "/nowhere"}, "--responses /nowhere: .*expected a folder"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(corpus, noise, tmp_path, changes, message):
@@ -303,3 +310,38 @@ def test_it_is_not_tested_in_other_noise(trained, fold):
     arguments = (fold, division.test, trained.source.protocol, "emodb", trained.config)
     with pytest.raises(UserError, match="tested in noise of its own"):
         enhancement.test_rows(*arguments, alter=lambda waveform, name: waveform)
+
+
+def test_conditions_are_trained_on_and_tested_without_noise_too(corpus, noise, tmp_path):
+    """A telephone, a measured classroom behind it, and a telephone in noise: each its own row; no detector."""
+    response = np.zeros(400, np.float32)
+    response[[0, 300]] = 1, 0.5
+    (tmp_path / "responses").mkdir()
+    soundfile.write(tmp_path / "responses/classroom.wav", response, RATE_HZ)
+    conditions = ("telephone", "telephone+classroom", "telephone+6dB")
+    given = {"conditions": conditions, "detector": "none", "responses": str(tmp_path / "responses"), "epochs": 1}
+    run = train(settings(corpus, noise, tmp_path / "run", **given))
+    record = record_of(run.folder)
+    assert list(record["by_snr"]) == list(conditions)
+    assert record["detector"]["clean_taken_for_noisy"] == 1 and record["detector"]["noisy_taken_for_clean"] == 0
+    assert record["responses_sha256"] and record["noise_sha256"]
+    (division,) = run.source.folds
+    own, clip = from_config.extractor(run.config), division.validation[0]
+    altered = noisy_copies.altered(run.config, RATE_HZ, "validation")["telephone+classroom"]
+    waveform = read(clip.path, RATE_HZ)
+    found = noisy_copies.extract_noisy(run.config, own, [clip], "validation")["telephone+classroom"][clip.name].read()
+    np.testing.assert_allclose(found, own.features(altered.alter(waveform, clip.name)), atol=1e-4)
+    through_phone = np.convolve(waveform, named_conditions.telephone(RATE_HZ))[: len(waveform)]
+    expected = np.convolve(through_phone, response)[: len(waveform)]
+    heard = altered.alter(waveform, clip.name)
+    assert np.corrcoef(heard, expected)[0, 1] > 0.9999
+    assert heard.std() == pytest.approx(waveform.std(), rel=0.01)
+
+
+def test_matched_on_clean_speech_is_an_autoencoder_of_clean_speech(corpus, noise, tmp_path):
+    given = {"conditions": ("clean",), "detector": "none", "epochs": 1}
+    run = train(settings(corpus, "", tmp_path / "run", **given))
+    record = record_of(run.folder)
+    assert record["by_snr"] == {} and record["pooled"] == record["clean"]
+    assert record["clean"]["noisy"]["mse"]["value"] == 0 < record["clean"]["enhanced"]["mse"]["value"]
+    enhancement.report.print_metrics(record, "a run", Console(file=io.StringIO()))

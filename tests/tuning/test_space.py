@@ -168,3 +168,39 @@ def test_choices_of_any_kind_survive_keras_tuner():
 def test_linear_models_are_refused():
     with pytest.raises(UserError, match="egemaps_svm is no network to search"):
         spaces.of("egemaps_svm")
+
+
+# Section IV-B of Zhao et al. 2019: the 15 hyper-parameters it optimised, by our names, with what it states of its
+# trials or else its own value.
+FIFTEEN = {
+    "window size": ("window_ms", (15.0, 200.0)),
+    "convolutional kernel size": ("option.kernel_size", ()),
+    "pooling size": ("option.pool_size", ()),
+    "stride on convolutional layer": ("option.stride", (1,)),
+    "initial number of filters": ("option.filters", (8, 256)),
+    "initial number of neurons": ("option.recurrent_units", (64, 128)),
+    "learning rate": ("learning_rate", (1e-3,)),
+    "number of convolutional layers": ("option.filters", (2, 3, 4, 5)),
+    "number of pooling layers": ("option.pooling_layers", ()),
+    "number of fully connected layers": ("option.dense_layers", ()),
+    "type of activation function": ("option.activation", ("relu",)),
+    "optimization algorithm": ("optimizer", ("adam",)),
+    "dropout on convolutional layers": ("option.block_dropout", ()),
+    "dropout on fully connected layers": ("option.dropout", ()),
+    "frequency resolution of the spectrogram": ("bands", (30, 40, 60, 80, 100)),
+}
+
+
+@pytest.mark.parametrize("parameter", FIFTEEN)
+def test_all_fifteen_hyperparameters_of_zhao_2019_are_searched(parameter):
+    (name, tried), space = FIFTEEN[parameter], spaces.of(MODEL)
+    assert len(FIFTEEN) == 15
+    wanted = space[name]
+    if isinstance(wanted, dict):
+        assert all(wanted["low"] <= value <= wanted["high"] for value in tried)
+    elif parameter == "number of convolutional layers":
+        assert {len(filters) for filters in wanted} == set(tried)
+    elif parameter == "initial number of filters":
+        assert (min(map(min, wanted)), max(map(max, wanted))) == tried and [64, 128, 128] in wanted
+    else:
+        assert len(wanted) > 1 and set(tried) <= set(wanted)

@@ -21,7 +21,7 @@ class AugmentationFields:
         later=True,
     )
     copies: int = _flag(3, "copies", "per clip; an epoch takes one of them or the clip itself", least=1, later=True)
-    responses: str = _flag("", "copies", "folder of impulse responses (default: drawn, decaying noise)", later=True)
+    responses: str = _flag("", "responses", "folder of impulse responses (default: computed ones)", later=True)
     augment_snr: tuple[float, ...] = _flag(
         (0.0, 15.0), "augment_noise", "lowest and highest ratio in dB", least=-30.0, most=60.0, pair=True, later=True
     )

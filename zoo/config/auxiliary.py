@@ -1,4 +1,6 @@
-"""Define the settings of what a network learns beside its labels: a teacher, contrast, and adversaries."""
+"""Define the settings of what a network learns beside its labels, a teacher, contrast and adversaries, and of what its
+history holds beside the loss.
+"""
 
 from dataclasses import dataclass
 
@@ -35,5 +37,11 @@ class Auxiliary:
         "",
         "soft_labels",
         "what to unlearn, and the scale of the reversed gradient (Ganin and Lempitsky 2015): speaker=0.1,corpus=0.05",
+        later=True,
+    )
+    record_accuracy: bool = _flag(
+        False,
+        "soft_labels",
+        "accuracy on training and test clips after each epoch, in history.csv; nothing is chosen by it",
         later=True,
     )

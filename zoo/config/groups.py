@@ -35,6 +35,7 @@ GROUPS = {
     "regression": "fitting of linear models of ratings",
     "refit": "fitting of linear models of emotion",
     "noise": "noise",
+    "responses": "rooms and microphones",
     "ratios": "training and testing in noise",
     "pairs": "training of the autoencoder",
     "enhancer": "enhancement in front of MFCC networks",

@@ -9,6 +9,7 @@ from typing import Any
 from zoo import own_network, registry
 from zoo.config.augmentation_fields import AugmentationFields
 from zoo.config.auxiliary import Auxiliary
+from zoo.config.condition_fields import ConditionFields, divided_noise
 from zoo.config.encoder_fields import EncoderFields
 from zoo.config.fields import flag as _flag
 from zoo.config.fields import start as _start
@@ -20,7 +21,7 @@ _PRESETS = ", ".join(dict.fromkeys(name for entry in registry.MODELS.values() fo
 
 
 @dataclass(frozen=True)
-class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
+class RunConfig(EncoderFields, Auxiliary, AugmentationFields, ConditionFields):
     """Everything that decides a run's result, and where its files lie; made by zoo.config.flags.from_flags."""
 
     model: str = _flag("attention_blstm_fcn", "run", "network; ser train --help-all lists them")
@@ -101,7 +102,12 @@ class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
         "standardise by training clips: each value, each statistic",
         choices=("coefficient", "channel", "none"),
     )
-    feature_set: str = _flag("egemaps", "functionals", "openSMILE's features", choices=("egemaps", "compare"))
+    feature_set: str = _flag(
+        "egemaps",
+        "functionals",
+        "openSMILE's features; compare_five: maximum, minimum, range, mean, deviation of descriptors in windows",
+        choices=("egemaps", "compare", "compare_five"),
+    )
     functional_seconds: float = _flag(3.0, "windows", "window of the functionals", least=0.1, most=60.0)
     frame_seconds: float = _flag(0.0, "steps", "hop of the windows; 0: the ratings' own", least=0.0, most=60.0)
 
@@ -116,6 +122,7 @@ class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
     )
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
+    image_bands: int = _flag(128, "image", "mel bands of the spectrogram", least=1, later=True)
 
     option: Mapping[str, Any] = _flag(
         {}, "network", "keyword of the network's builder as NAME=VALUE, one list as NAME=64,32; may be repeated"
@@ -124,7 +131,7 @@ class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
 
     epochs: int = _flag(100, "training", "at most this many passes over the training clips", least=1)
     batch_size: int = _flag(100, "training", "clips per step at most", least=1)
-    optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd"))
+    optimizer: str = _flag("adam", "training", "optimizer", choices=("adam", "rmsprop", "sgd", "adagrad"))
     momentum: float = _flag(0.0, "training", "of rmsprop and sgd", least=0.0, most=0.999)
     learning_rate: float = _flag(1e-3, "training", "of the optimizer, at its highest", least=0.0)
     schedule: str = _flag(
@@ -204,7 +211,7 @@ class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
     )
     heads: Mapping[str, Any] = _flag({}, "network", "classes of further targets, as found", flag=False, later=True)
 
-    loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc"))
+    loss: str = _flag("ccc", "segments", "what training minimises", choices=("sse", "ccc_sum", "ccc", "pearson"))
     loss_reduction: str = _flag(
         "mean",
         "reduction",
@@ -236,7 +243,10 @@ class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
     refit: bool = _flag(False, "refit", "once C is chosen, fit on training and validation clips together", later=True)
 
     noise: str = _flag(
-        "", "noise", "folder of noise, a third of its files for each side; time:DIR: of each file", later=True
+        "",
+        "noise",
+        "folder of noise, a third of its files for each side; time:DIR: of each file; joined:DIR: of each subfolder",
+        later=True,
     )
     snr: tuple[float, ...] = _flag(
         (0.0, 3.0, 6.0, 9.0, 12.0), "ratios", "signal-to-noise ratios in dB", least=-30.0, most=60.0, flag=False
@@ -279,19 +289,13 @@ class RunConfig(EncoderFields, Auxiliary, AugmentationFields):
 
     @property
     def noise_split(self) -> str:
-        """How the recordings of noise are divided: by "files", or by the "time" of each."""
+        """How recordings of noise are divided: by "files", the "time" of each, or of all of a kind "joined"."""
         return divided_noise(self.noise)[1]
 
     @property
     def is_fitted_in_noise(self) -> bool:
         """Whether a linear model is fitted on recordings in noise, at every ratio of `snr`."""
         return bool(self.noise) and registry.get(self.model).fitted == "linear" and heeds(self.model, "snr")
-
-
-def divided_noise(noise: str) -> tuple[str, str]:
-    """Split a value of --noise, DIR or time:DIR, into the folder and how it is divided: by "files" or "time"."""
-    folder = noise.removeprefix("time:")
-    return folder, "files" if folder == noise else "time"
 
 
 def heeds(model: str, name: str) -> bool:

@@ -26,8 +26,9 @@ def check_together(config: RunConfig) -> None:
         raise UserError(
             f"--decay {config.decay} has no effect with --schedule {config.schedule}; leave one of them out"
         )
-    if config.momentum and config.optimizer == "adam":
-        raise UserError(f"--momentum {config.momentum} has no effect with --optimizer adam; leave one of them out")
+    if config.momentum and config.optimizer in ("adam", "adagrad"):
+        found = f"--momentum {config.momentum} has no effect with --optimizer {config.optimizer}"
+        raise UserError(f"{found}; leave one of them out")
     if config.normalize_corpora and config.standardize_speakers:
         raise UserError("--normalize-corpora and --standardize-speakers exclude each other; give one of them")
     if config.devices > 1:

@@ -17,10 +17,10 @@ from zoo.export import all_targets, half_weights, stream_signature, wav_decoder
 from zoo.export.calibration import LEAST_PROBABILITY
 from zoo.export.chains import postprocessed
 from zoo.export.confidence_signature import with_confidence
-from zoo.export.inference_lstm import exchanged
 from zoo.export.wav_decoder import refuse_unless
 from zoo.heads import Heads
 from zoo.inference import embedding
+from zoo.inference.exchanged import exchanged
 from zoo.inference.postprocess import PostProcess
 from zoo.serving.description import EMBEDDING, WITH_CONFIDENCE
 

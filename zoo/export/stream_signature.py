@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from zoo.export.inference_lstm import OneLoopLSTM
 from zoo.inference.stateful import behind, local, looks_back_only
+from zoo.layers.one_loop_lstm import OneLoopLSTM
 
 
 def possible(networks: Sequence[keras.Model]) -> bool:
-    """Say whether networks, as zoo.export.inference_lstm exchanged them, look back only, by LSTM layers."""
+    """Say whether networks, as zoo.inference.exchanged exchanged them, look back only, by LSTM layers."""
     return all(
         looks_back_only(network, carries=_carries) and any(map(_carries, behind(network))) for network in networks
     )

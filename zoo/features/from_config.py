@@ -19,7 +19,7 @@ from zoo.frontends.mfcc import CepstralStatistics
 from zoo.frontends.waveform import RawWaveform, StandardWaveform
 from zoo.layers.window_statistics import WindowStatistics
 from zoo.models.weights import encoder_folder
-from zoo.models.weights.hugging_face import FAMILIES
+from zoo.models.weights.families import FAMILIES
 from zoo.runs import upstream_runs
 
 
@@ -127,7 +127,14 @@ def _image(config: RunConfig) -> keras.layers.Layer:
             f"--model {config.model} needs --weights FILE, those of {network} (docs/baselines.md), or random, "
             "to try the program: features of a random network, no baseline"
         )
-    return DeepSpectrum(network, config.weights, colormap=config.colormap, seed=config.seed, name="deep_spectrum")
+    return DeepSpectrum(
+        network,
+        config.weights,
+        colormap=config.colormap,
+        seed=config.seed,
+        picture={"bands": config.image_bands},
+        name="deep_spectrum",
+    )
 
 
 def _encoder(config: RunConfig) -> keras.layers.Layer:

@@ -101,6 +101,14 @@ def fit(
     return layer
 
 
+def never(channels: int) -> CleanSpeech:
+    """Return a detector that takes no clip for clean."""
+    layer = CleanSpeech(name="clean_speech")
+    layer.build((None, None, channels))
+    layer.set_weights([np.zeros(KINDS * channels), np.array(-1.0)])
+    return layer
+
+
 def threshold(clean: Sequence[float] | np.ndarray, noisy: Sequence[float] | np.ndarray) -> float:
     """Return the score above which a clip is taken for clean: that of the fewest errors, both kinds counting alike.
 

@@ -20,7 +20,8 @@ from zoo.errors import UserError, unknown
 from zoo.frontends.opensmile_process import own_processes
 from zoo.utils import extras
 
-FEATURE_SETS = {"egemaps": 88, "compare": 6373}  # functionals per window
+FEATURE_SETS = {"egemaps": 88, "compare": 6373, "compare_five": 325}  # functionals per window
+_FIVE = {"compare_five": "compare"}  # sets of five functionals of each descriptor of another set, for windows alone
 CLIP_FUNCTIONALS = ("five", "opensmile")
 LEAST_SECONDS = 0.06  # of a clip: the longest analysis frame
 LEAST_WINDOW_SECONDS = 0.09  # of a clip in windows, by the two constants below
@@ -42,6 +43,9 @@ def functionals(
     as the F0 of one without voice; yet some of ComParE's values are NaN in a few clips that hold nearly nothing. They
     run up to 1e13, also in speech.
 
+    "compare_five" is maximum, minimum, range, mean and standard deviation of each of ComParE's 65 descriptors, a block
+    of 65 each (MixedEmotions D4.2, section 5.3); frames without voice have an F0 of 0, and count.
+
     Raises UserError on an unknown feature set, without the opensmile package, or when no window is long enough;
     ValueError on another shape or a rate that is no multiple of 100 Hz (openSMILE would round its hop of 10 ms).
     """
@@ -55,8 +59,12 @@ def functionals(
             f"{len(waveform) / rate_hz:g} s of audio in windows of {window_seconds:g} s: openSMILE expects windows of "
             "at least 0.09 s. Leave the recording out, or widen the windows"
         )
-    intervals = ",".join(f"{first[i]}-{last[i]}" for i in long_enough)
-    values, _ = _elsewhere(waveform, rate_hz, feature_set, "Functionals", intervals)
+    if feature_set in _FIVE:
+        _, rows, _ = descriptors(waveform, rate_hz, _FIVE[feature_set])
+        values = np.stack([_five(rows[first[i] : last[i] + 1]) for i in long_enough])
+    else:
+        intervals = ",".join(f"{first[i]}-{last[i]}" for i in long_enough)
+        values, _ = _elsewhere(waveform, rate_hz, feature_set, "Functionals", intervals)
     if values.shape != (len(long_enough), FEATURE_SETS[feature_set]):
         raise RuntimeError(f"openSMILE gave {values.shape}, in {len(long_enough)} windows")
     middles = (long_enough[1:] + long_enough[:-1]) / 2
@@ -87,20 +95,32 @@ def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, funct
     if functionals != "five":
         raise unknown("functionals", functionals, CLIP_FUNCTIONALS)
     _, values, _ = descriptors(waveform, rate_hz, feature_set)
-    highest, lowest = values.max(axis=0), values.min(axis=0)
-    return np.concatenate([highest, lowest, highest - lowest, values.mean(axis=0), values.std(axis=0)])
+    return _five(values)
 
 
 def clip_settings(feature_set: str, functionals: str) -> dict[str, Any]:
-    """Return all that `clip_functionals` depend on but the waveform and its rate, for the cache's key."""
+    """Return all that `clip_functionals` depend on but the waveform and its rate, for the cache's key.
+
+    Raises UserError for a set that is of windows alone.
+    """
     installed = _version(feature_set)
+    if feature_set in _FIVE:
+        instead = f"--feature-set {_FIVE[feature_set]} --functionals five"
+        raise UserError(f"--feature-set {feature_set} is for windows, found clips taken as a whole. Give {instead}")
     return {"clip_functionals": functionals, "set": _OPENSMILE_NAMES[feature_set], "opensmile": installed}
 
 
 def settings(feature_set: str, window_seconds: float, hop_seconds: float) -> dict[str, Any]:
     """Return all that `functionals` depend on but the waveform and its rate. Raises as `functionals` does."""
     installed, windows = _version(feature_set), {"window_seconds": window_seconds, "hop_seconds": hop_seconds}
-    return {"functionals": _OPENSMILE_NAMES[feature_set], **windows, "opensmile": installed}
+    found = {"functionals": _OPENSMILE_NAMES[_FIVE.get(feature_set, feature_set)], **windows, "opensmile": installed}
+    return {**found, "five": True} if feature_set in _FIVE else found
+
+
+def _five(descriptors: np.ndarray) -> np.ndarray:
+    """Return maximum, minimum, range, mean and standard deviation of descriptors (frames, n): (5 n,)."""
+    highest, lowest = descriptors.max(axis=0), descriptors.min(axis=0)
+    return np.concatenate([highest, lowest, highest - lowest, descriptors.mean(axis=0), descriptors.std(axis=0)])
 
 
 def _check(waveform: np.ndarray, rate_hz: int, feature_set: str, least_seconds: float = 0.0) -> None:

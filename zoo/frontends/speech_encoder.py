@@ -9,7 +9,7 @@ from keras import ops
 
 from zoo.errors import UserError
 from zoo.layers.masking import frame_mask, register
-from zoo.models.wav2vec2 import speech_encoder
+from zoo.models import encoders
 from zoo.models.weights import encoder_folder
 
 LAST, MIDDLE, ALL = "last", "middle", "all"
@@ -17,7 +17,7 @@ LAST, MIDDLE, ALL = "last", "middle", "all"
 
 @register
 class SpeechEncoder(keras.layers.Layer):
-    """The hidden states of a frozen speech encoder (wav2vec 2.0, HuBERT, WavLM), averaged over a clip or by frame.
+    """The hidden states of a frozen speech encoder (wav2vec 2.0, emotion2vec...), averaged over a clip or by frame.
 
     The encoder's weights stay in their own folder (`zoo.models.weights.encoder_folder`), which a saved model names with
     their SHA-256 and reads when the layer is first used. Always computed in float32.
@@ -60,7 +60,7 @@ class SpeechEncoder(keras.layers.Layer):
         self._hidden = SimpleNamespace(converted=found, encoder=None)
 
     def build(self, waveform_shape, n_samples_shape=None):
-        whole = speech_encoder(self.config)
+        whole = encoders.build(self.config)
         encoder_folder.load_into(whole, self._hidden.converted)
         outputs = [whole.outputs[index] for index in self.chosen]
         self._hidden.encoder = keras.Model(whole.inputs, [*outputs, whole.outputs[-1]])

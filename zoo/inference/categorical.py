@@ -17,6 +17,7 @@ from zoo.data.schema import Clip
 from zoo.features import corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
 from zoo.heads import Heads, column_names, heads_of
+from zoo.inference.compiled import compiled
 from zoo.inference.predictor import BATCH_SECONDS, ENCODER_BATCH_SECONDS
 from zoo.runs.model_file import load_model, network_of
 from zoo.runs.protocol import protocol_of
@@ -48,19 +49,20 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     heads = heads_of(config, protocol_of(config).classes)
     model = load_model(folder / "model.keras", takes_waveforms, column_names(heads))
     if takes_waveforms and not config.normalize_corpora:
+        run = compiled(model)
         on_encoder = registry.get(config.model).frontend == "encoder"
         batch_samples = (ENCODER_BATCH_SECONDS if on_encoder else BATCH_SECONDS) * rate_hz
 
-        def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-            return np.asarray(model.predict_on_batch({"waveform": rows, "n_samples": lengths}))
+        def answer(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+            return run({"waveform": rows, "n_samples": lengths})
 
         return Classifier(
-            lambda waveforms, groups=(): in_batches(run, waveforms, batch_samples, multiple=rate_hz),
+            lambda waveforms, groups=(): in_batches(answer, waveforms, batch_samples, multiple=rate_hz),
             rate_hz,
             LEAST_SECONDS,
             heads,
         )
-    extractor = from_config.extractor(config)
+    extractor, answers = from_config.extractor(config), of_features(model)
     known = None
     if config.standardize_speakers:
         known = speaker_normalization.load(folder.parent)
@@ -72,25 +74,28 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
             features = list(pool.map(extractor.features, waveforms))
         if known:
             features = [known.standardized(*pair) for pair in zip(features, groups, strict=True)]
-        return of_features(model, features)
+        return answers(features)
 
     return Classifier(outputs, rate_hz, extractor.least_seconds, heads)
 
 
-def of_features(model: keras.Model, features: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return a saved model's outputs (columns,) by features (frames, bands), NaN for those that are not finite.
+def of_features(model: keras.Model) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """Return the function from features (frames, bands) of clips to a saved model's outputs (columns,).
 
-    The front-end of a model that takes waveforms is left out.
+    They are NaN for features that are not finite. The front-end of a model that takes waveforms is left out.
     """
-    network = network_of(model)
+    run = compiled(network_of(model))
 
-    def run(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return np.asarray(network.predict_on_batch({"features": rows, "n_frames": lengths}))
+    def answer(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        return run({"features": rows, "n_frames": lengths})
 
-    finite = [bool(np.isfinite(values).all()) for values in features]
-    found = iter(in_batches(run, list(compress(features, finite))))
-    nothing = np.full(model.output_shape[-1], np.nan)
-    return [next(found) if is_finite else nothing for is_finite in finite]
+    def outputs(features: Sequence[np.ndarray]) -> list[np.ndarray]:
+        finite = [bool(np.isfinite(values).all()) for values in features]
+        found = iter(in_batches(answer, list(compress(features, finite))))
+        nothing = np.full(model.output_shape[-1], np.nan)
+        return [next(found) if is_finite else nothing for is_finite in finite]
+
+    return outputs
 
 
 def groups_of(clips: Sequence[Clip], config: RunConfig) -> list[str]:

@@ -11,15 +11,15 @@ from zoo.layers.masking import ExplicitMask, InFloat32, Weightless, frame_mask, 
 
 @register
 class ClipStandardization(Weightless, InFloat32, ExplicitMask):
-    """Standardises each waveform over its real samples, (x - mean) / sqrt(variance + 1e-7), and sets padding to zero.
+    """Standardises each waveform over its real samples, (x - mean) / sqrt(variance + epsilon); sets padding to zero.
 
     Call: waveforms (batch, samples, 1), sample counts (batch,) -> same shape, float32. `enabled` is false for encoders
     that were trained on waveforms as they are (`do_normalize` in preprocessor_config.json): these only lose padding.
     """
 
-    def __init__(self, enabled: bool = True, **kwargs: Any):
+    def __init__(self, enabled: bool = True, epsilon: float = 1e-7, **kwargs: Any):
         super().__init__(**kwargs)
-        self.enabled = enabled
+        self.enabled, self.epsilon = enabled, epsilon
 
     def call(self, waveform, n_samples):
         real = ops.cast(frame_mask(waveform, n_samples), "float32")[..., None]
@@ -30,7 +30,7 @@ class ClipStandardization(Weightless, InFloat32, ExplicitMask):
         mean = ops.sum(waveform, axis=1, keepdims=True) / count
         centred = (waveform - mean) * real
         variance = ops.sum(ops.square(centred), axis=1, keepdims=True) / count
-        return centred / ops.sqrt(variance + 1e-7)
+        return centred / ops.sqrt(variance + self.epsilon)
 
     def compute_output_spec(self, waveform, n_samples):
         return keras.KerasTensor(waveform.shape, "float32")

@@ -42,18 +42,18 @@ def columns(clean: np.ndarray, noisy: np.ndarray, denoised: np.ndarray) -> dict[
 def evaluate(rows: Sequence[Row]) -> dict[str, Any]:
     """Return every figure of a test as a dictionary for strict JSON; what is undefined is None.
 
-    `by_snr` (by ratio in dB), `pooled` (over all ratios) and `clean` (speech without noise) hold `n_clips` and, for
-    each of `SYSTEMS`, the three of `MEASURES`: means over the coefficients, with 95 % intervals over speakers (None
-    with one speaker), and those of every coefficient in `coefficients`. "enhanced" is the model's output; in
-    "without_detector" what it takes for clean is denoised too. Each measure stands again at the top, pooled, of noisy
-    and of enhanced speech. `detector` holds the shares (0..1) of clean utterances taken for noisy, and of noisy ones
-    taken for clean, pooled and by ratio.
+    `by_snr` (by ratio in dB, then by other conditions in words), `pooled` (over all of them, without any `clean` again)
+    and `clean` (speech as it is) hold `n_clips` and, for each of `SYSTEMS`, the three of `MEASURES`: means over the
+    coefficients, with 95 % intervals over speakers (None with one speaker), and those of every coefficient in
+    `coefficients`. "enhanced" is the model's output; in "without_detector" what it takes for clean is denoised too.
+    Each measure stands again at the top, pooled, of noisy and of enhanced speech. `detector` holds the shares (0..1) of
+    clean utterances taken for noisy, and of noisy ones taken for clean, pooled and by ratio.
     """
     clean = [row for row in rows if row["snr_db"] == ""]
     noisy = [row for row in rows if row["snr_db"] != ""]
-    ratios = sorted({row["snr_db"] for row in noisy}, key=float)
-    by_snr = {snr: [row for row in noisy if row["snr_db"] == snr] for snr in ratios}
-    pooled = _condition(noisy)
+    labels = sorted(dict.fromkeys(row["snr_db"] for row in noisy), key=lambda label: ratio_db(label, np.inf))
+    by_snr = {label: [row for row in noisy if row["snr_db"] == label] for label in labels}
+    pooled = _condition(noisy or clean)
     return {
         "n_clips": len(clean),
         "n_speakers": len({row["speaker"] for row in rows}),
@@ -64,10 +64,18 @@ def evaluate(rows: Sequence[Row]) -> dict[str, Any]:
         "clean": _condition(clean),
         "detector": {
             "clean_taken_for_noisy": 1 - _taken(clean),
-            "noisy_taken_for_clean": _taken(noisy),
+            "noisy_taken_for_clean": _taken(noisy) if noisy else 0.0,
             "by_snr": {snr: _taken(members) for snr, members in by_snr.items()},
         },
     }
+
+
+def ratio_db(label: str, otherwise: float = np.nan) -> float:
+    """Return the ratio that a condition is, in dB; `otherwise` for one in words."""
+    try:
+        return float(label)
+    except ValueError:
+        return otherwise
 
 
 def _condition(rows: Sequence[Row]) -> dict[str, Any]:

@@ -4,6 +4,9 @@ Zhao, Bao, Zhang, Cummins, Wang, Schuller: "Exploring Deep Spectrum Representati
 and Convolutional Neural Networks for Speech Emotion Recognition", IEEE Access 7, 2019, section III.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -12,9 +15,11 @@ from zoo.layers.lstm import LSTM
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
 from zoo.models.option_ranges import checked
 
-FCN_FILTERS = (64, 128, 128)
-# Hyper-parameters to search. Of windows (15 to 200 ms), bands and layers the paper states what it tried; the other
-# ranges lie around its own value, or around ours where it is silent.
+MOST_BLOCKS = 16  # of the convolutional stream
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "tanh")  # rising, and 0 at 0: padding stays 0
+# Hyper-parameters to search: the paper's fifteen (tests/tuning/test_space.py lists them), and a few of ours. Of
+# windows (15 to 200 ms), bands, layers, recurrent units and filters (8 to 256) the paper states what it tried; the
+# other ranges lie around its own value, or around ours where it is silent.
 SPACE = {
     "window_ms": [15.0, 25.0, 40.0, 60.0, 80.0, 100.0, 150.0, 200.0],
     "hop_ms": [10.0, 20.0],
@@ -27,16 +32,27 @@ SPACE = {
     "option.attention_scale": [0.0, 0.1, 0.3, 0.5, 0.7, 1.0],
     "option.recurrent_layers": [1, 2, 3],
     "option.recurrent_units": [64, 128, 256],
+    # Two to five layers, the later ones twice as wide as the first, which is the paper's own shape.
+    "option.filters": [
+        [first, *[2 * first] * (n_layers - 1)] for n_layers in (2, 3, 4, 5) for first in (8, 32, 64, 128)
+    ],
     "option.kernel_size": [3, 5],
+    "option.stride": [1, 2],
+    "option.pool_size": [2, 3],
+    "option.pooling_layers": [None, 2, 3],
+    "option.activation": ["relu", "elu", "tanh"],
     "option.hidden_units": [64, 128, 256],
+    "option.dense_layers": [1, 2, 3],
     "option.block_dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
     "option.dropout": {"low": 0.0, "high": 0.5, "step": 0.1},
 }
 # Values of options without which a hyper-parameter has no effect.
 SPACE_NEEDS = {
     "option.attention_scale": {"fcn": [True], "fcn_attention": [True]},
-    "option.kernel_size": {"fcn": [True]},
-    "option.block_dropout": {"fcn": [True]},
+    **{
+        f"option.{name}": {"fcn": [True]}
+        for name in ("filters", "kernel_size", "stride", "pool_size", "pooling_layers", "block_dropout")
+    },
     "option.recurrent_layers": {"recurrent": ["blstm", "lstm"]},
     "option.recurrent_units": {"recurrent": ["blstm", "lstm"]},
 }
@@ -53,9 +69,14 @@ def attention_blstm_fcn(
     recurrent_layers: int = 2,
     recurrent_units: int = 128,
     attention_scale: float = 0.3,
+    filters: Sequence[int] = (64, 128, 128),
     kernel_size: int = 3,
+    stride: int = 1,
     pool_size: int = 2,
+    pooling_layers: int | None = None,
+    activation: str = "relu",
     hidden_units: int = 128,
+    dense_layers: int = 1,
     block_dropout: float = 0.3,
     dropout: float = 0.3,
     norm_momentum: float = 0.9,
@@ -70,12 +91,17 @@ def attention_blstm_fcn(
     (384-d with both streams).
 
     Args:
-        fcn: the convolutional stream: three blocks of 64, 128, 128 filters.
+        fcn: the convolutional stream, a block for each of `filters`.
         fcn_attention: pool that stream by scaled-softmax attention (eq 8-10) instead of the average.
         recurrent: "blstm", "lstm" or None for no recurrent stream.
         attention_scale: lambda of eq 9; the paper's best is 0.3.
+        filters: of each block; the paper tries two to five blocks of 8 to 256.
         kernel_size, pool_size: square, "same"; the paper is silent.
+        stride: of the convolutions, square; the paper's is 1.
+        pooling_layers: blocks that end in a pooling, counted from the first; by default all.
+        activation: one of `ACTIVATIONS`, in the blocks, behind the pooling, and in the head.
         hidden_units: width of the attention's hidden layer and of the head; the paper is silent.
+        dense_layers: hidden layers of the head; the paper is silent.
         block_dropout: after each convolution block, in 0..1; the paper is silent on its rate. Variances behind it
             differ between training and inference (Li et al. 2019, CVPR), so the "tuned" recipe sets it to zero.
         dropout: in the head, in 0..1; the paper is silent.
@@ -87,28 +113,24 @@ def attention_blstm_fcn(
         raise ValueError("a network needs the fcn stream, a recurrent one ('blstm' or 'lstm'), or both")
     if recurrent not in ("blstm", "lstm", None):
         raise ValueError(f"recurrent is {recurrent!r}, expected 'blstm', 'lstm' or None")
-    for option, value, low, high in (
-        ("recurrent_layers", recurrent_layers, 1, 16),
-        ("attention_scale", attention_scale, 0.0, 100.0),
-        ("norm_momentum", norm_momentum, 0.0, 1.0),
-        ("pool_size", pool_size, 1, 2),  # wider pools would begin at another frame when padding is added
-    ):
-        if not low <= value <= high:
-            raise ValueError(f"{option} is {value!r}, expected {low} to {high}")
+    _check_ranges(filters, kernel_size, stride, pool_size, activation)
     inputs, frames, mask = masked_input(n_bands)
     pooled = []
     if fcn:
         grid = layers.Reshape((-1, n_bands, 1), name="grid")(frames)
         count, grid_mask = inputs["n_frames"], mask
-        for index, filters in enumerate(FCN_FILTERS, start=1):
-            grid = layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid)
+        for index, n_filters in enumerate(filters, start=1):
+            grid, count, grid_mask = _convolved(grid, count, grid_mask, index, n_filters, kernel_size, stride)
             grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"norm{index}")(grid, grid_mask)
-            grid = layers.MaxPooling2D(pool_size, padding="same", name=f"pool{index}")(grid)
+            has_pooling = pooling_layers is None or index <= pooling_layers
+            if has_pooling:
+                grid = _max_pooled(grid, index, pool_size, activation)
             # Behind the pooling: the same values as in front of it, where there are more; padding is zero there.
-            grid = layers.ReLU(name=f"relu{index}")(grid)
+            grid = _activation(activation, f"{activation}{index}")(grid)
             grid = layers.Dropout(block_dropout, seed=seed + index, name=f"dropout{index}")(grid)
-            count = -(-count // pool_size)  # "same" pooling rounds up, so the shortest clip keeps a frame
-            grid_mask = FrameMask(name=f"mask{index}")(grid, count)
+            if has_pooling:
+                count = -(-count // pool_size)  # pooling rounds up, so the shortest clip keeps a frame
+                grid_mask = FrameMask(name=f"mask{index}")(grid, count)
         if fcn_attention:
             weights = AttentionMap(hidden_units, attention_scale, name="fcn_attention")(grid, grid_mask)
             pooled.append(WeightedSum(name="fcn_context")(grid, weights))
@@ -125,7 +147,57 @@ def attention_blstm_fcn(
         pooled.append(WeightedSum(name="recurrent_context")(sequence, weights))
 
     joint = layers.Concatenate(name="joint")(pooled) if len(pooled) > 1 else layers.Identity(name="joint")(pooled[0])
-    hidden = layers.Dense(hidden_units, activation="relu", name="head")(joint)
-    hidden = layers.Dropout(dropout, seed=seed, name="head_dropout")(hidden)
+    hidden = joint
+    for index in range(1, dense_layers + 1):
+        number = "" if index == 1 else str(index)
+        hidden = layers.Dense(hidden_units, activation=activation, name=f"head{number}")(hidden)
+        own_seed = seed if index == 1 else seed + MOST_BLOCKS + index  # those between are the blocks'
+        hidden = layers.Dropout(dropout, seed=own_seed, name=f"head{number}_dropout")(hidden)
     output = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")(hidden)
     return keras.Model(inputs, output, name=name)
+
+
+def _check_ranges(filters: Sequence[int], kernel_size: int, stride: int, pool_size: int, activation: str) -> None:
+    """Raise ValueError for values of the convolutional stream that each may have elsewhere, and not here."""
+    if len(filters) > MOST_BLOCKS:
+        raise ValueError(f"filters is of {len(filters)} blocks, expected 1 to {MOST_BLOCKS}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
+    for option, value, most in (
+        ("stride", stride, 8),
+        ("pool_size", pool_size, 8),
+        # Zeros at the edges, which a saved model may have 64 of.
+        ("kernel_size", kernel_size, 65 if stride > 1 else 65_536),
+    ):
+        if not 1 <= value <= most:
+            raise ValueError(f"{option} is {value!r}, expected 1 to {most}")
+
+
+def _convolved(
+    grid: Any, count: Any, mask: Any, index: int, filters: int, kernel_size: int, stride: int
+) -> tuple[Any, Any, Any]:
+    """Return the convolution of a block with frame counts and mask behind it: a stride leaves ceil(n / stride)."""
+    if stride == 1:
+        return layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid), count, mask
+    # "same" would begin at another frame with the batch's length, and so depend on padding.
+    before = (kernel_size - 1) // 2
+    grid = layers.ZeroPadding2D([(before, kernel_size - 1 - before)] * 2, name=f"edge{index}")(grid)
+    grid = layers.Conv2D(filters, kernel_size, stride, name=f"conv{index}")(grid)
+    count = -(-count // stride)
+    return grid, count, FrameMask(name=f"stride_mask{index}")(grid, count)
+
+
+def _max_pooled(grid: Any, index: int, size: int, activation: str) -> Any:
+    """Return maxima of squares, the first of which begins at the first frame, whatever the batch's length.
+
+    Keras's "same" has that up to two frames. It takes what lies beyond the end as minus infinity, where padding is
+    zero: the same once ReLU follows. Otherwise all ends are zeros.
+    """
+    if size <= 2 and activation == "relu":
+        return layers.MaxPooling2D(size, padding="same", name=f"pool{index}")(grid)
+    grid = layers.ZeroPadding2D([(0, size - 1)] * 2, name=f"end{index}")(grid)
+    return layers.MaxPooling2D(size, name=f"pool{index}")(grid)
+
+
+def _activation(activation: str, name: str) -> keras.layers.Layer:
+    return layers.ReLU(name=name) if activation == "relu" else layers.Activation(activation, name=name)

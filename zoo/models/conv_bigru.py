@@ -19,7 +19,7 @@ POOL = 2  # of the time stream, after its first and its second convolution: 16 k
 # Hyper-parameters to search. Segments and batches are those the paper tried; the rest lies around its values.
 SPACE = {
     "learning_rate": {"low": 1e-5, "high": 1e-2, "sampling": "log"},
-    "optimizer": ["rmsprop", "adam", "sgd"],
+    "optimizer": ["rmsprop", "adam", "sgd", "adagrad"],
     "batch_size": [10, 25, 50],
     "segment_seconds": [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0],
     "option.filters": [[40, 20, 10], [20, 20, 10], [40, 40, 16]],

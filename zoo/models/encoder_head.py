@@ -20,8 +20,9 @@ from zoo.layers.attention import AttentionMap, WeightedSum
 from zoo.layers.encoder_training import StateMeans
 from zoo.layers.masking import FrameMask, masked_input
 from zoo.layers.speech_encoder import LayerWeights
+from zoo.models import encoders
 from zoo.models.option_ranges import checked
-from zoo.models.wav2vec2 import EncoderConfig, InTraining, speech_encoder
+from zoo.models.wav2vec2 import EncoderConfig, InTraining
 
 SPACE = {
     "learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"},
@@ -32,7 +33,8 @@ SPACE = {
 }
 _POOLINGS = ("layers", "attention", "mean")
 _OF_ENCODER = re.compile(
-    r"(?P<conv>conv\d+)(_norm)?$|layer(?P<layer>\d+)_|(project|project_norm|positions|encoder_norm|position_bias|masked)$"
+    r"(?P<conv>conv\d+)(_norm)?$|layer(?P<layer>\d+)_"
+    r"|(project|project_norm|positions\d*|extra_tokens|encoder_norm|position_bias\d*|masked)$"
 )
 
 
@@ -124,7 +126,7 @@ def fine_tuned_encoder(
         masked_channels_span,
         recompute,
     )
-    whole = speech_encoder(encoder, training=training, seed=seed + 100)
+    whole = encoders.build(encoder, training=training, seed=seed + 100)
     states, n_frames = [whole.outputs[index] for index in chosen], whole.outputs[-1]
     rows = states[0] if frames else StateMeans(name="means")(states, n_frames)
     counts = n_frames if frames else n_frames * 0 + len(states)
@@ -135,7 +137,7 @@ def fine_tuned_encoder(
 
 
 def depth_of(layer: str) -> int | None:
-    """Return how deep a layer of `speech_encoder` is by its name, None for those of a head.
+    """Return how deep a layer of an encoder is by its name, None for those of a head.
 
     -1 is a convolution of the feature extractor, 0 what is between it and the first transformer layer, or serves all,
     1 the first transformer layer.

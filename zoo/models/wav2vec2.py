@@ -81,8 +81,8 @@ class EncoderHead:
     """A published network's head on its encoder, on the mean of its frames or of projected frames.
 
     kind: "dense" (mean of frames, dense layer of `width`, tanh, outputs: Wagner et al. 2023, IEEE TPAMI, "Dawn of the
-        Transformer Era in Speech Emotion Recognition") or "projector" (frames projected to `width`, their mean,
-        outputs: transformers' sequence classification).
+        Transformer Era in Speech Emotion Recognition"), "projector" (frames projected to `width`, their mean, outputs:
+        transformers' sequence classification) or "linear" (mean of frames, outputs: emotion2vec+; `width` is 0).
     labels: of the outputs, in order.
     regression: whether outputs are ratings; else they are classes, and become probabilities.
     weighted_layers: whether it reads a learned average of all hidden states, not the last.
@@ -146,22 +146,19 @@ def speech_encoder(
     n_samples = keras.Input((), dtype="int32", name="n_frames")
     n_frames = config.n_frames(n_samples)
     frames = ClipStandardization(config.standardize, name="standardized")(waveform, n_samples)
-    frames = _convolutions(frames, n_samples, config, reference_padding)
+    frames = convolutions(frames, n_samples, config, reference_padding)
     mask = None if reference_padding else FrameMask(name="mask")(frames, n_frames)
     if config.project_norm:
         frames = layers.LayerNormalization(epsilon=config.epsilon, name="project_norm")(frames)
     frames = layers.Dense(config.hidden, name="project")(frames)
-    frames = _dropped(frames, training.dropout, seed + 1, "project_dropout")
-    if training.masked_frames or training.masked_channels:
-        spans = (training.masked_frames, training.masked_span, training.masked_channels, training.masked_channels_span)
-        frames = SpanMask(*spans, seed=seed + 2, name="masked")(frames, n_frames)
+    frames = held_back(frames, n_frames, training, seed)
     if mask is not None:
         frames = ZeroPadding(name="projected")(frames, mask)
     positions = PositionalConvolution(config.position_kernel, config.position_groups, name="positions")(frames)
     frames = layers.Add(name="positioned")([frames, Gelu(name="positions_gelu")(positions)])
     if not config.norm_first:
         frames = _norm(frames, config, "encoder_norm")
-    frames = _dropped(frames, training.dropout, seed, "encoder_dropout")
+    frames = dropped(frames, training.dropout, seed, "encoder_dropout")
     states = [frames]
     bias = (
         RelativePositionBias(config.heads, config.buckets, config.max_distance, name="position_bias")(frames)
@@ -169,12 +166,7 @@ def speech_encoder(
         else None
     )
     for index in range(config.n_layers):
-        name = f"layer{index}"
-        behind = _layer(frames, mask, bias, config, name, training, seed + 10 * (index + 1))
-        if training.layer_drop:
-            drop = LayerDrop(training.layer_drop, seed + 10 * (index + 1) + 4, name=f"{name}_drop")
-            behind = drop(frames, behind)
-        frames = behind
+        frames = transformer_layer(frames, mask, bias, config, f"layer{index}", training, seed + 10 * (index + 1))
         states.append(frames)
     if config.norm_first:
         states[-1] = _norm(frames, config, "encoder_norm")
@@ -189,15 +181,26 @@ def with_head(encoder: keras.Model, head: EncoderHead, name: str = "speech_encod
     *states, n_frames = encoder.outputs
     frames = LayerAverage(name="head_layers")(states) if head.weighted_layers else states[-1]
     mask = FrameMask(name="head_mask")(frames, n_frames)
-    width = layers.Dense(head.width, activation="tanh" if head.kind == "dense" else None, name="head_dense")
-    mean = layers.GlobalAveragePooling1D(name="head_mean")
-    pooled = width(mean(frames, mask=mask)) if head.kind == "dense" else mean(width(frames), mask=mask)
+    if head.kind == "projector":
+        frames = layers.Dense(head.width, name="head_dense")(frames)
+    pooled = layers.GlobalAveragePooling1D(name="head_mean")(frames, mask=mask)
+    if head.kind == "dense":
+        pooled = layers.Dense(head.width, activation="tanh", name="head_dense")(pooled)
     activation = None if head.regression else "softmax"
     outputs = layers.Dense(len(head.labels), activation=activation, dtype="float32", name="head_out")(pooled)
     return keras.Model(encoder.inputs, outputs, name=name)
 
 
-def _convolutions(frames, n_samples, config: EncoderConfig, reference_padding: bool):
+def held_back(frames, n_frames, training: InTraining, seed: int):
+    """Return projected frames with dropout and span masks, where `training` has them."""
+    frames = dropped(frames, training.dropout, seed + 1, "project_dropout")
+    if training.masked_frames or training.masked_channels:
+        spans = (training.masked_frames, training.masked_span, training.masked_channels, training.masked_channels_span)
+        frames = SpanMask(*spans, seed=seed + 2, name="masked")(frames, n_frames)
+    return frames
+
+
+def convolutions(frames, n_samples, config: EncoderConfig, reference_padding: bool):
     """Return the convolved waveform (batch, frames, channels): Baevski et al. 2020, section 2, feature encoder."""
     count = n_samples
     for index, (width, taps, stride) in enumerate(
@@ -215,30 +218,36 @@ def _convolutions(frames, n_samples, config: EncoderConfig, reference_padding: b
     return frames
 
 
-def _layer(frames, mask, bias, config: EncoderConfig, name: str, training: InTraining, seed: int):
+def transformer_layer(frames, mask, bias, config: EncoderConfig, name: str, training: InTraining, seed: int):
     """Return the frames behind a transformer layer, normalised before its parts or behind them."""
-    dropout, attention_dropout = training.dropout, training.attention_dropout
+    dropout, attention_dropout, before = training.dropout, training.attention_dropout, frames
     attended = _norm(frames, config, f"{name}_attention_norm") if config.norm_first else frames
-    gated = None if bias is None else GatedPositionBias(config.heads, name=f"{name}_gate")(attended, bias)
+    if config.family == "wavlm":
+        bias = GatedPositionBias(config.heads, name=f"{name}_gate")(attended, bias)
     projected = [layers.Dense(config.hidden, name=f"{name}_{part}")(attended) for part in ("q", "k", "v")]
     recompute = training.recompute
     product = AttentionProduct(config.heads, attention_dropout, seed, recompute, name=f"{name}_attention")
-    attended = layers.Dense(config.hidden, name=f"{name}_out")(product(*projected, mask=mask, bias=gated))
-    attended = _dropped(attended, dropout, seed + 1, f"{name}_attention_dropout")
+    attended = layers.Dense(config.hidden, name=f"{name}_out")(product(*projected, mask=mask, bias=bias))
+    attended = dropped(attended, dropout, seed + 1, f"{name}_attention_dropout")
     frames = layers.Add(name=f"{name}_attended")([frames, attended])
     if not config.norm_first:
         frames = _norm(frames, config, f"{name}_attention_norm")
     passed = _norm(frames, config, f"{name}_final_norm") if config.norm_first else frames
     passed = layers.Dense(config.feed_forward, name=f"{name}_wide")(passed)
     passed = Gelu(recompute, name=f"{name}_gelu")(passed)
-    passed = _dropped(passed, dropout, seed + 2, f"{name}_wide_dropout")
+    passed = dropped(passed, dropout, seed + 2, f"{name}_wide_dropout")
     passed = layers.Dense(config.hidden, name=f"{name}_narrow")(passed)
-    passed = _dropped(passed, dropout, seed + 3, f"{name}_dropout")
+    passed = dropped(passed, dropout, seed + 3, f"{name}_dropout")
     frames = layers.Add(name=f"{name}_sum")([frames, passed])
-    return frames if config.norm_first else _norm(frames, config, f"{name}_final_norm")
+    if not config.norm_first:
+        frames = _norm(frames, config, f"{name}_final_norm")
+    if training.layer_drop:
+        frames = LayerDrop(training.layer_drop, seed + 4, name=f"{name}_drop")(before, frames)
+    return frames
 
 
-def _dropped(frames, dropout: float, seed: int, name: str):
+def dropped(frames, dropout: float, seed: int, name: str):
+    """Return frames behind dropout, as they are without it."""
     return layers.Dropout(dropout, seed=seed, name=name)(frames) if dropout else frames
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
+from zoo.metrics.enhancement import ratio_db
 from zoo.reports import style
 from zoo.reports.figures import column, learning_curves, save
 from zoo.reports.tables import print_record, table, with_interval
@@ -28,25 +29,25 @@ def plot(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], folder: P
 def enhancement_figure(record: Mapping[str, Any]) -> Figure:
     """Draw CCC with clean speech and mean squared error before and after enhancement.
 
-    Bars are of every coefficient over all ratios (the deliverable's Figure 4.2), lines the coefficients' mean by ratio.
+    Bars are of every coefficient over all conditions (Figure 4.2), lines the coefficients' mean by ratio.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(style.PAGE_INCHES, 4.6))
     axes = figure.subplots(2, 2, width_ratios=(2, 1))
-    ratios = [float(snr) for snr in record["by_snr"]]
+    ratios = [label for label in record["by_snr"] if not np.isnan(ratio_db(label))]
     for (bars, by_snr), name in zip(axes, ("ccc", "mse"), strict=True):
         for shift, system, color in ((-0.2, "noisy", "lightgrey"), (0.2, "enhanced", style.BLUE)):
             look = {"color": color, "label": _NAMES[system]}
             # As floats: of None they make NaN.
             values = np.array([item[name] for item in record["pooled"][system]["coefficients"].values()], float)
-            means = np.array([item[system][name]["value"] for item in record["by_snr"].values()], float)
+            means = np.array([record["by_snr"][label][system][name]["value"] for label in ratios], float)
             bars.bar(np.arange(len(values)) + shift, values, 0.4, edgecolor="black", **look)
-            by_snr.plot(ratios, means, "o-", markeredgecolor="black", **look)
+            by_snr.plot(list(map(ratio_db, ratios)), means, "o-", markeredgecolor="black", **look)
         bars.set_xticks(range(len(values)))
         bars.grid(axis="y")
         by_snr.grid(axis="y")
-    axes[0, 0].set(title="each MFCC, all ratios", ylabel="CCC with clean speech")
+    axes[0, 0].set(title="each MFCC, all conditions", ylabel="CCC with clean speech")
     axes[0, 1].set_title("mean of all MFCCs")
     axes[1, 0].set(xlabel="Number of the MFCC", ylabel="MSE (variances of clean speech)")
     axes[1, 1].set_xlabel("Signal-to-noise ratio (dB)")
@@ -90,8 +91,10 @@ def print_metrics(metrics: Mapping[str, Any], title: str, console: Console | Non
     lines = [f"{counts}; in brackets the 95 % interval over speakers", units]
     shown = table("Speech", "", numbers=("MSE", "CCC", "Correlation", "Left as clean"))
     detector = metrics["detector"]
-    conditions = [(f"{snr} dB", metrics["by_snr"][snr], detector["by_snr"][snr]) for snr in metrics["by_snr"]]
-    conditions.append(("all ratios", metrics["pooled"], detector["noisy_taken_for_clean"]))
+    names = {label: label if np.isnan(ratio_db(label)) else f"{label} dB" for label in metrics["by_snr"]}
+    conditions = [(name, metrics["by_snr"][label], detector["by_snr"][label]) for label, name in names.items()]
+    together = "all ratios" if all(name.endswith(" dB") for name in names.values()) else "all conditions"
+    conditions.append((together, metrics["pooled"], detector["noisy_taken_for_clean"]))
     conditions.append(("clean", metrics["clean"], 1 - detector["clean_taken_for_noisy"]))
     for condition, figures, left in conditions:
         first = "as it is" if condition == "clean" else _NAMES["noisy"]

@@ -31,7 +31,7 @@ def of(settings: RunConfig) -> list[str]:
         if differs and heeds(settings.model, name):
             given[name] = value
     if settings.noise:
-        given["noise"] = "time:NOISE" if settings.noise_split == "time" else "NOISE"
+        given["noise"] = "NOISE" if settings.noise_split == "files" else f"{settings.noise_split}:NOISE"
     if settings.weights and heeds(settings.model, "weights"):
         given["weights"] = settings.weights if settings.weights == "random" else "WEIGHTS"
     if settings.init_from:

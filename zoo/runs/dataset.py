@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.config.run_config import RunConfig, divided_noise, heeds
+from zoo.config.condition_fields import divided_noise
+from zoo.config.run_config import RunConfig, heeds
 from zoo.config.saved import cache_folder
 from zoo.data.corpora import names, pool
 from zoo.data.corpora import registry as corpora
@@ -76,8 +77,9 @@ def resolve(config: RunConfig) -> RunConfig:
     protocol = protocol_of(config)
     paths: dict[str, Any] = {name: _absolute(getattr(config, name)) for name in _PATHS}
     paths["teacher"] = ",".join(_absolute(place.strip()) for place in config.teacher.split(","))
-    if config.noise_split == "time":
-        paths["noise"] = f"time:{_absolute(divided_noise(config.noise)[0])}"
+    folder, split = divided_noise(config.noise)
+    if split != "files":
+        paths["noise"] = f"{split}:{_absolute(folder)}"
     return _with_heads(
         replace(
             config,
@@ -109,11 +111,7 @@ def open_source(config: RunConfig) -> Source:
         return _open_pool(config)
     if names.is_table(config.corpus):
         return _open_table(config)
-    protocol = protocol_of(config)
-    if config.synthetic:
-        root = synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
-    else:
-        root = corpora.resolve_root(config.corpus, Path(config.data_root) if config.data_root else None)
+    protocol, root = protocol_of(config), root_of(config)
     is_synthetic = synthetic.is_synthetic(root)
     clips = corpora.load(config.corpus, root).clips
     division = protocols.division(protocol, clips, config.allow_incomplete or is_synthetic)
@@ -122,6 +120,13 @@ def open_source(config: RunConfig) -> Source:
     about = stand_in(root)
     source = Source(protocol, _chosen(division.folds, config.fold), notes, is_synthetic, about=about)
     return _with_further_targets(source, clips, config)
+
+
+def root_of(config: RunConfig) -> Path:
+    """Return the folder of a corpus, or of its synthetic twin. Raises UserError where there is none."""
+    if config.synthetic:
+        return synthetic.cached(config.corpus, cache_folder(config), config.clips, seed=0)
+    return corpora.resolve_root(config.corpus, Path(config.data_root) if config.data_root else None)
 
 
 def stand_in(root: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from zoo.errors import UserError
 from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, speech_encoder, waveform
 from zoo.layers import (
     attention,
+    emotion2vec,
     encoder_training,
     gradient_reversal,
     long_convolution,
@@ -30,6 +31,7 @@ LAYERS = (
     attention,
     clean_speech,
     deep_spectrum,
+    emotion2vec,
     encoder_training,
     gradient_reversal,
     keras_metrics,

@@ -8,6 +8,7 @@ from the layers' inputs and weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,37 @@ Cells = tuple[str, str, str]  # layer, direction, gate
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Found:
+    """The cells of a run on a recording: activations, measures of the speech, and the rows of `correlate`."""
+
+    cells: Mapping[Cells, np.ndarray]
+    measures: Mapping[str, np.ndarray]
+    rows: list[Row]
+    frame_seconds: float
+    title: str
+
+    def figure(self) -> Figure:
+        """Draw each measure and the activation that follows it best."""
+        return _plot(self.cells, self.measures, self.rows, self.frame_seconds)
+
+
 def inspect_run(
     run: Path, recording: Path, out: Path, fold: str | None = None, window_seconds: float = 1.0
 ) -> tuple[list[Row], str]:
     """Write cells.csv and cells.png, .svg, .pdf to the folder `out`; return the rows of `correlate` and their title.
+
+    Raises as `measure_run`.
+    """
+    found = measure_run(run, recording, fold, window_seconds)
+    shown = ({name: f"{row[name]:.6f}" if np.isfinite(row[name]) else "" for name in MEASURES} for row in found.rows)
+    write_csv(out / "cells.csv", [row | r for row, r in zip(found.rows, shown, strict=True)])
+    save(found.figure(), out / "cells.png", "Measures of speech and the cells that follow them", found.title)
+    return found.rows, found.title
+
+
+def measure_run(run: Path, recording: Path, fold: str | None = None, window_seconds: float = 1.0) -> Found:
+    """Correlate the cells of a run's network with measures of a recording.
 
     `fold` is a number; without it the run's first is taken. Raises UserError where the run is not finished, has no LSTM
     or GRU, or the recording is no longer than the window; BadClip where it lasts less than three frames or more than
@@ -62,14 +90,8 @@ def inspect_run(
     network = network_of(load_model(fold_folder / "model.keras", waveforms=on_waveforms(settings)))
     features = from_config.extractor(settings).features(waveform)
     cells = activations(network, features, steps_per_frame(settings), segment_frames(settings))
-    rows = correlate(cells, measures)
     title = f"{run.name} {fold_folder.name}, {settings.model} trained on {opened.corpus}: {recording.name}"
-    shown = ({name: f"{row[name]:.6f}" if np.isfinite(row[name]) else "" for name in MEASURES} for row in rows)
-    write_csv(out / "cells.csv", [row | r for row, r in zip(rows, shown, strict=True)])
-    save(
-        _plot(cells, measures, rows, hop), out / "cells.png", "Measures of speech and the cells that follow them", title
-    )
-    return rows, title
+    return Found(cells, measures, correlate(cells, measures), hop, title)
 
 
 def lstm_gates(

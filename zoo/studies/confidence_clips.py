@@ -8,7 +8,6 @@ import numpy as np
 
 from zoo.confidence.fitting import Answered
 from zoo.data.audio.recording import BadClip
-from zoo.data.batches.by_length import in_batches
 from zoo.data.batches.feature_store import Features
 from zoo.data.schema import Clip, Fold
 from zoo.data.votes import agreement
@@ -16,7 +15,7 @@ from zoo.errors import UserError
 from zoo.features import from_config
 from zoo.features.extractor import Extractor, of_clip_functionals
 from zoo.inference import places
-from zoo.inference.categorical import load_classifier
+from zoo.inference.categorical import load_classifier, of_features
 from zoo.inference.confidence import FUNCTIONALS
 from zoo.inference.predictor import READ_AHEAD, Predictor
 from zoo.inference.run_predictor import CLIP_SECONDS
@@ -114,10 +113,7 @@ def _rows_by_features(
     model = load_model(folder / "model.keras", False, classes)
     features = _features(run, from_config.extractor(run.settings), clips, progress, what)
 
-    def answer(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return np.asarray(model.predict_on_batch({"features": rows, "n_frames": lengths}))
-
-    outputs = in_batches(answer, [features[clip.name].read() for clip in clips])
+    outputs = of_features(model)([features[clip.name].read() for clip in clips])
     return [
         {"clip": clip.name, "speaker": clip.speaker, "truth": clip.label}
         | {f"p_{name}": f"{value:.6f}" for name, value in zip(classes, output, strict=True)}

@@ -205,7 +205,7 @@ def _rows(run: Run, fold: Fold) -> list[dict[str, Any]]:
     model = load_model(fold_folder(run.folder, fold) / "model.keras", takes_waveforms, protocol.classes)
     rows = []
     for some in in_turn(fold.test, 512):
-        outputs = of_features(model, [run.features[clip.name].read() for clip in some])
+        outputs = of_features(model)([run.features[clip.name].read() for clip in some])
         for clip, output in zip(some, outputs, strict=True):
             probabilities = checked(output, (len(protocol.classes),), clip.path)
             rows.append(classification.row_of(clip, probabilities, protocol, clip.tags[CORPUS]))

@@ -131,6 +131,8 @@ def compile_model(
         optimizer = with_rates(keras.optimizers.Adam, shares)(rate, **options)
     elif config.optimizer == "rmsprop":
         optimizer = with_rates(keras.optimizers.RMSprop, shares)(rate, momentum=config.momentum, **options)
+    elif config.optimizer == "adagrad":
+        optimizer = with_rates(keras.optimizers.Adagrad, shares)(rate, **options)
     else:
         optimizer = with_rates(keras.optimizers.SGD, shares)(rate, momentum=config.momentum, **options)
     # XLA made these networks' step four times slower on TensorFlow's CPU, and is JAX's only fast way.

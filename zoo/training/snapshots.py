@@ -19,8 +19,10 @@ def cycle(config: RunConfig) -> RunConfig:
 
 def begin_anew(optimizer: keras.optimizers.Optimizer) -> None:
     """Set an optimizer back to its first step, without compiling anew: its learning rate, moments and averages."""
+    squares = getattr(optimizer, "initial_accumulator_value", 0.0)  # Adagrad's sums of squares begin above zero
     for variable in optimizer.variables:
-        variable.assign(keras.ops.zeros_like(variable))  # what every one of them begins with
+        first = squares if variable.path.endswith("_accumulator") else 0
+        variable.assign(keras.ops.full_like(variable, first))
 
 
 def begins_cycle(epoch: int, config: RunConfig) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import own_network, registry
+from zoo import losses, own_network, registry
 from zoo.config import validation
-from zoo.config.run_config import RunConfig
+from zoo.config.run_config import RunConfig, heeds
 from zoo.data.batches.feature_store import Features
 from zoo.data.schema import Clip, Fold
 from zoo.errors import UserError
@@ -190,6 +190,11 @@ def _facts(folder: Path, settings: RunConfig, source: Source) -> dict[str, Any]:
         **folds_of_final.figures(settings),
         "warnings": [
             *source.warnings,
+            *(
+                [losses.WARNINGS[settings.loss]]
+                if heeds(settings.model, "loss") and settings.loss in losses.WARNINGS
+                else []
+            ),
             *([RANDOM_WEIGHTS] if from_config.has_random_weights(settings) else []),
             *([speaker_normalization.NOTE] if settings.standardize_speakers else []),
             *([corpus_normalization.NOTE] if settings.normalize_corpora else []),
@@ -212,18 +217,24 @@ def of_fold(run: Run, fold: Fold) -> Run:
 
 def fold_data(run: Run, fold: Fold) -> FoldData:
     """Return a fold of a run, ready to train; its features as `of_fold` has them."""
-    task, settings, protocol = tasks.of(run.config.model), run.config, run.source.protocol
+    settings, protocol = run.config, run.source.protocol
     return FoldData(
         fold.name,
         fold_folder(run.folder, fold),
         protocol.classes or protocol.targets,
         _training_examples(run, fold.train),
-        task.examples(settings, protocol, run.features, fold.validation, training=False),
+        _validation_examples(run, fold.validation),
         from_config.frontend(settings),
         _training_examples(run, (*fold.train, *fold.validation)) if settings.refit else (),
         fold.train,
         run.taught.get(fold.name, {}),
+        _validation_examples(run, fold.test) if settings.record_accuracy else (),
     )
+
+
+def _validation_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
+    task = tasks.of(run.config.model)
+    return task.examples(run.config, run.source.protocol, run.features, clips, training=False)
 
 
 def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:

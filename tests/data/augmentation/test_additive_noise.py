@@ -127,6 +127,18 @@ def test_files_divided_in_time_give_each_side_its_third(folder):
         np.testing.assert_allclose(noises.sides[side][4], third / np.sqrt(np.mean(third**2)), rtol=1e-4)
 
 
+def test_files_of_a_kind_are_joined_at_a_peak_of_one_and_cut_in_thirds(folder):
+    for number in (0, 1):
+        write(folder / "bus" / f"b{number}.wav", (0.2 + 0.3 * number) * np.sin(np.arange(8000 + 1000 * number)))
+    noises = additive_noise.open_noises(folder, split="joined")
+    assert noises.names["test"] == ("bus", ".")
+    parts = [read(path) for path in sorted((folder / "bus").iterdir())]
+    joined = np.concatenate([part / np.abs(part).max() for part in parts])
+    for number, side in enumerate(additive_noise.SIDES):
+        third = np.array_split(joined, 3)[number]
+        np.testing.assert_allclose(noises.sides[side][0], third / np.sqrt(np.mean(third**2)), rtol=1e-4, atol=1e-6)
+
+
 def test_a_copy_is_on_no_other_side(folder):
     write(folder / "sub" / "copy.wav", read(folder / "n3.wav"))
     write(folder / "m.flac", read(folder / "n3.wav"))  # 16 bits: other samples, another recording
@@ -136,7 +148,7 @@ def test_a_copy_is_on_no_other_side(folder):
 
 
 def test_settings_identify_the_noise(folder):
-    options = ({}, {"rate_hz": 8000}, {"split": "time"}, {"seed": 1})
+    options = ({}, {"rate_hz": 8000}, {"split": "time"}, {"split": "joined"}, {"seed": 1})
     settings = [repr(additive_noise.open_noises(folder, **option).settings) for option in options]
     assert len(set(settings)) == len(options)
     write(folder / "n3.wav", read(folder / "n3.wav")[:-1])

@@ -18,7 +18,7 @@ def pairs(tmp_path):
         paths = [tmp_path / f"{name}{number}.npy" for name in ("noisy", "clean")]
         for path, values in zip(paths, (-frames, frames), strict=True):
             np.save(path, values)
-        made.append(Pair(str(number), 3.0, *(Features(path, n_frames, 1.0, str(number)) for path in paths)))
+        made.append(Pair(str(number), "3", *(Features(path, n_frames, 1.0, str(number)) for path in paths)))
     return made
 
 

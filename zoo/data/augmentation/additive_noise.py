@@ -14,7 +14,7 @@ from zoo.data.audio.scan import arrays_sha256
 from zoo.errors import UserError, unknown
 
 SNR_LEVELS = ("active", "all")
-SPLITS = ("files", "time")
+SPLITS = ("files", "time", "joined")
 SIDES = ("train", "validation", "test")
 
 _FRAME_SECONDS = 0.02
@@ -106,16 +106,20 @@ def open_noises(folder: Path, rate_hz: int = 16_000, split: str = SPLITS[0], see
     """Read every audio file below a folder (up to 600 s each, all in memory) and divide them in thirds.
 
     With `split` "files", files in an order shuffled by `seed` go to `SIDES` in turn (MixedEmotions D4.2, section 3);
-    with "time", the thirds of each file do. Copies of a file, found by their samples, are left out.
+    with "time", the thirds of each file do. With "joined", as in the deliverable, files are scaled to a peak of 1,
+    those of a kind (in one folder) are joined, and the thirds of the result do. Copies of a file, found by their
+    samples, are left out.
 
     Raises UserError for an unknown `split`, no folder or no audio in it, fewer than 3 files under "files", and a file
-    that is silent, unreadable or, under "time", shorter than 0.3 s.
+    that is silent, unreadable or, under "time" and all of a kind together under "joined", shorter than 0.3 s.
     """
     if split not in SPLITS:
         raise unknown("split of the noise", split, SPLITS)
     recordings, copies = _read_all(folder, rate_hz)
     settings = {"split": split, "seed": seed, "rate_hz": rate_hz, "copies": copies, "sha256": arrays_sha256(recordings)}
-    if split == "time":
+    if split != "files":
+        if split == "joined":
+            recordings = _joined(recordings)
         pieces = {name: _in_thirds(folder / name, samples, rate_hz) for name, samples in recordings.items()}
         sides = {side: tuple(thirds[number] for thirds in pieces.values()) for number, side in enumerate(SIDES)}
         return Noises(sides, dict.fromkeys(SIDES, tuple(pieces)), settings)
@@ -167,6 +171,14 @@ def _read_all(folder: Path, rate_hz: int) -> tuple[dict[str, np.ndarray], dict[s
         else:
             copies[name] = original
     return recordings, copies
+
+
+def _joined(recordings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Join the recordings of each folder, by its name, at a peak of 1 each."""
+    kinds: dict[str, list[np.ndarray]] = {}
+    for name, samples in recordings.items():
+        kinds.setdefault(Path(name).parent.as_posix(), []).append(samples / np.abs(samples).max())
+    return {kind: np.concatenate(parts) for kind, parts in kinds.items()}
 
 
 def _in_thirds(path: Path, recording: np.ndarray, rate_hz: int) -> tuple[np.ndarray, ...]:

@@ -18,10 +18,10 @@ _STEP = 50  # frames are padded to a multiple of it: some backends compile for e
 
 @dataclass(frozen=True)
 class Pair:
-    """A clip at one signal-to-noise ratio: `noisy` and `clean` features with the same frames."""
+    """A clip in one condition ("" as it is): `noisy` and `clean` features with the same frames."""
 
     name: str
-    snr_db: float
+    condition: str
     noisy: Features
     clean: Features
 

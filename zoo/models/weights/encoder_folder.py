@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo.errors import UserError, shortened
 from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
-from zoo.models.weights import hugging_face, wav2vec2
+from zoo.models.weights import families, hugging_face, wav2vec2
 from zoo.models.weights.image import checksum
 from zoo.models.weights.wav2vec2 import Place
 from zoo.utils.atomic_files import write_json, written_aside
@@ -31,15 +31,7 @@ DTYPES = {"float32": "F32", "float16": "F16"}
 POSITIONS = "positions/kernel"
 _FORMAT = 1
 _NO_LICENCE = "none: random weights"
-_RANDOM = "random_weights"  # in config.json of an encoder of `make_random` that is written back
-# Of random encoders; published ones of the same name have these sizes.
-SIZES: Mapping[str, Mapping[str, Any]] = {
-    "tiny": {"hidden": 32, "n_layers": 2, "heads": 4, "feed_forward": 48, "conv_filters": (16,) * 7}
-    | {"position_kernel": 16, "position_groups": 4, "buckets": 32, "max_distance": 40},
-    "base": {},
-    "large": {"hidden": 1024, "n_layers": 24, "heads": 16, "feed_forward": 4096}
-    | {"conv_norm": "layer", "norm_first": True, "conv_bias": True},
-}
+_RANDOM = "random_weights"  # in the settings of an encoder of `make_random` that is written back
 Written = tuple[str, tuple[int, ...], Callable[[], np.ndarray]]  # a tensor's name, shape, and what reads it
 
 
@@ -48,7 +40,8 @@ class Converted:
     """A converted folder: what its encoder.json says.
 
     `settings` and `waveform` are the published config.json and preprocessor_config.json, `sha256` the checksum of the
-    weights, `dtype` how they are stored, float32 or float16.
+    weights, `dtype` how they are stored, float32 or float16. `trained_on` are corpora of ours that are known to be
+    among those of its training.
     """
 
     folder: Path
@@ -59,6 +52,7 @@ class Converted:
     dtype: str
     settings: Mapping[str, Any]
     waveform: Mapping[str, Any]
+    trained_on: tuple[str, ...] = ()
 
 
 def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
@@ -67,18 +61,19 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
     Raises UserError for a folder that is no such encoder, or damaged, and for tensors that are missing, of another
     shape, or not known: these are named.
     """
-    published = hugging_face.read(source)
+    published = families.read(source)
     _check_new(out)
     with hugging_face.Tensors(source) as tensors:
-        prefix = _prefix(tensors, source)
-        head = hugging_face.head(published, tensors)
-        known = _known(published.config, head, prefix)
-        unused = _checked(tensors, known, prefix, published)
+        prefix = _prefix(tensors, published)
+        head = families.head(published, tensors)
+        known = families.named_places(published.config, head, prefix)
+        positions = families.normed_positions(published.config, [*tensors], prefix)
+        unused = _checked(tensors, {**{name: place.shape for name, place in known}, **positions}, prefix, published)
         with written_aside(out / WEIGHTS) as aside:
-            _write(aside, _ours(tensors, known, prefix), dtype)
+            _write(aside, _ours(tensors, known, positions), dtype)
     checksums = {path.name: checksum(path) for path in hugging_face.files(source)}
     about: dict[str, Any] = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
-    licence = published.licence
+    about["trained_on"], licence = families.trained_on(published), published.licence
     if published.settings.get(_RANDOM):
         about["random"], licence = True, _NO_LICENCE
     _describe(out, published.config, head, licence, dtype, **about)
@@ -86,34 +81,31 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
 
 
 def make_random(family: str, size: str, out: Path, seed: int = 0) -> None:
-    """Write an encoder with random weights, of a family and a size of `SIZES`, to try the program.
+    """Write an encoder with random weights, of a family and a size of `families.SIZES`, to try the program.
 
     Raises UserError for an unknown family or size.
     """
-    if family not in hugging_face.FAMILIES or size not in SIZES:
-        expected = f"one of {', '.join(hugging_face.FAMILIES)}, then - and {', '.join(SIZES)}"
+    if family not in families.FAMILIES or size not in families.SIZES:
+        expected = f"one of {', '.join(families.FAMILIES)}, then - and {', '.join(families.SIZES)}"
         raise UserError(f"--random {family}-{size}: expected {expected}, such as wavlm-base")
     _check_new(out)
-    config = EncoderConfig(family=family, **SIZES[size])
+    config = families.of_size(family, size)
     rng = np.random.default_rng(seed)
-    inputs = {
-        place.name: place.ours(np.broadcast_to(np.float32(0), place.shape))
-        for place in wav2vec2.places(config).values()
-    }
-    taps, hidden = config.position_kernel, config.hidden
-    inputs[POSITIONS] = np.broadcast_to(np.float32(0), (taps, hidden // config.position_groups, hidden))
+    shapes = {place.name: _shape(place) for _, place in families.named_places(config)}
+    if positions := families.normed_positions(config):
+        shapes[POSITIONS] = [*positions.values()][1][::-1]
 
     def draw(name: str) -> np.ndarray:
-        shape, scale = inputs[name].shape, name.rpartition("/")[2]
-        if scale in ("gamma", "constant"):
+        shape, weight = shapes[name], name.rpartition("/")[2]
+        if weight in ("gamma", "constant", "scale"):
             return np.ones(shape, np.float32)
-        if scale in ("beta", "bias"):
+        if weight in ("beta", "bias"):
             return np.zeros(shape, np.float32)
         return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
 
     with written_aside(out / WEIGHTS) as aside:
-        _write(aside, ((name, one.shape, partial(draw, name)) for name, one in inputs.items()), "float32")
-    settings, waveform = hugging_face.settings_of(config)
+        _write(aside, ((name, shape, partial(draw, name)) for name, shape in shapes.items()), "float32")
+    settings, waveform = families.settings_of(config)
     about = {"settings": {**settings, _RANDOM: True}, "waveform": waveform, "random": True}
     _describe(out, config, None, _NO_LICENCE, "float32", **about)
 
@@ -140,56 +132,54 @@ def describe(folder: Path) -> Converted:
         raise UserError(f"{folder}: expected an encoder that ser convert-weights made, found no {DESCRIPTION}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        config: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in content["config"].items()
-        }
         head = content["head"] and EncoderHead(**{**content["head"], "labels": tuple(content["head"]["labels"])})
         rest = {name: content[name] for name in ("licence", "sha256", "dtype", "settings", "waveform")}
-        return Converted(folder, EncoderConfig(**config), head, **rest)
+        rest["trained_on"] = tuple(content.get("trained_on", ()))
+        return Converted(folder, families.configuration(content["config"]), head, **rest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: damaged, or of another version ({error!r}); convert the encoder again") from error
 
 
 def load_into(network: "keras.Model", converted: Converted) -> None:
-    """Set the weights of a network of `speech_encoder`, and of a head where it has one, tensor by tensor."""
-    known = {place.name: place for place in wav2vec2.places(converted.config).values()}
-    if converted.head:
-        known |= {place.name: place for place in wav2vec2.head_places(converted.head, converted.config).values()}
+    """Set the weights of a network of `zoo.models.encoders.build`, and of a head where it has one, tensor by tensor."""
+    names = [place.name for _, place in families.named_places(converted.config, converted.head)]
+    if families.normed_positions(converted.config):
+        names.append(POSITIONS)
     with _opened(converted.folder / WEIGHTS) as tensors:
-        network.get_layer("positions").kernel.assign(tensors.get_tensor(POSITIONS).astype(np.float32))
         there = {layer.name: layer for layer in network.layers}
-        for name, place in known.items():
-            if place.layer in there:
-                getattr(there[place.layer], place.weight).assign(tensors.get_tensor(name).astype(np.float32))
+        for name in names:
+            layer, _, weight = name.partition("/")
+            if layer in there:
+                getattr(there[layer], weight).assign(tensors.get_tensor(name).astype(np.float32))
 
 
 def write_back(converted: Converted, out: Path) -> None:
-    """Write a converted folder as it was published: config.json, preprocessor_config.json and model.safetensors.
+    """Write a converted folder as it was published: its settings and model.safetensors, with the published names.
 
-    Names have no prefix; the positional kernel is split into a gain and a direction anew.
+    A positional kernel is split into a gain and a direction anew.
     """
-    known = wav2vec2.places(converted.config)
-    prefix = f"{converted.config.family}." if converted.head else ""
-    heads = wav2vec2.head_places(converted.head, converted.config) if converted.head else {}
+    prefix = families.usual_prefix(converted.config, converted.head)
+    parts = dict[str, list[Place]]()
+    for name, place in families.named_places(converted.config, converted.head, prefix):
+        parts.setdefault(name, []).append(place)
     with _opened(converted.folder / WEIGHTS) as tensors:
 
+        def joined(places: Iterable[Place]) -> np.ndarray:
+            return np.concatenate([place.theirs(tensors.get_tensor(place.name)) for place in places])
+
         def items() -> Iterator[Written]:
-            places = {**{prefix + name: place for name, place in known.items()}, **heads}
-            for name, place in places.items():
-                yield name, place.shape, partial(lambda place: place.theirs(tensors.get_tensor(place.name)), place)
-            gain, direction = wav2vec2.position_names()
-            shapes = wav2vec2.position_shapes(converted.config)
-            for index, name in enumerate((gain, direction)):
+            for name, places in parts.items():
+                yield name, places[0].shape, partial(joined, places)
+            for index, (name, shape) in enumerate(families.normed_positions(converted.config, (), prefix).items()):
                 yield (
-                    prefix + name,
-                    shapes[index],
+                    name,
+                    shape,
                     partial(lambda index: wav2vec2.split_kernel(tensors.get_tensor(POSITIONS))[index], index),
                 )
 
         with written_aside(out / hugging_face.WEIGHTS) as aside:
             _write(aside, items(), "float32")
-    write_json(out / "config.json", converted.settings)
-    write_json(out / "preprocessor_config.json", converted.waveform)
+    families.write_settings(converted.config, converted.settings, converted.waveform, out)
 
 
 def _check_new(out: Path) -> None:
@@ -206,47 +196,53 @@ def _describe(
     write_json(out / DESCRIPTION, content)
 
 
-def _prefix(tensors: hugging_face.Tensors, source: Path) -> str:
+def _prefix(tensors: hugging_face.Tensors, published: hugging_face.Published) -> str:
     """Return what stands in front of the encoder's names, such as "wav2vec2."."""
+    landmark = families.landmark(published.config)
     for name in tensors:
-        if name.endswith(wav2vec2.LANDMARK):
-            return name.removesuffix(wav2vec2.LANDMARK)
-    raise UserError(f"{source}: expected a speech encoder with {wav2vec2.LANDMARK}, found {shortened([*tensors])}")
-
-
-def _known(config: EncoderConfig, head: EncoderHead | None, prefix: str) -> dict[str, Place]:
-    known = {prefix + name: place for name, place in wav2vec2.places(config).items()}
-    return known | (wav2vec2.head_places(head, config) if head else {})
+        if name.endswith(landmark):
+            return name.removesuffix(landmark)
+    raise UserError(f"{published.folder}: expected a speech encoder with {landmark}, found {shortened([*tensors])}")
 
 
 def _checked(
-    tensors: hugging_face.Tensors, known: Mapping[str, Place], prefix: str, published: hugging_face.Published
+    tensors: hugging_face.Tensors,
+    expected: Mapping[str, tuple[int, ...]],
+    prefix: str,
+    published: hugging_face.Published,
 ) -> list[str]:
-    """Return the names of tensors of pre-training. Raises UserError for those missing, unknown or of another shape."""
-    expected = {name: place.shape for name, place in known.items()}
-    kernel = wav2vec2.spelled([name.removeprefix(prefix) for name in tensors]) or wav2vec2.position_names()
-    shapes = wav2vec2.position_shapes(published.config)
-    expected |= {prefix + name: shape for name, shape in zip(kernel, shapes, strict=True)}
+    """Return the names of tensors of pre-training. Raises UserError for those missing, unknown or of another shape.
+
+    `expected` are the shapes of all others by name.
+    """
+    settings = families.settings_file(published.config)
     if absent := [name for name in expected if name not in tensors]:
-        raise UserError(f"{published.folder}: {shortened(absent)} missing; fetch it again, or check config.json")
+        raise UserError(f"{published.folder}: {shortened(absent)} missing; fetch it again, or check {settings}")
     beyond = [name for name in tensors if name not in expected]
-    unused = [name for name in beyond if name.removeprefix(prefix).startswith(wav2vec2.UNUSED)]
+    unused = [name for name in beyond if name.removeprefix(prefix).startswith(families.unused(published.config))]
     if unknown := [name for name in beyond if name not in unused]:
         raise UserError(f"{published.folder}: {shortened(unknown)} belong to no encoder that is built here")
     for name, shape in expected.items():
         if (found := tensors.shape(name)) != shape:
-            raise UserError(f"{published.folder}: {name} has shape {found}, expected {shape} by config.json")
+            raise UserError(f"{published.folder}: {name} has shape {found}, expected {shape} by {settings}")
     return unused
 
 
-def _ours(tensors: hugging_face.Tensors, known: Mapping[str, Place], prefix: str) -> Iterator[Written]:
-    """Yield every tensor of the encoder and its head as the network has it."""
-    for name, place in known.items():
-        shape = place.ours(np.broadcast_to(np.float32(0), place.shape)).shape
-        yield place.name, shape, partial(lambda name, place: place.ours(tensors.read(name)), name, place)
-    gain, direction = (prefix + name for name in wav2vec2.spelled([n.removeprefix(prefix) for n in tensors]) or ())
-    shape = tensors.shape(direction)[::-1]
-    yield POSITIONS, shape, lambda: wav2vec2.position_kernel(tensors.read(gain), tensors.read(direction))
+def _ours(
+    tensors: hugging_face.Tensors, known: Iterable[tuple[str, Place]], positions: Iterable[str]
+) -> Iterator[Written]:
+    """Yield every tensor of the encoder and its head as the network has it; `positions` are `normed_positions`."""
+    for name, place in known:
+        yield place.name, _shape(place), partial(lambda name, place: place.ours(tensors.read(name)), name, place)
+    if normed := [*positions]:
+        gain, direction = normed
+        shape = tensors.shape(direction)[::-1]
+        yield POSITIONS, shape, lambda: wav2vec2.position_kernel(tensors.read(gain), tensors.read(direction))
+
+
+def _shape(place: Place) -> tuple[int, ...]:
+    """Return the shape of a tensor in the network."""
+    return place.ours(np.broadcast_to(np.float32(0), place.shape)).shape
 
 
 def _write(path: Path, tensors: Iterable[Written], dtype: str) -> None:

@@ -61,7 +61,7 @@ def read(folder: Path) -> Published:
         raise UserError(
             f"{folder / 'config.json'}: expected the settings of {family} ({error!r}); fetch it again"
         ) from error
-    return Published(folder, config, settings, waveform, _licence(folder))
+    return Published(folder, config, settings, waveform, licence(folder))
 
 
 def _config(family: str, settings: Mapping[str, Any], waveform: Mapping[str, Any]) -> EncoderConfig:
@@ -187,25 +187,35 @@ def files(folder: Path) -> list[Path]:
             found = f"{folder}: {INDEX} names {len(names)} files, {', '.join(absent[:3])} not there"
             raise UserError(f"{found}; fetch the folder again")
         return [folder / name for name in names]
-    pickled = [path.name for path in sorted(folder.iterdir()) if path.suffix in (".bin", ".pt", ".pth", ".ckpt")]
-    if pickled:
+    if pickled := pickles(folder):
         raise UserError(
-            f"{folder}: expected {WEIGHTS}, found {pickled[0]}, a pickle, which may run code when it is loaded and is "
-            "not read here. Where transformers is installed and you trust the file, these two lines make it:",
+            f"{folder}: expected {WEIGHTS}, found {pickled[0].name}, a pickle, which may run code when it is loaded "
+            "and is not read here. Where transformers is installed and you trust the file, these two lines make it:",
             f"from transformers import AutoModel\n"
             f"AutoModel.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r}, safe_serialization=True)",
         )
     raise UserError(f"{folder}: expected {WEIGHTS} or {INDEX}, found neither; fetch the folder again")
 
 
-def _check_file(path: Path) -> None:
-    """Raise UserError for a large-file pointer, and for a file shorter than its header says."""
+def pickles(folder: Path) -> list[Path]:
+    """Return the pickled weights of a folder that has no safetensors file."""
+    if (folder / WEIGHTS).is_file() or (folder / INDEX).is_file():
+        return []
+    return [path for path in sorted(folder.iterdir()) if path.suffix in (".bin", ".pt", ".pth", ".ckpt")]
+
+
+def check_pointer(path: Path) -> None:
+    """Raise UserError for a large-file pointer."""
     with path.open("rb") as file:
-        start = file.read(len(_POINTER))
-        if start == _POINTER:
+        if file.read(len(_POINTER)) == _POINTER:
             size = path.stat().st_size
             raise UserError(f"{path}: expected weights, found a large-file pointer of {size} bytes; run: git lfs pull")
-        file.seek(0)
+
+
+def _check_file(path: Path) -> None:
+    """Raise UserError for a large-file pointer, and for a file shorter than its header says."""
+    check_pointer(path)
+    with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > path.stat().st_size:
             raise UserError(f"{path}: not whole, or no safetensors file; fetch it again")
@@ -231,11 +241,18 @@ def _json(path: Path, what: str) -> dict[str, Any]:
     return content
 
 
-def _licence(folder: Path) -> str:
-    """Return the licence that the folder's card (README.md) states in its header, or "not stated"."""
+def licence(folder: Path) -> str:
+    """Return the licence that the folder's card (README.md) states in its header, or "not stated".
+
+    One of no known name ("other") has its own, and the address of its text, behind it.
+    """
     card = folder / "README.md"
-    if card.is_file():
-        for line in card.read_text(encoding="utf-8", errors="replace").splitlines()[:60]:
-            if line.startswith("license:"):
-                return line.partition(":")[2].strip()
-    return "not stated"
+    if not card.is_file():
+        return "not stated"
+    stated = dict[str, str]()
+    for line in card.read_text(encoding="utf-8", errors="replace").splitlines()[:60]:
+        name, colon, value = line.partition(":")
+        if colon and name in ("license", "license_name", "license_link"):
+            stated.setdefault(name, value.strip())
+    own = [stated[name] for name in ("license_name", "license_link") if name in stated]
+    return stated.get("license", "not stated") + (f" ({', '.join(own)})" if own else "")

@@ -45,11 +45,11 @@ class Place:
         return f"{self.layer}/{self.weight}"
 
 
-def _same(tensor: Tensor) -> Tensor:
+def same(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _turned(tensor: Tensor) -> Tensor:
+def turned(tensor: Tensor) -> Tensor:
     """Reverse the axes: (out, in, taps) <-> (taps, in, out), (out, in) <-> (in, out)."""
     return tensor.transpose()
 
@@ -63,50 +63,50 @@ def _places(config: EncoderConfig) -> Iterator[tuple[str, Place]]:
     inputs = 1
     for index, (width, taps) in enumerate(zip(config.conv_filters, config.conv_kernels, strict=True)):
         place = f"feature_extractor.conv_layers.{index}"
-        yield f"{place}.conv.weight", Place(f"conv{index}", "kernel", (width, inputs, taps), _turned, _turned)
+        yield f"{place}.conv.weight", Place(f"conv{index}", "kernel", (width, inputs, taps), turned, turned)
         if config.conv_bias:
-            yield f"{place}.conv.bias", Place(f"conv{index}", "bias", (width,), _same, _same)
+            yield f"{place}.conv.bias", Place(f"conv{index}", "bias", (width,), same, same)
         if config.conv_norm == "layer" or index == 0:
-            yield from _norm(f"{place}.layer_norm", f"conv{index}_norm", width)
+            yield from norm(f"{place}.layer_norm", f"conv{index}_norm", width)
         inputs = width
     if config.project_norm:
-        yield from _norm("feature_projection.layer_norm", "project_norm", inputs)
-    yield from _dense("feature_projection.projection", "project", inputs, config.hidden)
-    yield f"{_POSITIONS}.bias", Place("positions", "bias", (config.hidden,), _same, _same)
-    yield from _norm("encoder.layer_norm", "encoder_norm", config.hidden)
+        yield from norm("feature_projection.layer_norm", "project_norm", inputs)
+    yield from dense("feature_projection.projection", "project", inputs, config.hidden)
+    yield f"{_POSITIONS}.bias", Place("positions", "bias", (config.hidden,), same, same)
+    yield from norm("encoder.layer_norm", "encoder_norm", config.hidden)
     for index in range(config.n_layers):
         yield from _layer(f"encoder.layers.{index}", f"layer{index}", config)
     if config.family == "wavlm":
         shape = (config.buckets, config.heads)
         name = "encoder.layers.0.attention.rel_attn_embed.weight"
-        yield name, Place("position_bias", "embedding", shape, _same, _same)
+        yield name, Place("position_bias", "embedding", shape, same, same)
 
 
 def _layer(theirs: str, ours: str, config: EncoderConfig) -> Iterator[tuple[str, Place]]:
     for part in ("q", "k", "v", "out"):
-        yield from _dense(f"{theirs}.attention.{part}_proj", f"{ours}_{part}", config.hidden, config.hidden)
-    yield from _norm(f"{theirs}.layer_norm", f"{ours}_attention_norm", config.hidden)
-    yield from _norm(f"{theirs}.final_layer_norm", f"{ours}_final_norm", config.hidden)
+        yield from dense(f"{theirs}.attention.{part}_proj", f"{ours}_{part}", config.hidden, config.hidden)
+    yield from norm(f"{theirs}.layer_norm", f"{ours}_attention_norm", config.hidden)
+    yield from norm(f"{theirs}.final_layer_norm", f"{ours}_final_norm", config.hidden)
     wide = config.feed_forward
-    yield from _dense(f"{theirs}.feed_forward.intermediate_dense", f"{ours}_wide", config.hidden, wide)
-    yield from _dense(f"{theirs}.feed_forward.output_dense", f"{ours}_narrow", wide, config.hidden)
+    yield from dense(f"{theirs}.feed_forward.intermediate_dense", f"{ours}_wide", config.hidden, wide)
+    yield from dense(f"{theirs}.feed_forward.output_dense", f"{ours}_narrow", wide, config.hidden)
     if config.family == "wavlm":
         gate, size, heads = f"{ours}_gate", config.hidden // config.heads, config.heads
         linear = f"{theirs}.attention.gru_rel_pos_linear"
-        yield f"{linear}.weight", Place(gate, "kernel", (8, size), _turned, _turned)
-        yield f"{linear}.bias", Place(gate, "bias", (8,), _same, _same)
+        yield f"{linear}.weight", Place(gate, "kernel", (8, size), turned, turned)
+        yield f"{linear}.bias", Place(gate, "bias", (8,), same, same)
         constant = Place(gate, "constant", (1, heads, 1, 1), np.ravel, lambda tensor: tensor.reshape(1, -1, 1, 1))
         yield f"{theirs}.attention.gru_rel_pos_const", constant
 
 
-def _dense(theirs: str, ours: str, inputs: int, outputs: int) -> Iterator[tuple[str, Place]]:
-    yield f"{theirs}.weight", Place(ours, "kernel", (outputs, inputs), _turned, _turned)
-    yield f"{theirs}.bias", Place(ours, "bias", (outputs,), _same, _same)
+def dense(theirs: str, ours: str, inputs: int, outputs: int) -> Iterator[tuple[str, Place]]:
+    yield f"{theirs}.weight", Place(ours, "kernel", (outputs, inputs), turned, turned)
+    yield f"{theirs}.bias", Place(ours, "bias", (outputs,), same, same)
 
 
-def _norm(theirs: str, ours: str, size: int) -> Iterator[tuple[str, Place]]:
+def norm(theirs: str, ours: str, size: int) -> Iterator[tuple[str, Place]]:
     for name, weight in (("weight", "gamma"), ("bias", "beta")):
-        yield f"{theirs}.{name}", Place(ours, weight, (size,), _same, _same)
+        yield f"{theirs}.{name}", Place(ours, weight, (size,), same, same)
 
 
 def position_kernel(gain: Tensor, direction: Tensor) -> Tensor:
@@ -148,12 +148,12 @@ def position_shapes(config: EncoderConfig) -> tuple[tuple[int, ...], tuple[int, 
 def head_places(head: EncoderHead, config: EncoderConfig) -> dict[str, Place]:
     """Return the place of every tensor of a head, by its published name."""
     if head.kind == "dense":
-        found = [*_dense("classifier.dense", "head_dense", config.hidden, head.width)]
-        found += _dense("classifier.out_proj", "head_out", head.width, len(head.labels))
+        found = [*dense("classifier.dense", "head_dense", config.hidden, head.width)]
+        found += dense("classifier.out_proj", "head_out", head.width, len(head.labels))
     else:
-        found = [*_dense("projector", "head_dense", config.hidden, head.width)]
-        found += _dense("classifier", "head_out", head.width, len(head.labels))
+        found = [*dense("projector", "head_dense", config.hidden, head.width)]
+        found += dense("classifier", "head_out", head.width, len(head.labels))
     if head.weighted_layers:
         shape = (config.n_layers + 1,)
-        found.append(("layer_weights", Place("head_layers", "weights_of_layers", shape, _same, _same)))
+        found.append(("layer_weights", Place("head_layers", "weights_of_layers", shape, same, same)))
     return dict(found)

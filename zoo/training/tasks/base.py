@@ -42,7 +42,8 @@ class Figures(NamedTuple):
 class FoldData:
     """One fold, ready to train: `outputs` are the classes or rated dimensions, `train` and `validation` the task's
     examples, `refit` what a linear model is fitted on in the end where that is more than `train`. `clips` are those of
-    `train`, in order; `taught` are a teacher's probabilities of them, by name.
+    `train`, in order; `taught` are a teacher's probabilities of them, by name. `tested` are the examples of the test
+    side, there only where the history is to hold their accuracy: nothing may be fitted to them or chosen by them.
     """
 
     name: str
@@ -54,6 +55,7 @@ class FoldData:
     refit: Sequence[Any] = ()
     clips: Sequence[Clip] = ()
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tested: Sequence[Any] = ()
 
 
 def _same(network: keras.Model) -> keras.Model:
@@ -115,10 +117,14 @@ class Task(Interface):
         """Return the figures of metrics.json."""
 
 
-def not_finite(fold: FoldData, config: RunConfig) -> UserError:
+class DivergedError(UserError):
+    """Training whose network predicts values that are not finite."""
+
+
+def not_finite(fold: FoldData, config: RunConfig) -> DivergedError:
     """Return the error of a network whose outputs are not finite."""
     found = f"fold {fold.name}: the network predicts values that are not finite"
-    return UserError(f"{found}. Try a lower --learning-rate than {config.learning_rate}, or --precision float32")
+    return DivergedError(f"{found}. Try a lower --learning-rate than {config.learning_rate}, or --precision float32")
 
 
 def of(model: str) -> Task:

@@ -165,8 +165,29 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
 
 
 def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
-    if not fold.validation:
-        return dict
+    validate = _validator(model, fold, config) if fold.validation else dict
+    sides = {"train": "train", "test": "tested"} if config.record_accuracy else {}
+    accuracies = {
+        f"{name}_wa": _accuracy(model, getattr(_behind_enhancer(fold, config, side), side), len(fold.outputs))
+        for name, side in sides.items()
+        if getattr(fold, side)
+    }
+    return lambda: {**validate(), **{name: accuracy() for name, accuracy in accuracies.items()}}
+
+
+def _accuracy(model: keras.Model, examples: Sequence[Example], n_classes: int) -> Callable[[], float]:
+    """Return a function of the share of clips, of those with a label, that the model answers right now."""
+    examples = sorted(examples, key=lambda example: example.features.n_frames)  # as they need least padding
+    truth, batches = np.array([example.label for example in examples]), whole_batches(examples)
+
+    def accuracy() -> float:
+        answers = np.asarray(model.predict(batches, verbose=0))[:, :n_classes].argmax(axis=-1)
+        return float(np.mean(answers[truth >= 0] == truth[truth >= 0]))
+
+    return accuracy
+
+
+def _validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
     fold = _behind_enhancer(fold, config, "validation")
     truth = np.array([example.label for example in fold.validation])
     longest = {"max_frames": _VALIDATED_SECONDS * fold.frontend.rate_hz} if config.trains_encoder else {}

@@ -1,7 +1,7 @@
 """Train and test enhancement: cepstra of clean speech from those of noisy speech (MixedEmotions D4.2, section 3).
 
-Any corpus will do, since labels are ignored: each utterance is put in noise of its own side of a fold, at every ratio
-the configuration names. The interface is in base.py.
+Any corpus will do, since labels are ignored: each utterance is put in noise of its own side of a fold, in every
+condition the configuration names. The interface is in base.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from zoo import losses, registry
 from zoo.config.run_config import RunConfig
 from zoo.data.audio.read import read
 from zoo.data.audio.recording import check_finite
+from zoo.data.augmentation import named_conditions
 from zoo.data.batches.clips import moments
 from zoo.data.batches.feature_store import Features
 from zoo.data.batches.noisy_clean_pairs import Pair, even_cuts, pair_batches
@@ -42,25 +43,29 @@ _WINDOW_CLIPS = 64  # are read and tested at a time
 
 
 def check(config: RunConfig, protocol: Protocol) -> None:
-    noisy_copies.open_for(config, from_config.rate_hz(config))
+    conditions = noisy_copies.altered(config, from_config.rate_hz(config), "train")
+    if config.detector == "fitted" and list(conditions) == [""]:
+        raise UserError("--detector fitted tells clean from noisy speech, found clean alone. Give --detector none")
     _build(config)
 
 
 def examples(
     config: RunConfig, protocol: Protocol, features: Mapping[str, Features], clips: Clips, training: bool
 ) -> list[Pair]:
-    """Return every clip at every ratio and, with `config.speech` "both", as it is, at an infinite one.
+    """Return every clip in every condition and, with `config.speech` "both", as it is too.
 
     Noisy clips become features here, once, in noise of their side.
     """
     own, side = from_config.extractor(config), "train" if training else "validation"
     found = noisy_copies.extract_noisy(config, own, clips, side)
-    for clip, snr in product(clips, found):
-        same_audio.check(clip, features, found[snr][clip.name].audio_sha256)
-    if config.speech == "both":
-        found = {**found, float("inf"): {clip.name: features[clip.name] for clip in clips}}
+    for clip, label in product(clips, found):
+        same_audio.check(clip, features, found[label][clip.name].audio_sha256)
+    if config.speech == "both" or named_conditions.CLEAN in config.conditions:
+        found = {**found, "": {clip.name: features[clip.name] for clip in clips}}
     return [
-        Pair(clip.name, snr, noisy[clip.name], features[clip.name]) for snr, noisy in found.items() for clip in clips
+        Pair(clip.name, label, noisy[clip.name], features[clip.name])
+        for label, noisy in found.items()
+        for clip in clips
     ]
 
 
@@ -105,11 +110,15 @@ def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable
 def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
     """Save the model again, complete: its output in natural units, and what is clean left as it is.
 
-    The detector of clean speech is fitted on the training clips, its threshold on the validation clips.
+    The detector of clean speech is fitted on the training clips, its threshold on the validation clips. Without one
+    (`config.detector`) nothing is taken for clean.
     """
     denoiser = network_of(load_model(model_path))
-    train, validation = ([pair for pair in side if np.isfinite(pair.snr_db)] for side in (fold.train, fold.validation))
-    detector = clean_speech.fit(_clean_and_noisy(train), _clean_and_noisy(validation))
+    if config.detector == "none":
+        detector = clean_speech.never(enhancer.frames(config).coefficients)
+    else:
+        train, validation = ([pair for pair in side if pair.condition] for side in (fold.train, fold.validation))
+        detector = clean_speech.fit(_clean_and_noisy(train), _clean_and_noisy(validation))
     complete = enhancer.assemble(denoiser, *clean_moments(fold), detector)
     with written_aside(model_path) as aside:
         with_frontend(fold.frontend, complete).save(aside)
@@ -118,29 +127,29 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
 def test_rows(
     folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
 ) -> list[Row]:
-    """Return a row per utterance and ratio, and one without noise (`snr_db` empty): corpus, fold, clip, speaker,
-    snr_db, taken_for_clean, and the moments of zoo.metrics.enhancement.
+    """Return a row per utterance and condition, and one of it as it is (`snr_db` empty): corpus, fold, clip, speaker,
+    snr_db (the ratio, or the condition in words), taken_for_clean, and the moments of zoo.metrics.enhancement.
     """
     if alter:
         raise UserError(f"--model {config.model} is tested in noise of its own, by --noise; leave the other out")
     own = of_layer(frontend_of(load_model(folder / "model.keras")))
     denoise = enhancer.denoiser(enhancer.load(folder))
-    noises = noisy_copies.open_for(config, own.rate_hz)
-    mix = {snr_db: noisy_copies.mixer(noises, snr_db, "test")[0] for snr_db in config.snr}
+    conditions = {label: one.alter for label, one in noisy_copies.altered(config, own.rate_hz, "test").items()}
+    conditions = {"": None, **conditions}
     rows = []
     for start in range(0, len(clips), _WINDOW_CLIPS):
         cases, clean, noisy = [], [], []
         for clip in clips[start : start + _WINDOW_CLIPS]:
             waveform = read(clip.path, own.rate_hz, max_seconds=config.max_clip_seconds, segment=clip.segment)
             frames = own.features(waveform)
-            for snr_db in (None, *config.snr):
-                cases.append((clip, snr_db))
+            for label, mix in conditions.items():
+                cases.append((clip, label))
                 clean.append(frames)
-                noisy.append(frames if snr_db is None else own.features(mix[snr_db](waveform, clip.name)))
-        for (clip, snr_db), truth, before, (after, is_clean) in zip(cases, clean, noisy, denoise(noisy), strict=True):
+                noisy.append(frames if mix is None else own.features(mix(waveform, clip.name)))
+        for (clip, label), truth, before, (after, is_clean) in zip(cases, clean, noisy, denoise(noisy), strict=True):
             check_finite(after, clip.path, "enhanced features")
             row: Row = {"corpus": corpus, "fold": fold_name(folder), "clip": clip.name, "speaker": clip.speaker}
-            row |= {"snr_db": "" if snr_db is None else f"{snr_db:g}", "taken_for_clean": str(int(is_clean))}
+            row |= {"snr_db": label, "taken_for_clean": str(int(is_clean))}
             rows.append({**row, **figures.columns(truth, before, after)})
     return rows
 

@@ -6,10 +6,11 @@ import pytest
 
 from zoo import registry
 from zoo.export import signatures
-from zoo.export.inference_lstm import OneLoopLSTM, exchanged
 from zoo.export.signatures import Plan
 from zoo.frontends.compose import with_normalization
+from zoo.inference.exchanged import exchanged
 from zoo.layers.lstm import LSTM
+from zoo.layers.one_loop_lstm import OneLoopLSTM
 
 
 def pair(rng, directions, channels=5, units=4):

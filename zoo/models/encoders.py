@@ -1,0 +1,15 @@
+"""Build a speech encoder of whatever family its configuration is of."""
+
+from typing import Any
+
+import keras
+
+from zoo.models.emotion2vec import Emotion2VecConfig, emotion2vec
+from zoo.models.wav2vec2 import EncoderConfig, speech_encoder
+
+
+def build(config: EncoderConfig, **options: Any) -> keras.Model:
+    """Build the encoder of a configuration, with the options of `speech_encoder`; inputs and outputs are the same."""
+    if isinstance(config, Emotion2VecConfig):
+        return emotion2vec(config, **options)
+    return speech_encoder(config, **options)
