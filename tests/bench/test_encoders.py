@@ -1,5 +1,8 @@
 """The bench's rows on speech encoders: the three runtimes have one network, and rows say what was measured."""
 
+import json
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -58,3 +61,9 @@ def test_a_conversion_there_and_back_is_measured(monkeypatch, capsys):
     capsys.readouterr()
     lines = conversion.table(record).splitlines()
     assert len(lines) == 6 and lines[3].startswith("| hubert-tiny | `--back` | ")
+
+
+def test_the_table_of_conversions_is_that_of_the_record():
+    docs = Path(__file__).parents[2] / "docs"
+    record = json.loads((docs / "runs" / "encoders" / "conversion.json").read_text())
+    assert conversion.table(record) in (docs / "encoders.md").read_text()

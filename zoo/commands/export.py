@@ -70,8 +70,8 @@ def main() -> None:
     forms["large_forms"] = args.forms is not None
 
     if version_folder(args.run) and not (args.run / "config.json").is_file():
-        own = ("note", "fold", "postprocess", "max_clip_seconds", "without_confidence", "calibrate", "data_root")
-        own += ("weights_dtype",)
+        own = ["note", "fold", "postprocess", "max_clip_seconds", "without_confidence", "calibrate", "data_root"]
+        own.append("weights_dtype")
         given = [name for name in own if getattr(args, name) != parser.get_default(name)]
         if given or args.format != "saved_model":
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given or ["format"])

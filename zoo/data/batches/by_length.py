@@ -15,7 +15,8 @@ def in_batches(run: Callable, sequences: Sequence[np.ndarray], most_steps: int =
     found: list = [None] * len(sequences)
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     while order:
-        size = max(1, most_steps // max(1, len(sequences[order[-1]])))
+        longest = -(-len(sequences[order[-1]]) // multiple) * multiple
+        size = max(1, most_steps // max(1, longest))
         order, chosen = order[:-size], order[-size:]
         for index, result in zip(chosen, run(*padded([sequences[i] for i in chosen], multiple)), strict=True):
             found[index] = result
