@@ -3,6 +3,7 @@
     python scripts/predict.py attention_blstm_fcn-ravdess clip.wav       # a model of saved_models/
     python scripts/predict.py runs/NAME clip.wav folder/                 # a run of train.py
     python scripts/predict.py DIR folder/ --out answers.csv --workers 2  # killed? the same again, with --resume
+    python scripts/predict.py weights/audeering-msp-dim clip.wav         # published weights with their head
     find . -name '*.wav' -print0 | python scripts/predict.py DIR --from-stdin
     python scripts/predict.py DIR <(ffmpeg -i clip.m4a -f wav -)
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
@@ -48,7 +49,7 @@ from zoo.inference.in_words import for_terminal
 from zoo.inference.places import Places
 from zoo.inference.predictions_file import Answers, Failure, Lines, Sheet, as_csv, as_json, kind_of
 from zoo.inference.raw_audio import FORMATS, RawAudio
-from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
+from zoo.utils.backends import BACKENDS, announce_device, runtime_of_exports, use_backend
 from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
@@ -69,7 +70,9 @@ def main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(description=__doc__)
-    parser.add_argument("model", type=Path, nargs="?", help="folder of a run or an export, or a name of `ser models`")
+    parser.add_argument(
+        "model", type=Path, nargs="?", help="folder of a run, an export or published weights, or a name of `ser models`"
+    )
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
@@ -143,8 +146,13 @@ def _into_shards(args: argparse.Namespace) -> bool:
 def _find(args: argparse.Namespace) -> bool:
     """Replace a model's name by its folder; return whether it is an export. Chooses the Keras backend of a run."""
     from zoo import pretrained
+    from zoo.models.weights.kinds import is_converted, is_published, unconverted
     from zoo.serving.versions import version_folder
 
+    if is_converted(args.model):
+        return _find_weights(args)
+    if is_published(args.model):
+        raise unconverted(args.model)
     is_named = args.model.name == str(args.model) and (not args.model.exists() or args.model.name in pretrained.names())
     if (args.model / "config.json").is_file() or not (is_named or version_folder(args.model)):
         if args.runtime != "auto":
@@ -155,6 +163,20 @@ def _find(args: argparse.Namespace) -> bool:
     if given := _given(args, "fold", "max_clip_seconds", "postprocess", "backend"):
         raise UserError(f"{given}: for runs, and {args.model} is an export, which has its own; leave it out")
     return True
+
+
+def _find_weights(args: argparse.Namespace) -> bool:
+    """Choose the Keras backend of published weights, and say what their user should know; return False: no export."""
+    if given := _given(args, "fold", "postprocess"):
+        raise UserError(f"{given}: for runs, and {args.model} holds published weights; leave it out")
+    if args.runtime != "auto":
+        raise UserError(f"--runtime is for exports, and {args.model} holds published weights; leave it out")
+    use_backend(args.backend or os.environ.get("KERAS_BACKEND", BACKENDS[0]))
+    from zoo.inference import published_head
+
+    for notice in published_head.notices(args.model):
+        print(printable(notice), file=sys.stderr)
+    return False
 
 
 def _files(args: argparse.Namespace, exported: bool) -> int:
@@ -265,9 +287,9 @@ def _stream(args: argparse.Namespace, exported: bool) -> int:
     if exported:
         model = saved_model.load(args.model, args.runtime)
     else:
-        from zoo.inference.stream_run import of_run
+        from zoo.inference.open_predictor import open_live
 
-        model = of_run(args.model, args.fold)
+        model = open_live(args.model, args.fold)
     announce_device(runtime_of_exports() if exported else "")
     sizes = {"window_seconds": args.window_seconds, "look_ahead_seconds": args.look_ahead_seconds}
     stream = Stream(model, args.hop_seconds, **sizes, level=args.level, rate_hz=args.rate_hz)

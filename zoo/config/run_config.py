@@ -116,7 +116,7 @@ class RunConfig(Auxiliary, AugmentationFields):
     from_run: str = _flag("", "joint", "finished run of a network with a joint vector, on the same folds")
     weights: str = _flag("", "weights", "file of an image network, or folder of an encoder (docs/encoders.md)")
     encoder_layer: str = _flag("all", "encoder", "its hidden states: all, last, middle, or a number", later=True)
-    encoder_frames: bool = _flag(False, "encoder", "keep the frames of one layer, not their mean", later=True)
+    encoder_frames: bool = _flag(False, "clip_frames", "keep the frames of one layer, not their mean", later=True)
     colormap: str = _flag("viridis", "image", "colour map of the spectrogram, a name of matplotlib's")
 
     option: Mapping[str, Any] = _flag(

@@ -20,6 +20,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("dropout", "dropouts", "block_dropout", "fft_dropout", "norm_momentum"), _SHARE),
     "fine_blocks": (0, 16),
     "recurrent_layers": (1, 16),
+    "states": (1, 1000),
     "n_coefficients": (1, 4_096),
     "components": (1, 10_000),
     "input_noise": (0.0, 100.0),

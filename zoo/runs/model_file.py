@@ -9,7 +9,7 @@ import keras
 
 from zoo import keras_metrics, losses, losses_several
 from zoo.errors import UserError
-from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, speech_encoder, waveform
+from zoo.frontends import clean_speech, deep_spectrum, encoder_ratings, log_mel, mfcc, speech_encoder, waveform
 from zoo.layers import attention, gradient_reversal, long_convolution, lstm, masking, sparsity, window_statistics
 from zoo.layers import speech_encoder as speech_encoder_layers
 from zoo.layers import waveform as waveform_layers
@@ -21,6 +21,7 @@ LAYERS = (
     attention,
     clean_speech,
     deep_spectrum,
+    encoder_ratings,
     gradient_reversal,
     keras_metrics,
     log_mel,

@@ -17,8 +17,9 @@ import numpy as np
 
 from zoo.errors import UserError, shortened
 from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
-from zoo.models.weights import hugging_face, wav2vec2
+from zoo.models.weights import encoder_memory, hugging_face, wav2vec2
 from zoo.models.weights.image import checksum
+from zoo.models.weights.kinds import DESCRIPTION
 from zoo.models.weights.wav2vec2 import Place
 from zoo.utils.atomic_files import write_json, written_aside
 from zoo.utils.extras import need
@@ -26,7 +27,7 @@ from zoo.utils.extras import need
 if TYPE_CHECKING:
     import keras
 
-DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
+WEIGHTS = "encoder.safetensors"
 DTYPES = {"float32": "F32", "float16": "F16"}
 POSITIONS = "positions/kernel"
 _FORMAT = 1
@@ -67,6 +68,7 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
     """
     published = hugging_face.read(source)
     _check_new(out)
+    encoder_memory.check_conversion(str(source), published.config)
     with hugging_face.Tensors(source) as tensors:
         prefix = _prefix(tensors, source)
         head = hugging_face.head(published, tensors)
