@@ -139,7 +139,7 @@ MODELS: dict[str, Entry] = {
             "encoder",
             recipes.ENCODER_LSTM,
             "two LSTM layers on frames of a frozen speech encoder",
-            1_575_427,
+            1_575_426,
             shape=(2, 768),
         ),
         task="continuous",

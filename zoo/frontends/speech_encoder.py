@@ -10,9 +10,10 @@ from keras import ops
 from zoo.errors import UserError
 from zoo.layers.masking import frame_mask, register
 from zoo.models.wav2vec2 import speech_encoder
-from zoo.models.weights import encoder_folder
+from zoo.models.weights import encoder_folder, encoder_memory
 
 LAST, MIDDLE, ALL = "last", "middle", "all"
+_SECONDS = 20.0  # of a clip, as long as most are, for which there must be memory
 
 
 @register
@@ -62,6 +63,7 @@ class SpeechEncoder(keras.layers.Layer):
         self._hidden = SimpleNamespace(converted=found, encoder=None)
 
     def build(self, waveform_shape, n_samples_shape=None):
+        encoder_memory.check(self.weights_folder, self.config, _SECONDS)
         whole = speech_encoder(self.config)
         encoder_folder.load_into(whole, self._hidden.converted)
         outputs = [whole.outputs[index] for index in self.chosen]

@@ -53,8 +53,8 @@ def as_csv(columns: Sequence[str] | None = None) -> Lines:
     """Return a function from a row to its line, the first with a header; `columns` are those of a file that has one.
 
     Quality becomes columns of its own (zoo.inference.rows), ratings of a clip too, probabilities p_CLASS, further
-    targets target_NAME, of classes target_NAME_p_CLASS too. Text is escaped as by `zoo.utils.text.cell`. "reason" is the
-    last column; None is an empty cell.
+    targets target_NAME, of classes target_NAME_p_CLASS too. Text is escaped as by `zoo.utils.text.cell`. "reason" is
+    the last column; None is an empty cell.
     The function raises UserError for a row of other columns.
     """
     expected = list(columns) if columns else []

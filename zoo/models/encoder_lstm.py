@@ -55,9 +55,10 @@ def encoder_lstm(
     if n_inputs % states:
         raise ValueError(f"{n_inputs} inputs cannot be {states} hidden states of one width")
     inputs, frames, mask = masked_input(n_inputs)
-    sequence = layers.Reshape((-1, states, n_inputs // states), name="states")(frames)
-    sequence = layers.LayerNormalization(epsilon=1e-5, center=False, scale=False, name="normalized")(sequence)
-    sequence = LayerMixture(name="layer_weights")(sequence)
+    split = layers.Reshape((-1, states, n_inputs // states), name="states")(frames) if states > 1 else frames
+    sequence = layers.LayerNormalization(epsilon=1e-5, center=False, scale=False, name="normalized")(split)
+    if states > 1:
+        sequence = LayerMixture(name="layer_weights")(sequence)
     sequence = layers.Dropout(dropout, seed=seed, name="dropout")(sequence)
     for index in range(1, recurrent_layers + 1):
         sequence = LSTM(recurrent_units, return_sequences=True, name=f"lstm{index}")(sequence, mask=mask)

@@ -122,6 +122,8 @@ def is_random(folder: Path) -> bool:
 def read(folder: Path) -> Converted:
     """Read a converted folder and check its weights. Raises UserError where it is none, or damaged."""
     found = describe(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder}: expected {WEIGHTS} beside {DESCRIPTION}, found none; convert the encoder again")
     if (sha256 := checksum(folder / WEIGHTS)) != found.sha256:
         differs = f"expected SHA-256 {found.sha256[:12]}..., found {sha256[:12]}..."
         raise UserError(f"{folder / WEIGHTS}: changed since it was converted ({differs}); convert the encoder again")
@@ -135,6 +137,8 @@ def describe(folder: Path) -> Converted:
         raise UserError(f"{folder}: expected an encoder that ser convert-weights made, found no {DESCRIPTION}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise ValueError(f"format {content['format']}, not {_FORMAT}")
         config: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in content["config"].items()
         }

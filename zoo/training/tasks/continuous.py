@@ -51,7 +51,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         )
         raise UserError(f"{found}. Choose another --corpus, or a network for classes (see ser train --help-all)")
     if config.perturb != "none" and not on_waveforms(config):
-        raise UserError(f"--perturb {config.perturb} is for waveforms, {config.model} is on functionals. Leave it out")
+        raise UserError(f"--perturb {config.perturb} is for waveforms, {config.model} takes features. Leave it out")
     if config.perturb == "noise":
         augmented_copies.open_sounds(config, RATE_HZ)
     if registry.get(config.model).fitted == "linear":
