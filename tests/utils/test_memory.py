@@ -8,11 +8,13 @@ from zoo.utils import memory
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine with 8 GiB, whose container may take 4 GiB and holds 3, of which 1 is a cache of files."""
+    """A machine with 8 GiB, whose container may take 4 GiB and holds 3, of which 1 is caches."""
     (tmp_path / "meminfo").write_text("MemTotal: 16777216 kB\nMemAvailable:    8388608 kB\n")
     (tmp_path / "memory.max").write_text(f"{4 * 2**30}\n")
     (tmp_path / "memory.current").write_text(f"{3 * 2**30}\n")
-    (tmp_path / "memory.stat").write_text(f"anon 5\ninactive_file {2**30}\n")
+    (tmp_path / "memory.stat").write_text(
+        f"anon 5\ninactive_file {2**29}\nactive_file {2**28}\nslab_reclaimable {2**28}\n"
+    )
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "_GROUP", tmp_path)
     return tmp_path

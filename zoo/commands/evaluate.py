@@ -18,7 +18,6 @@ Intervals are of 95 % over speakers. --out writes metrics.json, predictions.csv 
 what metrics.json holds.
 """
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
 from zoo.models.weights.kinds import is_converted
 from zoo.runs import own_pool
-from zoo.utils.backends import BACKENDS, use_backend
+from zoo.utils.backends import use_backend
 from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
@@ -111,11 +110,11 @@ def _again(args: Namespace) -> int:
 
 def _on_other_data(args: Namespace, given: Mapping[str, Any]) -> int:
     """Score a run, an export or a published head on other data; return the exit code."""
-    if is_converted(args.run):
-        if args.fold or args.runtime or "max_clip_seconds" in given:
-            found = f"and {args.run} holds published weights; leave them out"
-            raise UserError(f"--fold and --max-clip-seconds are for runs, --runtime for exports, {found}")
-        return _score(args, given, args.run, exported=False, backend=os.environ.get("KERAS_BACKEND", BACKENDS[0]))
+    from zoo.inference.open_predictor import begin_weights
+
+    of_runs = ["--fold"] * bool(args.fold) + ["--max-clip-seconds"] * ("max_clip_seconds" in given)
+    if begin_weights(args.run, ", ".join(of_runs), args.runtime or "auto", args.backend):
+        return _score(args, given, args.run, exported=False)
     exported = not (args.run / "config.json").is_file()
     if exported and (args.fold or args.backend or "max_clip_seconds" in given):
         raise UserError(
@@ -123,16 +122,16 @@ def _on_other_data(args: Namespace, given: Mapping[str, Any]) -> int:
         )
     if not exported and args.runtime:
         raise UserError(f"--runtime is for exports, and {args.run} is a run; leave it out")
+    if not exported:
+        use_backend(args.backend or saved.load(args.run / "config.json").backend)
     from zoo import pretrained
 
     place = pretrained.find(args.run) if exported else args.run
-    return _score(args, given, place, exported, "" if exported else saved.load(args.run / "config.json").backend)
+    return _score(args, given, place, exported)
 
 
-def _score(args: Namespace, given: Mapping[str, Any], place: Path, exported: bool, backend: str) -> int:
-    """Score what is in `place`, by Keras on `backend` where it needs that, and print and write the results."""
-    if backend:
-        use_backend(args.backend or backend)
+def _score(args: Namespace, given: Mapping[str, Any], place: Path, exported: bool) -> int:
+    """Score what is in `place`, print and write the results; return the exit code."""
     config = _config(args, given)
     from zoo.reports import any_data as report
     from zoo.studies import evaluate_on

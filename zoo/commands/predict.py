@@ -49,7 +49,7 @@ from zoo.inference.in_words import for_terminal
 from zoo.inference.places import Places
 from zoo.inference.predictions_file import Answers, Failure, Lines, Sheet, as_csv, as_json, kind_of
 from zoo.inference.raw_audio import FORMATS, RawAudio
-from zoo.utils.backends import BACKENDS, announce_device, runtime_of_exports, use_backend
+from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
 from zoo.utils.parser import Parser
 from zoo.utils.text import printable
 
@@ -71,7 +71,7 @@ def main() -> int:
 def _parser() -> Parser:
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "model", type=Path, nargs="?", help="folder of a run, an export or published weights, or a name of `ser models`"
+        "model", type=Path, nargs="?", help="folder of a run, export or weights; a name of `ser models`"
     )
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
@@ -146,13 +146,11 @@ def _into_shards(args: argparse.Namespace) -> bool:
 def _find(args: argparse.Namespace) -> bool:
     """Replace a model's name by its folder; return whether it is an export. Chooses the Keras backend of a run."""
     from zoo import pretrained
-    from zoo.models.weights.kinds import is_converted, is_published, unconverted
+    from zoo.inference.open_predictor import begin_weights
     from zoo.serving.versions import version_folder
 
-    if is_converted(args.model):
-        return _find_weights(args)
-    if is_published(args.model):
-        raise unconverted(args.model)
+    if begin_weights(args.model, _given(args, "fold", "postprocess"), args.runtime, args.backend):
+        return False
     is_named = args.model.name == str(args.model) and (not args.model.exists() or args.model.name in pretrained.names())
     if (args.model / "config.json").is_file() or not (is_named or version_folder(args.model)):
         if args.runtime != "auto":
@@ -163,20 +161,6 @@ def _find(args: argparse.Namespace) -> bool:
     if given := _given(args, "fold", "max_clip_seconds", "postprocess", "backend"):
         raise UserError(f"{given}: for runs, and {args.model} is an export, which has its own; leave it out")
     return True
-
-
-def _find_weights(args: argparse.Namespace) -> bool:
-    """Choose the Keras backend of published weights, and say what their user should know; return False: no export."""
-    if given := _given(args, "fold", "postprocess"):
-        raise UserError(f"{given}: for runs, and {args.model} holds published weights; leave it out")
-    if args.runtime != "auto":
-        raise UserError(f"--runtime is for exports, and {args.model} holds published weights; leave it out")
-    use_backend(args.backend or os.environ.get("KERAS_BACKEND", BACKENDS[0]))
-    from zoo.inference import published_head
-
-    for notice in published_head.notices(args.model):
-        print(printable(notice), file=sys.stderr)
-    return False
 
 
 def _files(args: argparse.Namespace, exported: bool) -> int:
@@ -279,17 +263,13 @@ def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: 
 
 
 def _stream(args: argparse.Namespace, exported: bool) -> int:
+    from zoo.inference.open_predictor import open_live
     from zoo.inference.stream import Stream
     from zoo.inference.stream_model import Live
     from zoo.serving import saved_model
 
     model: saved_model.Exported | Live
-    if exported:
-        model = saved_model.load(args.model, args.runtime)
-    else:
-        from zoo.inference.open_predictor import open_live
-
-        model = open_live(args.model, args.fold)
+    model = saved_model.load(args.model, args.runtime) if exported else open_live(args.model, args.fold)
     announce_device(runtime_of_exports() if exported else "")
     sizes = {"window_seconds": args.window_seconds, "look_ahead_seconds": args.look_ahead_seconds}
     stream = Stream(model, args.hop_seconds, **sizes, level=args.level, rate_hz=args.rate_hz)

@@ -31,7 +31,7 @@ def of_weights(folder: Path, max_seconds: float | None = None) -> Predictor:
     if max_seconds is not None and not 0 < max_seconds < float("inf"):
         raise UserError(f"--max-clip-seconds is {max_seconds}, expected a finite number above 0")
     found, longest = _read(folder), max_seconds or CLIP_SECONDS
-    encoder_memory.check(str(folder), found.config, max(longest, BATCH_SECONDS), found.head)
+    encoder_memory.check(str(folder), found.config, BATCH_SECONDS, found.head)
     network = with_embedding(_network(found))
     rate_hz = found.config.rate_hz
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
@@ -56,8 +57,7 @@ class Features:
         try:
             with self.path.open("rb") as file:
                 begin, _, n_bands, kind = _header(file)
-            place = begin + kind.itemsize * start * n_bands
-            values = np.fromfile(self.path, kind, count * n_bands, offset=place)
+            values = np.fromfile(self.path, kind, count * n_bands, offset=begin + kind.itemsize * start * n_bands)
             return values.reshape(count, n_bands).astype(np.float32, copy=False)
         except (OSError, ValueError) as error:
             raise UserError(
@@ -124,10 +124,8 @@ def extract(
 
         def make() -> Features:
             with making.setdefault(path.name, Lock()):  # another clip may have the same bytes
-                if found := _load(path):
-                    return found
-                values = _compute(clip, waveform, frontend, alter, round(min_seconds * rate_hz))
-                return _store(path, _rounded(values, stored_as), facts)
+                values = partial(_compute, clip, waveform, frontend, alter, round(min_seconds * rate_hz))
+                return _load(path) or _store(path, _rounded(values(), stored_as), facts)
 
         if threads == 1:
             return make
@@ -289,9 +287,7 @@ def _crc32(path: Path, parts: Iterable[bytes]) -> bytes:
 
 
 def _header(file: BinaryIO) -> tuple[int, int, int, np.dtype]:
-    """Return where an .npy's values begin, their numbers of frames and bands, and their type.
-
-    Raises ValueError for another file.
+    """Return where an .npy's values begin, their numbers of frames and bands, and type. ValueError for another file.
 
     np.load parses the header with ast, which CPython 3.11 cannot do in two threads at once (SystemError).
     """
@@ -301,5 +297,4 @@ def _header(file: BinaryIO) -> tuple[int, int, int, np.dtype]:
     if shape is None or kind is None:
         raise ValueError("no .npy of two dimensions, of float32 or float16")
     # A header of version 1 gives its own length in bytes 8 and 9.
-    begin = 10 + int.from_bytes(head[8:10], "little")
-    return begin, int(shape[1]), int(shape[2]), np.dtype(f"<{kind[1].decode()}")
+    return 10 + int.from_bytes(head[8:10], "little"), int(shape[1]), int(shape[2]), np.dtype(f"<{kind[1].decode()}")
