@@ -44,6 +44,7 @@ SMALL = {
     "lstm_drnn": (TARGETS, 7, {"recurrent_units": 5}),
     "denoising_autoencoder": (4, 4, {"recurrent_units": 5}),
     "encoder_head": (CLASSES, 6, {"hidden_units": 5}),
+    "encoder_lstm": (TARGETS, 6, {"states": 2, "recurrent_units": 5}),
     "linear_classifier": (CLASSES, 9, {}),
     "linear_regressor": (TARGETS, 9, {}),
 }

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from zoo.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from zoo.pretrained import Pretrained, TrainedRun
+    from zoo.pretrained import Pretrained, PublishedHead, TrainedRun
     from zoo.serving.listing import Listed
 
 
-def load(place: "str | Path", runtime: str = "auto") -> "Pretrained | TrainedRun":
-    """Loads an exported model, by its name in saved_models/ or by its folder, or a run by its folder.
+def load(place: "str | Path", runtime: str = "auto") -> "Pretrained | TrainedRun | PublishedHead":
+    """Loads an exported model, by its name in saved_models/ or by its folder, or a run or published weights by theirs.
 
         model = zoo.load("attention_blstm_fcn-ravdess")
         model.predict("clip.wav")       # {"file": ..., "emotion": ..., "probabilities": {...}, "trained_on": ...}

@@ -15,8 +15,9 @@ from zoo.inference.export_predictor import of_export
 from zoo.inference.predictor import Predictor
 from zoo.inference.reading import Reading
 from zoo.inference.recordings import rows
-from zoo.inference.rows import MIX, Segment
+from zoo.inference.rows import MIX, RatedSegment, Segment
 from zoo.inference.stream import Stream
+from zoo.models.weights.kinds import is_converted, is_published, unconverted
 from zoo.serving import saved_model
 from zoo.serving.listing import Listed, listed
 from zoo.serving.saved_model import Exported
@@ -41,7 +42,7 @@ class Ratings(TypedDict):
     reason: str | None
 
 
-Answer = Segment | Ratings
+Answer = Segment | RatedSegment | Ratings
 
 
 class Model:
@@ -92,7 +93,7 @@ class Model:
 
     def segments(
         self, clip: Clip, rate_hz: int | None = None, channels: str = MIX, any_sound: bool = False
-    ) -> list[Segment]:
+    ) -> list[Segment | RatedSegment]:
         """Classify a recording of any length in windows of speech: a row per window (zoo.inference.rows), by time.
 
         `clip` and `rate_hz` are as in `predict`. `channels` is "mix" (the mean of all), "split" (rows for each), "left"
@@ -204,13 +205,45 @@ class TrainedRun(Model):
         return {folder.name.removeprefix("fold-"): folder / "model.keras" for folder in self._fold_folders}
 
 
-def load(place: str | Path, runtime: str = "auto") -> Pretrained | TrainedRun:
-    """Load a model of saved_models/ by its name, an export by its folder, or a run by its folder.
+class PublishedHead(Model):
+    """Published weights with a head of classes, or of ratings of a clip, loaded by `zoo.load`.
 
-    `runtime` is "auto", "onnx" or "tensorflow", as in zoo.serving.saved_model.load, for exports. A run needs Keras, and
-    takes the backend that is running, $KERAS_BACKEND, or its own. Raises UserError for a name that is not there (it
+    `description` has their task, licence and checksum.
+    """
+
+    def __init__(self, folder: Path):
+        from zoo.inference import published_head
+
+        super().__init__(published_head.of_weights(folder), published_head.describe(folder))
+        self._folder = folder
+
+    def stream(self, hop_seconds: float | None = None, **options: Any) -> Stream:
+        """Return a zoo.inference.stream.Stream of this head of classes, with its options."""
+        from zoo.inference import published_head
+
+        return Stream(published_head.live(self._folder), hop_seconds, **options)
+
+    def _keras_files(self) -> Mapping[str, Path]:
+        family = self.description["family"]
+        raise UserError(
+            f"{self._folder}: published weights are no Keras model to be trained further; train a network on their "
+            f"encoder: ser train --model {family} --weights {self._folder} ..."
+        )
+
+
+def load(place: str | Path, runtime: str = "auto") -> Pretrained | TrainedRun | PublishedHead:
+    """Load a model of saved_models/ by its name, or an export, a run or published weights with a head by the folder.
+
+    `runtime` is "auto", "onnx" or "tensorflow", as in zoo.serving.saved_model.load, for exports. Others need Keras, and
+    take the backend that is running, $KERAS_BACKEND, or a run's own. Raises UserError for a name that is not there (it
     lists those that are), and for an export or a run that is damaged.
     """
+    if is_converted(Path(place)):
+        if runtime != "auto":
+            raise UserError(f"runtime is for exports, and {place} holds published weights; leave it out")
+        return PublishedHead(Path(place))
+    if is_published(Path(place)):
+        raise unconverted(Path(place))
     if not version_folder(Path(place)) and (Path(place) / "config.json").is_file():
         if runtime != "auto":
             raise UserError(f"runtime is for exports, and {place} is a run; leave it out")

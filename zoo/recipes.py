@@ -155,6 +155,12 @@ TZIRAKIS = {
     "look_ahead": _TZIRAKIS_LOOK_AHEAD,
     "quick": dict(_TZIRAKIS_PAPER | _RATINGS_QUICK, segment_seconds=8.0, option=_TZIRAKIS_SMALL),
 }
+# Recurrent layers as of conv_lstm, tuned; a middle layer of an encoder is the best single one (Yang et al. 2021).
+_ENCODER_LSTM = {**_TZIRAKIS_TUNED, "encoder_layer": "middle", "option": {}}
+ENCODER_LSTM = {
+    "frozen": _ENCODER_LSTM,
+    "quick": dict(_ENCODER_LSTM | _RATINGS_QUICK, segment_seconds=8.0, option={"recurrent_units": 32}),
+}
 _BAKHSHI_PAPER = dict(_RATINGS, optimizer="rmsprop", learning_rate=1e-4, decay=1e-5, batch_size=50, segment_seconds=8.0)
 _BAKHSHI_SMALL = {"recurrent_units": 32, "dropouts": [0.1, 0.1, 0.1]}
 BAKHSHI = {

@@ -61,7 +61,7 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
 def _encoder(title: str, paper: str) -> Entry:
     title = f"learned average of a frozen {title}'s layers, a dense layer"
     row = network_row("encoder_head", paper, "encoder", recipes.ENCODER, title, 197_956, shape=(4, 768))
-    settings = row.settings | {"crop", "tuned_encoder"}
+    settings = row.settings | {"crop", "tuned_encoder", "clip_frames"}
     return replace(row, settings=settings, fine_tuned="zoo.models.encoder_head:fine_tuned_encoder")
 
 
@@ -133,6 +133,19 @@ MODELS: dict[str, Entry] = {
     "wav2vec2": _encoder("wav2vec 2.0", "Baevski et al. 2020, NeurIPS; Pepino et al. 2021, Interspeech"),
     "hubert": _encoder("HuBERT", "Hsu et al. 2021, IEEE/ACM TASLP; Yang et al. 2021, Interspeech (SUPERB)"),
     "wavlm": _encoder("WavLM", "Chen et al. 2022, IEEE JSTSP; Yang et al. 2021, Interspeech (SUPERB)"),
+    "encoder_lstm": replace(
+        network_row(
+            "encoder_lstm",
+            f"{TZIRAKIS_2018}; Yang et al. 2021, Interspeech (SUPERB)",
+            "encoder",
+            recipes.ENCODER_LSTM,
+            "two LSTM layers on frames of a frozen speech encoder",
+            1_575_426,
+            shape=(2, 768),
+        ),
+        task="continuous",
+        settings=SETTINGS["encoder"] | {"training", "ratings", "segments", "reduction"},
+    ),
     "encoder_svm": _linear(
         "linear SVM on the mean of one layer of a frozen speech encoder",
         "Yang et al. 2021, Interspeech (SUPERB)",

@@ -31,6 +31,7 @@ SMALL = {
     "lstm_drnn": (2, 7, {"input_noise": 0, "recurrent_units": 5}),
     "denoising_autoencoder": (4, 4, {"input_noise": 0, "recurrent_units": 5}),
     "encoder_head": (3, 6, {"hidden_units": 5, "attention_units": 4, "dropout": 0}),
+    "encoder_lstm": (2, 6, {"states": 2, "dropout": 0, "recurrent_units": 5}),
     "linear_classifier": (3, 9, {}),
     "linear_regressor": (2, 9, {}),
 }

@@ -28,6 +28,7 @@ from zoo import registry
 from zoo.config import flags, saved
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
+from zoo.models.weights.kinds import is_converted
 from zoo.runs import own_pool
 from zoo.utils.backends import use_backend
 from zoo.utils.parser import Parser
@@ -56,7 +57,9 @@ def main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(description=__doc__)
-    parser.add_argument("run", type=Path, help="folder that train.py or export.py made, or a name in saved_models/")
+    parser.add_argument(
+        "run", type=Path, help="folder of a run, an export or published weights, or a name in saved_models/"
+    )
     data = parser.add_argument_group("data")
     data.add_argument("--corpus", default="", help="other data: a corpus, table, table:PATH, or several as a+b")
     data.add_argument("--data-root", default="", help="the corpus's folder or table (default: as the run was trained)")
@@ -77,6 +80,8 @@ def _parser() -> Parser:
 
 def _again(args: Namespace) -> int:
     """Score a run on its own test clips; return the exit code."""
+    if is_converted(args.run):
+        raise UserError(f"{args.run} holds published weights, which have no test clips here; name data by --corpus")
     if not (args.run / "config.json").is_file() and _is_export(args.run):
         raise UserError(f"{args.run} is an export, which does not say where its corpus lies; name data by --corpus")
     settings = saved.load(args.run / "config.json")
@@ -104,7 +109,12 @@ def _again(args: Namespace) -> int:
 
 
 def _on_other_data(args: Namespace, given: Mapping[str, Any]) -> int:
-    """Score a run or an export on other data, print and write the results; return the exit code."""
+    """Score a run, an export or a published head on other data; return the exit code."""
+    from zoo.inference.open_predictor import begin_weights
+
+    of_runs = ["--fold"] * bool(args.fold) + ["--max-clip-seconds"] * ("max_clip_seconds" in given)
+    if begin_weights(args.run, ", ".join(of_runs), args.runtime or "auto", args.backend):
+        return _score(args, given, args.run, exported=False)
     exported = not (args.run / "config.json").is_file()
     if exported and (args.fold or args.backend or "max_clip_seconds" in given):
         raise UserError(
@@ -114,13 +124,19 @@ def _on_other_data(args: Namespace, given: Mapping[str, Any]) -> int:
         raise UserError(f"--runtime is for exports, and {args.run} is a run; leave it out")
     if not exported:
         use_backend(args.backend or saved.load(args.run / "config.json").backend)
-    config = _config(args, given)
     from zoo import pretrained
+
+    place = pretrained.find(args.run) if exported else args.run
+    return _score(args, given, place, exported)
+
+
+def _score(args: Namespace, given: Mapping[str, Any], place: Path, exported: bool) -> int:
+    """Score what is in `place`, print and write the results; return the exit code."""
+    config = _config(args, given)
     from zoo.reports import any_data as report
     from zoo.studies import evaluate_on
     from zoo.utils.json_files import document
 
-    place = pretrained.find(args.run) if exported else args.run
     results, rows = evaluate_on.evaluate_on(place, exported, config, args.fold, args.runtime or "auto")
     if args.out:
         evaluate_on.write(args.out, results, rows)

@@ -18,6 +18,7 @@ from typing import Any
 
 from zoo.config import saved
 from zoo.errors import UserError
+from zoo.models.weights.kinds import is_converted
 from zoo.serving.description import read_description
 from zoo.serving.versions import version_folder
 from zoo.utils import extras
@@ -102,6 +103,11 @@ def _forms(words: str) -> tuple[str, ...]:
 
 def _check(run: Path, format: str, forms: Sequence[str]) -> None:
     """Raise UserError for a folder that is neither run nor export, or an absent package, before TensorFlow starts."""
+    if is_converted(run):
+        raise UserError(
+            f"{run}: expected a run or an export, found published weights, which predict as they are: ser predict "
+            f"{run} clip.wav; train a network on their encoder to export that"
+        )
     if not version_folder(run):
         saved.load(run / "config.json")
     if format != "saved_model":

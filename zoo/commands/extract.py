@@ -41,6 +41,7 @@ _GROUPS = (
     "image",
     "weights",
     "encoder",
+    "clip_frames",
 )
 _FIELDS: tuple[str, ...] = (
     "model",

@@ -3,6 +3,7 @@
     python scripts/predict.py attention_blstm_fcn-ravdess clip.wav       # a model of saved_models/
     python scripts/predict.py runs/NAME clip.wav folder/                 # a run of train.py
     python scripts/predict.py DIR folder/ --out answers.csv --workers 2  # killed? the same again, with --resume
+    python scripts/predict.py weights/audeering-msp-dim clip.wav         # published weights with their head
     find . -name '*.wav' -print0 | python scripts/predict.py DIR --from-stdin
     python scripts/predict.py DIR <(ffmpeg -i clip.m4a -f wav -)
     ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | python scripts/predict.py DIR --stream
@@ -69,7 +70,9 @@ def main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(description=__doc__)
-    parser.add_argument("model", type=Path, nargs="?", help="folder of a run or an export, or a name of `ser models`")
+    parser.add_argument(
+        "model", type=Path, nargs="?", help="folder of a run, export or weights; a name of `ser models`"
+    )
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")
@@ -143,8 +146,11 @@ def _into_shards(args: argparse.Namespace) -> bool:
 def _find(args: argparse.Namespace) -> bool:
     """Replace a model's name by its folder; return whether it is an export. Chooses the Keras backend of a run."""
     from zoo import pretrained
+    from zoo.inference.open_predictor import begin_weights
     from zoo.serving.versions import version_folder
 
+    if begin_weights(args.model, _given(args, "fold", "postprocess"), args.runtime, args.backend):
+        return False
     is_named = args.model.name == str(args.model) and (not args.model.exists() or args.model.name in pretrained.names())
     if (args.model / "config.json").is_file() or not (is_named or version_folder(args.model)):
         if args.runtime != "auto":
@@ -256,17 +262,13 @@ def _answers(args: argparse.Namespace, exported: bool, paths: list[Path], size: 
 
 
 def _stream(args: argparse.Namespace, exported: bool) -> int:
+    from zoo.inference.open_predictor import open_live
     from zoo.inference.stream import Stream
     from zoo.inference.stream_model import Live
     from zoo.serving import saved_model
 
     model: saved_model.Exported | Live
-    if exported:
-        model = saved_model.load(args.model, args.runtime)
-    else:
-        from zoo.inference.stream_run import of_run
-
-        model = of_run(args.model, args.fold)
+    model = saved_model.load(args.model, args.runtime) if exported else open_live(args.model, args.fold)
     announce_device(runtime_of_exports() if exported else "")
     sizes = {"window_seconds": args.window_seconds, "look_ahead_seconds": args.look_ahead_seconds}
     stream = Stream(model, args.hop_seconds, **sizes, level=args.level, rate_hz=args.rate_hz)

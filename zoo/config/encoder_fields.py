@@ -11,7 +11,7 @@ class EncoderFields:
 
     weights: str = _flag("", "weights", "file of an image network, or folder of an encoder (docs/encoders.md)")
     encoder_layer: str = _flag("all", "encoder", "its hidden states: all, last, middle, or a number", later=True)
-    encoder_frames: bool = _flag(False, "encoder", "keep the frames of one layer, not their mean", later=True)
+    encoder_frames: bool = _flag(False, "clip_frames", "keep the frames of one layer, not their mean", later=True)
 
     lora: int = _flag(
         0,

@@ -17,6 +17,7 @@ GROUPS = {
     "joint": "front-end of deep_spectrum_svm",
     "image": "front-end of image networks",
     "encoder": "front-end of networks on speech encoders",
+    "clip_frames": "front-end of networks for classes on speech encoders",
     "weights": "weights of image networks and speech encoders",
     "network": "network",
     "training": "training",

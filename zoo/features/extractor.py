@@ -19,7 +19,8 @@ LEAST_SECONDS = 0.025  # of a clip: a window of the usual front-ends
 class Extractor:
     """`features` maps a waveform (samples,) at `rate_hz` to (frames, bands), and depends only on `settings`.
 
-    It may be called by so many `threads` at once, with clips of `least_seconds` or more.
+    It may be called by so many `threads` at once, with clips of `least_seconds` or more. A cache holds its features
+    as `stored_as`, float32 or float16.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
@@ -27,6 +28,7 @@ class Extractor:
     rate_hz: int
     threads: int = 1
     least_seconds: float = LEAST_SECONDS
+    stored_as: str = "float32"
 
 
 def of_layer(frontend: "keras.layers.Layer") -> Extractor:
@@ -42,7 +44,12 @@ def of_layer(frontend: "keras.layers.Layer") -> Extractor:
         output, n_frames = model.predict_on_batch([padded, np.array([len(clip)], np.int32)])
         return np.asarray(output)[0, : int(n_frames[0])]
 
-    return Extractor(features, {**frontend.get_config(), "backend": keras.backend.backend()}, frontend.rate_hz)
+    settings = {**frontend.get_config(), "backend": keras.backend.backend()}
+    if "weights_sha256" in settings:  # wherever the file lies
+        del settings["weights"]
+    least = getattr(frontend, "least_samples", 0) / frontend.rate_hz
+    stored_as = getattr(frontend, "stored_as", "float32")
+    return Extractor(features, settings, frontend.rate_hz, least_seconds=max(LEAST_SECONDS, least), stored_as=stored_as)
 
 
 def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, rate_hz: int = 16_000) -> Extractor:

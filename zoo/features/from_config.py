@@ -20,6 +20,7 @@ from zoo.frontends.waveform import RawWaveform, StandardWaveform
 from zoo.layers.window_statistics import WindowStatistics
 from zoo.models.weights import encoder_folder
 from zoo.models.weights.families import FAMILIES
+from zoo.models.weights.kinds import is_converted, is_published, unconverted
 from zoo.runs import upstream_runs
 
 
@@ -61,6 +62,7 @@ def features_of(
         on_bad_clip=on_bad_clip,
         min_seconds=extractor.least_seconds,
         threads=extractor.threads,
+        stored_as=extractor.stored_as,
         progress=progress,
     )
 
@@ -137,16 +139,27 @@ def _image(config: RunConfig) -> keras.layers.Layer:
     )
 
 
-def _encoder(config: RunConfig) -> keras.layers.Layer:
-    """Return the encoder, or the waveform where the network holds the encoder itself."""
-    from zoo.frontends.speech_encoder import SpeechEncoder
-
+def encoder_weights(config: RunConfig) -> Path:
+    """Return the folder of the encoder. Raises UserError where none is named, or a published one, not yet converted."""
     if not config.weights:
         raise UserError(
             f"--model {config.model} needs --weights FOLDER, a published encoder as ser convert-weights writes it "
             "(docs/encoders.md)"
         )
-    encoder = encoder_folder.describe(Path(config.weights)).config
+    folder = Path(config.weights)
+    if not is_converted(folder) and is_published(folder):
+        raise unconverted(folder)
+    return folder
+
+
+def _encoder(config: RunConfig) -> keras.layers.Layer:
+    """Return the encoder, or the waveform where the network holds the encoder itself."""
+    from zoo.frontends.encoder_ratings import SpeechEncoderFrames
+    from zoo.frontends.speech_encoder import SpeechEncoder
+
+    encoder = encoder_folder.describe(encoder_weights(config)).config
+    if registry.get(config.model).task == "continuous":
+        return SpeechEncoderFrames(config.weights, layer=config.encoder_layer, name="speech_encoder")
     if config.model in FAMILIES and config.model != encoder.family:
         found = f"--weights {config.weights}: expected {config.model}, found {encoder.family}"
         raise UserError(f"{found}; give --model {encoder.family}, or other weights")

@@ -10,9 +10,10 @@ from keras import ops
 from zoo.errors import UserError
 from zoo.layers.masking import frame_mask, register
 from zoo.models import encoders
-from zoo.models.weights import encoder_folder
+from zoo.models.weights import encoder_folder, encoder_memory
 
 LAST, MIDDLE, ALL = "last", "middle", "all"
+_SECONDS = 20.0  # of a clip, as long as most are, for which there must be memory
 
 
 @register
@@ -37,6 +38,7 @@ class SpeechEncoder(keras.layers.Layer):
     """
 
     weights_elsewhere = True
+    stored_as = "float16"  # in a cache: half the size, and far finer than layers differ
 
     def __init__(
         self,
@@ -55,11 +57,13 @@ class SpeechEncoder(keras.layers.Layer):
             )
         self.weights_folder, self.weights_sha256, self.layer, self.frames = str(weights), found.sha256, layer, frames
         self.rate_hz, self.config = found.config.rate_hz, found.config
+        self.least_samples = found.config.least_samples
         self.chosen = chosen_states(layer, found.config.n_layers, frames)
         # Where Keras, which saves what attributes hold, does not find them.
         self._hidden = SimpleNamespace(converted=found, encoder=None)
 
     def build(self, waveform_shape, n_samples_shape=None):
+        encoder_memory.check(self.weights_folder, self.config, _SECONDS)
         whole = encoders.build(self.config)
         encoder_folder.load_into(whole, self._hidden.converted)
         outputs = [whole.outputs[index] for index in self.chosen]

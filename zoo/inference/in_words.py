@@ -22,6 +22,8 @@ def _in_words(row: Row) -> str:
         place.append(f"{row['time']:.2f} s")
     if row["reason"]:
         parts = [*place, "no emotion" if "probabilities" in row else "no ratings", row["reason"]]
+    elif "ratings" in row:
+        parts = [*place, "  ".join(f"{name} {value:.3f}" for name, value in row["ratings"].items())]
     elif "probabilities" in row:
         shares = sorted(row["probabilities"].items(), key=lambda item: -item[1])
         parts = [*place, row["emotion"], "  ".join(f"{name} {share:.3f}" for name, share in shares)]

@@ -23,7 +23,7 @@ from zoo.utils.text import cell
 
 _TORN_BYTES = 65_536  # no line is longer: more without an end is damage
 
-_NESTED = ("probabilities", "targets", "quality", "reason")  # what a CSV has in columns of its own
+_NESTED = ("probabilities", "ratings", "targets", "quality", "reason")  # what a CSV has in columns of its own
 
 Row = Mapping[str, Any]
 Lines = Callable[[Row], str]
@@ -52,9 +52,9 @@ def as_json(row: Row) -> str:
 def as_csv(columns: Sequence[str] | None = None) -> Lines:
     """Return a function from a row to its line, the first with a header; `columns` are those of a file that has one.
 
-    Quality becomes columns of its own (zoo.inference.rows), probabilities p_CLASS, further targets target_NAME, of
-    classes target_NAME_p_CLASS too. Text is escaped as by `zoo.utils.text.cell`. "reason" is the last column; None is
-    an empty cell.
+    Quality becomes columns of its own (zoo.inference.rows), ratings of a clip too, probabilities p_CLASS, further
+    targets target_NAME, of classes target_NAME_p_CLASS too. Text is escaped as by `zoo.utils.text.cell`. "reason" is
+    the last column; None is an empty cell.
     The function raises UserError for a row of other columns.
     """
     expected = list(columns) if columns else []
@@ -62,6 +62,7 @@ def as_csv(columns: Sequence[str] | None = None) -> Lines:
     def line(row: Row) -> str:
         flat = {key: value for key, value in row.items() if key not in _NESTED}
         flat |= flat_quality(row["quality"]) if "quality" in row else {}
+        flat |= row.get("ratings", {})
         flat |= {f"p_{name}": share for name, share in row.get("probabilities", {}).items()}
         flat |= _targets(row.get("targets", {}))
         flat["reason"] = row["reason"]

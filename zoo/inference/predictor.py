@@ -45,7 +45,8 @@ class Predictor:
     `predict_waveforms` returns for each of them probabilities (classes,), or ratings (frames, dimensions) that are
     `frame_seconds` apart (0: probabilities); or in words, why it has none. `rate_long` instead rates files longer than
     `whole_seconds`, in windows. `judge` gives classes their confidence. With several `heads`, the columns of further
-    targets follow the probabilities. Recordings up to `longest_seconds` are classified in windows. `embed_waveforms`
+    targets follow the probabilities. With `rates_clips` the outputs are ratings (dimensions,) of a whole clip.
+    Recordings up to `longest_seconds` are classified in windows. `embed_waveforms`
     returns an embedding (width,) of each; None without.
     """
 
@@ -61,6 +62,7 @@ class Predictor:
     heads: Heads = ()
     judge: Judge = without_fit
     longest_seconds: float = 86_400.0
+    rates_clips: bool = False
     embed_waveforms: Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]] | None = None
 
     def predict(
@@ -73,7 +75,8 @@ class Predictor:
         """Yield rows for clips: audio files, their bytes, or samples at `clips_hz`, by default at `rate_hz`.
 
         {"file", "emotion", "probabilities": {class: probability}, "confidence", "abstained", "trained_on", "reason"}
-        per file; or {"file", "time" in seconds, a rating per dimension, "trained_on", "reason"} per frame. "file" is of
+        per file; {"file", "ratings": {dimension: rating}, "trained_on", "reason"} of a model that rates clips; or
+        {"file", "time" in seconds, a rating per dimension, "trained_on", "reason"} per frame. "file" is of
         `names`, by default the path, or the position of another clip, such as "#0". "confidence" and "abstained" are
         those of zoo.inference.confidence. "reason" is None; a recording without speech (its kind is in
         `WITHOUT_SPEECH`) has one row, "reason" says why, and the other values are None. A model of several targets adds
@@ -144,7 +147,9 @@ class Predictor:
             values = checked(output, self._shape(waveform), name)
         except BadClip as error:
             return error
-        return values, {} if self.frame_seconds else self.judge(values[: len(self.outputs)], waveform)
+        return values, {} if self.frame_seconds or self.rates_clips else self.judge(
+            values[: len(self.outputs)], waveform
+        )
 
     def _shape(self, waveform: np.ndarray) -> tuple[int, ...]:
         frame = round(self.frame_seconds * self.rate_hz)
@@ -154,15 +159,18 @@ class Predictor:
 
     def _rows(self, file: str, output: np.ndarray, confidence: Row) -> Iterator[Row]:
         rest = {"trained_on": self.trained_on, "reason": None}
-        if not self.frame_seconds:
+        if self.rates_clips:
+            yield {"file": file, "ratings": named(self.outputs, output), **rest}
+        elif not self.frame_seconds:
             main = emotion(self.outputs, output[: len(self.outputs)], confidence)
             yield {"file": file, **main, **further_targets(self.heads, output), **rest}
-            return
-        for frame, values in enumerate(output):
+        for frame, values in enumerate(output if self.frame_seconds else ()):
             yield {"file": file, "time": round(frame * self.frame_seconds, 3), **named(self.outputs, values), **rest}
 
     def _without_answer(self, file: str, error: BadClip) -> Row:
         rest = {"trained_on": self.trained_on, "reason": reason(error)}
+        if self.rates_clips:
+            return {"file": file, "ratings": dict.fromkeys(self.outputs), **rest}
         if not self.frame_seconds:
             return {"file": file, **no_emotion(self.outputs), **further_targets(self.heads, None), **rest}
         return {"file": file, "time": None, **dict.fromkeys(self.outputs), **rest}

@@ -48,16 +48,32 @@ class Segment(_Optional):
     trained_on: str
 
 
+class RatedSegment(_Optional):
+    """A window of a recording, or a clip, with a rating for each dimension; the other keys are those of `Segment`."""
+
+    file: str
+    channel: int | str
+    start: float | None
+    end: float | None
+    ratings: dict[str, float | None]
+    reason: str | None
+    speech_seconds: float | None
+    quality: Quality
+    trained_on: str
+
+
+Row = Segment | RatedSegment
 KEYS = tuple(key for key in Segment.__annotations__ if key not in _Optional.__annotations__)
 
 
-def placed(row: Mapping[str, Any], place: Mapping[str, Any], speech_seconds: float, quality: Quality) -> Segment:
+def placed(row: Mapping[str, Any], place: Mapping[str, Any], speech_seconds: float, quality: Quality) -> Row:
     """Return a row of zoo.inference.predictor as one of this schema; `place` has file, channel, start and end."""
     facts = {"speech_seconds": round(speech_seconds, 3), "quality": quality}
     targets = {"targets": row["targets"]} if "targets" in row else {}
-    found = {**{key: row.get(key) for key in KEYS}, **place, **facts}
+    keys = RatedSegment.__annotations__ if "ratings" in row else Segment.__annotations__
+    found = {**{key: row.get(key) for key in keys if key not in _Optional.__annotations__}, **place, **facts}
     trained_on = found.pop("trained_on")
-    return Segment(**found, **targets, trained_on=trained_on)  # type: ignore[typeddict-item]
+    return {**found, **targets, "trained_on": trained_on}  # type: ignore[typeddict-item, return-value]
 
 
 def flat_quality(quality: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from zoo.data.audio.recording import BadClip, check_length, check_level, mix
 from zoo.data.audio.speech.windows import FRAME_SECONDS, MOST_SECONDS, is_speech, windows
 from zoo.inference.predictor import READ_AHEAD, Predictor
 from zoo.inference.quality import quality_of
-from zoo.inference.rows import MIX, Quality, Segment, placed
+from zoo.inference.rows import MIX, Quality, Row, placed
 from zoo.inference.scan import Resampler, Scanned, scan
 from zoo.inference.sources import Source, View, of_view
 from zoo.inference.speech import no_speech, speech_seconds
@@ -27,7 +27,7 @@ class _Window(NamedTuple):
     of: Scanned
 
 
-def segments(predictor: Predictor, source: Source, views: Sequence[View], any_sound: bool = False) -> Iterator[Segment]:
+def segments(predictor: Predictor, source: Source, views: Sequence[View], any_sound: bool = False) -> Iterator[Row]:
     """Yield a row per window of speech, by time and channel; for a view without speech one row that says so.
 
     With `any_sound` windows are cut of the whole recording. Raises BadClip for a recording that cannot be used.
@@ -74,7 +74,7 @@ def _read(source: Source, todo: Sequence[_Window], rate_hz: int) -> Iterator[tup
 
 def _classified(
     predictor: Predictor, source: Source, found: Sequence[_Window], waveforms: Sequence[np.ndarray]
-) -> Iterator[Segment]:
+) -> Iterator[Row]:
     read = [_or_silent(waveform, source.name) for waveform in waveforms]
     results = predictor.judged(read, [source.name] * len(read))
     for window, waveform, result in zip(found, waveforms, results, strict=True):
@@ -94,7 +94,7 @@ def _or_silent(waveform: np.ndarray, name: str) -> np.ndarray | BadClip:
     return waveform
 
 
-def _without_speech(predictor: Predictor, source: Source, scanned: Scanned) -> Segment:
+def _without_speech(predictor: Predictor, source: Source, scanned: Scanned) -> Row:
     error = scanned.bad or no_speech(scanned.scores, source.name)
     quality = _quality(predictor, source, scanned, np.empty(0, np.float32), slice(None))
     power = float(np.power(10, scanned.levels_db / 10).mean())

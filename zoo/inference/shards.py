@@ -13,6 +13,7 @@ from zoo.inference.predictions_file import as_csv, as_json
 from zoo.inference.predictor import Predictor, in_turn
 from zoo.inference.reading import DEFAULT, MixedNotice, Reading
 from zoo.inference.workers import in_this_process
+from zoo.models.weights.kinds import DESCRIPTION, is_converted
 from zoo.runs.digest import of_files, of_run
 from zoo.serving.versions import version_folder
 from zoo.utils.backends import announce_device, runtime_of_exports, use_backend
@@ -62,7 +63,9 @@ def opened(
 
 
 def digest(place: Path, exported: bool) -> str:
-    """Return the SHA-256 of what decides the predictions of a run's or an export's folder."""
+    """Return the SHA-256 of what decides the predictions of the folder of a run, an export or published weights."""
+    if is_converted(place):
+        return of_files(place, [place / DESCRIPTION])  # has the checksum of the weights
     if not exported:
         return of_run(place)
     home = version_folder(place) or place

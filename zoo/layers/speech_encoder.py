@@ -196,6 +196,24 @@ class LayerAverage(ExplicitMask):
 
 
 @register
+class LayerMixture(ExplicitMask):
+    """Averages the hidden states of each frame by learned weights, a softmax over layers (Yang et al. 2021, SUPERB).
+
+    Call: (batch, frames, layers, channels) -> (batch, frames, channels).
+    """
+
+    def build(self, shape):
+        self.scores = self.add_weight(shape=(shape[2],), initializer="zeros", name="scores")
+
+    def call(self, states):
+        shares = ops.cast(ops.softmax(ops.cast(self.scores, "float32")), states.dtype)
+        return ops.sum(states * shares[:, None], axis=2)
+
+    def compute_output_spec(self, states):
+        return keras.KerasTensor((*states.shape[:2], states.shape[3]), self.compute_dtype)
+
+
+@register
 class LayerWeights(ExplicitMask):
     """Learns a weight for each layer of an encoder, a softmax over those that are there (Yang et al. 2021, SUPERB).
 

@@ -23,6 +23,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "fine_blocks": (0, 16),
     **dict.fromkeys(("recurrent_layers", "pooling_layers", "dense_layers"), (1, 16)),
     "stride": (1, 8),
+    "states": (1, 1000),
     "n_coefficients": (1, 4_096),
     "components": (1, 10_000),
     "input_noise": (0.0, 100.0),

@@ -8,6 +8,7 @@
   2022
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,11 @@ class EncoderConfig:
         for kernel, stride in zip(self.conv_kernels, self.conv_strides, strict=True):
             n_samples = (n_samples - kernel) // stride + 1
         return n_samples
+
+    @property
+    def step_samples(self) -> int:
+        """Samples from one frame to the next: 320, 20 ms, for published encoders."""
+        return math.prod(self.conv_strides)
 
     @property
     def least_samples(self) -> int:

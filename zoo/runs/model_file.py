@@ -9,7 +9,7 @@ import keras
 
 from zoo import keras_metrics, losses, losses_several
 from zoo.errors import UserError
-from zoo.frontends import clean_speech, deep_spectrum, log_mel, mfcc, speech_encoder, waveform
+from zoo.frontends import clean_speech, deep_spectrum, encoder_ratings, log_mel, mfcc, speech_encoder, waveform
 from zoo.layers import (
     attention,
     emotion2vec,
@@ -32,6 +32,7 @@ LAYERS = (
     clean_speech,
     deep_spectrum,
     emotion2vec,
+    encoder_ratings,
     encoder_training,
     gradient_reversal,
     keras_metrics,

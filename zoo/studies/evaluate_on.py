@@ -1,13 +1,15 @@
 """Open a run or an export and labelled data, score one on the other, and write what comes out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo.config.run_config import RunConfig
 from zoo.data.corpora import label_maps
+from zoo.errors import UserError
 from zoo.inference import export_predictor
 from zoo.inference.predictor import Predictor
+from zoo.models.weights.kinds import is_converted
 from zoo.reports import any_data as report
 from zoo.reports import classification as classification_report
 from zoo.runs import labelled
@@ -24,13 +26,14 @@ from zoo.utils.progress import Progress
 def evaluate_on(
     place: Path, exported: bool, config: RunConfig, fold: str | None = None, runtime: str = "auto"
 ) -> tuple[dict[str, Any], list[Row]]:
-    """Score the run or export in `place` on the labelled data that `config` names.
+    """Score the run, export or published head in `place` on the labelled data that `config` names.
 
     Returns the results as metrics.json has them, and the rows of predictions.csv. `fold` is for runs, `runtime` for
     exports. Raises UserError for what cannot be scored.
     """
     parts = labelled.load(config)
-    predictor, network, known = (_export if exported else _run)(place, parts, config, fold, runtime)
+    kind, opened = _kind(place, exported)
+    predictor, network, known = opened(place, parts, config, fold, runtime)
     path = Path(config.label_map).expanduser() if config.label_map else None
     labels = {
         part.name: label_maps.to_classes(part.kind, (clip.label for clip in part.clips), predictor.outputs, path)
@@ -42,7 +45,7 @@ def evaluate_on(
     notes += [f"{part.name}: {part.unlabelled} clips without a label are left out" for part in parts if part.unlabelled]
     about: dict[str, Any] = {
         "evaluated": str(place),
-        "kind": "export" if exported else "run",
+        "kind": kind,
         "model": network,
         "trained_on": predictor.trained_on,
         "corpus": "+".join(part.name for part in parts),
@@ -54,6 +57,25 @@ def evaluate_on(
         "notes": notes,
     }
     return {**about, **found}, rows
+
+
+def _kind(place: Path, exported: bool) -> tuple[str, Callable[..., tuple[Predictor, str, Known]]]:
+    """Return what is in `place`, in words, and what opens it."""
+    if is_converted(place):
+        return "published weights", _head
+    return ("export", _export) if exported else ("run", _run)
+
+
+def _head(
+    place: Path, parts: list[Part], config: RunConfig, fold: str | None, runtime: str
+) -> tuple[Predictor, str, Known]:
+    from zoo.inference import published_head  # imports Keras, which exports do without
+
+    predictor, about = published_head.of_weights(place), published_head.describe(place)
+    if predictor.rates_clips:
+        found = f"{place} rates clips as wholes: {', '.join(predictor.outputs)}"
+        raise UserError(f"classes of emotion or ratings along recordings can be scored, and {found}; use ser predict")
+    return predictor, about["family"], known_clips.of_elsewhere(predictor.trained_on)
 
 
 def _export(

@@ -48,6 +48,14 @@ def of_export(description: Mapping[str, Any], parts: Sequence[Part]) -> Known:
     return _known(description["trained_on"], hashes, description.get("folds", ()), description, parts, None)
 
 
+def of_elsewhere(trained_on: str) -> Known:
+    """Return what is known of weights from elsewhere: nothing."""
+    said = (
+        f"Whether it was trained on these clips cannot be checked: it has {trained_on}, which hold no hashes of audio."
+    )
+    return Known(None, {}, (), said)
+
+
 def _known(
     corpus: str,
     hashes: ClipHashes | None,

@@ -31,12 +31,13 @@ def _of_system() -> int | None:
 
 
 def _of_container() -> int | None:
-    """Return what the limit of the control group (version 2) leaves; its cache of files can be taken."""
+    """Return what the limit of the control group (version 2) leaves; its caches can be taken."""
     try:
         limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
         used = int((_GROUP / "memory.current").read_text(encoding="ascii"))
         lines = (_GROUP / "memory.stat").read_text(encoding="ascii").splitlines()
     except OSError:  # no container, or of version 1
         return None
-    cached = next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
+    counts = dict(line.split() for line in lines)
+    cached = sum(int(counts.get(name, 0)) for name in ("inactive_file", "active_file", "slab_reclaimable"))
     return int(limit) - used + cached if limit.isdecimal() else None

@@ -248,3 +248,29 @@ def test_features_are_read_without_np_load(clips, tmp_path, monkeypatch):
     monkeypatch.setattr("ast.parse", lambda *args, **options: pytest.fail("ast was used"))
     found, _ = extract(clips, Frontend(), {}, tmp_path / "cache")
     assert found["a"].read(3, 4).shape == (4, 1)
+
+
+def test_float16_halves_files_and_is_read_as_float32(clips, tmp_path):
+    def frontend(waveform):
+        return np.tile(waveform.reshape(-1, 100).mean(axis=1, keepdims=True), 4)
+
+    full, _ = extract(clips, frontend, {}, tmp_path / "cache")
+    half, _ = extract(clips, frontend, {}, tmp_path / "cache", stored_as="float16")
+    assert full["a"].path.parent != half["a"].path.parent
+    sizes = [np.load(one["a"].path).nbytes for one in (full, half)]
+    assert sizes == [80 * 4 * 4, 80 * 4 * 2]
+    again, _ = extract(clips, frontend, {}, tmp_path / "cache", stored_as="float16")
+    assert again == half
+    values = half["a"].read()
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values, full["a"].read(), rtol=2**-11, atol=1e-7)
+    np.testing.assert_array_equal(half["a"].read(10, 5), values[10:15])
+
+
+def test_values_beyond_float16_are_stored_as_they_are(clips, tmp_path):
+    def frontend(waveform):
+        return np.full((5, 2), 1e5 if len(waveform) == 8000 else 1.0, np.float32)
+
+    found, _ = extract(clips, frontend, {}, tmp_path / "cache", stored_as="float16")
+    assert np.load(found["a"].path).dtype == np.float32
+    np.testing.assert_array_equal(found["a"].read(1, 2), np.full((2, 2), 1e5))

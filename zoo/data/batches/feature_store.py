@@ -1,7 +1,8 @@
 """Keep the features of each clip on disk, by the hash of the audio file's bytes.
 
-A folder's name is the hash of the front-end's settings and arithmetic. A file is an .npy, which NumPy reads, followed
-by JSON of what else is known of the clip and by the CRC-32 of all that and of the file's place, in hexadecimal.
+A folder's name is the hash of the front-end's settings and arithmetic. A file is an .npy of float32 or float16, which
+NumPy reads, followed by JSON of what else is known of the clip and by the CRC-32 of all that and of the file's place,
+in hexadecimal.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
@@ -32,13 +34,14 @@ _FORMAT = 2  # of files: 2 is the first with a checksum
 _CHECKSUM_SIZE = 8
 _BLOCK = 1 << 20
 _HEADER_SIZE = 128  # of an .npy of two dimensions
+_DTYPE = re.compile(rb"'descr': '<(f[24])'")
 _SHAPE = re.compile(rb"'shape': \((\d+), (\d+)\)")
 _FINGERPRINTS: MutableMapping[Callable, dict[tuple[int, float], str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Features:
-    """Where one clip's features lie: an .npy of float32 (n_frames, n_bands), and its audio's hash."""
+    """Where one clip's features lie: an .npy (n_frames, n_bands), of float32 or float16, and its audio's hash."""
 
     path: Path
     n_frames: int
@@ -46,16 +49,16 @@ class Features:
     audio_sha256: str
 
     def read(self, start: int = 0, n_frames: int | None = None) -> np.ndarray:
-        """Return `n_frames` frames (default: all) from `start`. Only these are read from disk.
+        """Return `n_frames` frames (default: all) from `start`, float32. Only these are read from disk.
 
         Raises UserError where they are no longer there.
         """
         count = self.n_frames - start if n_frames is None else n_frames
         try:
             with self.path.open("rb") as file:
-                begin, _, n_bands = _header(file)
-            values = np.fromfile(self.path, np.float32, count * n_bands, offset=begin + 4 * start * n_bands)
-            return values.reshape(count, n_bands)
+                begin, _, n_bands, kind = _header(file)
+            values = np.fromfile(self.path, kind, count * n_bands, offset=begin + kind.itemsize * start * n_bands)
+            return values.reshape(count, n_bands).astype(np.float32, copy=False)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.path}: expected features that were there when the program began, found a file that is gone or "
@@ -88,6 +91,7 @@ def extract(
     max_seconds: float = 60.0,
     on_bad_clip: str = "fail",
     threads: int = 1,
+    stored_as: str = "float32",
     alter: Callable[[np.ndarray, str], np.ndarray] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[dict[str, Features], list[dict[str, str]]]:
@@ -95,15 +99,17 @@ def extract(
 
     `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on.
     `alter` maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
-    `settings` then say how. Several `threads` call the front-end too, once for clips of identical bytes. A damaged file
-    of the cache is made again, which a line on standard error says.
+    `settings` then say how. Files are `stored_as` float32 or float16; those with a value beyond the latter's range stay
+    float32. Several `threads` call the front-end too, once for clips of identical bytes. A damaged file of the cache is
+    made again, which a line on standard error says.
 
     Raises BadClip naming the first clip that cannot be used, or whose features are not finite, unless skipping;
     UserError when the cache folder cannot be written, or a file changes while it is read.
     """
     features_of = (lambda waveform: frontend(alter(waveform, ""))) if alter else frontend
     arithmetic = fingerprint(features_of, rate_hz, max(1.0, min_seconds))
-    folder = _folder(cache, {**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "arithmetic": arithmetic})
+    key = {**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "arithmetic": arithmetic}
+    folder = _folder(cache, key if stored_as == "float32" else {**key, "stored_as": stored_as})
     making: dict[str, Lock] = {}
     known: dict[tuple, str] = {}  # hashes of files of which there are several segments
 
@@ -118,9 +124,8 @@ def extract(
 
         def make() -> Features:
             with making.setdefault(path.name, Lock()):  # another clip may have the same bytes
-                return _load(path) or _store(
-                    path, _compute(clip, waveform, frontend, alter, round(min_seconds * rate_hz)), facts
-                )
+                values = partial(_compute, clip, waveform, frontend, alter, round(min_seconds * rate_hz))
+                return _load(path) or _store(path, _rounded(values(), stored_as), facts)
 
         if threads == 1:
             return make
@@ -240,8 +245,8 @@ def _load(path: Path, clip: Clip | None = None) -> Features | None:
             checksum = _crc32(path, iter(lambda: file.read(max(0, min(_BLOCK, size - file.tell()))), b""))
             if file.read() != checksum:
                 raise ValueError("another checksum")
-            begin, n_frames, n_bands = _header(file)
-            file.seek(begin + 4 * n_frames * n_bands)
+            begin, n_frames, n_bands, kind = _header(file)
+            file.seek(begin + kind.itemsize * n_frames * n_bands)
             facts = json.loads(file.read()[:-_CHECKSUM_SIZE])
         return Features(path, n_frames, facts["seconds"], facts["audio_sha256"])
     except FileNotFoundError:
@@ -255,8 +260,15 @@ def _load(path: Path, clip: Clip | None = None) -> Features | None:
         return None
 
 
+def _rounded(values: np.ndarray, stored_as: str) -> np.ndarray:
+    """Return features as they are stored: float32 where float16 has not their range."""
+    if stored_as == "float16" and np.abs(values).max() <= np.finfo(np.float16).max:
+        return values.astype(np.float16)
+    return values
+
+
 def _store(path: Path, values: np.ndarray, facts: Probe) -> Features:
-    """Write features (frames, bands), float32, with their checksum."""
+    """Write features (frames, bands) with their checksum."""
     about = json.dumps({"seconds": facts.seconds, "audio_sha256": facts.audio_sha256}).encode()
     with written_aside(path) as aside:
         np.save(aside, values, allow_pickle=False)
@@ -274,15 +286,15 @@ def _crc32(path: Path, parts: Iterable[bytes]) -> bytes:
     return f"{checksum:0{_CHECKSUM_SIZE}x}".encode()
 
 
-def _header(file: BinaryIO) -> tuple[int, int, int]:
-    """Return where an .npy's values begin, and their numbers of frames and bands. Raises ValueError for another file.
+def _header(file: BinaryIO) -> tuple[int, int, int, np.dtype]:
+    """Return where an .npy's values begin, their numbers of frames and bands, and type. ValueError for another file.
 
     np.load parses the header with ast, which CPython 3.11 cannot do in two threads at once (SystemError).
     """
     file.seek(0)
     head = file.read(_HEADER_SIZE)
-    shape = _SHAPE.search(head)
-    if shape is None:
-        raise ValueError("no .npy of two dimensions")
+    shape, kind = _SHAPE.search(head), _DTYPE.search(head)
+    if shape is None or kind is None:
+        raise ValueError("no .npy of two dimensions, of float32 or float16")
     # A header of version 1 gives its own length in bytes 8 and 9.
-    return 10 + int.from_bytes(head[8:10], "little"), int(shape[1]), int(shape[2])
+    return 10 + int.from_bytes(head[8:10], "little"), int(shape[1]), int(shape[2]), np.dtype(f"<{kind[1].decode()}")

@@ -17,8 +17,9 @@ import numpy as np
 
 from zoo.errors import UserError, shortened
 from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
-from zoo.models.weights import families, hugging_face, wav2vec2
+from zoo.models.weights import encoder_memory, families, hugging_face, wav2vec2
 from zoo.models.weights.image import checksum
+from zoo.models.weights.kinds import DESCRIPTION
 from zoo.models.weights.wav2vec2 import Place
 from zoo.utils.atomic_files import write_json, written_aside
 from zoo.utils.extras import need
@@ -26,7 +27,7 @@ from zoo.utils.extras import need
 if TYPE_CHECKING:
     import keras
 
-DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
+WEIGHTS = "encoder.safetensors"
 DTYPES = {"float32": "F32", "float16": "F16"}
 POSITIONS = "positions/kernel"
 _FORMAT = 1
@@ -63,6 +64,7 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
     """
     published = families.read(source)
     _check_new(out)
+    encoder_memory.check_conversion(str(source), published.config)
     with hugging_face.Tensors(source) as tensors:
         prefix = _prefix(tensors, published)
         head = families.head(published, tensors)
@@ -120,6 +122,8 @@ def is_random(folder: Path) -> bool:
 def read(folder: Path) -> Converted:
     """Read a converted folder and check its weights. Raises UserError where it is none, or damaged."""
     found = describe(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder}: expected {WEIGHTS} beside {DESCRIPTION}, found none; convert the encoder again")
     if (sha256 := checksum(folder / WEIGHTS)) != found.sha256:
         differs = f"expected SHA-256 {found.sha256[:12]}..., found {sha256[:12]}..."
         raise UserError(f"{folder / WEIGHTS}: changed since it was converted ({differs}); convert the encoder again")
@@ -133,6 +137,8 @@ def describe(folder: Path) -> Converted:
         raise UserError(f"{folder}: expected an encoder that ser convert-weights made, found no {DESCRIPTION}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise ValueError(f"format {content['format']}, not {_FORMAT}")
         head = content["head"] and EncoderHead(**{**content["head"], "labels": tuple(content["head"]["labels"])})
         rest = {name: content[name] for name in ("licence", "sha256", "dtype", "settings", "waveform")}
         rest["trained_on"] = tuple(content.get("trained_on", ()))

@@ -115,7 +115,7 @@ def settings_of(config: EncoderConfig) -> tuple[dict[str, Any], dict[str, Any]]:
 def head(published: Published, tensors: "Tensors") -> EncoderHead | None:
     """Return the head that a folder's weights have, or None for a bare encoder.
 
-    Raises UserError where config.json names more or fewer labels than the head has outputs.
+    Raises UserError where config.json names more or fewer labels than the head has outputs, or two alike.
     """
     audeering = "classifier.dense.weight" in tensors
     if not audeering and "projector.weight" not in tensors:
@@ -126,6 +126,9 @@ def head(published: Published, tensors: "Tensors") -> EncoderHead | None:
     if "" in labels or len(names) != out:
         found = f"{published.folder / 'config.json'}: id2label names {len(names)} outputs, the weights have {out}"
         raise UserError(f"{found}; fetch both again")
+    if len(set(labels)) < out:
+        found = f"{published.folder / 'config.json'}: id2label names outputs {', '.join(labels)}, two of them alike"
+        raise UserError(f"{found}; fetch it again, or give each its name")
     ratings = audeering or published.settings.get("problem_type") == "regression"
     width = tensors.shape("classifier.dense.weight" if audeering else "projector.weight")[0]
     return EncoderHead("dense" if audeering else "projector", labels, width, ratings, "layer_weights" in tensors)

@@ -25,9 +25,11 @@ from zoo.errors import UserError
 from zoo.features import augmented_copies, enhancer, from_config, noisy_copies
 from zoo.frontends.compose import with_normalization
 from zoo.frontends.opensmile import FEATURE_SETS
+from zoo.frontends.speech_encoder import ALL
 from zoo.inference import postprocess
 from zoo.inference.continuous import load_rater, tracer_of
 from zoo.metrics import regression
+from zoo.models.weights import encoder_folder
 from zoo.reports import continuous as continuous_report
 from zoo.runs.folder import fold_name
 from zoo.runs.model_file import load_model, looks_at_whole_segments, network_of
@@ -49,7 +51,7 @@ def check(config: RunConfig, protocol: Protocol) -> None:
         )
         raise UserError(f"{found}. Choose another --corpus, or a network for classes (see ser train --help-all)")
     if config.perturb != "none" and not on_waveforms(config):
-        raise UserError(f"--perturb {config.perturb} is for waveforms, {config.model} is on functionals. Leave it out")
+        raise UserError(f"--perturb {config.perturb} is for waveforms, {config.model} takes features. Leave it out")
     if config.perturb == "noise":
         augmented_copies.open_sounds(config, RATE_HZ)
     if registry.get(config.model).fitted == "linear":
@@ -112,9 +114,9 @@ def examples(
 
 
 def fitting(fold: FoldData, config: RunConfig) -> Fitting:
-    """Waveforms are standardised by their front-end, functionals by the training set's moments."""
+    """Waveforms are standardised by their front-end, functionals by the training set's moments, hidden states each."""
     network = _build(config, len(fold.outputs))
-    if not on_waveforms(config):
+    if registry.get(config.model).frontend == "functionals":
         # Functionals differ in size by orders of magnitude: only constant ones keep theirs.
         network = with_normalization(*moments(item.features for item in fold.train), network, least_variance=0.0)
     perturb: Perturb | None = perturb_voice if config.perturb == "voice" else None
@@ -199,9 +201,14 @@ def scores(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
 def _build(config: RunConfig, n_outputs: int) -> keras.Model:
     entry = registry.get(config.model)
     n_inputs = 1 if on_waveforms(config) else FEATURE_SETS[config.feature_set]
+    options: dict[str, Any] = {"seed": config.seed}
     if entry.fitted == "linear":  # its inputs are known once features are extracted
         n_inputs = entry.shape[1]
-    return registry.build(config.model, n_outputs, n_inputs, **{"seed": config.seed, **config.option})
+    if entry.frontend == "encoder":
+        encoder = encoder_folder.describe(from_config.encoder_weights(config)).config
+        options["states"] = encoder.n_layers + 1 if config.encoder_layer == ALL else 1
+        n_inputs = options["states"] * encoder.hidden
+    return registry.build(config.model, n_outputs, n_inputs, **{**options, **config.option})
 
 
 def _rated(config: RunConfig, clip: Clip, features: Features) -> Rated:
