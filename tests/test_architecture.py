@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "version", "recipes", "metrics", "layers"},
     {"own_network", "network_entry"},
+    {"network_rows"},
     {"utils", "registry", "losses", "losses_auxiliary", "heads", "keras_metrics"},
     {"models", "config", "data", "distributed", "reports", "losses_several", "confidence"},
     {"frontends", "catalogue"},

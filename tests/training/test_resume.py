@@ -15,9 +15,9 @@ from kill_driver import MOMENTS
 import zoo.frontends.stft  # noqa: F401  the saved model's layers
 from zoo import registry
 from zoo.errors import UserError
+from zoo.runs import same_data
 from zoo.runs.folder import read_record
 from zoo.training import checkpoint
-from zoo.training.train import _check_same_data
 from zoo.utils.atomic_files import ASIDE
 
 JIT = keras.backend.backend() == "jax"  # without it every operation of a step is compiled by itself there
@@ -124,11 +124,11 @@ def steps(model, count, rng):
 @pytest.mark.parametrize("name", ["data", "noise", "responses", "copies", "from_run", "enhancer", "weights"])
 def test_resuming_on_other_data_is_refused(tmp_path, name):
     of_all = {f"{key}_sha256": "1" for key in ("data", name)}
-    _check_same_data(tmp_path, of_all)
-    _check_same_data(tmp_path, of_all)
+    same_data.check(tmp_path, of_all)
+    same_data.check(tmp_path, of_all)
     for other in ({**of_all, f"{name}_sha256": "2"}, {"data_sha256": "1"} if name != "data" else {}):
         with pytest.raises(UserError, match="are not those this run was started on"):
-            _check_same_data(tmp_path, other)
+            same_data.check(tmp_path, other)
 
 
 @pytest.mark.backend

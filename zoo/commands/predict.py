@@ -70,9 +70,7 @@ def main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(description=__doc__)
-    parser.add_argument(
-        "model", type=Path, nargs="?", help="folder of a run, export or weights; a name of `ser models`"
-    )
+    parser.add_argument("model", type=Path, nargs="?", help="folder of a run, export or weights; name of `ser models`")
     parser.add_argument("audio", nargs="*", help="audio files, and folders of them")
     parser.add_argument("--example", action="store_true", help="predict the recording that comes with the package")
     parser.add_argument("--list", type=Path, help="file that names audio files or folders, one a line")

@@ -78,8 +78,7 @@ class InstanceNormalization(ExplicitMask):
 class Gelu(Weightless, ExplicitMask):
     """Computes x times the normal distribution function of x (Hendrycks, Gimpel 2016), exactly.
 
-    By erf, which ONNX has; Keras's own takes erfc on TensorFlow, which ONNX has not. With `recompute` the backward
-    pass computes it again and keeps its input alone.
+    By erf: Keras's own takes erfc on TensorFlow, which ONNX has not. With `recompute` the backward pass repeats it.
     """
 
     def __init__(self, recompute: bool = False, **kwargs: Any):
@@ -134,8 +133,7 @@ class AttentionProduct(Weightless, ExplicitMask):
     """Scaled dot-product attention of several heads (Vaswani et al. 2017, section 3.2), without its projections.
 
     Call: queries, keys, values (batch, frames, channels), mask (batch, frames) of the keys or None, and a bias of the
-    scores, (batch or 1, heads, frames, frames), or None -> (batch, frames, channels). With `recompute` the backward
-    pass computes scores and weights again.
+    scores, (batch or 1, heads, frames, frames), or None -> (batch, frames, channels). `recompute`: as in Gelu.
     """
 
     def __init__(self, heads: int, dropout: float = 0.0, seed: int = 0, recompute: bool = False, **kwargs: Any):

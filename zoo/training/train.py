@@ -13,11 +13,10 @@ from zoo.config import validation
 from zoo.config.run_config import RunConfig, heeds
 from zoo.data.batches.feature_store import Features
 from zoo.data.schema import Clip, Fold
-from zoo.errors import UserError
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
 from zoo.models.weights import encoder_folder
-from zoo.runs import begin, environment, folds_of_final, sides, training_clips, upstream_runs
+from zoo.runs import begin, environment, folds_of_final, same_data, sides, training_clips, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
 from zoo.training import (
@@ -35,23 +34,8 @@ from zoo.training.fit import fit, kept_epoch
 from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
-from zoo.utils.atomic_files import write_json
-from zoo.utils.json_files import read_json
 from zoo.utils.progress import Progress
 
-# Hashes in data.json, and what they cover.
-_DATA = {
-    "data_sha256": "clips, labels or folds",
-    "targets_sha256": "further targets",
-    "noise_sha256": "recordings of noise",
-    "responses_sha256": "impulse responses",
-    "copies_sha256": "ways of altering copies",
-    "from_run_sha256": "networks of --from-run",
-    "enhancer_sha256": "models of --enhancer",
-    "weights_sha256": "weights of --weights",
-    "init_sha256": "weights of --init-from",
-    "teacher_sha256": "weights and probabilities of --teacher",
-}
 _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
 RANDOM_WEIGHTS = "random weights: features of an untrained network, no baseline to be reported"
 
@@ -126,7 +110,7 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     taught_by = teacher.audit(teachers, source, hashes, extractor, settings)
     taught, taught_sha256 = teacher.learn_from(folder, teachers, source, settings, progress)
     data |= {**transfer.hashes(origins), **taught_sha256}
-    _check_same_data(folder, data)
+    same_data.check(folder, data)
     leakage = audit_folds(source, hashes, settings.allow_leakage)
     leakage += [*transfer.audit(origins, source, hashes, extractor, settings), *taught_by]
     facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
@@ -245,24 +229,6 @@ def _training_examples(run: Run, clips: Sequence[Clip]) -> list[Any]:
     return [replace(example, versions=run.versions[clip.name]) for example, clip in zip(examples, clips, strict=True)]
 
 
-def _check_same_data(folder: Path, data: Mapping[str, str]) -> None:
-    """Raise UserError where a resumed run has other data than it was started on, so that its folds are never pooled.
-
-    `data` holds hashes of clips, labels and folds, and of noise, impulse responses and other models where it uses some.
-    """
-    path = folder / "data.json"
-    if not path.is_file():
-        write_json(path, data)
-        return
-    before = read_json(path, "hashes of a run's data", {str: str})
-    for name, what in _DATA.items():
-        if before.get(name) != data.get(name):
-            raise UserError(
-                f"{folder}: the {what} are not those this run was started on ({path.name}). Resume with what it "
-                "had, or give another --out"
-            )
-
-
 def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Train and test a fold unless that is done; return its record."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
@@ -289,11 +255,11 @@ def _check_unchanged(run: Run, fold: Fold) -> None:
     """Raise UserError unless what a fold was tested on is what the run's records say: training takes hours."""
     config, extractor = run.config, from_config.extractor(run.config)
     same_audio.check_files(fold.test, run.features, extractor, config.max_clip_seconds)
-    before = {name: str(run.facts[name]) for name in _DATA if name in run.facts}
+    before = {name: str(run.facts[name]) for name in same_data.HASHES if name in run.facts}
     sounds = augmented_copies.open_sounds(config, extractor.rate_hz).sha256
     upstream = upstream_runs.hashes(config, run.source.folds)
     models = {**transfer.hashes(run.origins), **teacher.hashes(run.folder, run.teachers)}
-    _check_same_data(run.folder, {**before, **sounds, **upstream, **models})
+    same_data.check(run.folder, {**before, **sounds, **upstream, **models})
 
 
 def _record(fold: Fold, history, score: str, settings: RunConfig) -> dict[str, Any]:
