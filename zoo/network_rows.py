@@ -48,14 +48,15 @@ def _linear(title: str, paper: str, parameters: int, inputs: int, frontend: str,
 
 def _frozen(title: str, paper: str) -> Entry:
     title = f"learned average of a frozen {title}'s layers, a dense layer"
-    row = network_row("encoder_head", paper, "encoder", recipes.ENCODER, title, 197_956, shape=(4, 768))
+    row = network_row("encoder_head", paper, "encoder", recipes.FROZEN_ENCODER, title, 197_956, shape=(4, 768))
     return replace(row, settings=row.settings | {"clip_frames"})
 
 
 def _encoder(title: str, paper: str) -> Entry:
     row = _frozen(title, paper)
     settings = row.settings | {"crop", "tuned_encoder"}
-    return replace(row, settings=settings, fine_tuned="zoo.models.encoder_head:fine_tuned_encoder")
+    builder = "zoo.models.encoder_head:fine_tuned_encoder"
+    return replace(row, settings=settings, recipes=recipes.ENCODER, fine_tuned=builder)
 
 
 def _image(title: str) -> Entry:
