@@ -74,8 +74,9 @@ _ENCODER = {
     "learning_rate": 1e-3,
     "class_weights": "balanced",
 }
-# All transformer layers, the convolutions frozen, behind the mean of the last layer's frames, the best epoch on validation
-# clips kept, in the manner of Wagner et al. 2023 (IEEE TPAMI 45(9)). Rate, batch and epochs are ours, not searched. Masks and dropouts are those of published configurations; crops are ours, for memory.
+# All transformer layers, the convolutions frozen, behind the mean of the last layer's frames, the best epoch on
+# validation clips kept, in the manner of Wagner et al. 2023 (IEEE TPAMI 45(9)). Rate, batch, epochs and crops are ours
+# and not searched. Masks and dropouts are those of published configurations.
 _FINE_TUNE = {
     "fine_tune": "all",
     "encoder_layer": "last",
