@@ -119,6 +119,8 @@ def test_places_do_not_make_a_system_but_data_and_options_do(run):
     data = run("data", emotion_rows(0.5, 3), {**net, "seed": 2}, data_sha256="another")
     found = compare_runs([base, elsewhere, option, data])
     assert [system.name for system in found.systems] == ["base", "option", "data"]
+    taught = run("taught", emotion_rows(0.5, 5), {**net, "teacher": "/a"})
+    assert [system.name for system in compare_runs([base, taught]).systems] == ["base-0", "taught"]
     again = run("again", emotion_rows(0.5, 4), net)
     assert "base-0 and" in refused([base, again]) and "one configuration and seed 0" in refused([base, again])
     assert len(compare_runs([base, again], by_run=True).systems) == 2

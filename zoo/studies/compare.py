@@ -188,6 +188,7 @@ def _systems(runs: Sequence[FinishedRun], by_run: bool, names: Sequence[str]) ->
     groups: dict[Any, list[FinishedRun]] = {}
     for number, run in enumerate(runs):
         kept = {name: value for name, value in run.settings.items() if name not in (*saved.PLACES, "seed")}
+        kept |= {name: bool(run.settings.get(name)) for name in ("teacher", "init_from")}
         configuration = json.dumps([kept, run.record.get("data_sha256")], sort_keys=True)
         groups.setdefault(number if by_run else configuration, []).append(run)
     found = []
