@@ -23,6 +23,8 @@ RENAMED = {
     "--rate": "--rate-hz",
     "--scale": "--rating-scale",
     "--window": "--window-seconds",
+    "--without-keras": "--forms onnx",
+    "--without-onnx": "--forms keras",
 }
 _UNITS = ("hz", "ms", "seconds")
 _VERBOSE = "show the logs of TensorFlow and other libraries"
@@ -116,7 +118,7 @@ class Parser(argparse.ArgumentParser):
         if name in self.gone:
             raise UserError(f"{name} {self.gone[name]}")
         known = [option for option in self._option_string_actions if option.startswith("--")]
-        if RENAMED.get(name) in known:
+        if RENAMED.get(name, "").partition(" ")[0] in known:
             raise UserError(f"{name} is now called {RENAMED[name]}")
         raise UserError(f"unknown option {name}.{did_you_mean(name, known)} {self._pointer()}")
 
