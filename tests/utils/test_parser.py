@@ -85,6 +85,7 @@ def test_whole_numbers_are_apart_by_spaces_or_commas():
         ("predict", "RUN --stream --format s16le", "--format is now called --sample-format"),
         ("predict", "RUN --stream --window=2", "--window is now called --window-seconds"),
         ("export", "RUN --out X --max-seconds 9", "--max-seconds is now called --max-clip-seconds"),
+        ("export", "RUN --out X --without-onnx", "--without-onnx is now called --forms keras"),
         ("label", "next --count 3", "--count is now called --clips"),
         ("quadrants", "a.csv --scale 1 5", "--scale is now called --rating-scale"),
         ("by_speakers", "--speakers 4 --on test", "--on is now called --side"),
