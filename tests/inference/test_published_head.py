@@ -16,7 +16,7 @@ from zoo.inference.open_predictor import is_continuous, open_predictor
 from zoo.inference.predictions_file import as_csv
 from zoo.models.wav2vec2 import EncoderConfig, EncoderHead, speech_encoder, with_head
 from zoo.models.weights import encoder_folder
-from zoo.models.weights.encoder_folder import SIZES
+from zoo.models.weights.families import SIZES
 
 RATE_HZ = 16_000
 CLASSES = EncoderHead("projector", ("angry", "happy", "sad"), 8)

@@ -10,12 +10,13 @@ import pytest
 from keras import ops
 
 from zoo.errors import UserError
+from zoo.inference import published_head
 from zoo.layers.emotion2vec import alibi_slopes
 from zoo.models import encoders
 from zoo.models.emotion2vec import Emotion2VecConfig, emotion2vec
 from zoo.models.wav2vec2 import with_head
 from zoo.models.weights import emotion2vec as names
-from zoo.models.weights import encoder_folder
+from zoo.models.weights import encoder_folder, encoder_memory
 
 if os.environ.get("CI"):  # there nothing may be skipped silently
     import torch
@@ -128,6 +129,9 @@ def test_the_published_head(tmp_path, rng):
     clips = rng.normal(0, 0.3, (2, 4_000)).astype(np.float32)
     wanted = reference.probabilities(tensors, torch.tensor(expected(tensors, clips)[-1]))
     np.testing.assert_allclose(ask(whole, clips)[0], wanted, atol=1e-5)
+    predictor = published_head.of_weights(tmp_path / "ours")
+    np.testing.assert_allclose(predictor.predict_waveforms(list(clips)), wanted, atol=1e-5)
+    assert encoder_memory.n_weights(found.config, found.head) == sum(tensor.numel() for tensor in tensors.values())
 
 
 def test_gradients_are_those_of_the_reference(tmp_path, rng):

@@ -7,7 +7,7 @@ import pytest
 from zoo.errors import UserError
 from zoo.models.wav2vec2 import EncoderConfig
 from zoo.models.weights import encoder_folder, encoder_memory
-from zoo.models.weights.encoder_folder import SIZES
+from zoo.models.weights.families import SIZES
 
 
 @pytest.fixture

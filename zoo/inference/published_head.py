@@ -13,7 +13,8 @@ from zoo.errors import UserError
 from zoo.inference.embedding import with_embedding
 from zoo.inference.predictor import Predictor
 from zoo.inference.stream_model import Live
-from zoo.models.wav2vec2 import EncoderHead, speech_encoder, with_head
+from zoo.models import encoders
+from zoo.models.wav2vec2 import EncoderHead, with_head
 from zoo.models.weights import encoder_folder, encoder_memory
 from zoo.models.weights.encoder_folder import Converted
 
@@ -115,7 +116,7 @@ def _with_head(found: Converted) -> Converted:
 
 def _network(found: Converted) -> keras.Model:
     assert found.head
-    network = with_head(speech_encoder(found.config), found.head)
+    network = with_head(encoders.build(found.config), found.head)
     encoder_folder.load_into(network, found)
     network.trainable = False
     return network

@@ -21,7 +21,8 @@ from zoo.models.weights import encoder_folder
 from zoo.utils import memory
 
 _PROJECTIONS = ("q", "k", "v", "out")
-_SLOTS = {"adam": 2, "rmsprop": 1, "sgd": 0}  # of an optimizer, as large as what it trains; momentum takes one more
+# Slots of an optimizer, each as large as what it trains; momentum takes one more.
+_SLOTS = {"adam": 2, "rmsprop": 1, "adagrad": 1, "sgd": 0}
 _COPIES = 3  # of all weights: the network's, and NumPy's of the best epoch and of the last one
 
 

@@ -3,7 +3,7 @@
 import math
 
 from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
-from zoo.models.weights import wav2vec2
+from zoo.models.weights import families
 from zoo.utils import memory
 
 _BYTES = 4  # encoders are computed in float32
@@ -12,9 +12,7 @@ _SHORTER = "Close other programs, take a smaller encoder, or a machine with more
 
 def n_weights(config: EncoderConfig, head: EncoderHead | None = None) -> int:
     """Return the number of an encoder's weights, with those of its head."""
-    places = [*wav2vec2.places(config).values(), *(wav2vec2.head_places(head, config).values() if head else ())]
-    kernel = config.position_kernel * config.hidden**2 // config.position_groups
-    return kernel + sum(math.prod(place.shape) for place in places)
+    return sum(_sizes(config, head))
 
 
 def needed_bytes(config: EncoderConfig, seconds: float, head: EncoderHead | None = None) -> float:
@@ -35,6 +33,12 @@ def check(what: str, config: EncoderConfig, seconds: float, head: EncoderHead | 
 
 def check_conversion(what: str, config: EncoderConfig) -> None:
     """Raise UserError where not even an encoder's largest tensor can be converted: it is held four times at most."""
-    largest = max(math.prod(place.shape) for place in wav2vec2.places(config).values())
-    kernel = config.position_kernel * config.hidden**2 // config.position_groups
-    memory.check(what, 4 * _BYTES * max(largest, 2 * kernel), _SHORTER)
+    *others, kernel = _sizes(config)
+    memory.check(what, 4 * _BYTES * max(*others, 2 * kernel), _SHORTER)
+
+
+def _sizes(config: EncoderConfig, head: EncoderHead | None = None) -> list[int]:
+    """Return the number of weights of each published tensor, the positional kernel as its last, or 0."""
+    shapes = {name: place.shape for name, place in families.named_places(config, head)}
+    kernel = max(map(math.prod, families.normed_positions(config).values()), default=0)  # its gain is not stored
+    return [*map(math.prod, shapes.values()), kernel]
