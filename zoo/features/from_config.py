@@ -86,6 +86,18 @@ def has_random_weights(config: RunConfig) -> bool:
     return config.weights == "random"
 
 
+def seen_by_encoder(config: RunConfig) -> list[str]:
+    """Return what a result says of corpora that a published encoder is known to have been trained on itself."""
+    if not heeds(config.model, "encoder_layer"):
+        return []
+    found = encoder_folder.describe(Path(config.weights))
+    return [
+        f"{corpus} is among the corpora that the encoder {found.folder.name} was trained on by its publishers"
+        for corpus in found.trained_on
+        if corpus in config.corpus.split("+")
+    ]
+
+
 def feature_model(config: RunConfig, fold: str) -> keras.Model | None:
     """Return the model between a front-end and a linear one, or None: a network, an enhancer, window statistics.
 

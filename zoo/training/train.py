@@ -113,6 +113,7 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     same_data.check(folder, data)
     leakage = audit_folds(source, hashes, settings.allow_leakage)
     leakage += [*transfer.audit(origins, source, hashes, extractor, settings), *taught_by]
+    leakage += from_config.seen_by_encoder(settings)
     facts = {**_facts(folder, settings, source), "leakage": leakage, **data, "bad_clips": bad}
     initial = [origin.about for origin in origins.values()]
     initial += [encoder_tuning.origin(settings)] if settings.trains_encoder else []

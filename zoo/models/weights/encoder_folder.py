@@ -32,7 +32,6 @@ DTYPES = {"float32": "F32", "float16": "F16"}
 POSITIONS = "positions/kernel"
 _FORMAT = 1
 _NO_LICENCE = "none: random weights"
-_RANDOM = "random_weights"  # in the settings of an encoder of `make_random` that is written back
 Written = tuple[str, tuple[int, ...], Callable[[], np.ndarray]]  # a tensor's name, shape, and what reads it
 
 
@@ -77,8 +76,9 @@ def convert(source: Path, out: Path, dtype: str = "float32") -> list[str]:
     checksums = {path.name: checksum(path) for path in hugging_face.files(source)}
     about: dict[str, Any] = {"source": checksums, "settings": published.settings, "waveform": published.waveform}
     about["trained_on"], licence = families.trained_on(published), published.licence
-    if published.settings.get(_RANDOM):
-        about["random"], licence = True, _NO_LICENCE
+    if published.settings.get(hugging_face.RANDOM):
+        about |= {"random": True, "trained_on": ()}
+        licence = _NO_LICENCE
     _describe(out, published.config, head, licence, dtype, **about)
     return unused
 
@@ -109,7 +109,7 @@ def make_random(family: str, size: str, out: Path, seed: int = 0) -> None:
     with written_aside(out / WEIGHTS) as aside:
         _write(aside, ((name, shape, partial(draw, name)) for name, shape in shapes.items()), "float32")
     settings, waveform = families.settings_of(config)
-    about = {"settings": {**settings, _RANDOM: True}, "waveform": waveform, "random": True}
+    about = {"settings": {**settings, hugging_face.RANDOM: True}, "waveform": waveform, "random": True}
     _describe(out, config, None, _NO_LICENCE, "float32", **about)
 
 

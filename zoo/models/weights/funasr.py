@@ -64,7 +64,10 @@ def read(folder: Path) -> Published:
         raise UserError(f"{path}: expected the settings of emotion2vec ({reason}); fetch it again") from error
     _check_no_pickle(folder)
     audio = {**_plain(audio), "decoder": None}
-    settings = {"model": "Emotion2vec", "model_conf": {**_plain(model), "modalities": {"audio": audio}}}
+    settings: dict[str, Any] = {"model": "Emotion2vec"}
+    settings["model_conf"] = {**_plain(model), "modalities": {"audio": audio}}
+    if content.get(hugging_face.RANDOM):
+        settings[hugging_face.RANDOM] = True
     return Published(folder, config, {**settings, "tokens": _tokens(folder)}, {}, hugging_face.licence(folder))
 
 

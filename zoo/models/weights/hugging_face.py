@@ -17,6 +17,7 @@ from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
 from zoo.utils.extras import need
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm")
+RANDOM = "random_weights"  # in the settings of an encoder with random weights that is written as if published
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _POINTER = b"version https://git-lfs"  # what a clone without large-file storage has in place of a file
 # Settings that change the architecture, and the one value of each that is built here.
