@@ -20,6 +20,10 @@ class UserError(Exception):
         self.message, self.lines = message, lines
 
 
+class DivergedError(UserError):
+    """Training whose loss, or whose network's outputs, are not finite."""
+
+
 class OptionError(ValueError):
     """Names an option of a network's builder, what was expected of it, and what was found."""
 

@@ -7,11 +7,10 @@ import audmetric
 import numpy as np
 import pytest
 
-from zoo.errors import UserError
+from zoo.errors import DivergedError, UserError
 from zoo.metrics import regression
 from zoo.reproduction import d42_noise, d42_rates, d42_ratings, d42_traces, jobs, published
 from zoo.reproduction.job import DIVERGED, Asked, Training
-from zoo.training.tasks.base import DivergedError
 
 FOLDS, CLIPS = ("0-a", "1-b"), 3
 

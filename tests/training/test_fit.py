@@ -10,7 +10,7 @@ import pytest
 from zoo.config.flags import from_flags
 from zoo.data.batches.clips import Example
 from zoo.data.batches.feature_store import InMemory
-from zoo.errors import UserError
+from zoo.errors import DivergedError, UserError
 from zoo.frontends.log_mel import LogMel
 from zoo.recipes import RESIDUAL_BIGRU
 from zoo.runs.model_file import load_model, network_of
@@ -226,3 +226,25 @@ def test_the_loss_is_the_cross_entropy_with_smoothed_and_mixed_labels(tmp_path, 
     plain = classification.fitting(task, settings(**PLAIN))
     assert plain.loss == "sparse_categorical_crossentropy"
     assert {labels.shape[1:] for _, labels, _ in plain.batches(1)} == {()}
+
+
+def test_a_loss_that_is_not_finite_is_a_diverged_training():
+    """`ser reproduce` goes on with its next learning rate behind such an error, and behind no other."""
+    features = keras.Input((1,))
+    model = keras.Model(features, keras.layers.Dense(1)(features))
+    model.compile("sgd", loss=lambda truth, predicted: keras.ops.mean(predicted) * float("nan"))
+    batches = [(np.ones((2, 1), np.float32), np.ones((2, 1), np.float32))]
+    with pytest.raises(DivergedError, match="the training loss is nan"):
+        fitting._train(model, Batches(batches), "fold 0", settings(**PLAIN), Progress())
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]

@@ -10,7 +10,7 @@ from typing import Any
 from zoo.config import packages, saved
 from zoo.config.run_config import RunConfig
 from zoo.config.validation import as_flag
-from zoo.errors import UserError
+from zoo.errors import DivergedError, UserError
 from zoo.reproduction.job import DIVERGED, Asked, Result, has_diverged
 from zoo.runs import command_line
 from zoo.runs.dataset import open_source, resolve
@@ -42,7 +42,6 @@ def run(asked: Asked) -> None:
 
 def _train(settings: RunConfig, may_diverge: bool) -> None:
     """Train a run, or go on with it. One that diverges and may do so is noted in its folder, and not tried again."""
-    from zoo.training.tasks.base import DivergedError
     from zoo.training.train import train
 
     folder = Path(settings.out)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from zoo.config.run_config import RunConfig
-from zoo.errors import UserError
+from zoo.errors import DivergedError
 from zoo.frontends.compose import with_frontend
 from zoo.runs.model_file import bare
 from zoo.training import checkpoint, devices, encoder_tuning, snapshots, transfer
@@ -203,7 +203,7 @@ def _train(model, batches, name: str, config: RunConfig, progress: Progress) -> 
         model.set_weights(model.get_weights())
     loss = float(logs["loss"][0])
     if not math.isfinite(loss):
-        raise UserError(
+        raise DivergedError(
             f"{name}: the training loss is {loss}. Try a lower --learning-rate than {config.learning_rate}, or "
             "--precision float32"
         )

@@ -15,7 +15,7 @@ from zoo.config.run_config import RunConfig
 from zoo.data.batches.feature_store import Features
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
-from zoo.errors import UserError
+from zoo.errors import DivergedError
 
 Row = dict[str, Any]
 Clips = Sequence[Clip]
@@ -115,10 +115,6 @@ class Task(Interface):
 
     def scores(self, rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
         """Return the figures of metrics.json."""
-
-
-class DivergedError(UserError):
-    """Training whose network predicts values that are not finite."""
 
 
 def not_finite(fold: FoldData, config: RunConfig) -> DivergedError:
