@@ -10,6 +10,8 @@ from tuning import space as spaces
 from zoo import registry
 from zoo.errors import UserError
 from zoo.models.option_ranges import RANGES, check
+from zoo.models.wav2vec2 import EncoderConfig
+from zoo.models.weights.families import SIZES
 
 INF, NAN = float("inf"), float("nan")
 WRONG = {
@@ -22,27 +24,30 @@ WRONG = {
 NO_ZERO = ("filter", "units", "kernel", "pool", "layers", "components", "rate_hz")
 
 
-def options():
+def builder_of(place):
+    module, function = place.split(":")
+    return getattr(import_module(module), function)
+
+
+def options(of="builder"):
     """(network, option, its default), each builder once."""
-    seen = set()
+    seen = {""}
     for name, entry in registry.MODELS.items():
-        if entry.builder not in seen:
-            seen.add(entry.builder)
-            module, function = entry.builder.split(":")
-            for option in signature(getattr(import_module(module), function)).parameters.values():
+        if (place := getattr(entry, of)) not in seen:
+            seen.add(place)
+            for option in signature(builder_of(place)).parameters.values():
                 if option.kind is Parameter.KEYWORD_ONLY and option.name != "name":
                     yield name, option.name, option.default
 
 
-OPTIONS = list(options())
+OPTIONS, FINE_TUNED = list(options()), list(options("fine_tuned"))
 
 
 @once
 @pytest.mark.parametrize(("name", "option", "default"), OPTIONS, ids=str)
 def test_values_that_an_option_cannot_have_are_refused_by_name(name, option, default):
     entry = registry.get(name)
-    module, function = entry.builder.split(":")
-    builder = getattr(import_module(module), function)
+    builder = builder_of(entry.builder)
     kind = int if default is None else type(default)
     values = [*WRONG[kind], *([] if default is None or option == "recurrent" else [None])]
     values += [0] * (kind is int and any(part in option for part in NO_ZERO))
@@ -51,6 +56,15 @@ def test_values_that_an_option_cannot_have_are_refused_by_name(name, option, def
             registry.build(name, *entry.shape, **{option: value})
         with pytest.raises(ValueError, match=f"{option} is .*expected"):
             builder(*entry.shape, **{**entry.options, option: value})
+
+
+@once
+@pytest.mark.parametrize(("name", "option", "default"), FINE_TUNED, ids=str)
+def test_values_that_an_option_of_fine_tuning_cannot_have_are_refused_by_name(name, option, default):
+    encoder = EncoderConfig(name, **SIZES["tiny"])
+    for value in WRONG[type(default)]:
+        with pytest.raises(ValueError, match=f"{option} is .*expected"):
+            builder_of(registry.get(name).fine_tuned)(4, encoder, [1], **{option: value})
 
 
 @once
@@ -73,11 +87,12 @@ def test_allowed_values_that_together_make_gigabytes_are_refused_before_they_do(
 
 
 def test_every_option_has_a_range_and_every_value_of_the_registry_is_in_it():
-    numbers = {option for _, option, default in OPTIONS if type(default) in (int, float, tuple, type(None))}
+    numbers = {
+        option for _, option, default in (*OPTIONS, *FINE_TUNED) if type(default) in (int, float, tuple, type(None))
+    }
     assert numbers == set(RANGES)
     for entry in registry.MODELS.values():
-        module, function = entry.builder.split(":")
-        parameters = signature(getattr(import_module(module), function)).parameters
+        parameters = signature(builder_of(entry.builder)).parameters
         for name, value in entry.options.items():
             check(name, value, parameters[name])
 

@@ -450,7 +450,7 @@ def test_a_finished_run_does_not_need_the_run_it_was_built_on(noise, tmp_path, s
         ("--noise NOISE --snr nan", "--snr is nan, expected different finite numbers"),
         ("--noise NOISE --snr 5 5", "--snr is 5 5, expected different"),
         ("--noise NOISE --snr-level loud", "unknown --snr-level 'loud'. Known: active, all"),
-        ("--noise NOISE --noise-split half", "unknown split of the noise 'half'. Known: files, time"),
+        ("--noise NOISE --noise-split half", "unknown split of the noise 'half'. Known: files, joined, time"),
         ("--noise NOISE --by-noise", "--by-noise needs --noise DIR and one ratio, found no --snr"),
         ("--noise NOISE --snr 5 --by-noise --rooms simulated", "--by-noise is for noise alone"),
         ("--rooms exponential --chain", "--chain needs --rooms and --microphones, found --rooms alone"),
