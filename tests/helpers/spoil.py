@@ -83,3 +83,18 @@ KINDS = {
     "0.02 s": (lambda path: soundfile.write(path, tone(0.02), RATE_HZ), "a longer clip", "0.02 s (the least", "Leave"),
     "10 minutes": (lambda path: soundfile.write(path, tone(600, 8000), 8000), "one utterance", "600 s (the", "Cut"),
 }
+
+
+def tensors_changed(**tensors):
+    """Changes, adds or (None) removes tensors of a folder's model.safetensors; __ in a name is a dot."""
+
+    def spoil(folder):
+        from safetensors.numpy import load_file, save_file
+
+        state = load_file(folder / "model.safetensors")
+        for name, value in tensors.items():
+            name = name.replace("__", ".")
+            state = {key: one for key, one in state.items() if key != name} if value is None else {**state, name: value}
+        save_file(state, folder / "model.safetensors")
+
+    return spoil

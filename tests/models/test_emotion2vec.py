@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from spoil import tensors_changed
 
 from zoo.config.flags import from_flags
 from zoo.errors import UserError
@@ -258,19 +259,6 @@ def write(name, text):
     return lambda folder: (folder / name).write_text(text, encoding="utf-8")
 
 
-def change(**tensors):
-    def spoil(folder):
-        from safetensors.numpy import load_file, save_file
-
-        state = load_file(folder / "model.safetensors")
-        for name, value in tensors.items():
-            name = name.replace("__", ".")
-            state = {key: one for key, one in state.items() if key != name} if value is None else {**state, name: value}
-        save_file(state, folder / "model.safetensors")
-
-    return spoil
-
-
 def pointer(folder):
     (folder / "model.safetensors").unlink()
     (folder / "model.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
@@ -311,12 +299,15 @@ BAD = {
         "unuse_0 are outputs out of use",
     ),
     "no tokens": (lambda folder: (folder / "tokens.txt").unlink(), "expected 9 different labels.*found 0"),
-    "no head": (change(proj__weight=None, proj__bias=None), "proj.weight missing, the head of the 9 labels"),
-    "half a head": (change(proj__bias=None), "proj.bias missing"),
-    "missing": (change(d2v_model__blocks__1__attn__qkv__bias=None), "d2v_model.blocks.1.attn.qkv.bias missing"),
-    "unknown": (change(d2v_model__adapter=np.zeros(3, np.float32)), "d2v_model.adapter belong to no encoder"),
+    "no head": (tensors_changed(proj__weight=None, proj__bias=None), "proj.weight missing, the head of the 9 labels"),
+    "half a head": (tensors_changed(proj__bias=None), "proj.bias missing"),
+    "missing": (
+        tensors_changed(d2v_model__blocks__1__attn__qkv__bias=None),
+        "d2v_model.blocks.1.attn.qkv.bias missing",
+    ),
+    "unknown": (tensors_changed(d2v_model__adapter=np.zeros(3, np.float32)), "d2v_model.adapter belong to no encoder"),
     "misshapen": (
-        change(d2v_model__blocks__0__attn__qkv__weight=np.zeros((64, 32), np.float32)),
+        tensors_changed(d2v_model__blocks__0__attn__qkv__weight=np.zeros((64, 32), np.float32)),
         r"blocks.0.attn.qkv.weight has shape \(64, 32\), expected \(96, 32\)",
     ),
     "a pointer": (pointer, "large-file pointer of 56 bytes; run: git lfs pull"),

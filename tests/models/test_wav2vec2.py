@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from spoil import tensors_changed
 
 from zoo.errors import UserError
 from zoo.models.wav2vec2 import EncoderConfig, InTraining, speech_encoder, with_head
@@ -282,19 +283,6 @@ def spoil_settings(folder, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def change(**tensors):
-    def spoil(folder):
-        from safetensors.numpy import load_file, save_file
-
-        state = load_file(folder / "model.safetensors")
-        for name, value in tensors.items():
-            name = name.replace("__", ".")
-            state = {key: one for key, one in state.items() if key != name} if value is None else {**state, name: value}
-        save_file(state, folder / "model.safetensors")
-
-    return spoil
-
-
 def cut(folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
@@ -321,10 +309,10 @@ BAD = {
     ),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "found neither"),
     "a pickle": (pickled, r"pytorch_model.bin, a pickle(.|\n)*save_pretrained"),
-    "missing": (change(encoder__layers__1__attention__k_proj__bias=None), "1.attention.k_proj.bias missing"),
-    "unknown": (change(encoder__adapter=np.zeros(3, np.float32)), "encoder.adapter belong to no encoder"),
-    "whole numbers": (change(encoder__layer_norm__bias=np.zeros(32, np.int64)), "is of I64"),
-    "not finite": (change(encoder__layer_norm__bias=np.full(32, np.nan, np.float32)), "not finite"),
+    "missing": (tensors_changed(encoder__layers__1__attention__k_proj__bias=None), "1.attention.k_proj.bias missing"),
+    "unknown": (tensors_changed(encoder__adapter=np.zeros(3, np.float32)), "encoder.adapter belong to no encoder"),
+    "whole numbers": (tensors_changed(encoder__layer_norm__bias=np.zeros(32, np.int64)), "is of I64"),
+    "not finite": (tensors_changed(encoder__layer_norm__bias=np.full(32, np.nan, np.float32)), "not finite"),
 }
 
 
