@@ -1,13 +1,11 @@
 """Measure conversions of speech encoders: seconds and peak memory, random weights -> published form -> ours.
 
     python -m bench.encoder_conversion --out docs/runs/encoders/conversion.json
-    python -m bench.encoder_conversion --table docs/runs/encoders/conversion.json      # the table of docs/encoders.md
 
 Each command runs in a process of its own; its seconds are without the start of Python, its peak is of resident memory.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.processes import in_own_process, peak_mib
+from zoo import measurements
 from zoo.utils.atomic_files import write_json
 
 ENCODERS = ("wav2vec2-base", "wavlm-large")
@@ -23,16 +22,11 @@ ENCODERS = ("wav2vec2-base", "wavlm-large")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encoders", nargs="*", default=ENCODERS, metavar="FAMILY-SIZE", help="which")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, help="file of the record, JSON")
-    what.add_argument("--table", type=Path, help="record to print as a table")
+    parser.add_argument("--out", type=Path, required=True, help="file of the record, JSON")
     args = parser.parse_args()
-    if args.table:
-        print(table(json.loads(args.table.read_text())))
-        return
     record = {"encoders": {name: measured(name) for name in args.encoders}}
     write_json(args.out, record)
-    print(table(record))
+    print(measurements.conversions(record))
 
 
 def measured(name: str) -> list[dict[str, Any]]:
@@ -58,16 +52,6 @@ def _converted(words: list[str]) -> dict[str, float]:
     before, begin = peak_mib(), time.perf_counter()
     convert_weights.main()
     return {"seconds": time.perf_counter() - begin, "peak_mib": peak_mib(), "peak_before_mib": before}
-
-
-def table(record: dict[str, Any]) -> str:
-    """Return the record as a table of Markdown."""
-    lines = ["| encoder | `ser convert-weights` | seconds | peak memory, MiB | file, MiB |", "|---|---|---|---|---|"]
-    for name, rows in record["encoders"].items():
-        for row in rows:
-            figures = f"{row['seconds']:.0f} | {row['peak_mib']:.0f} | {row['mib']:.0f}"
-            lines.append(f"| {name} | `{row['command']}` | {figures} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

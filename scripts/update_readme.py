@@ -4,14 +4,14 @@ from zoo.utils.cli import run  # isort: skip  # first: it takes Ctrl-C
 
 from pathlib import Path
 
-from zoo import catalogue
+from zoo import catalogue, measurements
 from zoo.reproduction import jobs, ledger
 from zoo.utils.atomic_files import written_aside
 from zoo.utils.parser import Parser
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (DOCS / "networks.md", DOCS / "corpora.md")
-LEDGER, GUIDE = DOCS / "reproduction.md", DOCS / "reproduce.md"
+LEDGER, GUIDE, ENCODERS = DOCS / "reproduction.md", DOCS / "reproduce.md", DOCS / "encoders.md"
 
 
 def main() -> int:
@@ -21,6 +21,7 @@ def main() -> int:
     filled = {page: catalogue.fill(page) for page in PAGES}
     filled[GUIDE] = catalogue.fill(GUIDE, {"jobs": jobs.in_markdown()})
     filled[LEDGER] = catalogue.fill(LEDGER, ledger.blocks(DOCS))
+    filled[ENCODERS] = catalogue.fill(ENCODERS, measurements.encoders(DOCS))
     if args.check:
         return int(any(text != page.read_text() for page, text in filled.items()))
     for page, text in filled.items():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import catalogue, registry
+from zoo import catalogue, measurements, registry
 from zoo.data.corpora.registry import CORPORA
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -14,6 +14,13 @@ NETWORKS, CORPORA_PAGE = DOCS / "networks.md", DOCS / "corpora.md"
 @pytest.mark.parametrize("page", [NETWORKS, CORPORA_PAGE], ids=lambda page: page.name)
 def test_tables_are_current(page):
     assert catalogue.fill(page) == page.read_text(), "run: python scripts/update_readme.py"
+
+
+def test_tables_of_speed_are_made_of_their_records():
+    tables = measurements.encoders(DOCS)
+    page = DOCS / "encoders.md"
+    assert catalogue.fill(page, tables) == page.read_text(), "run: python scripts/update_readme.py"
+    assert all(f"<!-- {name} -->\n{table}\n" in page.read_text() for name, table in tables.items())
 
 
 def test_tables_hold_every_row():

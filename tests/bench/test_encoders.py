@@ -1,11 +1,10 @@
 """The bench's rows on speech encoders: the three runtimes have one network, and rows say what was measured."""
 
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+
+from zoo import measurements
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the bench's encoders run on TensorFlow", allow_module_level=True)
@@ -59,11 +58,5 @@ def test_a_conversion_there_and_back_is_measured(monkeypatch, capsys):
     assert [row["command"] for row in rows] == ["--random hubert-tiny", "--back", "FOLDER", "FOLDER --dtype float16"]
     assert rows[3]["mib"] < 0.6 * rows[2]["mib"] and all(row["seconds"] > 0 for row in rows)
     capsys.readouterr()
-    lines = conversion.table(record).splitlines()
+    lines = measurements.conversions(record).splitlines()
     assert len(lines) == 6 and lines[3].startswith("| hubert-tiny | `--back` | ")
-
-
-def test_the_table_of_conversions_is_that_of_the_record():
-    docs = Path(__file__).parents[2] / "docs"
-    record = json.loads((docs / "runs" / "encoders" / "conversion.json").read_text())
-    assert conversion.table(record) in (docs / "encoders.md").read_text()
