@@ -20,7 +20,7 @@ def main() -> int:
     args = parser.parse_args()
     filled = {page: catalogue.fill(page) for page in PAGES}
     filled[GUIDE] = catalogue.fill(GUIDE, {"jobs": jobs.in_markdown()})
-    filled[LEDGER] = catalogue.fill(LEDGER, ledger.blocks(DOCS))
+    filled[LEDGER] = catalogue.fill(LEDGER, {**ledger.blocks(DOCS), "speed": measurements.programs(DOCS)})
     filled[ENCODERS] = catalogue.fill(ENCODERS, measurements.encoders(DOCS))
     if args.check:
         return int(any(text != page.read_text() for page, text in filled.items()))

@@ -21,6 +21,7 @@ def test_tables_of_speed_are_made_of_their_records():
     page = DOCS / "encoders.md"
     assert catalogue.fill(page, tables) == page.read_text(), "run: python scripts/update_readme.py"
     assert all(f"<!-- {name} -->\n{table}\n" in page.read_text() for name, table in tables.items())
+    assert f"<!-- speed -->\n{measurements.programs(DOCS)}\n" in (DOCS / "reproduction.md").read_text()
 
 
 def test_tables_hold_every_row():

@@ -1,15 +1,16 @@
 """Make the tables of the ledger, docs/reproduction.md, from published.toml and the records in docs/runs.
 
-A block of the page, `<!-- NAME -->` to `<!-- end -->`, is a table of published.toml, or one of docs/ledger.toml.
-Figures of ours come from a record: `{FIELD}` of the row's record, or `{RECORD:FIELD}`. FIELD is a path in metrics.json
-or another JSON file, as in dimensions/arousal/ccc, or a column of a CSV file and a row of it, as in
-ua@condition=6 dB. A score has its interval; `!` at the end leaves it out. What `ser reproduce` wrote needs no entry:
-its folder is copied into docs/runs/reproduced/.
+A block of the page, `<!-- NAME -->` to `<!-- end -->`, is a table of published.toml, or a table or text of
+docs/ledger.toml. Figures of ours come from a record: `{FIELD}` of the row's record, or `{RECORD:FIELD}`. FIELD is a
+path in metrics.json or another JSON file, as in dimensions/arousal/ccc, or a column of a CSV file and a row of it, as
+in ua@condition=6 dB. A score has its interval; `!` at the end leaves it out. `|FORM` behind it is `%`, `points`
+(a difference of shares, in points of percent) or a format of Python, as in `.4f`. What `ser reproduce` wrote needs no
+entry: its folder is copied into docs/runs/reproduced/.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def blocks(docs: Path) -> dict[str, str]:
     finished = _finished_jobs(runs)
     for name, known in published.tables().items():
         found[name] = _published(known, content["published"].get(name, {}), finished.get(name, []), runs)
-    return found | {name: _free(entry, runs) for name, entry in content["tables"].items()}
+    found |= {name: _free(entry, runs) for name, entry in content["tables"].items()}
+    return found | {name: filled(text.strip(), "", runs) for name, text in content["texts"].items()}
 
 
 def records(docs: Path) -> set[str]:
@@ -46,7 +48,8 @@ def records(docs: Path) -> set[str]:
     ours = [ours for entry in content["published"].values() for rows in entry.get("rows", {}).values() for ours in rows]
     rows = ours + [row for entry in content["tables"].values() for row in entry["rows"]]
     named = {row["record"] for row in rows if "record" in row}
-    inside = {found for row in rows for cell in row.values() for found in REFERENCE.findall(cell) if ":" in found}
+    texts = [*content["texts"].values(), *(cell for row in rows for cell in row.values())]
+    inside = {found for text in texts for found in REFERENCE.findall(text) if ":" in found}
     return named | {reference.partition(":")[0] for reference in inside}
 
 
@@ -173,6 +176,7 @@ def filled(text: str, record: str, runs: Path) -> str:
 def read(runs: Path, record: str, field: str) -> str:
     """Return a figure of a record in words, a score with its interval. Raises UserError where it is absent."""
     path = runs / record / "metrics.json" if (runs / record).is_dir() else runs / record
+    field, _, form = field.partition("|")
     alone, name = field.endswith("!"), field.removesuffix("!")
     try:
         if path.suffix == ".csv":
@@ -184,9 +188,15 @@ def read(runs: Path, record: str, field: str) -> str:
         raise UserError(f"docs/ledger.toml: {record}: expected {field} in {path}, found none ({error!r})") from error
     if alone:
         score = {**score, "low": None, "high": None}
-    if isinstance(score["value"], int):
+    if isinstance(score["value"], int) and not form:
         return f"{score['value']:,}"
-    return with_interval(score, percent if _SHARES.search(leaf) else _plain)
+    return with_interval(score, _form(form) if form else percent if _SHARES.search(leaf) else _plain)
+
+
+def _form(form: str) -> Callable[[Any], str]:
+    """Return how a reference's numbers are written: in percent, as points of percent, or by a format of Python."""
+    named = {"%": percent, "points": lambda share: f"{100 * share:+.1f}"}
+    return named.get(form) or (lambda number: format(number, form))
 
 
 def _at(value: Any, path: str) -> Any:
