@@ -19,11 +19,11 @@ import tiny_runs
 from predictions import predict, predict_run
 from streams import values
 
+from zoo.confidence.temperature import with_temperature
 from zoo.config import saved
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export import fit_temperature, signatures, trained_run
-from zoo.export.calibration import with_temperature
 from zoo.export.export import _description, export
 from zoo.export.signatures import Plan
 from zoo.inference.export_predictor import of_export
@@ -285,9 +285,11 @@ def test_calibration_is_of_each_folds_own_clips(tmp_path):
     (fold,) = open_source(saved.load(run / "config.json")).folds
     (run / "fold-0-x").rename(run / f"fold-{fold.name}")
     changed(run, folds=[{"fold": fold.name}])
+    changed(run / f"fold-{fold.name}", fold=fold.name)
     with patch.object(classification, "test_rows", wraps=classification.test_rows) as predicted:
         found = fit_temperature.calibrate(run)
     assert predicted.call_count == 1 and predicted.call_args.args[1] == fold.validation
     assert found["validation"]["clips"] == len(fold.validation) and found["test"]["clips"] == 7
     assert found["validation"]["log_loss_after"] <= found["validation"]["log_loss_before"] + 1e-9
     assert found["test"]["ece_before"] == pytest.approx(0.7 - 1 / 7)  # sure by 0.7 of the first class, right once
+    assert fit_temperature.of_folds(run) == {f"fold-{fold.name}": pytest.approx(found["temperature"])}

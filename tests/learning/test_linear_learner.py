@@ -5,8 +5,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.svm import LinearSVC
 
+from zoo.confidence.temperature import log_loss, with_temperature
 from zoo.errors import UserError
-from zoo.export.calibration import log_loss, with_temperature
 from zoo.learning.linear_learner import LinearLearner, in_span
 
 N_CLASSES = 3

@@ -6,9 +6,11 @@ import pytest
 from compared_runs import CLASSES, continuous_rows, emotion_rows, write_run
 
 from zoo.errors import UserError
+from zoo.export import fit_temperature
 from zoo.runs.folder import read_record, read_rows
 from zoo.studies.compare import compare_runs
 from zoo.studies.ensemble import ensemble
+from zoo.utils.atomic_files import write_csv
 
 
 def with_shares(rows, seed):
@@ -51,6 +53,39 @@ def test_the_mean_of_probabilities_decides(runs, tmp_path, script):
     assert compared.scores["all"]["UA"].value == pytest.approx(record["ua"]["value"])
     code, _, errors = script("ensemble.py", *runs, "--out", tmp_path / "all")
     assert code == 2 and "exists already; give a new folder" in errors
+
+
+def test_probabilities_are_averaged_at_each_folds_temperature(runs):
+    """softmax(log p / T), T that of the clip's fold; three speakers are in either."""
+    temperatures = [{"fold-0-a": 0.5, "fold-1-b": 2.0}, {"fold-0-a": 1.0, "fold-1-b": 0.25}]
+    expected = {}
+    for run, fitted in zip(runs[:2], temperatures, strict=True):
+        rows = read_rows(run)
+        for fold, speakers in (("fold-0-a", "s0 s1 s2"), ("fold-1-b", "s3 s4 s5")):
+            own = [row for row in rows if row["speaker"] in speakers.split()]
+            write_csv(run / fold / "predictions.csv", own)
+            for row in own:
+                raised = np.array([float(row[f"p_{name}"]) for name in CLASSES]) ** (1 / fitted[fold])
+                expected.setdefault(row["clip"], []).append(raised / raised.sum())
+    record, rows = ensemble(runs[:2], temperatures)
+    shares = {row["clip"]: [float(row[f"p_{name}"]) for name in CLASSES] for row in rows}
+    assert all(shares[clip] == pytest.approx(np.mean(pair, axis=0), abs=1e-6) for clip, pair in expected.items())
+    assert [member["temperatures"] for member in record["members"]] == temperatures
+    assert shares != {row["clip"]: [float(row[f"p_{n}"]) for n in CLASSES] for row in ensemble(runs[:2])[1]}
+
+
+def test_the_command_fits_temperatures_of_both_runs(runs, tmp_path, script, monkeypatch):
+    for run in runs[:2]:
+        write_csv(run / "fold-0-a" / "predictions.csv", read_rows(run))
+    asked = []
+    monkeypatch.setattr(fit_temperature, "of_folds", lambda *given: asked.append(given) or {"fold-0-a": 0.5})
+    given = (*runs[:2], "--calibrate", "--data-root", "CORPUS", "--out", tmp_path / "both")
+    code, _, errors = script("ensemble.py", *given)
+    assert code == 0, errors
+    assert asked == [(run, "CORPUS") for run in runs[:2]]
+    assert read_record(tmp_path / "both")["members"][0]["temperatures"] == {"fold-0-a": 0.5}
+    code, _, errors = script("ensemble.py", *runs, "--data-root", "CORPUS", "--out", tmp_path / "third")
+    assert code == 2 and "--data-root is for --calibrate" in errors
 
 
 def test_runs_that_do_not_belong_together(runs, tmp_path):

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from zoo.confidence.fit import Fit
+from zoo.confidence.temperature import with_temperature
 from zoo.data.audio.scan import file_sha256
 from zoo.data.batches.by_length import padded
 from zoo.errors import UserError
 from zoo.export import trained_run
-from zoo.export.calibration import with_temperature
 from zoo.export.requests import SECONDS, clips_of, wav
 from zoo.export.signatures import Plan
 from zoo.export.trained_run import Trained

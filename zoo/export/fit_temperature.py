@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from zoo.confidence.temperature import expected_calibration_error, fit_temperature, log_loss, with_temperature
 from zoo.errors import UserError
-from zoo.export.calibration import expected_calibration_error, fit_temperature, log_loss, with_temperature
 from zoo.runs import dataset, folds_of_final
-from zoo.runs.folder import is_tested, read_rows
+from zoo.runs.folder import fold_name, is_tested, read_rows
 from zoo.runs.open_run import check_predicts, open_run
 from zoo.training.tasks import classification
 
@@ -54,6 +54,15 @@ def calibrate(run: Path, fold: str | None = None, data_root: str = "") -> dict[s
     temperature = fit_temperature(*validation)
     figures = {"validation": _figures(*validation, temperature), "test": _figures(*test, temperature)}
     return {"temperature": temperature, **figures}
+
+
+def of_folds(run: Path, data_root: str = "") -> dict[str, float]:
+    """Return the temperature of each fold of a run by the fold's folder, fitted on that fold's validation clips alone.
+
+    Raises UserError as `calibrate`.
+    """
+    numbers = {folder.name: fold_name(folder).partition("-")[0] for folder in open_run(run).fold_folders}
+    return {name: calibrate(run, number, data_root)["temperature"] for name, number in numbers.items()}
 
 
 def _table(rows, classes) -> tuple[np.ndarray, np.ndarray]:

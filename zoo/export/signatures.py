@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 from zoo.confidence.fit import Fit
+from zoo.confidence.temperature import LEAST_PROBABILITY
 from zoo.data.audio.recording import BAD_KINDS, LOUDEST, QUIETEST
 from zoo.export import all_targets, half_weights, stream_signature, wav_decoder
-from zoo.export.calibration import LEAST_PROBABILITY
 from zoo.export.chains import postprocessed
 from zoo.export.confidence_signature import with_confidence
 from zoo.export.wav_decoder import refuse_unless

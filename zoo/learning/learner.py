@@ -6,8 +6,8 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from zoo.confidence.temperature import fit_temperature, with_temperature
 from zoo.errors import UserError
-from zoo.export.calibration import fit_temperature, with_temperature
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.confidence.temperature import with_temperature
 from zoo.config import saved
 from zoo.errors import UserError
 from zoo.metrics import classification
@@ -21,12 +22,17 @@ _SHARED = ("corpus", "protocol", "synthetic")
 _COLUMNS = ("corpus", "clip", "speaker", "truth")
 
 
-def ensemble(folders: Sequence[Path]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def ensemble(
+    folders: Sequence[Path], temperatures: Sequence[Mapping[str, float]] = ()
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """Return the record of the runs' mean probabilities, and its rows of predictions.csv.
 
     Figures are as of a run, with 95 % intervals over speakers; `members` are the runs, with their own UA and WA. Every
-    run counts alike: nothing is chosen or fitted. Raises UserError for less than two runs, one given twice, runs of
-    ratings, runs that `read_run` refuses, and runs of other classes or test clips.
+    run counts alike. `temperatures`, one mapping for each run, have the temperature of each fold's probabilities by the
+    fold's folder, fitted on its validation clips; without them nothing is fitted.
+
+    Raises UserError for less than two runs, one given twice, runs of ratings, runs that `read_run` refuses, and runs of
+    other classes or test clips.
     """
     if len(folders) < 2:
         raise UserError(f"expected two runs or more for an ensemble, found {len(folders)}. Give another run's folder")
@@ -39,11 +45,16 @@ def ensemble(folders: Sequence[Path]) -> tuple[dict[str, Any], list[dict[str, st
     for run in runs[1:]:
         check_comparable(runs[0], run)
     classes = runs[0].outputs
-    tables = [sorted(_rows(run, classes), key=lambda row: (row["corpus"], row["clip"])) for run in runs]
-    shares = [[[float(row[f"p_{name}"]) for name in classes] for row in table] for table in tables]
+    tables = [sorted(_rows(run.folder, classes), key=_key) for run in runs]
+    shares = [_shares(table, classes) for table in tables]
+    if temperatures:
+        shares = [_calibrated(*one, classes) for one in zip(runs, tables, shares, temperatures, strict=True)]
     rows = [_row(row, values, classes) for row, values in zip(tables[0], np.mean(shares, axis=0), strict=True)]
     truth, prediction, speakers = ([row[name] for row in rows] for name in ("truth", "prediction", "speaker"))
-    return {**_facts(runs), **classification.evaluate(truth, prediction, classes, speakers)}, rows
+    facts = _facts(runs)
+    for member, fitted in zip(facts["members"], temperatures, strict=False):
+        member["temperatures"] = dict(fitted)
+    return {**facts, **classification.evaluate(truth, prediction, classes, speakers)}, rows
 
 
 def write(record: Mapping[str, Any], rows: Sequence[Mapping[str, str]], folder: Path) -> None:
@@ -52,8 +63,29 @@ def write(record: Mapping[str, Any], rows: Sequence[Mapping[str, str]], folder: 
     write_json(folder / "metrics.json", record)
 
 
-def _rows(run: FinishedRun, classes: Sequence[str]) -> list[dict[str, str]]:
-    return read_rows(run.folder, (*_COLUMNS, "prediction"), [f"p_{name}" for name in classes])
+def _rows(folder: Path, classes: Sequence[str]) -> list[dict[str, str]]:
+    return read_rows(folder, (*_COLUMNS, "prediction"), [f"p_{name}" for name in classes])
+
+
+def _key(row: Mapping[str, str]) -> tuple[str, str]:
+    return row["corpus"], row["clip"]
+
+
+def _shares(table: Sequence[Mapping[str, str]], classes: Sequence[str]) -> np.ndarray:
+    """Return probabilities (clips, classes)."""
+    return np.array([[float(row[f"p_{name}"]) for name in classes] for row in table])
+
+
+def _calibrated(
+    run: FinishedRun,
+    table: Sequence[Mapping[str, str]],
+    shares: np.ndarray,
+    fitted: Mapping[str, float],
+    classes: Sequence[str],
+) -> np.ndarray:
+    """Return probabilities at the temperature of each clip's fold."""
+    of_clip = {_key(row): value for fold, value in fitted.items() for row in _rows(run.folder / fold, classes)}
+    return with_temperature(shares, np.array([[of_clip[_key(row)]] for row in table]))
 
 
 def _row(row: Mapping[str, str], shares: np.ndarray, classes: Sequence[str]) -> dict[str, str]:

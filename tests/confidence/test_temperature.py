@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from zoo.export.calibration import expected_calibration_error, fit_temperature, log_loss, with_temperature
+from zoo.confidence.temperature import expected_calibration_error, fit_temperature, log_loss, with_temperature
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ LEAST_PROBABILITY = 1e-12  # smaller ones are raised to it before their logarith
 _RANGE = (0.05, 20.0)  # of temperatures
 
 
-def with_temperature(probabilities: ArrayLike, temperature: float) -> np.ndarray:
-    """Returns softmax(log p / T) over the last axis: flatter for a `temperature` above 1, the same for 1."""
+def with_temperature(probabilities: ArrayLike, temperature: float | np.ndarray) -> np.ndarray:
+    """Returns softmax(log p / T) over the last axis: flatter for a `temperature` above 1, the same for 1.
+
+    Several temperatures are of a shape that is broadcast to the probabilities', such as (clips, 1).
+    """
     scores = np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST_PROBABILITY)) / temperature
     return scipy.special.softmax(scores, axis=-1)
 
