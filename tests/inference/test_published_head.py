@@ -14,7 +14,8 @@ from zoo.inference import published_head
 from zoo.inference.in_words import for_terminal
 from zoo.inference.open_predictor import is_continuous, open_predictor
 from zoo.inference.predictions_file import as_csv
-from zoo.models.wav2vec2 import EncoderConfig, EncoderHead, speech_encoder, with_head
+from zoo.models.encoder_config import EncoderConfig, EncoderHead
+from zoo.models.wav2vec2 import speech_encoder, with_head
 from zoo.models.weights import encoder_folder
 from zoo.models.weights.families import SIZES
 

@@ -16,7 +16,8 @@ from zoo.features import from_config
 from zoo.inference import published_head
 from zoo.layers.emotion2vec import alibi_slopes
 from zoo.models import encoders
-from zoo.models.emotion2vec import Emotion2VecConfig, emotion2vec
+from zoo.models.emotion2vec import emotion2vec
+from zoo.models.encoder_config import Emotion2VecConfig
 from zoo.models.wav2vec2 import with_head
 from zoo.models.weights import emotion2vec as names
 from zoo.models.weights import encoder_folder, encoder_memory

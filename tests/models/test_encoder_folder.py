@@ -1,11 +1,13 @@
 """Converted folders of encoders that are damaged, of another version, or too large for the memory that is free."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from zoo.errors import UserError
-from zoo.models.wav2vec2 import EncoderConfig
+from zoo.models.encoder_config import EncoderConfig
 from zoo.models.weights import encoder_folder, encoder_memory
 from zoo.models.weights.families import SIZES
 
@@ -65,3 +67,18 @@ def test_a_conversion_says_that_memory_is_too_small(monkeypatch):
     monkeypatch.setattr("zoo.utils.memory.free_bytes", lambda: 2**24)
     with pytest.raises(UserError, match=r"x: expected 0\.2 GiB of free memory, found 0.0 GiB"):
         encoder_memory.check_conversion("x", large)
+
+
+def test_a_conversion_needs_no_keras(folder, tmp_path):
+    """Its backend alone would take more memory than a base encoder."""
+    code = (
+        "import sys\n"
+        "from zoo.commands import convert_weights\n"
+        f"for words in ([{str(folder)!r}, '--back', '--out', 'theirs'], ['theirs', '--out', 'ours']):\n"
+        "    sys.argv[1:] = words\n"
+        "    convert_weights.main()\n"
+        "assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "ours" / encoder_folder.WEIGHTS).is_file()

@@ -9,8 +9,8 @@ from networks import once
 from tuning import space as spaces
 from zoo import registry
 from zoo.errors import UserError
+from zoo.models.encoder_config import EncoderConfig
 from zoo.models.option_ranges import RANGES, check
-from zoo.models.wav2vec2 import EncoderConfig
 from zoo.models.weights.families import SIZES
 
 INF, NAN = float("inf"), float("nan")

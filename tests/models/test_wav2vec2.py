@@ -11,7 +11,8 @@ from keras import ops
 from spoil import tensors_changed
 
 from zoo.errors import UserError
-from zoo.models.wav2vec2 import EncoderConfig, InTraining, speech_encoder, with_head
+from zoo.models.encoder_config import EncoderConfig
+from zoo.models.wav2vec2 import InTraining, speech_encoder, with_head
 from zoo.models.weights import encoder_folder, hugging_face
 
 if os.environ.get("CI"):  # there nothing may be skipped silently

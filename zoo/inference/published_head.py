@@ -14,7 +14,8 @@ from zoo.inference.embedding import with_embedding
 from zoo.inference.predictor import Predictor
 from zoo.inference.stream_model import Live
 from zoo.models import encoders
-from zoo.models.wav2vec2 import EncoderHead, with_head
+from zoo.models.encoder_config import EncoderHead
+from zoo.models.wav2vec2 import with_head
 from zoo.models.weights import encoder_folder, encoder_memory
 from zoo.models.weights.encoder_folder import Converted
 

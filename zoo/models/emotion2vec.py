@@ -5,7 +5,7 @@
   Representations for Vision, Speech and Language" (data2vec 2.0), ICML 2023
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -14,32 +14,11 @@ from keras import layers
 from zoo.layers.emotion2vec import ExtraTokens, LinearPositionBias, WithoutTokens
 from zoo.layers.masking import FrameMask, ZeroPadding
 from zoo.layers.speech_encoder import ClipStandardization, Gelu, PositionalConvolution
-from zoo.models.wav2vec2 import EncoderConfig, InTraining, convolutions, dropped, held_back, transformer_layer
+from zoo.models.encoder_config import Emotion2VecConfig
+from zoo.models.wav2vec2 import InTraining, convolutions, dropped, held_back, transformer_layer
 
-FAMILY = "emotion2vec"
 _NOTHING = InTraining()
 _EPSILON = 1e-5  # of every normalisation outside the transformer layers
-
-
-@dataclass(frozen=True)
-class Emotion2VecConfig(EncoderConfig):
-    """What a published config.yaml says of emotion2vec's architecture; defaults are those of the base models.
-
-    position_layers: convolutions of the positional encoder, each of `position_kernel` frames.
-    extra_tokens: learned vectors in front of the frames, which no hidden state that is given out has.
-    prenet_layers: how many of the `n_layers` transformer layers belong to the modality's own encoder. It changes the
-        names of published tensors alone.
-    scale_per_layer, scale_per_head: whether each layer, and each head, has its own scale of the linear position bias.
-    """
-
-    family: str = FAMILY
-    conv_norm: str = "layer"
-    position_kernel: int = 19
-    position_layers: int = 5
-    extra_tokens: int = 10
-    prenet_layers: int = 4
-    scale_per_layer: bool = False
-    scale_per_head: bool = True
 
 
 def emotion2vec(

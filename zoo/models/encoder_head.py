@@ -21,8 +21,9 @@ from zoo.layers.encoder_training import StateMeans
 from zoo.layers.masking import FrameMask, masked_input
 from zoo.layers.speech_encoder import LayerWeights
 from zoo.models import encoders
+from zoo.models.encoder_config import EncoderConfig
 from zoo.models.option_ranges import checked
-from zoo.models.wav2vec2 import EncoderConfig, InTraining
+from zoo.models.wav2vec2 import InTraining
 
 SPACE = {
     "learning_rate": {"low": 1e-4, "high": 1e-2, "sampling": "log"},

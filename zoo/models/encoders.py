@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from zoo.models.emotion2vec import Emotion2VecConfig, emotion2vec
-from zoo.models.wav2vec2 import EncoderConfig, speech_encoder
+from zoo.models.emotion2vec import emotion2vec
+from zoo.models.encoder_config import Emotion2VecConfig, EncoderConfig
+from zoo.models.wav2vec2 import speech_encoder
 
 
 def build(config: EncoderConfig, **options: Any) -> keras.Model:

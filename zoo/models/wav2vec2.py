@@ -8,7 +8,6 @@
   2022
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,78 +26,7 @@ from zoo.layers.speech_encoder import (
     PositionalConvolution,
     RelativePositionBias,
 )
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """What a published encoder's config.json and preprocessor_config.json say of its architecture.
-
-    family: wav2vec2, hubert or wavlm.
-    conv_filters, conv_kernels, conv_strides: of the convolutions on the waveform.
-    conv_norm: "group" (each channel of the first convolution over time) or "layer" (channels of each frame, behind
-        every convolution).
-    norm_first: whether layer normalisation comes before attention and feed-forward parts (`do_stable_layer_norm`).
-    project_norm: whether layer normalisation comes before the projection to `hidden` (`feat_proj_layer_norm`).
-    standardize: whether each waveform is standardised over its real samples first (`do_normalize`).
-    """
-
-    family: str = "wav2vec2"
-    hidden: int = 768
-    n_layers: int = 12
-    heads: int = 12
-    feed_forward: int = 3072
-    conv_filters: tuple[int, ...] = (512,) * 7
-    conv_kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
-    conv_strides: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
-    conv_bias: bool = False
-    conv_norm: str = "group"
-    norm_first: bool = False
-    project_norm: bool = True
-    position_kernel: int = 128
-    position_groups: int = 16
-    buckets: int = 320
-    max_distance: int = 800
-    epsilon: float = 1e-5
-    standardize: bool = True
-    rate_hz: int = 16_000
-
-    def n_frames(self, n_samples: Any) -> Any:
-        """Frames that the convolutions make of `n_samples` samples (number, array or tensor)."""
-        for kernel, stride in zip(self.conv_kernels, self.conv_strides, strict=True):
-            n_samples = (n_samples - kernel) // stride + 1
-        return n_samples
-
-    @property
-    def step_samples(self) -> int:
-        """Samples from one frame to the next: 320, 20 ms, for published encoders."""
-        return math.prod(self.conv_strides)
-
-    @property
-    def least_samples(self) -> int:
-        """Samples of the shortest clip that makes a frame: 400 for published encoders."""
-        samples = 1
-        for kernel, stride in zip(reversed(self.conv_kernels), reversed(self.conv_strides), strict=True):
-            samples = (samples - 1) * stride + kernel
-        return samples
-
-
-@dataclass(frozen=True)
-class EncoderHead:
-    """A published network's head on its encoder, on the mean of its frames or of projected frames.
-
-    kind: "dense" (mean of frames, dense layer of `width`, tanh, outputs: Wagner et al. 2023, IEEE TPAMI, "Dawn of the
-        Transformer Era in Speech Emotion Recognition"), "projector" (frames projected to `width`, their mean, outputs:
-        transformers' sequence classification) or "linear" (mean of frames, outputs: emotion2vec+; `width` is 0).
-    labels: of the outputs, in order.
-    regression: whether outputs are ratings; else they are classes, and become probabilities.
-    weighted_layers: whether it reads a learned average of all hidden states, not the last.
-    """
-
-    kind: str
-    labels: tuple[str, ...]
-    width: int
-    regression: bool = False
-    weighted_layers: bool = False
+from zoo.models.encoder_config import EncoderConfig, EncoderHead
 
 
 @dataclass(frozen=True)

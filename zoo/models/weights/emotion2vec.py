@@ -5,8 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from zoo.models.emotion2vec import Emotion2VecConfig
-from zoo.models.wav2vec2 import EncoderHead
+from zoo.models.encoder_config import Emotion2VecConfig, EncoderHead
 from zoo.models.weights.wav2vec2 import Place, Tensor, dense, norm, same, turned
 
 _AUDIO = "modality_encoders.AUDIO."

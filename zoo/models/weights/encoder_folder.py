@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import UserError, shortened
-from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
+from zoo.models.encoder_config import EncoderConfig, EncoderHead
 from zoo.models.weights import encoder_memory, families, hugging_face, wav2vec2
 from zoo.models.weights.image import checksum
 from zoo.models.weights.kinds import DESCRIPTION

@@ -2,7 +2,7 @@
 
 import math
 
-from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
+from zoo.models.encoder_config import EncoderConfig, EncoderHead
 from zoo.models.weights import families
 from zoo.utils import memory
 

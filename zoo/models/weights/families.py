@@ -4,9 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.models.emotion2vec import FAMILY as EMOTION2VEC
-from zoo.models.emotion2vec import Emotion2VecConfig
-from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
+from zoo.models.encoder_config import EMOTION2VEC, Emotion2VecConfig, EncoderConfig, EncoderHead
 from zoo.models.weights import emotion2vec, funasr, hugging_face, wav2vec2
 from zoo.models.weights.hugging_face import Published, Tensors
 from zoo.models.weights.wav2vec2 import Place

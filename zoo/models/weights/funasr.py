@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError, shortened
-from zoo.models.emotion2vec import Emotion2VecConfig
-from zoo.models.wav2vec2 import EncoderHead
+from zoo.models.encoder_config import Emotion2VecConfig, EncoderHead
 from zoo.models.weights import hugging_face
 from zoo.models.weights.hugging_face import Published, Tensors
 from zoo.utils.atomic_files import written_aside

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UserError
-from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
+from zoo.models.encoder_config import EncoderConfig, EncoderHead
 from zoo.utils.extras import need
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.models.wav2vec2 import EncoderConfig, EncoderHead
+from zoo.models.encoder_config import EncoderConfig, EncoderHead
 
 Tensor = np.ndarray
 # The first convolution and the layer that are found in every checkpoint; what stands in front of them is a prefix.
