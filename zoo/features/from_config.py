@@ -63,6 +63,7 @@ def features_of(
         min_seconds=extractor.least_seconds,
         threads=extractor.threads,
         stored_as=extractor.stored_as,
+        of_file=extractor.of_file,
         progress=progress,
     )
 
