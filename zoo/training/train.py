@@ -234,15 +234,18 @@ def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Train and test a fold unless that is done; return its record."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not is_finished(folder):
-        task, data = tasks.of(settings.model), fold_data(of_fold(run, fold), fold)
-        linear = registry.get(settings.model).fitted == "linear"
+        own, task, entry = of_fold(run, fold), tasks.of(settings.model), registry.get(settings.model)
+        data, linear = fold_data(own, fold), entry.fitted == "linear"
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
-        kept = kept_epoch(history, task.FIGURES.score, settings)
+        best = kept_epoch(history, task.FIGURES.score, settings)
         plot = fit_linear.plot if linear else task.report.plot_curves
-        plot(history, folder / "curves.png", run.title(fold.name), kept)
+        plot(history, folder / "curves.png", run.title(fold.name), best)
         task.after_training(folder / "model.keras", data, settings)
         training_clips.write(folder, fold, run.features, from_config.rate_hz(settings))
-        rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings) if fold.test else []
+        # openSMILE would take longer to make these features again than all that came before.
+        kept = (None, own.features) if entry.frontend == "acoustic" else ()
+        tested = folder, fold.test, protocol, corpus_name(run.facts), settings
+        rows = task.test_rows(*tested, *kept) if fold.test else []
         _check_unchanged(run, fold)
         record = _record(fold, history, task.FIGURES.score, settings)
         record |= task.scores(rows, protocol) if rows else {"classes": list(protocol.classes)}

@@ -27,12 +27,13 @@ from zoo.frontends.compose import with_normalization
 from zoo.frontends.mel_filterbank import mel_frequencies
 from zoo.frontends.speech_encoder import chosen_states
 from zoo.heads import column_names, heads_of
-from zoo.inference.categorical import groups_of, load_classifier
+from zoo.inference.categorical import groups_of, load_classifier, of_features
 from zoo.inference.predictor import checked, in_turn, read_all
 from zoo.losses import class_weights
 from zoo.metrics import classification
 from zoo.models.weights import encoder_folder
 from zoo.reports import classification as classification_report
+from zoo.runs.model_file import load_model
 from zoo.training import auxiliary, encoder_tuning, several_targets
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row
 
@@ -215,14 +216,26 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
 
 
 def test_rows(
-    folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
+    folder: Path,
+    clips: Clips,
+    protocol: Protocol,
+    corpus: str,
+    config: RunConfig,
+    alter: Alter = None,
+    features: Mapping[str, Features] | None = None,
 ) -> list[Row]:
     """Return a row per utterance: corpus, clip, speaker, truth, prediction, and the probability of class C as p_C.
 
-    Columns of further targets follow, as zoo.training.several_targets names them.
+    Columns of further targets follow, as zoo.training.several_targets names them. With `features`, by the clip's name
+    and as the model takes them, no audio is read.
     """
+    if features is not None:
+        model = load_model(folder / "model.keras", False, protocol.classes)
+        found = of_features(model)([features[clip.name].read() for clip in clips])
+        outputs = [checked(output, (None,), clip.path) for output, clip in zip(found, clips, strict=True)]
+        return [row_of(clip, output, protocol, corpus) for clip, output in zip(clips, outputs, strict=True)]
     classifier = load_classifier(folder, config)
-    outputs: list[np.ndarray] = []
+    outputs = []
     for some in in_turn(clips):
         paths = [clip.path for clip in some]
         waveforms: list[Any] = read_all(some, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
