@@ -76,7 +76,7 @@ def test_a_bad_file_is_refused_in_the_words_of_reading_it_here(recording, kind, 
 def test_a_process_goes_on_behind_a_bad_file(recording, tmp_path):
     processes = opensmile_process.Processes(1)
     kind = (0.06, 60.0), RATE_HZ, "eGeMAPSv02", "Functionals"
-    with pytest.raises(BadClip, match="missing|No such file"):
+    with pytest.raises(BadClip, match="No such file"):
         processes.extract_file(tmp_path / "none.wav", WHOLE, *kind)
     first = processes._idle.queue[-1]
     _, values = processes.extract_file(recording, WHOLE, *kind)

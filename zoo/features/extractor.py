@@ -1,6 +1,6 @@
 """Compute the features of recordings, once, before training."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ class Extractor:
 
     It may be called by so many `threads` at once, with clips of `least_seconds` or more. A cache holds its features
     as `stored_as`, float32 or float16. `of_file` returns the facts of a file and the same features, where other
-    processes read it (zoo.data.batches.feature_store.OfFile).
+    processes read it (zoo.data.batches.feature_store.OfFile). `sources` are files of the code that computes them.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
@@ -35,6 +35,7 @@ class Extractor:
     least_seconds: float = LEAST_SECONDS
     stored_as: str = "float32"
     of_file: OfFile | None = None
+    sources: Sequence[Path] = ()
 
 
 def of_layer(frontend: "keras.layers.Layer") -> Extractor:
@@ -80,4 +81,6 @@ def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_00
         facts, values = opensmile.file_functionals(path, segment, max_seconds, *kind)
         return facts, values[None]
 
-    return Extractor(features, settings, rate_hz, len(cores()), opensmile.LEAST_SECONDS, of_file=of_file)
+    return Extractor(
+        features, settings, rate_hz, len(cores()), opensmile.LEAST_SECONDS, of_file=of_file, sources=opensmile.SOURCES
+    )

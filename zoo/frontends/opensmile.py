@@ -21,11 +21,13 @@ import numpy as np
 from zoo.data.audio.recording import Segment
 from zoo.data.audio.scan import Probe
 from zoo.errors import UserError, unknown
+from zoo.frontends import opensmile_process
 from zoo.frontends.opensmile_process import own_processes
 from zoo.utils import extras
 
 FEATURE_SETS = {"egemaps": 88, "compare": 6373, "compare_five": 325}  # functionals per window
 _FIVE = {"compare_five": "compare"}  # sets of five functionals of each descriptor of another set, for windows alone
+SOURCES = (Path(__file__), Path(opensmile_process.__file__))
 CLIP_FUNCTIONALS = ("five", "opensmile")
 LEAST_SECONDS = 0.06  # of a clip: the longest analysis frame
 LEAST_WINDOW_SECONDS = 0.09  # of a clip in windows, by the two constants below

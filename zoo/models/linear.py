@@ -3,10 +3,18 @@
 They are never trained by gradient here: zoo/training/fit_linear.py has scikit-learn fit them and sets their weights.
 """
 
-import keras
-from keras import layers
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from zoo.models.option_ranges import checked
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+    from keras import layers
+else:
+    keras, layers = lazy("keras"), lazy("keras.layers")
 
 
 @checked

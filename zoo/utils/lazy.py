@@ -1,4 +1,4 @@
-"""Import modules when something of theirs is first used: Keras with TensorFlow takes seconds, linear models need none."""
+"""Import modules when something of theirs is first used: Keras takes seconds, and linear models need none of it."""
 
 from importlib import import_module
 from types import ModuleType

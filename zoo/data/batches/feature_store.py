@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
@@ -24,7 +23,7 @@ import numpy as np
 from zoo.data.audio.read import read
 from zoo.data.audio.recording import CANCELLED, LOUDEST, QUIETEST, BadClip, Segment, check_finite
 from zoo.data.audio.scan import Probe, file_sha256, probe
-from zoo.data.batches.fingerprint import fingerprint
+from zoo.data.batches.fingerprint import fingerprint, kept
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
@@ -96,6 +95,7 @@ def extract(
     stored_as: str = "float32",
     alter: Callable[[np.ndarray, str], np.ndarray] | None = None,
     of_file: OfFile | None = None,
+    sources: Sequence[Path] = (),
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[dict[str, Features], list[dict[str, str]]]:
     """Return every clip's features by its name, and of those left out (`on_bad_clip="skip"`) "clip", "kind", "reason".
@@ -104,13 +104,13 @@ def extract(
     `alter` maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
     `settings` then say how. Files are `stored_as` float32 or float16; those with a value beyond the latter's range stay
     float32. Several `threads` call the front-end too, or in its place `of_file`, but for altered clips; once for clips
-    of identical bytes. A damaged file of the cache is made again, which a line on standard error says.
+    of identical bytes. `sources` are those of `kept`. Damaged files of the cache are named, and made again.
 
     Raises BadClip naming the first clip that cannot be used, or whose features are not finite, unless skipping;
     UserError when the cache folder cannot be written, or a file changes while it is read.
     """
     features_of = (lambda waveform: frontend(alter(waveform, ""))) if alter else frontend
-    arithmetic = fingerprint(features_of, rate_hz, max(1.0, min_seconds))
+    arithmetic = kept(cache, settings, sources, lambda: fingerprint(features_of, rate_hz, max(1.0, min_seconds)))
     key = {**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "arithmetic": arithmetic}
     folder = _folder(cache, key if stored_as == "float32" else {**key, "stored_as": stored_as})
     making: dict[str, Lock] = {}
@@ -136,8 +136,8 @@ def extract(
 
         def make() -> Features:
             with lock:
-                values = partial(_compute, clip, waveform, frontend, alter, round(min_seconds * rate_hz))
-                return _load(path) or _store(path, values(), facts, stored_as)
+                given = clip, waveform, frontend, alter, round(min_seconds * rate_hz)
+                return _load(path) or _store(path, _compute(*given), facts, stored_as)
 
         if threads == 1:
             return make

@@ -1,10 +1,16 @@
 """Notice that the arithmetic of a front-end has changed, so that features of the former one are not taken for new."""
 
 import hashlib
-from collections.abc import Callable, MutableMapping
+import json
+import re
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+
+from zoo.utils.atomic_files import written_aside
 
 _FINGERPRINTS: MutableMapping[Callable, dict[tuple[int, float], str]] = WeakKeyDictionary()
 
@@ -29,3 +35,25 @@ def fingerprint(features_of: Callable[[np.ndarray], np.ndarray], rate_hz: int, s
         content = f"{features.shape} {step.tolist()} {(np.round(means / step) + 0.0).tolist()}"  # no -0.0
         known[rate_hz, seconds] = hashlib.sha256(content.encode()).hexdigest()
     return known[rate_hz, seconds]
+
+
+def kept(cache: Path, settings: Mapping[str, Any], sources: Sequence[Path], make: Callable[[], str]) -> str:
+    """Return what `make` does, a fingerprint, from the cache where it is known; a front-end then need not be started.
+
+    It is known where neither `settings`, which name the versions of packages, nor the front-end's code has changed:
+    the content of `sources`. Without these it is always made.
+    """
+    if not sources:
+        return make()
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in sources:
+        digest.update(path.read_bytes())
+    path = cache / "fingerprints" / digest.hexdigest()[:16]
+    known = path.read_text(encoding="ascii", errors="replace") if path.is_file() else ""
+    if re.fullmatch("[0-9a-f]{64}", known):
+        return known
+    found = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        aside.write_text(found, encoding="ascii")
+    return found
