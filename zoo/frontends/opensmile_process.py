@@ -163,7 +163,8 @@ def _answered(content: bytes, rate_hz: int, named: bool, **request: Any) -> tupl
     kind = request["feature_set"], request["level"]
     try:
         if "path" in request:
-            facts, waveform = probe(request["path"], rate_hz, *request["seconds"], tuple(request["segment"]))
+            (least, most), (start, end) = request["seconds"], request["segment"]
+            facts, waveform = probe(request["path"], rate_hz, least, most, (start, end))
             answer["facts"] = vars(facts)
         else:
             waveform = np.frombuffer(content, np.float32)

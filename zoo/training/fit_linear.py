@@ -25,7 +25,6 @@ from zoo.errors import UserError
 from zoo.features import from_config
 from zoo.reports import style
 from zoo.reports.figures import save
-from zoo.runs.linear_model import LinearModel
 from zoo.training import linear_head
 from zoo.training.fit import best_epoch, make_repeatable
 from zoo.training.linear_head import Fitted
@@ -39,8 +38,6 @@ from zoo.utils.progress import Progress
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
-
-    Head = keras.Model | LinearModel
 else:
     keras = lazy("keras")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from zoo.utils.lazy import lazy
 if TYPE_CHECKING:
     import keras
 
-    Head = keras.Model | LinearModel
+    Head: TypeAlias = keras.Model | LinearModel
 else:
     keras = lazy("keras")
 

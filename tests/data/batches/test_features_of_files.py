@@ -76,3 +76,32 @@ def test_features_that_are_not_finite_are_refused(clips, tmp_path):
     with pytest.raises(BadClip, match="80 of 80 features that are NaN"):
         features_of_clip(clips[1], means, of_file=of_file)
     np.testing.assert_array_equal(features_of_clip(clips[0], means, of_file=of_file), features_of_clip(clips[0], means))
+
+
+def test_a_front_end_whose_code_is_unchanged_is_not_started_for_its_fingerprint(clips, tmp_path):
+    """openSMILE takes a second to start, where all features are in the cache."""
+    code, calls = tmp_path / "code.py", []
+    code.write_text("one = 1")
+
+    def frontend(waveform):
+        calls.append(len(waveform))
+        return means(waveform)
+
+    def folder(settings=(), sources=(code,), frontend=frontend):
+        calls.clear()
+        made, _ = extract(clips[:1], frontend, dict(settings), tmp_path / "cache", sources=sources)
+        return made["a"].path.parent
+
+    first = folder()
+    assert folder() == first and not calls
+    another = lambda waveform: frontend(waveform)  # noqa: E731 (a new process knows no fingerprint)
+    assert folder(frontend=another) == first and not calls
+    code.write_text("one = 2")
+    assert folder(frontend=lambda waveform: frontend(waveform)) == first and 16_000 in calls
+    assert folder(frontend=lambda waveform: 2 * frontend(waveform)) == first, "by its code, which is the same"
+    code.write_text("one = 3")
+    assert folder(frontend=lambda waveform: 2 * frontend(waveform)) != first
+    assert folder({"bands": 2}, frontend=lambda waveform: frontend(waveform)) != first and 16_000 in calls
+    for place in (tmp_path / "cache" / "fingerprints").iterdir():
+        place.write_text("damaged")
+    assert folder(frontend=lambda waveform: frontend(waveform)) == first and 16_000 in calls

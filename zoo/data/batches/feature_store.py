@@ -124,13 +124,12 @@ def extract(
         lock = making.setdefault(path.name, Lock())  # another clip may have the same bytes
         if of_file and not alter:
             with lock:
-                features = _load(path)
-                if features is None:
-                    facts, values = of_file(clip.path, clip.segment, max_seconds)
-                    _check_same(clip, False, known, path)
-                    features = _store(path, _checked(clip, values, "features"), facts, stored_as)
-            made = features
-            return lambda: made
+                if same := _load(path):
+                    return lambda: same
+                facts, values = of_file(clip.path, clip.segment, max_seconds)
+                _check_same(clip, False, known, path)
+                stored = _store(path, _checked(clip, values, "features"), facts, stored_as)
+            return lambda: stored
         facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds, clip.segment)
         _check_same(clip, alter is not None, known, path)
 

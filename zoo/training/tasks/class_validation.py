@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from zoo.features import enhancer
 
-    Model = keras.Model | LinearModel
+    Model: TypeAlias = keras.Model | LinearModel
 else:
     enhancer = lazy("zoo.features.enhancer")
 
