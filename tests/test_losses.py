@@ -9,8 +9,9 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from zoo import losses
+from zoo.data.class_weights import class_weights
 from zoo.errors import UserError
-from zoo.losses import LOSSES, class_weights, get_loss
+from zoo.losses import LOSSES, get_loss
 
 AIBO = ("A", "E", "N", "P", "R")
 COUNTS = (881, 2093, 5590, 674, 721)

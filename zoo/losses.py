@@ -1,4 +1,4 @@
-"""Compute losses of continuous ratings, and class weights for Keras's losses of classes.
+"""Compute losses of continuous ratings.
 
 The losses compare (batch, frames, targets) with the same. Weights per sequence (batch,), per frame (batch, frames) or
 (batch, frames, 1), or per rating act inside the means and moments, where Keras would apply them after padding has moved
@@ -9,54 +9,15 @@ Each loss has two reductions, which differ by a factor and so in the learning ra
 ratings or sequences, and "sum", as MixedEmotions D4.2 and its toolkit CURRENNT have it: its rates are for sums.
 """
 
-from collections.abc import Sequence
-
 import keras
-import numpy as np
+import numpy as np  # noqa: F401 (the examples use it)
 from keras import ops
 
-from zoo.errors import UserError, unknown
+from zoo.errors import unknown
 
 register = keras.saving.register_keras_serializable("zoo")
 
-CLASS_WEIGHTS = ("none", "inverse", "balanced")
 REDUCTIONS = ("mean", "sum")
-
-
-def class_weights(kind: str, labels: Sequence[int], classes: Sequence[str]) -> dict[str, float]:
-    """Return the weight in the loss of each class's utterances.
-
-    "inverse" is N / (10 N_k) (Zhao et al. 2019, eq 11, with the factor of their Table 4); "balanced" is N / (K N_k), so
-    that the mean weight is one; "none" is one throughout; or weights by name, "sad=2,angry=1.5,...".
-
-    `labels` are those of the training utterances, as indices into `classes`. Raises UserError for an unknown kind or
-    class, a class without a weight, or a weight that is no positive number.
-
-    >>> class_weights("balanced", [0, 0, 0, 1], ("angry", "sad"))  # 4 / (2 * 3), 4 / (2 * 1)
-    {'angry': 0.6666666666666666, 'sad': 2.0}
-    """
-    counts = np.bincount(labels, minlength=len(classes))
-    if kind == "none":
-        return dict.fromkeys(classes, 1.0)
-    if kind in ("inverse", "balanced"):
-        factor = 10 if kind == "inverse" else len(classes)
-        return {name: float(len(labels) / (factor * count)) for name, count in zip(classes, counts, strict=True)}
-    if "=" not in kind:
-        raise unknown("--class-weights", kind, CLASS_WEIGHTS)
-    weights: dict[str, float] = {}
-    for part in kind.split(","):
-        name, _, value = part.partition("=")
-        if name not in classes:
-            raise unknown("class in --class-weights", name, classes)
-        try:
-            weights[name] = float(value)
-        except ValueError:
-            weights[name] = -1.0
-        if not 0 < weights[name] <= 1000:
-            raise UserError(f"--class-weights: {name} has {value!r}, expected a positive number up to 1000")
-    if absent := ", ".join(name for name in classes if name not in weights):
-        raise UserError(f"--class-weights: no weight for {absent}; expected one for every class")
-    return weights
 
 
 class RatingLoss(keras.losses.Loss):

@@ -57,6 +57,11 @@ class Entry:
         """Whether a saved model of this row takes waveforms; else it takes features."""
         return self.frontend not in OUTSIDE_THE_GRAPH
 
+    @property
+    def trains_without_keras(self) -> bool:
+        """Whether neither features nor model need Keras: a linear model of openSMILE's functionals of clips."""
+        return self.frontend == "acoustic"
+
 
 def network_row(
     builder: str,

@@ -211,7 +211,7 @@ COMPARE_PCA_SVM = {name: {**preset, "feature_set": "compare"} for name, preset i
 # The baseline of the Interspeech challenges, whose linear SVM WEKA fits by SMO.
 _COMPARE_PAPER = {"feature_set": "compare", "functionals": "opensmile", "solver": "liblinear", "class_weights": "none"}
 # What adds most on RAVDESS: features against each speaker's own, other speeds in training, and a last fit on validation
-# clips too. Steps of C are fine, and end where larger ones take minutes each.
+# clips too. Steps of C are fine.
 _COMPARE_TUNED = {
     **_COMPARE_PAPER,
     "complexities": (1e-5, 3e-5, 1e-4, 3e-4),

@@ -129,6 +129,14 @@ def build(name: str, n_outputs: int, n_inputs: int = 40, /, **options: Any) -> "
         raise UserError(f"{name} cannot be built with {options or 'its defaults'}: {error}") from error
 
 
+def builder_of(name: str, options: Mapping[str, Any]) -> Callable[..., "keras.Model"]:
+    """Return the builder of a network of the zoo. Raises UserError for an option that it does not take."""
+    module, function = module_and_function(name)
+    builder = getattr(module, function)
+    _check_options(name, builder, options)
+    return builder
+
+
 def build_fine_tuned(name: str, n_outputs: int, /, *sizes: Any, **options: Any) -> "keras.Model":
     """Build a network with the encoder inside it, for --fine-tune; `sizes` are what its builder takes beside outputs.
 

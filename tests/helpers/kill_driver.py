@@ -157,7 +157,8 @@ def run(moment, flags, cache, errors):
 
 
 if __name__ == "__main__":
-    from zoo.training import train  # noqa: F401  TensorFlow starts no thread before its first operation
+    from zoo.runs import saved_layers  # noqa: F401  Keras, and TensorFlow, which starts no thread before its first work
+    from zoo.training import devices, train  # noqa: F401
 
     for line in sys.stdin:
         print(run(*json.loads(line)), flush=True)

@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo import catalogue
+from zoo import catalogue, registry
 from zoo.config import flags, packages
 from zoo.config.run_config import RunConfig
 from zoo.distributed import flags as worker_flags
@@ -100,7 +100,8 @@ def _train(every: Sequence[RunConfig], resume: bool, running: Mapping[str, Any],
     from zoo.training.tasks import base as tasks
     from zoo.training.train import train
 
-    announce_device()
+    if not registry.get(every[0].model).trains_without_keras:
+        announce_device()
     finished = side_by_side.train(every, resume, running, out) if running else [train(one, resume) for one in every]
     task, records = tasks.of(every[0].model), [read_record(one.folder) for one in finished]
     for one, record in zip(finished, records, strict=True):

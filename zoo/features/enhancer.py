@@ -3,12 +3,13 @@
 It becomes a part of their saved models and exports, between the MFCCs of every frame and what the networks take.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from zoo import registry
@@ -25,6 +26,12 @@ from zoo.frontends.mfcc import Mfcc, StreamStatistics, mfcc_frames
 from zoo.runs import upstream_runs
 from zoo.runs.model_file import load_model, network_of
 from zoo.utils.atomic_files import written_aside
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 _DENOISED, _SCORE = "denoised", "clean_speech"  # layers of the saved model
 

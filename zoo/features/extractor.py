@@ -1,13 +1,17 @@
 """Compute the features of recordings, once, before training."""
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.data.audio.recording import Segment
+from zoo.data.audio.scan import Probe
+from zoo.data.batches.feature_store import OfFile
 from zoo.frontends import opensmile
+from zoo.utils.portable import cores
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +24,8 @@ class Extractor:
     """`features` maps a waveform (samples,) at `rate_hz` to (frames, bands), and depends only on `settings`.
 
     It may be called by so many `threads` at once, with clips of `least_seconds` or more. A cache holds its features
-    as `stored_as`, float32 or float16.
+    as `stored_as`, float32 or float16. `of_file` returns the facts of a file and the same features, where other
+    processes read it (zoo.data.batches.feature_store.OfFile). `sources` are files of the code that computes them.
     """
 
     features: Callable[[np.ndarray], np.ndarray]
@@ -29,6 +34,8 @@ class Extractor:
     threads: int = 1
     least_seconds: float = LEAST_SECONDS
     stored_as: str = "float32"
+    of_file: OfFile | None = None
+    sources: Sequence[Path] = ()
 
 
 def of_layer(frontend: "keras.layers.Layer") -> Extractor:
@@ -59,7 +66,7 @@ def of_functionals(feature_set: str, window_seconds: float, hop_seconds: float, 
     def features(clip: np.ndarray) -> np.ndarray:
         return opensmile.functionals(clip, rate_hz, feature_set, window_seconds, hop_seconds)
 
-    return Extractor(features, settings, rate_hz, os.cpu_count() or 1, opensmile.LEAST_WINDOW_SECONDS)
+    return Extractor(features, settings, rate_hz, len(cores()), opensmile.LEAST_WINDOW_SECONDS)
 
 
 def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_000) -> Extractor:
@@ -69,4 +76,11 @@ def of_clip_functionals(feature_set: str, functionals: str, rate_hz: int = 16_00
     def features(clip: np.ndarray) -> np.ndarray:
         return opensmile.clip_functionals(clip, rate_hz, feature_set, functionals)[None]
 
-    return Extractor(features, settings, rate_hz, os.cpu_count() or 1, opensmile.LEAST_SECONDS)
+    def of_file(path: Path, segment: Segment, max_seconds: float) -> tuple[Probe, np.ndarray]:
+        kind = rate_hz, feature_set, functionals
+        facts, values = opensmile.file_functionals(path, segment, max_seconds, *kind)
+        return facts, values[None]
+
+    return Extractor(
+        features, settings, rate_hz, len(cores()), opensmile.LEAST_SECONDS, of_file=of_file, sources=opensmile.SOURCES
+    )

@@ -1,9 +1,10 @@
 """Build the front-end, the feature extractor and the feature model that a run configuration describes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import keras
+from typing import TYPE_CHECKING
 
 from zoo import registry
 from zoo.config.frame_timing import FRAME_SECONDS, RATE_HZ, frame_seconds, steps_per_frame
@@ -12,16 +13,22 @@ from zoo.config.saved import cache_folder
 from zoo.data.batches.feature_store import Features, extract
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.features import enhancer, joint_vector
+from zoo.features import joint_vector
 from zoo.features.extractor import Extractor, of_clip_functionals, of_functionals, of_layer
-from zoo.frontends.log_mel import LogMel
-from zoo.frontends.mfcc import CepstralStatistics
-from zoo.frontends.waveform import RawWaveform, StandardWaveform
-from zoo.layers.window_statistics import WindowStatistics
-from zoo.models.weights import encoder_folder
-from zoo.models.weights.families import FAMILIES
 from zoo.models.weights.kinds import is_converted, is_published, unconverted
 from zoo.runs import upstream_runs
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.features import enhancer
+    from zoo.frontends import log_mel, mfcc, waveform
+    from zoo.models.weights import encoder_folder, families
+else:
+    keras, enhancer = lazy("keras"), lazy("zoo.features.enhancer")
+    log_mel, mfcc, waveform = (lazy(f"zoo.frontends.{name}") for name in ("log_mel", "mfcc", "waveform"))
+    encoder_folder, families = (lazy(f"zoo.models.weights.{name}") for name in ("encoder_folder", "families"))
 
 
 def rate_hz(config: RunConfig) -> int:
@@ -63,6 +70,8 @@ def features_of(
         min_seconds=extractor.least_seconds,
         threads=extractor.threads,
         stored_as=extractor.stored_as,
+        of_file=extractor.of_file,
+        sources=extractor.sources,
         progress=progress,
     )
 
@@ -116,20 +125,22 @@ def feature_model(config: RunConfig, fold: str) -> keras.Model | None:
     if config.enhancer:
         features = enhancer.load(upstream_runs.folder_of("enhancer", config, fold))(inputs)
     window = round(config.functional_seconds / FRAME_SECONDS) * hop
+    from zoo.layers.window_statistics import WindowStatistics
+
     statistics = WindowStatistics(window, hop, name="window_statistics")(features, n_frames)
     return keras.Model(inputs, statistics, name="statistics")
 
 
-def cepstral(config: RunConfig) -> CepstralStatistics:
+def cepstral(config: RunConfig) -> mfcc.CepstralStatistics:
     """Return the front-end of networks on statistics of MFCCs over the utterance."""
     names = ("rate_hz", "window_ms", "hop_ms", "coefficients", "mel_bands", "statistics")
     settings = {name: getattr(config, name) for name in names}
-    return CepstralStatistics(**settings, peak_normalize=config.amplitude == "peak", name="cepstral_statistics")
+    return mfcc.CepstralStatistics(**settings, peak_normalize=config.amplitude == "peak", name="cepstral_statistics")
 
 
-def _log_mel(config: RunConfig) -> LogMel:
+def _log_mel(config: RunConfig) -> log_mel.LogMel:
     names = ("window_ms", "hop_ms", "bands", "mel_scale", "floor", "trim_db", "clip_mean")
-    return LogMel(**{name: getattr(config, name) for name in names}, name="log_mel")
+    return log_mel.LogMel(**{name: getattr(config, name) for name in names}, name="log_mel")
 
 
 def _image(config: RunConfig) -> keras.layers.Layer:
@@ -172,11 +183,11 @@ def _encoder(config: RunConfig) -> keras.layers.Layer:
     encoder = encoder_folder.describe(encoder_weights(config)).config
     if registry.get(config.model).task == "continuous":
         return SpeechEncoderFrames(config.weights, layer=config.encoder_layer, name="speech_encoder")
-    if config.model in FAMILIES and config.model != encoder.family:
+    if config.model in families.FAMILIES and config.model != encoder.family:
         found = f"--weights {config.weights}: expected {config.model}, found {encoder.family}"
         raise UserError(f"{found}; give --model {encoder.family}, or other weights")
     if config.trains_encoder:
-        return RawWaveform(encoder.rate_hz, name="waveform_frontend")
+        return waveform.RawWaveform(encoder.rate_hz, name="waveform_frontend")
     return SpeechEncoder(
         config.weights, layer=config.encoder_layer, frames=config.encoder_frames, name="speech_encoder"
     )
@@ -185,8 +196,8 @@ def _encoder(config: RunConfig) -> keras.layers.Layer:
 _LAYERS: dict[str, Callable[[RunConfig], keras.layers.Layer]] = {
     "log_mel": _log_mel,
     "mfcc": cepstral,
-    "mfcc_frames": enhancer.frames,
-    "waveform": lambda config: StandardWaveform(name="waveform_frontend"),
+    "mfcc_frames": lambda config: enhancer.frames(config),
+    "waveform": lambda config: waveform.StandardWaveform(name="waveform_frontend"),
     "joint": joint_vector.frontend,
     "image": _image,
     "encoder": _encoder,

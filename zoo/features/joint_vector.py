@@ -3,9 +3,10 @@
 Zhao et al. 2019, section IV, Table 7: the 384 values of attention_blstm_fcn, then a linear SVM.
 """
 
-from pathlib import Path
+from __future__ import annotations
 
-import keras
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.config.run_config import RunConfig
 from zoo.errors import UserError
@@ -13,6 +14,12 @@ from zoo.runs import upstream_runs
 from zoo.runs.folder import fold_folders
 from zoo.runs.model_file import frontend as frontend_of
 from zoo.runs.model_file import load_model, network_of
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 LAYER = "joint"
 

@@ -168,7 +168,7 @@ def _extractor(wanted: Wanted) -> Callable[[Sequence[Clip]], Features]:
 
     def of_clip(clip: Clip) -> Found:
         try:
-            return features_of_clip(clip, extractor.features, *limits)
+            return features_of_clip(clip, extractor.features, *limits, extractor.of_file)
         except BadClip as error:
             return error.kind, str(error)
 

@@ -1,7 +1,17 @@
 """Put a front-end or a fixed standardisation in front of a network."""
 
-import keras
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 
 def with_frontend(frontend: keras.layers.Layer, network: keras.Model) -> keras.Model:

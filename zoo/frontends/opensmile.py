@@ -11,17 +11,23 @@ takes 6 s (eGeMAPS) or 20 s (ComParE) on one core, where a call per window takes
 from those of a window cut out as a recording, at the edges of which the F0 track, moving averages and deltas end.
 """
 
+from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zoo.data.audio.recording import Segment
+from zoo.data.audio.scan import Probe
 from zoo.errors import UserError, unknown
+from zoo.frontends import opensmile_process
 from zoo.frontends.opensmile_process import own_processes
 from zoo.utils import extras
 
 FEATURE_SETS = {"egemaps": 88, "compare": 6373, "compare_five": 325}  # functionals per window
 _FIVE = {"compare_five": "compare"}  # sets of five functionals of each descriptor of another set, for windows alone
+SOURCES = (Path(__file__), Path(opensmile_process.__file__))
 CLIP_FUNCTIONALS = ("five", "opensmile")
 LEAST_SECONDS = 0.06  # of a clip: the longest analysis frame
 LEAST_WINDOW_SECONDS = 0.09  # of a clip in windows, by the two constants below
@@ -89,13 +95,29 @@ def clip_functionals(waveform: np.ndarray, rate_hz: int, feature_set: str, funct
     (eGeMAPS) or 65 (ComParE) after another, as Zhao et al. 2019 take them (section IV); frames without voice have an F0
     of 0, and count. Or "opensmile": the set's own, 88 or 6,373.
     """
-    if functionals == "opensmile":
-        _check(waveform, rate_hz, feature_set, LEAST_SECONDS)
-        return _elsewhere(waveform, rate_hz, feature_set, "Functionals")[0].ravel()
-    if functionals != "five":
+    level, summarised = _of_clips(functionals)
+    _check(waveform, rate_hz, feature_set, LEAST_SECONDS)
+    return summarised(_elsewhere(waveform, rate_hz, feature_set, level)[0])
+
+
+def file_functionals(
+    path: Path, segment: Segment, max_seconds: float, rate_hz: int, feature_set: str, functionals: str
+) -> tuple[Probe, np.ndarray]:
+    """Return the facts of a file or a `segment` of it, and its functionals (n,), those of `clip_functionals`.
+
+    openSMILE's process reads and checks the file. Raises BadClip as `probe` does, and as `clip_functionals`.
+    """
+    level, summarised = _of_clips(functionals)
+    seconds = (LEAST_SECONDS, max_seconds)
+    facts, values = own_processes().extract_file(path, segment, seconds, rate_hz, _OPENSMILE_NAMES[feature_set], level)
+    return facts, summarised(values)
+
+
+def _of_clips(functionals: str) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return openSMILE's level whose values become functionals of a clip, and the function that makes them (n,)."""
+    if functionals not in CLIP_FUNCTIONALS:
         raise unknown("functionals", functionals, CLIP_FUNCTIONALS)
-    _, values, _ = descriptors(waveform, rate_hz, feature_set)
-    return _five(values)
+    return ("Functionals", np.ravel) if functionals == "opensmile" else ("LowLevelDescriptors", _five)
 
 
 def clip_settings(feature_set: str, functionals: str) -> dict[str, Any]:

@@ -4,8 +4,11 @@ Here, the Fourier transforms of TensorFlow and openSMILE would call each other's
 cftb1st ...): with openSMILE 2.6 and TensorFlow 2.21 that ends in "malloc(): invalid size". For the same reason a
 process runs this module and nothing else: those of `multiprocessing` import the user's main script, TensorFlow with it.
 
-A request is a line of JSON and the samples, an answer a line of JSON and the values, both float32. A process ends when
-its input does.
+A request is a line of JSON that names a file, or such a line and samples; an answer is a line of JSON and values, both
+float32. A process ends when its input does.
+
+Files are read, checked and hashed in the process too, so that the one that asks is left with little for each clip: a
+request takes 0.2 ms, its features some 40, so that several files in a request would gain nothing.
 """
 
 import atexit
@@ -15,16 +18,21 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import traceback
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from zoo.data.audio.read import named
+from zoo.data.audio.recording import BadClip, Segment
+from zoo.data.audio.scan import Probe, probe
 from zoo.errors import UserError
+from zoo.utils.portable import cores
 
 _starting = Lock()
 
@@ -34,6 +42,7 @@ class Processes:
 
     def __init__(self, most: int):
         self._idle: queue.LifoQueue[subprocess.Popen[bytes] | None] = queue.LifoQueue()  # None: not yet started
+        self._names: dict[tuple[str, str], list[str]] = {}  # 6,373 of them are not sent with every answer
         for _ in range(most):
             self._idle.put(None)
 
@@ -47,11 +56,29 @@ class Processes:
         its work was done, RuntimeError with the error of openSMILE.
         """
         samples = np.ascontiguousarray(waveform, np.float32)
-        request = {"samples": len(samples), "rate_hz": rate_hz, "feature_set": feature_set, "level": level}
+        kind = {"rate_hz": rate_hz, "feature_set": feature_set, "level": level, "intervals": intervals}
+        _, values, names = self._answer({"samples": len(samples), **kind}, samples.tobytes())
+        return values, names
+
+    def extract_file(
+        self, path: Path, segment: Segment, seconds: tuple[float, float], rate_hz: int, feature_set: str, level: str
+    ) -> tuple[Probe, np.ndarray]:
+        """Return the facts of a file or a `segment` of it and its values, as `extract` does; the process reads it.
+
+        `seconds` are the least and the most it may last. Raises BadClip too, as `probe` does.
+        """
+        file = {"path": str(Path.cwd() / path), "segment": segment, "seconds": seconds}
+        answer, values, _ = self._answer({**file, "rate_hz": rate_hz, "feature_set": feature_set, "level": level})
+        if "bad" in answer:
+            raise BadClip(named(path, segment), *answer["bad"])
+        return Probe(**answer["facts"]), values
+
+    def _answer(self, request: dict[str, Any], samples: bytes = b"") -> tuple[dict[str, Any], np.ndarray, list[str]]:
+        kind = request["feature_set"], request["level"]
         process = self._idle.get()
         try:
             process = process or _started()
-            answer, values = _ask(process, {**request, "intervals": intervals}, samples)
+            answer, values = _ask(process, {**request, "named": kind not in self._names}, samples)
         except BaseException as error:  # Ctrl-C, too: the process has an answer that nobody will read
             if process is not None:
                 process.kill()
@@ -66,7 +93,9 @@ class Processes:
             self._idle.put(process)
         if "error" in answer:
             raise RuntimeError(f"openSMILE: {answer['error']}")
-        return values, answer["names"]
+        if "names" in answer:
+            self._names[kind] = answer["names"]
+        return answer, values, self._names.get(kind, [])
 
     def close(self) -> None:
         """End the processes, which must be idle."""
@@ -85,7 +114,7 @@ def own_processes() -> Processes:
 
 @cache
 def _own_processes() -> Processes:
-    processes = Processes(os.cpu_count() or 1)
+    processes = Processes(len(cores()))
     atexit.register(processes.close)
     return processes
 
@@ -100,10 +129,9 @@ def _started() -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def _ask(process: subprocess.Popen[bytes], request: dict[str, Any], samples: np.ndarray) -> tuple[dict, np.ndarray]:
+def _ask(process: subprocess.Popen[bytes], request: dict[str, Any], samples: bytes) -> tuple[dict, np.ndarray]:
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(json.dumps(request).encode() + b"\n")
-    process.stdin.write(samples.tobytes())
+    process.stdin.write(json.dumps(request).encode() + b"\n" + samples)
     process.stdin.flush()
     answer = json.loads(process.stdout.readline())
     shape = answer.get("rows", 0), answer.get("features", 0)
@@ -117,38 +145,57 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever else prints must not come between
     requests = sys.stdin.buffer
     while line := requests.readline():
+        request = json.loads(line)
+        content = requests.read(4 * request.get("samples", 0))
+        if len(content) < 4 * request.get("samples", 0):  # the process that asks has ended
+            return
+        answer, values = _answered(content, **request)
         try:
-            _answer(requests, answers, **json.loads(line))
+            answers.write(json.dumps(answer).encode() + b"\n" + values.tobytes())
+            answers.flush()
         except BrokenPipeError:
             return
 
 
-def _answer(requests: BinaryIO, answers: BinaryIO, samples: int, **request: Any) -> None:
-    waveform = np.frombuffer(requests.read(4 * samples), np.float32)
-    if len(waveform) < samples:  # the process that asks has ended
-        return
+def _answered(content: bytes, rate_hz: int, named: bool, **request: Any) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the answer to a request: its line, and values float32 (rows, features)."""
+    answer: dict[str, Any] = {}
+    kind = request["feature_set"], request["level"]
     try:
-        values, names = _extract(waveform, **request)
-        rows, features = values.shape
-        answer: dict[str, Any] = {"rows": rows, "features": features, "names": names}
+        if "path" in request:
+            (least, most), (start, end) = request["seconds"], request["segment"]
+            facts, waveform = probe(request["path"], rate_hz, least, most, (start, end))
+            answer["facts"] = vars(facts)
+        else:
+            waveform = np.frombuffer(content, np.float32)
+        values = _extract(waveform, rate_hz, *kind, request.get("intervals", ""))
+        answer |= dict(zip(("rows", "features"), values.shape, strict=True))
+        if named:
+            answer["names"] = _smile(*kind).feature_names
+    except BadClip as error:
+        return {"bad": [error.kind, error.found, error.command]}, np.empty(0, np.float32)
     except Exception:  # whatever openSMILE raises is the answer
-        values, answer = np.empty(0, np.float32), {"error": traceback.format_exc()}
-    answers.write(json.dumps(answer).encode() + b"\n" + values.astype(np.float32).tobytes())
-    answers.flush()
+        return {"error": traceback.format_exc()}, np.empty(0, np.float32)
+    return answer, values
 
 
-def _extract(
-    waveform: np.ndarray, rate_hz: int, feature_set: str, level: str, intervals: str
-) -> tuple[np.ndarray, list[str]]:
-    """Run openSMILE, over `intervals` of descriptors if there are any; return values (rows, features) and names."""
+@cache
+def _smile(feature_set: str, level: str) -> Any:
+    """Return openSMILE for a set, made once: finding the names of ComParE's 6,373 features takes as long as a clip."""
     import opensmile
 
-    with tempfile.TemporaryDirectory() as folder:
-        frame_mode = Path(folder) / "windows.conf.inc"
-        frame_mode.write_text(f"frameMode = list\nframeList = {intervals}\n", encoding="ascii")
-        options = {"frameModeFunctionalsConf": str(frame_mode)} if intervals else {}
-        kind = opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[level]
-        smile = opensmile.Smile(*kind, options=options)
-        # The package multiplies by 32768 and converts, so that a sample of 1 would become -1.
-        within_16_bits = np.clip(waveform, -1, 32767 / 32768).astype(np.float32)
-        return smile(within_16_bits, rate_hz)[0].T, smile.feature_names
+    return opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[level])
+
+
+def _extract(waveform: np.ndarray, rate_hz: int, feature_set: str, level: str, intervals: str) -> np.ndarray:
+    """Run openSMILE, over `intervals` of descriptors if there are any; return values float32 (rows, features)."""
+    smile = _smile(feature_set, level)
+    # The package multiplies by 32768 and converts, so that a sample of 1 would become -1.
+    within_16_bits = np.clip(waveform, -1, 32767 / 32768).astype(np.float32)
+    with TemporaryDirectory() if intervals else nullcontext() as folder:
+        smile.options = {}
+        if folder:
+            frame_mode = Path(folder) / "windows.conf.inc"
+            frame_mode.write_text(f"frameMode = list\nframeList = {intervals}\n", encoding="ascii")
+            smile.options = {"frameModeFunctionalsConf": str(frame_mode)}
+        return smile(within_16_bits, rate_hz)[0].T.astype(np.float32)

@@ -1,12 +1,14 @@
 """Classify utterances by the saved model of a fold."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from zoo import registry
@@ -17,10 +19,15 @@ from zoo.data.schema import Clip
 from zoo.features import corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import LEAST_SECONDS
 from zoo.heads import Heads, column_names, heads_of
-from zoo.inference.compiled import compiled
 from zoo.inference.predictor import BATCH_SECONDS, ENCODER_BATCH_SECONDS
 from zoo.runs.model_file import load_model, network_of
 from zoo.runs.protocol import protocol_of
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ def load_classifier(folder: Path, config: RunConfig) -> Classifier:
     heads = heads_of(config, protocol_of(config).classes)
     model = load_model(folder / "model.keras", takes_waveforms, column_names(heads))
     if takes_waveforms and not config.normalize_corpora:
+        from zoo.inference.compiled import compiled
+
         run = compiled(model)
         on_encoder = registry.get(config.model).frontend == "encoder"
         batch_samples = (ENCODER_BATCH_SECONDS if on_encoder else BATCH_SECONDS) * rate_hz
@@ -84,6 +93,8 @@ def of_features(model: keras.Model) -> Callable[[Sequence[np.ndarray]], list[np.
 
     They are NaN for features that are not finite. The front-end of a model that takes waveforms is left out.
     """
+    from zoo.inference.compiled import compiled
+
     run = compiled(network_of(model))
 
     def answer(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -3,16 +3,22 @@
 They are never trained by gradient here: zoo/training/fit_linear.py has scikit-learn fit them and sets their weights.
 """
 
-import keras
-from keras import layers
+from typing import TYPE_CHECKING
 
 from zoo.models.option_ranges import checked
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+    from keras import layers
+else:
+    keras, layers = lazy("keras"), lazy("keras.layers")
 
 
 @checked
 def linear_classifier(
     n_classes: int, n_inputs: int, /, *, components: int | None = None, seed: int = 0, name: str = "linear_classifier"
-) -> keras.Model:
+) -> "keras.Model":
     """Build the model: one vector per clip to a score per class, and their softmax.
 
     It maps {"features": (batch, 1, n_inputs), "n_frames": (batch,)} to (batch, n_classes). Layer "scores" gives the
@@ -33,7 +39,7 @@ def linear_classifier(
 @checked
 def linear_regressor(
     n_targets: int, n_inputs: int, /, *, components: int | None = None, seed: int = 0, name: str = "linear_regressor"
-) -> keras.Model:
+) -> "keras.Model":
     """Build the model: a rating per dimension for every frame, from that frame's features.
 
     It maps {"features": (batch, frames, n_inputs), "n_frames": (batch,)} to (batch, frames, n_targets). `components`

@@ -3,17 +3,24 @@
 Keras's safe mode refuses code too; this check depends neither on it nor on the installed version.
 """
 
+from __future__ import annotations
+
 import zipfile
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
-import keras
 
 from zoo.utils.json_files import parse_json
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 LARGEST_BYTES = 3 * 2**29  # unpacked, all files together; a fine-tuned large encoder takes 1.27 GB
 LARGEST_CONFIG_BYTES = 16 * 2**20

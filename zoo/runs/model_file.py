@@ -1,55 +1,23 @@
 """Load the saved .keras model of a run; find its front-end and its network."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-from zoo import keras_metrics, losses, losses_several
 from zoo.errors import UserError
-from zoo.frontends import clean_speech, deep_spectrum, encoder_ratings, log_mel, mfcc, speech_encoder, waveform
-from zoo.layers import (
-    attention,
-    emotion2vec,
-    encoder_training,
-    gradient_reversal,
-    long_convolution,
-    lstm,
-    masking,
-    sparsity,
-    window_statistics,
-)
-from zoo.layers import speech_encoder as speech_encoder_layers
-from zoo.layers import waveform as waveform_layers
 from zoo.runs import keras_archive
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 _UNSTORED = 1_000  # states of random generators, which some versions of Keras did not save
-# Saved models name layers and losses by class: importing these modules registers every one of them.
-LAYERS = (
-    attention,
-    clean_speech,
-    deep_spectrum,
-    emotion2vec,
-    encoder_ratings,
-    encoder_training,
-    gradient_reversal,
-    keras_metrics,
-    log_mel,
-    long_convolution,
-    losses,
-    losses_several,
-    lstm,
-    masking,
-    mfcc,
-    sparsity,
-    speech_encoder,
-    speech_encoder_layers,
-    waveform,
-    waveform_layers,
-    window_statistics,
-)
 
 
 def load_model(path: Path, waveforms: bool = True, outputs: Sequence[str] = ()) -> keras.Model:
@@ -59,6 +27,8 @@ def load_model(path: Path, waveforms: bool = True, outputs: Sequence[str] = ()) 
     """
     if not path.is_file():
         raise UserError(f"{path}: no trained model is there; train to the end first, or add --resume to go on")
+
+    import_module("zoo.runs.saved_layers")  # registers the classes that models name
     try:
         _check_size(*keras_archive.check(path))
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -4,13 +4,21 @@ Li, Wang, Shi, Hou, Liu: "Adaptive Batch Normalization for practical domain adap
 section 3: every layer's moving mean and variance become those of the new domain, and all else stays.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import keras
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from zoo.data.batches.by_length import in_batches
 from zoo.errors import UserError
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 _STEPS = 20_000  # of a batch: inputs of some layers have a hundred channels in every band
 

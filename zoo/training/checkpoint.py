@@ -5,17 +5,24 @@ writes. Here one file holds everything, appears by renaming, is checked by the a
 the one before it is kept.
 """
 
+from __future__ import annotations
+
 import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 _LAST, _BEFORE = "state.npz", "state-before.npz"
 

@@ -1,8 +1,9 @@
 """Check a network of a file or another package before anything is read for its training."""
 
-from typing import Any
+from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from zoo import own_network, registry
@@ -10,6 +11,12 @@ from zoo.config.run_config import RunConfig, heeds
 from zoo.data.protocols.splits import Protocol
 from zoo.errors import UserError
 from zoo.runs import keras_archive
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 _ROUNDING = 1e-4
 _DRAWS = 5  # of weights: what stands behind a maximum shows in some only

@@ -6,12 +6,13 @@
   Classification", ACL 2018, section 3.2.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from zoo.config.run_config import RunConfig
@@ -19,6 +20,12 @@ from zoo.errors import UserError
 from zoo.models.encoder_head import depth_of
 from zoo.models.weights import encoder_folder
 from zoo.utils import memory
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 _PROJECTIONS = ("q", "k", "v", "out")
 # Slots of an optimizer, each as large as what it trains; momentum takes one more.

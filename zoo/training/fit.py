@@ -1,23 +1,33 @@
 """Train the network of one fold: keep the best epoch by the validation score, or the last; save a state after each."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from zoo.config.run_config import RunConfig
 from zoo.errors import DivergedError
 from zoo.frontends.compose import with_frontend
 from zoo.runs.model_file import bare
-from zoo.training import checkpoint, devices, encoder_tuning, snapshots, transfer
+from zoo.training import checkpoint, snapshots, transfer
 from zoo.training.layer_rates import with_rates
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
 from zoo.utils.atomic_files import write_csv, written_aside
+from zoo.utils.lazy import lazy
 from zoo.utils.progress import Progress
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.training import devices, encoder_tuning
+else:
+    keras = lazy("keras")
+    devices, encoder_tuning = lazy("zoo.training.devices"), lazy("zoo.training.encoder_tuning")
 
 
 def fit(

@@ -1,7 +1,8 @@
-"""Fit the linear model of one fold with scikit-learn: a support vector machine or regression for every C.
+"""Fit the linear model of one fold: a support vector machine or regression for every C.
 
+scikit-learn does it; for fewer vectors than features it is zoo.training.linear_machines, which takes seconds there.
 Features are standardised and, where the model has components, projected by the training set. The fitted weights are
-set in a Keras model, so that a baseline is saved, evaluated and exported like any network.
+saved as a Keras model, so that a baseline is evaluated and exported like any network.
 """
 
 from __future__ import annotations
@@ -13,12 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import SGDClassifier
-from sklearn.svm import LinearSVC, LinearSVR
 
 from zoo import registry
 from zoo.config.run_config import RunConfig
@@ -27,17 +23,25 @@ from zoo.data.batches.by_length import in_batches
 from zoo.data.batches.feature_store import InMemory
 from zoo.errors import UserError
 from zoo.features import from_config
-from zoo.frontends.compose import with_frontend, with_normalization
 from zoo.reports import style
 from zoo.reports.figures import save
+from zoo.training import linear_head
 from zoo.training.fit import best_epoch, make_repeatable
+from zoo.training.linear_head import Fitted
+from zoo.training.linear_machines import LinearMachines
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData, History
-from zoo.utils.atomic_files import write_csv, written_aside
+from zoo.utils.atomic_files import write_csv
+from zoo.utils.lazy import lazy
 from zoo.utils.progress import Progress
 
 if TYPE_CHECKING:
+    import keras
     from matplotlib.figure import Figure
+else:
+    keras = lazy("keras")
+
+Solver = Callable[[float], Fitted]
 
 _MOST_ITERATIONS = 20_000
 _EPOCHS = 200  # of stochastic gradient descent at most
@@ -54,7 +58,8 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
     a row per C. With `config.enhanced` "test" the enhancer stands in the saved model alone. Raises UserError for more
     components than vectors or features, or clips of one class.
     """
-    make_repeatable(config.seed)
+    if not registry.get(config.model).trains_without_keras:
+        make_repeatable(config.seed)
     task = tasks.of(config.model)
     body = seen_body = from_config.feature_model(config, fold.name)
     if config.enhancer and config.enhanced == "test":
@@ -62,37 +67,47 @@ def fit(fold: FoldData, config: RunConfig, progress: Progress) -> History:
     train, validation = _through(seen_body, _with_copies(fold.train)), _through(seen_body, fold.validation)
     seen = replace(fold, train=train, validation=validation)
     vectors, targets, weights = _training_set(seen)
-    head, scale = _head(seen, config, vectors)
+    head, scale = linear_head.made(seen, config, vectors, with_keras=body is not None)
     vectors = scale(vectors)
     validate = task.validator(head, seen, config)
 
-    fitted: dict[float, list[tuple[np.ndarray, float]]] = {}
+    solve = _solver(vectors, targets, weights, config, len(fold.outputs))
+    fitted: dict[float, Fitted] = {}
     history: History = []
     with progress.task(f"fold {fold.name}, values of C", len(config.complexities)) as advance:
         for number, c in enumerate(config.complexities, start=1):
             start = time.perf_counter()
-            fitted[c] = _solve(vectors, targets, weights, c, config, len(fold.outputs))
+            fitted[c] = solve(c)
             history.append(_row(number, [c] * len(fitted[c]), fitted[c], head, validate, start))
             progress.line(
                 f"fold {fold.name} C {c:g}  {task.report.epoch_line(history[-1])}  {history[-1]['seconds']:.1f} s"
             )
             advance(number)
-    best = [config.complexities[best_epoch(history, task.FIGURES.score) - 1]] * head.output_shape[-1]
+    best = [config.complexities[best_epoch(history, task.FIGURES.score) - 1]] * len(fitted[config.complexities[0]])
     if registry.get(config.model).task == "continuous":
         columns = [f"{task.FIGURES.score}_{name}" for name in fold.outputs]
         best = [config.complexities[int(np.argmax([row[column] for row in history]))] for column in columns]
+    if fold.validation:
+        _say_edges(best, config.complexities, fold.name, progress)
     if fold.refit:
         last = _training_set(replace(fold, train=_through(body, _with_copies(fold.refit))))
-        fitted = {best[0]: _solve(scale(last[0]), *last[1:], best[0], config, len(fold.outputs))}
+        fitted = {best[0]: _solver(scale(last[0]), *last[1:], config, len(fold.outputs))(best[0])}
     chosen = [fitted[c][output] for output, c in enumerate(best)]
     if len(set(best)) > 1:
         history.append(_row(len(history) + 1, best, chosen, head, validate, time.perf_counter()))
-    _set(head, chosen)
+    linear_head.fill(head, chosen)
     write_csv(fold.folder / "history.csv", history)
-    network = head if body is None else _behind(body, head)
-    with written_aside(fold.folder / "model.keras") as aside:
-        (with_frontend(fold.frontend, network) if fold.frontend else network).save(aside)
+    linear_head.save(head, body, fold)
     return history
+
+
+def _say_edges(best: Sequence[float], grid: Sequence[float], fold: str, progress: Progress) -> None:
+    """Say where a chosen C is the smallest or largest of its grid, behind which a better one may lie."""
+    for c in dict.fromkeys(best):
+        edges = {min(grid): ("smallest", "smaller"), max(grid): ("largest", "larger")}
+        if c in edges and len(edges) > 1:
+            found, other = edges[c]
+            progress.line(f"fold {fold}: C {c:g} is the {found} of --complexities; a {other} one may be better")
 
 
 def plot(history: History, path: Path, title: str, kept: int | None = None) -> None:
@@ -178,73 +193,57 @@ def _training_set(fold: FoldData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.concatenate(vectors).astype(np.float64), np.concatenate(targets), np.concatenate(weights)
 
 
-def _head(
-    fold: FoldData, config: RunConfig, vectors: np.ndarray
-) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
-    """Return the linear model behind standardisation and projection, and these two as a function of vectors."""
-    mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
-    # As Keras's layer has it, so that what is fitted is what is served.
-    deviation = np.maximum(np.sqrt(np.where(variance == 0, 1, variance)), keras.config.epsilon())
-    components = {**registry.get(config.model).options, **config.option}.get("components")
-    if components is not None and components > min(vectors.shape):
-        raise UserError(
-            f"components is {components}, expected at most {min(vectors.shape)}: fold {fold.name} trains on "
-            f"{len(vectors)} vectors of {vectors.shape[1]} features. Give --option components=N, or more clips"
-        )
-    bare = registry.build(config.model, len(fold.outputs), vectors.shape[1], **{"seed": config.seed, **config.option})
-    head = with_normalization(mean, variance, bare, least_variance=0.0)
-    if components is None:
-        return head, lambda given: (given - mean) / deviation
-    pca = PCA(components, svd_solver="full").fit((vectors - mean) / deviation)
-    bare.get_layer("projection").set_weights([pca.components_.T, -pca.mean_ @ pca.components_.T])
-    return head, lambda given: pca.transform((given - mean) / deviation)
+def _solver(vectors, targets, weights, config: RunConfig, n_classes: int) -> Solver:
+    """Return the function from C to weights (features,) and bias of every output; best called with rising C."""
+    if targets.ndim == 2:
+        return lambda c: _regressions(vectors, targets, c, config)
+    if config.solver == "liblinear" and len(vectors) <= vectors.shape[1]:
+        machines = LinearMachines(vectors, targets, weights)
+        return lambda c: _by_class(machines.classes, *machines.fit(c), n_classes)
+    return lambda c: _classification(vectors, targets, weights, c, config, n_classes)
 
 
-def _solve(vectors, targets, weights, c: float, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
-    """Return weights (features,) and bias of every output, for one C."""
+def _regressions(vectors, targets, c: float, config: RunConfig) -> Fitted:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVR
+
+    options: dict[str, Any] = {"epsilon": 0.0, "loss": "squared_epsilon_insensitive", "dual": False}
+    if config.svr_loss == "epsilon":  # libsvm's, but that liblinear holds the bias back as well
+        options = {"epsilon": _EPSILON, "loss": "epsilon_insensitive", "dual": True, "random_state": config.seed}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a large C is as good as it got; validation decides
-        if targets.ndim == 1:
-            return _classification(vectors, targets, weights, c, config, n_classes)
-        options: dict[str, Any] = {"epsilon": 0.0, "loss": "squared_epsilon_insensitive", "dual": False}
-        if config.svr_loss == "epsilon":  # libsvm's, but that liblinear holds the bias back as well
-            options = {"epsilon": _EPSILON, "loss": "epsilon_insensitive", "dual": True, "random_state": config.seed}
         fitted = [LinearSVR(C=c, max_iter=_MOST_ITERATIONS, **options).fit(vectors, values) for values in targets.T]
     return [(machine.coef_, float(np.squeeze(machine.intercept_))) for machine in fitted]
 
 
-def _classification(vectors, labels, weights, c, config: RunConfig, n_classes: int) -> list[tuple[np.ndarray, float]]:
+def _classification(vectors, labels, weights, c, config: RunConfig, n_classes: int) -> Fitted:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.svm import LinearSVC
+
     machine: SGDClassifier | LinearSVC
     if config.solver == "sgd":
         alpha = 1 / (c * len(labels))  # the same regularisation as by C
         machine = SGDClassifier(loss="hinge", alpha=alpha, max_iter=_EPOCHS, random_state=config.seed)
     else:
         machine = LinearSVC(C=c, dual="auto", max_iter=_MOST_ITERATIONS, random_state=config.seed)
-    machine.fit(vectors, labels, sample_weight=weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # as above
+        machine.fit(vectors, labels, sample_weight=weights)
     coefficients, biases = machine.coef_, machine.intercept_
     if len(coefficients) == 1:  # of two classes, scikit-learn keeps the second one's
         coefficients, biases = np.concatenate([-coefficients, coefficients]), np.concatenate([-biases, biases])
-    absent = (np.zeros(vectors.shape[1]), _NEVER)
-    known = {int(label): (coefficients[row], float(biases[row])) for row, label in enumerate(machine.classes_)}
+    return _by_class(machine.classes_, coefficients, biases, n_classes)
+
+
+def _by_class(classes, coefficients: np.ndarray, biases: np.ndarray, n_classes: int) -> Fitted:
+    absent = (np.zeros(coefficients.shape[1]), _NEVER)
+    known = {int(label): (coefficients[row], float(biases[row])) for row, label in enumerate(classes)}
     return [known.get(label, absent) for label in range(n_classes)]
 
 
 def _row(number, complexities, fitted, head, validate, start) -> dict[str, Any]:
     """Return a row of the history; `c` has several values where the outputs differ in it."""
-    _set(head, fitted)
+    linear_head.fill(head, fitted)
     words = " ".join(f"{c:g}" for c in complexities) if len(set(complexities)) > 1 else f"{complexities[0]:g}"
     return {"epoch": number, "c": words, **validate(), "seconds": time.perf_counter() - start}
-
-
-def _set(head: keras.Model, fitted: Sequence[tuple[np.ndarray, float]]) -> None:
-    last = head.layers[-1].layers  # of the linear model behind the normalisation
-    scores = next(layer for layer in reversed(last) if isinstance(layer, keras.layers.Dense))
-    scores.set_weights([np.stack([weights for weights, _ in fitted], axis=1), np.array([bias for _, bias in fitted])])
-
-
-def _behind(body: keras.Model, head: keras.Model) -> keras.Model:
-    inputs = {item.name: keras.Input(item.shape[1:], dtype=item.dtype, name=item.name) for item in body.inputs}
-    vectors = body(inputs)
-    if len(vectors.shape) == 2:
-        vectors = keras.layers.Reshape((1, vectors.shape[-1]), name="one_frame")(vectors)
-    return keras.Model(inputs, head({"features": vectors, "n_frames": inputs["n_frames"]}), name=f"{head.name}_on_body")

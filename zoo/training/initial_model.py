@@ -1,5 +1,7 @@
 """Read the weights that a training begins with, of a run, an export or a Keras file, and where they are from."""
 
+from __future__ import annotations
+
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +9,9 @@ from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
-import keras
 import numpy as np
 
 from zoo import registry
@@ -27,6 +28,12 @@ from zoo.runs.open_run import open_run
 from zoo.serving import saved_model
 from zoo.serving.versions import version_folder
 from zoo.training import seen_before
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 _OPENSMILE = ("feature_set", "functionals", "functional_seconds", "frame_seconds")
 VARIABLES = "variables/variables.data-00000-of-00001"  # of a SavedModel

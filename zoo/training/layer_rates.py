@@ -1,9 +1,16 @@
 """Give groups of weights learning rates of their own: a Keras optimizer has one for all."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
-import keras
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 
 class _LayerRates:

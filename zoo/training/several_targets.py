@@ -3,20 +3,27 @@
 MixedEmotions D4.2, section 2.5: one network learns several targets, and labels of some may be missing.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
-import keras
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from zoo.config.run_config import RunConfig
 from zoo.data.batches.clips import Example
 from zoo.data.schema import Clip
 from zoo.heads import Heads, label_row, slices, split
-from zoo.losses_several import SeveralTargets
 from zoo.metrics import classification, regression
 from zoo.metrics.undefined import number
-from zoo.models.heads import with_heads
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.losses_several import SeveralTargets
+else:
+    keras = lazy("keras")
 
 Row = Mapping[str, Any]
 
@@ -40,6 +47,9 @@ def extended(
     network: keras.Model, heads: Heads, examples: Sequence[Example], config: RunConfig
 ) -> tuple[keras.Model, SeveralTargets]:
     """Return a network with heads for further targets, and its loss; numbers are scaled by the training `examples`."""
+    from zoo.losses_several import SeveralTargets
+    from zoo.models.heads import with_heads
+
     labels = _labels(examples).astype(np.float64)
     moments = {}
     for head, where in zip(heads, slices(heads, labels=True), strict=True):

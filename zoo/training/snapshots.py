@@ -3,13 +3,21 @@
 Huang, Li, Pleiss, Liu, Hopcroft, Weinberger: "Snapshot Ensembles: Train 1, get M for free", ICLR 2017, section 3.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from zoo.config.run_config import RunConfig
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 
 def cycle(config: RunConfig) -> RunConfig:

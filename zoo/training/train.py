@@ -1,40 +1,43 @@
 """Train and test every fold of a configuration, and write a run folder with models, predictions and figures."""
 
+from __future__ import annotations
+
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from zoo import losses, own_network, registry
+from zoo import own_network, registry
 from zoo.config import validation
 from zoo.config.run_config import RunConfig, heeds
 from zoo.data.batches.feature_store import Features
 from zoo.data.schema import Clip, Fold
 from zoo.features import augmented_copies, corpus_normalization, from_config, speaker_normalization
 from zoo.features.extractor import Extractor
-from zoo.models.weights import encoder_folder
 from zoo.runs import begin, environment, folds_of_final, same_data, sides, training_clips, upstream_runs
 from zoo.runs.dataset import Source, audit_folds, drop_clips, fingerprint, open_source, resolve, targets_fingerprint
 from zoo.runs.folder import corpus_name, fold_folder, is_finished, read_record, read_rows
-from zoo.training import (
-    checkpoint,
-    devices,
-    elsewhere,
-    encoder_tuning,
-    evaluate,
-    fit_linear,
-    same_audio,
-    teacher,
-    transfer,
-)
+from zoo.training import checkpoint, elsewhere, evaluate, fit_linear, same_audio, teacher, transfer
 from zoo.training.fit import fit, kept_epoch
 from zoo.training.run import Run
 from zoo.training.tasks import base as tasks
 from zoo.training.tasks.base import FoldData
-from zoo.utils.progress import Progress
+from zoo.utils.lazy import lazy
+from zoo.utils.progress import Progress, clock
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo import losses
+    from zoo.models.weights import encoder_folder
+    from zoo.training import devices, encoder_tuning
+else:
+    keras, losses = lazy("keras"), lazy("zoo.losses")
+    encoder_folder = lazy("zoo.models.weights.encoder_folder")
+    devices, encoder_tuning = lazy("zoo.training.devices"), lazy("zoo.training.encoder_tuning")
 
 _SHORT = ("fold", "best_epoch", "epochs", "seconds_per_epoch")
 RANDOM_WEIGHTS = "random weights: features of an untrained network, no baseline to be reported"
@@ -47,7 +50,8 @@ def train(settings: RunConfig, resume: bool = False) -> Run:
     for anything a user can repair.
     """
     settings, source = checked(settings)
-    devices.check(settings.devices)
+    if settings.devices > 1:
+        devices.check(settings.devices)
     with begin.opened(settings, resume) as folder, Progress() as progress:
         run = prepare(folder, settings, source, progress)
         for fold in run.source.folds:
@@ -63,7 +67,8 @@ def checked(settings: RunConfig) -> tuple[RunConfig, Source]:
     """
     settings = resolve(settings)
     source = open_source(settings)
-    keras.config.set_dtype_policy(settings.precision)
+    if not registry.get(settings.model).trains_without_keras:
+        keras.config.set_dtype_policy(settings.precision)
     tasks.of(settings.model).check(settings, source.protocol)
     elsewhere.check(settings, source.protocol)
     sides.check(settings, source.folds)
@@ -91,12 +96,13 @@ def prepare(folder: Path, settings: RunConfig, source: Source, progress: Progres
     origins, teachers = transfer.origins(settings, source), teacher.opened(settings, source)
     teacher.audit(teachers, source, {}, None, settings)  # of speakers, before anything is read
     sounds = augmented_copies.open_sounds(settings, extractor.rate_hz)
-    clips = source.clips
+    clips, begun = source.clips, time.perf_counter()
     with progress.task("features", len(clips)) as advance:
         features, bad = from_config.features_of(settings, extractor, clips, advance, settings.on_bad_clip)
     source = drop_clips(source, bad)
     versions, bad_copies = _versions(settings, source, extractor, sounds, progress)
     source, bad = drop_clips(source, bad_copies), [*bad, *bad_copies]
+    progress.line(f"features of {len(clips)} clips took {clock(time.perf_counter() - begun)}")
     hashes = {name: item.audio_sha256 for name, item in features.items()}
     data = {"data_sha256": fingerprint(source, hashes), **sounds.sha256, **upstream_runs.hashes(settings, source.folds)}
     if settings.network_file:
@@ -234,15 +240,18 @@ def finish_fold(run: Run, fold: Fold, progress: Progress) -> dict[str, Any]:
     """Train and test a fold unless that is done; return its record."""
     folder, settings, protocol = fold_folder(run.folder, fold), run.config, run.source.protocol
     if not is_finished(folder):
-        task, data = tasks.of(settings.model), fold_data(of_fold(run, fold), fold)
-        linear = registry.get(settings.model).fitted == "linear"
+        own, task, entry = of_fold(run, fold), tasks.of(settings.model), registry.get(settings.model)
+        data, linear = fold_data(own, fold), entry.fitted == "linear"
         history = (fit_linear.fit if linear else fit)(data, settings, progress)
-        kept = kept_epoch(history, task.FIGURES.score, settings)
+        best = kept_epoch(history, task.FIGURES.score, settings)
         plot = fit_linear.plot if linear else task.report.plot_curves
-        plot(history, folder / "curves.png", run.title(fold.name), kept)
+        plot(history, folder / "curves.png", run.title(fold.name), best)
         task.after_training(folder / "model.keras", data, settings)
         training_clips.write(folder, fold, run.features, from_config.rate_hz(settings))
-        rows = task.test_rows(folder, fold.test, protocol, corpus_name(run.facts), settings) if fold.test else []
+        # openSMILE would take longer to make these features again than all that came before.
+        kept = (None, own.features) if entry.trains_without_keras else ()
+        tested = folder, fold.test, protocol, corpus_name(run.facts), settings
+        rows = task.test_rows(*tested, *kept) if fold.test else []
         _check_unchanged(run, fold)
         record = _record(fold, history, task.FIGURES.score, settings)
         record |= task.scores(rows, protocol) if rows else {"classes": list(protocol.classes)}

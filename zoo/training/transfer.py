@@ -4,13 +4,14 @@ Yosinski, Clune, Bengio, Lipson: "How transferable are features in deep neural n
 are taken over, the last ones are trained anew, and all or some are fine-tuned by a smaller learning rate.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from zoo.config.run_config import RunConfig
@@ -21,10 +22,18 @@ from zoo.features.extractor import Extractor
 from zoo.frontends.compose import with_normalization
 from zoo.runs.dataset import Source
 from zoo.runs.model_file import bare, head_of
-from zoo.training import batch_statistics, encoder_tuning, initial_model, seen_before
+from zoo.training import batch_statistics, initial_model, seen_before
 from zoo.training.initial_model import Initial
 from zoo.training.seen_before import Seen
 from zoo.training.tasks.base import FoldData
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.training import encoder_tuning
+else:
+    keras, encoder_tuning = lazy("keras"), lazy("zoo.training.encoder_tuning")
 
 _SLOWER = 0.1  # fine-tuning's learning rate, behind stages, as a share of the head's
 

@@ -62,11 +62,12 @@ def in_words(name: str, done: int, total: int, seconds: float) -> str:
     >>> in_words("features", 50, 200, 90.0)
     'features: 50 of 200 in 1:30, about 4:30 left'
     """
-    left = f", about {_clock(seconds * (total - done) / done)} left" if done else ""
-    return f"{name}: {done} of {total} in {_clock(seconds)}{left}"
+    left = f", about {clock(seconds * (total - done) / done)} left" if done else ""
+    return f"{name}: {done} of {total} in {clock(seconds)}{left}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return seconds as minutes and seconds, or hours too: "1:30"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -91,13 +91,14 @@ def measured(
     segment: Segment = WHOLE,
 ) -> tuple[Stored, np.ndarray]:
     """Return what a file's samples are as stored, and what `read` returns, by a single decoding. Raises as `read`."""
-    name = path if segment == WHOLE else f"{path} from {segment[0]:g} s to {_end(segment)}"
     with open_file(path) as stream:
-        return _measured(stream, name, rate_hz, min_seconds, max_seconds, of_speech, segment)
+        return _measured(stream, named(path, segment), rate_hz, min_seconds, max_seconds, of_speech, segment)
 
 
-def _end(segment: Segment) -> str:
-    return "its end" if segment[1] is None else f"{segment[1]:g} s"
+def named(path: str | Path, segment: Segment) -> str | Path:
+    """Return what errors call a file, or a segment of it."""
+    end = "its end" if segment[1] is None else f"{segment[1]:g} s"
+    return path if segment == WHOLE else f"{path} from {segment[0]:g} s to {end}"
 
 
 def decode(path: str | Path, min_seconds: float = 0.025, max_seconds: float = 60.0) -> tuple[np.ndarray, int]:

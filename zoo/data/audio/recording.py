@@ -65,7 +65,7 @@ class BadClip(UserError):  # noqa: N818
             remedy = f"{remedy} Run `{command.format(**words)}`"
         super().__init__(f"{path}: expected {expected}, found {found}. {remedy}")
         self.path = Path(path)
-        self.kind, self.found = kind, found
+        self.kind, self.found, self.command = kind, found, command
 
 
 def check_rate(rate_hz: int, channels: int, name: str | Path) -> None:

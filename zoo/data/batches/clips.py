@@ -9,7 +9,6 @@ import numpy as np
 from zoo.data.augmentation.feature_augmentation import change_tempo, mixup
 from zoo.data.batches.by_length import padded
 from zoo.data.batches.feature_store import Features
-from zoo.data.batches.prefetch import batches
 from zoo.data.batches.sampling import draw
 
 _CHUNK_BATCHES = 8  # a batch has neighbours in length among so many batches of shuffled clips
@@ -156,6 +155,8 @@ def _mixer(mixing: Mixing, n_examples: int, seed: tuple[int, ...]) -> Callable:
 
 def _dataset(examples, plan, lengths, load, boundaries, mix=None):
     """Read, mix and pad the plan's batches ahead of their use."""
+    from zoo.data.batches.prefetch import batches  # imports Keras
+
     if several := examples[0].labels is not None:
         labels = np.stack([example.labels for example in examples])
     else:

@@ -10,24 +10,26 @@ import json
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from zoo.data.audio.read import read
-from zoo.data.audio.recording import CANCELLED, LOUDEST, QUIETEST, BadClip, check_finite
+from zoo.data.audio.recording import CANCELLED, LOUDEST, QUIETEST, BadClip, Segment, check_finite
 from zoo.data.audio.scan import Probe, file_sha256, probe
+from zoo.data.batches.fingerprint import fingerprint, kept
 from zoo.data.schema import Clip
 from zoo.errors import UserError
 from zoo.utils.atomic_files import written_aside
+
+# A file, a segment of it and the most seconds it may last -> the facts of it, as `probe` has them, and its features.
+OfFile = Callable[[Path, Segment, float], tuple[Probe, np.ndarray]]
 
 _READ_AHEAD = 16
 _FORMAT = 2  # of files: 2 is the first with a checksum
@@ -36,7 +38,6 @@ _BLOCK = 1 << 20
 _HEADER_SIZE = 128  # of an .npy of two dimensions
 _DTYPE = re.compile(rb"'descr': '<(f[24])'")
 _SHAPE = re.compile(rb"'shape': \((\d+), (\d+)\)")
-_FINGERPRINTS: MutableMapping[Callable, dict[tuple[int, float], str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def extract(
     threads: int = 1,
     stored_as: str = "float32",
     alter: Callable[[np.ndarray, str], np.ndarray] | None = None,
+    of_file: OfFile | None = None,
+    sources: Sequence[Path] = (),
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[dict[str, Features], list[dict[str, str]]]:
     """Return every clip's features by its name, and of those left out (`on_bad_clip="skip"`) "clip", "kind", "reason".
@@ -100,14 +103,14 @@ def extract(
     `frontend` maps a waveform (samples,) to features (frames, bands); `settings` are what its result depends on.
     `alter` maps a waveform and its clip's name to the waveform that the front-end gets instead, such as noisy speech;
     `settings` then say how. Files are `stored_as` float32 or float16; those with a value beyond the latter's range stay
-    float32. Several `threads` call the front-end too, once for clips of identical bytes. A damaged file of the cache is
-    made again, which a line on standard error says.
+    float32. Several `threads` call the front-end too, or in its place `of_file`, but for altered clips; once for clips
+    of identical bytes. `sources` are those of `kept`. Damaged files of the cache are named, and made again.
 
     Raises BadClip naming the first clip that cannot be used, or whose features are not finite, unless skipping;
     UserError when the cache folder cannot be written, or a file changes while it is read.
     """
     features_of = (lambda waveform: frontend(alter(waveform, ""))) if alter else frontend
-    arithmetic = fingerprint(features_of, rate_hz, max(1.0, min_seconds))
+    arithmetic = kept(cache, settings, sources, lambda: fingerprint(features_of, rate_hz, max(1.0, min_seconds)))
     key = {**settings, "rate_hz": rate_hz, "max_seconds": max_seconds, "arithmetic": arithmetic}
     folder = _folder(cache, key if stored_as == "float32" else {**key, "stored_as": stored_as})
     making: dict[str, Lock] = {}
@@ -118,14 +121,22 @@ def extract(
         features = _load(path, clip)
         if features is not None:
             return lambda: features
+        lock = making.setdefault(path.name, Lock())  # another clip may have the same bytes
+        if of_file and not alter:
+            with lock:
+                if same := _load(path):
+                    return lambda: same
+                facts, values = of_file(clip.path, clip.segment, max_seconds)
+                _check_same(clip, False, known, path)
+                stored = _store(path, _checked(clip, values, "features"), facts, stored_as)
+            return lambda: stored
         facts, waveform = probe(clip.path, rate_hz, min_seconds, max_seconds, clip.segment)
-        if _file_name(clip, alter is not None, known) != path.name:
-            raise UserError(f"{clip.path}: the file has changed while it was read. Start again when it is complete")
+        _check_same(clip, alter is not None, known, path)
 
         def make() -> Features:
-            with making.setdefault(path.name, Lock()):  # another clip may have the same bytes
-                values = partial(_compute, clip, waveform, frontend, alter, round(min_seconds * rate_hz))
-                return _load(path) or _store(path, _rounded(values(), stored_as), facts)
+            with lock:
+                given = clip, waveform, frontend, alter, round(min_seconds * rate_hz)
+                return _load(path) or _store(path, _compute(*given), facts, stored_as)
 
         if threads == 1:
             return make
@@ -154,32 +165,13 @@ def features_of_clip(
     rate_hz: int = 16_000,
     min_seconds: float = 0.025,
     max_seconds: float = 60.0,
+    of_file: OfFile | None = None,
 ) -> np.ndarray:
     """Return a clip's features, float32 (frames, bands), as `extract` does, without a cache. Raises BadClip as that."""
+    if of_file:
+        return _checked(clip, of_file(clip.path, clip.segment, max_seconds)[1], "features")
     waveform = read(clip.path, rate_hz, min_seconds, max_seconds, segment=clip.segment)
     return _compute(clip, waveform, frontend, None, 0)
-
-
-def fingerprint(features_of: Callable[[np.ndarray], np.ndarray], rate_hz: int, seconds: float) -> str:
-    """Return a hash of an extractor's features of one generated signal, which changes when its arithmetic does.
-
-    Not when the last bits do: it is of means over time and neighbouring bands, to three significant digits.
-    """
-    known = _FINGERPRINTS.setdefault(features_of, {})
-    if (rate_hz, seconds) not in known:
-        time = np.arange(round(seconds * rate_hz)) / rate_hz
-        sawtooth = (120 * time + 40 * time**2) % 1 - 0.5  # of rising pitch, over noise: every band has energy
-        signal = 0.5 * sawtooth + np.random.default_rng(0).uniform(-0.01, 0.01, len(time))
-        signal[: len(time) // 10] = 0  # a pause, for what keeps logarithms and quotients finite
-        features = np.asarray(features_of(signal.astype(np.float32)), np.float64)
-        rising = np.linspace(0.5, 1.5, len(features))[:, None] / len(features)  # so that order in time matters
-        bands = np.stack([(part(features, 0) * rising).sum(axis=0) for part in (np.maximum, np.minimum)])
-        groups = np.array_split(bands, min(16, features.shape[1]), axis=1)
-        means = np.stack([group.mean(axis=1) for group in groups])
-        step = 10 ** (np.floor(np.log10(np.abs(means).max(axis=1, keepdims=True) + 1e-30)) - 2)
-        content = f"{features.shape} {step.tolist()} {(np.round(means / step) + 0.0).tolist()}"  # no -0.0
-        known[rate_hz, seconds] = hashlib.sha256(content.encode()).hexdigest()
-    return known[rate_hz, seconds]
 
 
 def _ahead(jobs: Iterator[tuple[Clip, Future]]) -> Iterator[tuple[Clip, Future]]:
@@ -216,6 +208,12 @@ def _file_name(clip: Clip, altered: bool, known: dict[tuple, str]) -> str:
     return f"{content}.npy"
 
 
+def _check_same(clip: Clip, altered: bool, known: dict[tuple, str], path: Path) -> None:
+    """Raise UserError unless a clip's file is still that of the features' `path`."""
+    if _file_name(clip, altered, known) != path.name:
+        raise UserError(f"{clip.path}: the file has changed while it was read. Start again when it is complete")
+
+
 def _compute(
     clip: Clip,
     waveform: np.ndarray,
@@ -229,11 +227,17 @@ def _compute(
         if len(waveform) < least_samples:
             found = f"an altered copy of {len(waveform)} samples (the least is {least_samples})"
             raise BadClip(clip.path, "too-short", found)
-    with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is found next
-        values = np.ascontiguousarray(frontend(waveform), np.float32)
+    values = frontend(waveform)
     if not len(values):
         raise BadClip(clip.path, "too-short", f"{len(waveform)} samples, less than a frame of features")
-    check_finite(values, clip.path, "features of an altered copy" if alter else "features")
+    return _checked(clip, values, "features of an altered copy" if alter else "features")
+
+
+def _checked(clip: Clip, values: np.ndarray, what: str) -> np.ndarray:
+    """Return features as float32. Raises BadClip where they are not finite."""
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, which is found next
+        values = np.ascontiguousarray(values, np.float32)
+    check_finite(values, clip.path, what)
     return values
 
 
@@ -260,15 +264,10 @@ def _load(path: Path, clip: Clip | None = None) -> Features | None:
         return None
 
 
-def _rounded(values: np.ndarray, stored_as: str) -> np.ndarray:
-    """Return features as they are stored: float32 where float16 has not their range."""
+def _store(path: Path, values: np.ndarray, facts: Probe, stored_as: str = "float32") -> Features:
+    """Write features (frames, bands) with their checksum; as float32 where float16 has not their range."""
     if stored_as == "float16" and np.abs(values).max() <= np.finfo(np.float16).max:
-        return values.astype(np.float16)
-    return values
-
-
-def _store(path: Path, values: np.ndarray, facts: Probe) -> Features:
-    """Write features (frames, bands) with their checksum."""
+        values = values.astype(np.float16)
     about = json.dumps({"seconds": facts.seconds, "audio_sha256": facts.audio_sha256}).encode()
     with written_aside(path) as aside:
         np.save(aside, values, allow_pickle=False)

@@ -1,13 +1,14 @@
 """Define the interface of a task: what training needs to know of classes, ratings and enhancement."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from typing import Protocol as Interface
 
-import keras
 import numpy as np
 
 from zoo import registry
@@ -16,6 +17,12 @@ from zoo.data.batches.feature_store import Features
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import DivergedError
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy("keras")
 
 Row = dict[str, Any]
 Clips = Sequence[Clip]

@@ -3,47 +3,59 @@
 The interface is in base.py; what further targets need is in zoo/training/several_targets.py.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from zoo import registry
 from zoo.config.run_config import RunConfig, heeds
 from zoo.data import votes
 from zoo.data.augmentation.feature_augmentation import shift_bands, specaugment, warp_bands
-from zoo.data.batches.clips import Example, Mixing, moments, training_batches, whole_batches
+from zoo.data.batches.clips import Example, Mixing, moments, training_batches
 from zoo.data.batches.feature_store import Features
+from zoo.data.class_weights import class_weights
 from zoo.data.corpora.pool import CORPUS, corpus_weights
 from zoo.data.protocols.splits import Protocol
 from zoo.data.schema import Clip
 from zoo.errors import UserError
-from zoo.features import augmented_copies, enhancer, from_config, joint_vector
+from zoo.features import augmented_copies, from_config, joint_vector
 from zoo.frontends.compose import with_normalization
 from zoo.frontends.mel_filterbank import mel_frequencies
-from zoo.frontends.speech_encoder import chosen_states
 from zoo.heads import column_names, heads_of
 from zoo.inference.categorical import groups_of, load_classifier
 from zoo.inference.predictor import checked, in_turn, read_all
-from zoo.losses import class_weights
 from zoo.metrics import classification
-from zoo.models.weights import encoder_folder
 from zoo.reports import classification as classification_report
-from zoo.training import auxiliary, encoder_tuning, several_targets
+from zoo.training import linear_head, several_targets
+from zoo.training.tasks import class_validation
 from zoo.training.tasks.base import Alter, Clips, Figures, Fitting, FoldData, Row
+from zoo.training.tasks.class_validation import behind_enhancer
+from zoo.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.features import enhancer
+    from zoo.models.weights import encoder_folder
+    from zoo.training import auxiliary, encoder_tuning
+else:
+    keras, enhancer = lazy("keras"), lazy("zoo.features.enhancer")
+    encoder_folder = lazy("zoo.models.weights.encoder_folder")
+    auxiliary, encoder_tuning = lazy("zoo.training.auxiliary"), lazy("zoo.training.encoder_tuning")
 
 report = classification_report
+validator = class_validation.validator
 FIGURES = Figures(
     score="validation_ua",
     compared=("n_clips", "ua", "wa", "macro_f1", "confusion"),
     short=("n_clips", "ua", "wa", "validation_ua"),
 )
-
-_VALIDATED_SECONDS = 20  # in a batch of waveforms, padding too
 
 
 def check(config: RunConfig, protocol: Protocol) -> None:
@@ -55,7 +67,9 @@ def check(config: RunConfig, protocol: Protocol) -> None:
     if registry.get(config.model).frontend == "joint":
         joint_vector.check(config)
     from_config.frontend(config)
-    if config.trains_encoder:
+    if registry.get(config.model).trains_without_keras:
+        linear_head.check(config)
+    elif config.trains_encoder:
         with keras.StatelessScope(initialize_variables=False):  # weights are counted before any is made
             encoder_tuning.check_memory(_build(config, len(protocol.classes), config.option), config)
     else:
@@ -93,7 +107,7 @@ def examples(
 
 
 def fitting(fold: FoldData, config: RunConfig) -> Fitting:
-    fold = _behind_enhancer(fold, config, "train")
+    fold = behind_enhancer(fold, config, "train")
     # All that is trained on, altered copies too: noise moves coefficients by many deviations of clean ones.
     features = [item for example in fold.train for item in (example.features, *example.versions)]
     network = _build(config, len(fold.outputs), {"seed": config.seed, **config.option})
@@ -158,55 +172,12 @@ def _build(config: RunConfig, n_classes: int, options: Mapping[str, Any]) -> ker
         encoder = encoder_folder.describe(Path(config.weights)).config
         if not config.trains_encoder:
             return registry.build(config.model, n_classes, encoder.hidden, **options)
+        from zoo.frontends.speech_encoder import chosen_states
+
         states = chosen_states(config.encoder_layer, encoder.n_layers, config.encoder_frames)
         return registry.build_fine_tuned(config.model, n_classes, encoder, states, config.encoder_frames, **options)
     shape = from_config.cepstral(config)
     return registry.build(config.model, n_classes, shape.channels, n_coefficients=shape.coefficients, **options)
-
-
-def validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
-    validate = _validator(model, fold, config) if fold.validation else dict
-    sides = {"train": "train", "test": "tested"} if config.record_accuracy else {}
-    accuracies = {
-        f"{name}_wa": _accuracy(model, getattr(_behind_enhancer(fold, config, side), side), len(fold.outputs))
-        for name, side in sides.items()
-        if getattr(fold, side)
-    }
-    return lambda: {**validate(), **{name: accuracy() for name, accuracy in accuracies.items()}}
-
-
-def _accuracy(model: keras.Model, examples: Sequence[Example], n_classes: int) -> Callable[[], float]:
-    """Return a function of the share of clips, of those with a label, that the model answers right now."""
-    examples = sorted(examples, key=lambda example: example.features.n_frames)  # as they need least padding
-    truth, batches = np.array([example.label for example in examples]), whole_batches(examples)
-
-    def accuracy() -> float:
-        answers = np.asarray(model.predict(batches, verbose=0))[:, :n_classes].argmax(axis=-1)
-        return float(np.mean(answers[truth >= 0] == truth[truth >= 0]))
-
-    return accuracy
-
-
-def _validator(model: keras.Model, fold: FoldData, config: RunConfig) -> Callable[[], dict[str, Any]]:
-    fold = _behind_enhancer(fold, config, "validation")
-    truth = np.array([example.label for example in fold.validation])
-    longest = {"max_frames": _VALIDATED_SECONDS * fold.frontend.rate_hz} if config.trains_encoder else {}
-    examples = whole_batches(fold.validation, **longest)
-    heads = heads_of(config, fold.outputs)
-
-    def validate() -> dict[str, Any]:
-        every = np.asarray(model.predict(examples, verbose=0), np.float64)
-        output = every[:, : len(fold.outputs)]
-        confusion = classification.confusion_matrix(truth, output.argmax(axis=-1), len(fold.outputs))
-        likelihood = np.maximum(output[np.arange(len(truth)), truth], 1e-12)
-        return {
-            "validation_loss": float(-np.log(likelihood).mean()),
-            "validation_ua": float(classification.unweighted_accuracy(confusion)),
-            "validation_wa": float(classification.weighted_accuracy(confusion)),
-            **several_targets.validation_figures(heads, fold.validation, every),
-        }
-
-    return validate
 
 
 def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
@@ -215,14 +186,28 @@ def after_training(model_path: Path, fold: FoldData, config: RunConfig) -> None:
 
 
 def test_rows(
-    folder: Path, clips: Clips, protocol: Protocol, corpus: str, config: RunConfig, alter: Alter = None
+    folder: Path,
+    clips: Clips,
+    protocol: Protocol,
+    corpus: str,
+    config: RunConfig,
+    alter: Alter = None,
+    features: Mapping[str, Features] | None = None,
 ) -> list[Row]:
     """Return a row per utterance: corpus, clip, speaker, truth, prediction, and the probability of class C as p_C.
 
-    Columns of further targets follow, as zoo.training.several_targets names them.
+    Columns of further targets follow, as zoo.training.several_targets names them. With `features` of a model that
+    is trained without Keras, by the clip's name and as the model takes them, no audio is read.
     """
+    if features is not None:
+        vectors = np.concatenate([features[clip.name].read() for clip in clips])
+        outputs = list(linear_head.read(folder / "model.keras", protocol.classes).probabilities(vectors))
+        return [
+            row_of(clip, checked(output, (None,), clip.path), protocol, corpus)
+            for clip, output in zip(clips, outputs, strict=True)
+        ]
     classifier = load_classifier(folder, config)
-    outputs: list[np.ndarray] = []
+    outputs = []
     for some in in_turn(clips):
         paths = [clip.path for clip in some]
         waveforms: list[Any] = read_all(some, classifier.rate_hz, classifier.min_seconds, config.max_clip_seconds)
@@ -267,11 +252,3 @@ def _of_corpus(rows: Sequence[Row], corpus: str, protocol: Protocol) -> dict[str
     own = [row for row in rows if row["corpus"] == corpus]
     found = scores(own, protocol)
     return {name: found[name] for name in ("n_clips", "n_speakers", "ua", "wa", "absent_classes")}
-
-
-def _behind_enhancer(fold: FoldData, config: RunConfig, side: str) -> Any:
-    """Return the fold with the enhancer's features for one side, computed once rather than in every training step."""
-    if not config.enhancer:
-        return fold
-    examples: Any = enhancer.behind(getattr(fold, side), config, fold.name)
-    return replace(fold, **{side: examples})
