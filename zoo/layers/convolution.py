@@ -3,8 +3,6 @@
 Saved models name the stock layers, and load as these: what is computed is the same, and only training differs.
 """
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -18,8 +16,8 @@ def on_jax_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-class _Convolution:
-    def call(self, inputs: Any) -> Any:
+class _Convolution(keras.layers.Layer):
+    def call(self, inputs):
         plain = self.groups == 1 and self.data_format == "channels_last" and self.padding != "causal"
         if not (plain and on_jax_cpu()):
             return super().call(inputs)
@@ -33,8 +31,8 @@ class _Convolution:
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class _MaxPooling:
-    def call(self, inputs: Any) -> Any:
+class _MaxPooling(keras.layers.Layer):
+    def call(self, inputs):
         side_by_side = self.strides == self.pool_size and self.data_format == "channels_last"
         if not (side_by_side and on_jax_cpu()):
             return super().call(inputs)

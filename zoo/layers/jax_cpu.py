@@ -5,7 +5,7 @@ the indices of all windows and scatters. Only first derivatives are right.
 """
 
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from math import prod
 from typing import Any
 
@@ -89,14 +89,14 @@ def _max_pool_forward(inputs, window, padding):
     split = [rows.shape[0], *(n for pair in _pairs(rows.shape, window) for n in pair), rows.shape[-1]]
     rows = rows.reshape(split)
     kind = "int8" if prod(window) < 128 else "int32"
-    largest = place = None
-    for number, inside in enumerate(product(*map(range, window))):
-        part = rows[(slice(None), *(one for index in inside for one in (slice(None), index)))]
-        if largest is None:
-            largest, place = part, jnp.zeros(part.shape, kind)
-        else:
-            place = jnp.where(part > largest, jnp.asarray(number, kind), place)
-            largest = jnp.maximum(largest, part)
+    parts = []
+    for inside in product(*map(range, window)):
+        of_axes = chain.from_iterable((slice(None), index) for index in inside)
+        parts.append(rows[tuple(chain((slice(None),), of_axes))])
+    largest, place = parts[0], jnp.zeros(parts[0].shape, kind)
+    for number, part in enumerate(parts[1:], start=1):
+        place = jnp.where(part > largest, jnp.asarray(number, kind), place)
+        largest = jnp.maximum(largest, part)
     return largest, (place, jnp.zeros((0, *inputs.shape[1:-1])))
 
 
