@@ -96,7 +96,11 @@ def _runtime(pipe: Connection, name: str, folder: Path, cores: int, seconds: tup
     clips = [rng.normal(0, 0.1, (1, length * RATE_HZ)).astype(np.float32) for length in seconds]
     run = {"torch": _torch, "saved": _saved_model, "onnx": _onnx}[name](folder, cores)
     facts = {"pid": os.getpid(), "states": run(clips[0][:, :8_000])}
-    serve(pipe, facts, lambda number: run(clips[number]))
+
+    def encode(number: int) -> None:
+        run(clips[number])
+
+    serve(pipe, facts, encode)
 
 
 def _torch(folder: Path, cores: int) -> Callable[[np.ndarray], np.ndarray]:

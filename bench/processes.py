@@ -45,12 +45,11 @@ def worker(target: Callable, *args: Any) -> Iterator[Connection]:
 
 
 def serve(pipe: Connection, facts: Any, run: Callable[[int], object]) -> None:
-    """Send `facts`, then answer each number received by run(number), until the pipe is closed."""
+    """Send `facts`, then answer each number received with what run(number) returns, until the pipe is closed."""
     pipe.send(facts)
     while True:
         try:
             number = pipe.recv()
         except EOFError:
             return
-        run(number)
-        pipe.send(number)
+        pipe.send(run(number))

@@ -23,7 +23,7 @@ from zoo.utils.atomic_files import write_json
 from zoo.utils.parser import Parser
 
 NAMES = ("logmel", "acoustics", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search")
-NAMES += ("search_ray", "serving", "streaming", "tables", "imports", "encoders", "encoder_training")
+NAMES += ("jax_step", "search_ray", "serving", "streaming", "tables", "imports", "encoders", "encoder_training")
 LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 

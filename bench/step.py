@@ -72,7 +72,8 @@ def _check_parameters(facts) -> None:
             raise RuntimeError(f"{name} trains {found['parameters']} parameters, the reference {expected}")
 
 
-def _data(size: Size) -> tuple[np.ndarray, np.ndarray]:
+def batch_of(size: Size) -> tuple[np.ndarray, np.ndarray]:
+    """Return random features (batch, frames, bands) and labels (batch,), the same in every process."""
     rng = np.random.default_rng(0)
     features = rng.standard_normal((size.batch, size.frames, N_BANDS), np.float32)
     return features, rng.integers(0, N_CLASSES, size.batch)
@@ -90,7 +91,7 @@ def _keras_worker(pipe: Connection, backend: str, size: Size) -> None:
     network = registry.build(settings.model, N_CLASSES, N_BANDS)
     model = with_normalization(np.zeros(N_BANDS), np.ones(N_BANDS), network)
     compile_model(model, "sparse_categorical_crossentropy", settings, steps_per_epoch=100)
-    features, labels = _data(size)
+    features, labels = batch_of(size)
 
     def run(steps: int) -> None:
         model.fit(one_batch(steps, features, labels), shuffle=False, verbose=0)
@@ -108,7 +109,7 @@ def _torch_worker(pipe: Connection, size: Size) -> None:
     model = AttentionBlstmFcn(N_CLASSES, N_BANDS)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7)
     loss_of = torch.nn.CrossEntropyLoss()
-    features, labels = map(torch.from_numpy, _data(size))
+    features, labels = map(torch.from_numpy, batch_of(size))
 
     def run(steps: int) -> None:
         for _ in range(steps):

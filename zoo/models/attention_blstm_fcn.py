@@ -11,6 +11,7 @@ import keras
 from keras import layers, ops
 
 from zoo.layers.attention import AttentionMap, WeightedSum
+from zoo.layers.convolution import Conv2D, MaxPooling2D
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
 from zoo.models.option_ranges import checked
@@ -178,11 +179,11 @@ def _convolved(
 ) -> tuple[Any, Any, Any]:
     """Return the convolution of a block with frame counts and mask behind it: a stride leaves ceil(n / stride)."""
     if stride == 1:
-        return layers.Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid), count, mask
+        return Conv2D(filters, kernel_size, padding="same", name=f"conv{index}")(grid), count, mask
     # "same" would begin at another frame with the batch's length, and so depend on padding.
     before = (kernel_size - 1) // 2
     grid = layers.ZeroPadding2D([(before, kernel_size - 1 - before)] * 2, name=f"edge{index}")(grid)
-    grid = layers.Conv2D(filters, kernel_size, stride, name=f"conv{index}")(grid)
+    grid = Conv2D(filters, kernel_size, stride, name=f"conv{index}")(grid)
     count = -(-count // stride)
     return grid, count, FrameMask(name=f"stride_mask{index}")(grid, count)
 
@@ -194,9 +195,9 @@ def _max_pooled(grid: Any, index: int, size: int, activation: str) -> Any:
     zero: the same once ReLU follows. Otherwise all ends are zeros.
     """
     if size <= 2 and activation == "relu":
-        return layers.MaxPooling2D(size, padding="same", name=f"pool{index}")(grid)
+        return MaxPooling2D(size, padding="same", name=f"pool{index}")(grid)
     grid = layers.ZeroPadding2D([(0, size - 1)] * 2, name=f"end{index}")(grid)
-    return layers.MaxPooling2D(size, name=f"pool{index}")(grid)
+    return MaxPooling2D(size, name=f"pool{index}")(grid)
 
 
 def _activation(activation: str, name: str) -> keras.layers.Layer:

@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from zoo import recipes
+from zoo.layers.convolution import Conv1D, MaxPooling1D
 from zoo.models.option_ranges import checked
 
 # The paper's: filters 20, 10, kernel 3, pool 3 (8 in the text), dropout 0.25, ReLU, RMSprop 0.005, 80 coefficients,
@@ -78,12 +79,12 @@ def cnn1d_mfcc(
     for index, width in enumerate(filters, start=1):
         _check_length(f"c{index}", "kernel_size", kernel_size, sequence)
         linear = None if norm else activation
-        sequence = layers.Conv1D(width, kernel_size, activation=linear, name=f"c{index}")(sequence)
+        sequence = Conv1D(width, kernel_size, activation=linear, name=f"c{index}")(sequence)
         if norm:
             sequence = layers.BatchNormalization(momentum=norm_momentum, name=f"n{index}")(sequence)
             sequence = layers.Activation(activation, name=f"a{index}")(sequence)
         _check_length(f"s{index}", "pool_size", pool_size, sequence)
-        sequence = layers.MaxPooling1D(pool_size, name=f"s{index}")(sequence)
+        sequence = MaxPooling1D(pool_size, name=f"s{index}")(sequence)
         if index < len(filters):
             sequence = layers.Dropout(dropout, seed=seed + index, name=f"d{index}")(sequence)
     average = layers.GlobalAveragePooling1D(name=f"s{len(filters) + 1}")(sequence)

@@ -10,6 +10,7 @@ from math import prod
 import keras
 from keras import layers
 
+from zoo.layers.convolution import Conv1D, MaxPooling1D
 from zoo.layers.lstm import LSTM
 from zoo.layers.masking import FrameMask, ZeroPadding
 from zoo.layers.waveform import frame_length, waveform_input
@@ -86,9 +87,9 @@ def conv_lstm(
             mask = FrameMask(name=f"mask{index}")(sequence, n_frames * (frame_samples // position_samples))
             sequence = ZeroPadding(name=f"masked{index}")(sequence, mask)
         steps = pool if strided else 1
-        sequence = layers.Conv1D(width, taps, strides=steps, padding="same", name=f"conv{index}")(sequence)
+        sequence = Conv1D(width, taps, strides=steps, padding="same", name=f"conv{index}")(sequence)
         if not strided:
-            sequence = layers.MaxPooling1D(pool, name=f"pool{index}")(sequence)
+            sequence = MaxPooling1D(pool, name=f"pool{index}")(sequence)
         sequence = layers.Activation(activation, name=f"activation{index}")(sequence)
         sequence = layers.Dropout(dropout, seed=seed + index, name=f"dropout{index}")(sequence)
         position_samples *= pool

@@ -16,6 +16,7 @@ from keras import layers
 
 from zoo.errors import OptionError
 from zoo.layers.attention import AttentionMap, WeightedStatistics
+from zoo.layers.convolution import Conv2D
 from zoo.layers.masking import FrameMask, MaskedBatchNormalization, masked_input
 from zoo.models.option_ranges import checked
 
@@ -108,7 +109,7 @@ def _strided(grid, filters: int, size: int, name: str, strides: tuple[int, int],
     more would move the whole grid.
     """
     grid = layers.ZeroPadding2D(_edges(size, causal), name=f"{name}_edges")(grid)
-    return layers.Conv2D(filters, size, strides=strides, use_bias=False, name=f"{name}_conv")(grid)
+    return Conv2D(filters, size, strides=strides, use_bias=False, name=f"{name}_conv")(grid)
 
 
 def _edges(size: int, causal: bool) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -122,7 +123,7 @@ def _residual_block(grid, count, filters: int, norm_momentum: float, name: str, 
 
     `count` are its real frames. Padding is zero in the grid and stays so.
     """
-    shortcut = layers.Conv2D(filters, 1, strides=strides, use_bias=False, name=f"{name}_projection")(grid)
+    shortcut = Conv2D(filters, 1, strides=strides, use_bias=False, name=f"{name}_projection")(grid)
     mask = FrameMask(name=f"{name}_mask")(shortcut, count)
     shortcut = MaskedBatchNormalization(momentum=norm_momentum, name=f"{name}_projection_norm")(shortcut, mask)
     grid = _strided(grid, filters, 3, name, strides, causal)
@@ -131,7 +132,7 @@ def _residual_block(grid, count, filters: int, norm_momentum: float, name: str, 
     if causal:
         grid = layers.ZeroPadding2D(_edges(3, causal), name=f"{name}_edges2")(grid)
     padding = "valid" if causal else "same"
-    grid = layers.Conv2D(filters, 3, padding=padding, use_bias=False, name=f"{name}_conv2")(grid)
+    grid = Conv2D(filters, 3, padding=padding, use_bias=False, name=f"{name}_conv2")(grid)
     grid = MaskedBatchNormalization(momentum=norm_momentum, name=f"{name}_norm2")(grid, mask)
     grid = layers.Add(name=f"{name}_sum")([grid, shortcut])
     return layers.ReLU(name=f"{name}_relu2")(grid), mask

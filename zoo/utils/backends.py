@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from zoo.errors import UserError, spelt, unknown
-from zoo.utils import extras
+from zoo.utils import extras, freed_memory
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -26,6 +26,8 @@ def use_backend(name: str) -> None:
 
         if keras.backend.backend() != name:
             raise UserError(f"keras already runs on {keras.backend.backend()!r} here; start a new process for {name!r}")
+    if name == "jax" and "keras" not in sys.modules:
+        freed_memory.keep()
     os.environ["KERAS_BACKEND"] = name
 
 
