@@ -93,8 +93,17 @@ def _compared(job: str, root: Path, fold: Fold, folder: Path, peers: Path | None
         reason = f"against {peer_environments.described(peers, name)}"
     results = []
     for state in ("cold", "kept") if job in _SETS else ("cold",):
-        results += rows(f"{job} {state}", ours(state), theirs(state) if theirs else None, reason)
+        outcomes = [_told(f"{job} {state}, {who}", run(state)) for who, run in (("ours", ours), (name, theirs)) if run]
+        results += rows(f"{job} {state}", outcomes[0], outcomes[1] if theirs else None, reason)
     return results
+
+
+def _told(what: str, outcome: Outcome) -> Outcome:
+    """Say on standard error that one of the jobs is done: all of them take minutes."""
+    cost = outcome.cost
+    words = f"{cost.seconds:.1f} s, {cost.processor:.1f} s of processor, {cost.mib:.0f} MiB, UA {outcome.ua:.3f}"
+    print(f"{what}: {words}", file=sys.stderr, flush=True)
+    return outcome
 
 
 def absence(peers: Path | None, name: str) -> str:
@@ -111,6 +120,7 @@ def rows(name: str, ours: Outcome, theirs: Outcome | None, note: str) -> list[Re
     """Return the four rows of a job; a smaller ratio is better but in the last."""
     note = "; ".join(part for part in (note, ours.note, theirs.note if theirs else "") if part)
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    load += f", OMP_NUM_THREADS {os.environ['OMP_NUM_THREADS']}" if "OMP_NUM_THREADS" in os.environ else ""
     values = (
         ("", "s", lambda one: one.cost.seconds, f"wall{load}; {note}"),
         (" processor", "s", lambda one: one.cost.processor, "of all cores"),
