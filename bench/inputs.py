@@ -22,10 +22,14 @@ def kind_of_speech() -> str:
     return f"real {CORPUS}" if _REAL.is_dir() else f"synthetic {CORPUS}"
 
 
+def corpus_root() -> Path:
+    """Return the folder of the real corpus or, where it is absent, of its synthetic twin."""
+    return _REAL if _REAL.is_dir() else synthetic.cached(CORPUS, cache_folder(RunConfig()), _TWIN_CLIPS)
+
+
 def clips(number: int) -> list[Clip]:
     """Return so many clips, spread evenly over the corpus's speakers and emotions."""
-    root = _REAL if _REAL.is_dir() else synthetic.cached(CORPUS, cache_folder(RunConfig()), _TWIN_CLIPS)
-    found = corpora.load(CORPUS, root).clips
+    found = corpora.load(CORPUS, corpus_root()).clips
     return [found[index] for index in np.linspace(0, len(found) - 1, number).astype(int)]
 
 

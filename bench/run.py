@@ -3,6 +3,7 @@
     python -m bench
     python -m bench logmel step
     python -m bench step --backends jax torch
+    python -m bench peers --peers ~/peers --data-root DIR
 
 Absolute numbers are this machine's; only ratios are compared with a target. All goes into runs/bench.json too.
 """
@@ -16,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import inputs
+from bench import inputs, peers
 from bench.processes import in_own_process
 from bench.result import Result
 from zoo.utils.atomic_files import write_json
@@ -31,6 +32,13 @@ def main() -> None:
     parser = Parser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(NAMES)} (default: all)")
     parser.add_argument("--backends", nargs="+", choices=("jax", "torch"), default=[], help="measure their step too")
+    whole = parser.add_argument_group("whole jobs against other toolkits (peers)")
+    whole.add_argument("--peers", metavar="DIR", help="their environments, by python -m bench.peer_environments")
+    whole.add_argument("--data-root", metavar="DIR", help="folder of RAVDESS (default: the bench's)")
+    whole.add_argument("--jobs", nargs="+", choices=peers.JOBS, default=peers.JOBS, help="run these (default: all)")
+    whole.add_argument(
+        "--epochs", type=int, default=peers.EPOCHS, metavar="N", help="of the networks (default: %(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that all of it runs, and nothing more")
     parser.add_argument("--out", default="runs/bench.json", help="results as JSON (default: %(default)s)")
     given = parser.parse_args()
@@ -39,9 +47,13 @@ def main() -> None:
             parser.error(f"unknown measurement {name!r}; known: {', '.join(NAMES)}")
 
     print(f"{os.cpu_count()} cores, load {_load()[0]:.1f}, {inputs.kind_of_speech()} speech", flush=True)
+    options_of: dict[str, dict[str, Any]] = {
+        "step": {"backends": ["tensorflow", *given.backends]},
+        "peers": {name: getattr(given, name) for name in ("peers", "data_root", "epochs", "jobs")},
+    }
     results: list[Result] = []
     for name in given.names or NAMES:
-        options = {"backends": ["tensorflow", *given.backends]} if name == "step" else {}
+        options = options_of.get(name, {})
         for result in in_own_process(_measure, name, given.quick, options):
             print(result.line(), flush=True)
             results.append(result)
