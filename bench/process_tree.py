@@ -1,6 +1,7 @@
 """Measure a command as a user waits for it: wall time, processor time, and the peak memory of all its processes."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -61,12 +62,16 @@ def measured(
             env={**os.environ, **environment},
             start_new_session=True,  # its children are known by the session
         )
-        while True:
-            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if ended:
-                break
-            peak = max(peak, _resident_pages(process.pid))
-            time.sleep(every_seconds)
+        try:
+            while True:
+                ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if ended:
+                    break
+                peak = max(peak, _resident_pages(process.pid))
+                time.sleep(every_seconds)
+        except BaseException:  # Ctrl-C too: a session of its own gets none
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     seconds = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)  # it was waited for here, not by subprocess
     output = log.read_text(encoding="utf-8", errors="replace")

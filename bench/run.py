@@ -25,12 +25,18 @@ from zoo.utils.parser import Parser
 
 NAMES = ("logmel", "acoustics", "pipeline", "step", "latency", "memory", "long_convolution", "throughput", "search")
 NAMES += ("jax_step", "search_ray", "serving", "streaming", "tables", "imports", "encoders", "encoder_training")
+ON_DEMAND = ("peers",)  # minutes, and environments of their own
 LIBRARIES = ("tensorflow", "keras", "torch", "librosa", "numpy")
 
 
 def main() -> None:
     parser = Parser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(NAMES)} (default: all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"what to measure (default: all): {', '.join(NAMES)}; on demand: {', '.join(ON_DEMAND)}",
+    )
     parser.add_argument("--backends", nargs="+", choices=("jax", "torch"), default=[], help="measure their step too")
     whole = parser.add_argument_group("whole jobs against other toolkits (peers)")
     whole.add_argument("--peers", metavar="DIR", help="their environments, by python -m bench.peer_environments")
@@ -43,8 +49,8 @@ def main() -> None:
     parser.add_argument("--out", default="runs/bench.json", help="results as JSON (default: %(default)s)")
     given = parser.parse_args()
     for name in given.names:
-        if name not in NAMES:
-            parser.error(f"unknown measurement {name!r}; known: {', '.join(NAMES)}")
+        if name not in NAMES + ON_DEMAND:
+            parser.error(f"unknown measurement {name!r}; known: {', '.join(NAMES + ON_DEMAND)}")
 
     print(f"{os.cpu_count()} cores, load {_load()[0]:.1f}, {inputs.kind_of_speech()} speech", flush=True)
     options_of: dict[str, dict[str, Any]] = {
