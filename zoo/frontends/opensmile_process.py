@@ -7,8 +7,8 @@ process runs this module and nothing else: those of `multiprocessing` import the
 A request is a line of JSON that names a file, or such a line and samples; an answer is a line of JSON and values, both
 float32. A process ends when its input does.
 
-Files are read, checked and hashed in the process too, so that the one that asks is left with little for each clip: a
-request takes 0.2 ms, its features some 40, so that several files in a request would gain nothing.
+Files are read, checked and hashed in the process too, so that the one that asks is left with little for each clip. A
+request names one file: it costs far less than the file's features, so that several in one would gain nothing.
 """
 
 import atexit
