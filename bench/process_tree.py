@@ -78,8 +78,8 @@ def measured(
     if process.returncode:
         last = "\n".join(f"  {line}" for line in output.splitlines()[-_LAST_LINES:])
         raise UserError(f"{Path(command[0]).name} ended with exit code {process.returncode}; its last lines:", last)
-    mib = max(peak * _PAGE / 2**20, usage.ru_maxrss / 1024)
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, mib, output)
+    # Not usage.ru_maxrss: until the command begins, its process has the memory of the one that started it.
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak * _PAGE / 2**20, output)
 
 
 def _resident_pages(session: int) -> int:

@@ -278,7 +278,7 @@ def test_loading_registers_every_layer():
     files = [path for path in (ROOT / "zoo").rglob("*.py") if path.name != "losses.py"]
     names = [name for path in files for name in re.findall(r"^@register\nclass (\w+)", path.read_text(), re.MULTILINE)]
     assert {"AttentionMap", "LongConv1D", "DeepSpectrum"} <= set(names)
-    program = "import sys, zoo.runs.model_file, keras\nfor name in sys.argv[1:]:\n"
+    program = "import sys, zoo.runs.saved_layers, keras\nfor name in sys.argv[1:]:\n"
     program += "    assert keras.saving.get_registered_object(f'zoo>{name}'), name"
     found = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr[-500:]

@@ -187,7 +187,7 @@ def test_a_saved_and_reloaded_network_has_the_same_output(name, saved):
 
 OTHER = {"tensorflow": "jax", "torch": "tensorflow"}  # each pair takes a process that imports both
 ANSWER = """
-import sys, keras, numpy as np, zoo.runs.model_file
+import sys, keras, numpy as np, zoo.runs.saved_layers
 for path in sys.argv[1:]:
     batch = dict(np.load(f"{path}.npz"))
     np.save(f"{path}.npy", keras.saving.load_model(f"{path}.keras").predict_on_batch(batch))
