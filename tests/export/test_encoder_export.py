@@ -9,13 +9,14 @@ import tiny_runs
 from quick_check import checked_with
 
 from zoo.errors import UserError
-from zoo.export import conversion, formats, half_weights, model_card, onnx_copy
+from zoo.export import conversion, formats, half_weights, model_card, onnx_copy, onnx_writer
 from zoo.export.export import export
 from zoo.inference.open_predictor import open_predictor
 from zoo.models.weights import encoder_folder
 from zoo.runs.model_file import load_model
 from zoo.serving import saved_model
 from zoo.serving.description import DESCRIPTION, read_description
+from zoo.serving.onnx_form import OnnxForm
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,25 @@ def test_what_a_format_cannot_hold_is_refused_before_anything_is_made(run, monke
     with pytest.raises(UserError, match="--format onnx: a file of it holds"):
         export(run, run.parent / "onnx", with_onnx=True, large_forms=True)
     assert not (run.parent / "onnx").exists()
+
+
+def test_large_weights_are_put_into_onnx_behind_the_conversion(half, clips, monkeypatch):
+    """The graph's inputs and answers are those of weights that are converted as constants."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("tf2onnx")
+    found = {}
+    for name, most in (("constants", 2**40), ("initializers", 0)):
+        monkeypatch.setattr(onnx_writer, "LARGE_BYTES", 2_000)
+        monkeypatch.setattr(onnx_writer, "MOST_BYTES", most)
+        path = half.parent / f"{name}.onnx"
+        path.write_bytes(onnx_writer.onnx_of(half, "serving_default"))
+        samples = {"waveform": clips[0][None], "n_samples": np.array([len(clips[0])], np.int32)}
+        graph = onnx.load(path).graph
+        found[name] = OnnxForm(path)(samples), [one.name for one in graph.input], len(graph.node)
+    assert found["constants"][1] == found["initializers"][1] == ["n_samples", "waveform"]
+    for name, values in found["constants"][0].items():
+        np.testing.assert_allclose(found["initializers"][0][name], values, atol=1e-6)
+    assert found["initializers"][2] != found["constants"][2]  # nothing was folded into the large weights
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.export.conversion import RefusedError, refusing
 from zoo.serving.onnx_form import AGAIN
 
 ONNX_OPSET = 17
+LARGE_BYTES = 2**20  # of a weight that is put into the ONNX graph behind the conversion,
+MOST_BYTES = 50 * 2**20  # where all such weights together have more than this
 
 
 def onnx_of(source: Path, signature: str) -> bytes:
-    """Convert a signature of the SavedModel in `source` to ONNX. Raises RefusedError for what it cannot hold."""
+    """Convert a signature of the SavedModel in `source` to ONNX. Raises RefusedError for what it cannot hold.
+
+    Large weights of large networks are converted as inputs and made initializers afterwards: tf2onnx copies constants
+    many times over, to more than 22 GB for a speech encoder of 360 MB.
+    """
     import onnx
     import tensorflow as tf
     import tf2onnx
@@ -21,14 +29,17 @@ def onnx_of(source: Path, signature: str) -> bytes:
     function = module.signatures[signature]
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
     inputs, outputs = ([tensor.name for tensor in tensors] for tensors in (frozen.inputs, frozen.outputs))
+    graph = frozen.graph.as_graph_def()
+    weights = _taken_out(graph)
     with refusing("ONNX: tf2onnx cannot convert it"):
         model, _ = tf2onnx.convert.from_graph_def(
-            frozen.graph.as_graph_def(),
-            input_names=inputs,
+            graph,
+            input_names=[*inputs, *weights],
             output_names=outputs,
             opset=ONNX_OPSET,
             custom_op_handlers={"FloorDiv": (_floor_division, [])},
         )
+    _put_back(model.graph, weights)
     names = {name: name.partition(":")[0] for name in inputs}
     described = [name + AGAIN * (name in names.values()) for name in sorted(function.structured_outputs)]
     _rename(model.graph, {**names, **dict(zip(outputs, described, strict=True))})
@@ -36,6 +47,34 @@ def onnx_of(source: Path, signature: str) -> bytes:
     if foreign:
         raise RefusedError(f"ONNX: no operation for {', '.join(foreign)}")
     return model.SerializeToString()
+
+
+def _taken_out(graph: Any) -> dict[str, np.ndarray]:
+    """Make inputs of a large TensorFlow graph's large constants; return the constants by the names of their outputs."""
+    import tensorflow as tf
+
+    sizes = [node.attr["value"].tensor.ByteSize() if node.op == "Const" else 0 for node in graph.node]
+    large = [node for node, size in zip(graph.node, sizes, strict=True) if size > LARGE_BYTES]
+    if sum(size for size in sizes if size > LARGE_BYTES) <= MOST_BYTES:
+        return {}
+    found = {}
+    for node in large:
+        found[f"{node.name}:0"] = values = tf.make_ndarray(node.attr["value"].tensor)
+        node.op = "Placeholder"
+        node.attr["shape"].shape.CopyFrom(tf.TensorShape(values.shape).as_proto())
+        del node.attr["value"]
+    return found
+
+
+def _put_back(graph: Any, weights: Mapping[str, np.ndarray]) -> None:
+    """Make initializers of the inputs of an ONNX graph that are weights."""
+    from onnx.numpy_helper import from_array
+
+    kept = [one for one in graph.input if one.name not in weights]
+    used = [one.name for one in graph.input if one.name in weights]
+    del graph.input[:]
+    graph.input.extend(kept)
+    graph.initializer.extend(from_array(weights[name], name) for name in used)
 
 
 def _floor_division(context: Any, node: Any, name: str, arguments: Any) -> None:
